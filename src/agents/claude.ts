@@ -1,0 +1,140 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Model } from "../api/schemas.ts";
+import { failure } from "../core/errors.ts";
+import { parseJson } from "../core/json.ts";
+import { replaceFile } from "../platform/files.ts";
+import { withoutLoopbackProxy } from "../platform/network.ts";
+import type { Agent, AgentModels, AgentRun, AgentStart, Tiers } from "./agent.ts";
+import { agentEnvironment } from "./environment.ts";
+
+/** Variables that choose another provider, endpoint, credential or model for Claude Code. */
+const competing =
+  /^(ANTHROPIC_.*|CLAUDE_CODE_(USE_.*|SKIP_.*_AUTH|OAUTH_.*|API_.*|SESSION_ACCESS_TOKEN|HOST_.*|CUSTOM_OAUTH_URL|GATEWAY_.*|CLIENT_KEY.*|CLIENT_CERT|EXTRA_BODY|PROVIDER_MANAGED_BY_HOST|SUBAGENT_MODEL.*|RUNNER_MODEL_SOCKET|PROXY_RESOLVES_HOSTS)|AWS_BEARER_TOKEN_BEDROCK|CLAUDE_SESSION_INGRESS_TOKEN_FILE)$/;
+
+/** Held at nothing in the settings file: a settings file of the user or of a repository could set them otherwise. */
+const pinnedEmpty = [
+  "ANTHROPIC_API_KEY",
+  "ANTHROPIC_CUSTOM_HEADERS",
+  "ANTHROPIC_UNIX_SOCKET",
+  "ANTHROPIC_BEDROCK_BASE_URL",
+  "ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
+  "ANTHROPIC_VERTEX_BASE_URL",
+  "ANTHROPIC_FOUNDRY_BASE_URL",
+  "ANTHROPIC_FOUNDRY_RESOURCE",
+  "ANTHROPIC_AWS_BASE_URL",
+  "ANTHROPIC_GOOGLE_CLOUD_BASE_URL",
+  "CLAUDE_CODE_API_BASE_URL",
+  "CLAUDE_CODE_OAUTH_TOKEN",
+  "CLAUDE_CODE_EXTRA_BODY",
+] as const;
+const pinnedOff = [
+  "CLAUDE_CODE_USE_BEDROCK",
+  "CLAUDE_CODE_USE_VERTEX",
+  "CLAUDE_CODE_USE_FOUNDRY",
+  "CLAUDE_CODE_USE_MANTLE",
+  "CLAUDE_CODE_USE_GATEWAY",
+  "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+  "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
+] as const;
+
+/** Set unless the user has set them: behind a company's gateway Claude Code talks to the gateway and to nobody else. */
+const defaults: Readonly<Record<string, string>> = {
+  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+  CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS: "1",
+  DISABLE_AUTOUPDATER: "1",
+};
+
+const tierNames = ["haiku", "sonnet", "opus"] as const;
+
+export const claude: Agent = {
+  name: "claude",
+  title: "Claude Code",
+  binary: "claude",
+  install: "npm install -g @anthropic-ai/claude-code",
+  chooseModels,
+  start,
+};
+
+/**
+ * The wished model, else the account's default if it is a Claude, else the first Claude, else the default. Tiers the
+ * profile does not name get the account's newest model of that name, or the main model, so that Claude Code never asks
+ * for one the account does not have.
+ */
+function chooseModels(available: readonly Model[], wished: string | undefined, tiers: Tiers): AgentModels {
+  const isClaude = (model: Model) => /claude/i.test(model.id);
+  const standard = available.find((model) => model.default);
+  const main =
+    wished ?? (standard && isClaude(standard) ? standard : (available.find(isClaude) ?? standard ?? available[0]))?.id;
+  const chosen: Record<string, string> = {};
+  for (const tier of tierNames) {
+    const newest = available
+      .map((model) => model.id)
+      .filter((id) => id.toLowerCase().includes(tier))
+      .sort((a, b) => a.localeCompare(b, "en", { numeric: true }))
+      .at(-1);
+    const id = tiers[tier] ?? newest ?? main;
+    if (id !== undefined) chosen[tier] = id;
+  }
+  return { main, tiers: chosen };
+}
+
+/**
+ * Claude Code takes its endpoint from the environment, but `env` in a settings file wins over that, also in a
+ * repository's. What is passed with `--settings` wins over both, so the same values go there; and Claude Code is told
+ * that its provider is its host's business, which makes it pass over provider variables of settings files altogether.
+ */
+async function start(run: AgentRun): Promise<AgentStart> {
+  const models: Record<string, string> = {};
+  if (run.models.main) models.ANTHROPIC_MODEL = run.models.main;
+  for (const [tier, id] of Object.entries(run.models.tiers))
+    models[`ANTHROPIC_DEFAULT_${tier.toUpperCase()}_MODEL`] = id;
+  const ours = {
+    ...models,
+    ANTHROPIC_BASE_URL: run.gatewayUrl,
+    ANTHROPIC_AUTH_TOKEN: run.gatewayKey.reveal(),
+    CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST: "1",
+  };
+  const pinned = {
+    ...Object.fromEntries(pinnedEmpty.map((name) => [name, ""])),
+    ...Object.fromEntries(pinnedOff.map((name) => [name, "0"])),
+    ...withoutLoopbackProxy(run.env),
+    ...ours,
+  };
+  const { settings, args } = await takeSettings(run.args);
+  const file = join(run.folder, "claude-settings.json");
+  await replaceFile(file, `${JSON.stringify({ ...settings, env: { ...settings.env, ...pinned } }, null, 2)}\n`);
+  return {
+    args: [
+      "--settings",
+      file,
+      ...(run.resume === undefined ? [] : run.resume === "" ? ["--resume"] : ["--resume", run.resume]),
+      ...(run.reasoningEffort === undefined ? [] : ["--effort", run.reasoningEffort]),
+      ...(run.task === undefined ? args : ["--print", ...args, "--", run.task]),
+    ],
+    env: agentEnvironment(run.env, competing, { ...defaultsFor(run.env), ...ours }),
+  };
+}
+
+function defaultsFor(env: AgentRun["env"]): Record<string, string> {
+  return Object.fromEntries(Object.entries(defaults).filter(([name]) => env[name] === undefined));
+}
+
+const settingsSchema = z.looseObject({ env: z.record(z.string(), z.string()).optional() });
+
+/** The user's own `--settings` (a file or JSON) is kept, under ours. */
+async function takeSettings(
+  args: readonly string[],
+): Promise<{ settings: z.infer<typeof settingsSchema>; args: readonly string[] }> {
+  const at = args.findIndex((arg) => arg === "--settings" || arg.startsWith("--settings="));
+  if (at < 0) return { settings: {}, args };
+  const joined = args[at]?.startsWith("--settings=");
+  const value = joined ? args[at]?.slice("--settings=".length) : args[at + 1];
+  const rest = args.toSpliced(at, joined ? 1 : 2);
+  if (!value) throw failure.usage("--settings needs a file or JSON", "codemie-claude --settings ./settings.json");
+  const text = value.trimStart().startsWith("{") ? value : await readFile(value, "utf8").catch(() => undefined);
+  const settings = text === undefined ? undefined : parseJson(text, settingsSchema);
+  if (!settings) throw failure.usage("--settings is neither a readable settings file nor JSON");
+  return { settings, args: rest };
+}

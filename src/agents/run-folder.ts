@@ -1,0 +1,42 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ensureFolder } from "../platform/files.ts";
+
+const prefix = "agent-";
+
+/**
+ * Makes the private folder of one agent run and clears those of runs that were killed. A home that cannot be written
+ * (a CI image) gets it in the system's temporary folder instead; what lies in it opens nothing after the run.
+ *
+ * @param home base folder of all our files
+ * @returns the folder (mode 0700) and how to remove it
+ */
+export async function makeRunFolder(home: string): Promise<{ folder: string; remove(): Promise<void> }> {
+  const parent = join(home, "run");
+  let folder: string;
+  try {
+    await ensureFolder(parent);
+    await clearDead(parent);
+    folder = await mkdtemp(join(parent, `${prefix}${process.pid}-`));
+  } catch {
+    folder = await mkdtemp(join(tmpdir(), `codemie-${prefix}${process.pid}-`));
+  }
+  return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+async function clearDead(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    const pid = Number(/^agent-(\d+)-/.exec(name)?.[1]);
+    if (pid && !isAlive(pid)) await rm(join(parent, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}

@@ -1,0 +1,125 @@
+import { createFetch, FetchError } from "ofetch";
+import type { ZodType } from "zod";
+import { failure } from "../core/errors.ts";
+import type { Host } from "../core/host.ts";
+import { parseJson } from "../core/json.ts";
+import { type Fetch, networkFailure } from "../platform/network.ts";
+import { errorSentence, judge } from "./judge.ts";
+import { type Model, models, type User, user } from "./schemas.ts";
+
+/** How long one call to the REST API may take, ms. */
+const callTimeoutMs = 30_000;
+/** How long the farewell at logout may take, ms: it is a courtesy. */
+const signOutTimeoutMs = 5_000;
+
+export interface ApiOptions {
+  readonly host: Host;
+  /** puts the credential on a request */
+  readonly authorize: (headers: Headers) => void;
+  readonly fetch: Fetch;
+  /** our version, `MAJOR.MINOR.PATCH` */
+  readonly version: string;
+}
+
+/** The CodeMie REST API, as far as it is used. It is handed the credential as a function and never sees another host. */
+export class Api {
+  readonly #options: ApiOptions;
+  readonly #call: ReturnType<typeof createFetch>;
+
+  constructor(options: ApiOptions) {
+    this.#options = options;
+    const viaOurs = (input: unknown, init?: RequestInit) => options.fetch(String(input), init);
+    this.#call = createFetch({ fetch: viaOurs as typeof fetch });
+  }
+
+  /**
+   * Who the credential belongs to (CodeMie fact 3.1).
+   *
+   * @throws `auth_expired`, `auth_refused`, `wrong_base_url`, `server_error`, `unreachable`, `tls`
+   */
+  async user(): Promise<User> {
+    return await this.#get("/v1/user", user);
+  }
+
+  /**
+   * The models this account may use, in the host's order (CodeMie fact 3.4).
+   *
+   * @throws as {@link user}
+   */
+  async models(): Promise<Model[]> {
+    const all = await this.#get("/v1/llm_models?include_all=true", models);
+    return all
+      .filter((model) => model.enabled)
+      .map((model) => {
+        const id = model.deployment_name || model.base_name;
+        return {
+          id,
+          label: model.label ?? id,
+          provider: model.provider ?? null,
+          default: model.default,
+          cost: model.cost ? { input: model.cost.input, output: model.cost.output } : null,
+        };
+      });
+  }
+
+  /**
+   * Asks the front to end the session (CodeMie fact 2.7).
+   *
+   * @returns false when it could not be asked; the session then ends by itself
+   */
+  async signOut(): Promise<boolean> {
+    try {
+      const answer = await this.#request(`${this.#options.host.origin}/oauth2/sign_out`, signOutTimeoutMs);
+      return answer.status < 400;
+    } catch {
+      return false;
+    }
+  }
+
+  async #get<T>(path: string, schema: ZodType<T>): Promise<T> {
+    const { host } = this.#options;
+    const answer = await this.#request(host.api + path, callTimeoutMs);
+    const body = typeof answer._data === "string" ? answer._data : "";
+    switch (judge(answer, true)) {
+      case "unauthenticated":
+        throw failure.sessionEnded(host.origin);
+      case "forbidden":
+        throw failure.forbidden(host.origin, errorSentence(body));
+      case "wrong-base-url":
+        throw failure.wrongBaseUrl(
+          host.origin,
+          answer.status === 405 ? "it refuses the method (405)" : "it sent a web page where data was expected",
+        );
+      case "failed":
+        if (answer.status === 404) throw failure.wrongBaseUrl(host.origin, `it knows no ${path.split("?")[0]} (404)`);
+        throw failure.server(host.origin, answer.status, errorSentence(body));
+      case "ok": {
+        const parsed = parseJson(body, schema);
+        if (parsed === undefined) throw failure.wrongBaseUrl(host.origin, `unexpected data from ${path.split("?")[0]}`);
+        return parsed;
+      }
+    }
+  }
+
+  async #request(url: string, timeoutMs: number) {
+    const { host, authorize, version } = this.#options;
+    const headers = new Headers({
+      accept: "application/json",
+      "user-agent": `codemie-cli/${version}`,
+      "x-codemie-cli": `codemie-cli/${version}`,
+      "x-codemie-client": "codemie-cli",
+    });
+    authorize(headers);
+    try {
+      return await this.#call.raw(url, {
+        headers,
+        signal: AbortSignal.timeout(timeoutMs),
+        ignoreResponseError: true,
+        retry: 0,
+        responseType: "text",
+      });
+    } catch (error) {
+      throw networkFailure(host.origin, error instanceof FetchError ? error.cause : error);
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import { printable } from "../core/text.ts";
+
+/** What an answer of the host says about the request's authentication, whatever front it came through. */
+export type Verdict = "ok" | "unauthenticated" | "forbidden" | "wrong-base-url" | "failed";
+
+/** The parts of an answer the verdict rests on. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+}
+
+/**
+ * Judges an answer of the host (CodeMie fact 2.5, the four families of unauthenticated answers). Redirects are never
+ * followed: with a login page behind them they would end in HTML with status 200.
+ *
+ * @param answer status and headers
+ * @param expectsJson true where only JSON can be right, so that HTML with status 200 is a login page or the web app
+ */
+export function judge(answer: Answer, expectsJson: boolean): Verdict {
+  const { status, headers } = answer;
+  if (status >= 300 && status < 400) return "unauthenticated";
+  if (status === 401) return "unauthenticated";
+  if (status === 403) return "forbidden";
+  if (status === 405) return "wrong-base-url";
+  if (status >= 400) return "failed";
+  return expectsJson && isHtml(headers) ? "wrong-base-url" : "ok";
+}
+
+/** @returns true when the answer is a page for people */
+export function isHtml(headers: Headers): boolean {
+  return /^\s*(text\/html|application\/xhtml)/i.test(headers.get("content-type") ?? "");
+}
+
+/**
+ * Finds the sentence meant for people in the host's error bodies (CodeMie fact 3.7): `error.message`, then `message`,
+ * then `detail`. A stack trace in it is cut off.
+ *
+ * @param body the answer's text, untrusted
+ */
+export function errorSentence(body: string): string | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+  const at = (value: unknown, key: string): unknown =>
+    typeof value === "object" && value !== null && key in value ? (value as Record<string, unknown>)[key] : undefined;
+  for (const found of [at(at(json, "error"), "message"), at(json, "message"), at(json, "detail")]) {
+    const sentence = typeof found === "string" ? printable(found.split("<br>")[0] ?? "", 200) : "";
+    if (sentence) return sentence;
+  }
+  return undefined;
+}

@@ -1,0 +1,86 @@
+import { Api } from "../api/client.ts";
+import type { User } from "../api/schemas.ts";
+import { CodemieError, failure } from "../core/errors.ts";
+import type { Host } from "../core/host.ts";
+import { printable } from "../core/text.ts";
+import type { Runtime } from "../platform/runtime.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { CookieSet } from "./cookies.ts";
+import { authorizeWithCookies, type Identity, loginRecord, type StoredLogin, storedLogin } from "./credential.ts";
+
+/** How somebody is shown: name and mail address, printable. */
+export function describe(person: Identity): string {
+  const name = printable(person.name, 80);
+  const email = printable(person.email, 120);
+  return email && email !== name ? `${name} <${email}>` : name;
+}
+
+/**
+ * Proves a session by asking the host whom it belongs to.
+ *
+ * @throws `auth_refused` when the host does not accept it; as {@link Api.user} otherwise
+ */
+export async function proveSession(
+  host: Host,
+  cookies: CookieSet,
+  runtime: Runtime,
+  version: string,
+): Promise<StoredLogin> {
+  const api = new Api({ host, authorize: authorizeWithCookies(cookies), fetch: runtime.fetch, version });
+  let user: User;
+  try {
+    user = await api.user();
+  } catch (error) {
+    if (error instanceof CodemieError && error.code === "auth_expired") throw failure.loginRefused(host.origin);
+    throw error;
+  }
+  const name = user.name || user.username || user.user_id;
+  return {
+    method: "sso",
+    origin: host.origin,
+    cookies,
+    identity: { id: user.user_id, name, email: user.email || user.username },
+    loggedInAt: runtime.now(),
+  };
+}
+
+/**
+ * Reads the login a profile has. A record that does not open stays where it is; only storing a new login moves it aside.
+ *
+ * @returns the login; undefined when there is none; `damaged` when there is one that does not open
+ */
+export async function previousLogin(vault: Vault, profile: string): Promise<StoredLogin | undefined | "damaged"> {
+  try {
+    return await vault.read(loginRecord(profile), storedLogin);
+  } catch (error) {
+    if (error instanceof CodemieError && error.code === "vault_damaged") return "damaged";
+    throw error;
+  }
+}
+
+/**
+ * Stores a login under the record's lock. A record that was damaged is kept aside, never overwritten.
+ *
+ * @returns the file a damaged record was moved to, if there was one
+ */
+export async function storeLogin(vault: Vault, profile: string, login: StoredLogin): Promise<string | undefined> {
+  const name = loginRecord(profile);
+  return await vault.locked(name, async () => {
+    const before = await previousLogin(vault, profile);
+    const kept = before === "damaged" ? await vault.setAside(name) : undefined;
+    await vault.write(name, login);
+    return kept;
+  });
+}
+
+/**
+ * The credential a profile has for a host.
+ *
+ * @throws `auth_needed` when there is none, or when it belongs to another origin: it goes nowhere but home
+ */
+export async function currentLogin(vault: Vault, profile: string, host: Host): Promise<StoredLogin> {
+  const login = await vault.read(loginRecord(profile), storedLogin);
+  if (!login) throw failure.loginNeeded(host.origin);
+  if (login.origin !== host.origin) throw failure.otherOrigin(profile, login.origin, host.origin);
+  return login;
+}

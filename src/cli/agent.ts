@@ -1,0 +1,161 @@
+import { randomUUID } from "node:crypto";
+import type { Agent } from "../agents/agent.ts";
+import { readRepository } from "../agents/repository.ts";
+import { makeRunFolder } from "../agents/run-folder.ts";
+import { Api } from "../api/client.ts";
+import type { Model } from "../api/schemas.ts";
+import { type Authorize, authorizeWithCookies } from "../auth/credential.ts";
+import { currentLogin } from "../auth/login.ts";
+import { CodemieError, failure } from "../core/errors.ts";
+import { headerSafe } from "../core/text.ts";
+import { startGateway } from "../gateway/gateway.ts";
+import { findProgram, runForeground, versionOf } from "../platform/processes.ts";
+import { type Resolved, resolveProfile } from "../profiles/resolve.ts";
+import { readRepositoryProfile } from "../profiles/store.ts";
+import { type AgentArgs, readAgentArgs } from "./agent-args.ts";
+import { type Cli, stores } from "./command.ts";
+import { version, versionLine } from "./version.ts";
+
+/**
+ * Runs an agent behind a gateway of its own. Whatever can fail does so before anything starts: the profile, the login,
+ * the host, the agent's program.
+ *
+ * @returns the agent's exit code
+ */
+export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]): Promise<number> {
+  const { runtime } = cli;
+  const program = `codemie-${agent.name}`;
+  const asked = readAgentArgs(args, program);
+  if (asked.help) {
+    runtime.terminal.out(helpText(cli, agent, program));
+    return 0;
+  }
+  const binary = findProgram(agent.binary, runtime.env);
+  if (asked.version) {
+    const theirs = binary ? await versionOf(binary, runtime.env) : undefined;
+    runtime.terminal.out(`${versionLine}\n${agent.binary} ${theirs ?? "not found on PATH"}\n`);
+    return 0;
+  }
+  if (!binary) throw failure.agentMissing(agent.title, agent.binary, agent.install);
+
+  const { vault, profiles } = stores(runtime);
+  const repositoryProfile = await readRepositoryProfile(runtime.cwd);
+  const resolved = resolveProfile(
+    await profiles.read(),
+    { profile: asked.profile, url: asked.baseUrl, model: asked.model, timeout: asked.timeout },
+    runtime.env,
+    repositoryProfile,
+  );
+  const host = resolved.host.value;
+  const login = await currentLogin(vault, resolved.name, host);
+  const authorize = authorizeWithCookies(login.cookies);
+  const models = agent.chooseModels(await availableModels(cli, resolved, authorize), resolved.model?.value, {
+    haiku: resolved.profile.haikuModel,
+    sonnet: resolved.profile.sonnetModel,
+    opus: resolved.profile.opusModel,
+  });
+
+  const gateway = startGateway({
+    host,
+    credential: async () => authorize,
+    ownHeaders: await codemieHeaders(cli, program, resolved, models.main),
+    fetch: runtime.fetch,
+    timeoutMs: resolved.timeout.value * 1000,
+  });
+  const { folder, remove } = await makeRunFolder(runtime.home);
+  try {
+    const { args: agentArgs, env } = await agent.start({
+      gatewayUrl: gateway.url,
+      gatewayKey: gateway.key,
+      models,
+      task: asked.task,
+      reasoningEffort: asked.reasoningEffort,
+      resume: asked.resume,
+      args: asked.rest,
+      folder,
+      env: runtime.env,
+    });
+    banner(cli, agent, asked, resolved, models.main);
+    return await runForeground([binary, ...agentArgs], env);
+  } finally {
+    await gateway.close();
+    await remove();
+  }
+}
+
+/**
+ * Asks for the models, which proves the login too. A host that cannot list them just now does not keep the agent from
+ * running.
+ */
+async function availableModels(cli: Cli, resolved: Resolved, authorize: Authorize): Promise<Model[]> {
+  const api = new Api({ host: resolved.host.value, authorize, fetch: cli.runtime.fetch, version });
+  try {
+    return await api.models();
+  } catch (error) {
+    if (!(error instanceof CodemieError) || error.code !== "server_error") throw error;
+    cli.output.say.warn(`the list of models could not be had: ${error.message}`);
+    return [];
+  }
+}
+
+/** What the platform wants to know of every request (CodeMie fact 5.3). Values that are no header are left out. */
+async function codemieHeaders(
+  { runtime }: Cli,
+  client: string,
+  resolved: Resolved,
+  model: string | undefined,
+): Promise<Record<string, string>> {
+  const repository = await readRepository(runtime.cwd);
+  const timeoutMs = resolved.timeout.value * 1000;
+  const candidates: Record<string, string | undefined> = {
+    "x-codemie-cli": `codemie-cli/${version}`,
+    "x-codemie-client": client,
+    "x-codemie-session-id": randomUUID(),
+    "x-codemie-cli-model": model,
+    "x-codemie-repository": repository.name,
+    "x-codemie-branch": repository.branch,
+    "x-codemie-project": resolved.project?.value,
+    "x-codemie-integration": resolved.profile.codeMieIntegration?.id,
+    "x-codemie-cli-timeout": timeoutMs > 0 ? String(timeoutMs) : undefined,
+  };
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(candidates)) {
+    const safe = headerSafe(value);
+    if (safe !== undefined) headers[name] = safe;
+  }
+  return headers;
+}
+
+function banner({ output }: Cli, agent: Agent, asked: AgentArgs, resolved: Resolved, model: string | undefined): void {
+  if (asked.silent) return;
+  const parts = [agent.title, resolved.host.value.origin, `profile ${resolved.name}`, model && `model ${model}`];
+  output.say.info(`${output.paint("accent", "codemie", "err")} · ${parts.filter(Boolean).join(" · ")}`);
+}
+
+function helpText({ output }: Cli, agent: Agent, program: string): string {
+  const bold = (text: string) => output.paint("bold", text);
+  return `Run ${agent.title} behind the CodeMie gateway; it never sees your credential
+
+${bold("Usage")}
+  ${program} [flags] [prompt] [-- ${agent.binary}'s own arguments]
+
+${bold("Flags")}
+      --task TEXT               run TEXT without interaction and exit
+  -m, --model ID                model to use (default: the profile's, else the account's)
+      --profile NAME            profile to run with
+      --base-url URL            CodeMie host or its /code-assistant-api
+      --reasoning-effort LEVEL  how much the model should think
+      --resume [ID]             go on with an earlier session
+      --timeout SECONDS         longest wait for the first byte of an answer, 0 for ever
+  -s, --silent                  no banner, no notes
+      --version                 our version and the agent's
+  -h, --help                    this help (${agent.binary}'s own: ${program} -- --help)
+
+Everything else goes to ${agent.binary} untouched and in order.
+
+${bold("Examples")}
+  ${program}
+  ${program} --task "explain this repository"
+  ${program} --model claude-sonnet-4-6 -- --verbose
+`;
+}

@@ -1,0 +1,45 @@
+import { Api } from "../api/client.ts";
+import { authorizeWithCookies } from "../auth/credential.ts";
+import { currentLogin } from "../auth/login.ts";
+import { printable } from "../core/text.ts";
+import { resolveProfile } from "../profiles/resolve.ts";
+import { readRepositoryProfile } from "../profiles/store.ts";
+import { type Cli, command, stores } from "./command.ts";
+import { version } from "./version.ts";
+
+export const modelsList = (cli: Cli) =>
+  command({
+    meta: { name: "list", description: "List the models your account may use" },
+    examples: ["codemie models", "codemie models --json"],
+    args: { profile: { type: "string", valueHint: "NAME", description: "profile to ask with" } },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const { vault, profiles } = stores(runtime);
+      const repository = await readRepositoryProfile(runtime.cwd);
+      const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, repository);
+      const host = resolved.host.value;
+      const login = await currentLogin(vault, resolved.name, host);
+      const authorize = authorizeWithCookies(login.cookies);
+      const api = new Api({ host, authorize, fetch: runtime.fetch, version });
+      const models = await output.during(`asking ${host.origin} for its models`, () => api.models());
+      const current = resolved.model?.value ?? models.find((model) => model.default)?.id;
+      output.result(models, () => [
+        ...output.table([
+          [" ", "MODEL", "LABEL", "PROVIDER", "IN $/M", "OUT $/M"],
+          ...models.map(({ id, label, provider, cost }) => [
+            id === current ? "*" : " ",
+            printable(id, 60),
+            printable(label, 40),
+            printable(provider ?? "-", 30),
+            perMillion(cost?.input),
+            perMillion(cost?.output),
+          ]),
+        ]),
+        output.paint("dim", "* used when no model is given; prices in USD per million tokens"),
+      ]);
+    },
+  });
+
+function perMillion(perToken: number | undefined): string {
+  return perToken === undefined ? "-" : (perToken * 1e6).toFixed(2);
+}

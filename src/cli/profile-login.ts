@@ -1,0 +1,145 @@
+import type { Page } from "../auth/callback-page.ts";
+import { type StoredLogin, sessionExpiry } from "../auth/credential.ts";
+import { describe, previousLogin, proveSession, storeLogin } from "../auth/login.ts";
+import { type LoginDialogue, loginBySso } from "../auth/sso.ts";
+import { failure } from "../core/errors.ts";
+import { stopSignal } from "../platform/processes.ts";
+import { hostOf, type Resolved, resolveProfile } from "../profiles/resolve.ts";
+import type { ProfileStore } from "../profiles/store.ts";
+import type { Vault } from "../vault/vault.ts";
+import { type Cli, command, stores } from "./command.ts";
+import { version } from "./version.ts";
+
+export const profileLogin = (cli: Cli) =>
+  command({
+    meta: { name: "login", description: "Log in through the browser and make the profile the active one" },
+    examples: [
+      "codemie profile login --url https://codemie.example.com",
+      "codemie profile login --profile work --url https://codemie.example.com",
+      "codemie profile login --no-browser",
+    ],
+    args: {
+      url: { type: "string", valueHint: "URL", description: "CodeMie host, as you open it in the browser" },
+      profile: { type: "string", valueHint: "NAME", description: "profile to log in" },
+      browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
+      timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up after this time" },
+      yes: { type: "boolean", description: "replace the login even if it is now another person's" },
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const { vault, profiles } = stores(runtime);
+      const timeoutMs = secondsOf(args.timeout) * 1000;
+      const resolved = resolveProfile(await profiles.read(), { profile: args.profile, url: args.url }, runtime.env, {});
+      const host = resolved.host.value;
+      const own = resolved.exists ? hostOf(resolved.profile) : undefined;
+      if (own && own.origin !== host.origin) throw failure.profileHasOtherHost(resolved.name, own.origin);
+      await vault.prepare();
+      const before = await previousLogin(vault, resolved.name);
+      const stop = stopSignal();
+
+      const { login, asks } = await loginBySso<{ login: StoredLogin; asks: StoredLogin | undefined }>(
+        { host, runtime, dialogue: dialogueOf(cli, host.origin), timeoutMs, mayOpenBrowser: args.browser, stop },
+        async (cookies) => {
+          const login = await proveSession(host, cookies, runtime, version);
+          const who = describe(login.identity);
+          if (isOtherPerson(before, login) && !args.yes) {
+            if (!runtime.terminal.interactive) {
+              throw failure.otherPerson(who, describe(before.identity), resolved.name);
+            }
+            const page = {
+              good: true,
+              title: "One question is left",
+              lines: [`You logged in as ${who}, another person than before.`, "Answer it in your terminal."],
+            };
+            return { result: { login, asks: before }, page };
+          }
+          await store(cli, vault, profiles, resolved, login);
+          return { result: { login, asks: undefined }, page: successPage(who, host.origin) };
+        },
+      );
+      if (asks) {
+        const question = `profile ${resolved.name} belongs to ${describe(asks.identity)}; replace it with ${describe(login.identity)}?`;
+        if (!(await output.confirm(question, stop))) {
+          throw failure.otherPerson(describe(login.identity), describe(asks.identity), resolved.name);
+        }
+        await store(cli, vault, profiles, resolved, login);
+      }
+      report(cli, resolved, login);
+    },
+  });
+
+/** What the person sees while the login runs. */
+function dialogueOf({ output }: Cli, origin: string): LoginDialogue {
+  return {
+    atUrl(url, opened, canPaste) {
+      if (opened) output.say.info(`opening your browser to log in to ${origin}; if it does not appear, open:`);
+      else output.say.info(`open this address in a browser to log in to ${origin}:`);
+      output.say.info(`  ${output.paint("accent", url, "err")}`);
+      if (canPaste) {
+        output.say.info(
+          "browser on another machine? log in there, then paste the address it ends at (it stays hidden):",
+        );
+      } else {
+        output.say.info(output.paint("dim", "waiting for the login… (Ctrl-C to stop)", "err"));
+      }
+    },
+    note: (text) => output.say.warn(text),
+  };
+}
+
+function isOtherPerson(before: StoredLogin | undefined | "damaged", now: StoredLogin): before is StoredLogin {
+  return typeof before === "object" && before.identity.id !== now.identity.id;
+}
+
+/** The login first, then the profile that leads to it: a profile never points at a login that was not stored. */
+async function store({ output }: Cli, vault: Vault, profiles: ProfileStore, resolved: Resolved, login: StoredLogin) {
+  const kept = await storeLogin(vault, resolved.name, login);
+  if (kept) output.say.warn(`the stored login was damaged and is kept as ${kept}`);
+  const host = resolved.host.value;
+  await profiles.update((config) => {
+    config.profiles[resolved.name] = {
+      name: resolved.name,
+      provider: "ai-run-sso",
+      ...config.profiles[resolved.name],
+      codeMieUrl: host.origin,
+      baseUrl: host.api,
+    };
+    config.activeProfile = resolved.name;
+  });
+}
+
+function successPage(who: string, origin: string): Page {
+  return {
+    good: true,
+    title: "You are logged in",
+    lines: [`${who} at ${origin}`, "You can close this page and go back to your terminal."],
+  };
+}
+
+function report({ runtime, output }: Cli, resolved: Resolved, login: StoredLogin): void {
+  const expiry = sessionExpiry(login.cookies);
+  const data = {
+    profile: resolved.name,
+    method: login.method,
+    url: login.origin,
+    authenticated: true,
+    user: { name: login.identity.name, email: login.identity.email },
+    expiresAt: expiry.at === null ? null : new Date(expiry.at).toISOString(),
+    expiresFrom: expiry.from,
+  };
+  output.result(data, () => [
+    `${output.paint("good", "✓")} logged in to ${login.origin} as ${output.paint("bold", describe(login.identity))}`,
+    `  profile ${resolved.name}, now the active one`,
+  ]);
+  if (runtime.terminal.interactive) {
+    output.say.info(`${output.paint("dim", "next:", "err")} codemie-claude --task "say hello"`);
+  }
+}
+
+function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d{1,5}$/.test(text) || seconds < 1) {
+    throw failure.usage(`--timeout ${text} is not a number of seconds`, "for example --timeout 300");
+  }
+  return seconds;
+}

@@ -1,0 +1,52 @@
+import { Api } from "../api/client.ts";
+import { authorizeWithCookies, loginRecord } from "../auth/credential.ts";
+import { previousLogin } from "../auth/login.ts";
+import { CodemieError } from "../core/errors.ts";
+import { hostAt } from "../core/host.ts";
+import { resolveProfile } from "../profiles/resolve.ts";
+import type { Vault } from "../vault/vault.ts";
+import { type Cli, command, stores } from "./command.ts";
+import { version } from "./version.ts";
+
+export const profileLogout = (cli: Cli) =>
+  command({
+    meta: { name: "logout", description: "End the session at the host and remove it here" },
+    examples: ["codemie profile logout", "codemie profile logout --all"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "profile to log out" },
+      all: { type: "boolean", description: "every profile" },
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const { vault, profiles } = stores(runtime);
+      const config = await profiles.read();
+      const names = args.all
+        ? Object.keys(config.profiles)
+        : [resolveProfile(config, { profile: args.profile }, runtime.env, {}).name];
+      const done: { profile: string; removed: boolean; endedAtHost: boolean }[] = [];
+      for (const name of names) done.push({ profile: name, ...(await logout(cli, vault, name)) });
+      output.result(done, () =>
+        done.map(({ profile, removed, endedAtHost }) => {
+          if (!removed) return `profile ${profile} was not logged in`;
+          const remote = endedAtHost ? "the host ended the session" : "the host could not be asked to end the session";
+          return `${output.paint("good", "✓")} profile ${profile} is logged out (${remote})`;
+        }),
+      );
+    },
+  });
+
+/** The local login goes in any case: also when the host does not answer, or when the record or its key is damaged. */
+async function logout({ runtime, output }: Cli, vault: Vault, profile: string) {
+  const login = await previousLogin(vault, profile).catch((error: unknown) => {
+    if (!(error instanceof CodemieError)) throw error;
+    output.say.warn(error.message);
+    return "damaged" as const;
+  });
+  if (login === undefined) return { removed: false, endedAtHost: false };
+  const record = loginRecord(profile);
+  await vault.locked(record, () => vault.remove(record));
+  if (login === "damaged") return { removed: true, endedAtHost: false };
+  const authorize = authorizeWithCookies(login.cookies);
+  const api = new Api({ host: hostAt(login.origin), authorize, fetch: runtime.fetch, version });
+  return { removed: true, endedAtHost: await api.signOut() };
+}

@@ -1,0 +1,124 @@
+import { Api } from "../api/client.ts";
+import { authorizeWithCookies, loginRecord, sessionExpiry, storedLogin } from "../auth/credential.ts";
+import { describe } from "../auth/login.ts";
+import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
+import type { Host } from "../core/host.ts";
+import type { Config } from "../profiles/config.ts";
+import { resolveProfile } from "../profiles/resolve.ts";
+import type { Vault } from "../vault/vault.ts";
+import { type Cli, command, stores } from "./command.ts";
+import { when } from "./output.ts";
+import { version } from "./version.ts";
+
+export const profileStatus = (cli: Cli) =>
+  command({
+    meta: { name: "status", description: "Show who is logged in, where, and until when" },
+    examples: ["codemie profile status", "codemie profile status --all --offline", "codemie profile status --json"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "profile to look at" },
+      all: { type: "boolean", description: "every profile" },
+      offline: { type: "boolean", description: "do not ask the host" },
+    },
+    async run({ args }) {
+      const { vault, profiles } = stores(cli.runtime);
+      const config = await profiles.read();
+      const names = args.all ? Object.keys(config.profiles) : [args.profile];
+      const found: Status[] = [];
+      for (const name of names) found.push(await statusOf(cli, vault, config, name, !args.offline));
+      const [single] = found;
+      cli.output.result(args.all ? found.map(({ data }) => data) : single?.data, () =>
+        found.flatMap((status, i) => (i > 0 ? ["", ...linesOf(cli, status)] : linesOf(cli, status))),
+      );
+      return Math.max(0, ...found.map(({ problem }) => problem?.exitCode ?? 0));
+    },
+  });
+
+interface Status {
+  readonly data: {
+    profile: string;
+    method: string;
+    url: string;
+    authenticated: boolean;
+    user: { name: string; email: string } | null;
+    /** ISO 8601 */
+    loggedInAt: string | null;
+    expiresAt: string | null;
+    /** how the end is known: `estimate` from the front's default lifetime */
+    expiresFrom: string | null;
+    /** ids of the models the account may use; null when the host was not asked */
+    models: string[] | null;
+  };
+  readonly problem: CodemieError | undefined;
+}
+
+async function statusOf(
+  { runtime }: Cli,
+  vault: Vault,
+  config: Config,
+  name: string | undefined,
+  online: boolean,
+): Promise<Status> {
+  const resolved = resolveProfile(config, { profile: name }, runtime.env, {});
+  const host = resolved.host.value;
+  const none = { profile: resolved.name, method: "sso", url: host.origin, authenticated: false, user: null };
+  const unknown = { loggedInAt: null, expiresAt: null, expiresFrom: null, models: null };
+  const login = await vault.read(loginRecord(resolved.name), storedLogin);
+  if (!login) return { data: { ...none, ...unknown }, problem: failure.loginNeeded(host.origin) };
+  if (login.origin !== host.origin) {
+    return { data: { ...none, ...unknown }, problem: failure.otherOrigin(resolved.name, login.origin, host.origin) };
+  }
+  const expiry = sessionExpiry(login.cookies);
+  const asked = online ? await ask(host, login.cookies, runtime.fetch) : { models: null, problem: undefined };
+  const expired = !online && expiry.at !== null && expiry.at <= runtime.now();
+  return {
+    data: {
+      ...none,
+      authenticated: asked.problem === undefined && !expired,
+      user: { name: login.identity.name, email: login.identity.email },
+      loggedInAt: new Date(login.loggedInAt).toISOString(),
+      expiresAt: expiry.at === null ? null : new Date(expiry.at).toISOString(),
+      expiresFrom: expiry.from,
+      models: asked.models,
+    },
+    problem: asked.problem ?? (expired ? failure.sessionEnded(host.origin) : undefined),
+  };
+}
+
+async function ask(
+  host: Host,
+  cookies: Record<string, string>,
+  fetch: Cli["runtime"]["fetch"],
+): Promise<{ models: string[] | null; problem: CodemieError | undefined }> {
+  const api = new Api({ host, authorize: authorizeWithCookies(cookies), fetch, version });
+  const [user, models] = await Promise.allSettled([api.user(), api.models()]);
+  return {
+    models: models.status === "fulfilled" ? models.value.map(({ id }) => id) : null,
+    problem: user.status === "fulfilled" ? undefined : asCodemieError(user.reason),
+  };
+}
+
+function linesOf({ runtime, output }: Cli, { data, problem }: Status): string[] {
+  const now = runtime.now();
+  const mark = data.authenticated ? output.paint("good", "✓ logged in") : output.paint("bad", "✗ not logged in");
+  const row = (label: string, value: string) => `  ${output.paint("dim", label.padEnd(8))} ${value}`;
+  const lines = [`${mark} to ${data.url}`, row("profile", data.profile)];
+  if (data.user) lines.push(row("user", describe({ id: "", ...data.user })));
+  if (data.loggedInAt) lines.push(row("since", when(Date.parse(data.loggedInAt), now)));
+  if (data.user) {
+    lines.push(
+      row("until", data.expiresAt ? `about ${when(Date.parse(data.expiresAt), now)}` : "unknown"),
+      output.paint(
+        "dim",
+        data.expiresAt
+          ? "           an estimate: issued then, plus the usual 7 days; the host decides"
+          : "           the session does not say when it was issued; the host decides",
+      ),
+    );
+  }
+  if (data.models) lines.push(row("models", `${data.models.length} (see codemie models)`));
+  if (problem) {
+    lines.push(`  ${output.paint("bad", "error:")} ${problem.message}`);
+    if (problem.hint) lines.push(`  ${output.paint("accent", "hint:")} ${problem.hint}`);
+  }
+  return lines;
+}

@@ -1,0 +1,148 @@
+import { type ArgsDef, runCommand } from "citty";
+import { asCodemieError, failure } from "../core/errors.ts";
+import { nearest } from "../core/text.ts";
+import { type Env, realRuntime } from "../platform/runtime.ts";
+import { type Cli, commonArgs } from "./command.ts";
+import { Output } from "./output.ts";
+import { agentLoaders, tree } from "./tree.ts";
+import { versionLine } from "./version.ts";
+
+/** How the program was called: the name decides first, then the first word. */
+export interface Call {
+  /** file name of the program, without `.exe` */
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/**
+ * Runs one call from start to end: the one place where an error becomes lines and an exit code.
+ *
+ * @param env the environment as it was at the start
+ * @returns the exit code
+ */
+export async function run(call: Call, env: Env): Promise<number> {
+  const agent = agentOf(call);
+  const args = agent ? agent.args : call.args;
+  const own = agent ? [] : args;
+  const runtime = realRuntime(env, own.includes("--no-color"));
+  const output = new Output(runtime.terminal, own.includes("--json"));
+  try {
+    if (agent) {
+      const { runAgent } = await import("./agent.ts");
+      return await runAgent({ runtime, output }, await agentLoaders[agent.name](), agent.args);
+    }
+    return await runTree({ runtime, output }, args);
+  } catch (error) {
+    const failed = asCodemieError(error);
+    output.fail(failed);
+    return failed.exitCode;
+  }
+}
+
+type AgentName = keyof typeof agentLoaders;
+const isAgent = (name: string | undefined): name is AgentName =>
+  name !== undefined && Object.hasOwn(agentLoaders, name);
+
+function agentOf({ program, args }: Call): { name: AgentName; args: readonly string[] } | undefined {
+  const byName = program.startsWith("codemie-") ? program.slice("codemie-".length) : undefined;
+  if (isAgent(byName)) return { name: byName, args };
+  const [first, ...rest] = args;
+  return isAgent(first) ? { name: first, args: rest } : undefined;
+}
+
+async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
+  const { terminal } = cli.runtime;
+  let current = tree;
+  let path = "codemie";
+  let rest = args.filter((arg) => arg !== "--no-color");
+  while (current.subCommands) {
+    const word = rest.find((arg) => !arg.startsWith("-"));
+    const standard = current.default as string | undefined;
+    const name = word ?? (wantsHelp(rest) ? undefined : standard);
+    if (name === undefined) {
+      const unknown = rest.find((arg) => arg.startsWith("-") && !isCommonFlag(arg));
+      if (unknown === "--version" || unknown === "-v") {
+        terminal.out(`${versionLine}\n`);
+        return 0;
+      }
+      if (unknown) throw unknownFlag(unknown, commonArgs, path);
+      const { helpFor } = await import("./help.ts");
+      terminal.out(await helpFor(cli, path, current));
+      return 0;
+    }
+    const known: Record<string, unknown> = { ...current.subCommands, ...(path === "codemie" ? agentLoaders : {}) };
+    const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
+    if (!load) {
+      const close = nearest(name, Object.keys(known));
+      throw failure.usage(
+        `${path} has no command ${name}`,
+        close ? `did you mean ${path} ${close}` : `see ${path} --help`,
+      );
+    }
+    if (word !== undefined) rest = rest.toSpliced(rest.indexOf(word), 1);
+    path = `${path} ${name}`;
+    current = (await load())(cli);
+  }
+  if (wantsHelp(rest)) {
+    const { helpFor } = await import("./help.ts");
+    terminal.out(await helpFor(cli, path, current));
+    return 0;
+  }
+  checkFlags(rest, { ...(current.args as ArgsDef | undefined), ...commonArgs }, path);
+  const { result } = await runCommand(
+    { ...current, args: { ...(current.args as ArgsDef), ...commonArgs } },
+    {
+      rawArgs: rest,
+    },
+  );
+  return typeof result === "number" ? result : 0;
+}
+
+const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");
+const isCommonFlag = (arg: string) => ["--json", "--no-color", "--help", "-h"].includes(arg);
+
+/** citty lets unknown flags, missing values and surplus words pass in silence; here each is an error. */
+function checkFlags(args: readonly string[], known: ArgsDef, path: string): void {
+  const positionals = Object.values(known).filter((def) => def.type === "positional").length;
+  let words = 0;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? "";
+    if (!arg.startsWith("-") || arg === "-") {
+      if (++words > positionals) throw failure.usage(`${path} does not take ${arg}`, `see ${path} --help`);
+      continue;
+    }
+    const [flag = "", inline] = splitOnce(arg);
+    const name = nameOf(flag, known);
+    const def = name === undefined ? undefined : known[name];
+    if (!def) throw unknownFlag(flag, known, path);
+    if (def.type === "boolean") {
+      if (inline !== undefined) throw failure.usage(`${flag} takes no value`, `see ${path} --help`);
+      continue;
+    }
+    const value = inline ?? args[++i];
+    if (value === undefined || value === "" || (inline === undefined && value.startsWith("--"))) {
+      throw failure.usage(`${flag} needs a value`, `see ${path} --help`);
+    }
+  }
+}
+
+/** The definition a flag means: by name, by one-letter alias, or by `--no-` for what is on unless switched off. */
+function nameOf(flag: string, known: ArgsDef): string | undefined {
+  const negative = flag.startsWith("--no-") ? flag.slice(5) : undefined;
+  if (negative !== undefined) return known[negative]?.type === "boolean" ? negative : undefined;
+  if (flag.startsWith("--")) return Object.hasOwn(known, flag.slice(2)) ? flag.slice(2) : undefined;
+  return Object.entries(known).find(([, def]) => "alias" in def && def.alias === flag.slice(1))?.[0];
+}
+
+function splitOnce(arg: string): [string, string | undefined] {
+  const at = arg.indexOf("=");
+  return at < 0 ? [arg, undefined] : [arg.slice(0, at), arg.slice(at + 1)];
+}
+
+function unknownFlag(flag: string, known: ArgsDef, path: string) {
+  const names = Object.entries(known).map(([name, def]) =>
+    def.type === "boolean" && def.default === true ? `--no-${name}` : `--${name}`,
+  );
+  const close = nearest(flag, names);
+  return failure.usage(`${path} has no flag ${flag}`, close ? `did you mean ${close}` : `see ${path} --help`);
+}

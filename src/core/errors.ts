@@ -1,0 +1,227 @@
+import { printable } from "./text.ts";
+
+/** What can go wrong, as scripts see it (`error.code` with `--json`), and the exit code each has by contract. */
+const exitCodes = {
+  failed: 1,
+  internal: 1,
+  config_damaged: 1,
+  disk: 1,
+  agent_missing: 1,
+  server_error: 1,
+  wrong_base_url: 1,
+  usage: 2,
+  auth_needed: 4,
+  auth_expired: 4,
+  auth_refused: 4,
+  auth_timeout: 4,
+  other_person: 4,
+  unreachable: 5,
+  tls: 5,
+  vault_key: 6,
+  vault_damaged: 6,
+  vault_locked: 6,
+  vault_unreadable: 6,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+export type ErrorCode = keyof typeof exitCodes;
+
+/** An expected failure: what happened (`message`), what to do (`hint`), and a stable `code` to switch on. */
+export class CodemieError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, hint?: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "CodemieError";
+    this.code = code;
+    this.hint = hint;
+  }
+
+  /** the process's exit code by contract */
+  get exitCode(): number {
+    return exitCodes[this.code];
+  }
+}
+
+/** @returns the `code` of an operating-system or Bun error (`ENOSPC`, `ConnectionRefused`), or an empty string */
+export function systemCode(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : "";
+}
+
+/**
+ * @param error anything thrown
+ * @returns the same error if it is one of ours, else an `internal` one that names it without its stack
+ */
+export function asCodemieError(error: unknown): CodemieError {
+  if (error instanceof CodemieError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new CodemieError(
+    "internal",
+    `unexpected: ${printable(text)}`,
+    "this is a defect in codemie, please report it with the output of codemie --version",
+    error,
+  );
+}
+
+const login = (url?: string) => `run codemie profile login${url ? ` --url ${url}` : ""}`;
+
+/** Every message a person can meet, in one place: lower case, no full stop, the next command in the hint. */
+export const failure = {
+  usage: (message: string, hint?: string) => new CodemieError("usage", message, hint),
+  badHost: (given: string, why: string, hint = "give the host as https://codemie.example.com") =>
+    new CodemieError("usage", `cannot use ${printable(given, 120)} as CodeMie host: ${why}`, hint),
+  hostsDiffer: (a: string, b: string) =>
+    new CodemieError(
+      "usage",
+      `CODEMIE_URL (${a}) and CODEMIE_BASE_URL (${b}) name different hosts`,
+      "unset one of them",
+    ),
+  noHost: () =>
+    new CodemieError(
+      "usage",
+      "no CodeMie host is known yet",
+      "run codemie profile login --url https://codemie.example.com",
+    ),
+  noProfile: (name: string, known: readonly string[]) =>
+    new CodemieError(
+      "usage",
+      `there is no profile ${printable(name, 60)}`,
+      known.length ? `profiles: ${known.join(", ")}` : "run codemie profile login --url https://codemie.example.com",
+    ),
+  badProfileName: (name: string) =>
+    new CodemieError(
+      "usage",
+      `${printable(name, 60)} is not a profile name`,
+      "use up to 64 letters, digits, dots, dashes and underscores, starting with a letter or digit",
+    ),
+  profileHasOtherHost: (name: string, origin: string) =>
+    new CodemieError("usage", `profile ${name} belongs to ${origin}`, "choose another name with --profile"),
+
+  loginNeeded: (origin: string) => new CodemieError("auth_needed", `not logged in to ${origin}`, login(origin)),
+  otherOrigin: (profile: string, own: string, asked: string) =>
+    new CodemieError("auth_needed", `the login of profile ${profile} is for ${own}, not for ${asked}`, login(asked)),
+  sessionEnded: (origin: string) =>
+    new CodemieError("auth_expired", `the session at ${origin} is no longer valid`, login(origin)),
+  forbidden: (origin: string, detail?: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} does not allow this account in${detail ? `: ${printable(detail)}` : ""}`,
+      "ask the administrator of the host for access, or log in with another account",
+    ),
+  loginRefused: (origin: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} did not accept the session it had just handed over, so nothing was stored`,
+      `${login(origin)} again; if it stays so, the host's single sign-on needs its administrator`,
+    ),
+  noSessionHandedOver: (origin: string, provider: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} handed over a login without a session (identity provider: ${printable(provider, 40)})`,
+      "this host has no browser single sign-on in front of it",
+    ),
+  unsafeCookie: (origin: string, name: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} handed over a cookie that cannot be sent safely (${printable(name, 60)})`,
+      "nothing was stored; report it to the administrator of the host",
+    ),
+  loginTimedOut: (seconds: number) =>
+    new CodemieError(
+      "auth_timeout",
+      `no login within ${seconds} s`,
+      "run the command again, with --timeout SECONDS for more time or --no-browser to open the URL yourself",
+    ),
+  otherPerson: (now: string, before: string, profile: string) =>
+    new CodemieError(
+      "other_person",
+      `this login is ${now}, but profile ${profile} belongs to ${before}; nothing was changed`,
+      "use --yes to replace it, or --profile NAME to keep both",
+    ),
+
+  unreachable: (origin: string, why: string) =>
+    new CodemieError("unreachable", `cannot reach ${origin}: ${why}`, "check the address, the network and the VPN"),
+  tls: (origin: string, why: string) =>
+    new CodemieError(
+      "tls",
+      `the certificate of ${origin} cannot be trusted: ${why}`,
+      "if your company runs its own certificate authority, name its file in NODE_EXTRA_CA_CERTS",
+    ),
+  wrongBaseUrl: (origin: string, what: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${origin} does not answer like CodeMie: ${what}`,
+      "check the URL: it is the address you open CodeMie at in the browser",
+    ),
+  server: (origin: string, status: number, detail?: string) =>
+    new CodemieError(
+      "server_error",
+      `${origin} answered ${status}${detail ? `: ${printable(detail)}` : ""}`,
+      status >= 500 || status === 429 ? "try again in a moment" : undefined,
+    ),
+
+  vaultKeyMissing: (file: string) =>
+    new CodemieError(
+      "vault_key",
+      `the vault's key ${file} is missing`,
+      "restore it from a backup, or move the vault folder away and log in again",
+    ),
+  vaultKeyWrong: (file: string) =>
+    new CodemieError(
+      "vault_key",
+      `the key in ${file} does not open this vault`,
+      "restore the key that belongs to it, or move the vault folder away and log in again",
+    ),
+  vaultKeyMalformed: (file: string) =>
+    new CodemieError("vault_key", `${file} does not hold a vault key`, "restore it from a backup"),
+  recordDamaged: (name: string, file: string) =>
+    new CodemieError(
+      "vault_damaged",
+      `the stored record ${printable(name, 80)} is damaged (${file})`,
+      "log in again: the damaged file is then kept aside and replaced",
+    ),
+  vaultDamaged: (file: string) =>
+    new CodemieError("vault_damaged", `the vault's file ${file} is damaged`, "restore it from a backup"),
+  vaultUnreadable: (file: string, why: string) =>
+    new CodemieError("vault_unreadable", `cannot read ${file}: ${why}`, "check the owner and mode of the file"),
+  locked: (what: string, seconds: number) =>
+    new CodemieError(
+      "vault_locked",
+      `${what} has been locked by another codemie for ${seconds} s`,
+      "end the other process or try again",
+    ),
+  configDamaged: (file: string, why: string) =>
+    new CodemieError(
+      "config_damaged",
+      `${file} cannot be read: ${printable(why, 200)}`,
+      "correct the file, or move it away; nothing was overwritten",
+    ),
+  disk: (file: string, error: unknown) => {
+    const why: Record<string, string> = {
+      ENOSPC: "the disk is full",
+      EDQUOT: "the disk quota is used up",
+      EROFS: "the file system is read-only",
+      EACCES: "permission denied",
+      EPERM: "permission denied",
+      EFBIG: "the file size limit is reached",
+      ENOTDIR: "a part of the path is not a folder",
+    };
+    const code = systemCode(error);
+    return new CodemieError(
+      "disk",
+      `cannot write ${file}: ${why[code] ?? (code || "unknown error")}`,
+      "free or unlock the place, or set CODEMIE_HOME to another folder; what was stored before is unchanged",
+      error,
+    );
+  },
+
+  agentMissing: (name: string, binary: string, install: string) =>
+    new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),
+  browserFailed: (program: string) =>
+    new CodemieError("failed", `could not start ${printable(program, 120)}`, "open the URL above yourself"),
+  interrupted: () => new CodemieError("interrupted", "interrupted"),
+  terminated: () => new CodemieError("terminated", "terminated"),
+} satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -1,0 +1,64 @@
+/**
+ * Makes text from elsewhere (a server, a callback) safe to print: control characters, which could move a terminal's
+ * cursor or forge a line, become `�`, and the length is bounded.
+ *
+ * @param text untrusted text
+ * @param limit longest result, in characters
+ * @returns one printable line
+ */
+export function printable(text: string, limit = 300): string {
+  const flat = text
+    .replace(/\s+/g, " ")
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is being removed
+    .replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "�")
+    .trim();
+  return flat.length > limit ? `${flat.slice(0, limit - 1)}…` : flat;
+}
+
+/**
+ * @param text any text
+ * @returns the text with the five characters HTML gives a meaning replaced by entities
+ */
+export function escapeHtml(text: string): string {
+  const entity: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+  return text.replace(/[&<>"']/g, (char) => entity[char] ?? char);
+}
+
+/**
+ * @param value a header value we would like to send
+ * @returns the value if every character is visible ASCII or a space, else undefined (RFC 9110 section 5.5)
+ */
+export function headerSafe(value: string | undefined): string | undefined {
+  return value !== undefined && /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value) ? value : undefined;
+}
+
+/** Edit distance: insert, delete, replace and the swap of two neighbours each cost 1 (optimal string alignment). */
+export function editDistance(a: string, b: string): number {
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, i) => i)];
+  const at = (i: number, j: number) => rows[i]?.[j] ?? 0;
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    rows.push(row);
+    for (let j = 1; j <= b.length; j++) {
+      let cost = Math.min(at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1));
+      if (a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) cost = Math.min(cost, at(i - 2, j - 2) + 1);
+      row.push(cost);
+    }
+  }
+  return at(a.length, b.length);
+}
+
+/**
+ * @param typed what the user typed
+ * @param known what exists
+ * @returns the closest known word, if it is close enough to be a typing mistake
+ */
+export function nearest(typed: string, known: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let distance = Math.max(1, Math.floor(typed.length / 3)) + 1;
+  for (const word of known) {
+    const d = editDistance(typed, word);
+    if (d < distance) [best, distance] = [word, d];
+  }
+  return best;
+}

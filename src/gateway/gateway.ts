@@ -1,0 +1,87 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { H3 } from "h3";
+import { asCodemieError } from "../core/errors.ts";
+import type { Host } from "../core/host.ts";
+import { Secret } from "../core/secret.ts";
+import type { Fetch } from "../platform/network.ts";
+import { errorResponse } from "./errors.ts";
+import { forward } from "./forward.ts";
+import { guard, guardOrigin } from "./guard.ts";
+import { upstreamHeaders } from "./inject.ts";
+import { dialectOf, modelRoute } from "./paths.ts";
+
+export interface GatewayOptions {
+  readonly host: Host;
+  /** the credential that works now, as the function that puts it on a request */
+  readonly credential: () => Promise<(headers: Headers) => void>;
+  /** `X-CodeMie-*` headers of every request */
+  readonly ownHeaders: Readonly<Record<string, string>>;
+  readonly fetch: Fetch;
+  /** ms to wait for the first byte of an answer, 0 for ever */
+  readonly timeoutMs: number;
+}
+
+export interface Gateway {
+  /** base URL for the agent */
+  readonly url: string;
+  /** the key of this run: 256 random bits, base64url */
+  readonly key: Secret;
+  /** Stops listening and breaks what still runs. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the local gateway on a random loopback port. A request passes guard → inject → forward, in this order and in
+ * this one place.
+ */
+export function startGateway(options: GatewayOptions): Gateway {
+  const key = new Secret(randomBytes(32).toString("base64url"));
+  let port = 0;
+
+  async function model(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    const dialect = dialectOf(pathname);
+    const requestId = randomUUID();
+    const refuse = (error: Parameters<typeof errorResponse>[1]) => errorResponse(dialect, error, requestId);
+
+    const refused = guard(request.headers, port, key.reveal());
+    if (refused) return refuse(refused);
+    if (!modelRoute(request.method, pathname)) {
+      return refuse({
+        status: 404,
+        message: `codemie gateway: ${request.method} ${pathname} is not part of the model API`,
+      });
+    }
+    let authorize: (headers: Headers) => void;
+    try {
+      authorize = await options.credential();
+    } catch (error) {
+      const failed = asCodemieError(error);
+      return refuse({ status: failed.exitCode === 4 ? 401 : 500, message: `${failed.message}; ${failed.hint ?? ""}` });
+    }
+    const own = { ...options.ownHeaders, "x-codemie-request-id": requestId };
+    const answer = await forward(request, upstreamHeaders(request.headers, own, authorize), options);
+    return answer instanceof Response ? answer : refuse(answer.error);
+  }
+
+  const app = new H3({ silent: true });
+  app.get("/health", ({ req }) => {
+    const refused = guardOrigin(req.headers, port);
+    return refused ? new Response(null, { status: refused.status }) : Response.json({ status: "ok" });
+  });
+  // Claude Code asks this at its start, without a key, to see whether somebody listens.
+  app.head("/", ({ req }) => new Response(null, { status: guardOrigin(req.headers, port) ? 403 : 200 }));
+  app.all("/**", ({ req }) => model(req));
+
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    idleTimeout: 0, // a stream may be silent for as long as a model thinks
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    development: false,
+    fetch: (request) => app.fetch(request),
+    error: () => errorResponse("openai", { status: 500, message: "codemie gateway: internal error" }, randomUUID()),
+  });
+  port = Number(server.port);
+  return { url: `http://127.0.0.1:${port}`, key, close: () => server.stop(true) };
+}

@@ -1,0 +1,116 @@
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { failure, systemCode } from "../core/errors.ts";
+
+/** Mode of every folder and file of ours: the owner and nobody else. */
+const folderMode = 0o700;
+const fileMode = 0o600;
+
+/**
+ * @param file path
+ * @returns the file's text, or undefined when there is no such file
+ * @throws `vault_unreadable` when it exists and cannot be read
+ */
+export async function readIfPresent(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw failure.vaultUnreadable(file, code === "EACCES" ? "permission denied" : code || "unknown error");
+  }
+}
+
+/**
+ * Makes a folder (and those above it) that only the owner may enter, and closes it where it stood open.
+ *
+ * @throws `disk` when it cannot be made
+ */
+export async function ensureFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: folderMode });
+    if (process.platform !== "win32" && ((await stat(folder)).mode & 0o077) !== 0) await chmod(folder, folderMode);
+  } catch (error) {
+    throw failure.disk(folder, error);
+  }
+}
+
+const temporaryPrefix = (file: string) => `.${basename(file)}.`;
+const temporarySuffix = ".tmp";
+
+/**
+ * Replaces a file so that a reader, or a crash at any moment, finds the old content or the new one and nothing else:
+ * temporary file in the same folder, fsync, rename, fsync of the folder.
+ *
+ * @param file path; its folder must exist
+ * @param data the whole new content
+ * @throws `disk` when it cannot be written; the old content is then still there
+ */
+export async function replaceFile(file: string, data: string): Promise<void> {
+  const temporary = join(
+    dirname(file),
+    `${temporaryPrefix(file)}${process.pid}.${randomBytes(6).toString("hex")}${temporarySuffix}`,
+  );
+  try {
+    const handle = await open(temporary, "wx", fileMode);
+    try {
+      await handle.writeFile(data);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+    await syncFolder(dirname(file));
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw failure.disk(file, error);
+  }
+}
+
+/**
+ * Removes what replacements of this file left behind when their process was killed. Call it under the file's lock: then
+ * no living process has such a temporary file.
+ */
+export async function removeLeftovers(file: string): Promise<void> {
+  const prefix = temporaryPrefix(file);
+  for (const name of await readdir(dirname(file))) {
+    if (name.startsWith(prefix) && name.endsWith(temporarySuffix)) await rm(join(dirname(file), name), { force: true });
+  }
+}
+
+/**
+ * Removes a file for good: a crash afterwards does not bring it back.
+ *
+ * @throws `disk` when it exists and cannot be removed
+ */
+export async function removeFile(file: string): Promise<void> {
+  try {
+    await rm(file, { force: true });
+    await syncFolder(dirname(file));
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw failure.disk(file, error);
+  }
+}
+
+/** Moves a file that cannot be used out of the way, keeping it. */
+export async function keepAside(file: string, nowMs: number): Promise<string> {
+  const kept = `${file}.damaged-${nowMs}`;
+  try {
+    await rename(file, kept);
+    return kept;
+  } catch (error) {
+    throw failure.disk(kept, error);
+  }
+}
+
+/** A rename lasts through a power cut only once its folder is synced (Windows has no such call). */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,33 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { type Fetch, secureFetch } from "./network.ts";
+import { realTerminal, type Terminal } from "./terminal.ts";
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** Everything the machine gives, handed down from `main` so that nothing below reaches for the process itself. */
+export interface Runtime {
+  /** the environment as it was at the start */
+  readonly env: Env;
+  /** the folder the user stands in; nothing in it is trusted */
+  readonly cwd: string;
+  /** the base folder of all our files */
+  readonly home: string;
+  /** ms since the epoch */
+  readonly now: () => number;
+  readonly terminal: Terminal;
+  readonly fetch: Fetch;
+}
+
+/** @returns the real machine; `env` is the environment at the start, `noColor` the `--no-color` flag */
+export function realRuntime(env: Env, noColor: boolean): Runtime {
+  const cwd = process.cwd();
+  return {
+    env,
+    cwd,
+    home: env.CODEMIE_HOME ? resolve(cwd, env.CODEMIE_HOME) : join(env.HOME || homedir(), ".codemie"),
+    now: Date.now,
+    terminal: realTerminal(env, noColor),
+    fetch: secureFetch,
+  };
+}

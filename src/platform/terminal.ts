@@ -1,0 +1,85 @@
+import { failure } from "../core/errors.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** The person's side of the program. Results go to standard output, everything meant for a person to standard error. */
+export interface Terminal {
+  /** someone can answer: standard input and standard error are both a terminal */
+  readonly interactive: boolean;
+  /** whether standard error may be redrawn (spinners): a capable terminal, not CI */
+  readonly animated: boolean;
+  /** whether escape codes may be written to the stream */
+  color(stream: "out" | "err"): boolean;
+  /** width of the terminal in columns, 80 where there is none */
+  readonly columns: number;
+  out(text: string): void;
+  err(text: string): void;
+  /** Reads one line. `echo: false` shows nothing of what is typed or pasted. Aborting the signal ends it quietly. */
+  readLine(options: { echo: boolean; signal: AbortSignal }): Promise<string>;
+}
+
+/**
+ * @param env environment variables (`NO_COLOR`, `FORCE_COLOR`, `CI`, `TERM`)
+ * @param noColor the `--no-color` flag
+ */
+export function realTerminal(env: Env, noColor: boolean): Terminal {
+  const plain = noColor || Boolean(env.NO_COLOR) || env.TERM === "dumb";
+  const forced = Boolean(env.FORCE_COLOR) && env.FORCE_COLOR !== "0";
+  return {
+    get interactive() {
+      return Boolean(process.stdin.isTTY && process.stderr.isTTY);
+    },
+    get animated() {
+      return Boolean(process.stderr.isTTY) && env.TERM !== "dumb" && !env.CI;
+    },
+    color(stream) {
+      if (plain) return false;
+      return forced || Boolean((stream === "out" ? process.stdout : process.stderr).isTTY);
+    },
+    get columns() {
+      return process.stderr.columns || process.stdout.columns || 80;
+    },
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    readLine,
+  };
+}
+
+/**
+ * Reads the line key by key: in its usual line mode a terminal cuts a pasted line at 4,096 bytes, and a pasted login URL
+ * is longer and must not be shown.
+ */
+function readLine({ echo, signal }: { echo: boolean; signal: AbortSignal }): Promise<string> {
+  const { stdin, stderr } = process;
+  return new Promise((resolve, reject) => {
+    let line = "";
+    const done = (finish: () => void) => {
+      stdin.off("data", onData);
+      signal.removeEventListener("abort", onAbort);
+      stdin.setRawMode(false);
+      stdin.pause();
+      stderr.write("\n");
+      finish();
+    };
+    const onAbort = () => done(() => reject(signal.reason));
+    const onData = (chunk: Buffer) => {
+      for (const char of chunk.toString("utf8")) {
+        if (char === "\r" || char === "\n") return done(() => resolve(line.trim()));
+        if (char === "\u0003") return done(() => reject(failure.interrupted()));
+        if (char === "\u0004" && line === "") return done(() => reject(failure.interrupted()));
+        if (char === "\u007f" || char === "\b") {
+          if (echo && line) stderr.write("\b \b");
+          line = line.slice(0, -1);
+        } else if (char >= " ") {
+          line += char;
+          if (echo) stderr.write(char);
+        }
+      }
+    };
+    if (signal.aborted) return reject(signal.reason);
+    stdin.setRawMode(true);
+    stdin.resume();
+    stdin.on("data", onData);
+    signal.addEventListener("abort", onAbort);
+  });
+}

@@ -1,0 +1,39 @@
+import { z } from "zod";
+
+/**
+ * A profile, in the existing CLI's file format (CodeMie fact 8.1). Only what is used here is described; every other
+ * member is kept as it is.
+ */
+export const profile = z.looseObject({
+  name: z.string().optional(),
+  provider: z.string().optional(),
+  codeMieUrl: z.string().optional(),
+  baseUrl: z.string().optional(),
+  model: z.string().optional(),
+  haikuModel: z.string().optional(),
+  sonnetModel: z.string().optional(),
+  opusModel: z.string().optional(),
+  codeMieProject: z.string().optional(),
+  codeMieIntegration: z.looseObject({ id: z.string() }).optional(),
+  /** seconds a request may wait for its first byte, 0 for ever */
+  timeout: z.number().nonnegative().optional(),
+});
+export type Profile = z.infer<typeof profile>;
+
+/** The configuration file, version 2. It holds no secret. */
+export const config = z.looseObject({
+  version: z.literal(2).default(2),
+  activeProfile: z.string().optional(),
+  profiles: z.record(z.string(), profile).default({}),
+});
+export type Config = z.infer<typeof config>;
+
+/** What a repository's own file may say: which model and which project, never where to or as whom. */
+export const repositoryProfile = z.object({
+  model: z.string().max(200).optional(),
+  codeMieProject: z.string().max(200).optional(),
+});
+export type RepositoryProfile = z.infer<typeof repositoryProfile>;
+
+/** Names a profile may have. */
+export const profileName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;

@@ -1,0 +1,125 @@
+import { failure } from "../core/errors.ts";
+import { type Host, parseHost } from "../core/host.ts";
+import { type Config, type Profile, profileName, type RepositoryProfile } from "./config.ts";
+
+/** Where a value came from. */
+export type Source = "flag" | "environment" | "repository" | "profile" | "default";
+
+export interface Sourced<T> {
+  readonly value: T;
+  readonly source: Source;
+}
+
+/** What a command was asked for. */
+export interface Wishes {
+  readonly profile?: string | undefined;
+  readonly url?: string | undefined;
+  readonly model?: string | undefined;
+  /** seconds */
+  readonly timeout?: number | undefined;
+}
+
+/** The profile a command works with. */
+export interface Resolved {
+  readonly name: string;
+  /** true: the profile is in the configuration file */
+  readonly exists: boolean;
+  readonly profile: Profile;
+  readonly host: Sourced<Host>;
+  readonly model: Sourced<string> | undefined;
+  readonly project: Sourced<string> | undefined;
+  /** seconds a request may wait for its first byte, 0 for ever */
+  readonly timeout: Sourced<number>;
+}
+
+/**
+ * Decides profile, host and settings: flag over environment over repository over profile over default.
+ *
+ * A host that was asked for picks the profile that belongs to it (the active one first); a name that was asked for keeps
+ * the host of its profile, unless a host was given as a flag too.
+ *
+ * @throws usage errors: no host known, no such profile, two variables that contradict each other
+ */
+export function resolveProfile(
+  config: Config,
+  wishes: Wishes,
+  env: Readonly<Record<string, string | undefined>>,
+  repository: RepositoryProfile,
+): Resolved {
+  const askedName = wishes.profile ?? (env.CODEMIE_PROFILE || undefined);
+  const askedHost = hostAskedFor(wishes.profile === undefined ? env : {}, wishes.url);
+  const name = askedName ?? pickName(config, askedHost?.value);
+  if (!profileName.test(name)) throw failure.badProfileName(name);
+  const known = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
+  if (askedName !== undefined && !known && !askedHost) throw failure.noProfile(name, Object.keys(config.profiles));
+  const profile: Profile = known ?? {};
+  const own = hostOf(profile);
+  const host = askedHost ?? (own && { value: own, source: "profile" as const });
+  if (!host) throw failure.noHost();
+  return {
+    name,
+    exists: known !== undefined,
+    profile,
+    host,
+    model: first([
+      ["flag", wishes.model],
+      ["environment", env.CODEMIE_MODEL],
+      ["repository", repository.model],
+      ["profile", profile.model],
+    ]),
+    project: first([
+      ["environment", env.CODEMIE_PROJECT],
+      ["repository", repository.codeMieProject],
+      ["profile", profile.codeMieProject],
+    ]),
+    timeout: first([
+      ["flag", wishes.timeout],
+      ["profile", profile.timeout],
+    ]) ?? { value: 0, source: "default" },
+  };
+}
+
+/** @returns the host a profile belongs to, or undefined when it names none we could use */
+export function hostOf(profile: Profile): Host | undefined {
+  const url = profile.codeMieUrl ?? profile.baseUrl;
+  return url === undefined ? undefined : parseHost(url);
+}
+
+function hostAskedFor(
+  env: Readonly<Record<string, string | undefined>>,
+  url: string | undefined,
+): Sourced<Host> | undefined {
+  if (url !== undefined) return { value: parseHost(url), source: "flag" };
+  const [a, b] = [env.CODEMIE_URL, env.CODEMIE_BASE_URL];
+  const given = a || b;
+  if (!given) return undefined;
+  const host = parseHost(given);
+  if (a && b && parseHost(b).origin !== host.origin) throw failure.hostsDiffer(a, b);
+  return { value: host, source: "environment" };
+}
+
+/** The active profile, unless another host is wanted: then a profile of that host, or a new name for it. */
+function pickName(config: Config, host: Host | undefined): string {
+  const active = config.activeProfile ?? Object.keys(config.profiles)[0];
+  if (!host) return active ?? "default";
+  const belongs = (name: string | undefined) => {
+    const profile = name === undefined ? undefined : config.profiles[name];
+    return profile !== undefined && hostOf(profile)?.origin === host.origin;
+  };
+  if (active !== undefined && belongs(active)) return active;
+  const other = Object.keys(config.profiles).find(belongs);
+  if (other) return other;
+  if (Object.keys(config.profiles).length === 0) return "default";
+  return freeName(new URL(host.origin).host.replace(/[^A-Za-z0-9.-]/g, "-"), config);
+}
+
+function freeName(wanted: string, config: Config): string {
+  let name = wanted.slice(0, 60);
+  for (let n = 2; Object.hasOwn(config.profiles, name); n++) name = `${wanted.slice(0, 60)}-${n}`;
+  return name;
+}
+
+function first<T extends string | number>(candidates: [Source, T | undefined][]): Sourced<T> | undefined {
+  for (const [source, value] of candidates) if (value !== undefined && value !== "") return { value, source };
+  return undefined;
+}

@@ -1,0 +1,81 @@
+import { base64url, FlattenedEncrypt, flattenedDecrypt } from "jose";
+import { z } from "zod";
+import { parseJson } from "../core/json.ts";
+
+/** A sealed text as it lies on disk: a flattened JWE (RFC 7516 section 7.2.2) with direct encryption, so no wrapped key. */
+const jwe = z.strictObject({
+  ciphertext: z.string(),
+  iv: z.string(),
+  tag: z.string(),
+  aad: z.string(),
+  protected: z.string(),
+});
+
+/**
+ * Why a sealed text did not open: it is not of our form at all, it is another name's, or the key does not fit it (a
+ * wrong key cannot be told from an altered ciphertext).
+ */
+export type OpenFailure = "malformed" | "other-name" | "not-opened";
+
+/**
+ * Seals bytes with A256GCM (RFC 7518 section 5.3), bound to a name: under another name they do not open.
+ *
+ * @param plain what to seal
+ * @param key 32 bytes
+ * @param name bound as additional authenticated data, readable in the result
+ * @returns one line of JSON
+ */
+export async function seal(plain: Uint8Array, key: Uint8Array, name: string): Promise<string> {
+  const sealed = await new FlattenedEncrypt(plain)
+    .setProtectedHeader({ alg: "dir", enc: "A256GCM" })
+    .setAdditionalAuthenticatedData(new TextEncoder().encode(name))
+    .encrypt(key);
+  return serialize(jwe.parse(sealed));
+}
+
+/**
+ * Opens what {@link seal} made.
+ *
+ * @param text the file's content
+ * @param key 32 bytes
+ * @param name the name it must be bound to
+ * @returns the bytes, or why not
+ */
+export async function unseal(
+  text: string,
+  key: Uint8Array,
+  name: string,
+): Promise<{ plain: Uint8Array } | { failed: OpenFailure }> {
+  const sealed = parseJson(text, jwe);
+  // Base64url leaves bits unused and JSON leaves freedom in spelling; only the one spelling we write is accepted, so
+  // that no byte of a file can change unnoticed.
+  if (!sealed || serialize(sealed) !== text) return { failed: "malformed" };
+  if (sealed.aad !== base64url.encode(name)) return { failed: "other-name" };
+  try {
+    const { plaintext } = await flattenedDecrypt(sealed, key, {
+      keyManagementAlgorithms: ["dir"],
+      contentEncryptionAlgorithms: ["A256GCM"],
+    });
+    return { plain: plaintext };
+  } catch {
+    return { failed: "not-opened" };
+  }
+}
+
+/** The one spelling: members in this order, every value in canonical base64url, a line feed at the end. */
+function serialize(sealed: z.infer<typeof jwe>): string {
+  const canonical = (value: string) => {
+    try {
+      return base64url.encode(base64url.decode(value));
+    } catch {
+      return "";
+    }
+  };
+  return `${JSON.stringify({
+    protected: canonical(sealed.protected),
+    aad: canonical(sealed.aad),
+    iv: canonical(sealed.iv),
+    ciphertext: canonical(sealed.ciphertext),
+    tag: canonical(sealed.tag),
+  })}\n`;
+}
