@@ -1,0 +1,38 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { codemie } from "./codemie.ts";
+
+/** Runs before the tests: installs the real counterparts npm and Debian have, or stops with one clear line. */
+
+const agents = join(import.meta.dir, "../agents");
+
+if (!existsSync(codemie)) stop("dist/codemie is missing: run bun run build first");
+if (!existsSync(join(agents, "node_modules/@anthropic-ai"))) {
+  run(["bun", "install", "--frozen-lockfile"], agents, "the coding agents the tests run could not be installed");
+}
+if (!chromiumPath()) {
+  if (process.getuid?.() !== 0 || !Bun.which("apt-get")) {
+    stop("the tests need a Chromium: install it (Debian: apt-get install chromium) or name it in CHROMIUM");
+  }
+  run(["apt-get", "update", "-q"], "/", "the package lists could not be read");
+  run(
+    ["apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium"],
+    "/",
+    "Chromium could not be installed",
+  );
+}
+
+function chromiumPath(): string | undefined {
+  return process.env.CHROMIUM || Bun.which("chromium") || Bun.which("google-chrome") || undefined;
+}
+
+function run(command: string[], cwd: string, failed: string): void {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const done = Bun.spawnSync(command, { cwd, env, stdout: "ignore", stderr: "pipe" });
+  if (done.exitCode !== 0) stop(`${failed}: ${done.stderr.toString().trim().split("\n").at(-1)}`);
+}
+
+function stop(line: string): never {
+  console.error(`tests cannot run: ${line}`);
+  process.exit(1);
+}

@@ -1,0 +1,195 @@
+import type { ServerResponse } from "node:http";
+import { cookiesOf, type Session } from "./front.ts";
+import { redirect, type Seen, send, sendJson } from "./http.ts";
+
+/** The form of the hand-off's payload, ugly ones included (CodeMie fact 2.1). */
+export type HandoffForm =
+  | "keycloak"
+  | "local"
+  | "empty"
+  | "base64url"
+  | "unpadded"
+  | ((cookies: Record<string, string>) => string);
+
+/** Answers a model call in place of the usual answer. */
+export type ModelAnswer = (seen: Seen, response: ServerResponse) => Promise<void> | void;
+
+export interface BackendSettings {
+  handoff: HandoffForm;
+  /** replaces the usual answer of model calls */
+  answer: ModelAnswer | undefined;
+  /** status and body that `/v1/user` answers with instead */
+  userFailure: { status: number; body: string; type: string } | undefined;
+  admin: boolean;
+}
+
+const api = "/code-assistant-api";
+const minimalVersion = [0, 0, 47];
+
+const unauthenticated = {
+  error: {
+    message: "Authentication failed",
+    details: "No valid authentication credentials were provided with this request.",
+    help: "Please log in.",
+  },
+};
+
+/** Plays the host's backend: user, models, the model API, its error shapes. */
+export async function answerApi(
+  seen: Seen,
+  response: ServerResponse,
+  session: Session | undefined,
+  settings: BackendSettings,
+  setCookies: string[],
+): Promise<void> {
+  const path = seen.path.slice(api.length) || "/";
+  for (const cookie of setCookies) response.appendHeader("set-cookie", cookie);
+
+  const login = /^\/v1\/auth\/login\/([^/]*)$/.exec(path);
+  if (login) return handOff(login[1] ?? "", seen, response, settings);
+  if (path === "/v1/info") return sendJson(response, 200, { message: "Codemie", version: "0.16.0" });
+  if (path === "/config.js") return sendJson(response, 404, { detail: "Not Found" });
+  // When the token inside the session has run out the front still lets the request through and the backend refuses it.
+  if (!session || session.innerExpiresAt <= Date.now()) return sendJson(response, 401, unauthenticated);
+
+  switch (`${seen.method} ${path}`) {
+    case "GET /v1/user":
+    case "GET /v1/profile":
+      if (settings.userFailure) {
+        const { status, body, type } = settings.userFailure;
+        return send(response, status, body, { "content-type": type });
+      }
+      return sendJson(response, 200, userOf(session, settings.admin));
+    case "GET /v1/llm_models":
+      return sendJson(response, 200, models);
+    case "GET /v1/admin/applications":
+      if (!settings.admin) {
+        return sendJson(response, 403, { error: { message: "Access denied", details: null, help: null } });
+      }
+      return sendJson(response, 200, { applications: [{ name: "team-alpha", displayName: null }] });
+    case "GET /v1/models":
+      return sendJson(response, 200, { data: models.map((model) => ({ id: model.deployment_name })) });
+  }
+  if (/^(\/v1)?\/(messages|chat\/completions|responses)/.test(path) && seen.method === "POST") {
+    const refused = versionRefusal(seen.headers["x-codemie-cli"]);
+    if (refused) return sendJson(response, 426, { detail: refused });
+    if (settings.answer) return await settings.answer(seen, response);
+    if (path.endsWith("/count_tokens")) return sendJson(response, 200, { input_tokens: 42 });
+    if (path.endsWith("/messages")) return answerMessages(seen, response);
+  }
+  sendJson(response, 404, { detail: "Not Found" });
+}
+
+function handOff(port: string, seen: Seen, response: ServerResponse, { handoff }: BackendSettings): void {
+  const number = Number(port);
+  if (!/^\d+$/.test(port) || number < 1 || number > 65_535) {
+    sendJson(response, 422, { error: { message: "port: Input should be a valid integer", details: [] } });
+    return;
+  }
+  const cookies: Record<string, string> = {};
+  for (const [name, value] of cookiesOf(seen)) if (name.startsWith("_oauth2_proxy")) cookies[name] = value;
+  const payload = (value: unknown) => Buffer.from(JSON.stringify(value));
+  const full = payload({ provider: "keycloak", cookies });
+  const tokens = {
+    keycloak: () => full.toString("base64"),
+    local: () => payload({ provider: "local" }).toString("base64"),
+    empty: () => payload({ provider: "keycloak", cookies: {} }).toString("base64"),
+    base64url: () => full.toString("base64url"),
+    unpadded: () => full.toString("base64").replace(/=+$/, ""),
+  };
+  const token = typeof handoff === "function" ? handoff(cookies) : tokens[handoff]();
+  redirect(response, `http://localhost:${port}/auth?token=${token}`);
+}
+
+/** PEP 440 as far as releases go; others are refused as invalid (CodeMie fact 5.2). */
+function versionRefusal(header: string | string[] | undefined): string | undefined {
+  if (!header) return undefined;
+  const text = String(header).split("/").pop() ?? "";
+  const parts = /^v?(\d+)\.(\d+)\.(\d+)$/.exec(text)?.slice(1).map(Number);
+  const order = parts?.map((part, i) => part - (minimalVersion[i] ?? 0)).find((difference) => difference !== 0) ?? 0;
+  return parts && order >= 0 ? undefined : `Unsupported CodeMie CLI version ${text}`;
+}
+
+function userOf({ claims }: Session, admin: boolean) {
+  return {
+    user_id: Bun.randomUUIDv5(claims.sub, "dns"),
+    name: claims.name,
+    username: claims.email,
+    email: claims.email,
+    projects: [{ name: "team-alpha", display_name: null, is_project_admin: false }],
+    project_limit: 3,
+    picture: "",
+    knowledge_bases: [],
+    user_type: "regular",
+    applications: ["team-alpha"],
+    applications_admin: [],
+    is_admin: admin,
+    is_maintainer: false,
+  };
+}
+
+const model = (name: string, label: string, standard: boolean, input: number, output: number) => ({
+  base_name: name,
+  deployment_name: name,
+  label,
+  multimodal: true,
+  react_agent: false,
+  enabled: true,
+  supports_image_generation: false,
+  provider: name.startsWith("claude") ? "anthropic" : "azure_openai",
+  default: standard,
+  default_for_categories: standard ? ["global"] : [],
+  cost: { input, output },
+  features: { streaming: true, tools: true },
+  forbidden_for_web: false,
+});
+
+const models = [
+  model("claude-sonnet-4-6", "Claude Sonnet 4.6", true, 3.3e-6, 1.65e-5),
+  model("claude-haiku-4-5", "Claude Haiku 4.5", false, 1.1e-6, 5.5e-6),
+  model("gpt-5.2", "GPT 5.2", false, 1.9e-6, 1.5e-5),
+];
+
+/** What the sandbox's model says to a request. */
+export function replyTo(seen: Seen): string {
+  const { messages } = JSON.parse(seen.body) as { messages: { role: string; content: unknown }[] };
+  const last = messages.findLast(({ role }) => role === "user")?.content;
+  const blocks = Array.isArray(last) ? (last as { type: string; text?: string }[]) : [];
+  const text = typeof last === "string" ? last : (blocks.findLast(({ type }) => type === "text")?.text ?? "");
+  return `The sandbox heard: ${text.trim().slice(0, 200)}`;
+}
+
+function answerMessages(seen: Seen, response: ServerResponse): void {
+  const asked = JSON.parse(seen.body) as { model: string; stream?: boolean };
+  const text = replyTo(seen);
+  const message = {
+    id: "msg_sandbox",
+    type: "message",
+    role: "assistant",
+    model: asked.model,
+    content: [] as unknown[],
+    stop_reason: null as string | null,
+    stop_sequence: null,
+    usage: { input_tokens: 12, output_tokens: 1 },
+  };
+  if (!asked.stream) {
+    sendJson(response, 200, { ...message, content: [{ type: "text", text }], stop_reason: "end_turn" });
+    return;
+  }
+  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
+  const event = (data: { type: string; [key: string]: unknown }) =>
+    response.write(`event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`);
+  event({ type: "message_start", message });
+  event({ type: "content_block_start", index: 0, content_block: { type: "text", text: "" } });
+  for (const word of text.match(/\S+\s*/g) ?? []) {
+    event({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text: word } });
+  }
+  event({ type: "content_block_stop", index: 0 });
+  event({
+    type: "message_delta",
+    delta: { stop_reason: "end_turn", stop_sequence: null },
+    usage: { output_tokens: 9 },
+  });
+  event({ type: "message_stop" });
+  response.end();
+}

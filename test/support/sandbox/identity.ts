@@ -1,0 +1,63 @@
+import Provider from "oidc-provider";
+import { listen } from "./http.ts";
+
+/** The real OpenID provider behind the sandbox's cookie front, with its own login and consent pages. */
+export interface Identity {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts `oidc-provider`. Its login page takes any name; the name is the person.
+ *
+ * @param redirectUri where the front takes the authorization code
+ * @param accessTokenSeconds lifetime of the access tokens
+ */
+export async function startIdentity(redirectUri: string, accessTokenSeconds: () => number): Promise<Identity> {
+  const server = await listen();
+  const clientId = "codemie-front";
+  const clientSecret = "front-secret-0123456789abcdef0123456789abcdef";
+  const warn = console.warn;
+  const info = console.info;
+  console.warn = () => undefined;
+  console.info = () => undefined;
+  const provider = new Provider(server.origin, {
+    clients: [
+      {
+        client_id: clientId,
+        client_secret: clientSecret,
+        redirect_uris: [redirectUri],
+        grant_types: ["authorization_code", "refresh_token"],
+        response_types: ["code"],
+      },
+    ],
+    claims: { openid: ["sub"], email: ["email"], profile: ["name"] },
+    scopes: ["openid", "offline_access"],
+    cookies: { keys: ["sandbox-cookie-key"] },
+    conformIdTokenClaims: false,
+    rotateRefreshToken: true,
+    ttl: {
+      AccessToken: accessTokenSeconds,
+      Session: 3600,
+      Grant: 86_400,
+      Interaction: 600,
+      IdToken: 3600,
+      RefreshToken: 86_400,
+    },
+    findAccount: (_ctx: unknown, id: string) => ({
+      accountId: id,
+      claims: () => ({ sub: id, email: `${id}@example.com`, name: displayName(id) }),
+    }),
+  });
+  server.handle(provider.callback());
+  console.warn = warn;
+  console.info = info;
+  return { issuer: server.origin, clientId, clientSecret, close: server.close };
+}
+
+/** `ada` is shown as `Ada`. */
+function displayName(id: string): string {
+  return id.charAt(0).toUpperCase() + id.slice(1);
+}

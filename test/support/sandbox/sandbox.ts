@@ -1,0 +1,75 @@
+import type { ServerResponse } from "node:http";
+import { answerApi, type BackendSettings } from "./backend.ts";
+import { Front, type FrontSettings } from "./front.ts";
+import { listen, readRequest, type Seen, send } from "./http.ts";
+import { type Identity, startIdentity } from "./identity.ts";
+
+/** A stand-in CodeMie deployment: web app, cookie front with a real OpenID provider behind it, backend. */
+export interface Sandbox {
+  /** the host, as a user would give it */
+  readonly origin: string;
+  readonly issuer: string;
+  /** every request the host received, in order */
+  readonly record: Seen[];
+  readonly front: Front;
+  /** change these at any time */
+  readonly settings: FrontSettings & BackendSettings;
+  /** the requests below `/code-assistant-api`, by path there */
+  calls(path: string): Seen[];
+  close(): Promise<void>;
+}
+
+const api = "/code-assistant-api";
+const spa = '<!doctype html><html><head><title>CodeMie</title></head><body><div id="root"></div></body></html>';
+
+export async function startSandbox(changes: Partial<FrontSettings & BackendSettings> = {}): Promise<Sandbox> {
+  const settings: FrontSettings & BackendSettings = {
+    chunks: 2,
+    expireMs: 168 * 3600 * 1000,
+    refreshMs: 0,
+    innerSeconds: 28_500,
+    mode: "ingress",
+    handoff: "keycloak",
+    answer: undefined,
+    userFailure: undefined,
+    admin: false,
+    ...changes,
+  };
+  const host = await listen();
+  const front = new Front(host.origin, settings);
+  const identity: Identity = await startIdentity(front.redirectUri, () => settings.innerSeconds);
+  front.connect(identity);
+  const record: Seen[] = [];
+
+  async function handle(seen: Seen, response: ServerResponse): Promise<void> {
+    record.push(seen);
+    if (await front.handle(seen, response)) return;
+    const found = await front.authenticate(seen);
+    if (!found && settings.mode === "ingress") return front.sendToLogin(seen, response);
+    if (seen.path === api || seen.path.startsWith(`${api}/`)) {
+      return await answerApi(seen, response, found?.session, settings, found?.setCookies ?? []);
+    }
+    if (seen.path === "/config.js") {
+      const script = `window._env_ = { VITE_API_URL: "${host.origin}${api}", VITE_ENV: "sandbox" };`;
+      return send(response, 200, script, { "content-type": "application/javascript", "cache-control": "no-store" });
+    }
+    if (seen.method !== "GET" && seen.method !== "HEAD") {
+      return send(response, 405, "<html><h1>405 Not Allowed</h1></html>", { "content-type": "text/html" });
+    }
+    send(response, 200, spa, { "content-type": "text/html" });
+  }
+
+  host.handle(async (request, response) => handle(await readRequest(request), response));
+  return {
+    origin: host.origin,
+    issuer: identity.issuer,
+    record,
+    front,
+    settings,
+    calls: (path) => record.filter((seen) => seen.path === api + path),
+    async close() {
+      await host.close();
+      await identity.close();
+    },
+  };
+}
