@@ -20,6 +20,8 @@ export interface CallbackServer {
 
 /** How long `close` waits for the browser to fetch the last page, ms. */
 const lastPageMs = 3_000;
+/** How long the last page may take from us to the browser, ms; idle connections of the browser end with it. */
+const flushMs = 200;
 /** Attempts to find a port that is free on both loopback addresses. */
 const portAttempts = 20;
 
@@ -45,7 +47,6 @@ export function startCallbackServer(path: string, accept: (url: URL) => boolean)
   const app = new H3({ silent: true });
   app.all("/**", async ({ req }) => {
     const url = new URL(req.url);
-    if (!isOurHost(req.headers.get("host"), port)) return plain(421, "wrong host");
     if (req.method !== "GET") return plain(405, "only GET", { allow: "GET" });
     if (url.pathname !== path && url.pathname !== resultPath) return plain(404, "not found");
     if (!isNavigation(req.headers)) return plain(403, "only a page a person opened");
@@ -67,7 +68,10 @@ export function startCallbackServer(path: string, accept: (url: URL) => boolean)
     return new Response(null, { status: 303, headers: { ...pageHeaders, location: resultPath } });
   });
 
-  const servers = listenOnLoopback((request) => app.fetch(request));
+  // The host comes first: under an empty or odd one the request's URL need not even parse.
+  const servers = listenOnLoopback((request) =>
+    isOurHost(request.headers.get("host"), port) ? app.fetch(request) : plain(421, "wrong host"),
+  );
   port = servers.port;
   return {
     port,
@@ -75,12 +79,20 @@ export function startCallbackServer(path: string, accept: (url: URL) => boolean)
     async close() {
       if (taken) {
         lastPage.resolve({ good: false, title: "The login did not finish", lines: ["Look at your terminal."] });
-        await Promise.race([lastPageFetched.promise, Bun.sleep(lastPageMs)]);
+        await within(lastPageMs, lastPageFetched.promise);
+        await within(flushMs, servers.stop(false));
       }
-      await Promise.race([servers.stop(false), Bun.sleep(taken ? 200 : 0)]);
       await servers.stop(true);
     },
   };
+}
+
+/** Waits for a promise, but not for longer than this many ms. */
+async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  const timer = setTimeout(over.resolve, ms);
+  await Promise.race([promise, over.promise]);
+  clearTimeout(timer);
 }
 
 type Handler = (request: Request) => Response | Promise<Response>;

@@ -1,6 +1,6 @@
 import { Api } from "../api/client.ts";
-import { authorizeWithCookies, loginRecord, sessionExpiry, storedLogin } from "../auth/credential.ts";
-import { describe } from "../auth/login.ts";
+import { authorizeWithCookies, type StoredLogin, sessionExpiry } from "../auth/credential.ts";
+import { currentLogin, describe } from "../auth/login.ts";
 import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { Config } from "../profiles/config.ts";
@@ -29,7 +29,9 @@ export const profileStatus = (cli: Cli) =>
       cli.output.result(args.all ? found.map(({ data }) => data) : single?.data, () =>
         found.flatMap((status, i) => (i > 0 ? ["", ...linesOf(cli, status)] : linesOf(cli, status))),
       );
-      return Math.max(0, ...found.map(({ problem }) => problem?.exitCode ?? 0));
+      const problems = found.flatMap(({ problem }) => problem ?? []);
+      if (!args.json) for (const problem of problems) cli.output.fail(problem);
+      return Math.max(0, ...problems.map(({ exitCode }) => exitCode));
     },
   });
 
@@ -62,10 +64,11 @@ async function statusOf(
   const host = resolved.host.value;
   const none = { profile: resolved.name, method: "sso", url: host.origin, authenticated: false, user: null };
   const unknown = { loggedInAt: null, expiresAt: null, expiresFrom: null, models: null };
-  const login = await vault.read(loginRecord(resolved.name), storedLogin);
-  if (!login) return { data: { ...none, ...unknown }, problem: failure.loginNeeded(host.origin) };
-  if (login.origin !== host.origin) {
-    return { data: { ...none, ...unknown }, problem: failure.otherOrigin(resolved.name, login.origin, host.origin) };
+  let login: StoredLogin;
+  try {
+    login = await currentLogin(vault, resolved.name, host);
+  } catch (error) {
+    return { data: { ...none, ...unknown }, problem: asCodemieError(error) };
   }
   const expiry = sessionExpiry(login.cookies);
   const asked = online ? await ask(host, login.cookies, runtime.fetch) : { models: null, problem: undefined };
@@ -97,7 +100,7 @@ async function ask(
   };
 }
 
-function linesOf({ runtime, output }: Cli, { data, problem }: Status): string[] {
+function linesOf({ runtime, output }: Cli, { data }: Status): string[] {
   const now = runtime.now();
   const mark = data.authenticated ? output.paint("good", "✓ logged in") : output.paint("bad", "✗ not logged in");
   const row = (label: string, value: string) => `  ${output.paint("dim", label.padEnd(8))} ${value}`;
@@ -106,19 +109,15 @@ function linesOf({ runtime, output }: Cli, { data, problem }: Status): string[] 
   if (data.loggedInAt) lines.push(row("since", when(Date.parse(data.loggedInAt), now)));
   if (data.user) {
     lines.push(
-      row("until", data.expiresAt ? `about ${when(Date.parse(data.expiresAt), now)}` : "unknown"),
+      row("until", data.expiresAt ? `${when(Date.parse(data.expiresAt), now)}` : "unknown"),
       output.paint(
         "dim",
         data.expiresAt
-          ? "           an estimate: issued then, plus the usual 7 days; the host decides"
-          : "           the session does not say when it was issued; the host decides",
+          ? "           (an estimate: 7 days from its issue, the usual time; the host decides)"
+          : "           (the session does not say when it was issued; the host decides)",
       ),
     );
   }
   if (data.models) lines.push(row("models", `${data.models.length} (see codemie models)`));
-  if (problem) {
-    lines.push(`  ${output.paint("bad", "error:")} ${problem.message}`);
-    if (problem.hint) lines.push(`  ${output.paint("accent", "hint:")} ${problem.hint}`);
-  }
   return lines;
 }

@@ -6,7 +6,7 @@ import { Secret } from "../core/secret.ts";
 import type { Fetch } from "../platform/network.ts";
 import { errorResponse } from "./errors.ts";
 import { forward } from "./forward.ts";
-import { guard, guardOrigin } from "./guard.ts";
+import { guardKey, guardOrigin } from "./guard.ts";
 import { upstreamHeaders } from "./inject.ts";
 import { dialectOf, modelRoute } from "./paths.ts";
 
@@ -31,8 +31,8 @@ export interface Gateway {
 }
 
 /**
- * Starts the local gateway on a random loopback port. A request passes guard → inject → forward, in this order and in
- * this one place.
+ * Starts the local gateway on a random loopback port. A request passes guard → inject → forward, in this order
+ * and in this one place.
  */
 export function startGateway(options: GatewayOptions): Gateway {
   const key = new Secret(randomBytes(32).toString("base64url"));
@@ -44,7 +44,7 @@ export function startGateway(options: GatewayOptions): Gateway {
     const requestId = randomUUID();
     const refuse = (error: Parameters<typeof errorResponse>[1]) => errorResponse(dialect, error, requestId);
 
-    const refused = guard(request.headers, port, key.reveal());
+    const refused = guardKey(request.headers, key.reveal());
     if (refused) return refuse(refused);
     if (!modelRoute(request.method, pathname)) {
       return refuse({
@@ -65,12 +65,9 @@ export function startGateway(options: GatewayOptions): Gateway {
   }
 
   const app = new H3({ silent: true });
-  app.get("/health", ({ req }) => {
-    const refused = guardOrigin(req.headers, port);
-    return refused ? new Response(null, { status: refused.status }) : Response.json({ status: "ok" });
-  });
+  app.get("/health", () => Response.json({ status: "ok" }));
   // Claude Code asks this at its start, without a key, to see whether somebody listens.
-  app.head("/", ({ req }) => new Response(null, { status: guardOrigin(req.headers, port) ? 403 : 200 }));
+  app.head("/", () => new Response(null));
   app.all("/**", ({ req }) => model(req));
 
   const server = Bun.serve({
@@ -79,7 +76,10 @@ export function startGateway(options: GatewayOptions): Gateway {
     idleTimeout: 0, // a stream may be silent for as long as a model thinks
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
-    fetch: (request) => app.fetch(request),
+    fetch: (request) => {
+      const refused = guardOrigin(request.headers, port);
+      return refused ? errorResponse("openai", refused, randomUUID()) : app.fetch(request);
+    },
     error: () => errorResponse("openai", { status: 500, message: "codemie gateway: internal error" }, randomUUID()),
   });
   port = Number(server.port);

@@ -5,18 +5,13 @@ import type { GatewayError } from "./errors.ts";
 export const keyHeaders = ["authorization", "x-api-key", "x-goog-api-key"] as const;
 
 /**
- * Refuses whoever is not the agent: a forged `Host` (DNS rebinding), anything a web page sent, and a wrong key.
+ * Refuses a forged `Host` (DNS rebinding) and anything a web page sent. Every request passes here first, `/health`
+ * included: under an odd `Host` the request's URL need not even parse.
  *
  * @param headers the request's headers
  * @param port the port we listen on
- * @param key the gateway's key
  * @returns the refusal, or undefined when the request may pass
  */
-export function guard(headers: Headers, port: number, key: string): GatewayError | undefined {
-  return guardOrigin(headers, port) ?? guardKey(headers, key);
-}
-
-/** The part of the guard that needs no key: also `/health` answers nobody but local programs. */
 export function guardOrigin(headers: Headers, port: number): GatewayError | undefined {
   const host = headers.get("host");
   if (host !== `127.0.0.1:${port}` && host !== `localhost:${port}`) {
@@ -31,7 +26,14 @@ export function guardOrigin(headers: Headers, port: number): GatewayError | unde
   return undefined;
 }
 
-function guardKey(headers: Headers, key: string): GatewayError | undefined {
+/**
+ * Refuses whoever does not present the gateway's key.
+ *
+ * @param headers the request's headers
+ * @param key the gateway's key
+ * @returns the refusal, or undefined when the request may pass
+ */
+export function guardKey(headers: Headers, key: string): GatewayError | undefined {
   const presented: string[] = [];
   for (const name of keyHeaders) {
     const value = headers.get(name);

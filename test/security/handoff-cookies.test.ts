@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { Person } from "../support/codemie.ts";
+import { logIn } from "../support/login.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/** Threat: the hand-off smuggles in what is not the session, or what breaks out of a header. */
+
+let sandbox: Sandbox;
+let person: Person;
+beforeAll(async () => {
+  sandbox = await startSandbox({ chunks: 1 });
+});
+beforeEach(() => {
+  person = new Person();
+  sandbox.settings.handoff = "keycloak";
+  sandbox.settings.chunks = 1;
+  sandbox.record.length = 0;
+});
+afterAll(() => sandbox.close());
+
+const sentCookies = () => String(sandbox.calls("/v1/user").at(-1)?.headers.cookie ?? "");
+
+for (const chunks of [1, 2, 3, 5, 24]) {
+  test(`a session in ${chunks} part${chunks > 1 ? "s" : ""} is kept whole, without what is not the session`, async () => {
+    sandbox.settings.chunks = chunks;
+    const { code, cookie } = await logIn(person, sandbox);
+    expect(code).toBe(0);
+    const session = cookie.split("; ").filter((pair) => !pair.startsWith("_oauth2_proxy_k3J9x2Qa_csrf"));
+    expect(sentCookies().split("; ").sort()).toEqual(session.sort());
+    if (chunks > 1) expect(session.length).toBe(chunks);
+    person.remove();
+  });
+}
+
+for (const form of ["base64url", "unpadded"] as const) {
+  test(`a ${form} token is read`, async () => {
+    sandbox.settings.handoff = form;
+    expect((await logIn(person, sandbox)).code).toBe(0);
+    person.remove();
+  });
+}
+
+test("cookies of other names are not taken", async () => {
+  sandbox.settings.handoff = (cookies) =>
+    encode({ provider: "keycloak", cookies: { ...cookies, codemie_access_token: "x", other: "y", __proto__: "z" } });
+  expect((await logIn(person, sandbox)).code).toBe(0);
+  expect(sentCookies()).toMatch(/^_oauth2_proxy=[^;]+$/);
+  person.remove();
+});
+
+for (const [what, value] of [
+  ["a line break", "a\r\nx-evil: 1"],
+  ["a semicolon", "a; other=1"],
+  ["a control character", "a\u0000b"],
+  ["a letter outside ASCII", "ä"],
+] as const) {
+  test(`a value with ${what} is refused and nothing is stored`, async () => {
+    sandbox.settings.handoff = (cookies) =>
+      encode({ provider: "keycloak", cookies: { ...cookies, _oauth2_proxy_9: value } });
+    const { code, err, page } = await logIn(person, sandbox);
+    expect(code).toBe(4);
+    expect(err).toContain("error: ");
+    expect(err).toContain("_oauth2_proxy_9");
+    expect(page).toContain("Not logged in");
+    expect(sandbox.calls("/v1/user")).toEqual([]);
+    expect((await person.run(["profile", "status"])).code).toBe(2);
+    person.remove();
+  });
+}
+
+for (const form of ["local", "empty"] as const) {
+  test(`a hand-off without a session (${form}) is refused with the reason`, async () => {
+    sandbox.settings.handoff = form;
+    const { code, err } = await logIn(person, sandbox);
+    expect(code).toBe(4);
+    expect(err).toContain("without a session");
+    person.remove();
+  });
+}
+
+function encode(payload: unknown): string {
+  return encodeURIComponent(Buffer.from(JSON.stringify(payload)).toString("base64"));
+}

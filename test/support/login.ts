@@ -1,0 +1,48 @@
+import { expect } from "bun:test";
+import type { Person, Running } from "./codemie.ts";
+import type { Session } from "./sandbox/front.ts";
+import type { Sandbox } from "./sandbox/sandbox.ts";
+
+const loginUrl = /https?:\/\/\S+\/code-assistant-api\/v1\/auth\/login\/(\d+)/;
+
+/** Starts a login and waits until it can be answered. */
+export async function beginLogin(
+  person: Person,
+  sandbox: Sandbox,
+  flags: readonly string[] = [],
+): Promise<{ login: Running; url: string; port: number }> {
+  const login = person.start(["profile", "login", "--url", sandbox.origin, ...flags]);
+  const [url, port] = await login.says(loginUrl);
+  return { login, url, port: Number(port) };
+}
+
+/** Asks the host for the hand-off with a session, as a browser would; returns where the host redirects to. */
+export async function handOff(url: string, cookie: string): Promise<string> {
+  const answer = await fetch(url, { headers: { cookie }, redirect: "manual" });
+  const location = answer.headers.get("location") ?? "";
+  expect(location).toStartWith("http://localhost:");
+  return location;
+}
+
+/** Logs in without the pages; the browser's part is one request. */
+export async function logIn(
+  person: Person,
+  sandbox: Sandbox,
+  name = "ada",
+  flags: readonly string[] = [],
+): Promise<{ cookie: string; session: Session; code: number; out: string; err: string; page: string }> {
+  const { login, url } = await beginLogin(person, sandbox, flags);
+  const { cookie, session } = sandbox.front.issue(name);
+  const answer = await fetch(await handOff(url, cookie));
+  const page = await answer.text();
+  return { cookie, session, page, ...(await login.finished()) };
+}
+
+/** The secret texts of a session: what must never be seen outside the vault. */
+export function secretsOf(cookie: string): string[] {
+  return cookie
+    .split("; ")
+    .map((pair) => pair.slice(pair.indexOf("=") + 1))
+    .filter((value) => value.length > 40)
+    .flatMap((value) => [value.slice(0, 64), value.slice(-40)]);
+}
