@@ -39,6 +39,15 @@ const pinnedOff = [
   "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
 ] as const;
 
+/** Held at what the user's environment says: where Claude Code reports prompts to is not for a repository to decide. */
+const pinnedToEnvironment = [
+  "CLAUDE_CODE_ENABLE_TELEMETRY",
+  "OTEL_EXPORTER_OTLP_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+] as const;
+
 /** Set unless the user has set them: behind a company's gateway Claude Code talks to the gateway and to nobody else. */
 const defaults: Readonly<Record<string, string>> = {
   CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
@@ -99,6 +108,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const pinned = {
     ...Object.fromEntries(pinnedEmpty.map((name) => [name, ""])),
     ...Object.fromEntries(pinnedOff.map((name) => [name, "0"])),
+    ...Object.fromEntries(pinnedToEnvironment.map((name) => [name, run.env[name] ?? ""])),
     ...withoutLoopbackProxy(run.env),
     ...ours,
   };
