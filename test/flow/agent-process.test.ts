@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { claudeFolder, codemieClaude, Person } from "../support/codemie.ts";
+import { logIn } from "../support/login.ts";
+import { Probe } from "../support/probe.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/** How an agent is started, what it gets, and what becomes of its end. */
+
+let sandbox: Sandbox;
+beforeAll(async () => {
+  sandbox = await startSandbox();
+});
+afterAll(() => sandbox.close());
+
+async function loggedIn(): Promise<Person> {
+  const person = new Person();
+  await logIn(person, sandbox);
+  return person;
+}
+
+test("the agent's exit code is ours", async () => {
+  const probe = new Probe(await loggedIn());
+  await probe.started();
+  expect((await probe.stop(42)).code).toBe(42);
+});
+
+for (const [signal, code] of [
+  ["SIGTERM", 7],
+  ["SIGHUP", 8],
+  ["SIGINT", 9],
+] as const) {
+  test(`${signal} reaches the agent, and its answer comes back`, async () => {
+    const person = await loggedIn();
+    const probe = new Probe(person);
+    await probe.started();
+    probe.running.kill(signal);
+    expect((await probe.running.finished()).code).toBe(code);
+    expect(readdirSync(join(person.codemieHome, "run")).filter((name) => name.startsWith("agent-"))).toEqual([]);
+    person.remove();
+  });
+}
+
+test("ours is taken, the rest goes on untouched and in order, everything after -- too", async () => {
+  const probe = new Probe(await loggedIn(), [
+    "--verbose",
+    "--profile=default",
+    "--add-dir",
+    "a b",
+    "-s",
+    "a prompt",
+    "--",
+    "--model",
+    "x",
+    "--jwt-tokn",
+    "--",
+    "",
+  ]);
+  const { args } = await probe.started();
+  const { err } = await probe.stop();
+  expect(args[0]).toBe("--settings");
+  expect(args.slice(2)).toEqual(["--verbose", "--add-dir", "a b", "a prompt", "--model", "x", "--jwt-tokn", "--", ""]);
+  expect(err).toBe("");
+});
+
+test("--task, --resume and --reasoning-effort become the agent's own flags", async () => {
+  const probe = new Probe(await loggedIn(), ["--task", "-- do it", "--resume", "s1", "--reasoning-effort", "high"]);
+  const { args } = await probe.started();
+  await probe.stop();
+  expect(args.slice(2)).toEqual(["--resume", "s1", "--effort", "high", "--print", "--", "-- do it"]);
+});
+
+test("the environment: models by tier, loopback past every proxy, no secret of ours, a 0600 settings file", async () => {
+  const person = await loggedIn();
+  const probe = new Probe(person, ["--model", "claude-haiku-4-5"], {
+    HTTP_PROXY: "http://proxy.invalid",
+    NO_PROXY: "intranet",
+    CODEMIE_JWT_TOKEN: "x",
+    CODEMIE_VAULT_PASSPHRASE: "y",
+    ANTHROPIC_API_KEY: "z",
+    CLAUDE_CODE_USE_BEDROCK: "1",
+    KEPT: "1",
+  });
+  const { env, args, url, key } = await probe.started();
+  expect(env).toMatchObject({
+    ANTHROPIC_MODEL: "claude-haiku-4-5",
+    ANTHROPIC_DEFAULT_HAIKU_MODEL: "claude-haiku-4-5",
+    ANTHROPIC_DEFAULT_SONNET_MODEL: "claude-sonnet-4-6",
+    ANTHROPIC_DEFAULT_OPUS_MODEL: "claude-haiku-4-5",
+    NO_PROXY: "intranet,localhost,127.0.0.1,::1",
+    no_proxy: "intranet,localhost,127.0.0.1,::1",
+    KEPT: "1",
+  });
+  for (const name of [
+    "CODEMIE_JWT_TOKEN",
+    "CODEMIE_VAULT_PASSPHRASE",
+    "ANTHROPIC_API_KEY",
+    "CLAUDE_CODE_USE_BEDROCK",
+  ]) {
+    expect(env).not.toHaveProperty(name);
+  }
+  const settings = args[1] ?? "";
+  expect(statSync(settings).mode & 0o777).toBe(0o600);
+  expect(statSync(dirname(settings)).mode & 0o777).toBe(0o700);
+  expect((await Bun.file(settings).json()).env).toMatchObject({ ANTHROPIC_BASE_URL: url, ANTHROPIC_AUTH_TOKEN: key });
+  await probe.stop();
+  expect(existsSync(settings)).toBe(false);
+});
+
+test("repository and branch are told without running git", async () => {
+  const person = await loggedIn();
+  mkdirSync(join(person.cwd, ".git"));
+  writeFileSync(join(person.cwd, ".git/HEAD"), "ref: refs/heads/feature/one\n");
+  writeFileSync(
+    join(person.cwd, ".git/config"),
+    '[core]\n\tfsmonitor = touch owned\n[remote "origin"]\n\turl = https://u:secret@git.example.com/team/repo.git\n',
+  );
+  const probe = new Probe(person);
+  const { url, key } = await probe.started();
+  const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
+  await fetch(`${url}/v1/messages`, { method: "POST", body, headers: { "x-api-key": key } });
+  const { headers } = sandbox.calls("/v1/messages").at(-1) ?? { headers: {} };
+  expect(headers).toMatchObject({
+    "x-codemie-repository": "team/repo",
+    "x-codemie-branch": "feature/one",
+    "x-codemie-client": "codemie-claude",
+    "x-codemie-cli-model": "claude-sonnet-4-6",
+  });
+  expect(existsSync(join(person.cwd, "owned"))).toBe(false);
+  await probe.stop();
+});
+
+test("a host that does not answer in time is a 504", async () => {
+  const probe = new Probe(await loggedIn(), ["--timeout", "1"]);
+  const { url, key } = await probe.started();
+  sandbox.settings.answer = (_seen, response) => new Promise((resolve) => response.on("close", resolve));
+  const answer = await fetch(`${url}/v1/messages`, { method: "POST", body: "{}", headers: { "x-api-key": key } });
+  sandbox.settings.answer = undefined;
+  expect(answer.status).toBe(504);
+  expect(await answer.json()).toMatchObject({ type: "error", error: { type: "timeout_error" } });
+  await probe.stop();
+});
+
+test("without a login nothing starts: exit 4 and the command", async () => {
+  const person = await loggedIn();
+  const env = { PATH: `${claudeFolder}:${person.env.PATH}` };
+  sandbox.front.revokeAll();
+  const ended = await person.run(["--task", "x"], { program: codemieClaude, env });
+  expect(ended.code).toBe(4);
+  expect(ended.err).toContain(`hint: run codemie profile login --url ${sandbox.origin}`);
+  await person.run(["profile", "logout"]);
+  const never = await person.run(["--task", "x"], { program: codemieClaude, env });
+  expect(never.code).toBe(4);
+  expect(never.err).toStartWith("error: not logged in to ");
+  person.remove();
+});
+
+test("a session that ends in mid-run: Claude Code shows the command that helps", async () => {
+  const person = await loggedIn();
+  sandbox.settings.answer = (_seen, response) => void response.writeHead(302, { location: "/oauth2/start" }).end();
+  const env = { PATH: `${claudeFolder}:${person.env.PATH}`, CLAUDE_CODE_MAX_RETRIES: "0" };
+  const { code, out, err } = await person.run(["--task", "x"], { program: codemieClaude, env });
+  sandbox.settings.answer = undefined;
+  expect(code).not.toBe(0);
+  expect(out + err).toContain(`codemie profile login --url ${sandbox.origin}`);
+  person.remove();
+});
