@@ -44,7 +44,7 @@ export function readAgentArgs(args: readonly string[], program: string): AgentAr
   let i = 0;
   for (; i < args.length && args[i] !== "--"; i++) {
     const arg = args[i] ?? "";
-    const at = arg.startsWith("--") ? arg.indexOf("=") : -1;
+    const at = arg.startsWith("-") ? arg.indexOf("=") : -1;
     const [flag, inline] = at < 0 ? [arg, undefined] : [arg.slice(0, at), arg.slice(at + 1)];
     if (Object.hasOwn(valueFlags, flag)) {
       const value = inline ?? args[++i];

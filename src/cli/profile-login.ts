@@ -29,7 +29,10 @@ export const profileLogin = (cli: Cli) =>
       const { runtime, output } = cli;
       const { vault, profiles } = stores(runtime);
       const timeoutMs = secondsOf(args.timeout) * 1000;
-      const resolved = resolveProfile(await profiles.read(), { profile: args.profile, url: args.url }, runtime.env, {});
+      const config = await profiles.read();
+      const named = args.url || runtime.env.CODEMIE_URL || runtime.env.CODEMIE_BASE_URL;
+      if (!named && Object.keys(config.profiles).length === 0) throw failure.whichHost();
+      const resolved = resolveProfile(config, { profile: args.profile, url: args.url }, runtime.env, {});
       const host = resolved.host.value;
       const own = resolved.exists ? hostOf(resolved.profile) : undefined;
       if (own && own.origin !== host.origin) throw failure.profileHasOtherHost(resolved.name, own.origin);

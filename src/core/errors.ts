@@ -81,9 +81,15 @@ export const failure = {
     ),
   noHost: () =>
     new CodemieError(
-      "usage",
-      "no CodeMie host is known yet",
+      "auth_needed",
+      "not logged in to any CodeMie host yet",
       "run codemie profile login --url https://codemie.example.com",
+    ),
+  whichHost: () =>
+    new CodemieError(
+      "usage",
+      "no CodeMie host is known yet, so one has to be named",
+      "codemie profile login --url https://codemie.example.com",
     ),
   noProfile: (name: string, known: readonly string[]) =>
     new CodemieError(

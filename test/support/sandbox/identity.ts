@@ -1,4 +1,3 @@
-import Provider from "oidc-provider";
 import { listen } from "./http.ts";
 
 /** The real OpenID provider behind the sandbox's cookie front, with its own login and consent pages. */
@@ -23,6 +22,9 @@ export async function startIdentity(redirectUri: string, accessTokenSeconds: () 
   const info = console.info;
   console.warn = () => undefined;
   console.info = () => undefined;
+  process.noDeprecation = true;
+  // It warns of its quick-start pages and of this runtime, which is what a sandbox wants.
+  const { default: Provider } = await import("oidc-provider");
   const provider = new Provider(server.origin, {
     clients: [
       {

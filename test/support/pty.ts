@@ -1,0 +1,49 @@
+import { codemie, type Person } from "./codemie.ts";
+
+/** The binary on a real pseudo-terminal: keys are typed, the screen is read. */
+export class Pty {
+  readonly #child: Bun.Subprocess;
+  #screen = "";
+  #wake: () => void = () => undefined;
+
+  constructor(person: Person, args: readonly string[], env: Record<string, string> = {}) {
+    const decoder = new TextDecoder();
+    this.#child = Bun.spawn([codemie, ...args], {
+      cwd: person.cwd,
+      env: { ...person.env, TERM: "xterm-256color", ...env },
+      terminal: {
+        cols: 80,
+        rows: 24,
+        data: (_terminal, data) => {
+          this.#screen += decoder.decode(data, { stream: true });
+          this.#wake();
+        },
+      },
+    });
+  }
+
+  /** everything shown so far, escape codes included */
+  get screen(): string {
+    return this.#screen;
+  }
+
+  type(keys: string): void {
+    this.#child.terminal?.write(keys);
+  }
+
+  /** Waits until the screen matches. */
+  async shows(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const found = pattern.exec(this.#screen);
+      if (found) return found;
+      if (this.#child.exitCode !== null) throw new Error(`it ended without showing ${pattern}:\n${this.#screen}`);
+      await Promise.race([new Promise<void>((resolve) => (this.#wake = resolve)), this.#child.exited]);
+    }
+  }
+
+  async ended(): Promise<number> {
+    const code = await this.#child.exited;
+    this.#child.terminal?.close();
+    return code;
+  }
+}

@@ -1,0 +1,53 @@
+import { expect, test } from "bun:test";
+import { inspect } from "node:util";
+import { parseHost } from "../../src/core/host.ts";
+import { Secret } from "../../src/core/secret.ts";
+import { editDistance, headerSafe, nearest, printable } from "../../src/core/text.ts";
+
+test("a host is what people type, stored by origin", () => {
+  for (const [given, origin] of [
+    ["codemie.example.com", "https://codemie.example.com"],
+    ["https://codemie.example.com/", "https://codemie.example.com"],
+    ["https://Codemie.Example.com:8443/code-assistant-api/v1/", "https://codemie.example.com:8443"],
+    [" https://codemie.example.com/Code-Assistant-API ", "https://codemie.example.com"],
+    ["http://localhost:3000", "http://localhost:3000"],
+    ["http://127.1.2.3:3000/code-assistant-api", "http://127.1.2.3:3000"],
+    ["http://[::1]:3000", "http://[::1]:3000"],
+  ] as const) {
+    expect(parseHost(given)).toEqual({ origin, api: `${origin}/code-assistant-api` });
+  }
+  for (const given of [
+    "",
+    "http://h.example",
+    "http://127.0.0.1.evil.example",
+    "https://h/code-assistant-apix",
+    "a b",
+  ]) {
+    expect(() => parseHost(given)).toThrow("cannot use");
+  }
+});
+
+test("a secret prints as [redacted] wherever it ends up", () => {
+  const secret = new Secret("hunter2");
+  const seen = [String(secret), JSON.stringify({ secret }), inspect({ secret }), Bun.inspect({ secret }), `${secret}`];
+  for (const text of seen) expect(text).not.toContain("hunter2");
+  expect(Object.keys(secret)).toEqual([]);
+  expect(secret.reveal()).toBe("hunter2");
+});
+
+test("text from elsewhere cannot move the cursor, forge a line or turn the writing around", () => {
+  expect(printable("a\u001b[2J\nerror: forged\u0007\u202e")).toBe("a�[2J error: forged��");
+  expect(printable("x".repeat(400)).length).toBe(300);
+});
+
+test("a header value is visible ASCII or nothing", () => {
+  expect(headerSafe("owner/repo name")).toBe("owner/repo name");
+  for (const value of ["a\r\nb", "ä", "", " a", "a\u0000", undefined]) expect(headerSafe(value)).toBeUndefined();
+});
+
+test("the nearest word is offered, a far one is not", () => {
+  expect(editDistance("--ulr", "--url")).toBe(1);
+  expect(editDistance("", "abc")).toBe(3);
+  expect(nearest("logn", ["login", "logout"])).toBe("login");
+  expect(nearest("zebra", ["login", "logout"])).toBeUndefined();
+});

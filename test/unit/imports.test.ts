@@ -1,0 +1,68 @@
+import { expect, test } from "bun:test";
+import { dirname, join, normalize } from "node:path";
+import { Glob } from "bun";
+
+/** The rooms of the house, lowest first. A file imports from its own room and from rooms below its tier, never across. */
+const tiers = [
+  ["core"],
+  ["platform"],
+  ["api", "profiles", "vault", "audit"],
+  ["auth"],
+  ["agents", "gateway", "mcp"],
+  ["setup", "doctor"],
+  ["cli"],
+  ["main.ts"],
+];
+
+const src = join(import.meta.dir, "../../src");
+const files = [...new Glob("**/*.ts").scanSync(src)];
+const tierOf = (file: string) => tiers.findIndex((rooms) => rooms.includes(file.split("/")[0] ?? ""));
+
+const imports = new Map<string, string[]>();
+for (const file of files) {
+  const text = await Bun.file(join(src, file)).text();
+  const found = [...text.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)];
+  imports.set(
+    file,
+    found.map(([, target = ""]) => normalize(join(dirname(file), target))),
+  );
+}
+
+test("every file has a room", () => {
+  expect(files.length).toBeGreaterThan(30);
+  for (const file of files) expect({ file, known: tierOf(file) >= 0 }).toEqual({ file, known: true });
+});
+
+test("imports go down the house, never up and never to a neighbour", () => {
+  const wrong: string[] = [];
+  for (const [file, targets] of imports) {
+    for (const target of targets) {
+      if (!imports.has(target)) wrong.push(`${file} → ${target} (no such file)`);
+      const sameRoom = file.split("/")[0] === target.split("/")[0];
+      if (!sameRoom && tierOf(target) >= tierOf(file)) wrong.push(`${file} → ${target}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("no import goes in a circle", () => {
+  const state = new Map<string, "open" | "done">();
+  const circles: string[] = [];
+  const visit = (file: string, path: string[]) => {
+    if (state.get(file) === "done") return;
+    if (state.get(file) === "open") return void circles.push([...path, file].join(" → "));
+    state.set(file, "open");
+    for (const target of imports.get(file) ?? []) visit(target, [...path, file]);
+    state.set(file, "done");
+  };
+  for (const file of imports.keys()) visit(file, []);
+  expect(circles).toEqual([]);
+});
+
+test("only main and platform reach for the process", async () => {
+  for (const file of files.filter((name) => name !== "main.ts" && !name.startsWith("platform/"))) {
+    const text = await Bun.file(join(src, file)).text();
+    const reach = text.match(/process\.(env|exit|stdin|stdout|stderr|argv|on)\b|console\.\w+/g);
+    expect({ file, reach }).toEqual({ file, reach: null });
+  }
+});
