@@ -63,7 +63,7 @@ for (const [what, value] of [
     expect(err).toContain("_oauth2_proxy_9");
     expect(page).toContain("Not logged in");
     expect(sandbox.calls("/v1/user")).toEqual([]);
-    expect((await person.run(["profile", "status"])).code).toBe(2);
+    expect((await person.run(["profile", "status"])).code).toBe(4);
     person.remove();
   });
 }
