@@ -1,4 +1,4 @@
-import { createFetch, FetchError } from "ofetch";
+import { createFetch, FetchError, type FetchResponse } from "ofetch";
 import type { ZodType } from "zod";
 import { failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
@@ -16,6 +16,8 @@ export interface ApiOptions {
   readonly host: Host;
   /** puts the credential on a request */
   readonly authorize: (headers: Headers) => void;
+  /** gets the `Set-Cookie` headers of every answer before anything else happens with it */
+  readonly received?: (setCookies: string[]) => Promise<void>;
   readonly fetch: Fetch;
   /** our version, `MAJOR.MINOR.PATCH` */
   readonly version: string;
@@ -79,7 +81,7 @@ export class Api {
   async #get<T>(path: string, schema: ZodType<T>): Promise<T> {
     const { host } = this.#options;
     const answer = await this.#request(host.api + path, callTimeoutMs);
-    const body = typeof answer._data === "string" ? answer._data : "";
+    const body = answer._data ?? "";
     switch (judge(answer, true)) {
       case "unauthenticated":
         throw failure.sessionEnded(host.origin);
@@ -102,7 +104,7 @@ export class Api {
   }
 
   async #request(url: string, timeoutMs: number) {
-    const { host, authorize, version } = this.#options;
+    const { host, authorize, received, version } = this.#options;
     const headers = new Headers({
       accept: "application/json",
       "user-agent": `codemie-cli/${version}`,
@@ -110,8 +112,9 @@ export class Api {
       "x-codemie-client": "codemie-cli",
     });
     authorize(headers);
+    let answer: FetchResponse<string>;
     try {
-      return await this.#call.raw(url, {
+      answer = await this.#call.raw<string, "text">(url, {
         headers,
         signal: AbortSignal.timeout(timeoutMs),
         ignoreResponseError: true,
@@ -121,5 +124,7 @@ export class Api {
     } catch (error) {
       throw networkFailure(host.origin, error instanceof FetchError ? error.cause : error);
     }
+    await received?.(answer.headers.getSetCookie());
+    return answer;
   }
 }

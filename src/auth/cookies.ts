@@ -42,6 +42,91 @@ export function cookieHeader(set: CookieSet): string {
     .join("; ");
 }
 
+/** What the `Set-Cookie` headers of an answer did to a session. */
+export type CookieChange =
+  | { readonly kind: "none" }
+  | { readonly kind: "replaced"; readonly set: CookieSet }
+  /** some parts of a split session arrived without the others: the whole has to be asked for */
+  | { readonly kind: "incomplete" }
+  /** every part was deleted: logged out */
+  | { readonly kind: "ended" };
+
+/**
+ * Works out what `Set-Cookie` headers do to a session (CodeMie fact 2.4). A session is replaced as a set: new parts
+ * drive out an old whole and old parts with higher numbers, a new whole drives out all parts, since the front would go
+ * on believing what is left.
+ *
+ * @param set the session as it was sent
+ * @param setCookies the answer's `Set-Cookie` headers, each possibly several joined with commas
+ * @param nowMs ms since the epoch
+ */
+export function applySetCookies(set: CookieSet, setCookies: readonly string[], nowMs: number): CookieChange {
+  const fresh: CookieSet = {};
+  const left: CookieSet = { ...set };
+  let touched = false;
+  for (const cookie of setCookies.flatMap(splitJoined)) {
+    const { name, value, deleted } = readSetCookie(cookie, nowMs);
+    if (!isSessionCookie(name) || !namePattern.test(name) || !valuePattern.test(value)) continue;
+    touched = true;
+    if (deleted) delete left[name];
+    else fresh[name] = value;
+  }
+  if (!touched) return { kind: "none" };
+  if (Object.keys(fresh).length === 0) {
+    if (Object.keys(left).length === 0) return { kind: "ended" };
+    return Object.keys(left).length === Object.keys(set).length ? { kind: "none" } : { kind: "replaced", set: left };
+  }
+  if (!isWhole(fresh, set)) return { kind: "incomplete" };
+  for (const name of Object.keys(left)) {
+    if (Object.keys(fresh).some((other) => baseOf(other) === baseOf(name))) delete left[name];
+  }
+  const next = { ...left, ...fresh };
+  return sameSet(set, next) ? { kind: "none" } : { kind: "replaced", set: next };
+}
+
+/**
+ * Parts have to be numbered from 0 without a gap, and the issue time, which stands near the end of the value, has to be
+ * there if it was there before.
+ */
+function isWhole(fresh: CookieSet, before: CookieSet): boolean {
+  const numbers = Object.keys(fresh)
+    .filter((name) => baseOf(name) !== name)
+    .map(chunkNumber)
+    .sort((a, b) => a - b);
+  if (numbers.some((number, i) => number !== i)) return false;
+  return sessionIssuedAt(fresh) !== undefined || sessionIssuedAt(before) === undefined;
+}
+
+/** @returns true when both sets would be sent alike */
+export function sameSet(a: CookieSet, b: CookieSet): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+}
+
+/** `_oauth2_proxy_3` is a part of `_oauth2_proxy`. */
+const baseOf = (name: string) => name.replace(/_\d+$/, "");
+
+/** A comma begins another cookie only where a name and `=` follow; the one in a date does not. */
+const splitJoined = (header: string) => header.split(/,\s*(?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/);
+
+/** RFC 6265 section 5.2, as far as it matters here: name, value, and whether the cookie is being deleted. */
+function readSetCookie(header: string, nowMs: number): { name: string; value: string; deleted: boolean } {
+  const [pair = "", ...attributes] = header.split(";");
+  const at = pair.indexOf("=");
+  const name = pair.slice(0, Math.max(at, 0)).trim();
+  const value = pair.slice(at + 1).trim();
+  let expires: number | undefined;
+  let maxAge: number | undefined;
+  for (const attribute of attributes) {
+    const [key = "", text = ""] = attribute.split(/=(.*)/s).map((part) => part.trim());
+    if (key.toLowerCase() === "max-age" && /^-?\d+$/.test(text)) maxAge = Number(text);
+    if (key.toLowerCase() === "expires") expires = Date.parse(text);
+  }
+  // Max-Age wins over Expires where both are given.
+  const over = maxAge === undefined ? expires !== undefined && expires <= nowMs : maxAge <= 0;
+  return { name, value, deleted: value === "" || over };
+}
+
 /**
  * When the front issued the session: the second part of the signed value `data|seconds|signature`, which a client can
  * read (CodeMie fact 2.4). A split session is joined first, since the cut may fall anywhere.

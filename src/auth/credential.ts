@@ -14,6 +14,8 @@ export const storedLogin = z.object({
   identity,
   /** ms since the epoch */
   loggedInAt: z.number(),
+  /** when the front last confirmed or renewed it, ms since the epoch */
+  confirmedAt: z.number().optional(),
 });
 export type StoredLogin = z.infer<typeof storedLogin>;
 

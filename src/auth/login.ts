@@ -5,7 +5,7 @@ import type { Host } from "../core/host.ts";
 import { printable } from "../core/text.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Vault } from "../vault/vault.ts";
-import type { CookieSet } from "./cookies.ts";
+import { applySetCookies, type CookieSet } from "./cookies.ts";
 import { authorizeWithCookies, type Identity, loginRecord, type StoredLogin, storedLogin } from "./credential.ts";
 
 /** How somebody is shown: name and mail address, printable. */
@@ -26,7 +26,12 @@ export async function proveSession(
   runtime: Runtime,
   version: string,
 ): Promise<StoredLogin> {
-  const api = new Api({ host, authorize: authorizeWithCookies(cookies), fetch: runtime.fetch, version });
+  let current = cookies;
+  const received = async (setCookies: string[]) => {
+    const change = applySetCookies(current, setCookies, runtime.now());
+    if (change.kind === "replaced") current = change.set;
+  };
+  const api = new Api({ host, authorize: authorizeWithCookies(cookies), received, fetch: runtime.fetch, version });
   let user: User;
   try {
     user = await api.user();
@@ -38,9 +43,10 @@ export async function proveSession(
   return {
     method: "sso",
     origin: host.origin,
-    cookies,
+    cookies: current,
     identity: { id: user.user_id, name, email: user.email || user.username },
     loggedInAt: runtime.now(),
+    confirmedAt: runtime.now(),
   };
 }
 

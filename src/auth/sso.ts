@@ -23,6 +23,11 @@ export interface SsoOptions {
   readonly dialogue: LoginDialogue;
   /** ms until the login is given up */
   readonly timeoutMs: number;
+  /**
+   * true: begin at the front's own login, which asks the identity provider anew. The login route would hand back the
+   * session the browser still has, also when the token inside it is dead (CodeMie fact 2.6).
+   */
+  readonly anew?: boolean;
   /** false: print the URL only */
   readonly mayOpenBrowser: boolean;
   /** aborts with the failure to end with */
@@ -50,7 +55,10 @@ export async function loginBySso<T>(
   const server = startCallbackServer(handoffPath, (url) => readHandoff(url) !== undefined);
   const over = new AbortController();
   try {
-    const loginUrl = `${host.api}/v1/auth/login/${server.port}`;
+    const route = `${host.api}/v1/auth/login/${server.port}`;
+    const loginUrl = options.anew
+      ? `${host.origin}/oauth2/start?rd=${encodeURIComponent(new URL(route).pathname)}`
+      : route;
     await lookAtLoginRoute(host, loginUrl, runtime);
     const opens = options.mayOpenBrowser && browserFor(runtime.env).kind !== "none";
     const pastes = runtime.terminal.interactive && !opens;

@@ -2,18 +2,20 @@ import { randomUUID } from "node:crypto";
 import type { Agent } from "../agents/agent.ts";
 import { readRepository } from "../agents/repository.ts";
 import { makeRunFolder } from "../agents/run-folder.ts";
-import { Api } from "../api/client.ts";
 import type { Model } from "../api/schemas.ts";
-import { type Authorize, authorizeWithCookies } from "../auth/credential.ts";
-import { currentLogin } from "../auth/login.ts";
+import type { Broker } from "../auth/broker.ts";
+import { loginAgain } from "../auth/login-again.ts";
 import { CodemieError, failure } from "../core/errors.ts";
 import { headerSafe } from "../core/text.ts";
 import { startGateway } from "../gateway/gateway.ts";
+import { browserFor } from "../platform/browser.ts";
 import { findProgram, runForeground, versionOf } from "../platform/processes.ts";
 import { type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import { readRepositoryProfile } from "../profiles/store.ts";
+import type { Vault } from "../vault/vault.ts";
 import { type AgentArgs, readAgentArgs } from "./agent-args.ts";
 import { type Cli, stores } from "./command.ts";
+import { brokerFor, callApi } from "./session.ts";
 import { version, versionLine } from "./version.ts";
 
 /**
@@ -47,17 +49,20 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
     repositoryProfile,
   );
   const host = resolved.host.value;
-  const login = await currentLogin(vault, resolved.name, host);
-  const authorize = authorizeWithCookies(login.cookies);
-  const models = agent.chooseModels(await availableModels(cli, resolved, authorize), resolved.model?.value, {
-    haiku: resolved.profile.haikuModel,
-    sonnet: resolved.profile.sonnetModel,
-    opus: resolved.profile.opusModel,
-  });
+  const broker = brokerFor(cli, vault, resolved, loginInMidRun(cli, vault, resolved, asked));
+  const models = agent.chooseModels(
+    await availableModels(cli, brokerFor(cli, vault, resolved)),
+    resolved.model?.value,
+    {
+      haiku: resolved.profile.haikuModel,
+      sonnet: resolved.profile.sonnetModel,
+      opus: resolved.profile.opusModel,
+    },
+  );
 
   const gateway = startGateway({
     host,
-    credential: async () => authorize,
+    credentials: broker,
     ownHeaders: await codemieHeaders(cli, program, resolved, models.main),
     fetch: runtime.fetch,
     timeoutMs: resolved.timeout.value * 1000,
@@ -87,15 +92,44 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
  * Asks for the models, which proves the login too. A host that cannot list them just now does not keep the agent from
  * running.
  */
-async function availableModels(cli: Cli, resolved: Resolved, authorize: Authorize): Promise<Model[]> {
-  const api = new Api({ host: resolved.host.value, authorize, fetch: cli.runtime.fetch, version });
+async function availableModels(cli: Cli, broker: Broker): Promise<Model[]> {
   try {
-    return await api.models();
+    return await callApi(cli, broker, (api) => api.models());
   } catch (error) {
     if (!(error instanceof CodemieError) || error.code !== "server_error") throw error;
     cli.output.say.warn(`the list of models could not be had: ${error.message}`);
     return [];
   }
+}
+
+/** How long a login in the middle of a run may take, ms. The agent just waits. */
+const midRunLoginMs = 120_000;
+
+/**
+ * When the session ends in the middle of an interactive run, the browser asks for a new login while the agent waits. The
+ * screen is the agent's, so nothing is printed; where no browser can open by itself, or nobody watches, there is none.
+ */
+function loginInMidRun(
+  { runtime }: Cli,
+  vault: Vault,
+  resolved: Resolved,
+  asked: AgentArgs,
+): (() => Promise<void>) | undefined {
+  const watched = runtime.terminal.interactive && asked.task === undefined;
+  if (!watched || browserFor(runtime.env).kind === "none") return undefined;
+  return async () => {
+    await loginAgain({
+      vault,
+      profile: resolved.name,
+      host: resolved.host.value,
+      runtime,
+      version,
+      dialogue: { atUrl: () => undefined, note: () => undefined },
+      timeoutMs: midRunLoginMs,
+      mayOpenBrowser: true,
+      stop: new AbortController().signal,
+    });
+  };
 }
 
 /** What the platform wants to know of every request (CodeMie fact 5.3). Values that are no header are left out. */

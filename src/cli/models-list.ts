@@ -1,11 +1,8 @@
-import { Api } from "../api/client.ts";
-import { authorizeWithCookies } from "../auth/credential.ts";
-import { currentLogin } from "../auth/login.ts";
 import { printable } from "../core/text.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import { readRepositoryProfile } from "../profiles/store.ts";
 import { type Cli, command, stores } from "./command.ts";
-import { version } from "./version.ts";
+import { brokerFor, callApi } from "./session.ts";
 
 export const modelsList = (cli: Cli) =>
   command({
@@ -18,10 +15,10 @@ export const modelsList = (cli: Cli) =>
       const repository = await readRepositoryProfile(runtime.cwd);
       const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, repository);
       const host = resolved.host.value;
-      const login = await currentLogin(vault, resolved.name, host);
-      const authorize = authorizeWithCookies(login.cookies);
-      const api = new Api({ host, authorize, fetch: runtime.fetch, version });
-      const models = await output.during(`asking ${host.origin} for its models`, () => api.models());
+      const broker = brokerFor(cli, vault, resolved);
+      const models = await output.during(`asking ${host.origin} for its models`, () =>
+        callApi(cli, broker, (api) => api.models()),
+      );
       const current = resolved.model?.value ?? models.find((model) => model.default)?.id;
       output.result(models, () => [
         ...output.table([

@@ -1,13 +1,14 @@
 import type { Page } from "../auth/callback-page.ts";
 import { type StoredLogin, sessionExpiry } from "../auth/credential.ts";
 import { describe, previousLogin, proveSession, storeLogin } from "../auth/login.ts";
-import { type LoginDialogue, loginBySso } from "../auth/sso.ts";
+import { loginBySso } from "../auth/sso.ts";
 import { failure } from "../core/errors.ts";
 import { stopSignal } from "../platform/processes.ts";
 import { hostOf, type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import type { ProfileStore } from "../profiles/store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type Cli, command, stores } from "./command.ts";
+import { dialogueOf, timeoutMsOf } from "./login-dialogue.ts";
 import { version } from "./version.ts";
 
 export const profileLogin = (cli: Cli) =>
@@ -28,7 +29,7 @@ export const profileLogin = (cli: Cli) =>
     async run({ args }) {
       const { runtime, output } = cli;
       const { vault, profiles } = stores(runtime);
-      const timeoutMs = secondsOf(args.timeout) * 1000;
+      const timeoutMs = timeoutMsOf(args.timeout);
       const config = await profiles.read();
       const named = args.url || runtime.env.CODEMIE_URL || runtime.env.CODEMIE_BASE_URL;
       if (!named && Object.keys(config.profiles).length === 0) throw failure.whichHost();
@@ -70,25 +71,6 @@ export const profileLogin = (cli: Cli) =>
       report(cli, resolved, login);
     },
   });
-
-/** What the person sees while the login runs. */
-function dialogueOf({ output }: Cli, origin: string): LoginDialogue {
-  return {
-    atUrl(url, opened, canPaste) {
-      if (opened) output.say.info(`opening your browser to log in to ${origin}; if it does not appear, open:`);
-      else output.say.info(`open this address in a browser to log in to ${origin}:`);
-      output.say.info(`  ${output.paint("accent", url, "err")}`);
-      if (canPaste) {
-        output.say.info(
-          "browser on another machine? log in there, then paste the address it ends at (it stays hidden):",
-        );
-      } else {
-        output.say.info(output.paint("dim", "waiting for the login… (Ctrl-C to stop)", "err"));
-      }
-    },
-    note: (text) => output.say.warn(text),
-  };
-}
 
 function isOtherPerson(before: StoredLogin | undefined | "damaged", now: StoredLogin): before is StoredLogin {
   return typeof before === "object" && before.identity.id !== now.identity.id;
@@ -137,12 +119,4 @@ function report({ runtime, output }: Cli, resolved: Resolved, login: StoredLogin
   if (runtime.terminal.interactive) {
     output.say.info(`${output.paint("dim", "next:", "err")} codemie-claude --task "say hello"`);
   }
-}
-
-function secondsOf(text: string): number {
-  const seconds = Number(text);
-  if (!/^\d{1,5}$/.test(text) || seconds < 1) {
-    throw failure.usage(`--timeout ${text} is not a number of seconds`, "for example --timeout 300");
-  }
-  return seconds;
 }

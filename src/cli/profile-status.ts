@@ -1,14 +1,13 @@
-import { Api } from "../api/client.ts";
-import { authorizeWithCookies, type StoredLogin, sessionExpiry } from "../auth/credential.ts";
+import type { Broker } from "../auth/broker.ts";
+import { type StoredLogin, sessionExpiry } from "../auth/credential.ts";
 import { currentLogin, describe } from "../auth/login.ts";
 import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
-import type { Host } from "../core/host.ts";
 import type { Config } from "../profiles/config.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { when } from "./output.ts";
-import { version } from "./version.ts";
+import { brokerFor, callApi } from "./session.ts";
 
 export const profileStatus = (cli: Cli) =>
   command({
@@ -54,12 +53,13 @@ interface Status {
 }
 
 async function statusOf(
-  { runtime }: Cli,
+  cli: Cli,
   vault: Vault,
   config: Config,
   name: string | undefined,
   online: boolean,
 ): Promise<Status> {
+  const { runtime } = cli;
   const resolved = resolveProfile(config, { profile: name }, runtime.env, {});
   const host = resolved.host.value;
   const none = { profile: resolved.name, method: "sso", url: host.origin, authenticated: false, user: null };
@@ -70,8 +70,10 @@ async function statusOf(
   } catch (error) {
     return { data: { ...none, ...unknown }, problem: asCodemieError(error) };
   }
+  const broker = brokerFor(cli, vault, resolved);
+  const asked = online ? await ask(cli, broker) : { models: null, problem: undefined };
+  if (online) login = await currentLogin(vault, resolved.name, host);
   const expiry = sessionExpiry(login.cookies);
-  const asked = online ? await ask(host, login.cookies, runtime.fetch) : { models: null, problem: undefined };
   const expired = !online && expiry.at !== null && expiry.at <= runtime.now();
   return {
     data: {
@@ -87,17 +89,17 @@ async function statusOf(
   };
 }
 
-async function ask(
-  host: Host,
-  cookies: Record<string, string>,
-  fetch: Cli["runtime"]["fetch"],
-): Promise<{ models: string[] | null; problem: CodemieError | undefined }> {
-  const api = new Api({ host, authorize: authorizeWithCookies(cookies), fetch, version });
-  const [user, models] = await Promise.allSettled([api.user(), api.models()]);
-  return {
-    models: models.status === "fulfilled" ? models.value.map(({ id }) => id) : null,
-    problem: user.status === "fulfilled" ? undefined : asCodemieError(user.reason),
-  };
+/** Asks the host who we are and what we may use; the models are an extra, the person decides. */
+async function ask(cli: Cli, broker: Broker): Promise<{ models: string[] | null; problem: CodemieError | undefined }> {
+  try {
+    return await callApi(cli, broker, async (api) => {
+      const [user, models] = await Promise.allSettled([api.user(), api.models()]);
+      if (user.status === "rejected") throw user.reason;
+      return { models: models.status === "fulfilled" ? models.value.map(({ id }) => id) : null, problem: undefined };
+    });
+  } catch (error) {
+    return { models: null, problem: asCodemieError(error) };
+  }
 }
 
 function linesOf({ runtime, output }: Cli, { data }: Status): string[] {

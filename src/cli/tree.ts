@@ -25,6 +25,7 @@ export const tree: Command = group(
         {
           login: async () => (await import("./profile-login.ts")).profileLogin,
           status: async () => (await import("./profile-status.ts")).profileStatus,
+          refresh: async () => (await import("./profile-refresh.ts")).profileRefresh,
           logout: async () => (await import("./profile-logout.ts")).profileLogout,
           list: async () => (await import("./profile-list.ts")).profileList,
         },

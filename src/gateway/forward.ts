@@ -7,6 +7,9 @@ import { downstreamHeaders } from "./inject.ts";
 /** How much of a 401 answer is read to see whose it is, bytes. */
 const bodyToJudge = 65_536;
 
+/** Bodies up to this length are kept until the answer begins, to be sent again after a renewal, bytes. */
+const replayableBytes = 8 * 1024 * 1024;
+
 export interface ForwardOptions {
   readonly host: Host;
   readonly fetch: Fetch;
@@ -14,19 +17,27 @@ export interface ForwardOptions {
   readonly timeoutMs: number;
 }
 
+/** What became of a request upstream. */
+export type Outcome =
+  /** the answer for the agent; `setCookies` are the upstream's, which it must not see */
+  | { readonly kind: "answer"; readonly response: Response; readonly setCookies: string[] }
+  | { readonly kind: "logged-out"; readonly setCookies: string[] }
+  | { readonly kind: "failed"; readonly error: GatewayError };
+
 /**
  * Sends a request upstream and hands the answer back as it comes: both bodies stream, nothing is decompressed, and when
  * the agent hangs up, so do we.
  *
  * @param request the agent's request, already judged to be for the model API
+ * @param body its body: bytes that can be sent again, or the stream itself
  * @param headers upstream headers
- * @returns the answer for the agent, or what to tell it instead
  */
 export async function forward(
   request: Request,
+  body: Uint8Array | ReadableStream | null,
   headers: Headers,
   options: ForwardOptions,
-): Promise<Response | { error: GatewayError }> {
+): Promise<Outcome> {
   const { host, timeoutMs } = options;
   const { pathname, search } = new URL(request.url);
   const firstByte = new AbortController();
@@ -36,22 +47,35 @@ export async function forward(
     upstream = await options.fetch(host.api + pathname + search, {
       method: request.method,
       headers,
-      body: request.body,
+      body,
       decompress: false,
       signal: timer === undefined ? request.signal : AbortSignal.any([request.signal, firstByte.signal]),
     });
   } catch (error) {
     if (firstByte.signal.aborted) {
-      return { error: { status: 504, message: `${host.origin} sent no answer within ${timeoutMs / 1000} s` } };
+      const message = `${host.origin} sent no answer within ${timeoutMs / 1000} s`;
+      return { kind: "failed", error: { status: 504, message } };
     }
     const failed = networkFailure(host.origin, error);
-    return { error: { status: 502, message: `${failed.message}; ${failed.hint}` } };
+    return { kind: "failed", error: { status: 502, message: `${failed.message}; ${failed.hint}` } };
   } finally {
     clearTimeout(timer);
   }
-  const body = await bodyUnlessLoggedOut(upstream);
-  if (body === "logged-out") return { error: loggedOut(host) };
-  return new Response(body, { status: upstream.status, headers: downstreamHeaders(upstream.headers) });
+  const setCookies = upstream.headers.getSetCookie();
+  const answer = await bodyUnlessLoggedOut(upstream);
+  if (answer === "logged-out") return { kind: "logged-out", setCookies };
+  const response = new Response(answer, { status: upstream.status, headers: downstreamHeaders(upstream.headers) });
+  return { kind: "answer", response, setCookies };
+}
+
+/**
+ * Reads a body that may have to be sent again, up to a bound: beyond it, and where its length is not announced, it is
+ * streamed and can be sent once.
+ */
+export async function replayableBody(request: Request): Promise<Uint8Array | ReadableStream | null> {
+  const length = Number(request.headers.get("content-length") ?? Number.NaN);
+  if (!request.body || !(length <= replayableBytes)) return request.body;
+  return new Uint8Array(await request.arrayBuffer());
 }
 
 /** The answer when the session is over: what happened and the command that helps. */

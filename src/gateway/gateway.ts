@@ -1,19 +1,19 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { H3 } from "h3";
+import { type Credentials, renewals } from "../auth/broker.ts";
 import { asCodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
 import type { Fetch } from "../platform/network.ts";
 import { errorResponse } from "./errors.ts";
-import { forward } from "./forward.ts";
+import { forward, loggedOut, type Outcome, replayableBody } from "./forward.ts";
 import { guardKey, guardOrigin } from "./guard.ts";
 import { upstreamHeaders } from "./inject.ts";
 import { dialectOf, modelRoute } from "./paths.ts";
 
 export interface GatewayOptions {
   readonly host: Host;
-  /** the credential that works now, as the function that puts it on a request */
-  readonly credential: () => Promise<(headers: Headers) => void>;
+  readonly credentials: Credentials;
   /** `X-CodeMie-*` headers of every request */
   readonly ownHeaders: Readonly<Record<string, string>>;
   readonly fetch: Fetch;
@@ -52,17 +52,34 @@ export function startGateway(options: GatewayOptions): Gateway {
         message: `codemie gateway: ${request.method} ${pathname} is not part of the model API`,
       });
     }
-    let authorize: (headers: Headers) => void;
+    const own = { ...options.ownHeaders, "x-codemie-request-id": requestId };
     try {
-      authorize = await options.credential();
+      const outcome = await send(request, own);
+      return outcome.kind === "answer" ? outcome.response : refuse(errorOf(outcome));
     } catch (error) {
       const failed = asCodemieError(error);
       return refuse({ status: failed.exitCode === 4 ? 401 : 500, message: `${failed.message}; ${failed.hint ?? ""}` });
     }
-    const own = { ...options.ownHeaders, "x-codemie-request-id": requestId };
-    const answer = await forward(request, upstreamHeaders(request.headers, own, authorize), options);
-    return answer instanceof Response ? answer : refuse(answer.error);
   }
+
+  /** Inject and forward; once more with each newer credential while nothing has reached the agent. */
+  async function send(request: Request, own: Record<string, string>): Promise<Outcome> {
+    const { credentials } = options;
+    const body = await replayableBody(request);
+    let lease = await credentials.current();
+    for (let left = renewals; ; left--) {
+      const outcome = await forward(request, body, upstreamHeaders(request.headers, own, lease.authorize), options);
+      // Stored before the first byte goes on: the old session may be spent already.
+      if (outcome.kind !== "failed") await credentials.capture(lease, outcome.setCookies);
+      if (outcome.kind !== "logged-out" || left === 0) return outcome;
+      const newer = await credentials.renew(lease);
+      if (!newer || body instanceof ReadableStream) return outcome;
+      lease = newer;
+    }
+  }
+
+  const errorOf = (outcome: Exclude<Outcome, { kind: "answer" }>) =>
+    outcome.kind === "failed" ? outcome.error : loggedOut(options.host);
 
   const app = new H3({ silent: true });
   app.get("/health", () => Response.json({ status: "ok" }));

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat, watch } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { failure, systemCode } from "../core/errors.ts";
 
@@ -91,6 +91,41 @@ export async function removeFile(file: string): Promise<void> {
   } catch (error) {
     if (systemCode(error) !== "ENOENT") throw failure.disk(file, error);
   }
+}
+
+/** @returns a text that is another one once the file was replaced, and empty when there is none */
+export async function stampOf(file: string): Promise<string> {
+  try {
+    const { ino, mtimeNs, size } = await stat(file, { bigint: true });
+    return `${ino} ${mtimeNs} ${size}`;
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Waits until something in a folder makes a condition true.
+ *
+ * @param folder the folder to watch
+ * @param patienceMs how long to wait, ms
+ * @param condition asked once at the start and after every change in the folder
+ * @returns false when it did not become true in time
+ */
+export async function waitForChange(
+  folder: string,
+  patienceMs: number,
+  condition: () => Promise<boolean>,
+): Promise<boolean> {
+  const over = AbortSignal.timeout(patienceMs);
+  try {
+    // The watch begins before the first look, so that no change falls between the two.
+    const changes = watch(folder, { signal: over });
+    if (await condition()) return true;
+    for await (const _ of changes) if (await condition()) return true;
+  } catch (error) {
+    if (!over.aborted) throw failure.vaultUnreadable(folder, systemCode(error) || "it cannot be watched");
+  }
+  return await condition();
 }
 
 /** Moves a file that cannot be used out of the way, keeping it. */

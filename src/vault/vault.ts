@@ -3,7 +3,16 @@ import { join } from "node:path";
 import type { ZodType } from "zod";
 import { failure } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
-import { ensureFolder, keepAside, readIfPresent, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
+import {
+  ensureFolder,
+  keepAside,
+  readIfPresent,
+  removeFile,
+  removeLeftovers,
+  replaceFile,
+  stampOf,
+  waitForChange,
+} from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
 import { openDataKey, openOrCreateDataKey, type VaultFiles } from "./key.ts";
 import { seal, unseal } from "./seal.ts";
@@ -83,6 +92,27 @@ export class Vault {
   /** Keeps a record that does not open under another file name, so that a new one can take its place. */
   async setAside(name: string): Promise<string> {
     return await keepAside(this.#fileOf(name), this.#now());
+  }
+
+  /**
+   * @param name the record's name
+   * @returns a text that changes whenever the record is replaced or removed; reading it costs one call to the system
+   */
+  async stamp(name: string): Promise<string> {
+    return await stampOf(this.#fileOf(name));
+  }
+
+  /**
+   * Waits until the record is another than it was.
+   *
+   * @param name the record's name
+   * @param stamp what {@link stamp} said before
+   * @param patienceMs how long to wait, ms
+   * @returns false when it did not change in that time
+   */
+  async changed(name: string, stamp: string, patienceMs: number): Promise<boolean> {
+    const file = this.#fileOf(name);
+    return await waitForChange(this.#files.folder, patienceMs, async () => (await stampOf(file)) !== stamp);
   }
 
   /**

@@ -1,5 +1,11 @@
 import { expect, test } from "bun:test";
-import { cookieHeader, isSessionCookie, sessionIssuedAt, takeSessionCookies } from "../../src/auth/cookies.ts";
+import {
+  applySetCookies,
+  cookieHeader,
+  isSessionCookie,
+  sessionIssuedAt,
+  takeSessionCookies,
+} from "../../src/auth/cookies.ts";
 import { sessionExpiry } from "../../src/auth/credential.ts";
 import { readHandoff, readPastedUrl } from "../../src/auth/handoff.ts";
 
@@ -67,3 +73,64 @@ test("a pasted address counts only if it is this login's", () => {
     expect(readPastedUrl(pasted, 4711)).toBeUndefined();
   }
 });
+
+const now = 1_795_000_100_000;
+const whole = (text: string) => `${text}|${seconds}|sig`;
+const old = { _oauth2_proxy_0: "a", _oauth2_proxy_1: `b|${seconds}|s` };
+const changes: [string, Record<string, string>, string[], ReturnType<typeof applySetCookies>][] = [
+  ["nothing", old, [], { kind: "none" }],
+  ["other cookies only", old, ["x=1", "_oauth2_proxy_csrf=1"], { kind: "none" }],
+  ["the same again", old, ["_oauth2_proxy_0=a", `_oauth2_proxy_1=b|${seconds}|s`], { kind: "none" }],
+  [
+    "parts → whole",
+    old,
+    [`_oauth2_proxy=${whole("n")}; Path=/`],
+    { kind: "replaced", set: { _oauth2_proxy: whole("n") } },
+  ],
+  [
+    "whole → parts",
+    { _oauth2_proxy: whole("o") },
+    ["_oauth2_proxy_0=n", `_oauth2_proxy_1=m|${seconds}|s`],
+    { kind: "replaced", set: { _oauth2_proxy_0: "n", _oauth2_proxy_1: `m|${seconds}|s` } },
+  ],
+  [
+    "three parts → two",
+    { ...old, _oauth2_proxy_2: "c" },
+    ["_oauth2_proxy_0=n", `_oauth2_proxy_1=m|${seconds}|s`],
+    { kind: "replaced", set: { _oauth2_proxy_0: "n", _oauth2_proxy_1: `m|${seconds}|s` } },
+  ],
+  ["the first part alone", old, ["_oauth2_proxy_0=n"], { kind: "incomplete" }],
+  ["the last part alone", old, [`_oauth2_proxy_1=m|${seconds}|s`], { kind: "incomplete" }],
+  ["a gap", old, ["_oauth2_proxy_0=n", `_oauth2_proxy_2=m|${seconds}|s`], { kind: "incomplete" }],
+  [
+    "two joined with a comma, a date in between",
+    old,
+    [`_oauth2_proxy_0=n; Expires=Wed, 21 Oct 2099 07:28:00 GMT, _oauth2_proxy_1=m|${seconds}|s; Path=/`],
+    { kind: "replaced", set: { _oauth2_proxy_0: "n", _oauth2_proxy_1: `m|${seconds}|s` } },
+  ],
+  ["all deleted by Max-Age", old, ["_oauth2_proxy_0=; Max-Age=0", "_oauth2_proxy_1=x; max-age=-1"], { kind: "ended" }],
+  [
+    "all deleted by a past date",
+    old,
+    ["_oauth2_proxy_0=x; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "_oauth2_proxy_1="],
+    { kind: "ended" },
+  ],
+  [
+    "Max-Age wins over Expires",
+    { _oauth2_proxy: whole("o") },
+    [`_oauth2_proxy=${whole("n")}; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60`],
+    { kind: "replaced", set: { _oauth2_proxy: whole("n") } },
+  ],
+  [
+    "old parts deleted together with a new whole",
+    old,
+    [`_oauth2_proxy=${whole("n")}`, "_oauth2_proxy_0=; Max-Age=0", "_oauth2_proxy_1=; Max-Age=0"],
+    { kind: "replaced", set: { _oauth2_proxy: whole("n") } },
+  ],
+  ["a value that could break a header", old, ['_oauth2_proxy="n'], { kind: "none" }],
+];
+for (const [what, before, setCookies, expected] of changes) {
+  test(`Set-Cookie: ${what}`, () => {
+    expect(applySetCookies(before, setCookies, now)).toEqual(expected);
+  });
+}

@@ -8,6 +8,8 @@ export interface Session {
   readonly id: string;
   readonly claims: { sub: string; email: string; name: string };
   refreshToken: string;
+  /** counts the renewals; cookies of an older generation hold a refresh token that is spent */
+  generation: number;
   /** ms since the epoch; afterwards the backend refuses what the front forwards */
   innerExpiresAt: number;
   revoked: boolean;
@@ -22,6 +24,10 @@ export interface FrontSettings {
   refreshMs: number;
   /** lifetime of the token inside, seconds */
   innerSeconds: number;
+  /** true: a refresh token works once, and its second use ends the session */
+  rotates: boolean;
+  /** true: as nginx does, only the first `Set-Cookie` of the front's check is passed on with an answer of the backend */
+  firstCookieOnly: boolean;
   /** `ingress`: nginx asks the front and redirects everybody without a session (family A); `direct`: no front (family D) */
   mode: "ingress" | "direct";
 }
@@ -55,16 +61,17 @@ export class Front {
   }
 
   /** Makes a session as a finished login would, without the pages. */
-  issue(name: string): { cookie: string; session: Session } {
+  issue(name: string, ageMs = 0): { cookie: string; session: Session } {
     const session: Session = {
       id: randomBytes(12).toString("base64url"),
       claims: { sub: name, email: `${name}@example.com`, name: name.charAt(0).toUpperCase() + name.slice(1) },
       refreshToken: "",
+      generation: 0,
       innerExpiresAt: Date.now() + this.#settings.innerSeconds * 1000,
       revoked: false,
     };
     this.#sessions.set(session.id, session);
-    const pairs = this.#cookiesFor(session).map((cookie) => cookie.slice(0, cookie.indexOf(";")));
+    const pairs = this.#cookiesFor(session, Date.now() - ageMs).map((cookie) => cookie.slice(0, cookie.indexOf(";")));
     return { cookie: [...pairs, `${cookieName}_k3J9x2Qa_csrf=abandoned`].join("; "), session };
   }
 
@@ -119,10 +126,11 @@ export class Front {
   async authenticate(seen: Seen): Promise<{ session: Session; setCookies: string[] } | undefined> {
     const found = this.#sessionOf(seen);
     if (!found) return undefined;
-    const { session, issuedAt } = found;
+    const { session, issuedAt, generation } = found;
     const { refreshMs } = this.#settings;
     if (refreshMs > 0 && Date.now() - issuedAt > refreshMs) {
-      if (!(await this.#refresh(session))) return undefined;
+      if (generation !== session.generation && this.#settings.rotates) session.revoked = true;
+      if (session.revoked || !(await this.#refresh(session))) return undefined;
       return { session, setCookies: this.#cookiesFor(session) };
     }
     return { session, setCookies: [] };
@@ -137,8 +145,7 @@ export class Front {
       client_id: this.#identity.clientId,
       redirect_uri: this.redirectUri,
       response_type: "code",
-      scope: "openid email profile offline_access",
-      prompt: "consent",
+      scope: "openid email profile",
       state: nonce,
       code_challenge: createHash("sha256").update(verifier).digest("base64url"),
       code_challenge_method: "S256",
@@ -180,6 +187,7 @@ export class Front {
       id: randomBytes(12).toString("base64url"),
       claims: { sub: claims.sub, email: claims.email, name: claims.name },
       refreshToken: tokens.refresh_token,
+      generation: 0,
       innerExpiresAt: Date.now() + tokens.expires_in * 1000,
       revoked: false,
     };
@@ -189,13 +197,16 @@ export class Front {
     });
   }
 
+  /** Spends the refresh token, at the identity provider where the login was a real one. */
   async #refresh(session: Session): Promise<boolean> {
+    this.refreshes++;
+    session.generation++;
+    if (!session.refreshToken) return true;
     const tokens = await this.#token({ grant_type: "refresh_token", refresh_token: session.refreshToken });
     if (!tokens) {
       session.revoked = true;
       return false;
     }
-    this.refreshes++;
     session.refreshToken = tokens.refresh_token;
     session.innerExpiresAt = Date.now() + tokens.expires_in * 1000;
     return true;
@@ -214,11 +225,11 @@ export class Front {
   }
 
   /** `data|seconds|signature`, cut into parts when it is long. */
-  #cookiesFor(session: Session): string[] {
+  #cookiesFor(session: Session, issuedAt = Date.now()): string[] {
     const { chunks, expireMs } = this.#settings;
-    const seconds = Math.floor(Date.now() / 1000);
+    const seconds = Math.floor(issuedAt / 1000);
     const bytes = chunks <= 1 ? 600 : Math.floor((chunkLength * (chunks - 0.5) * 3) / 4);
-    const data = `${session.id}.${randomBytes(bytes).toString("base64url")}`;
+    const data = `${session.id}.${session.generation}.${randomBytes(bytes).toString("base64url")}`;
     const value = `${data}|${seconds}|${this.#sign(`${data}|${seconds}`)}`;
     const attributes = `; Path=/; HttpOnly; Max-Age=${Math.floor(expireMs / 1000)}`;
     if (value.length <= chunkLength) return [`${cookieName}=${value}${attributes}`];
@@ -234,16 +245,17 @@ export class Front {
   }
 
   /** An unsplit cookie wins; only without one are the parts joined, up to the first gap. */
-  #sessionOf(seen: Seen): { session: Session; issuedAt: number } | undefined {
+  #sessionOf(seen: Seen): { session: Session; issuedAt: number; generation: number } | undefined {
     const cookies = cookiesOf(seen);
     let value = cookies.get(cookieName) ?? "";
     if (!value) for (let i = 0; cookies.has(`${cookieName}_${i}`); i++) value += cookies.get(`${cookieName}_${i}`);
     const [data = "", seconds = "", signature] = value.split("|");
     if (!data || signature !== this.#sign(`${data}|${seconds}`)) return undefined;
     const issuedAt = Number(seconds) * 1000;
-    const session = this.#sessions.get(data.split(".")[0] ?? "");
+    const [id = "", generation] = data.split(".");
+    const session = this.#sessions.get(id);
     if (!session || session.revoked || Date.now() - issuedAt > this.#settings.expireMs) return undefined;
-    return { session, issuedAt };
+    return { session, issuedAt, generation: Number(generation) };
   }
 
   #deletions(seen: Seen): string[] {

@@ -1,4 +1,14 @@
+import Provider from "oidc-provider";
 import { listen } from "./http.ts";
+
+// It warns of its quick-start pages and of this runtime, which is what a sandbox wants.
+process.noDeprecation = true;
+for (const level of ["info", "warn"] as const) {
+  const say = console[level];
+  console[level] = (...words: unknown[]) => {
+    if (!String(words[0]).includes("oidc-provider")) say(...words);
+  };
+}
 
 /** The real OpenID provider behind the sandbox's cookie front, with its own login and consent pages. */
 export interface Identity {
@@ -18,13 +28,6 @@ export async function startIdentity(redirectUri: string, accessTokenSeconds: () 
   const server = await listen();
   const clientId = "codemie-front";
   const clientSecret = "front-secret-0123456789abcdef0123456789abcdef";
-  const warn = console.warn;
-  const info = console.info;
-  console.warn = () => undefined;
-  console.info = () => undefined;
-  process.noDeprecation = true;
-  // It warns of its quick-start pages and of this runtime, which is what a sandbox wants.
-  const { default: Provider } = await import("oidc-provider");
   const provider = new Provider(server.origin, {
     clients: [
       {
@@ -36,7 +39,8 @@ export async function startIdentity(redirectUri: string, accessTokenSeconds: () 
       },
     ],
     claims: { openid: ["sub"], email: ["email"], profile: ["name"] },
-    scopes: ["openid", "offline_access"],
+    scopes: ["openid"],
+    issueRefreshToken: () => true,
     cookies: { keys: ["sandbox-cookie-key"] },
     conformIdTokenClaims: false,
     rotateRefreshToken: true,
@@ -54,8 +58,6 @@ export async function startIdentity(redirectUri: string, accessTokenSeconds: () 
     }),
   });
   server.handle(provider.callback());
-  console.warn = warn;
-  console.info = info;
   return { issuer: server.origin, clientId, clientSecret, close: server.close };
 }
 

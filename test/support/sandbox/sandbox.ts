@@ -28,6 +28,8 @@ export async function startSandbox(changes: Partial<FrontSettings & BackendSetti
     expireMs: 168 * 3600 * 1000,
     refreshMs: 0,
     innerSeconds: 28_500,
+    rotates: true,
+    firstCookieOnly: false,
     mode: "ingress",
     handoff: "keycloak",
     answer: undefined,
@@ -47,7 +49,7 @@ export async function startSandbox(changes: Partial<FrontSettings & BackendSetti
     const found = await front.authenticate(seen);
     if (!found && settings.mode === "ingress") return front.sendToLogin(seen, response);
     if (seen.path === api || seen.path.startsWith(`${api}/`)) {
-      return await answerApi(seen, response, found?.session, settings, found?.setCookies ?? []);
+      return await answerApi(seen, response, found?.session, settings, passedOn(found?.setCookies ?? []));
     }
     if (seen.path === "/config.js") {
       const script = `window._env_ = { VITE_API_URL: "${host.origin}${api}", VITE_ENV: "sandbox" };`;
@@ -59,6 +61,7 @@ export async function startSandbox(changes: Partial<FrontSettings & BackendSetti
     send(response, 200, spa, { "content-type": "text/html" });
   }
 
+  const passedOn = (cookies: string[]) => (settings.firstCookieOnly ? cookies.slice(0, 1) : cookies);
   host.handle(async (request, response) => handle(await readRequest(request), response));
   return {
     origin: host.origin,

@@ -1,0 +1,236 @@
+import { CodemieError, failure } from "../core/errors.ts";
+import type { Host } from "../core/host.ts";
+import type { Runtime } from "../platform/runtime.ts";
+import type { Vault } from "../vault/vault.ts";
+import { applySetCookies, sameSet } from "./cookies.ts";
+import { type Authorize, authorizeWithCookies, loginRecord, type StoredLogin } from "./credential.ts";
+import { currentLogin } from "./login.ts";
+import { type Probe, probeSession } from "./probe.ts";
+
+/** What the gateway needs of a broker. */
+export type Credentials = Pick<Broker, "current" | "capture" | "renew">;
+
+/** A credential that works now, as far as is known, and how it is put on a request. */
+export interface Lease {
+  readonly login: StoredLogin;
+  readonly authorize: Authorize;
+}
+
+export interface BrokerOptions {
+  readonly vault: Vault;
+  readonly profile: string;
+  readonly host: Host;
+  readonly runtime: Runtime;
+  /**
+   * Logs in anew where a person is there to do it, and stores the result; absent where nobody is.
+   *
+   * @throws what a login throws
+   */
+  readonly loginAgain?: () => Promise<void>;
+}
+
+/** A session that was confirmed within this time is used as it is, ms. An older one is confirmed first. */
+const confirmedForMs = 60_000;
+/** How long to wait for another process that may be storing a newer session just now, ms. */
+const siblingMs = 2_000;
+
+/**
+ * The one place that answers "give me a credential that works now".
+ *
+ * The front renews a session on the request that finds it old enough, and with rotating refresh tokens a second request
+ * with the same old cookies would end it. So a session is confirmed by one process at a time, under the record's lock,
+ * which is taken before the front is asked; the others then find the newer session in the vault and adopt it.
+ */
+export class Broker {
+  readonly #options: BrokerOptions;
+  readonly #record: string;
+  #lease: Lease | undefined;
+  #stamp = "";
+  #flight: Promise<Lease> | undefined;
+  #renewal: { readonly of: Lease; readonly done: Promise<Lease | undefined> } | undefined;
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+    this.#record = loginRecord(options.profile);
+  }
+
+  /**
+   * The credential to use now. What another process stored since is adopted.
+   *
+   * @throws `auth_needed`, `auth_expired`, and what the vault throws
+   */
+  async current(): Promise<Lease> {
+    if (this.#lease && this.#isFresh(this.#lease) && (await this.#options.vault.stamp(this.#record)) === this.#stamp) {
+      return this.#lease;
+    }
+    this.#flight ??= this.#confirm().finally(() => {
+      this.#flight = undefined;
+    });
+    return await this.#flight;
+  }
+
+  /**
+   * Takes what an answer's `Set-Cookie` headers did to the session, and stores it before the caller goes on.
+   *
+   * @param lease the credential the request was sent with
+   * @param setCookies the answer's `Set-Cookie` headers
+   */
+  async capture(lease: Lease, setCookies: readonly string[]): Promise<void> {
+    const { runtime } = this.#options;
+    const change = applySetCookies(lease.login.cookies, setCookies, runtime.now());
+    if (change.kind === "incomplete") return await this.#fetchWhole(lease);
+    if (change.kind !== "replaced") return; // an ended session stays stored until a new one takes its place
+    await this.#locked(async () => {
+      const stored = await this.#read();
+      // A newer set of a sibling is never overwritten by an answer to an older one.
+      if (sameSet(stored.login.cookies, lease.login.cookies)) await this.#store(stored.login, change.set);
+    });
+  }
+
+  /**
+   * Looks for a credential newer than one the host no longer took: a sibling's, a renewed one, a new login's, in this
+   * order. All who ask about the same credential share one search.
+   *
+   * @param refused the credential that was refused
+   * @returns a newer one, or undefined when there is none to be had
+   */
+  async renew(refused: Lease): Promise<Lease | undefined> {
+    if (!this.#renewal || !sameSet(this.#renewal.of.login.cookies, refused.login.cookies)) {
+      const done = this.#search(refused);
+      this.#renewal = { of: refused, done };
+      done.finally(() => {
+        if (this.#renewal?.done === done) this.#renewal = undefined;
+      });
+    }
+    return await this.#renewal.done;
+  }
+
+  /**
+   * Asks the front now and takes what it gives.
+   *
+   * @returns what it said
+   * @throws `auth_needed`, and what the vault throws
+   */
+  async probe(): Promise<Probe["kind"]> {
+    return await this.#locked(async () => {
+      await this.#read();
+      return await this.#ask();
+    });
+  }
+
+  #isFresh(lease: Lease): boolean {
+    const age = this.#options.runtime.now() - (lease.login.confirmedAt ?? lease.login.loggedInAt);
+    return age >= 0 && age < confirmedForMs;
+  }
+
+  async #read(): Promise<Lease> {
+    const { vault, profile, host } = this.#options;
+    const stamp = await vault.stamp(this.#record);
+    const login = await currentLogin(vault, profile, host);
+    const lease = { login, authorize: authorizeWithCookies(login.cookies) };
+    [this.#lease, this.#stamp] = [lease, stamp];
+    return lease;
+  }
+
+  async #store(login: StoredLogin, cookies: StoredLogin["cookies"]): Promise<void> {
+    const { vault, runtime } = this.#options;
+    const next: StoredLogin = { ...login, cookies, confirmedAt: runtime.now() };
+    try {
+      await vault.write(this.#record, next);
+      await this.#read();
+    } catch (error) {
+      if (!isDisk(error)) throw error;
+      // The front may have spent the old session already; what cannot be written down is at least used.
+      this.#lease = { login: next, authorize: authorizeWithCookies(cookies) };
+    }
+  }
+
+  /** Where nothing can be written (a read-only home) there is no lock, and nobody who would store anything either. */
+  async #locked<T>(work: () => Promise<T>): Promise<T> {
+    let entered = false;
+    try {
+      return await this.#options.vault.locked(this.#record, () => {
+        entered = true;
+        return work();
+      });
+    } catch (error) {
+      if (entered || !isDisk(error)) throw error;
+      return await work();
+    }
+  }
+
+  /** Reads the stored session and, unless it was confirmed just now, confirms it under the lock. */
+  async #confirm(): Promise<Lease> {
+    const stored = await this.#read();
+    if (this.#isFresh(stored)) return stored;
+    await this.#locked(async () => {
+      if (!this.#isFresh(await this.#read())) await this.#ask();
+    });
+    return this.#lease ?? stored;
+  }
+
+  /** Asks the front about the session just read, under the lock, and stores the answer. */
+  async #ask(): Promise<Probe["kind"]> {
+    const login = this.#lease?.login;
+    if (!login) return "unknown";
+    const found = await probeSession(this.#options.host, login.cookies, this.#options.runtime);
+    // A session the front no longer takes stays stored: the host decides when it is used, and nothing better is here.
+    if (found.kind === "renewed") await this.#store(login, found.set);
+    else if (found.kind === "valid") await this.#store(login, login.cookies);
+    return found.kind;
+  }
+
+  /** A front behind nginx may have passed on the first of several cookies only; asked directly, it sends all. */
+  async #fetchWhole(lease: Lease): Promise<void> {
+    await this.#locked(async () => {
+      const stored = await this.#read();
+      if (sameSet(stored.login.cookies, lease.login.cookies)) await this.#ask();
+    });
+  }
+
+  async #search(refused: Lease): Promise<Lease | undefined> {
+    const { vault, loginAgain } = this.#options;
+    const newer = async () => {
+      const stored = await this.#read();
+      return sameSet(stored.login.cookies, refused.login.cookies) ? undefined : stored;
+    };
+    try {
+      const stamp = await vault.stamp(this.#record);
+      const adopted =
+        (await newer()) ?? ((await vault.changed(this.#record, stamp, siblingMs)) ? await newer() : undefined);
+      if (adopted) return adopted;
+      await this.#fetchWhole(refused);
+      const renewed = await newer();
+      if (renewed || !loginAgain) return renewed;
+      await loginAgain();
+      return await newer();
+    } catch (error) {
+      if (error instanceof CodemieError && error.exitCode !== 1) return undefined;
+      throw error;
+    }
+  }
+}
+
+const isDisk = (error: unknown) => error instanceof CodemieError && error.code === "disk";
+
+/** How often a request may be tried anew, each time with a newer credential. */
+export const renewals = 3;
+
+/**
+ * Runs a call that needs a credential; when the host says the session is over, tries again with a newer one.
+ *
+ * @throws `auth_expired` when there is no newer one; whatever `call` throws
+ */
+export async function withCredential<T>(broker: Broker, call: (lease: Lease) => Promise<T>): Promise<T> {
+  let lease = await broker.current();
+  for (let left = renewals; ; left--) {
+    try {
+      return await call(lease);
+    } catch (error) {
+      if (!(error instanceof CodemieError) || error.code !== "auth_expired" || left === 0) throw error;
+      const newer = await broker.renew(lease);
+      if (!newer) throw failure.sessionEnded(lease.login.origin);
+      lease = newer;
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import type { LoginDialogue } from "../auth/sso.ts";
+import { failure } from "../core/errors.ts";
+import type { Cli } from "./command.ts";
+
+/** @returns what the person sees while a login runs */
+export function dialogueOf({ output }: Cli, origin: string): LoginDialogue {
+  return {
+    atUrl(url, opened, canPaste) {
+      if (opened) output.say.info(`opening your browser to log in to ${origin}; if it does not appear, open:`);
+      else output.say.info(`open this address in a browser to log in to ${origin}:`);
+      output.say.info(`  ${output.paint("accent", url, "err")}`);
+      if (canPaste) {
+        output.say.info(
+          "browser on another machine? log in there, then paste the address it ends at (it stays hidden):",
+        );
+      } else {
+        output.say.info(output.paint("dim", "waiting for the login… (Ctrl-C to stop)", "err"));
+      }
+    },
+    note: (text) => output.say.warn(text),
+  };
+}
+
+/**
+ * @param text value of `--timeout`, seconds
+ * @returns ms
+ * @throws usage error when it is no number of seconds
+ */
+export function timeoutMsOf(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d{1,5}$/.test(text) || seconds < 1) {
+    throw failure.usage(`--timeout ${text} is not a number of seconds`, "for example --timeout 300");
+  }
+  return seconds * 1000;
+}

@@ -1,0 +1,84 @@
+import type { StoredLogin } from "../auth/credential.ts";
+import { sessionExpiry } from "../auth/credential.ts";
+import { describe } from "../auth/login.ts";
+import { loginAgain } from "../auth/login-again.ts";
+import { CodemieError } from "../core/errors.ts";
+import { stopSignal } from "../platform/processes.ts";
+import { resolveProfile } from "../profiles/resolve.ts";
+import { type Cli, command, stores } from "./command.ts";
+import { dialogueOf, timeoutMsOf } from "./login-dialogue.ts";
+import { brokerFor, callApi } from "./session.ts";
+import { version } from "./version.ts";
+
+/** How a refresh went. */
+type Outcome = "renewed" | "valid" | "logged-in";
+
+export const profileRefresh = (cli: Cli) =>
+  command({
+    meta: { name: "refresh", description: "Renew the session, through the browser only where it has to be" },
+    examples: ["codemie profile refresh", "codemie profile refresh --force"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "profile to refresh" },
+      force: { type: "boolean", description: "log in anew even if the session is valid" },
+      browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
+      timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up after this time" },
+    },
+    async run({ args }) {
+      const { runtime } = cli;
+      const { vault, profiles } = stores(runtime);
+      const timeoutMs = timeoutMsOf(args.timeout);
+      const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, {});
+      const host = resolved.host.value;
+      const broker = brokerFor(cli, vault, resolved);
+
+      /** What can be had without a person: the front's renewal, proved by the backend. */
+      const quietly = async (): Promise<Outcome | undefined> => {
+        const found = await broker.probe();
+        try {
+          await callApi(cli, broker, (api) => api.user());
+          return found === "renewed" ? "renewed" : "valid";
+        } catch (error) {
+          if (error instanceof CodemieError && error.code === "auth_expired") return undefined;
+          throw error;
+        }
+      };
+      let outcome = args.force ? undefined : await quietly();
+      if (!outcome) {
+        await vault.prepare();
+        const dialogue = dialogueOf(cli, host.origin);
+        const stop = stopSignal();
+        const mayOpenBrowser = args.browser;
+        await loginAgain({
+          vault,
+          profile: resolved.name,
+          host,
+          runtime,
+          version,
+          dialogue,
+          timeoutMs,
+          mayOpenBrowser,
+          stop,
+        });
+        outcome = "logged-in";
+      }
+      const { login } = await broker.current();
+      report(cli, resolved.name, login, outcome);
+    },
+  });
+
+function report({ output }: Cli, profile: string, login: StoredLogin, outcome: Outcome): void {
+  const expiry = sessionExpiry(login.cookies);
+  const data = {
+    profile,
+    url: login.origin,
+    outcome,
+    expiresAt: expiry.at === null ? null : new Date(expiry.at).toISOString(),
+    expiresFrom: expiry.from,
+  };
+  const words: Record<Outcome, string> = {
+    renewed: "the session is renewed",
+    valid: "the session is valid; the host does not renew it now, so there is nothing to do",
+    "logged-in": `logged in anew as ${describe(login.identity)}`,
+  };
+  output.result(data, () => [`${output.paint("good", "✓")} ${login.origin}: ${words[outcome]}`]);
+}

@@ -1,0 +1,22 @@
+import { loginRecord, storedLogin } from "../../src/auth/credential.ts";
+import { vaultFiles } from "../../src/vault/key.ts";
+import { Vault } from "../../src/vault/vault.ts";
+import type { Person } from "./codemie.ts";
+
+/** The stored login of a person, as the program would read it. */
+export async function storedLoginOf(person: Person, profile = "default") {
+  return await vaultOf(person).read(loginRecord(profile), storedLogin);
+}
+
+/** Makes the stored login look as if it had last been confirmed an hour ago. */
+export async function ageLogin(person: Person, profile = "default"): Promise<void> {
+  const vault = vaultOf(person);
+  const record = loginRecord(profile);
+  await vault.locked(record, async () => {
+    const login = await vault.read(record, storedLogin);
+    if (!login) throw new Error("there is no login to age");
+    await vault.write(record, { ...login, confirmedAt: Date.now() - 3_600_000 });
+  });
+}
+
+const vaultOf = (person: Person) => new Vault(vaultFiles(person.codemieHome, {}), Date.now);
