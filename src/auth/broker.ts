@@ -2,19 +2,38 @@ import { CodemieError, failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Vault } from "../vault/vault.ts";
-import { applySetCookies, sameSet } from "./cookies.ts";
+import type { BearerToken } from "./bearer-token.ts";
+import { applySetCookies, type CookieSet, sameSet } from "./cookies.ts";
 import { type Authorize, authorizeWithCookies, loginRecord, type StoredLogin } from "./credential.ts";
 import { currentLogin } from "./login.ts";
 import { type Probe, probeSession } from "./probe.ts";
 
-/** What the gateway needs of a broker. */
-export type Credentials = Pick<Broker, "current" | "capture" | "renew">;
+/** The one contract of all methods: the credential to use now, what answers do to it, and a newer one when refused. */
+export interface Credentials {
+  /**
+   * @returns the credential to use now
+   * @throws `auth_needed`, `auth_expired`, `auth_refused`, and what the vault throws
+   */
+  current(): Promise<Lease>;
+  /** Takes what an answer's `Set-Cookie` headers did to the credential the request was sent with. */
+  capture(lease: Lease, setCookies: readonly string[]): Promise<void>;
+  /** @returns a credential newer than the refused one, or undefined when there is none to be had */
+  renew(refused: Lease): Promise<Lease | undefined>;
+}
 
 /** A credential that works now, as far as is known, and how it is put on a request. */
 export interface Lease {
-  readonly login: StoredLogin;
+  /** the only origin it goes to */
+  readonly origin: string;
   readonly authorize: Authorize;
+  /** the stored login it comes from, if it does */
+  readonly login: StoredLogin | undefined;
+  /** the bearer token it is, if it is one */
+  readonly bearer?: BearerToken;
 }
+
+/** A lease out of the vault. */
+type StoredLease = Lease & { readonly login: StoredLogin };
 
 export interface BrokerOptions {
   readonly vault: Vault;
@@ -41,13 +60,13 @@ const siblingMs = 2_000;
  * with the same old cookies would end it. So a session is confirmed by one process at a time, under the record's lock,
  * which is taken before the front is asked; the others then find the newer session in the vault and adopt it.
  */
-export class Broker {
+export class Broker implements Credentials {
   readonly #options: BrokerOptions;
   readonly #record: string;
-  #lease: Lease | undefined;
+  #lease: StoredLease | undefined;
   #stamp = "";
-  #flight: Promise<Lease> | undefined;
-  #renewal: { readonly of: Lease; readonly done: Promise<Lease | undefined> } | undefined;
+  #flight: Promise<StoredLease> | undefined;
+  #renewal: { readonly of: StoredLogin; readonly done: Promise<Lease | undefined> } | undefined;
 
   constructor(options: BrokerOptions) {
     this.#options = options;
@@ -59,7 +78,7 @@ export class Broker {
    *
    * @throws `auth_needed`, `auth_expired`, and what the vault throws
    */
-  async current(): Promise<Lease> {
+  async current(): Promise<StoredLease> {
     if (this.#lease && this.#isFresh(this.#lease) && (await this.#options.vault.stamp(this.#record)) === this.#stamp) {
       return this.#lease;
     }
@@ -77,13 +96,15 @@ export class Broker {
    */
   async capture(lease: Lease, setCookies: readonly string[]): Promise<void> {
     const { runtime } = this.#options;
-    const change = applySetCookies(lease.login.cookies, setCookies, runtime.now());
-    if (change.kind === "incomplete") return await this.#fetchWhole(lease);
+    const sent = lease.login?.cookies;
+    if (!sent) return;
+    const change = applySetCookies(sent, setCookies, runtime.now());
+    if (change.kind === "incomplete") return await this.#fetchWhole(sent);
     if (change.kind !== "replaced") return; // an ended session stays stored until a new one takes its place
     await this.#locked(async () => {
       const stored = await this.#read();
       // A newer set of a sibling is never overwritten by an answer to an older one.
-      if (sameSet(stored.login.cookies, lease.login.cookies)) await this.#store(stored.login, change.set);
+      if (sameSet(stored.login.cookies, sent)) await this.#store(stored.login, change.set);
     });
   }
 
@@ -95,9 +116,11 @@ export class Broker {
    * @returns a newer one, or undefined when there is none to be had
    */
   async renew(refused: Lease): Promise<Lease | undefined> {
-    if (!this.#renewal || !sameSet(this.#renewal.of.login.cookies, refused.login.cookies)) {
-      const done = this.#search(refused);
-      this.#renewal = { of: refused, done };
+    const { login } = refused;
+    if (!login) return undefined;
+    if (!this.#renewal || !sameSet(this.#renewal.of.cookies, login.cookies)) {
+      const done = this.#search(login.cookies);
+      this.#renewal = { of: login, done };
       done.finally(() => {
         if (this.#renewal?.done === done) this.#renewal = undefined;
       });
@@ -118,16 +141,16 @@ export class Broker {
     });
   }
 
-  #isFresh(lease: Lease): boolean {
+  #isFresh(lease: StoredLease): boolean {
     const age = this.#options.runtime.now() - (lease.login.confirmedAt ?? lease.login.loggedInAt);
     return age >= 0 && age < confirmedForMs;
   }
 
-  async #read(): Promise<Lease> {
+  async #read(): Promise<StoredLease> {
     const { vault, profile, host } = this.#options;
     const stamp = await vault.stamp(this.#record);
     const login = await currentLogin(vault, profile, host);
-    const lease = { login, authorize: authorizeWithCookies(login.cookies) };
+    const lease = { origin: login.origin, login, authorize: authorizeWithCookies(login.cookies) };
     [this.#lease, this.#stamp] = [lease, stamp];
     return lease;
   }
@@ -141,7 +164,7 @@ export class Broker {
     } catch (error) {
       if (!isDisk(error)) throw error;
       // The front may have spent the old session already; what cannot be written down is at least used.
-      this.#lease = { login: next, authorize: authorizeWithCookies(cookies) };
+      this.#lease = { origin: next.origin, login: next, authorize: authorizeWithCookies(cookies) };
     }
   }
 
@@ -160,7 +183,7 @@ export class Broker {
   }
 
   /** Reads the stored session and, unless it was confirmed just now, confirms it under the lock. */
-  async #confirm(): Promise<Lease> {
+  async #confirm(): Promise<StoredLease> {
     const stored = await this.#read();
     if (this.#isFresh(stored)) return stored;
     await this.#locked(async () => {
@@ -181,18 +204,18 @@ export class Broker {
   }
 
   /** A front behind nginx may have passed on the first of several cookies only; asked directly, it sends all. */
-  async #fetchWhole(lease: Lease): Promise<void> {
+  async #fetchWhole(sent: CookieSet): Promise<void> {
     await this.#locked(async () => {
       const stored = await this.#read();
-      if (sameSet(stored.login.cookies, lease.login.cookies)) await this.#ask();
+      if (sameSet(stored.login.cookies, sent)) await this.#ask();
     });
   }
 
-  async #search(refused: Lease): Promise<Lease | undefined> {
+  async #search(refused: CookieSet): Promise<Lease | undefined> {
     const { vault, loginAgain } = this.#options;
     const newer = async () => {
       const stored = await this.#read();
-      return sameSet(stored.login.cookies, refused.login.cookies) ? undefined : stored;
+      return sameSet(stored.login.cookies, refused) ? undefined : stored;
     };
     try {
       const stamp = await vault.stamp(this.#record);
@@ -221,7 +244,7 @@ export const renewals = 3;
  *
  * @throws `auth_expired` when there is no newer one; whatever `call` throws
  */
-export async function withCredential<T>(broker: Broker, call: (lease: Lease) => Promise<T>): Promise<T> {
+export async function withCredential<T>(broker: Credentials, call: (lease: Lease) => Promise<T>): Promise<T> {
   let lease = await broker.current();
   for (let left = renewals; ; left--) {
     try {
@@ -229,7 +252,7 @@ export async function withCredential<T>(broker: Broker, call: (lease: Lease) => 
     } catch (error) {
       if (!(error instanceof CodemieError) || error.code !== "auth_expired" || left === 0) throw error;
       const newer = await broker.renew(lease);
-      if (!newer) throw failure.sessionEnded(lease.login.origin);
+      if (!newer) throw lease.bearer ? failure.tokenRefused(lease.origin) : failure.sessionEnded(lease.origin);
       lease = newer;
     }
   }

@@ -14,6 +14,9 @@ export interface AgentArgs {
   readonly timeout: number | undefined;
   readonly reasoningEffort: string | undefined;
   readonly resume: string | undefined;
+  /** the token itself, or `-` for standard input */
+  readonly jwtToken: string | undefined;
+  readonly jwtTokenFile: string | undefined;
   /** the agent's own, in order */
   readonly rest: readonly string[];
 }
@@ -26,9 +29,11 @@ const valueFlags = {
   "-m": "model",
   "--timeout": "timeout",
   "--reasoning-effort": "reasoningEffort",
+  "--jwt-token": "jwtToken",
+  "--jwt-token-file": "jwtTokenFile",
 } as const;
 
-/** Flags whose value is a credential. They are refused here, mistyped too: passed on, they would stand in the process list. */
+/** Flags whose value is a credential. Mistyped and passed on, it would stand in the agent's arguments for all to see. */
 const credentialFlags = ["--jwt-token", "--jwt-token-file", "--api-key"] as const;
 
 /**
@@ -66,7 +71,7 @@ export function readAgentArgs(args: readonly string[], program: string): AgentAr
   return {
     help,
     version,
-    silent: silent || values.task !== undefined,
+    silent,
     task: values.task,
     profile: values.profile,
     baseUrl: values.baseUrl,
@@ -74,6 +79,8 @@ export function readAgentArgs(args: readonly string[], program: string): AgentAr
     timeout: values.timeout === undefined ? undefined : secondsOf(values.timeout),
     reasoningEffort: values.reasoningEffort,
     resume: values.resume,
+    jwtToken: values.jwtToken,
+    jwtTokenFile: values.jwtTokenFile,
     rest,
   };
 }
@@ -83,8 +90,8 @@ function refuseCredential(flag: string): void {
   const bare = flag.replace(/^-+/, "").toLowerCase().replaceAll("_", "-");
   for (const known of credentialFlags) {
     const name = known.slice(2);
-    if (bare === name) {
-      throw failure.usage(`${known} is not supported yet`, "log in with codemie profile login");
+    if (bare === "api-key" && flag === known) {
+      throw failure.usage("--api-key is not supported yet", "log in with codemie profile login, or use --jwt-token");
     }
     if (editDistance(bare, name) <= 2) {
       throw failure.usage(

@@ -1,9 +1,12 @@
 import { randomUUID } from "node:crypto";
+import { resolve } from "node:path";
 import type { Agent } from "../agents/agent.ts";
 import { readRepository } from "../agents/repository.ts";
 import { makeRunFolder } from "../agents/run-folder.ts";
 import type { Model } from "../api/schemas.ts";
-import type { Broker } from "../auth/broker.ts";
+import { endsSoon } from "../auth/bearer-token.ts";
+import type { Credentials } from "../auth/broker.ts";
+import type { TokenSource } from "../auth/given-token.ts";
 import { loginAgain } from "../auth/login-again.ts";
 import { CodemieError, failure } from "../core/errors.ts";
 import { headerSafe } from "../core/text.ts";
@@ -15,7 +18,8 @@ import { readRepositoryProfile } from "../profiles/store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type AgentArgs, readAgentArgs } from "./agent-args.ts";
 import { type Cli, stores } from "./command.ts";
-import { brokerFor, callApi } from "./session.ts";
+import { when } from "./output.ts";
+import { brokerFor, callApi, credentialsFor, tokenSource } from "./session.ts";
 import { version, versionLine } from "./version.ts";
 
 /**
@@ -49,20 +53,22 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
     repositoryProfile,
   );
   const host = resolved.host.value;
-  const broker = brokerFor(cli, vault, resolved, loginInMidRun(cli, vault, resolved, asked));
-  const models = agent.chooseModels(
-    await availableModels(cli, brokerFor(cli, vault, resolved)),
-    resolved.model?.value,
-    {
-      haiku: resolved.profile.haikuModel,
-      sonnet: resolved.profile.sonnetModel,
-      opus: resolved.profile.opusModel,
-    },
-  );
+  const source = await tokenGiven(cli, asked);
+  const credentials = source
+    ? credentialsFor(cli, vault, resolved, source)
+    : brokerFor(cli, vault, resolved, loginInMidRun(cli, vault, resolved, asked));
+  // The first look at the host has nobody wait for a browser: what is wrong is said before anything starts.
+  const first = credentialsFor(cli, vault, resolved, source);
+  if (!asked.silent) await warnOfToken(cli, first, asked);
+  const models = agent.chooseModels(await availableModels(cli, first), resolved.model?.value, {
+    haiku: resolved.profile.haikuModel,
+    sonnet: resolved.profile.sonnetModel,
+    opus: resolved.profile.opusModel,
+  });
 
   const gateway = startGateway({
     host,
-    credentials: broker,
+    credentials,
     ownHeaders: await codemieHeaders(cli, program, resolved, models.main),
     fetch: runtime.fetch,
     timeoutMs: resolved.timeout.value * 1000,
@@ -88,13 +94,34 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
   }
 }
 
+/** The bearer token of this run: flag over environment. It is stored nowhere. */
+async function tokenGiven({ runtime }: Cli, asked: AgentArgs): Promise<TokenSource | undefined> {
+  if (asked.jwtToken === "-") return { kind: "text", text: await runtime.terminal.readAll() };
+  if (asked.jwtToken !== undefined) return { kind: "text", text: asked.jwtToken };
+  if (asked.jwtTokenFile !== undefined) return { kind: "file", path: resolve(runtime.cwd, asked.jwtTokenFile) };
+  return tokenSource(runtime);
+}
+
+/** A token on the command line, and one that ends soon, are worth a word. */
+async function warnOfToken({ runtime, output }: Cli, credentials: Credentials, asked: AgentArgs): Promise<void> {
+  if (asked.jwtToken !== undefined && asked.jwtToken !== "-") {
+    output.say.warn(
+      "other users of this machine can see a token on the command line; use CODEMIE_JWT_TOKEN, --jwt-token-file FILE or --jwt-token -",
+    );
+  }
+  const { bearer } = await credentials.current();
+  if (bearer?.expiresAt !== undefined && endsSoon(bearer, runtime.now())) {
+    output.say.warn(`the bearer token ends ${when(bearer.expiresAt, runtime.now())}`);
+  }
+}
+
 /**
  * Asks for the models, which proves the login too. A host that cannot list them just now does not keep the agent from
  * running.
  */
-async function availableModels(cli: Cli, broker: Broker): Promise<Model[]> {
+async function availableModels(cli: Cli, credentials: Credentials): Promise<Model[]> {
   try {
-    return await callApi(cli, broker, (api) => api.models());
+    return await callApi(cli, credentials, (api) => api.models());
   } catch (error) {
     if (!(error instanceof CodemieError) || error.code !== "server_error") throw error;
     cli.output.say.warn(`the list of models could not be had: ${error.message}`);
@@ -161,7 +188,7 @@ async function codemieHeaders(
 }
 
 function banner({ output }: Cli, agent: Agent, asked: AgentArgs, resolved: Resolved, model: string | undefined): void {
-  if (asked.silent) return;
+  if (asked.silent || asked.task !== undefined) return;
   const parts = [agent.title, resolved.host.value.origin, `profile ${resolved.name}`, model && `model ${model}`];
   output.say.info(`${output.paint("accent", "codemie", "err")} · ${parts.filter(Boolean).join(" · ")}`);
 }
@@ -178,6 +205,8 @@ ${bold("Flags")}
   -m, --model ID                model to use (default: the profile's, else the account's)
       --profile NAME            profile to run with
       --base-url URL            CodeMie host or its /code-assistant-api
+      --jwt-token TOKEN         use this token, stored nowhere (- reads standard input)
+      --jwt-token-file PATH     use the token in this file, read again when it changes
       --reasoning-effort LEVEL  how much the model should think
       --resume [ID]             go on with an earlier session
       --timeout SECONDS         longest wait for the first byte of an answer, 0 for ever
@@ -190,6 +219,7 @@ Everything else goes to ${agent.binary} untouched and in order.
 ${bold("Examples")}
   ${program}
   ${program} --task "explain this repository"
+  CODEMIE_JWT_TOKEN=… ${program} --base-url https://codemie.example.com --task "review the last commit"
   ${program} --model claude-sonnet-4-6 -- --verbose
 `;
 }

@@ -2,7 +2,7 @@ import { printable } from "../core/text.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import { readRepositoryProfile } from "../profiles/store.ts";
 import { type Cli, command, stores } from "./command.ts";
-import { brokerFor, callApi } from "./session.ts";
+import { callApi, credentialsFor } from "./session.ts";
 
 export const modelsList = (cli: Cli) =>
   command({
@@ -15,9 +15,10 @@ export const modelsList = (cli: Cli) =>
       const repository = await readRepositoryProfile(runtime.cwd);
       const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, repository);
       const host = resolved.host.value;
-      const broker = brokerFor(cli, vault, resolved);
+      const credentials = credentialsFor(cli, vault, resolved);
+      await credentials.current(); // what is wrong here is said before anybody is asked
       const models = await output.during(`asking ${host.origin} for its models`, () =>
-        callApi(cli, broker, (api) => api.models()),
+        callApi(cli, credentials, (api) => api.models()),
       );
       const current = resolved.model?.value ?? models.find((model) => model.default)?.id;
       output.result(models, () => [

@@ -2,13 +2,18 @@ import type { StoredLogin } from "../auth/credential.ts";
 import { sessionExpiry } from "../auth/credential.ts";
 import { describe } from "../auth/login.ts";
 import { loginAgain } from "../auth/login-again.ts";
-import { CodemieError } from "../core/errors.ts";
+import { CodemieError, failure } from "../core/errors.ts";
 import { stopSignal } from "../platform/processes.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { dialogueOf, timeoutMsOf } from "./login-dialogue.ts";
-import { brokerFor, callApi } from "./session.ts";
+import { brokerFor, callApi, tokenSource } from "./session.ts";
 import { version } from "./version.ts";
+
+const noRefreshOfToken = [
+  "a bearer token given by the environment cannot be renewed here",
+  "get a new one from where it came from, or unset CODEMIE_JWT_TOKEN and CODEMIE_JWT_TOKEN_FILE",
+] as const;
 
 /** How a refresh went. */
 type Outcome = "renewed" | "valid" | "logged-in";
@@ -29,6 +34,7 @@ export const profileRefresh = (cli: Cli) =>
       const timeoutMs = timeoutMsOf(args.timeout);
       const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, {});
       const host = resolved.host.value;
+      if (tokenSource(runtime)) throw failure.usage(...noRefreshOfToken);
       const broker = brokerFor(cli, vault, resolved);
 
       /** What can be had without a person: the front's renewal, proved by the backend. */

@@ -1,4 +1,5 @@
-import type { Broker } from "../auth/broker.ts";
+import type { BearerToken } from "../auth/bearer-token.ts";
+import type { Credentials } from "../auth/broker.ts";
 import { type StoredLogin, sessionExpiry } from "../auth/credential.ts";
 import { currentLogin, describe } from "../auth/login.ts";
 import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
@@ -7,7 +8,7 @@ import { resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { when } from "./output.ts";
-import { brokerFor, callApi } from "./session.ts";
+import { callApi, credentialsFor, tokenSource } from "./session.ts";
 
 export const profileStatus = (cli: Cli) =>
   command({
@@ -44,7 +45,7 @@ interface Status {
     /** ISO 8601 */
     loggedInAt: string | null;
     expiresAt: string | null;
-    /** how the end is known: `estimate` from the front's default lifetime */
+    /** how the end is known: `token` says it itself, `estimate` goes by the front's default lifetime */
     expiresFrom: string | null;
     /** ids of the models the account may use; null when the host was not asked */
     models: string[] | null;
@@ -62,37 +63,62 @@ async function statusOf(
   const { runtime } = cli;
   const resolved = resolveProfile(config, { profile: name }, runtime.env, {});
   const host = resolved.host.value;
-  const none = { profile: resolved.name, method: "sso", url: host.origin, authenticated: false, user: null };
-  const unknown = { loggedInAt: null, expiresAt: null, expiresFrom: null, models: null };
-  let login: StoredLogin;
-  try {
-    login = await currentLogin(vault, resolved.name, host);
-  } catch (error) {
-    return { data: { ...none, ...unknown }, problem: asCodemieError(error) };
-  }
-  const broker = brokerFor(cli, vault, resolved);
-  const asked = online ? await ask(cli, broker) : { models: null, problem: undefined };
-  if (online) login = await currentLogin(vault, resolved.name, host);
-  const expiry = sessionExpiry(login.cookies);
-  const expired = !online && expiry.at !== null && expiry.at <= runtime.now();
-  return {
-    data: {
-      ...none,
-      authenticated: asked.problem === undefined && !expired,
-      user: { name: login.identity.name, email: login.identity.email },
-      loggedInAt: new Date(login.loggedInAt).toISOString(),
-      expiresAt: expiry.at === null ? null : new Date(expiry.at).toISOString(),
-      expiresFrom: expiry.from,
-      models: asked.models,
-    },
-    problem: asked.problem ?? (expired ? failure.sessionEnded(host.origin) : undefined),
+  const source = tokenSource(runtime);
+  const credentials = credentialsFor(cli, vault, resolved, source);
+  const nobody: Status["data"] = {
+    profile: resolved.name,
+    method: source ? "jwt" : "sso",
+    url: host.origin,
+    authenticated: false,
+    user: null,
+    loggedInAt: null,
+    expiresAt: null,
+    expiresFrom: null,
+    models: null,
   };
+  try {
+    if (!source) await currentLogin(vault, resolved.name, host);
+    const asked = online ? await ask(cli, credentials) : { models: null, problem: undefined };
+    const known = source
+      ? ofToken((await credentials.current()).bearer)
+      : ofLogin(await currentLogin(vault, resolved.name, host));
+    const expired = known.expiresAt !== null && known.expiresAt <= runtime.now() && !online;
+    return {
+      data: {
+        ...nobody,
+        ...known,
+        expiresAt: known.expiresAt === null ? null : new Date(known.expiresAt).toISOString(),
+        authenticated: asked.problem === undefined && !expired,
+        models: asked.models,
+      },
+      problem: asked.problem ?? (expired ? failure.sessionEnded(host.origin) : undefined),
+    };
+  } catch (error) {
+    return { data: nobody, problem: asCodemieError(error) };
+  }
+}
+
+/** What a stored login says of itself. */
+function ofLogin({ identity, loggedInAt, cookies }: StoredLogin) {
+  const { at, from } = sessionExpiry(cookies);
+  const user = { name: identity.name, email: identity.email };
+  return { user, loggedInAt: new Date(loggedInAt).toISOString(), expiresAt: at, expiresFrom: from };
+}
+
+/** What a bearer token says of itself. */
+function ofToken(bearer: BearerToken | undefined) {
+  const at = bearer?.expiresAt ?? null;
+  const user = bearer ? { name: bearer.name, email: bearer.email } : null;
+  return { user, loggedInAt: null, expiresAt: at, expiresFrom: at === null ? null : "token" };
 }
 
 /** Asks the host who we are and what we may use; the models are an extra, the person decides. */
-async function ask(cli: Cli, broker: Broker): Promise<{ models: string[] | null; problem: CodemieError | undefined }> {
+async function ask(
+  cli: Cli,
+  credentials: Credentials,
+): Promise<{ models: string[] | null; problem: CodemieError | undefined }> {
   try {
-    return await callApi(cli, broker, async (api) => {
+    return await callApi(cli, credentials, async (api) => {
       const [user, models] = await Promise.allSettled([api.user(), api.models()]);
       if (user.status === "rejected") throw user.reason;
       return { models: models.status === "fulfilled" ? models.value.map(({ id }) => id) : null, problem: undefined };
@@ -107,18 +133,20 @@ function linesOf({ runtime, output }: Cli, { data }: Status): string[] {
   const mark = data.authenticated ? output.paint("good", "✓ logged in") : output.paint("bad", "✗ not logged in");
   const row = (label: string, value: string) => `  ${output.paint("dim", label.padEnd(8))} ${value}`;
   const lines = [`${mark} to ${data.url}`, row("profile", data.profile)];
+  if (data.method === "jwt") lines.push(row("with", "a bearer token of this shell, stored nowhere"));
   if (data.user) lines.push(row("user", describe({ id: "", ...data.user })));
   if (data.loggedInAt) lines.push(row("since", when(Date.parse(data.loggedInAt), now)));
   if (data.user) {
-    lines.push(
-      row("until", data.expiresAt ? `${when(Date.parse(data.expiresAt), now)}` : "unknown"),
-      output.paint(
-        "dim",
-        data.expiresAt
-          ? "           (an estimate: 7 days from its issue, the usual time; the host decides)"
-          : "           (the session does not say when it was issued; the host decides)",
-      ),
-    );
+    lines.push(row("until", data.expiresAt ? when(Date.parse(data.expiresAt), now) : "unknown"));
+    const why = {
+      estimate: "(an estimate: 7 days from its issue, the usual time; the host decides)",
+      token: undefined,
+    };
+    const note =
+      data.expiresFrom === null
+        ? "(it does not say until when; the host decides)"
+        : why[data.expiresFrom as keyof typeof why];
+    if (note) lines.push(output.paint("dim", `           ${note}`));
   }
   if (data.models) lines.push(row("models", `${data.models.length} (see codemie models)`));
   return lines;

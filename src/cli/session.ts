@@ -1,6 +1,8 @@
 import { Api } from "../api/client.ts";
-import { Broker, type Lease, withCredential } from "../auth/broker.ts";
+import { Broker, type Credentials, withCredential } from "../auth/broker.ts";
+import { givenToken, type TokenSource } from "../auth/given-token.ts";
 import { hostAt } from "../core/host.ts";
+import type { Runtime } from "../platform/runtime.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Cli } from "./command.ts";
@@ -23,14 +25,38 @@ export function brokerFor(
 }
 
 /**
- * Runs a call of the REST API with the login that works now; what its answer does to the session is kept.
+ * A bearer token that the environment gives for this run. It stands before a stored login.
+ *
+ * @returns where it comes from, or undefined when there is none
+ */
+export function tokenSource({ env }: Runtime): TokenSource | undefined {
+  if (env.CODEMIE_JWT_TOKEN) return { kind: "text", text: env.CODEMIE_JWT_TOKEN };
+  return env.CODEMIE_JWT_TOKEN_FILE ? { kind: "file", path: env.CODEMIE_JWT_TOKEN_FILE } : undefined;
+}
+
+/** @returns the credentials of a call: a token given for this run, else the profile's login */
+export function credentialsFor(
+  cli: Cli,
+  vault: Vault,
+  resolved: Pick<Resolved, "name" | "host">,
+  source: TokenSource | undefined = tokenSource(cli.runtime),
+): Credentials {
+  return source ? givenToken(source, resolved.host.value, cli.runtime.now) : brokerFor(cli, vault, resolved);
+}
+
+/**
+ * Runs a call of the REST API with the credential that works now; what its answer does to the session is kept.
  *
  * @throws as the call, and as {@link withCredential}
  */
-export async function callApi<T>({ runtime }: Cli, broker: Broker, call: (api: Api) => Promise<T>): Promise<T> {
-  return await withCredential(broker, async (lease: Lease) => {
-    const host = hostAt(lease.login.origin);
-    const received = (setCookies: string[]) => broker.capture(lease, setCookies);
+export async function callApi<T>(
+  { runtime }: Cli,
+  credentials: Credentials,
+  call: (api: Api) => Promise<T>,
+): Promise<T> {
+  return await withCredential(credentials, async (lease) => {
+    const received = (setCookies: string[]) => credentials.capture(lease, setCookies);
+    const host = hostAt(lease.origin);
     return await call(new Api({ host, authorize: lease.authorize, received, fetch: runtime.fetch, version }));
   });
 }

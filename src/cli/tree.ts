@@ -40,6 +40,7 @@ export const tree: Command = group(
         "list",
         ["codemie models", "codemie models --json"],
       ),
+    token: async () => (await import("./token.ts")).token,
   },
   undefined,
   [

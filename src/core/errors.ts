@@ -148,6 +148,37 @@ export const failure = {
       "use --yes to replace it, or --profile NAME to keep both",
     ),
 
+  badToken: (why: string) =>
+    new CodemieError(
+      "auth_refused",
+      `this is not a bearer token that can be used: ${why}`,
+      "get a new token and pass it whole",
+    ),
+  tokenExpired: (atMs: number) =>
+    new CodemieError(
+      "auth_expired",
+      `the bearer token expired at ${new Date(atMs).toISOString()}`,
+      "get a new token; if it should still be valid, check this machine's clock",
+    ),
+  tokenTooEarly: (atMs: number) =>
+    new CodemieError(
+      "auth_refused",
+      `the bearer token is not valid before ${new Date(atMs).toISOString()}`,
+      "check this machine's clock",
+    ),
+  tokenFileMissing: (path: string) =>
+    new CodemieError(
+      "auth_needed",
+      `there is no token file ${printable(path, 200)}`,
+      "check --jwt-token-file or CODEMIE_JWT_TOKEN_FILE",
+    ),
+  tokenRefused: (origin: string) =>
+    new CodemieError(
+      "auth_expired",
+      `${origin} did not accept the bearer token`,
+      "get a new token for this host; run codemie profile status to see what it says",
+    ),
+
   unreachable: (origin: string, why: string) =>
     new CodemieError("unreachable", `cannot reach ${origin}: ${why}`, "check the address, the network and the VPN"),
   tls: (origin: string, why: string) =>

@@ -14,6 +14,8 @@ export interface Terminal {
   readonly columns: number;
   out(text: string): void;
   err(text: string): void;
+  /** Reads standard input to its end. */
+  readAll(): Promise<string>;
   /** Reads one line. `echo: false` shows nothing of what is typed or pasted. Aborting the signal ends it quietly. */
   readLine(options: { echo: boolean; signal: AbortSignal }): Promise<string>;
 }
@@ -41,6 +43,7 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
     },
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
+    readAll: () => Bun.stdin.text(),
     readLine,
   };
 }

@@ -76,7 +76,7 @@ test("the environment: models by tier, loopback past every proxy, no secret of o
   const probe = new Probe(person, ["--model", "claude-haiku-4-5"], {
     HTTP_PROXY: "http://proxy.invalid",
     NO_PROXY: "intranet",
-    CODEMIE_JWT_TOKEN: "x",
+    CODEMIE_API_KEY: "x",
     CODEMIE_VAULT_PASSPHRASE: "y",
     ANTHROPIC_API_KEY: "z",
     CLAUDE_CODE_USE_BEDROCK: "1",

@@ -1,0 +1,82 @@
+import { decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
+import { failure } from "../core/errors.ts";
+import { Secret } from "../core/secret.ts";
+import type { Authorize } from "./credential.ts";
+
+/** A bearer token that passed every check that needs no key. Its signature is the host's to verify. */
+export interface BearerToken {
+  readonly token: Secret;
+  /** ms since the epoch, or undefined when it says nothing of an end */
+  readonly expiresAt: number | undefined;
+  /** ms since the epoch */
+  readonly issuedAt: number | undefined;
+  readonly name: string;
+  readonly email: string;
+}
+
+/** How far this machine's clock may be off, ms. */
+const clockToleranceMs = 60_000;
+/** A token that lives longer than this, and ends within it, is worth a warning, ms. */
+const warnAheadMs = 7 * 24 * 3600 * 1000;
+
+/**
+ * Checks a JWT (RFC 7519 section 7.2) as far as it can be without a key: three parts, header and claims in JSON, an
+ * algorithm that is not `none`, times that are sane numbers.
+ *
+ * @param text the token as it came
+ * @param nowMs ms since the epoch
+ * @throws `auth_refused` when it is not such a token, `auth_expired` when its time is over or has not come
+ */
+export function readBearerToken(text: string, nowMs: number): BearerToken {
+  const token = text.trim();
+  if (!/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(token)) {
+    throw failure.badToken("it has to be three base64url parts joined by dots, signature included");
+  }
+  let claims: JWTPayload;
+  let algorithm: string | undefined;
+  try {
+    algorithm = decodeProtectedHeader(token).alg;
+    claims = decodeJwt(token);
+  } catch {
+    throw failure.badToken("its header or its claims are not JSON");
+  }
+  if (typeof algorithm !== "string" || algorithm.toLowerCase() === "none") {
+    throw failure.badToken("it is not signed (alg none)");
+  }
+  const time = (name: "exp" | "nbf" | "iat"): number | undefined => {
+    const value = claims[name];
+    if (value === undefined) return undefined;
+    if (typeof value !== "number" || !Number.isFinite(value) || value < 0 || value > 1e11) {
+      throw failure.badToken(`its ${name} is not a time`);
+    }
+    return value * 1000;
+  };
+  const [expiresAt, notBefore, issuedAt] = [time("exp"), time("nbf"), time("iat")];
+  if (expiresAt !== undefined && expiresAt + clockToleranceMs <= nowMs) throw failure.tokenExpired(expiresAt);
+  if (notBefore !== undefined && notBefore - clockToleranceMs > nowMs) throw failure.tokenTooEarly(notBefore);
+  const claim = (...names: string[]) => names.map((name) => claims[name]).find((value) => typeof value === "string");
+  return {
+    token: new Secret(token),
+    expiresAt,
+    issuedAt,
+    name: String(claim("name", "preferred_username", "email", "sub") ?? ""),
+    email: String(claim("email") ?? ""),
+  };
+}
+
+/**
+ * @returns true when a token is worth renewing soon: it ends within 7 days, and was made to live longer (an hourly token
+ *   of a CI job always ends soon, and that is as it should be)
+ */
+export function endsSoon({ expiresAt, issuedAt }: BearerToken, nowMs: number): boolean {
+  if (expiresAt === undefined || expiresAt - nowMs > warnAheadMs) return false;
+  return issuedAt === undefined || expiresAt - issuedAt > warnAheadMs;
+}
+
+/** @returns the function that puts a bearer token (RFC 6750 section 2.1), and no cookie, on a request */
+export function authorizeWithBearer(token: Secret): Authorize {
+  return (headers) => {
+    headers.delete("cookie");
+    headers.set("authorization", `Bearer ${token.reveal()}`);
+  };
+}

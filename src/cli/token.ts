@@ -1,0 +1,47 @@
+import { cookieHeader } from "../auth/cookies.ts";
+import { sessionExpiry } from "../auth/credential.ts";
+import { failure } from "../core/errors.ts";
+import { resolveProfile } from "../profiles/resolve.ts";
+import { type Cli, command, stores } from "./command.ts";
+import { credentialsFor } from "./session.ts";
+
+const formats = ["raw", "header", "json"];
+
+export const token = (cli: Cli) =>
+  command({
+    meta: { name: "token", description: "Print the credential, for a script" },
+    examples: ["codemie token", 'curl -H "$(codemie token --format header)" …', "codemie token --format json"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "profile whose credential to print" },
+      format: { type: "string", valueHint: "FORMAT", default: "raw", description: "raw, header or json" },
+    },
+    async run({ args }) {
+      const { runtime } = cli;
+      if (!formats.includes(args.format)) {
+        throw failure.usage(`there is no format ${args.format}`, `formats: ${formats.join(", ")}`);
+      }
+      const { vault, profiles } = stores(runtime);
+      const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, {});
+      const lease = await credentialsFor(cli, vault, resolved).current();
+      const bearer = lease.bearer?.token.reveal();
+      const cookie = lease.login ? cookieHeader(lease.login.cookies) : undefined;
+      const expiresAt = lease.bearer?.expiresAt ?? (lease.login ? sessionExpiry(lease.login.cookies).at : null) ?? null;
+      const format = args.json ? "json" : args.format;
+      if (format === "json") {
+        const document = {
+          token: bearer ?? cookie,
+          type: bearer ? "bearer" : "cookie",
+          expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString(),
+        };
+        runtime.terminal.out(`${JSON.stringify(document)}\n`);
+      } else if (format === "header") {
+        runtime.terminal.out(bearer ? `Authorization: Bearer ${bearer}\n` : `Cookie: ${cookie}\n`);
+      } else if (bearer) runtime.terminal.out(`${bearer}\n`);
+      else {
+        throw failure.usage(
+          "a browser session has no raw form: it is a set of cookies",
+          "use --format header, or start the agent through codemie-claude",
+        );
+      }
+    },
+  });
