@@ -1,7 +1,6 @@
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
 import { failure } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
-import type { Authorize } from "./credential.ts";
 
 /** A bearer token that passed every check that needs no key. Its signature is the host's to verify. */
 export interface BearerToken {
@@ -71,12 +70,4 @@ export function readBearerToken(text: string, nowMs: number): BearerToken {
 export function endsSoon({ expiresAt, issuedAt }: BearerToken, nowMs: number): boolean {
   if (expiresAt === undefined || expiresAt - nowMs > warnAheadMs) return false;
   return issuedAt === undefined || expiresAt - issuedAt > warnAheadMs;
-}
-
-/** @returns the function that puts a bearer token (RFC 6750 section 2.1), and no cookie, on a request */
-export function authorizeWithBearer(token: Secret): Authorize {
-  return (headers) => {
-    headers.delete("cookie");
-    headers.set("authorization", `Bearer ${token.reveal()}`);
-  };
 }

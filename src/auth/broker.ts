@@ -2,11 +2,12 @@ import { CodemieError, failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { Authorize } from "./authorize.ts";
 import type { BearerToken } from "./bearer-token.ts";
-import { applySetCookies, type CookieSet, sameSet } from "./cookies.ts";
-import { type Authorize, authorizeWithCookies, loginRecord, type StoredLogin } from "./credential.ts";
+import { applySetCookies } from "./cookies.ts";
+import { authorizeWith, loginRecord, type StoredLogin, sentAs } from "./credential.ts";
 import { currentLogin } from "./login.ts";
-import { type Probe, probeSession } from "./probe.ts";
+import { type Renewal, renewLogin } from "./renew.ts";
 
 /** The one contract of all methods: the credential to use now, what answers do to it, and a newer one when refused. */
 export interface Credentials {
@@ -50,6 +51,8 @@ export interface BrokerOptions {
 
 /** A session that was confirmed within this time is used as it is, ms. An older one is confirmed first. */
 const confirmedForMs = 60_000;
+/** A token is renewed this long before its end, ms, or a fifth of its life before, whichever is shorter. */
+const renewAheadMs = 5 * 60_000;
 /** How long to wait for another process that may be storing a newer session just now, ms. */
 const siblingMs = 2_000;
 
@@ -95,16 +98,15 @@ export class Broker implements Credentials {
    * @param setCookies the answer's `Set-Cookie` headers
    */
   async capture(lease: Lease, setCookies: readonly string[]): Promise<void> {
-    const { runtime } = this.#options;
-    const sent = lease.login?.cookies;
-    if (!sent) return;
-    const change = applySetCookies(sent, setCookies, runtime.now());
-    if (change.kind === "incomplete") return await this.#fetchWhole(sent);
+    const sent = lease.login;
+    if (sent?.method !== "sso") return;
+    const change = applySetCookies(sent.cookies, setCookies, this.#options.runtime.now());
+    if (change.kind === "incomplete") return await this.#askUnlessNewer(sent);
     if (change.kind !== "replaced") return; // an ended session stays stored until a new one takes its place
     await this.#locked(async () => {
-      const stored = await this.#read();
+      const { login } = await this.#read();
       // A newer set of a sibling is never overwritten by an answer to an older one.
-      if (sameSet(stored.login.cookies, sent)) await this.#store(stored.login, change.set);
+      if (sentAs(login) === sentAs(sent)) await this.#store({ ...sent, cookies: change.set });
     });
   }
 
@@ -118,54 +120,65 @@ export class Broker implements Credentials {
   async renew(refused: Lease): Promise<Lease | undefined> {
     const { login } = refused;
     if (!login) return undefined;
-    if (!this.#renewal || !sameSet(this.#renewal.of.cookies, login.cookies)) {
-      const done = this.#search(login.cookies);
-      this.#renewal = { of: login, done };
-      done.finally(() => {
-        if (this.#renewal?.done === done) this.#renewal = undefined;
-      });
+    if (this.#renewal && sentAs(this.#renewal.of) === sentAs(login)) return await this.#renewal.done;
+    const renewal = { of: login, done: this.#search(login) };
+    this.#renewal = renewal;
+    try {
+      return await renewal.done;
+    } finally {
+      if (this.#renewal === renewal) this.#renewal = undefined;
     }
-    return await this.#renewal.done;
   }
 
   /**
-   * Asks the front now and takes what it gives.
+   * Renews now, as far as that is possible without a person.
    *
-   * @returns what it said
+   * @returns what came of it
    * @throws `auth_needed`, and what the vault throws
    */
-  async probe(): Promise<Probe["kind"]> {
+  async probe(): Promise<Renewal["kind"]> {
     return await this.#locked(async () => {
       await this.#read();
       return await this.#ask();
     });
   }
 
-  #isFresh(lease: StoredLease): boolean {
-    const age = this.#options.runtime.now() - (lease.login.confirmedAt ?? lease.login.loggedInAt);
-    return age >= 0 && age < confirmedForMs;
+  /**
+   * A token says when it ends, and is renewed some time before. A session does not, and the front renews it when it
+   * likes: so one that was not confirmed for a while is confirmed first.
+   */
+  #isFresh({ login }: StoredLease): boolean {
+    const now = this.#options.runtime.now();
+    const since = login.confirmedAt ?? login.loggedInAt;
+    if (login.method === "sso") return now >= since && now - since < confirmedForMs;
+    if (login.expiresAt === undefined) return true;
+    return login.expiresAt - now > Math.min(renewAheadMs, (login.expiresAt - since) / 5);
   }
 
   async #read(): Promise<StoredLease> {
     const { vault, profile, host } = this.#options;
     const stamp = await vault.stamp(this.#record);
-    const login = await currentLogin(vault, profile, host);
-    const lease = { origin: login.origin, login, authorize: authorizeWithCookies(login.cookies) };
-    [this.#lease, this.#stamp] = [lease, stamp];
-    return lease;
+    // What could not be written down is newer than what is there, until something else is written.
+    if (this.#lease && stamp === this.#stamp) return this.#lease;
+    return this.#take(await currentLogin(vault, profile, host), stamp);
   }
 
-  async #store(login: StoredLogin, cookies: StoredLogin["cookies"]): Promise<void> {
+  #take(login: StoredLogin, stamp: string): StoredLease {
+    this.#stamp = stamp;
+    this.#lease = { origin: login.origin, login, authorize: authorizeWith(login) };
+    return this.#lease;
+  }
+
+  async #store(login: StoredLogin): Promise<void> {
     const { vault, runtime } = this.#options;
-    const next: StoredLogin = { ...login, cookies, confirmedAt: runtime.now() };
+    const next: StoredLogin = { ...login, confirmedAt: runtime.now() };
     try {
       await vault.write(this.#record, next);
-      await this.#read();
     } catch (error) {
+      // The old one may be spent already: what cannot be written down is at least used.
       if (!isDisk(error)) throw error;
-      // The front may have spent the old session already; what cannot be written down is at least used.
-      this.#lease = { origin: next.origin, login: next, authorize: authorizeWithCookies(cookies) };
     }
+    this.#take(next, await vault.stamp(this.#record));
   }
 
   /** Where nothing can be written (a read-only home) there is no lock, and nobody who would store anything either. */
@@ -182,7 +195,7 @@ export class Broker implements Credentials {
     }
   }
 
-  /** Reads the stored session and, unless it was confirmed just now, confirms it under the lock. */
+  /** Reads the stored login and, unless it is fresh, renews it under the lock. */
   async #confirm(): Promise<StoredLease> {
     const stored = await this.#read();
     if (this.#isFresh(stored)) return stored;
@@ -192,37 +205,38 @@ export class Broker implements Credentials {
     return this.#lease ?? stored;
   }
 
-  /** Asks the front about the session just read, under the lock, and stores the answer. */
-  async #ask(): Promise<Probe["kind"]> {
+  /** Renews the login just read, under the lock, and stores what came of it. */
+  async #ask(): Promise<Renewal["kind"]> {
+    const { host, runtime } = this.#options;
     const login = this.#lease?.login;
     if (!login) return "unknown";
-    const found = await probeSession(this.#options.host, login.cookies, this.#options.runtime);
-    // A session the front no longer takes stays stored: the host decides when it is used, and nothing better is here.
-    if (found.kind === "renewed") await this.#store(login, found.set);
-    else if (found.kind === "valid") await this.#store(login, login.cookies);
+    const found = await renewLogin(login, host, runtime);
+    // A login that is over stays stored: the host decides when it is used, and nothing better is here.
+    if (found.kind === "renewed") await this.#store(found.login);
+    else if (found.kind === "valid") await this.#store(login);
     return found.kind;
   }
 
-  /** A front behind nginx may have passed on the first of several cookies only; asked directly, it sends all. */
-  async #fetchWhole(sent: CookieSet): Promise<void> {
+  /** Asks for a newer login unless somebody else has got one already. */
+  async #askUnlessNewer(than: StoredLogin): Promise<void> {
     await this.#locked(async () => {
-      const stored = await this.#read();
-      if (sameSet(stored.login.cookies, sent)) await this.#ask();
+      const { login } = await this.#read();
+      if (sentAs(login) === sentAs(than)) await this.#ask();
     });
   }
 
-  async #search(refused: CookieSet): Promise<Lease | undefined> {
+  async #search(refused: StoredLogin): Promise<Lease | undefined> {
     const { vault, loginAgain } = this.#options;
     const newer = async () => {
       const stored = await this.#read();
-      return sameSet(stored.login.cookies, refused) ? undefined : stored;
+      return sentAs(stored.login) === sentAs(refused) ? undefined : stored;
     };
     try {
       const stamp = await vault.stamp(this.#record);
       const adopted =
         (await newer()) ?? ((await vault.changed(this.#record, stamp, siblingMs)) ? await newer() : undefined);
       if (adopted) return adopted;
-      await this.#fetchWhole(refused);
+      await this.#askUnlessNewer(refused);
       const renewed = await newer();
       if (renewed || !loginAgain) return renewed;
       await loginAgain();

@@ -1,7 +1,8 @@
 import { failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { readIfPresent, stampOf } from "../platform/files.ts";
-import { authorizeWithBearer, readBearerToken } from "./bearer-token.ts";
+import { authorizeWithBearer } from "./authorize.ts";
+import { readBearerToken } from "./bearer-token.ts";
 import type { Credentials, Lease } from "./broker.ts";
 
 /** Where a bearer token comes from that is given for this run and stored nowhere. */

@@ -1,12 +1,21 @@
 import { Api } from "../api/client.ts";
-import type { User } from "../api/schemas.ts";
 import { CodemieError, failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
+import { Secret } from "../core/secret.ts";
 import { printable } from "../core/text.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Vault } from "../vault/vault.ts";
+import { authorizeWithBearer, authorizeWithCookies } from "./authorize.ts";
 import { applySetCookies, type CookieSet } from "./cookies.ts";
-import { authorizeWithCookies, type Identity, loginRecord, type StoredLogin, storedLogin } from "./credential.ts";
+import {
+  type Identity,
+  loginRecord,
+  type OidcLogin,
+  type SsoLogin,
+  type StoredLogin,
+  storedLogin,
+} from "./credential.ts";
+import type { OidcTokens } from "./oidc.ts";
 
 /** How somebody is shown: name and mail address, printable. */
 export function describe(person: Identity): string {
@@ -25,29 +34,44 @@ export async function proveSession(
   cookies: CookieSet,
   runtime: Runtime,
   version: string,
-): Promise<StoredLogin> {
+): Promise<SsoLogin> {
   let current = cookies;
   const received = async (setCookies: string[]) => {
     const change = applySetCookies(current, setCookies, runtime.now());
     if (change.kind === "replaced") current = change.set;
   };
-  const api = new Api({ host, authorize: authorizeWithCookies(cookies), received, fetch: runtime.fetch, version });
-  let user: User;
+  const authorize = authorizeWithCookies(cookies);
+  const whose = await whoIs(new Api({ host, authorize, received, fetch: runtime.fetch, version }), host);
+  return { method: "sso", origin: host.origin, cookies: current, ...whose, ...atOnce(runtime) };
+}
+
+/**
+ * Proves tokens by asking the host whom they belong to.
+ *
+ * @throws as {@link proveSession}
+ */
+export async function proveTokens(
+  host: Host,
+  tokens: OidcTokens,
+  runtime: Runtime,
+  version: string,
+): Promise<OidcLogin> {
+  const authorize = authorizeWithBearer(new Secret(tokens.accessToken));
+  const whose = await whoIs(new Api({ host, authorize, fetch: runtime.fetch, version }), host);
+  return { method: "oidc", origin: host.origin, ...tokens, ...whose, ...atOnce(runtime) };
+}
+
+const atOnce = ({ now }: Runtime) => ({ loggedInAt: now(), confirmedAt: now() });
+
+async function whoIs(api: Api, host: Host): Promise<{ identity: Identity }> {
   try {
-    user = await api.user();
+    const user = await api.user();
+    const name = user.name || user.username || user.user_id;
+    return { identity: { id: user.user_id, name, email: user.email || user.username } };
   } catch (error) {
     if (error instanceof CodemieError && error.code === "auth_expired") throw failure.loginRefused(host.origin);
     throw error;
   }
-  const name = user.name || user.username || user.user_id;
-  return {
-    method: "sso",
-    origin: host.origin,
-    cookies: current,
-    identity: { id: user.user_id, name, email: user.email || user.username },
-    loggedInAt: runtime.now(),
-    confirmedAt: runtime.now(),
-  };
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Host } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import { authorizeWithCookies } from "./authorize.ts";
 import { applySetCookies, type CookieSet } from "./cookies.ts";
-import { authorizeWithCookies } from "./credential.ts";
 
 /** What the front says of a session when asked directly. */
 export type Probe =

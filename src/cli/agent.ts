@@ -145,13 +145,11 @@ function loginInMidRun(
   const watched = runtime.terminal.interactive && asked.task === undefined;
   if (!watched || browserFor(runtime.env).kind === "none") return undefined;
   return async () => {
-    await loginAgain({
-      vault,
-      profile: resolved.name,
+    await loginAgain(vault, resolved.name, {
       host: resolved.host.value,
-      runtime,
       version,
-      dialogue: { atUrl: () => undefined, note: () => undefined },
+      runtime,
+      dialogue: { atUrl: () => undefined, atCode: () => undefined, note: () => undefined },
       timeoutMs: midRunLoginMs,
       mayOpenBrowser: true,
       stop: new AbortController().signal,

@@ -1,4 +1,4 @@
-import type { LoginDialogue } from "../auth/sso.ts";
+import type { LoginDialogue } from "../auth/browser-login.ts";
 import { failure } from "../core/errors.ts";
 import type { Cli } from "./command.ts";
 
@@ -16,6 +16,11 @@ export function dialogueOf({ output }: Cli, origin: string): LoginDialogue {
       } else {
         output.say.info(output.paint("dim", "waiting for the login… (Ctrl-C to stop)", "err"));
       }
+    },
+    atCode(address, code) {
+      output.say.info(`open this address in any browser and enter the code ${output.paint("bold", code, "err")}:`);
+      output.say.info(`  ${output.paint("accent", address, "err")}`);
+      output.say.info(output.paint("dim", "waiting for the login… (Ctrl-C to stop)", "err"));
     },
     note: (text) => output.say.warn(text),
   };

@@ -1,15 +1,20 @@
 import type { Page } from "../auth/callback-page.ts";
-import { type StoredLogin, sessionExpiry } from "../auth/credential.ts";
-import { describe, previousLogin, proveSession, storeLogin } from "../auth/login.ts";
-import { loginBySso } from "../auth/sso.ts";
+import { expiryOf, type StoredLogin } from "../auth/credential.ts";
+import { logIn } from "../auth/log-in.ts";
+import { describe, previousLogin, storeLogin } from "../auth/login.ts";
+import type { OidcClient } from "../auth/oidc.ts";
 import { failure } from "../core/errors.ts";
 import { stopSignal } from "../platform/processes.ts";
+import type { Profile } from "../profiles/config.ts";
 import { hostOf, type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import type { ProfileStore } from "../profiles/store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { dialogueOf, timeoutMsOf } from "./login-dialogue.ts";
 import { version } from "./version.ts";
+
+/** The provider's scopes that make a login last: identity, and a refresh token. */
+const defaultScope = "openid profile email offline_access";
 
 export const profileLogin = (cli: Cli) =>
   command({
@@ -18,12 +23,17 @@ export const profileLogin = (cli: Cli) =>
       "codemie profile login --url https://codemie.example.com",
       "codemie profile login --profile work --url https://codemie.example.com",
       "codemie profile login --no-browser",
+      "codemie profile login --issuer https://sso.example.com --client-id codemie --device",
     ],
     args: {
       url: { type: "string", valueHint: "URL", description: "CodeMie host, as you open it in the browser" },
       profile: { type: "string", valueHint: "NAME", description: "profile to log in" },
       browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
       timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up after this time" },
+      issuer: { type: "string", valueHint: "URL", description: "log in at this OpenID provider instead" },
+      "client-id": { type: "string", valueHint: "ID", description: "our client at that provider" },
+      scope: { type: "string", valueHint: "'A B'", description: `scopes to ask it for (default ${defaultScope})` },
+      device: { type: "boolean", description: "with a device code: no browser on this machine" },
       yes: { type: "boolean", description: "replace the login even if it is now another person's" },
     },
     async run({ args }) {
@@ -41,10 +51,20 @@ export const profileLogin = (cli: Cli) =>
       const before = await previousLogin(vault, resolved.name);
       const stop = stopSignal();
 
-      const { login, asks } = await loginBySso<{ login: StoredLogin; asks: StoredLogin | undefined }>(
-        { host, runtime, dialogue: dialogueOf(cli, host.origin), timeoutMs, mayOpenBrowser: args.browser, stop },
-        async (cookies) => {
-          const login = await proveSession(host, cookies, runtime, version);
+      const client = clientOf(args, resolved.profile);
+      const { login, asks } = await logIn<{ login: StoredLogin; asks: StoredLogin | undefined }>(
+        {
+          host,
+          version,
+          client,
+          device: args.device,
+          runtime,
+          dialogue: dialogueOf(cli, host.origin),
+          timeoutMs,
+          mayOpenBrowser: args.browser,
+          stop,
+        },
+        async (login) => {
           const who = describe(login.identity);
           if (isOtherPerson(before, login) && !args.yes) {
             if (!runtime.terminal.interactive) {
@@ -57,7 +77,7 @@ export const profileLogin = (cli: Cli) =>
             };
             return { result: { login, asks: before }, page };
           }
-          await store(cli, vault, profiles, resolved, login);
+          await store(cli, vault, profiles, resolved, login, client);
           return { result: { login, asks: undefined }, page: successPage(who, host.origin) };
         },
       );
@@ -66,28 +86,49 @@ export const profileLogin = (cli: Cli) =>
         if (!(await output.confirm(question, stop))) {
           throw failure.otherPerson(describe(login.identity), describe(asks.identity), resolved.name);
         }
-        await store(cli, vault, profiles, resolved, login);
+        await store(cli, vault, profiles, resolved, login, client);
       }
       report(cli, resolved, login);
     },
   });
+
+/** The OpenID provider to log in at: the flags', else the profile's; none is the host's own single sign-on. */
+function clientOf(
+  args: { [name in "issuer" | "client-id" | "scope"]: string | undefined } & { device: boolean | undefined },
+  profile: Profile,
+): OidcClient | undefined {
+  const issuer = args.issuer ?? profile.oidc?.issuer;
+  const clientId = args["client-id"] ?? profile.oidc?.clientId;
+  if (!issuer && !clientId && !args.scope && !args.device) return undefined;
+  if (!issuer) throw failure.usage("an OpenID login needs --issuer", "for example --issuer https://sso.example.com");
+  if (!clientId) throw failure.usage("an OpenID login needs --client-id", "the provider's administrator knows it");
+  return { issuer, clientId, scope: args.scope ?? profile.oidc?.scope ?? defaultScope };
+}
 
 function isOtherPerson(before: StoredLogin | undefined | "damaged", now: StoredLogin): before is StoredLogin {
   return typeof before === "object" && before.identity.id !== now.identity.id;
 }
 
 /** The login first, then the profile that leads to it: a profile never points at a login that was not stored. */
-async function store({ output }: Cli, vault: Vault, profiles: ProfileStore, resolved: Resolved, login: StoredLogin) {
+async function store(
+  { output }: Cli,
+  vault: Vault,
+  profiles: ProfileStore,
+  resolved: Resolved,
+  login: StoredLogin,
+  client: OidcClient | undefined,
+) {
   const kept = await storeLogin(vault, resolved.name, login);
   if (kept) output.say.warn(`the stored login was damaged and is kept as ${kept}`);
   const host = resolved.host.value;
   await profiles.update((config) => {
     config.profiles[resolved.name] = {
       name: resolved.name,
-      provider: "ai-run-sso",
+      provider: client ? "bearer-auth" : "ai-run-sso",
       ...config.profiles[resolved.name],
       codeMieUrl: host.origin,
       baseUrl: host.api,
+      ...(client ? { oidc: { ...client } } : {}),
     };
     config.activeProfile = resolved.name;
   });
@@ -102,7 +143,7 @@ function successPage(who: string, origin: string): Page {
 }
 
 function report({ runtime, output }: Cli, resolved: Resolved, login: StoredLogin): void {
-  const expiry = sessionExpiry(login.cookies);
+  const expiry = expiryOf(login);
   const data = {
     profile: resolved.name,
     method: login.method,

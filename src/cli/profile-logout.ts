@@ -1,8 +1,11 @@
 import { Api } from "../api/client.ts";
-import { authorizeWithCookies, loginRecord } from "../auth/credential.ts";
+import { authorizeWithCookies } from "../auth/authorize.ts";
+import { loginRecord, type StoredLogin } from "../auth/credential.ts";
 import { previousLogin } from "../auth/login.ts";
+import { revokeOidc } from "../auth/oidc.ts";
 import { CodemieError } from "../core/errors.ts";
 import { hostAt } from "../core/host.ts";
+import type { Runtime } from "../platform/runtime.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type Cli, command, stores } from "./command.ts";
@@ -46,7 +49,12 @@ async function logout({ runtime, output }: Cli, vault: Vault, profile: string) {
   const record = loginRecord(profile);
   await vault.locked(record, () => vault.remove(record));
   if (login === "damaged") return { removed: true, endedAtHost: false };
+  return { removed: true, endedAtHost: await endAtOrigin(login, runtime) };
+}
+
+/** A session is ended at the host's front, tokens at their provider. */
+async function endAtOrigin(login: StoredLogin, runtime: Runtime): Promise<boolean> {
+  if (login.method === "oidc") return await revokeOidc(login, runtime);
   const authorize = authorizeWithCookies(login.cookies);
-  const api = new Api({ host: hostAt(login.origin), authorize, fetch: runtime.fetch, version });
-  return { removed: true, endedAtHost: await api.signOut() };
+  return await new Api({ host: hostAt(login.origin), authorize, fetch: runtime.fetch, version }).signOut();
 }

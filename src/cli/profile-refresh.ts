@@ -1,5 +1,4 @@
-import type { StoredLogin } from "../auth/credential.ts";
-import { sessionExpiry } from "../auth/credential.ts";
+import { expiryOf, type StoredLogin } from "../auth/credential.ts";
 import { describe } from "../auth/login.ts";
 import { loginAgain } from "../auth/login-again.ts";
 import { CodemieError, failure } from "../core/errors.ts";
@@ -54,12 +53,10 @@ export const profileRefresh = (cli: Cli) =>
         const dialogue = dialogueOf(cli, host.origin);
         const stop = stopSignal();
         const mayOpenBrowser = args.browser;
-        await loginAgain({
-          vault,
-          profile: resolved.name,
+        await loginAgain(vault, resolved.name, {
           host,
-          runtime,
           version,
+          runtime,
           dialogue,
           timeoutMs,
           mayOpenBrowser,
@@ -73,7 +70,7 @@ export const profileRefresh = (cli: Cli) =>
   });
 
 function report({ output }: Cli, profile: string, login: StoredLogin, outcome: Outcome): void {
-  const expiry = sessionExpiry(login.cookies);
+  const expiry = expiryOf(login);
   const data = {
     profile,
     url: login.origin,

@@ -1,6 +1,6 @@
 import type { BearerToken } from "../auth/bearer-token.ts";
 import type { Credentials } from "../auth/broker.ts";
-import { type StoredLogin, sessionExpiry } from "../auth/credential.ts";
+import { expiryOf, type StoredLogin } from "../auth/credential.ts";
 import { currentLogin, describe } from "../auth/login.ts";
 import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
 import type { Config } from "../profiles/config.ts";
@@ -99,17 +99,18 @@ async function statusOf(
 }
 
 /** What a stored login says of itself. */
-function ofLogin({ identity, loggedInAt, cookies }: StoredLogin) {
-  const { at, from } = sessionExpiry(cookies);
+function ofLogin(login: StoredLogin) {
+  const { identity, loggedInAt, method } = login;
+  const { at, from } = expiryOf(login);
   const user = { name: identity.name, email: identity.email };
-  return { user, loggedInAt: new Date(loggedInAt).toISOString(), expiresAt: at, expiresFrom: from };
+  return { method, user, loggedInAt: new Date(loggedInAt).toISOString(), expiresAt: at, expiresFrom: from };
 }
 
 /** What a bearer token says of itself. */
 function ofToken(bearer: BearerToken | undefined) {
   const at = bearer?.expiresAt ?? null;
   const user = bearer ? { name: bearer.name, email: bearer.email } : null;
-  return { user, loggedInAt: null, expiresAt: at, expiresFrom: at === null ? null : "token" };
+  return { method: "jwt", user, loggedInAt: null, expiresAt: at, expiresFrom: at === null ? null : "token" };
 }
 
 /** Asks the host who we are and what we may use; the models are an extra, the person decides. */

@@ -1,5 +1,5 @@
 import { cookieHeader } from "../auth/cookies.ts";
-import { sessionExpiry } from "../auth/credential.ts";
+import { expiryOf } from "../auth/credential.ts";
 import { failure } from "../core/errors.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import { type Cli, command, stores } from "./command.ts";
@@ -23,9 +23,10 @@ export const token = (cli: Cli) =>
       const { vault, profiles } = stores(runtime);
       const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, {});
       const lease = await credentialsFor(cli, vault, resolved).current();
-      const bearer = lease.bearer?.token.reveal();
-      const cookie = lease.login ? cookieHeader(lease.login.cookies) : undefined;
-      const expiresAt = lease.bearer?.expiresAt ?? (lease.login ? sessionExpiry(lease.login.cookies).at : null) ?? null;
+      const { login } = lease;
+      const bearer = lease.bearer?.token.reveal() ?? (login?.method === "oidc" ? login.accessToken : undefined);
+      const cookie = login?.method === "sso" ? cookieHeader(login.cookies) : undefined;
+      const expiresAt = lease.bearer?.expiresAt ?? (login ? expiryOf(login).at : null);
       const format = args.json ? "json" : args.format;
       if (format === "json") {
         const document = {

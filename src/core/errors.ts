@@ -148,6 +148,26 @@ export const failure = {
       "use --yes to replace it, or --profile NAME to keep both",
     ),
 
+  provider: (issuer: string, why: string) =>
+    new CodemieError(
+      "server_error",
+      `the identity provider ${printable(issuer, 120)} cannot be used: ${printable(why)}`,
+      "check --issuer, or ask the provider's administrator",
+    ),
+  providerRefused: (issuer: string, code: string, description: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the identity provider ${printable(issuer, 120)} refused: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
+      code === "access_denied"
+        ? "the login was declined; run the command again to allow it"
+        : "check --client-id and --scope",
+    ),
+  idToken: (issuer: string, why: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the ID token of ${printable(issuer, 120)} was not accepted: ${printable(why)}`,
+      "nothing was stored; check this machine's clock, --issuer and --client-id",
+    ),
   badToken: (why: string) =>
     new CodemieError(
       "auth_refused",

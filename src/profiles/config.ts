@@ -15,6 +15,8 @@ export const profile = z.looseObject({
   opusModel: z.string().optional(),
   codeMieProject: z.string().optional(),
   codeMieIntegration: z.looseObject({ id: z.string() }).optional(),
+  /** log in at this OpenID provider instead of the host's own single sign-on */
+  oidc: z.looseObject({ issuer: z.string(), clientId: z.string(), scope: z.string().optional() }).optional(),
   /** seconds a request may wait for its first byte, 0 for ever */
   timeout: z.number().nonnegative().optional(),
 });

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:te
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, BrowserContext } from "playwright-core";
-import { storedLoginOf } from "../support/age.ts";
+import { storedCookiesOf } from "../support/age.ts";
 import { logInAs, startBrowser } from "../support/browser.ts";
 import { Person, type Running } from "../support/codemie.ts";
 import { beginLogin } from "../support/login.ts";
@@ -47,13 +47,13 @@ async function follow(running: Running): Promise<void> {
 }
 
 test("a session that the front renews is renewed, through the real provider's refresh token", async () => {
-  const before = await storedLoginOf(person);
+  const before = await storedCookiesOf(person);
   sandbox.settings.refreshMs = 1;
   await Bun.sleep(1100); // the issue time in the cookie has whole seconds
   const { code, out } = await person.run(["profile", "refresh"]);
   expect(out).toContain("the session is renewed");
   expect(code).toBe(0);
-  expect((await storedLoginOf(person))?.cookies).not.toEqual(before?.cookies ?? {});
+  expect(await storedCookiesOf(person)).not.toEqual(before);
 });
 
 test("valid and not renewable: said, exit 0, no browser", async () => {
@@ -68,29 +68,29 @@ for (const [what, args, prepare] of [
   ["valid, with --force", ["--force"], () => undefined],
 ] as const) {
   test(`${what}: the browser renews it and nothing has to be typed`, async () => {
-    const before = await storedLoginOf(person);
+    const before = await storedCookiesOf(person);
     prepare();
     const refresh = person.start(["profile", "refresh", ...args]);
     await follow(refresh);
     const { code, out } = await refresh.finished();
     expect(out).toContain("logged in anew as Ada <ada@example.com>");
     expect(code).toBe(0);
-    expect((await storedLoginOf(person))?.cookies).not.toEqual(before?.cookies ?? {});
+    expect(await storedCookiesOf(person)).not.toEqual(before);
     expect((await person.run(["profile", "status"])).code).toBe(0);
   });
 }
 
 test("given up: exit 4, and the working session is kept", async () => {
-  const before = await storedLoginOf(person);
+  const before = await storedCookiesOf(person);
   const { code, err } = await person.run(["profile", "refresh", "--force", "--timeout", "1"]);
   expect(code).toBe(4);
   expect(err).toContain("no login within 1 s");
-  expect(await storedLoginOf(person)).toEqual(before);
+  expect(await storedCookiesOf(person)).toEqual(before);
   expect((await person.run(["models"])).code).toBe(0);
 });
 
 test("another person's login does not take the place of the session", async () => {
-  const before = await storedLoginOf(person);
+  const before = await storedCookiesOf(person);
   const refresh = person.start(["profile", "refresh", "--force"]);
   const [url] = await refresh.says(renewalUrl);
   const page = await logInAs(await browser.newContext(), url, "mallory");
@@ -98,7 +98,7 @@ test("another person's login does not take the place of the session", async () =
   const { code, err } = await refresh.finished();
   expect(code).toBe(4);
   expect(err).toContain("this login is Mallory");
-  expect(await storedLoginOf(person)).toEqual(before);
+  expect(await storedCookiesOf(person)).toEqual(before);
 });
 
 test("in an interactive run the browser asks for the new login while the agent's request waits", async () => {

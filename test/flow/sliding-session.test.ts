@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
-import { ageLogin, storedLoginOf } from "../support/age.ts";
+import { ageLogin, storedCookiesOf } from "../support/age.ts";
 import { claudeFolder, codemieClaude, Person } from "../support/codemie.ts";
 import { beginLogin, handOff, logIn } from "../support/login.ts";
 import { Probe } from "../support/probe.ts";
@@ -62,11 +62,11 @@ test("a session renewed on a model's answer is stored before the answer goes on,
   const probe = new Probe(person);
   const { url, key } = await probe.started();
   sandbox.settings.refreshMs = hour / 2;
-  const before = await storedLoginOf(person);
+  const before = await storedCookiesOf(person);
   const answer = await ask(url, key);
   expect(answer.headers.getSetCookie()).toEqual([]);
-  const after = await storedLoginOf(person);
-  expect(after?.cookies).not.toEqual(before?.cookies ?? {});
+  const after = await storedCookiesOf(person);
+  expect(after).not.toEqual(before);
   await answer.text();
   expect((await ask(url, key)).status).toBe(200);
   expect(sandbox.front.refreshes).toBe(1);
@@ -97,12 +97,12 @@ test("where only the first part of a new session comes through, the whole is ask
   await fetch(await handOff(login.url, sandbox.front.issue("ada", hour).cookie));
   await login.login.finished();
   Object.assign(sandbox.settings, { refreshMs: hour / 2, firstCookieOnly: true, rotates: false });
-  const before = await storedLoginOf(person);
+  const before = await storedCookiesOf(person);
   expect((await person.run(["models"])).code).toBe(0);
-  const after = await storedLoginOf(person);
+  const after = await storedCookiesOf(person);
   for (const name of ["_oauth2_proxy_0", "_oauth2_proxy_1"]) {
-    expect(after?.cookies[name]).toBeString();
-    expect(after?.cookies[name]).not.toBe(before?.cookies[name] ?? "");
+    expect(after[name]).toBeString();
+    expect(after[name]).not.toBe(before[name] ?? "");
   }
   expect(sandbox.record.filter(({ path }) => path === "/oauth2/auth").length).toBe(1);
   expect((await person.run(["profile", "status"])).code).toBe(0);

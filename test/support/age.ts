@@ -8,14 +8,24 @@ export async function storedLoginOf(person: Person, profile = "default") {
   return await vaultOf(person).read(loginRecord(profile), storedLogin);
 }
 
-/** Makes the stored login look as if it had last been confirmed an hour ago. */
+/** The session cookies of a person's stored login. */
+export async function storedCookiesOf(person: Person): Promise<Record<string, string>> {
+  const login = await storedLoginOf(person);
+  return login?.method === "sso" ? login.cookies : {};
+}
+
+/** Makes the stored login look as if it had last been confirmed an hour ago, and its token as if it had just ended. */
 export async function ageLogin(person: Person, profile = "default"): Promise<void> {
   const vault = vaultOf(person);
   const record = loginRecord(profile);
   await vault.locked(record, async () => {
     const login = await vault.read(record, storedLogin);
     if (!login) throw new Error("there is no login to age");
-    await vault.write(record, { ...login, confirmedAt: Date.now() - 3_600_000 });
+    const confirmedAt = Date.now() - 3_600_000;
+    await vault.write(
+      record,
+      login.method === "oidc" ? { ...login, confirmedAt, expiresAt: Date.now() - 1 } : { ...login, confirmedAt },
+    );
   });
 }
 

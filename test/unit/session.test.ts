@@ -6,7 +6,7 @@ import {
   sessionIssuedAt,
   takeSessionCookies,
 } from "../../src/auth/cookies.ts";
-import { sessionExpiry } from "../../src/auth/credential.ts";
+import { expiryOf } from "../../src/auth/credential.ts";
 import { readHandoff, readPastedUrl } from "../../src/auth/handoff.ts";
 
 const seconds = 1_795_000_000;
@@ -32,9 +32,12 @@ test("the issue time is read from a whole and from a split session, in the order
     ]),
   );
   expect(sessionIssuedAt(Object.fromEntries(Object.entries(parts).reverse()))).toBe(seconds * 1000);
-  expect(sessionExpiry({ _oauth2_proxy: value })).toEqual({ at: (seconds + 168 * 3600) * 1000, from: "estimate" });
+  const identity = { id: "1", name: "Ada", email: "" };
+  const login = (cookie: string) =>
+    ({ method: "sso", origin: "https://h", identity, loggedInAt: 1, cookies: { _oauth2_proxy: cookie } }) as const;
+  expect(expiryOf(login(value))).toEqual({ at: (seconds + 168 * 3600) * 1000, from: "estimate" });
   for (const odd of ["", "opaque", "a|b|c", `a|${seconds}`]) {
-    expect(sessionExpiry({ _oauth2_proxy: odd })).toEqual({ at: null, from: null });
+    expect(expiryOf(login(odd))).toEqual({ at: null, from: null });
   }
 });
 

@@ -142,10 +142,19 @@ export class Front {
     if (!token) return undefined;
     const { publicKey } = await this.#tokenKey;
     const verified = await jwtVerify(token, publicKey, { audience: "codemie" }).catch(() => undefined);
-    if (!verified) return undefined;
+    if (!verified) return await this.#personOf(token);
     const { sub = "", email, name } = verified.payload as { sub?: string; email: string; name: string };
     const innerExpiresAt = Date.now() + 60_000;
     return { id: sub, claims: { sub, email, name }, refreshToken: "", generation: 0, innerExpiresAt, revoked: false };
+  }
+
+  /** A token of the provider itself is looked up there, as the backend does with Keycloak's (4.1). */
+  async #personOf(token: string): Promise<Session | undefined> {
+    const answer = await fetch(`${this.#identity?.issuer}/me`, { headers: { authorization: `Bearer ${token}` } });
+    if (!answer.ok) return undefined;
+    const claims = (await answer.json()) as Session["claims"];
+    const innerExpiresAt = Date.now() + 60_000;
+    return { id: claims.sub, claims, refreshToken: "", generation: 0, innerExpiresAt, revoked: false };
   }
 
   /** The session of a request, renewed when it is old enough; the new cookies go on this answer. */

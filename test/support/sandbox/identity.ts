@@ -10,9 +10,14 @@ for (const level of ["info", "warn"] as const) {
   };
 }
 
+/** The public client a person's own program logs in with. */
+export const cliClientId = "codemie-cli";
+
 /** The real OpenID provider behind the sandbox's cookie front, with its own login and consent pages. */
 export interface Identity {
   readonly issuer: string;
+  /** method and path of every request it received */
+  readonly requests: string[];
   readonly clientId: string;
   readonly clientSecret: string;
   close(): Promise<void>;
@@ -37,7 +42,17 @@ export async function startIdentity(redirectUri: string, accessTokenSeconds: () 
         grant_types: ["authorization_code", "refresh_token"],
         response_types: ["code"],
       },
+      {
+        client_id: cliClientId,
+        application_type: "native",
+        token_endpoint_auth_method: "none",
+        redirect_uris: ["http://127.0.0.1/callback"],
+        grant_types: ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
+        response_types: ["code"],
+      },
     ],
+    features: { deviceFlow: { enabled: true }, revocation: { enabled: true } },
+    pkce: { required: () => true },
     claims: { openid: ["sub"], email: ["email"], profile: ["name"] },
     scopes: ["openid"],
     issueRefreshToken: () => true,
@@ -57,8 +72,13 @@ export async function startIdentity(redirectUri: string, accessTokenSeconds: () 
       claims: () => ({ sub: id, email: `${id}@example.com`, name: displayName(id) }),
     }),
   });
-  server.handle(provider.callback());
-  return { issuer: server.origin, clientId, clientSecret, close: server.close };
+  const requests: string[] = [];
+  const answer = provider.callback();
+  server.handle((request, response) => {
+    requests.push(`${request.method} ${request.url?.split("?")[0]}`);
+    answer(request, response);
+  });
+  return { issuer: server.origin, requests, clientId, clientSecret, close: server.close };
 }
 
 /** `ada` is shown as `Ada`. */

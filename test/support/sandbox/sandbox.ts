@@ -9,6 +9,8 @@ export interface Sandbox {
   /** the host, as a user would give it */
   readonly origin: string;
   readonly issuer: string;
+  /** what the identity provider was asked, method and path */
+  readonly identityRequests: string[];
   /** every request the host received, in order */
   readonly record: Seen[];
   readonly front: Front;
@@ -66,6 +68,7 @@ export async function startSandbox(changes: Partial<FrontSettings & BackendSetti
   return {
     origin: host.origin,
     issuer: identity.issuer,
+    identityRequests: identity.requests,
     record,
     front,
     settings,

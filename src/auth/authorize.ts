@@ -1,0 +1,22 @@
+import type { Secret } from "../core/secret.ts";
+import { type CookieSet, cookieHeader } from "./cookies.ts";
+
+/** Puts a credential on a request: removes what would compete with it, sets its own headers. */
+export type Authorize = (headers: Headers) => void;
+
+/** @returns the function that puts session cookies, and nothing else that authenticates, on a request */
+export function authorizeWithCookies(set: CookieSet): Authorize {
+  const cookie = cookieHeader(set);
+  return (headers) => {
+    headers.delete("authorization");
+    headers.set("cookie", cookie);
+  };
+}
+
+/** @returns the function that puts a bearer token (RFC 6750 section 2.1), and no cookie, on a request */
+export function authorizeWithBearer(token: Secret): Authorize {
+  return (headers) => {
+    headers.delete("cookie");
+    headers.set("authorization", `Bearer ${token.reveal()}`);
+  };
+}

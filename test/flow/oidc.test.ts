@@ -1,0 +1,160 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { ageLogin, storedLoginOf } from "../support/age.ts";
+import { startBrowser } from "../support/browser.ts";
+import { claudeFolder, codemieClaude, Person, type Running } from "../support/codemie.ts";
+import { cliClientId } from "../support/sandbox/identity.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/** Logging in at an OpenID provider: the real one, in a real browser, with rotating refresh tokens. */
+
+let sandbox: Sandbox;
+let browser: Browser;
+let context: BrowserContext;
+let person: Person;
+beforeAll(async () => {
+  [sandbox, browser] = await Promise.all([startSandbox(), startBrowser()]);
+});
+beforeEach(async () => {
+  person = new Person();
+  context = await browser.newContext();
+});
+afterEach(async () => {
+  person.remove();
+  await context.close();
+});
+afterAll(async () => {
+  await browser.close();
+  await sandbox.close();
+});
+
+const flags = () => ["--url", sandbox.origin, "--issuer", sandbox.issuer, "--client-id", cliClientId];
+
+/** Fills in the provider's pages until it sends the browser somewhere else. */
+async function signIn(page: Page, name: string): Promise<void> {
+  await page.fill('input[name="login"]', name);
+  await page.fill('input[name="password"]', "any");
+  await page.click('button[type="submit"]');
+  await page.click('form button:has-text("Continue")');
+}
+
+async function logIn(name = "ada"): Promise<Running> {
+  const login = person.start(["profile", "login", ...flags()]);
+  const [url] = await login.says(/http:\S+\/auth\?\S+/);
+  const page = await context.newPage();
+  await page.goto(url);
+  await signIn(page, name);
+  await page.waitForURL(/127\.0\.0\.1:\d+\/done/);
+  expect(await page.textContent("h1")).toBe("You are logged in");
+  expect(page.url()).not.toContain("code=");
+  return login;
+}
+
+const refreshRequests = () => sandbox.identityRequests.filter((line) => line === "POST /token").length;
+
+test("log in, run the real Claude Code, see the status, log out with revocation", async () => {
+  const { code, out } = await (await logIn()).finished();
+  expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining("as Ada <ada@example.com>") });
+  const status = JSON.parse((await person.run(["profile", "status", "--json"])).out);
+  expect(status).toMatchObject({ method: "oidc", authenticated: true, user: { name: "Ada" }, expiresFrom: "token" });
+  expect((await person.run(["token"])).out).toMatch(/^\S{20,}\n$/);
+  const task = await person.run(["--task", "hello"], {
+    program: codemieClaude,
+    env: { PATH: `${claudeFolder}:${person.env.PATH}` },
+  });
+  expect({ code: task.code, out: task.out.trim() }).toEqual({ code: 0, out: "The sandbox heard: hello" });
+  expect(sandbox.calls("/v1/messages").at(-1)?.headers.cookie).toBeUndefined();
+
+  const before = await storedLoginOf(person);
+  const logout = await person.run(["profile", "logout", "--json"]);
+  expect(JSON.parse(logout.out)).toEqual([{ profile: "default", removed: true, endedAtHost: true }]);
+  const token = before?.method === "oidc" ? before.accessToken : "";
+  const answer = await fetch(`${sandbox.issuer}/me`, { headers: { authorization: `Bearer ${token}` } });
+  expect(answer.status).toBe(401);
+
+  // the profile remembers its provider: nothing has to be said again, and the browser's session there still lives
+  const again = person.start(["profile", "login"]);
+  const [url] = await again.says(/http:\S+\/auth\?\S+/);
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.click('form button:has-text("Continue")'); // a native client's login is always shown, never typed again
+  expect((await again.finished()).code).toBe(0);
+});
+
+test("20 processes at once with an ended token: one refresh in all, 20 successes, 20 times", async () => {
+  expect((await (await logIn()).finished()).code).toBe(0);
+  for (let round = 0; round < 20; round++) {
+    await ageLogin(person);
+    const before = refreshRequests();
+    const results = await Promise.all(Array.from({ length: 20 }, () => person.run(["token"])));
+    expect(results.map(({ code }) => code)).toEqual(Array(20).fill(0));
+    expect(new Set(results.map(({ out }) => out)).size).toBe(1);
+    expect(refreshRequests() - before).toBe(1);
+  }
+  expect((await person.run(["models"])).code).toBe(0);
+});
+
+test("a refresh token that was used elsewhere: exit 4, and what is stored stays", async () => {
+  expect((await (await logIn()).finished()).code).toBe(0);
+  const stored = await storedLoginOf(person);
+  const spent = stored?.method === "oidc" ? (stored.refreshToken ?? "") : "";
+  const form = { grant_type: "refresh_token", refresh_token: spent, client_id: cliClientId };
+  expect((await fetch(`${sandbox.issuer}/token`, { method: "POST", body: new URLSearchParams(form) })).status).toBe(
+    200,
+  );
+  await ageLogin(person);
+  const aged = await storedLoginOf(person);
+  const { code, err } = await person.run(["models"]);
+  expect(code).toBe(4);
+  expect(err).toContain("hint: run codemie profile login");
+  expect(await storedLoginOf(person)).toEqual(aged);
+});
+
+test("a device code: no browser on this machine", async () => {
+  const login = person.start(["profile", "login", ...flags(), "--device"]);
+  const [, address = ""] = await login.says(/^\s*(http:\S+\/device\S*)$/m);
+  const page = await context.newPage();
+  await page.goto(address);
+  await page.click('button[type="submit"]');
+  await signIn(page, "ada");
+  const { code, out, err } = await login.finished();
+  expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining("as Ada") });
+  expect(err).toMatch(/enter the code [A-Z]{4}-[A-Z]{4}:/);
+});
+
+test("declined at the provider: exit 4 with its words", async () => {
+  const login = person.start(["profile", "login", ...flags()]);
+  const [url] = await login.says(/http:\S+\/auth\?\S+/);
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.click('a:has-text("Cancel")');
+  await page.waitForURL(/done/);
+  expect(await page.textContent("h1")).toBe("Not logged in");
+  const { code, err } = await login.finished();
+  expect(code).toBe(4);
+  expect(err).toContain("refused: access_denied");
+});
+
+test("a callback with a wrong state, or none, is not the callback", async () => {
+  const login = person.start(["profile", "login", ...flags(), "--timeout", "3"]);
+  const [url] = await login.says(/http:\S+\/auth\?\S+/);
+  const redirect = new URL(new URL(url).searchParams.get("redirect_uri") ?? "");
+  for (const query of ["code=x", "code=x&state=wrong", "error=access_denied", "error=access_denied&state=wrong"]) {
+    expect((await fetch(`${redirect.href}?${query}`)).status).toBe(400);
+  }
+  const { code, err } = await login.finished();
+  expect(code).toBe(4);
+  expect(err).toContain("no login within 3 s");
+});
+
+for (const [what, args, exit, says] of [
+  ["no client id", ["--issuer", "https://sso.example.com"], 2, "needs --client-id"],
+  ["no issuer", ["--client-id", "x"], 2, "needs --issuer"],
+  ["plain http", ["--issuer", "http://sso.example.com", "--client-id", "x"], 1, "has to be an https: address"],
+] as const) {
+  test(`${what}: exit ${exit}`, async () => {
+    const { code, err } = await person.run(["profile", "login", "--url", sandbox.origin, ...args]);
+    expect(code).toBe(exit);
+    expect(err).toContain(says);
+  });
+}
