@@ -265,6 +265,9 @@ export const failure = {
       EPERM: "permission denied",
       EFBIG: "the file size limit is reached",
       ENOTDIR: "a part of the path is not a folder",
+      SQLITE_FULL: "the disk is full",
+      SQLITE_READONLY: "the file system is read-only",
+      SQLITE_CANTOPEN: "permission denied",
     };
     const code = systemCode(error);
     return new CodemieError(

@@ -47,8 +47,11 @@ export class Vault {
     await ensureFolder(this.#files.run);
     this.#dataKey = await openOrCreateDataKey(this.#files);
     const probe = join(this.#files.folder, "probe");
-    await replaceFile(probe, "x");
-    await removeFile(probe);
+    await withLock(join(this.#files.run, "vault-probe.lock"), "the vault", async () => {
+      await removeLeftovers(probe);
+      await replaceFile(probe, "x");
+      await removeFile(probe);
+    });
   }
 
   /**
