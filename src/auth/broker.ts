@@ -47,6 +47,8 @@ export interface BrokerOptions {
    * @throws what a login throws
    */
   readonly loginAgain?: () => Promise<void>;
+  /** told after a login was renewed and stored, for the audit trail */
+  readonly renewed?: () => Promise<void>;
 }
 
 /** A session that was confirmed within this time is used as it is, ms. An older one is confirmed first. */
@@ -106,7 +108,9 @@ export class Broker implements Credentials {
     await this.#locked(async () => {
       const { login } = await this.#read();
       // A newer set of a sibling is never overwritten by an answer to an older one.
-      if (sentAs(login) === sentAs(sent)) await this.#store({ ...sent, cookies: change.set });
+      if (sentAs(login) !== sentAs(sent)) return;
+      await this.#store({ ...sent, cookies: change.set });
+      await this.#options.renewed?.();
     });
   }
 
@@ -212,8 +216,10 @@ export class Broker implements Credentials {
     if (!login) return "unknown";
     const found = await renewLogin(login, host, runtime);
     // A login that is over stays stored: the host decides when it is used, and nothing better is here.
-    if (found.kind === "renewed") await this.#store(found.login);
-    else if (found.kind === "valid") await this.#store(login);
+    if (found.kind === "renewed") {
+      await this.#store(found.login);
+      await this.#options.renewed?.();
+    } else if (found.kind === "valid") await this.#store(login);
     return found.kind;
   }
 

@@ -17,6 +17,7 @@ import { type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import { readRepositoryProfile } from "../profiles/store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type AgentArgs, readAgentArgs } from "./agent-args.ts";
+import { record } from "./auditing.ts";
 import { type Cli, stores } from "./command.ts";
 import { when } from "./output.ts";
 import { brokerFor, callApi, credentialsFor, tokenSource } from "./session.ts";
@@ -87,7 +88,14 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
       env: runtime.env,
     });
     banner(cli, agent, asked, resolved, models.main);
-    return await runForeground([binary, ...agentArgs], env);
+    const code = await runForeground([binary, ...agentArgs], env);
+    const { forwarded, denied } = gateway.counts;
+    const where = { profile: resolved.name, host: host.origin };
+    const detail = { agent: agent.name, exit: code, requests: forwarded };
+    await record(cli, vault, { event: "agent-run", ...where, outcome: "ok", detail });
+    if (denied > 0)
+      await record(cli, vault, { event: "request-denied", ...where, outcome: "denied", detail: { denied } });
+    return code;
   } finally {
     await gateway.close();
     await remove();

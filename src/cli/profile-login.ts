@@ -9,6 +9,7 @@ import type { Profile } from "../profiles/config.ts";
 import { hostOf, type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import type { ProfileStore } from "../profiles/store.ts";
 import type { Vault } from "../vault/vault.ts";
+import { recorded } from "./auditing.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { dialogueOf, timeoutMsOf } from "./login-dialogue.ts";
 import { version } from "./version.ts";
@@ -52,42 +53,50 @@ export const profileLogin = (cli: Cli) =>
       const stop = stopSignal();
 
       const client = clientOf(args, resolved.profile);
-      const { login, asks } = await logIn<{ login: StoredLogin; asks: StoredLogin | undefined }>(
-        {
-          host,
-          version,
-          client,
-          device: args.device,
-          runtime,
-          dialogue: dialogueOf(cli, host.origin),
-          timeoutMs,
-          mayOpenBrowser: args.browser,
-          stop,
-        },
-        async (login) => {
-          const who = describe(login.identity);
-          if (isOtherPerson(before, login) && !args.yes) {
-            if (!runtime.terminal.interactive) {
-              throw failure.otherPerson(who, describe(before.identity), resolved.name);
+      const login = await recorded(
+        cli,
+        vault,
+        { event: "login", profile: resolved.name, host: host.origin },
+        async () => {
+          const { login, asks } = await logIn<{ login: StoredLogin; asks: StoredLogin | undefined }>(
+            {
+              host,
+              version,
+              client,
+              device: args.device,
+              runtime,
+              dialogue: dialogueOf(cli, host.origin),
+              timeoutMs,
+              mayOpenBrowser: args.browser,
+              stop,
+            },
+            async (login) => {
+              const who = describe(login.identity);
+              if (isOtherPerson(before, login) && !args.yes) {
+                if (!runtime.terminal.interactive) {
+                  throw failure.otherPerson(who, describe(before.identity), resolved.name);
+                }
+                const page = {
+                  good: true,
+                  title: "One question is left",
+                  lines: [`You logged in as ${who}, another person than before.`, "Answer it in your terminal."],
+                };
+                return { result: { login, asks: before }, page };
+              }
+              await store(cli, vault, profiles, resolved, login, client);
+              return { result: { login, asks: undefined }, page: successPage(who, host.origin) };
+            },
+          );
+          if (asks) {
+            const question = `profile ${resolved.name} belongs to ${describe(asks.identity)}; replace it with ${describe(login.identity)}?`;
+            if (!(await output.confirm(question, stop))) {
+              throw failure.otherPerson(describe(login.identity), describe(asks.identity), resolved.name);
             }
-            const page = {
-              good: true,
-              title: "One question is left",
-              lines: [`You logged in as ${who}, another person than before.`, "Answer it in your terminal."],
-            };
-            return { result: { login, asks: before }, page };
+            await store(cli, vault, profiles, resolved, login, client);
           }
-          await store(cli, vault, profiles, resolved, login, client);
-          return { result: { login, asks: undefined }, page: successPage(who, host.origin) };
+          return login;
         },
       );
-      if (asks) {
-        const question = `profile ${resolved.name} belongs to ${describe(asks.identity)}; replace it with ${describe(login.identity)}?`;
-        if (!(await output.confirm(question, stop))) {
-          throw failure.otherPerson(describe(login.identity), describe(asks.identity), resolved.name);
-        }
-        await store(cli, vault, profiles, resolved, login, client);
-      }
       report(cli, resolved, login);
     },
   });

@@ -8,6 +8,7 @@ import { hostAt } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
+import { record } from "./auditing.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { version } from "./version.ts";
 
@@ -27,7 +28,13 @@ export const profileLogout = (cli: Cli) =>
         ? Object.keys(config.profiles)
         : [resolveProfile(config, { profile: args.profile }, runtime.env, {}).name];
       const done: { profile: string; removed: boolean; endedAtHost: boolean }[] = [];
-      for (const name of names) done.push({ profile: name, ...(await logout(cli, vault, name)) });
+      for (const name of names) {
+        const ended = await logout(cli, vault, name);
+        done.push({ profile: name, removed: ended.removed, endedAtHost: ended.endedAtHost });
+        if (!ended.removed) continue;
+        const detail = { "ended-at-host": String(ended.endedAtHost) };
+        await record(cli, vault, { event: "logout", profile: name, host: ended.host, outcome: "ok", detail });
+      }
       output.result(done, () =>
         done.map(({ profile, removed, endedAtHost }) => {
           if (!removed) return `profile ${profile} was not logged in`;
@@ -45,11 +52,11 @@ async function logout({ runtime, output }: Cli, vault: Vault, profile: string) {
     output.say.warn(error.message);
     return "damaged" as const;
   });
-  if (login === undefined) return { removed: false, endedAtHost: false };
-  const record = loginRecord(profile);
-  await vault.locked(record, () => vault.remove(record));
-  if (login === "damaged") return { removed: true, endedAtHost: false };
-  return { removed: true, endedAtHost: await endAtOrigin(login, runtime) };
+  if (login === undefined) return { removed: false, endedAtHost: false, host: "" };
+  const name = loginRecord(profile);
+  await vault.locked(name, () => vault.remove(name));
+  if (login === "damaged") return { removed: true, endedAtHost: false, host: "" };
+  return { removed: true, endedAtHost: await endAtOrigin(login, runtime), host: login.origin };
 }
 
 /** A session is ended at the host's front, tokens at their provider. */

@@ -4,6 +4,7 @@ import { loginAgain } from "../auth/login-again.ts";
 import { CodemieError, failure } from "../core/errors.ts";
 import { stopSignal } from "../platform/processes.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
+import { recorded } from "./auditing.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { dialogueOf, timeoutMsOf } from "./login-dialogue.ts";
 import { brokerFor, callApi, tokenSource } from "./session.ts";
@@ -53,7 +54,8 @@ export const profileRefresh = (cli: Cli) =>
         const dialogue = dialogueOf(cli, host.origin);
         const stop = stopSignal();
         const mayOpenBrowser = args.browser;
-        await loginAgain(vault, resolved.name, {
+        const fact = { event: "refresh", profile: resolved.name, host: host.origin } as const;
+        const renewal = {
           host,
           version,
           runtime,
@@ -61,7 +63,8 @@ export const profileRefresh = (cli: Cli) =>
           timeoutMs,
           mayOpenBrowser,
           stop,
-        });
+        };
+        await recorded(cli, vault, fact, () => loginAgain(vault, resolved.name, renewal));
         outcome = "logged-in";
       }
       const { login } = await broker.current();

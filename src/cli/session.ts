@@ -5,6 +5,7 @@ import { hostAt } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
+import { record } from "./auditing.ts";
 import type { Cli } from "./command.ts";
 import { version } from "./version.ts";
 
@@ -15,12 +16,15 @@ import { version } from "./version.ts";
  * @returns the broker of a profile's login
  */
 export function brokerFor(
-  { runtime }: Cli,
+  cli: Cli,
   vault: Vault,
   resolved: Pick<Resolved, "name" | "host">,
   loginAgain?: () => Promise<void>,
 ): Broker {
-  const options = { vault, profile: resolved.name, host: resolved.host.value, runtime };
+  const host = resolved.host.value;
+  const renewed = () =>
+    record(cli, vault, { event: "refresh", profile: resolved.name, host: host.origin, outcome: "ok" });
+  const options = { vault, profile: resolved.name, host, runtime: cli.runtime, renewed };
   return new Broker(loginAgain ? { ...options, loginAgain } : options);
 }
 

@@ -2,9 +2,14 @@ import { cookieHeader } from "../auth/cookies.ts";
 import { expiryOf } from "../auth/credential.ts";
 import { failure } from "../core/errors.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
+import { record } from "./auditing.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { credentialsFor } from "./session.ts";
 
+const noRawForm = [
+  "a browser session has no raw form: it is a set of cookies",
+  "use --format header, or start the agent through codemie-claude",
+] as const;
 const formats = ["raw", "header", "json"];
 
 export const token = (cli: Cli) =>
@@ -28,6 +33,9 @@ export const token = (cli: Cli) =>
       const cookie = login?.method === "sso" ? cookieHeader(login.cookies) : undefined;
       const expiresAt = lease.bearer?.expiresAt ?? (login ? expiryOf(login).at : null);
       const format = args.json ? "json" : args.format;
+      if (format === "raw" && !bearer) throw failure.usage(...noRawForm);
+      const fact = { event: "token-printed", profile: resolved.name, host: lease.origin, outcome: "ok" } as const;
+      await record(cli, vault, { ...fact, detail: { format } });
       if (format === "json") {
         const document = {
           token: bearer ?? cookie,
@@ -37,12 +45,6 @@ export const token = (cli: Cli) =>
         runtime.terminal.out(`${JSON.stringify(document)}\n`);
       } else if (format === "header") {
         runtime.terminal.out(bearer ? `Authorization: Bearer ${bearer}\n` : `Cookie: ${cookie}\n`);
-      } else if (bearer) runtime.terminal.out(`${bearer}\n`);
-      else {
-        throw failure.usage(
-          "a browser session has no raw form: it is a set of cookies",
-          "use --format header, or start the agent through codemie-claude",
-        );
-      }
+      } else runtime.terminal.out(`${bearer}\n`);
     },
   });

@@ -40,6 +40,18 @@ export const tree: Command = group(
         "list",
         ["codemie models", "codemie models --json"],
       ),
+    audit: async () => () =>
+      group(
+        "audit",
+        "What was done with your logins, and the proof that nothing was changed",
+        {
+          list: async () => (await import("./audit-list.ts")).auditList,
+          verify: async () => (await import("./audit-verify.ts")).auditVerify,
+          export: async () => (await import("./audit-export.ts")).auditExport,
+        },
+        "list",
+        ["codemie audit list --last 20", "codemie audit verify"],
+      ),
     token: async () => (await import("./token.ts")).token,
   },
   undefined,

@@ -250,6 +250,12 @@ export const failure = {
       `${what} has been locked by another codemie for ${seconds} s`,
       "end the other process or try again",
     ),
+  auditBroken: (file: string, line: number, why: string) =>
+    new CodemieError(
+      "failed",
+      `the audit trail does not hold at ${file}:${line}: ${why}`,
+      "what stands before this line is as it was written; nothing after it is vouched for",
+    ),
   configDamaged: (file: string, why: string) =>
     new CodemieError(
       "config_damaged",

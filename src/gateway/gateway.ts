@@ -26,6 +26,8 @@ export interface Gateway {
   readonly url: string;
   /** the key of this run: 256 random bits, base64url */
   readonly key: Secret;
+  /** how many requests were forwarded, and how many refused, so far */
+  readonly counts: { forwarded: number; denied: number };
   /** Stops listening and breaks what still runs. */
   close(): Promise<void>;
 }
@@ -36,6 +38,7 @@ export interface Gateway {
  */
 export function startGateway(options: GatewayOptions): Gateway {
   const key = new Secret(randomBytes(32).toString("base64url"));
+  const counts = { forwarded: 0, denied: 0 };
   let port = 0;
 
   async function model(request: Request): Promise<Response> {
@@ -45,13 +48,17 @@ export function startGateway(options: GatewayOptions): Gateway {
     const refuse = (error: Parameters<typeof errorResponse>[1]) => errorResponse(dialect, error, requestId);
 
     const refused = guardKey(request.headers, key.reveal());
-    if (refused) return refuse(refused);
+    if (refused) {
+      counts.denied++;
+      return refuse(refused);
+    }
     if (!modelRoute(request.method, pathname)) {
       return refuse({
         status: 404,
         message: `codemie gateway: ${request.method} ${pathname} is not part of the model API`,
       });
     }
+    counts.forwarded++;
     const own = { ...options.ownHeaders, "x-codemie-request-id": requestId };
     try {
       const outcome = await send(request, own);
@@ -95,10 +102,11 @@ export function startGateway(options: GatewayOptions): Gateway {
     development: false,
     fetch: (request) => {
       const refused = guardOrigin(request.headers, port);
+      if (refused) counts.denied++;
       return refused ? errorResponse("openai", refused, randomUUID()) : app.fetch(request);
     },
     error: () => errorResponse("openai", { status: 500, message: "codemie gateway: internal error" }, randomUUID()),
   });
   port = Number(server.port);
-  return { url: `http://127.0.0.1:${port}`, key, close: () => server.stop(true) };
+  return { url: `http://127.0.0.1:${port}`, key, counts, close: () => server.stop(true) };
 }

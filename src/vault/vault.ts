@@ -55,6 +55,15 @@ export class Vault {
   }
 
   /**
+   * @returns true when there is a vault here
+   * @throws `vault_key`, `vault_damaged`
+   */
+  async exists(): Promise<boolean> {
+    this.#dataKey ??= await openDataKey(this.#files);
+    return this.#dataKey !== undefined;
+  }
+
+  /**
    * @param name the record's name
    * @param schema its shape
    * @returns the record, or undefined when there is none

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -14,6 +15,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type VaultFiles, vaultFiles } from "../../src/vault/key.ts";
 import { Vault } from "../../src/vault/vault.ts";
+import { loginFile } from "../support/age.ts";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
@@ -104,8 +106,7 @@ test("the command line: a damaged login is exit 6 with the way out, and logging 
   const person = new Person();
   await logIn(person, sandbox);
   const vault = join(person.codemieHome, "vault");
-  const [name = ""] = readdirSync(vault).filter((entry) => entry !== "data-key.json");
-  writeFileSync(join(vault, name), "{}");
+  writeFileSync(loginFile(person), "{}");
   const status = await person.run(["models"]);
   expect(status.code).toBe(6);
   expect(status.err).toMatch(/^error: the stored record .* is damaged .*\nhint: log in again/);
@@ -129,6 +130,6 @@ test("the command line: a missing key is exit 6, nothing is overwritten, and log
     expect(err).toContain("hint: restore it from a backup");
   }
   expect((await person.run(["profile", "logout"])).code).toBe(0);
-  expect(readdirSync(join(person.codemieHome, "vault"))).toEqual(["data-key.json"]);
+  expect(existsSync(loginFile(person))).toBe(false);
   person.remove();
 });

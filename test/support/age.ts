@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { loginRecord, storedLogin } from "../../src/auth/credential.ts";
 import { vaultFiles } from "../../src/vault/key.ts";
 import { Vault } from "../../src/vault/vault.ts";
@@ -6,6 +8,12 @@ import type { Person } from "./codemie.ts";
 /** The stored login of a person, as the program would read it. */
 export async function storedLoginOf(person: Person, profile = "default") {
   return await vaultOf(person).read(loginRecord(profile), storedLogin);
+}
+
+/** The file a person's login lies in. */
+export function loginFile(person: Person, profile = "default"): string {
+  const id = createHash("sha256").update(loginRecord(profile)).digest("hex").slice(0, 32);
+  return join(person.codemieHome, "vault", `${id}.json`);
 }
 
 /** The session cookies of a person's stored login. */

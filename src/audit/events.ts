@@ -1,0 +1,43 @@
+import { z } from "zod";
+
+/** Everything that is written down. A new kind of event is a new line here and in the README's table. */
+export const auditEvents = {
+  login: "somebody logged in, or tried to",
+  refresh: "a login was renewed, with or without a person",
+  logout: "a login was removed",
+  "token-printed": "codemie token printed a credential",
+  "agent-run": "an agent ran behind the gateway",
+  "request-denied": "the gateway refused requests in a run",
+} as const;
+export type AuditEvent = keyof typeof auditEvents;
+
+const names = Object.keys(auditEvents) as [AuditEvent, ...AuditEvent[]];
+
+/** One line of the trail. */
+export const auditEntry = z.strictObject({
+  /** counts from 1, without a gap */
+  seq: z.number().int().positive(),
+  /** ISO 8601 */
+  time: z.string(),
+  event: z.enum(names),
+  /** the operating system's name of the user */
+  actor: z.string(),
+  profile: z.string(),
+  /** origin of the host, empty where none is concerned */
+  host: z.string(),
+  /** `ok`, `denied`, or the code of the failure */
+  outcome: z.string(),
+  /** never a secret */
+  detail: z.record(z.string(), z.union([z.string(), z.number()])),
+  /** HMAC-SHA256 over the line before and this one, base64url */
+  mac: z.string(),
+});
+export type AuditEntry = z.infer<typeof auditEntry>;
+
+/** What the writer of an event says. */
+export type AuditFact = Pick<AuditEntry, "event" | "profile" | "host" | "outcome"> &
+  Partial<Pick<AuditEntry, "detail">>;
+
+/** Where the chain stands: the key, and the last line that was written. Sealed in the vault. */
+export const auditHead = z.object({ key: z.string(), seq: z.number(), mac: z.string() });
+export type AuditHead = z.infer<typeof auditHead>;

@@ -1,0 +1,50 @@
+import { type AuditFact, auditHead } from "../audit/events.ts";
+import { AuditTrail } from "../audit/trail.ts";
+import { asCodemieError } from "../core/errors.ts";
+import type { Runtime } from "../platform/runtime.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { Cli } from "./command.ts";
+
+const headRecord = "audit head";
+
+/** @returns the audit trail under the base folder, its head sealed in the vault */
+export function auditTrail(runtime: Runtime, vault: Vault): AuditTrail {
+  const head = {
+    read: () => vault.read(headRecord, auditHead),
+    write: (value: unknown) => vault.write(headRecord, value),
+  };
+  return new AuditTrail(runtime.home, head, runtime.now);
+}
+
+/**
+ * Writes an event down where there is a vault. That it could not be written is said and does not stop what it is about: a
+ * full disk must not keep anybody from logging out.
+ */
+export async function record({ runtime, output }: Cli, vault: Vault, fact: AuditFact): Promise<void> {
+  try {
+    if (await vault.exists()) await auditTrail(runtime, vault).append(fact);
+  } catch (error) {
+    output.say.warn(`the audit trail could not be written: ${asCodemieError(error).message}`);
+  }
+}
+
+/**
+ * Runs something and writes down how it ended.
+ *
+ * @throws what `work` throws
+ */
+export async function recorded<T>(
+  cli: Cli,
+  vault: Vault,
+  fact: Omit<AuditFact, "outcome">,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    const result = await work();
+    await record(cli, vault, { ...fact, outcome: "ok" });
+    return result;
+  } catch (error) {
+    await record(cli, vault, { ...fact, outcome: asCodemieError(error).code });
+    throw error;
+  }
+}

@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type AuditHead, auditHead } from "../../src/audit/events.ts";
+import { AuditTrail } from "../../src/audit/trail.ts";
+import { vaultFiles } from "../../src/vault/key.ts";
+import { Vault } from "../../src/vault/vault.ts";
+import { ageLogin } from "../support/age.ts";
+import { claudeFolder, codemieClaude, Person } from "../support/codemie.ts";
+import { beginLogin, handOff, logIn, secretsOf } from "../support/login.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/** Threat: somebody hides what was done, or makes something up. */
+
+let home: string;
+let vault: Vault;
+let sandbox: Sandbox;
+beforeAll(async () => {
+  sandbox = await startSandbox();
+});
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "codemie-audit-"));
+  vault = new Vault(vaultFiles(home, {}), Date.now);
+});
+afterAll(() => sandbox.close());
+
+const head = () => ({
+  read: () => vault.read("audit head", auditHead),
+  write: (value: AuditHead) => vault.write("audit head", value),
+});
+const trail = () => new AuditTrail(home, head(), Date.now);
+const fact = { event: "login", profile: "p", host: "https://h", outcome: "ok" } as const;
+const file = () => join(home, "audit", "audit-000001.jsonl");
+
+async function ten(): Promise<string[]> {
+  for (let i = 0; i < 10; i++) await trail().append({ ...fact, detail: { i } });
+  expect(await trail().verify()).toEqual({ ok: true, entries: 10 });
+  return readFileSync(file(), "utf8").trimEnd().split("\n");
+}
+
+const changes: [string, (lines: string[]) => string[], number][] = [
+  ["a changed word", (lines) => lines.with(4, (lines[4] ?? "").replace('"ok"', '"no"')), 5],
+  ["a removed line", (lines) => lines.toSpliced(4, 1), 5],
+  ["two lines swapped", (lines) => lines.with(4, lines[5] ?? "").with(5, lines[4] ?? ""), 5],
+  ["a line twice", (lines) => lines.toSpliced(4, 0, lines[4] ?? ""), 6],
+  ["a made-up line", (lines) => lines.toSpliced(4, 0, '{"event":"login"}'), 5],
+  ["other spelling of the same", (lines) => lines.with(4, ` ${lines[4]}`), 5],
+  ["the first line gone", (lines) => lines.slice(1), 1],
+  ["the last line gone", (lines) => lines.slice(0, -1), 9],
+  ["all lines gone", () => [], 0],
+];
+for (const [what, change, line] of changes) {
+  test(`${what} is found, at line ${line}`, async () => {
+    const lines = await ten();
+    const changed = change(lines);
+    writeFileSync(file(), changed.length ? `${changed.join("\n")}\n` : "");
+    expect(await trail().verify()).toMatchObject({ ok: false, file: file(), line });
+    rmSync(home, { recursive: true });
+  });
+}
+
+test("another key proves nothing: a trail rewritten with one is found", async () => {
+  await ten();
+  const own = await vault.read("audit head", auditHead);
+  let forged: AuditHead | undefined;
+  rmSync(join(home, "audit"), { recursive: true });
+  const store = {
+    read: async () => forged,
+    write: async (value: AuditHead) => {
+      forged = value;
+    },
+  };
+  const forger = new AuditTrail(home, store, Date.now);
+  for (let i = 0; i < 10; i++) await forger.append(fact);
+  expect(own?.seq).toBe(10);
+  expect(await trail().verify()).toMatchObject({ ok: false, line: 1 });
+  rmSync(home, { recursive: true });
+});
+
+test("a process killed while it wrote: half a line is cut off, a whole one counts, and the chain goes on", async () => {
+  await ten();
+  const before = await vault.read("audit head", auditHead);
+  await trail().append(fact);
+  await vault.write("audit head", before); // the line was written, the head was not
+  await trail().append(fact);
+  appendFileSync(file(), '{"seq":13,"ti');
+  await trail().append(fact);
+  expect(await trail().verify()).toEqual({ ok: true, entries: 13 });
+  rmSync(home, { recursive: true });
+});
+
+test("40 at once, over several files: one chain", async () => {
+  await Promise.all(Array.from({ length: 40 }, () => trail().append(fact)));
+  expect((await trail().entries()).map(({ seq }) => seq)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+  const now = await vault.read("audit head", auditHead);
+  expect(now?.seq).toBe(40);
+  // the next file begins with line 1001
+  const many = new AuditTrail(home, head(), Date.now);
+  for (let i = 41; i <= 1002; i++) await many.append(fact);
+  expect(readdirSync(join(home, "audit")).sort()).toEqual(["audit-000001.jsonl", "audit-000002.jsonl"]);
+  expect(await trail().verify()).toEqual({ ok: true, entries: 1002 });
+  rmSync(join(home, "audit/audit-000001.jsonl"));
+  expect(await trail().verify()).toMatchObject({ ok: false, line: 1 });
+  rmSync(home, { recursive: true });
+}, 120_000);
+
+test("the command line: everything that was done is there, in order, and no secret", async () => {
+  const person = new Person();
+  const hour = 3_600_000;
+  const { login, url } = await beginLogin(person, sandbox);
+  const { cookie } = sandbox.front.issue("ada", hour);
+  await fetch(await handOff(url, cookie));
+  await login.finished();
+  await logIn(person, sandbox, "mallory");
+  sandbox.settings.refreshMs = hour / 2;
+  await ageLogin(person);
+  await person.run(["models"]);
+  sandbox.settings.refreshMs = 0;
+  await person.run(["token", "--format", "header"]);
+  const env = { PATH: `${claudeFolder}:${person.env.PATH}` };
+  await person.run(["--task", "hello"], { program: codemieClaude, env });
+  await person.run(["profile", "logout"]);
+
+  const entries = JSON.parse((await person.run(["audit", "list", "--json"])).out) as Record<string, unknown>[];
+  expect(entries.map(({ event, outcome }) => `${event} ${outcome}`)).toEqual([
+    "login ok",
+    "login other_person",
+    "refresh ok",
+    "token-printed ok",
+    "agent-run ok",
+    "logout ok",
+  ]);
+  expect(entries.every(({ host, profile }) => host === sandbox.origin && profile === "default")).toBe(true);
+  expect((await person.run(["audit", "list", "--event", "login", "--last", "1", "--json"])).out).toContain(
+    "other_person",
+  );
+  expect((await person.run(["audit", "list", "--event", "nonsense"])).code).toBe(2);
+  const exported = (await person.run(["audit", "export"])).out;
+  expect(exported.trim().split("\n").length).toBe(6);
+  for (const secret of secretsOf(cookie)) expect(exported.includes(secret)).toBe(false);
+  expect((await person.run(["audit", "verify"])).out).toContain("the trail is whole: 6 lines");
+
+  const lines = join(person.codemieHome, "audit/audit-000001.jsonl");
+  expect(statSync(lines).mode & 0o777).toBe(0o600);
+  writeFileSync(lines, readFileSync(lines, "utf8").replace("other_person", "ok"));
+  const broken = await person.run(["audit", "verify"]);
+  expect(broken.code).toBe(1);
+  expect(broken.err).toContain(`error: the audit trail does not hold at ${lines}:2: it was changed`);
+  person.remove();
+});
