@@ -4,6 +4,12 @@ import { withoutLoopbackProxy } from "../platform/network.ts";
 const ownSecrets =
   /^CODEMIE_(JWT_TOKEN|JWT_TOKEN_FILE|API_KEY|VAULT_PASSPHRASE|VAULT_PASSPHRASE_FILE|VAULT_PASSPHRASE_COMMAND|VAULT_KEY_FILE)$/;
 
+/** @returns the environment without our own secrets: for anything of the agent's that we start */
+export function withoutOwnSecrets(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const kept = Object.entries(env).filter(([name, value]) => value !== undefined && !ownSecrets.test(name));
+  return Object.fromEntries(kept) as Record<string, string>;
+}
+
 /**
  * The environment of an agent: the user's, first emptied of what competes with the gateway, then filled with ours.
  *
@@ -16,9 +22,6 @@ export function agentEnvironment(
   competing: RegExp,
   ours: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const result: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && !competing.test(name) && !ownSecrets.test(name)) result[name] = value;
-  }
-  return { ...result, ...withoutLoopbackProxy(env), ...ours };
+  const kept = Object.entries(withoutOwnSecrets(env)).filter(([name]) => !competing.test(name));
+  return { ...Object.fromEntries(kept), ...withoutLoopbackProxy(env), ...ours };
 }

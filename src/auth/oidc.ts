@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { CodemieError, failure } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { browserLogin, deadline, type LoginOptions, type Use } from "./browser-login.ts";
 import { startCallbackServer } from "./callback-server.ts";
@@ -71,7 +72,8 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   const provider = await OidcProvider.discover(client.issuer, runtime.fetch);
   const device = await provider.device({ client_id: client.clientId, scope: client.scope });
   if ("refused" in device) throw failure.providerRefused(client.issuer, device.refused, device.description);
-  dialogue.atCode(device.verification_uri_complete ?? device.verification_uri, device.user_code);
+  const address = new URL(device.verification_uri_complete ?? device.verification_uri);
+  dialogue.atCode(address.href, printable(device.user_code, 40));
   const time = deadline({ ...options, timeoutMs: Math.min(options.timeoutMs, device.expires_in * 1000) });
   let intervalMs = device.interval * 1000;
   try {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import type { Agent } from "../agents/agent.ts";
+import { withoutOwnSecrets } from "../agents/environment.ts";
 import { readRepository } from "../agents/repository.ts";
 import { makeRunFolder } from "../agents/run-folder.ts";
 import type { Model } from "../api/schemas.ts";
@@ -39,7 +40,7 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
   }
   const binary = findProgram(agent.binary, runtime.env);
   if (asked.version) {
-    const theirs = binary ? await versionOf(binary, runtime.env) : undefined;
+    const theirs = binary ? await versionOf(binary, withoutOwnSecrets(runtime.env)) : undefined;
     runtime.terminal.out(`${versionLine}\n${agent.binary} ${theirs ?? "not found on PATH"}\n`);
     return 0;
   }
@@ -54,10 +55,11 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
     repositoryProfile,
   );
   const host = resolved.host.value;
+  const ended = new AbortController();
   const source = await tokenGiven(cli, asked);
   const credentials = source
     ? credentialsFor(cli, vault, resolved, source)
-    : brokerFor(cli, vault, resolved, loginInMidRun(cli, vault, resolved, asked));
+    : brokerFor(cli, vault, resolved, loginInMidRun(cli, vault, resolved, asked, ended.signal));
   // The first look at the host has nobody wait for a browser: what is wrong is said before anything starts.
   const first = credentialsFor(cli, vault, resolved, source);
   if (!asked.silent) await warnOfToken(cli, first, asked);
@@ -67,14 +69,15 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
     opus: resolved.profile.opusModel,
   });
 
+  const ownHeaders = await codemieHeaders(cli, program, resolved, models.main);
+  const { folder, remove } = await makeRunFolder(runtime.home);
   const gateway = startGateway({
     host,
     credentials,
-    ownHeaders: await codemieHeaders(cli, program, resolved, models.main),
+    ownHeaders,
     fetch: runtime.fetch,
     timeoutMs: resolved.timeout.value * 1000,
   });
-  const { folder, remove } = await makeRunFolder(runtime.home);
   try {
     const { args: agentArgs, env } = await agent.start({
       gatewayUrl: gateway.url,
@@ -97,6 +100,7 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
       await record(cli, vault, { event: "request-denied", ...where, outcome: "denied", detail: { denied } });
     return code;
   } finally {
+    ended.abort(failure.interrupted());
     await gateway.close();
     await remove();
   }
@@ -149,6 +153,7 @@ function loginInMidRun(
   vault: Vault,
   resolved: Resolved,
   asked: AgentArgs,
+  stop: AbortSignal,
 ): (() => Promise<void>) | undefined {
   const watched = runtime.terminal.interactive && asked.task === undefined;
   if (!watched || browserFor(runtime.env).kind === "none") return undefined;
@@ -160,7 +165,7 @@ function loginInMidRun(
       dialogue: { atUrl: () => undefined, atCode: () => undefined, note: () => undefined },
       timeoutMs: midRunLoginMs,
       mayOpenBrowser: true,
-      stop: new AbortController().signal,
+      stop,
     });
   };
 }

@@ -30,10 +30,13 @@ export const config = z.looseObject({
 });
 export type Config = z.infer<typeof config>;
 
+/** Visible ASCII: what a repository says is shown on the terminal and sent as a header. */
+const plainText = z.string().regex(/^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$/);
+
 /** What a repository's own file may say: which model and which project, never where to or as whom. */
 export const repositoryProfile = z.object({
-  model: z.string().max(200).optional(),
-  codeMieProject: z.string().max(200).optional(),
+  model: plainText.optional().catch(undefined),
+  codeMieProject: plainText.optional().catch(undefined),
 });
 export type RepositoryProfile = z.infer<typeof repositoryProfile>;
 

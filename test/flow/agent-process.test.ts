@@ -166,3 +166,17 @@ test("a session that ends in mid-run: Claude Code shows the command that helps",
   expect(out + err).toContain(`codemie profile login --url ${sandbox.origin}`);
   person.remove();
 });
+
+test("asked for its version, the agent sees none of our secrets", async () => {
+  const person = new Person();
+  const bin = join(person.root, "bin");
+  mkdirSync(bin);
+  writeFileSync(join(bin, "claude"), '#!/bin/sh\necho "9.9.9 [$CODEMIE_JWT_TOKEN$CODEMIE_VAULT_PASSPHRASE]"\n', {
+    mode: 0o755,
+  });
+  const env = { PATH: `${bin}:${person.env.PATH}`, CODEMIE_JWT_TOKEN: "secret", CODEMIE_VAULT_PASSPHRASE: "secret" };
+  const { out, code } = await person.run(["--version"], { program: codemieClaude, env });
+  expect(code).toBe(0);
+  expect(out).toMatch(/^codemie \d+\.\d+\.\d+ \(\w+\)\nclaude 9\.9\.9 \[\]\n$/);
+  person.remove();
+});

@@ -134,3 +134,27 @@ console.log((await answer.json()).content[0].text);
   expect(await pty.ended()).toBe(0);
   expect(calls).toBe(1);
 });
+
+test("an agent that ends while the browser is still asked does not keep the terminal waiting", async () => {
+  const bin = join(person.root, "bin");
+  Bun.spawnSync(["mkdir", "-p", bin]);
+  const opened = join(person.root, "opened");
+  writeFileSync(
+    join(bin, "claude"),
+    `#!${process.execPath}
+void fetch(process.env.ANTHROPIC_BASE_URL + "/v1/messages", { method: "POST", body: "{}",
+  headers: { authorization: "Bearer " + process.env.ANTHROPIC_AUTH_TOKEN } }).catch(() => undefined);
+while (!(await Bun.file(${JSON.stringify(opened)}).exists())) await Bun.sleep(20);
+process.exit(3);
+`,
+  );
+  writeFileSync(join(bin, "open-it"), `#!/bin/sh\ntouch ${opened}\n`);
+  for (const name of ["claude", "open-it"]) chmodSync(join(bin, name), 0o755);
+  sandbox.settings.answer = (_seen, response) => {
+    sandbox.front.revokeAll();
+    response.writeHead(302, { location: "/oauth2/start?rd=%2F" }).end();
+  };
+  const env = { PATH: `${bin}:${person.env.PATH}`, CODEMIE_BROWSER: join(bin, "open-it") };
+  const pty = new Pty(person, ["claude"], env);
+  expect(await pty.ended()).toBe(3);
+}, 30_000);

@@ -69,3 +69,20 @@ test("nothing in the current directory sets an endpoint, a credential or code, o
   await probe.stop();
   await Promise.all([sandbox.close(), thief.close()]);
 });
+
+test("a model name that would talk to the terminal is not taken from a repository", async () => {
+  const sandbox = await startSandbox();
+  const person = new Person();
+  await logIn(person, sandbox);
+  const folder = join(person.cwd, ".codemie");
+  mkdirSync(folder);
+  const file = { model: "\u001b]0;owned\u0007claude", codeMieProject: "team-alpha" };
+  writeFileSync(join(folder, "codemie-cli.config.json"), JSON.stringify(file));
+  const probe = new Probe(person);
+  const { env } = await probe.started();
+  expect(env.ANTHROPIC_MODEL).toBe("claude-sonnet-4-6");
+  const { err } = await probe.stop();
+  expect(err).toContain("model claude-sonnet-4-6");
+  expect(err).not.toContain("\u001b");
+  await sandbox.close();
+});
