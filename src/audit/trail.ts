@@ -56,7 +56,7 @@ export class AuditTrail {
         seq: head.seq + 1,
         time: new Date(this.#now()).toISOString(),
         event: fact.event,
-        actor: userName(),
+        actor: await userName(),
         profile: fact.profile,
         host: fact.host,
         outcome: fact.outcome,
@@ -159,10 +159,14 @@ async function appendSynced(file: string, line: string): Promise<void> {
   }
 }
 
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `uid ${process.getuid?.() ?? "unknown"}`;
-  }
+/** The user's number, and the system's name for it. The environment's `USER` is anybody's to set, so it is not asked. */
+async function userName(): Promise<string> {
+  const uid = process.getuid?.();
+  if (uid === undefined) return userInfo().username;
+  const names = await readFile("/etc/passwd", "utf8").catch(() => "");
+  const name = names
+    .split("\n")
+    .find((line) => line.split(":")[2] === String(uid))
+    ?.split(":")[0];
+  return name ? `${name} (${uid})` : `(${uid})`;
 }

@@ -6,13 +6,14 @@ import type { Cli } from "./command.ts";
 export function dialogueOf({ output }: Cli, origin: string): LoginDialogue {
   return {
     atUrl(url, opened, canPaste) {
-      if (opened) output.say.info(`opening your browser to log in to ${origin}; if it does not appear, open:`);
-      else output.say.info(`open this address in a browser to log in to ${origin}:`);
+      if (opened) {
+        output.say.info(`opening your browser to log in to ${origin}`);
+        output.say.info("if it does not appear, open this address:");
+      } else output.say.info(`open this address in a browser to log in to ${origin}:`);
       output.say.info(`  ${output.paint("accent", url, "err")}`);
       if (canPaste) {
-        output.say.info(
-          "browser on another machine? log in there, then paste the address it ends at (it stays hidden):",
-        );
+        output.say.info("is the browser on another machine? log in there, then paste the address");
+        output.say.info("it ends at (nothing will be shown):");
       } else {
         output.say.info(output.paint("dim", "waiting for the login… (Ctrl-C to stop)", "err"));
       }

@@ -140,7 +140,7 @@ function linesOf({ runtime, output }: Cli, { data }: Status): string[] {
   if (data.user) {
     lines.push(row("until", data.expiresAt ? when(Date.parse(data.expiresAt), now) : "unknown"));
     const why = {
-      estimate: "(an estimate: 7 days from its issue, the usual time; the host decides)",
+      estimate: "(estimated: 7 days from its issue; the host decides)",
       token: undefined,
     };
     const note =

@@ -43,7 +43,7 @@ export const tree: Command = group(
     audit: async () => () =>
       group(
         "audit",
-        "What was done with your logins, and the proof that nothing was changed",
+        "What was done with your logins, provably unchanged",
         {
           list: async () => (await import("./audit-list.ts")).auditList,
           verify: async () => (await import("./audit-verify.ts")).auditVerify,

@@ -107,6 +107,7 @@ test("40 at once, over several files: one chain", async () => {
 
 test("the command line: everything that was done is there, in order, and no secret", async () => {
   const person = new Person();
+  person.env.USER = "forged";
   const hour = 3_600_000;
   const { login, url } = await beginLogin(person, sandbox);
   const { cookie } = sandbox.front.issue("ada", hour);
@@ -131,6 +132,8 @@ test("the command line: everything that was done is there, in order, and no secr
     "agent-run ok",
     "logout ok",
   ]);
+  const uid = process.getuid?.();
+  expect(entries.every(({ actor }) => String(actor).endsWith(`(${uid})`) && actor !== "forged")).toBe(true);
   expect(entries.every(({ host, profile }) => host === sandbox.origin && profile === "default")).toBe(true);
   expect((await person.run(["audit", "list", "--event", "login", "--last", "1", "--json"])).out).toContain(
     "other_person",
