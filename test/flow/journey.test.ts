@@ -58,4 +58,15 @@ test("the real Claude Code answers a task through the gateway", async () => {
   expect(code).toBe(0);
   const calls = sandbox.calls("/v1/messages");
   expect(calls.length).toBeGreaterThan(0);
+  for (const { headers, rawHeaders } of calls) {
+    expect(headers.cookie).toMatch(/^_oauth2_proxy_0=[^;]+; _oauth2_proxy_1=[^;]+; _oauth2_proxy_2=[^;]+$/);
+    expect(headers).toMatchObject({
+      "x-codemie-cli": expect.stringMatching(/^codemie-cli\/\d+\.\d+\.\d+$/),
+      "x-codemie-client": "codemie-claude",
+      "x-codemie-cli-model": "claude-sonnet-4-6",
+    });
+    for (const name of ["x-codemie-session-id", "x-codemie-request-id"]) expect(headers[name]).toBeString();
+    for (const name of ["authorization", "x-api-key", "x-goog-api-key"]) expect(headers).not.toHaveProperty(name);
+    expect(JSON.stringify(rawHeaders)).not.toContain("proxy-handled");
+  }
 });

@@ -3,6 +3,7 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -115,6 +116,21 @@ test("the command line: a damaged login is exit 6 with the way out, and logging 
   expect(again.err).toContain("is kept as");
   expect(readdirSync(vault).filter((entry) => entry.includes("damaged")).length).toBe(1);
   expect((await person.run(["models"])).code).toBe(0);
+  person.remove();
+});
+
+test("the command line: a login that cannot be read is exit 6 and is left alone", async () => {
+  const person = new Person();
+  await logIn(person, sandbox);
+  rmSync(loginFile(person));
+  mkdirSync(loginFile(person));
+  for (const args of [["models"], ["profile", "status"], ["profile", "login"]]) {
+    const { code, err } = await person.run(args);
+    expect({ args, code }).toEqual({ args, code: 6 });
+    expect(err).toContain(`error: cannot read ${loginFile(person)}: `);
+    expect(err).toContain("hint: check the owner and mode of the file");
+  }
+  expect(statSync(loginFile(person)).isDirectory()).toBe(true);
   person.remove();
 });
 
