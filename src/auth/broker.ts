@@ -215,11 +215,12 @@ export class Broker implements Credentials {
     const login = this.#lease?.login;
     if (!login) return "unknown";
     const found = await renewLogin(login, host, runtime);
-    // A login that is over stays stored: the host decides when it is used, and nothing better is here.
     if (found.kind === "renewed") {
       await this.#store(found.login);
       await this.#options.renewed?.();
     } else if (found.kind === "valid") await this.#store(login);
+    // Without a yes it is used as it is, the host decides, and it is not asked about again for a while.
+    else this.#take({ ...login, confirmedAt: runtime.now() }, this.#stamp);
     return found.kind;
   }
 

@@ -21,6 +21,7 @@ beforeEach(() => {
     refreshMs: 0,
     firstCookieOnly: false,
     rotates: true,
+    answersCheck: true,
     answer: undefined,
   });
   sandbox.front.refreshes = 0;
@@ -106,6 +107,19 @@ test("where only the first part of a new session comes through, the whole is ask
   }
   expect(sandbox.record.filter(({ path }) => path === "/oauth2/auth").length).toBe(1);
   expect((await person.run(["profile", "status"])).code).toBe(0);
+});
+
+test("where nobody answers the front's check, it is asked once a minute at most, and the session is used", async () => {
+  await logIn(person, sandbox);
+  await ageLogin(person);
+  sandbox.settings.answersCheck = false;
+  const probe = new Probe(person);
+  const { url, key } = await probe.started();
+  for (let i = 0; i < 10; i++) expect((await ask(url, key)).status).toBe(200);
+  // once for the look before the start, once for the run
+  expect(sandbox.record.filter(({ path }) => path === "/oauth2/auth").length).toBe(2);
+  await probe.stop();
+  person = new Person();
 });
 
 test("a newer session of another process is adopted in mid-run; the agent sees no error", async () => {

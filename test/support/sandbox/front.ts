@@ -27,6 +27,8 @@ export interface FrontSettings {
   innerSeconds: number;
   /** true: a refresh token works once, and its second use ends the session */
   rotates: boolean;
+  /** false: nobody answers `/oauth2/auth` from outside */
+  answersCheck: boolean;
   /** true: as nginx does, only the first `Set-Cookie` of the front's check is passed on with an answer of the backend */
   firstCookieOnly: boolean;
   /** `ingress`: nginx asks the front and redirects everybody without a session (family A); `direct`: no front (family D) */
@@ -97,6 +99,7 @@ export class Front {
         await this.#callback(seen, response);
         return true;
       case "/oauth2/auth": {
+        if (!this.#settings.answersCheck) return false;
         const found = await this.authenticate(seen);
         if (!found) send(response, 401, "Unauthorized\n");
         else send(response, 202, "", { "gap-auth": found.session.claims.email, "set-cookie": found.setCookies });

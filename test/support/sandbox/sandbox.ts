@@ -32,6 +32,7 @@ export async function startSandbox(changes: Partial<FrontSettings & BackendSetti
     innerSeconds: 28_500,
     rotates: true,
     firstCookieOnly: false,
+    answersCheck: true,
     mode: "ingress",
     handoff: "keycloak",
     answer: undefined,
