@@ -1,6 +1,6 @@
 import type { ArgDef, ArgsDef } from "citty";
 import { type Cli, type Command, commonArgs } from "./command.ts";
-import { agentSummaries } from "./tree.ts";
+import { programSummaries } from "./tree.ts";
 import { versionLine } from "./version.ts";
 
 /**
@@ -24,7 +24,7 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
       const child = (await load())(cli).meta as { description?: string } | undefined;
       pairs.push([name, child?.description ?? ""]);
     }
-    if (path === "codemie") pairs.push(...Object.entries(agentSummaries));
+    if (path === "codemie") pairs.push(...Object.entries(programSummaries));
     lines.push(...entries(pairs), "");
     const version: [string, string][] = path === "codemie" ? [["    --version", "show the version"]] : [];
     lines.push(heading("Flags"), ...entries([...flags(commonArgs), ...version]));

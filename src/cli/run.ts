@@ -4,7 +4,7 @@ import { nearest } from "../core/text.ts";
 import { type Env, realRuntime } from "../platform/runtime.ts";
 import { type Cli, commonArgs } from "./command.ts";
 import { Output } from "./output.ts";
-import { agentLoaders, tree } from "./tree.ts";
+import { agentLoaders, programSummaries, tree } from "./tree.ts";
 import { versionLine } from "./version.ts";
 
 /** How the program was called: the name decides first, then the first word. */
@@ -22,6 +22,7 @@ export interface Call {
  */
 export async function run(call: Call, env: Env): Promise<number> {
   const agent = agentOf(call);
+  const bridge = bridgeArgs(call);
   const args = agent ? agent.args : call.args;
   const own = agent ? [] : args;
   const runtime = realRuntime(env, own.includes("--no-color"));
@@ -30,6 +31,10 @@ export async function run(call: Call, env: Env): Promise<number> {
     if (agent) {
       const { runAgent } = await import("./agent.ts");
       return await runAgent({ runtime, output }, await agentLoaders[agent.name](), agent.args);
+    }
+    if (bridge) {
+      const { runMcpProxy } = await import("./mcp-proxy.ts");
+      return await runMcpProxy({ runtime, output }, bridge);
     }
     return await runTree({ runtime, output }, args);
   } catch (error) {
@@ -48,6 +53,12 @@ function agentOf({ program, args }: Call): { name: AgentName; args: readonly str
   if (isAgent(byName)) return { name: byName, args };
   const [first, ...rest] = args;
   return isAgent(first) ? { name: first, args: rest } : undefined;
+}
+
+/** The arguments of the MCP bridge, when that is what was called. */
+function bridgeArgs({ program, args }: Call): readonly string[] | undefined {
+  if (program === "codemie-mcp-proxy") return args;
+  return args[0] === "mcp-proxy" ? args.slice(1) : undefined;
 }
 
 async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
@@ -70,7 +81,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
       terminal.out(await helpFor(cli, path, current));
       return 0;
     }
-    const known: Record<string, unknown> = { ...current.subCommands, ...(path === "codemie" ? agentLoaders : {}) };
+    const known: Record<string, unknown> = { ...current.subCommands, ...(path === "codemie" ? programSummaries : {}) };
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
     if (!load) {
       const close = nearest(name, Object.keys(known));

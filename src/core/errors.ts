@@ -68,6 +68,14 @@ export function asCodemieError(error: unknown): CodemieError {
 
 const login = (url?: string) => `run codemie profile login${url ? ` --url ${url}` : ""}`;
 
+const mcpStatusHints: Readonly<Record<number, string>> = {
+  403: "ask the server's administrator for access",
+  404: "check the path of the address: it is often /mcp or /sse",
+  405: "check the path of the address, or choose --transport http or sse",
+  413: "the message is longer than the server takes",
+  429: "the server asks for fewer requests; try again later",
+};
+
 /** Every message a person can meet, in one place: lower case, no full stop, the next command in the hint. */
 export const failure = {
   usage: (message: string, hint?: string) => new CodemieError("usage", message, hint),
@@ -288,6 +296,53 @@ export const failure = {
     new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),
   browserFailed: (program: string) =>
     new CodemieError("failed", `could not start ${printable(program, 120)}`, "open the URL above yourself"),
+  mcpUrl: (given: string, why: string, hint = "give the server as https://mcp.example.com/mcp") =>
+    new CodemieError("usage", `cannot use ${printable(given, 120)} as MCP server: ${why}`, hint),
+  mcpStatus: (origin: string, status: number, detail?: string) =>
+    new CodemieError(
+      status === 403 ? "auth_refused" : "server_error",
+      `${origin} answered ${status}${detail ? `: ${printable(detail)}` : ""}`,
+      mcpStatusHints[status] ?? (status >= 500 ? "try again in a moment" : "check the address of the MCP server"),
+    ),
+  mcpNotMcp: (origin: string, what: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${origin} does not answer like an MCP server: ${printable(what)}`,
+      "check the address; run codemie mcp-proxy --explain with it to see what it answers",
+    ),
+  mcpRedirect: (address: string, target: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${address} redirects to ${printable(target, 200)}, which is not followed`,
+      "register the address it leads to, if you trust it",
+    ),
+  mcpLost: (origin: string) =>
+    new CodemieError(
+      "unreachable",
+      `the connection to ${origin} ended before the answer came; whether the request had its effect is not known`,
+      "look at the result before you try again",
+    ),
+  mcpSilent: (origin: string, ms: number) =>
+    new CodemieError(
+      "unreachable",
+      `${origin} sent nothing for ${Math.round(ms / 1000)} s`,
+      "try again; a server that needs longer can be given more time with --timeout SECONDS",
+    ),
+  mcpUnanswered: (origin: string) =>
+    new CodemieError("server_error", `${origin} took the request and gave no answer to it`, "report it to the server"),
+  mcpClosing: () => new CodemieError("terminated", "the bridge is ending", "start it again"),
+  mcpHeaderRefused: (origin: string, status: number) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} answered ${status} to the Authorization header given with --header`,
+      "check it, or leave it out to log in through the browser",
+    ),
+  mcpTokenRefused: (origin: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} does not accept the access token that was issued for it`,
+      "run codemie mcp-proxy --explain with its address, and show the result to its administrator",
+    ),
   interrupted: () => new CodemieError("interrupted", "interrupted"),
   terminated: () => new CodemieError("terminated", "terminated"),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

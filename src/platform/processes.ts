@@ -61,3 +61,34 @@ export function stopSignal(): AbortSignal {
   process.once("SIGTERM", () => controller.abort(failure.terminated()));
   return controller.signal;
 }
+
+/** How often it is looked whether the parent still lives, ms. */
+const parentLookMs = 500;
+
+/**
+ * Calls back once the program that started us is gone. The system tells nobody, so it is looked at now and then; what
+ * shows it is that another process is the parent by then.
+ */
+export function onceOrphaned(callback: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    callback();
+  }, parentLookMs);
+  timer.unref();
+}
+
+/** Calls back for errors that nobody caught, which end the process otherwise. */
+export function onUncaught(callback: (error: unknown) => void): void {
+  process.on("uncaughtException", callback);
+  process.on("unhandledRejection", callback);
+}
+
+/** @returns this process's number */
+export const processId = (): number => process.pid;
+
+/** Ends the process now, whatever is still open. */
+export function endProcess(code: number): never {
+  process.exit(code);
+}
