@@ -7,6 +7,7 @@ export const auditEvents = {
   logout: "a login was removed",
   "token-printed": "codemie token printed a credential",
   "agent-run": "an agent ran behind the gateway",
+  "mcp-authorized": "the bridge was granted access to an MCP server",
   "request-denied": "the gateway refused requests in a run",
 } as const;
 export type AuditEvent = keyof typeof auditEvents;

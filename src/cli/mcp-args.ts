@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { failure } from "../core/errors.ts";
 import { isLoopback } from "../core/host.ts";
+import { Secret } from "../core/secret.ts";
 import { headerSafe, nearest } from "../core/text.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -11,6 +12,25 @@ const flags = {
   transport: { type: "string" },
   "allow-http": { type: "boolean" },
   timeout: { type: "string" },
+  grant: { type: "string" },
+  scope: { type: "string" },
+  resource: { type: "string" },
+  "no-resource": { type: "boolean" },
+  issuer: { type: "string" },
+  "client-id": { type: "string" },
+  "client-secret-env": { type: "string" },
+  "client-key-env": { type: "string" },
+  "client-key": { type: "string" },
+  "client-metadata-url": { type: "string" },
+  "idp-token-endpoint": { type: "string" },
+  "idp-client-id": { type: "string" },
+  "id-token-env": { type: "string" },
+  profile: { type: "string" },
+  "callback-port": { type: "string" },
+  "auth-timeout": { type: "string" },
+  "no-browser": { type: "boolean" },
+  persist: { type: "boolean" },
+  explain: { type: "boolean" },
   json: { type: "boolean" },
   "no-color": { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -27,11 +47,31 @@ export interface McpArgs {
   readonly allowHttp: boolean;
   /** seconds a request may wait without a byte from the server, 0 for ever */
   readonly silenceSeconds: number;
+  readonly grant: "authorization-code" | "client-credentials" | "enterprise";
+  readonly scope: string | undefined;
+  /** `none`: send none */
+  readonly resource: string | undefined;
+  readonly issuer: string | undefined;
+  readonly clientId: string | undefined;
+  readonly clientSecret: Secret | undefined;
+  /** the client's private key, or the file it is in */
+  readonly clientKey: Secret | { readonly file: string } | undefined;
+  readonly clientMetadataUrl: string | undefined;
+  /** the company's identity provider, when it is not an OIDC profile's */
+  readonly provider: { readonly tokenEndpoint: URL; readonly clientId: string; readonly idToken: Secret } | undefined;
+  readonly profile: string | undefined;
+  readonly callbackPort: number | undefined;
+  readonly authSeconds: number;
+  readonly browser: boolean;
+  readonly persist: boolean;
+  readonly explain: boolean;
 }
 
 const see = "see codemie-mcp-proxy --help";
 const transports = ["auto", "http", "sse"] as const;
+const grants = ["authorization-code", "client-credentials", "enterprise"] as const;
 const standardSilenceSeconds = 600;
+const standardAuthSeconds = 120;
 
 /**
  * Reads the bridge's command line.
@@ -66,10 +106,6 @@ export function readMcpArgs(args: readonly string[], env: Env): McpArgs {
   }
   const text = (name: Flag) => values[name] as string | undefined;
   const is = (name: Flag) => values[name] === true;
-  const transport = (text("transport") ?? "auto") as McpArgs["transport"];
-  if (!transports.includes(transport)) {
-    throw failure.usage(`there is no transport ${transport}`, `transports: ${transports.join(", ")}`);
-  }
   const [url, ...more] = positionals;
   if (more.length > 0) throw failure.usage(`codemie-mcp-proxy does not take ${more[0]}`, see);
   const help = is("help");
@@ -83,10 +119,90 @@ export function readMcpArgs(args: readonly string[], env: Env): McpArgs {
     help,
     url: help ? new URL("https://localhost") : serverUrl(url ?? "", is("allow-http")),
     headers: readHeaders((values.header ?? []) as string[], env),
-    transport,
+    transport: oneOf("transport", text("transport") ?? "auto", transports),
     allowHttp: is("allow-http"),
     silenceSeconds: secondsOf("--timeout", text("timeout"), standardSilenceSeconds),
+    scope: text("scope"),
+    resource: resourceOf(text("resource"), is("no-resource")),
+    issuer: httpsOf("--issuer", text("issuer")),
+    ...readClient(text, env),
+    profile: text("profile"),
+    callbackPort: portOf(text("callback-port")),
+    authSeconds: secondsOf("--auth-timeout", text("auth-timeout"), standardAuthSeconds),
+    browser: !is("no-browser"),
+    persist: is("persist"),
+    explain: is("explain"),
   };
+}
+
+/** Who we are to the authorization server: what the grant needs has to be there, and what contradicts itself must not. */
+function readClient(text: (name: Flag) => string | undefined, env: Env) {
+  const grant = oneOf("grant", text("grant") ?? "authorization-code", grants);
+  const clientSecret = secretOf("client-secret-env", text("client-secret-env"), env);
+  const keyText = secretOf("client-key-env", text("client-key-env"), env);
+  const keyFile = text("client-key");
+  const clientKey = keyText ?? (keyFile === undefined ? undefined : { file: keyFile });
+  const clientId = text("client-id");
+  if ([clientSecret, keyText, keyFile].filter(Boolean).length > 1) {
+    throw failure.usage("a client has a secret or a key, not both", see);
+  }
+  if (clientId === undefined && (clientSecret || clientKey)) throw failure.usage("--client-id is missing", see);
+  const proof = clientSecret ?? clientKey;
+  if (grant !== "authorization-code" && (clientId === undefined || !proof)) throw failure.mcpClientNeeded(grant);
+  const clientMetadataUrl = text("client-metadata-url");
+  const document = URL.parse(clientMetadataUrl ?? "");
+  if (clientMetadataUrl !== undefined && (document?.protocol !== "https:" || document.pathname === "/")) {
+    throw failure.usage("--client-metadata-url has to be an https: address with a path", see);
+  }
+  return { grant, clientId, clientSecret, clientKey, clientMetadataUrl, provider: readProvider(text, env) };
+}
+
+function readProvider(text: (name: Flag) => string | undefined, env: Env): McpArgs["provider"] {
+  const tokenEndpoint = text("idp-token-endpoint");
+  const clientId = text("idp-client-id");
+  const idToken = secretOf("id-token-env", text("id-token-env"), env);
+  if (!tokenEndpoint && !clientId && !idToken) return undefined;
+  if (!tokenEndpoint || !clientId || !idToken) {
+    throw failure.usage("--idp-token-endpoint, --idp-client-id and --id-token-env belong together", see);
+  }
+  const url = URL.parse(httpsOf("--idp-token-endpoint", tokenEndpoint) ?? "");
+  return url ? { tokenEndpoint: url, clientId, idToken } : undefined;
+}
+
+function oneOf<T extends string>(what: string, value: string, known: readonly T[]): T {
+  const found = known.find((one) => one === value);
+  if (found === undefined) throw failure.usage(`there is no ${what} ${value}`, `choices: ${known.join(", ")}`);
+  return found;
+}
+
+function secretOf(flag: Flag, name: string | undefined, env: Env): Secret | undefined {
+  if (name === undefined) return undefined;
+  const value = env[name];
+  if (!value) throw failure.usage(`--${flag} names the variable ${name}, which is not set`, see);
+  return new Secret(value);
+}
+
+function httpsOf(flag: string, text: string | undefined): string | undefined {
+  const url = URL.parse(text ?? "");
+  if (text === undefined || url?.protocol === "https:") return text;
+  if (url?.protocol === "http:" && isLoopback(url.hostname)) return text;
+  throw failure.usage(`${flag} has to be an https: address`, see);
+}
+
+function resourceOf(given: string | undefined, none: boolean): string | undefined {
+  if (given !== undefined && none) throw failure.usage("--resource and --no-resource contradict each other", see);
+  if (given !== undefined && !URL.parse(given)) {
+    throw failure.usage("--resource has to be an address", "for example --resource https://mcp.example.com/mcp");
+  }
+  return none ? "none" : given;
+}
+
+function portOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535)
+    throw failure.usage(`--callback-port ${text} is no port`, see);
+  return port;
 }
 
 /**

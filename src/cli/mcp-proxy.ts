@@ -1,5 +1,5 @@
-import { asCodemieError } from "../core/errors.ts";
-import { noAuthorization } from "../mcp/authorization.ts";
+import { asCodemieError, failure } from "../core/errors.ts";
+import { whenDemanded } from "../mcp/authorization.ts";
 import { Bridge } from "../mcp/bridge.ts";
 import { Cookies } from "../mcp/cookie-jar.ts";
 import { readLines } from "../mcp/framing.ts";
@@ -14,9 +14,9 @@ import { type McpArgs, readMcpArgs } from "./mcp-args.ts";
 import { version } from "./version.ts";
 
 /** How long answers under way may still come once the client has closed its end, ms. */
-const graceMs = 900;
+const graceMs = 600;
 /** How long session and tokens may take to be ended at the server, ms. Together they stay below the 2 s promised. */
-const patienceMs = 700;
+const patienceMs = 400;
 
 /**
  * Runs the bridge until the client closes standard input, a signal comes, or the client dies. Standard output carries
@@ -46,7 +46,8 @@ export async function runMcpProxy(cli: Cli, args: readonly string[]): Promise<nu
   endProcess(code);
 }
 
-async function serve({ runtime }: Cli, asked: McpArgs, log: Log): Promise<{ code: number; why: string }> {
+async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number; why: string }> {
+  const { runtime } = cli;
   const stdio = realStdio();
   const stop = stopSignal();
   const ended = Promise.withResolvers<{ code: number; why: string; graceMs: number }>();
@@ -58,8 +59,12 @@ async function serve({ runtime }: Cli, asked: McpArgs, log: Log): Promise<{ code
   onUncaught((error) => log.info(`unexpected: ${asCodemieError(error).message}`));
 
   const { url } = asked;
-  const authorization = noAuthorization(url.origin);
   const cookies = new Cookies();
+  const closing = new AbortController();
+  const authorization = whenDemanded(async () => {
+    const { oauthSession } = await import("./mcp-oauth.ts");
+    return await oauthSession(cli, asked, { cookies, log, stop: closing.signal });
+  });
   const wire = new Wire({ url, headers: asked.headers, fetch: runtime.fetch, cookies, authorization, log });
   const write = (line: string) => {
     stdio.write(`${line}\n`).catch(() => ended.resolve({ code: 0, why: "nobody reads the answers", graceMs: 0 }));
@@ -73,7 +78,9 @@ async function serve({ runtime }: Cli, asked: McpArgs, log: Log): Promise<{ code
   reading.catch(() => ended.resolve({ code: 0, why: "standard input failed", graceMs: 0 }));
 
   const end = await ended.promise;
+  if (end.graceMs === 0) closing.abort(failure.mcpClosing());
   await bridge.close(end.graceMs, patienceMs);
+  closing.abort(failure.mcpClosing());
   await authorization.close(patienceMs);
   return end;
 }

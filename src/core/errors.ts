@@ -76,6 +76,14 @@ const mcpStatusHints: Readonly<Record<number, string>> = {
   429: "the server asks for fewer requests; try again later",
 };
 
+const mcpRefusalHints: Readonly<Record<string, string>> = {
+  access_denied: "the authorization was declined; try again in a minute to be asked once more",
+  invalid_client: "check --client-id and its secret or key",
+  unauthorized_client: "this client may not use this grant; check --client-id and --grant",
+  invalid_scope: "check --scope",
+  invalid_target: "check --resource, or leave it out with --no-resource",
+};
+
 /** Every message a person can meet, in one place: lower case, no full stop, the next command in the hint. */
 export const failure = {
   usage: (message: string, hint?: string) => new CodemieError("usage", message, hint),
@@ -342,6 +350,112 @@ export const failure = {
       "auth_refused",
       `${origin} does not accept the access token that was issued for it`,
       "run codemie mcp-proxy --explain with its address, and show the result to its administrator",
+    ),
+  mcpAddress: (what: string, address: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${what} that the server names cannot be used: ${printable(address, 200)}`,
+      "only https: addresses are followed (http: on this machine, for a server on this machine); report it to the server",
+    ),
+  mcpTooLong: (address: string, bytes: number) =>
+    new CodemieError(
+      "server_error",
+      `${printable(address, 200)} sent more than ${bytes} bytes`,
+      "this is no metadata; report it to the server",
+    ),
+  mcpIssuer: (expected: string, found: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(expected, 120)} says it is ${printable(found, 120)} (RFC 8414 section 3.3)`,
+      "report it to the server's administrator: the issuer has to be the address its metadata is found at",
+    ),
+  mcpOtherIssuer: (expected: string, found: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the server leads to the authorization server ${printable(found, 120)}, not to ${printable(expected, 120)}`,
+      "if that is as it should be, start the bridge again, with another --issuer if you named one",
+    ),
+  mcpResource: (address: string, found: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the metadata of ${printable(address, 120)} is for another resource, ${printable(found, 120)} (RFC 9728 section 3.3)`,
+      "report it to the server's administrator, or name the resource with --resource if you trust it",
+    ),
+  mcpNoMetadata: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} has no metadata at its well-known addresses (RFC 8414 section 3)`,
+      "report it to the server's administrator",
+    ),
+  mcpNoPkce: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} does not support PKCE with S256 (RFC 7636)`,
+      "an authorization without it could be stolen; report it to the server's administrator",
+    ),
+  mcpNoCode: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} does not support the authorization code flow`,
+      "try --grant client-credentials with a client of your own",
+    ),
+  mcpNoRegistration: (issuer: string, takesDocuments: boolean) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} does not register clients by itself (RFC 7591)`,
+      `register one with its administrator and name it with --client-id${takesDocuments ? ", or give --client-metadata-url" : ""}`,
+    ),
+  mcpRegistration: (issuer: string, status: number, detail?: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} refused to register this client: ${status}${detail ? ` ${printable(detail)}` : ""}`,
+      "register one with its administrator and name it with --client-id",
+    ),
+  mcpClientNeeded: (grant: string) =>
+    new CodemieError(
+      "usage",
+      `--grant ${grant} needs a client the authorization server knows`,
+      "name it with --client-id, and its secret with --client-secret-env or its key with --client-key",
+    ),
+  mcpNoProvider: (profile: string) =>
+    new CodemieError(
+      "auth_needed",
+      `profile ${profile} is not logged in at an OpenID provider, which --grant enterprise needs`,
+      "log in with codemie profile login --issuer URL --client-id ID, or give --idp-token-endpoint, --idp-client-id and --id-token-env",
+    ),
+  mcpKey: (why: string) =>
+    new CodemieError("usage", `the client's key cannot be used: ${why}`, "check --client-key or --client-key-env"),
+  mcpToken: (issuer: string, why: string) =>
+    new CodemieError(
+      "auth_refused",
+      `no token from ${printable(issuer, 120)}: ${printable(why)}`,
+      "try again; if it stays so, report it to the server's administrator",
+    ),
+  mcpOtherAnswer: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the answer in the browser did not come from ${printable(issuer, 120)} (RFC 9207)`,
+      "nothing was accepted; report it to the server's administrator",
+    ),
+  mcpRefused: (issuer: string, code: string, description: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${printable(issuer, 120)} refused: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
+      mcpRefusalHints[code] ?? "run codemie mcp-proxy --explain with the server's address to see each step",
+    ),
+  mcpTimedOut: (issuer: string, seconds: number) =>
+    new CodemieError(
+      "auth_timeout",
+      `nobody finished the authorization at ${printable(issuer, 120)} within ${seconds} s`,
+      "try again in a minute; --auth-timeout SECONDS gives more time, and the address to open is in logs/mcp-proxy.log",
+    ),
+  mcpLoginNeeded: (origin: string) =>
+    new CodemieError("auth_needed", `${origin} demands an authorization`, "use one of its tools to start it"),
+  mcpScope: (origin: string, scope: string | undefined) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} demands ${scope === undefined ? "more than it was granted" : `the scope ${printable(scope, 120)}`}, and asking for it did not help`,
+      "ask the server's administrator for the permission",
     ),
   interrupted: () => new CodemieError("interrupted", "interrupted"),
   terminated: () => new CodemieError("terminated", "terminated"),

@@ -1,4 +1,3 @@
-import { failure } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Challenge } from "./challenge.ts";
 
@@ -31,12 +30,18 @@ export interface Authorization {
   close(patienceMs: number): Promise<void>;
 }
 
-/** For a server whose demands are met by the user's own headers, or not at all. */
-export const noAuthorization = (origin: string): Authorization => ({
-  current: async () => undefined,
-  accepted: () => undefined,
-  renew: async () => {
-    throw failure.mcpTokenRefused(origin);
-  },
-  close: async () => undefined,
-});
+/** @returns an authorization that is loaded once the server demands one: most of its parts no other run needs */
+export function whenDemanded(load: () => Promise<Authorization>): Authorization {
+  let loading: Promise<Authorization> | undefined;
+  let loaded: Authorization | undefined;
+  return {
+    current: async (signal) => await loaded?.current(signal),
+    accepted: (token) => loaded?.accepted(token),
+    async renew(challenge, refused, waiting) {
+      loading ??= load();
+      loaded = await loading;
+      await loaded.renew(challenge, refused, waiting);
+    },
+    close: async (patienceMs) => await loaded?.close(patienceMs),
+  };
+}

@@ -16,6 +16,8 @@ export interface BridgeOptions {
 
 /** How long a message that gets no answer may hold up the ones after it, ms: long enough to keep their order. */
 const orderMs = 5_000;
+/** How long the errors for what is still open may take to be written at the end, ms. */
+const lastAnswersMs = 150;
 /** How often a request is sent again because the server had forgotten the session. */
 const mostSessions = 2;
 /** How many requests that we answered ourselves are remembered, so that a late answer does not follow. */
@@ -78,7 +80,7 @@ export class Bridge {
     if (graceMs > 0) await within(graceMs, this.#allAnswered());
     this.#closing.abort();
     await this.#transport.close(patienceMs);
-    await within(patienceMs, Promise.all(this.#running));
+    await within(lastAnswersMs, Promise.all(this.#running));
   }
 
   async #allAnswered(): Promise<void> {

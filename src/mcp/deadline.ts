@@ -4,6 +4,8 @@ export interface Deadline {
   readonly signal: AbortSignal;
   /** a sign of life */
   touch(): void;
+  /** the time stands still until the next sign of life */
+  hold(): void;
   end(): void;
 }
 
@@ -19,6 +21,7 @@ export function deadline(ms: number, parent: AbortSignal, reason: () => Error): 
     clearTimeout(timer);
     if (ms > 0) timer = setTimeout(() => controller.abort(reason()), ms);
   };
+  const hold = () => clearTimeout(timer);
   touch();
-  return { signal: AbortSignal.any([controller.signal, parent]), touch, end: () => clearTimeout(timer) };
+  return { signal: AbortSignal.any([controller.signal, parent]), touch, hold, end: hold };
 }

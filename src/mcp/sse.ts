@@ -72,13 +72,16 @@ export class Sse implements Transport {
     const silence = exchange.owed.size > 0 ? this.#silenceMs : openMs;
     const time = deadline(silence, this.#closed.signal, () => failure.mcpSilent(this.#wire.url.origin, silence));
     try {
+      time.hold();
       const channel = await this.open();
+      time.touch();
       const response = await this.#wire.send({
         url: channel.endpoint,
         method: "POST",
         headers: { "content-type": "application/json" },
         body: exchange.text,
         signal: time.signal,
+        time,
         attended: true,
       });
       const { status } = response;
@@ -110,7 +113,8 @@ export class Sse implements Transport {
     );
     const headers = { accept: "text/event-stream" };
     try {
-      const response = await this.#wire.send({ method: "GET", headers, signal: opening.signal, attended: true });
+      const { signal } = opening;
+      const response = await this.#wire.send({ method: "GET", headers, signal, time: opening, attended: true });
       if (!response.ok) {
         throw failure.mcpStatus(origin, response.status, faultOf(await bounded(response, longestRefusal)));
       }

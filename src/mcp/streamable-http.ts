@@ -75,6 +75,7 @@ export class StreamableHttp implements Transport {
       headers: { ...this.#headers(), "content-type": json, accept: `${json}, ${eventStream}` },
       body: exchange.text,
       signal: time.signal,
+      time,
       attended: true,
     });
     time.touch();

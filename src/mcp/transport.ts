@@ -57,3 +57,18 @@ export async function within(ms: number, promise: Promise<unknown>): Promise<voi
   await Promise.race([promise.catch(() => undefined), over.promise]);
   clearTimeout(timer);
 }
+
+/** Waits for what is under way; its failure is whose who started it, unless it is asked for. */
+export async function orAborted(work: Promise<void> | undefined, signal: AbortSignal, fails = false): Promise<void> {
+  if (!work) return;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([fails ? work : work.catch(() => undefined), aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    aborted.promise.catch(() => undefined);
+  }
+}

@@ -3,6 +3,7 @@ import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { Authorization } from "./authorization.ts";
 import { readChallenge } from "./challenge.ts";
 import type { Cookies } from "./cookie-jar.ts";
+import type { Deadline } from "./deadline.ts";
 import { addressOnly, type Log } from "./log.ts";
 import { pause } from "./transport.ts";
 
@@ -23,6 +24,8 @@ export interface WireRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body?: string;
   readonly signal: AbortSignal;
+  /** the time limit, which stands still while a person authorizes */
+  readonly time?: Deadline;
   /** false: nobody waits for this, so no browser is opened for it */
   readonly attended: boolean;
 }
@@ -53,7 +56,9 @@ export class Wire {
   async send(request: WireRequest): Promise<Response> {
     const { authorization } = this.#options;
     for (let round = 0; ; round++) {
+      request.time?.hold();
       const token = await authorization.current(request.signal);
+      request.time?.touch();
       const response = await this.#follow(request, token?.accessToken.reveal());
       const challenge = readChallenge(response);
       if (!challenge) {
@@ -63,6 +68,7 @@ export class Wire {
       await response.body?.cancel();
       if (this.#options.headers.has("authorization")) throw failure.mcpHeaderRefused(this.url.origin, response.status);
       if (round === mostRounds) throw failure.mcpTokenRefused(this.url.origin);
+      request.time?.hold();
       await authorization.renew(challenge, token, request);
     }
   }
