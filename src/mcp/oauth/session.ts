@@ -223,8 +223,11 @@ export class OAuthSession implements Authorization {
     const wanted = wantedScope(this.#options.scope, challenge, deployment, kind === "authorization-code");
     const scope = challenge.status === 403 ? joinScopes(before, wanted) : wanted;
     log.info(`authorizing at ${deployment.server.issuer}${scope === undefined ? "" : ` for ${scope}`}`);
+    let opened = kind !== "authorization-code";
     try {
-      const { answer, client } = await this.#token(deployment, scope);
+      const { answer, client } = await this.#token(deployment, scope, () => {
+        opened = true;
+      });
       const grant = grantOf(answer, scope, this.#now());
       this.#unproved = grant;
       this.#asked = { scope, until: this.#now() + restMs };
@@ -232,13 +235,18 @@ export class OAuthSession implements Authorization {
     } catch (error) {
       // A registration the server no longer knows shows as a page in the browser and as silence here.
       if (this.#client?.registered && !this.#grant) this.#client = undefined;
-      throw this.#pause(asCodemieError(error));
+      throw opened ? this.#pause(asCodemieError(error)) : error;
     }
     log.info("authorized");
     await authorized(deployment.server.issuer);
   }
 
-  async #token(deployment: Deployment, scope: string | undefined): Promise<{ answer: TokenAnswer; client: Client }> {
+  /** @param opened told when the browser is about to open */
+  async #token(
+    deployment: Deployment,
+    scope: string | undefined,
+    opened: () => void,
+  ): Promise<{ answer: TokenAnswer; client: Client }> {
     const { grant, client: clientOptions, enterprise, person, http, trace } = this.#options;
     if (grant === "authorization-code") {
       const known = this.#client;
@@ -247,6 +255,7 @@ export class OAuthSession implements Authorization {
       const answer = await authorizeByCode(flow, (chosen) => {
         client = chosen;
         this.#client = chosen;
+        opened();
       });
       if (!client) throw failure.mcpClientNeeded(grant);
       return { answer, client };
@@ -273,9 +282,7 @@ export class OAuthSession implements Authorization {
 
   /** After an authorization that came to nothing there is none for a while: no second tab, no storm on the server. */
   #pause(error: CodemieError): CodemieError {
-    const opensBrowser = this.#options.grant === "authorization-code";
-    const transient = error.code === "unreachable" || error.code === "tls" || error.code === "server_error";
-    if (opensBrowser && !transient) this.#rest = { until: this.#now() + restMs, error };
+    if (this.#options.grant === "authorization-code") this.#rest = { until: this.#now() + restMs, error };
     return error;
   }
 }
