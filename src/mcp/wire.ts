@@ -32,6 +32,8 @@ export interface WireRequest {
 
 /** Pauses before a refused connection is tried again, ms: a server that restarts is often back by then. */
 const refusedRetries = [150, 350, 700];
+/** How a connection ends that was there: the request may have had its effect. */
+const mayHaveArrived = ["ECONNRESET", "ConnectionClosed", "ECONNABORTED", "EPIPE"];
 /** How many redirects within the server's own origin are followed. */
 const mostRedirects = 5;
 /** How often one request may be authorized anew. */
@@ -114,6 +116,7 @@ export class Wire {
         // A refused connection carried nothing, so trying again cannot do anything twice.
         if (wait === undefined || systemCode(error) !== "ConnectionRefused" || request.signal.aborted) {
           if (request.signal.aborted && request.signal.reason instanceof CodemieError) throw request.signal.reason;
+          if (mayHaveArrived.includes(systemCode(error))) throw failure.mcpLost(url.origin);
           throw networkFailure(url.origin, error);
         }
         await pause(wait, request.signal);

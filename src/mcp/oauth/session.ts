@@ -271,7 +271,12 @@ export class OAuthSession implements Authorization {
   async #keep(grant: Grant, client: Client, key: StoreKey): Promise<void> {
     this.#client = client;
     this.#take(grant);
-    await this.#options.store?.write(key, grant, client);
+    try {
+      await this.#options.store?.write(key, grant, client);
+    } catch (error) {
+      // What cannot be kept is at least used.
+      this.#options.log.info(`the login could not be stored: ${asCodemieError(error).message}`);
+    }
   }
 
   #take(grant: Grant): void {
