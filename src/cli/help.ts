@@ -29,8 +29,12 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
     const version: [string, string][] = path === "codemie" ? [["    --version", "show the version"]] : [];
     lines.push(heading("Flags"), ...entries([...flags(commonArgs), ...version]));
   } else {
-    lines.push(heading("Usage"), `  ${path} [flags]`, "", heading("Flags"));
-    lines.push(...entries(flags({ ...(command.args as ArgsDef | undefined), ...commonArgs })));
+    const args: ArgsDef = { ...(command.args as ArgsDef | undefined), ...commonArgs };
+    const words = Object.entries(args).flatMap(([name, def]) =>
+      def.type === "positional" ? [name.toUpperCase()] : [],
+    );
+    const usage = [path, ...words, "[flags]", ...(command.takesRest ? ["[-- …]"] : [])].join(" ");
+    lines.push(heading("Usage"), `  ${usage}`, "", heading("Flags"), ...entries(flags(args)));
   }
   if (command.examples?.length) {
     lines.push("", heading("Examples"), ...command.examples.map((example) => `  ${example}`));
@@ -40,7 +44,8 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
 }
 
 function flags(args: ArgsDef): [string, string][] {
-  return Object.entries(args).map(([name, def]: [string, ArgDef]) => {
+  const named = Object.entries(args).filter(([, def]) => def.type !== "positional");
+  return named.map(([name, def]: [string, ArgDef]) => {
     const short = "alias" in def && typeof def.alias === "string" ? `-${def.alias}, ` : "    ";
     const negative = def.type === "boolean" && def.default === true;
     const hint = def.type === "string" ? ` ${def.valueHint ?? "VALUE"}` : "";

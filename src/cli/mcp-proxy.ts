@@ -1,10 +1,10 @@
 import { asCodemieError, failure } from "../core/errors.ts";
 import { whenDemanded } from "../mcp/authorization.ts";
 import { Bridge } from "../mcp/bridge.ts";
+import { chooseTransport } from "../mcp/choose-transport.ts";
 import { Cookies } from "../mcp/cookie-jar.ts";
 import { readLines } from "../mcp/framing.ts";
 import { addressOnly, type Log, makeLog } from "../mcp/log.ts";
-import type { Transport, TransportEvents } from "../mcp/transport.ts";
 import { Wire } from "../mcp/wire.ts";
 import { LogFile } from "../platform/log-file.ts";
 import { endProcess, onceOrphaned, onUncaught, processId, stopSignal } from "../platform/processes.ts";
@@ -31,6 +31,10 @@ export async function runMcpProxy(cli: Cli, args: readonly string[]): Promise<nu
     const { mcpHelp } = await import("./mcp-help.ts");
     runtime.terminal.out(mcpHelp(output));
     return 0;
+  }
+  if (asked.explain) {
+    const { runExplain } = await import("./mcp-explain.ts");
+    return await runExplain(cli, asked);
   }
   const file = new LogFile(runtime.home, "mcp-proxy.log");
   const verbose = [runtime.env.MCP_PROXY_DEBUG, runtime.env.CODEMIE_DEBUG].some((one) => one === "true" || one === "1");
@@ -69,7 +73,7 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
   const write = (line: string) => {
     stdio.write(`${line}\n`).catch(() => ended.resolve({ code: 0, why: "nobody reads the answers", graceMs: 0 }));
   };
-  const transport = await transportFor(asked, wire, log);
+  const transport = await chooseTransport(asked.transport, wire, log, asked.silenceSeconds * 1000);
   const bridge = new Bridge({ origin: url.origin, transport, write, log });
   const reading = (async () => {
     for await (const line of readLines(stdio.input)) bridge.fromClient(line);
@@ -83,20 +87,4 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
   closing.abort(failure.mcpClosing());
   await authorization.close(patienceMs);
   return end;
-}
-
-/** Loads what the choice needs, and no more. */
-async function transportFor(asked: McpArgs, wire: Wire, log: Log): Promise<(events: TransportEvents) => Transport> {
-  const silenceMs = asked.silenceSeconds * 1000;
-  if (asked.transport === "sse") {
-    const { Sse } = await import("../mcp/sse.ts");
-    return (events) => new Sse(wire, events, log, silenceMs);
-  }
-  const { StreamableHttp } = await import("../mcp/streamable-http.ts");
-  if (asked.transport === "http") return (events) => new StreamableHttp(wire, events, log, silenceMs);
-  const { Auto } = await import("../mcp/auto.ts");
-  return (events) => {
-    const older = async () => new (await import("../mcp/sse.ts")).Sse(wire, events, log, silenceMs);
-    return new Auto(new StreamableHttp(wire, events, log, silenceMs), older, log);
-  };
 }

@@ -11,12 +11,13 @@ export class Output {
   /** messages for the person: `info`, `success`, `warn` */
   readonly say: ConsolaInstance;
   readonly #terminal: Terminal;
-  readonly #json: boolean;
+  /** results and errors go out as one JSON document */
+  readonly json: boolean;
 
   /** @param json results and errors as one JSON document on standard output */
   constructor(terminal: Terminal, json: boolean) {
     this.#terminal = terminal;
-    this.#json = json;
+    this.json = json;
     const mark: Record<string, string> = {
       success: `${this.paint("good", "✓", "err")} `,
       warn: `${this.paint("warn", "warning:", "err")} `,
@@ -34,7 +35,7 @@ export class Output {
   /** Prints a command's result: `data` with `--json`, else the lines. */
   result(data: unknown, lines: () => string[]): void {
     this.#terminal.out(
-      this.#json
+      this.json
         ? `${JSON.stringify(data)}\n`
         : lines()
             .map((line) => `${line}\n`)
@@ -42,10 +43,15 @@ export class Output {
     );
   }
 
+  /** Prints a line of a result that comes bit by bit; with `--json` the result has it at the end. */
+  progress(text: string): void {
+    if (!this.json) this.#terminal.out(`${text}\n`);
+  }
+
   /** Prints what went wrong and what to do. */
   fail(error: CodemieError): void {
     const { code, message, hint } = error;
-    if (this.#json) {
+    if (this.json) {
       this.#terminal.out(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
       return;
     }
@@ -59,8 +65,8 @@ export class Output {
    * @param text what is being done
    */
   async during<T>(text: string, work: () => Promise<T>): Promise<T> {
-    if (!this.#terminal.animated || this.#json) {
-      if (!this.#json) this.say.info(`${text}…`);
+    if (!this.#terminal.animated || this.json) {
+      if (!this.json) this.say.info(`${text}…`);
       return await work();
     }
     const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];

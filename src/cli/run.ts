@@ -30,13 +30,15 @@ export async function run(call: Call, env: Env): Promise<number> {
   try {
     if (agent) {
       const { runAgent } = await import("./agent.ts");
-      return await runAgent({ runtime, output }, await agentLoaders[agent.name](), agent.args);
+      return await runAgent({ runtime, output, rest: [] }, await agentLoaders[agent.name](), agent.args);
     }
     if (bridge) {
       const { runMcpProxy } = await import("./mcp-proxy.ts");
-      return await runMcpProxy({ runtime, output }, bridge);
+      return await runMcpProxy({ runtime, output, rest: [] }, bridge);
     }
-    return await runTree({ runtime, output }, args);
+    const end = args.indexOf("--");
+    const rest = end < 0 ? [] : args.slice(end + 1);
+    return await runTree({ runtime, output, rest }, end < 0 ? args : args.slice(0, end));
   } catch (error) {
     const failed = asCodemieError(error);
     output.fail(failed);
@@ -98,6 +100,9 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     const { helpFor } = await import("./help.ts");
     terminal.out(await helpFor(cli, path, current));
     return 0;
+  }
+  if (cli.rest.length > 0 && !current.takesRest) {
+    throw failure.usage(`${path} takes nothing after --`, `see ${path} --help`);
   }
   checkFlags(rest, { ...(current.args as ArgsDef | undefined), ...commonArgs }, path);
   const { result } = await runCommand(

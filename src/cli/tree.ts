@@ -52,6 +52,14 @@ export const tree: Command = group(
         "list",
         ["codemie audit list --last 20", "codemie audit verify"],
       ),
+    mcp: async () => () =>
+      group(
+        "mcp",
+        "Use remote MCP servers in your coding agent",
+        { add: async () => (await import("./mcp-add.ts")).mcpAdd },
+        undefined,
+        ["codemie mcp add tracker https://mcp.example.com/mcp"],
+      ),
     token: async () => (await import("./token.ts")).token,
   },
   undefined,

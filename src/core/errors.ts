@@ -423,6 +423,12 @@ export const failure = {
       `profile ${profile} is not logged in at an OpenID provider, which --grant enterprise needs`,
       "log in with codemie profile login --issuer URL --client-id ID, or give --idp-token-endpoint, --idp-client-id and --id-token-env",
     ),
+  mcpAdd: (said: string) =>
+    new CodemieError(
+      "failed",
+      `Claude Code did not take the server: ${printable(said)}`,
+      "see claude mcp list; a server of that name may be there already (claude mcp remove NAME)",
+    ),
   mcpKey: (why: string) =>
     new CodemieError("usage", `the client's key cannot be used: ${why}`, "check --client-key or --client-key-env"),
   mcpToken: (issuer: string, why: string) =>

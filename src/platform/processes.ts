@@ -25,6 +25,16 @@ export async function versionOf(program: string, env: Env): Promise<string | und
   return (await child.stdout.text()).split("\n")[0]?.trim() || undefined;
 }
 
+/** @returns how a program ended that asks nothing, and what it said */
+export async function runCaptured(command: readonly string[], env: Env): Promise<{ code: number; said: string }> {
+  const child = Bun.spawn([...command], { env: { ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { code: child.exitCode ?? 1, said: `${out}${err}`.trim() };
+}
+
+/** @returns the path of this program */
+export const ownProgram = (): string => process.execPath;
+
 /**
  * Runs a program in our place: it has our terminal, gets the signals meant for it, and its exit code is returned.
  *

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { Glob } from "bun";
-import { Person } from "../support/codemie.ts";
+import { codemie, Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
 
@@ -41,6 +41,7 @@ async function play(command: string, person: Person, sandbox: Sandbox): Promise<
   const text = (out + err)
     .replaceAll(sandbox.origin, "HOST")
     .replaceAll(person.codemieHome, "~/.codemie")
+    .replaceAll(codemie, "PROGRAM")
     .replace(/codemie \d+\.\d+\.\d+ \([\w]+\)/g, "codemie VERSION")
     .replace(/login\/\d+/g, "login/PORT")
     .replace(/(\d+ seconds? ago|now) \(\d{4}-\d\d-\d\d \d\d:\d\d\)/g, "a moment ago (DATE)")

@@ -45,7 +45,7 @@ const callbackPath = "/callback";
 export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) => void): Promise<TokenAnswer> {
   const { deployment, scope, person, http, trace } = flow;
   const { server, resource } = deployment;
-  const endpoint = authorizationEndpoint(server);
+  const endpoint = authorizationEndpoint(server, trace);
   const [state, verifier] = [random(), random()];
   const listening = listen(flow, (url) => url.searchParams.get("state") === state);
   const redirectUri = `http://localhost:${listening.port}${callbackPath}`;
@@ -97,14 +97,17 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
 }
 
 /** Where the browser goes: an address a browser may be handed, of a server that does not rule PKCE with S256 out. */
-function authorizationEndpoint(server: ServerMetadata): URL {
+function authorizationEndpoint(server: ServerMetadata, trace: Trace): URL {
   const url = URL.parse(server.authorization_endpoint ?? "");
   if (!url) throw failure.mcpAddress("the authorization endpoint", server.authorization_endpoint ?? "(none)");
   if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname))) {
     throw failure.mcpAddress("the authorization endpoint", url.href);
   }
   const methods = server.code_challenge_methods_supported;
-  if (methods && !methods.includes("S256")) throw failure.mcpNoPkce(server.issuer);
+  const can = methods === undefined || methods.includes("S256");
+  const detail = methods?.join(", ") ?? "not listed; S256 is sent all the same";
+  trace({ name: "PKCE", ok: can, detail, reference: "RFC 7636 section 4.2" });
+  if (!can) throw failure.mcpNoPkce(server.issuer);
   const responses = server.response_types_supported;
   if (responses && !responses.includes("code")) throw failure.mcpNoCode(server.issuer);
   return url;
