@@ -1,41 +1,10 @@
-import { parseArgs } from "node:util";
 import { failure } from "../core/errors.ts";
 import { isLoopback } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
-import { headerSafe, nearest } from "../core/text.ts";
+import { headerSafe } from "../core/text.ts";
+import { type Flag, see, splitFlags } from "./mcp-flags.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
-
-/** Flags of the bridge, as `parseArgs` wants them. */
-const flags = {
-  header: { type: "string", multiple: true },
-  transport: { type: "string" },
-  "allow-http": { type: "boolean" },
-  timeout: { type: "string" },
-  grant: { type: "string" },
-  scope: { type: "string" },
-  resource: { type: "string" },
-  "no-resource": { type: "boolean" },
-  issuer: { type: "string" },
-  "client-id": { type: "string" },
-  "client-secret-env": { type: "string" },
-  "client-key-env": { type: "string" },
-  "client-key": { type: "string" },
-  "client-metadata-url": { type: "string" },
-  "idp-token-endpoint": { type: "string" },
-  "idp-client-id": { type: "string" },
-  "id-token-env": { type: "string" },
-  profile: { type: "string" },
-  "callback-port": { type: "string" },
-  "auth-timeout": { type: "string" },
-  "no-browser": { type: "boolean" },
-  persist: { type: "boolean" },
-  explain: { type: "boolean" },
-  json: { type: "boolean" },
-  "no-color": { type: "boolean" },
-  help: { type: "boolean", short: "h" },
-} as const;
-type Flag = keyof typeof flags;
 
 /** What the bridge was asked for. */
 export interface McpArgs {
@@ -67,7 +36,6 @@ export interface McpArgs {
   readonly explain: boolean;
 }
 
-const see = "see codemie-mcp-proxy --help";
 const transports = ["auto", "http", "sse"] as const;
 const grants = ["authorization-code", "client-credentials", "enterprise"] as const;
 const standardSilenceSeconds = 600;
@@ -81,32 +49,10 @@ const standardAuthSeconds = 120;
  * @throws usage errors
  */
 export function readMcpArgs(args: readonly string[], env: Env): McpArgs {
-  const { values, positionals, tokens } = parseArgs({
-    args: [...args],
-    options: flags,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
-  for (const token of tokens) {
-    if (token.kind !== "option") continue;
-    const def = Object.hasOwn(flags, token.name) ? flags[token.name as Flag] : undefined;
-    if (!def) {
-      const close = nearest(
-        token.rawName,
-        Object.keys(flags).map((name) => `--${name}`),
-      );
-      throw failure.usage(`codemie-mcp-proxy has no flag ${token.rawName}`, close ? `did you mean ${close}` : see);
-    }
-    if (def.type === "boolean" && token.value !== undefined)
-      throw failure.usage(`${token.rawName} takes no value`, see);
-    if (def.type === "string" && (!token.value || (!token.inlineValue && token.value.startsWith("--")))) {
-      throw failure.usage(`${token.rawName} needs a value`, see);
-    }
-  }
-  const text = (name: Flag) => values[name] as string | undefined;
-  const is = (name: Flag) => values[name] === true;
-  const [url, ...more] = positionals;
+  const { values, words } = splitFlags(args);
+  const text = (name: Flag) => values[name]?.at(-1);
+  const is = (name: Flag) => values[name] !== undefined;
+  const [url, ...more] = words;
   if (more.length > 0) throw failure.usage(`codemie-mcp-proxy does not take ${more[0]}`, see);
   const help = is("help");
   if (!help && url === undefined) {
@@ -118,7 +64,7 @@ export function readMcpArgs(args: readonly string[], env: Env): McpArgs {
   return {
     help,
     url: help ? new URL("https://localhost") : serverUrl(url ?? "", is("allow-http")),
-    headers: readHeaders((values.header ?? []) as string[], env),
+    headers: readHeaders(values.header ?? [], env),
     transport: oneOf("transport", text("transport") ?? "auto", transports),
     allowHttp: is("allow-http"),
     silenceSeconds: secondsOf("--timeout", text("timeout"), standardSilenceSeconds),

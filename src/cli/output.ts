@@ -1,5 +1,5 @@
 import { type ConsolaInstance, createConsola } from "consola/core";
-import { type CodemieError, failure } from "../core/errors.ts";
+import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
 import type { Terminal } from "../platform/terminal.ts";
 
 /** The one accent, and the few shades the terminal output uses. */
@@ -57,6 +57,17 @@ export class Output {
     }
     this.#terminal.err(`${this.paint("bad", "error:", "err")} ${message}\n`);
     if (hint) this.#terminal.err(`${this.paint("accent", "hint:", "err")} ${hint}\n`);
+  }
+
+  /**
+   * The one place where an error becomes lines and an exit code.
+   *
+   * @param error whatever ended the program
+   */
+  ended(error: unknown): number {
+    const failed = asCodemieError(error);
+    this.fail(failed);
+    return failed.exitCode;
   }
 
   /**

@@ -1,5 +1,5 @@
 import { type ArgsDef, runCommand } from "citty";
-import { asCodemieError, failure } from "../core/errors.ts";
+import { failure } from "../core/errors.ts";
 import { nearest } from "../core/text.ts";
 import { type Env, realRuntime } from "../platform/runtime.ts";
 import { type Cli, commonArgs } from "./command.ts";
@@ -15,14 +15,13 @@ export interface Call {
 }
 
 /**
- * Runs one call from start to end: the one place where an error becomes lines and an exit code.
+ * Runs one call from start to end.
  *
  * @param env the environment as it was at the start
  * @returns the exit code
  */
 export async function run(call: Call, env: Env): Promise<number> {
   const agent = agentOf(call);
-  const bridge = bridgeArgs(call);
   const args = agent ? agent.args : call.args;
   const own = agent ? [] : args;
   const runtime = realRuntime(env, own.includes("--no-color"));
@@ -32,17 +31,11 @@ export async function run(call: Call, env: Env): Promise<number> {
       const { runAgent } = await import("./agent.ts");
       return await runAgent({ runtime, output, rest: [] }, await agentLoaders[agent.name](), agent.args);
     }
-    if (bridge) {
-      const { runMcpProxy } = await import("./mcp-proxy.ts");
-      return await runMcpProxy({ runtime, output, rest: [] }, bridge);
-    }
     const end = args.indexOf("--");
     const rest = end < 0 ? [] : args.slice(end + 1);
     return await runTree({ runtime, output, rest }, end < 0 ? args : args.slice(0, end));
   } catch (error) {
-    const failed = asCodemieError(error);
-    output.fail(failed);
-    return failed.exitCode;
+    return output.ended(error);
   }
 }
 
@@ -55,12 +48,6 @@ function agentOf({ program, args }: Call): { name: AgentName; args: readonly str
   if (isAgent(byName)) return { name: byName, args };
   const [first, ...rest] = args;
   return isAgent(first) ? { name: first, args: rest } : undefined;
-}
-
-/** The arguments of the MCP bridge, when that is what was called. */
-function bridgeArgs({ program, args }: Call): readonly string[] | undefined {
-  if (program === "codemie-mcp-proxy") return args;
-  return args[0] === "mcp-proxy" ? args.slice(1) : undefined;
 }
 
 async function runTree(cli: Cli, args: readonly string[]): Promise<number> {

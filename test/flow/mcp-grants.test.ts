@@ -1,5 +1,9 @@
 import { expect, test } from "bun:test";
 import { exportJWK, exportPKCS8, generateKeyPair, jwtVerify } from "jose";
+import { loginRecord } from "../../src/auth/credential.ts";
+import { vaultFiles } from "../../src/vault/key.ts";
+import { Vault } from "../../src/vault/vault.ts";
+import { storedLoginOf } from "../support/age.ts";
 import { Person } from "../support/codemie.ts";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
 import { listen, readRequest, sendJson } from "../support/sandbox/http.ts";
@@ -115,6 +119,67 @@ test("the enterprise grant: an ID token is exchanged at the company's provider, 
   await bridge.finish();
   await server.close();
   await provider.close();
+});
+
+test("the enterprise grant with an OIDC profile: a fresh ID token each time, and the renewed login is stored", async () => {
+  const issuer = await listen();
+  const forms: URLSearchParams[] = [];
+  const endpoints = ["authorization_endpoint", "token_endpoint", "jwks_uri"];
+  issuer.handle(async (request, response) => {
+    const seen = await readRequest(request);
+    if (seen.path === "/.well-known/openid-configuration") {
+      const metadata = Object.fromEntries(endpoints.map((name) => [name, `${issuer.origin}/${name}`]));
+      return sendJson(response, 200, { issuer: issuer.origin, ...metadata });
+    }
+    const form = new URLSearchParams(seen.body);
+    forms.push(form);
+    const n = forms.length;
+    if (form.get("grant_type") === "refresh_token") {
+      const tokens = { access_token: `access-${n}`, refresh_token: `refresh-${n}`, id_token: `id-${n}` };
+      return sendJson(response, 200, { ...tokens, token_type: "Bearer", expires_in: 300 });
+    }
+    const issued = "urn:ietf:params:oauth:token-type:id-jag";
+    sendJson(response, 200, { access_token: `assertion-${n}`, issued_token_type: issued });
+  });
+  const person = new Person();
+  const vault = new Vault(vaultFiles(person.codemieHome, {}), Date.now);
+  await vault.prepare();
+  const origin = "https://codemie.example.com";
+  await vault.locked(loginRecord("work"), () =>
+    vault.write(loginRecord("work"), {
+      method: "oidc",
+      origin,
+      identity: { id: "1", name: "Ada", email: "ada@example.com" },
+      loggedInAt: Date.now(),
+      ...{ issuer: issuer.origin, clientId: "codemie", scope: "openid", accessToken: "a", refreshToken: "refresh-0" },
+    }),
+  );
+  const config = { version: 2, activeProfile: "work", profiles: { work: { codeMieUrl: origin } } };
+  await Bun.write(`${person.codemieHome}/codemie-cli.config.json`, JSON.stringify(config));
+
+  const server = await startProtected();
+  const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
+  const bridge = new AuthorizedBridge(server.url, flags, { S: "s" }, person);
+  expect((await bridge.initialize()).result).toBeDefined();
+  server.live.clear();
+  server.settings.answer = (seen, response) => {
+    if (seen.path === "/token" && seen.body.includes("refresh_token"))
+      response.writeHead(400).end('{"error":"invalid_grant"}');
+  };
+  expect((await bridge.call("x")).result).toBeDefined();
+  expect(forms.map((form) => form.get("refresh_token") ?? form.get("subject_token"))).toEqual([
+    "refresh-0",
+    "id-1",
+    "refresh-1",
+    "id-3",
+  ]);
+  const assertions = server.calls("/token").map(({ body }) => new URLSearchParams(body).get("assertion"));
+  expect(assertions.filter(Boolean)).toEqual(["assertion-2", "assertion-4"]);
+  expect((await storedLoginOf(person, "work"))?.method === "oidc").toBe(true);
+  expect(JSON.stringify(await storedLoginOf(person, "work"))).toContain('"refreshToken":"refresh-3"');
+  await bridge.finish();
+  await server.close();
+  await issuer.close();
 });
 
 test("the enterprise grant without a login at an OpenID provider says what to do", async () => {
