@@ -13,10 +13,11 @@ if (!program.startsWith("codemie-") && args.length === 1 && (args[0] === "--vers
   // The runtime takes its proxies from the environment, for loopback as well; this is where that ends.
   const start = { ...process.env };
   Object.assign(process.env, withoutLoopbackProxy(start));
-  if (program === "codemie-mcp-proxy" || args[0] === "mcp-proxy") {
+  const named = program === "codemie-mcp-proxy";
+  if (named || (!program.startsWith("codemie-") && args[0] === "mcp-proxy")) {
     // Ten editor windows may run ten of them all day: it loads nothing of the other commands.
     const { runBridge } = await import("./cli/mcp-run.ts");
-    process.exitCode = await runBridge(program === "codemie-mcp-proxy" ? args : args.slice(1), start);
+    process.exitCode = await runBridge(named ? args : args.slice(1), start);
   } else {
     const { run } = await import("./cli/run.ts");
     process.exitCode = await run({ program, args }, start);

@@ -5,6 +5,7 @@ import { chooseTransport } from "../mcp/choose-transport.ts";
 import { Cookies } from "../mcp/cookie-jar.ts";
 import { readLines } from "../mcp/framing.ts";
 import { addressOnly, type Log, makeLog } from "../mcp/log.ts";
+import { within } from "../mcp/transport.ts";
 import { Wire } from "../mcp/wire.ts";
 import { LogFile } from "../platform/log-file.ts";
 import { endProcess, onceOrphaned, onUncaught, processId, stopSignal } from "../platform/processes.ts";
@@ -17,6 +18,9 @@ import { version } from "./version.ts";
 const graceMs = 600;
 /** How long session and tokens may take to be ended at the server, ms. Together they stay below the 2 s promised. */
 const patienceMs = 400;
+
+/** How long the last answers may take to be read, ms. */
+const lastWordsMs = 200;
 
 /**
  * Runs the bridge until the client closes standard input, a signal comes, or the client dies. Standard output carries
@@ -70,8 +74,11 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
     return await oauthSession(cli, asked, { cookies, log, stop: closing.signal });
   });
   const wire = new Wire({ url, headers: asked.headers, fetch: runtime.fetch, cookies, authorization, log });
+  let written = Promise.resolve();
   const write = (line: string) => {
-    stdio.write(`${line}\n`).catch(() => ended.resolve({ code: 0, why: "nobody reads the answers", graceMs: 0 }));
+    written = stdio.write(`${line}\n`).catch(() => {
+      ended.resolve({ code: 0, why: "nobody reads the answers", graceMs: 0 });
+    });
   };
   const transport = await chooseTransport(asked.transport, wire, log, asked.silenceSeconds * 1000);
   const bridge = new Bridge({ origin: url.origin, transport, write, log });
@@ -86,5 +93,6 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
   await bridge.close(end.graceMs, patienceMs);
   closing.abort(failure.mcpClosing());
   await authorization.close(patienceMs);
+  await within(lastWordsMs, written);
   return end;
 }

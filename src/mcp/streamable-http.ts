@@ -1,4 +1,5 @@
 import { asCodemieError, failure } from "../core/errors.ts";
+import { headerSafe } from "../core/text.ts";
 import { type Deadline, deadline } from "./deadline.ts";
 import { type Position, readEvents } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
@@ -28,6 +29,7 @@ export class StreamableHttp implements Transport {
   readonly #slots = new Slots();
   #session: string | undefined;
   #protocol: string | undefined;
+  #initialized = false;
   #ready = false;
   #listening: AbortController | undefined;
 
@@ -44,6 +46,7 @@ export class StreamableHttp implements Transport {
   }
 
   reset(): void {
+    this.#initialized = false;
     this.#ready = false;
     this.#session = undefined;
     this.#protocol = undefined;
@@ -58,7 +61,7 @@ export class StreamableHttp implements Transport {
     const time = deadline(silence, this.#closed.signal, () => failure.mcpSilent(this.#wire.url.origin, silence));
     try {
       const outcome = await this.#post(exchange, time);
-      if (initialize && outcome.kind === "done" && this.#protocol !== undefined) this.#ready = true;
+      if (initialize && outcome.kind === "done" && this.#initialized) this.#ready = true;
       return outcome;
     } catch (error) {
       return { kind: "failed", error: this.#closed.signal.aborted ? failure.mcpClosing() : asCodemieError(error) };
@@ -124,7 +127,8 @@ export class StreamableHttp implements Transport {
     for (let response: Response | undefined = first; response; ) {
       await this.#read(response, position, exchange, time);
       if (exchange.owed.size === 0) return { kind: "done" };
-      response = position.lastEventId === undefined ? undefined : await this.#resume(position, session, time);
+      response =
+        headerSafe(position.lastEventId) === undefined ? undefined : await this.#resume(position, session, time);
     }
     return lost;
   }
@@ -163,8 +167,9 @@ export class StreamableHttp implements Transport {
   #deliver(text: string, exchange: Exchange): void {
     if (exchange.method === "initialize") {
       const envelope = readEnvelope(text);
-      const version = typeof envelope === "string" ? undefined : protocolOf(envelope.value);
-      if (version !== undefined) this.#protocol = version;
+      const result = typeof envelope === "string" ? undefined : member(envelope.value, "result");
+      this.#initialized ||= result !== undefined;
+      this.#protocol = protocolOf(result) ?? this.#protocol;
     }
     this.#events.message(text);
   }
@@ -205,7 +210,7 @@ export class StreamableHttp implements Transport {
   }
 
   async #get(lastEventId: string | undefined, signal: AbortSignal, attended: boolean): Promise<Response> {
-    const headers = { ...this.#headers(), accept: eventStream, "last-event-id": lastEventId };
+    const headers = { ...this.#headers(), accept: eventStream, "last-event-id": headerSafe(lastEventId) };
     return await this.#wire.send({ method: "GET", headers, signal, attended });
   }
 
@@ -235,9 +240,9 @@ export function mediaType(response: Response): string {
 }
 
 /** @returns the protocol version of an `initialize` result */
-function protocolOf(value: unknown): string | undefined {
-  const version = member(member(value, "result"), "protocolVersion");
-  return typeof version === "string" ? version : undefined;
+function protocolOf(result: unknown): string | undefined {
+  const version = member(result, "protocolVersion");
+  return typeof version === "string" ? headerSafe(version) : undefined;
 }
 
 /** @returns the body as text, up to a bound; the rest is not read */

@@ -44,10 +44,12 @@ export function backoffMs(failures: number): number {
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   const over = Promise.withResolvers<void>();
-  const timer = setTimeout(over.resolve, ms);
-  signal.addEventListener("abort", () => over.resolve(), { once: true });
+  const end = () => over.resolve();
+  const timer = setTimeout(end, ms);
+  signal.addEventListener("abort", end);
   await over.promise;
   clearTimeout(timer);
+  signal.removeEventListener("abort", end);
 }
 
 /** Waits for a promise, but not for longer than this many ms. */

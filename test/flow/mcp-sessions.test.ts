@@ -109,6 +109,38 @@ test("the server's own stream is taken up where it broke", async () => {
   expect(ids).toEqual([undefined, "n-1", "n-2"]);
 });
 
+test("a session that is lost while nobody asks is opened again, for what the server says unasked", async () => {
+  let streams = 0;
+  const { server, bridge } = await start((seen, _message, response) => {
+    if (seen.method !== "GET") return;
+    streams++;
+    if (streams === 2) return void response.writeHead(404).end();
+    openStream(response);
+    if (streams === 1) setTimeout(() => response.destroy(), 20);
+    else response.write(event("x", { jsonrpc: "2.0", method: "notifications/back" }));
+  });
+  await bridge.initialize();
+  await bridge.until(() => bridge.messages().find(({ method }: Rpc) => method === "notifications/back"));
+  expect(server.methods().filter((method) => method === "initialize").length).toBe(2);
+});
+
+test("a protocol version and an event id that would break a header are not sent back", async () => {
+  const { server, bridge } = await start((_seen, message, response) => {
+    if (message?.method === "initialize") {
+      response.writeHead(200, { "content-type": "application/json" });
+      const result = { protocolVersion: "1\r\nx-evil: 1", capabilities: {}, serverInfo: {} };
+      response.end(JSON.stringify({ jsonrpc: "2.0", id: message.id, result }));
+    } else if (message?.method === "odd") {
+      openStream(response);
+      response.end(event("é\u2028", { jsonrpc: "2.0", method: "notifications/odd" }));
+    }
+  });
+  await bridge.initialize();
+  expect((await bridge.call("next")).result).toBeDefined();
+  expect((await bridge.call("odd")).error.message).toContain("ended before the answer came");
+  for (const { headers } of server.record) expect(headers["x-evil"] ?? headers["mcp-protocol-version"]).toBeUndefined();
+});
+
 test("an answer the client no longer wants is not made up", async () => {
   const { bridge } = await start((_seen, message, response) =>
     message?.method === "hang" ? new Promise((resolve) => response.on("close", resolve)) : undefined,
