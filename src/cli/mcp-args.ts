@@ -74,7 +74,7 @@ export function readMcpArgs(args: readonly string[], env: Env): McpArgs {
     ...readClient(text, env),
     profile: text("profile"),
     callbackPort: portOf(text("callback-port")),
-    authSeconds: secondsOf("--auth-timeout", text("auth-timeout"), standardAuthSeconds),
+    authSeconds: Math.max(1, secondsOf("--auth-timeout", text("auth-timeout"), standardAuthSeconds)),
     browser: !is("no-browser"),
     persist: is("persist"),
     explain: is("explain"),

@@ -16,6 +16,11 @@ export interface BridgeOptions {
 
 /** How long a message that gets no answer may hold up the ones after it, ms: long enough to keep their order. */
 const orderMs = 5_000;
+/**
+ * How long a message that gets no answer waits for the requests before it to be taken, ms. A request travels on a connection
+ * of its own, and what cancels it must not overtake it; a server that says nothing until it has the answer is not waited for.
+ */
+const overtakeMs = 50;
 /** How long the errors for what is still open may take to be written at the end, ms. */
 const lastAnswersMs = 150;
 /** How often a request is sent again because the server had forgotten the session. */
@@ -35,6 +40,7 @@ export class Bridge {
   readonly #pending = new Map<Key, Exchange>();
   readonly #answered = new Set<Key>();
   readonly #running = new Set<Promise<void>>();
+  readonly #untaken = new Set<Exchange>();
   #order: Promise<void> = Promise.resolve();
   /** the client's `initialize` under way: nothing else goes before it is answered */
   #handshake: Promise<void> | undefined;
@@ -92,11 +98,17 @@ export class Bridge {
   async #start(exchange: Exchange): Promise<void> {
     await this.#handshake;
     await this.#renewal?.catch(() => undefined);
+    const answered = exchange.envelope.requests.length > 0;
+    if (!answered && this.#untaken.size > 0) {
+      await within(overtakeMs, Promise.all([...this.#untaken].map(({ taken }) => taken)));
+    }
+    this.#untaken.add(exchange);
+    void exchange.taken.then(() => this.#untaken.delete(exchange));
     const sent = this.#carry(exchange);
     this.#running.add(sent);
     void sent.then(() => this.#running.delete(sent));
     if (exchange.method === "initialize") this.#handshake = sent;
-    else if (exchange.envelope.requests.length === 0) await within(orderMs, sent);
+    else if (!answered) await within(orderMs, sent);
   }
 
   /** Carries a message to its end. Never rejects. */
@@ -112,6 +124,7 @@ export class Bridge {
       error = asCodemieError(thrown);
       log.info(`${exchange.method ?? "message"}: ${error.message}`);
     }
+    exchange.take();
     for (const key of exchange.envelope.requests) this.#pending.delete(key);
     for (const key of exchange.owed) {
       const text = error.hint ? `${error.message}; ${error.hint}` : error.message;

@@ -8,6 +8,7 @@ export class Exchange {
   readonly internal: boolean;
   readonly #owed: Set<Key>;
   readonly #settled = Promise.withResolvers<void>();
+  readonly #taken = Promise.withResolvers<void>();
 
   constructor(text: string, envelope: Envelope, internal = false) {
     this.text = text;
@@ -24,6 +25,16 @@ export class Exchange {
   /** ids of the requests that have no answer yet */
   get owed(): ReadonlySet<Key> {
     return this.#owed;
+  }
+
+  /** Resolves once the server is known to have the text, or will not get it. */
+  get taken(): Promise<void> {
+    return this.#taken.promise;
+  }
+
+  /** Notes that the server has the text, or will not get it. */
+  take(): void {
+    this.#taken.resolve();
   }
 
   /** Resolves once no answer is owed any more. */

@@ -4,7 +4,7 @@ import { readEvents } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
 import { addressOnly, type Log } from "./log.ts";
 import { faultOf } from "./message.ts";
-import { bounded, mediaType } from "./streamable-http.ts";
+import { bounded, mediaType } from "./response.ts";
 import { type Outcome, type Transport, type TransportEvents, within } from "./transport.ts";
 import type { Wire } from "./wire.ts";
 
@@ -84,6 +84,7 @@ export class Sse implements Transport {
         time,
         attended: true,
       });
+      exchange.take();
       const { status } = response;
       const refusal = response.ok ? "" : await bounded(response, longestRefusal);
       if (response.ok) await response.body?.cancel();

@@ -5,6 +5,7 @@ import { type Position, readEvents } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Log } from "./log.ts";
 import { faultOf, member, readEnvelope } from "./message.ts";
+import { bounded, mediaType } from "./response.ts";
 import { Slots } from "./slots.ts";
 import { backoffMs, type Outcome, pause, type Transport, type TransportEvents } from "./transport.ts";
 import type { Wire } from "./wire.ts";
@@ -81,6 +82,7 @@ export class StreamableHttp implements Transport {
       time,
       attended: true,
     });
+    exchange.take();
     time.touch();
     if (!response.ok) return await this.#refused(response, exchange, session);
     if (exchange.method === "initialize") this.#session = response.headers.get("mcp-session-id") ?? undefined;
@@ -234,24 +236,8 @@ export class StreamableHttp implements Transport {
   }
 }
 
-/** @returns the media type without its parameters, in lower case */
-export function mediaType(response: Response): string {
-  return (response.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
-}
-
 /** @returns the protocol version of an `initialize` result */
 function protocolOf(result: unknown): string | undefined {
   const version = member(result, "protocolVersion");
   return typeof version === "string" ? headerSafe(version) : undefined;
-}
-
-/** @returns the body as text, up to a bound; the rest is not read */
-export async function bounded(response: Response, limit: number): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > limit) return text.slice(0, limit);
-  }
-  return text;
 }

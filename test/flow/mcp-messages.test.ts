@@ -39,8 +39,10 @@ test("texts reach the server byte for byte: unknown methods and members, array p
   await bridge.until(() =>
     server.record.filter((seen) => texts.includes(seen.body)).length === texts.length ? 1 : undefined,
   );
-  const bodies = server.record.map(({ body }) => body);
-  expect(bodies.filter((body) => texts.includes(body))).toEqual(texts);
+  const bodies = server.record.map(({ body }) => body).filter((body) => texts.includes(body));
+  expect(bodies.toSorted()).toEqual(texts.toSorted());
+  // Requests that are under way together may arrive in any order; what gets no answer overtakes none.
+  expect(bodies.slice(4)).toEqual(texts.slice(4));
 });
 
 test("what the server sends reaches the client as it is, on one line: unknown requests, pretty-printed texts, batches", async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { logInAs, startBrowser } from "../support/browser.ts";
@@ -7,6 +8,7 @@ import { connectClient, RawBridge } from "../support/mcp/bridge.ts";
 import { freePort } from "../support/mcp/everything.ts";
 import { startBehindOidc } from "../support/mcp/oidc.ts";
 import { AuthorizedBridge, scriptedBrowser, startProtected } from "../support/mcp/protected.ts";
+import { initializeResult, openStream, startScripted } from "../support/mcp/scripted.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -90,6 +92,37 @@ test("a 403 insufficient_scope: the union of scopes is asked for, and the same r
   expect((await bridge.call("read")).result).toEqual({ scope: "read write" });
   expect(bridge.opened().length).toBe(2);
   await bridge.finish();
+  await server.close();
+});
+
+test("a login over the older transport, and a renewal in mid-session", async () => {
+  const server = await startProtected();
+  let stream: ServerResponse | undefined;
+  const older = await startScripted((seen, message, response) => {
+    const token = String(seen.headers.authorization ?? "").replace("Bearer ", "");
+    if (!server.live.has(token)) {
+      const where = `resource_metadata="${server.origin}/.well-known/oauth-protected-resource/mcp"`;
+      return void response.writeHead(401, { "www-authenticate": `Bearer ${where}` }).end();
+    }
+    if (seen.method === "GET") {
+      stream = response;
+      openStream(response);
+      return void response.write("event: endpoint\ndata: /messages?session=1\n\n");
+    }
+    response.writeHead(202).end();
+    const result = message.method === "initialize" ? initializeResult : { path: seen.target };
+    if (message.id !== undefined) {
+      stream?.write(`event: message\ndata: ${JSON.stringify({ jsonrpc: "2.0", id: message.id, result })}\n\n`);
+    }
+  });
+  const flags = ["--transport", "sse", "--resource", server.url];
+  const bridge = new AuthorizedBridge(older.url, flags);
+  expect((await bridge.initialize()).result).toBeDefined();
+  server.live.clear();
+  expect((await bridge.call("x")).result).toEqual({ path: "/messages?session=1" });
+  expect(bridge.opened().length).toBe(1);
+  await bridge.finish();
+  await older.close();
   await server.close();
 });
 

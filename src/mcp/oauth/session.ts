@@ -1,41 +1,17 @@
 import { asCodemieError, type CodemieError, failure } from "../../core/errors.ts";
 import type { AccessToken, Authorization, Waiting } from "../authorization.ts";
 import type { Challenge } from "../challenge.ts";
-import type { Log } from "../log.ts";
 import { orAborted } from "../transport.ts";
-import { type Client, type ClientOptions, givenClient } from "./client.ts";
-import { authorizeByCode, type PersonOptions } from "./code-flow.ts";
+import { type Client, givenClient } from "./client.ts";
+import { authorizeByCode } from "./code-flow.ts";
 import { discover } from "./discovery.ts";
 import { type Grant, giveUp, grantOf } from "./grant.ts";
-import type { OAuthHttp } from "./http.ts";
-import { authorizeAsMachine, authorizeByEnterprise, type EnterpriseProvider } from "./machine.ts";
-import type { Deployment, Trace } from "./metadata.ts";
+import { authorizeAsMachine, authorizeByEnterprise } from "./machine.ts";
+import type { Deployment } from "./metadata.ts";
+import type { SessionOptions } from "./options.ts";
 import { coversScope, joinScopes, wantedScope } from "./scope.ts";
-import type { GrantStore, StoreKey } from "./store.ts";
+import type { StoreKey } from "./store.ts";
 import { requestToken, type TokenAnswer } from "./token-endpoint.ts";
-
-export type GrantKind = "authorization-code" | "client-credentials" | "enterprise";
-
-export interface SessionOptions {
-  /** the MCP server's address */
-  readonly url: URL;
-  readonly grant: GrantKind;
-  readonly scope: string | undefined;
-  /** the user's resource indicator; `none` sends none */
-  readonly resource: string | undefined;
-  readonly issuer: string | undefined;
-  readonly client: ClientOptions;
-  readonly person: PersonOptions;
-  /** asked each time a token is needed by the enterprise grant */
-  readonly enterprise: (() => Promise<EnterpriseProvider>) | undefined;
-  /** where logins are kept; undefined: they end with the process */
-  readonly store: GrantStore | undefined;
-  readonly http: OAuthHttp;
-  readonly log: Log;
-  readonly trace: Trace;
-  /** told of every new authorization, for the audit trail */
-  readonly authorized: (issuer: string) => Promise<void>;
-}
 
 /** No browser opens for so long after an authorization that came to nothing, ms. */
 const restMs = 60_000;
