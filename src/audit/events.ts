@@ -5,6 +5,7 @@ export const auditEvents = {
   login: "somebody logged in, or tried to",
   refresh: "a login was renewed, with or without a person",
   logout: "a login was removed",
+  "config-changed": "a profile was set up, changed or removed",
   "token-printed": "codemie token printed a credential",
   "agent-run": "an agent ran behind the gateway",
   "request-denied": "the gateway refused requests in a run",

@@ -1,6 +1,6 @@
 import { failure } from "../core/errors.ts";
 import type { Vault } from "../vault/vault.ts";
-import type { StoredLogin } from "./credential.ts";
+import type { OidcLogin, SsoLogin } from "./credential.ts";
 import { type LoginRequest, logIn } from "./log-in.ts";
 import { currentLogin, describe, storeLogin } from "./login.ts";
 
@@ -15,8 +15,9 @@ export async function loginAgain(
   vault: Vault,
   profile: string,
   request: Omit<LoginRequest, "client" | "anew">,
-): Promise<StoredLogin> {
+): Promise<SsoLogin | OidcLogin> {
   const before = await currentLogin(vault, profile, request.host);
+  if (before.method === "jwt" || before.method === "api-key") throw failure.loginNeeded(before.origin);
   const client = before.method === "oidc" ? before : undefined;
   return await logIn({ ...request, client, anew: true }, async (login) => {
     const who = describe(login.identity);

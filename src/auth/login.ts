@@ -9,6 +9,7 @@ import { authorizeWithBearer, authorizeWithCookies } from "./authorize.ts";
 import { applySetCookies, type CookieSet } from "./cookies.ts";
 import {
   type Identity,
+  type JwtLogin,
   loginRecord,
   type OidcLogin,
   type SsoLogin,
@@ -61,6 +62,19 @@ export async function proveTokens(
   return { method: "oidc", origin: host.origin, ...tokens, ...whose, ...atOnce(runtime) };
 }
 
+/**
+ * Proves a bearer token that its owner asked to be stored.
+ *
+ * @throws as {@link proveSession}
+ */
+export async function proveBearer(host: Host, token: Secret, runtime: Runtime, version: string): Promise<JwtLogin> {
+  const whose = await whoIs(
+    new Api({ host, authorize: authorizeWithBearer(token), fetch: runtime.fetch, version }),
+    host,
+  );
+  return { method: "jwt", origin: host.origin, token: token.reveal(), ...whose, ...atOnce(runtime) };
+}
+
 const atOnce = ({ now }: Runtime) => ({ loggedInAt: now(), confirmedAt: now() });
 
 async function whoIs(api: Api, host: Host): Promise<{ identity: Identity }> {
@@ -106,11 +120,18 @@ export async function storeLogin(vault: Vault, profile: string, login: StoredLog
 /**
  * The credential a profile has for a host.
  *
- * @throws `auth_needed` when there is none, or when it belongs to another origin: it goes nowhere but home
+ * @param missing what to say when there is none
+ * @throws `auth_needed` when there is none, when it belongs to another origin (it goes nowhere but home), or when it is a
+ *   provider's key and the host is none, or the other way round
  */
-export async function currentLogin(vault: Vault, profile: string, host: Host): Promise<StoredLogin> {
+export async function currentLogin(
+  vault: Vault,
+  profile: string,
+  host: Host,
+  missing = () => failure.loginNeeded(host.origin),
+): Promise<StoredLogin> {
   const login = await vault.read(loginRecord(profile), storedLogin);
-  if (!login) throw failure.loginNeeded(host.origin);
-  if (login.origin !== host.origin) throw failure.otherOrigin(profile, login.origin, host.origin);
-  return login;
+  if (!login || (login.method === "api-key") !== (host.kind === "provider")) throw missing();
+  if (login.origin === host.origin) return login;
+  throw host.kind === "provider" ? missing() : failure.otherOrigin(profile, login.origin, host.origin);
 }

@@ -5,15 +5,18 @@ import { withoutOwnSecrets } from "../agents/environment.ts";
 import { readRepository } from "../agents/repository.ts";
 import { makeRunFolder } from "../agents/run-folder.ts";
 import type { Model } from "../api/schemas.ts";
+import { readApiKey } from "../auth/api-key.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
 import type { Credentials } from "../auth/broker.ts";
-import type { TokenSource } from "../auth/given-token.ts";
 import { loginAgain } from "../auth/login-again.ts";
 import { CodemieError, failure } from "../core/errors.ts";
 import { headerSafe } from "../core/text.ts";
 import { startGateway } from "../gateway/gateway.ts";
 import { browserFor } from "../platform/browser.ts";
 import { findProgram, runForeground, versionOf } from "../platform/processes.ts";
+import type { Env } from "../platform/runtime.ts";
+import type { Config } from "../profiles/config.ts";
+import { providerOf, providers } from "../profiles/providers.ts";
 import { type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import { readRepositoryProfile } from "../profiles/store.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -21,7 +24,7 @@ import { type AgentArgs, readAgentArgs } from "./agent-args.ts";
 import { record } from "./auditing.ts";
 import { type Cli, stores } from "./command.ts";
 import { when } from "./output.ts";
-import { brokerFor, callApi, credentialsFor, tokenSource } from "./session.ts";
+import { brokerFor, credentialsFor, type Given, givenIn, listModels, type Whose } from "./session.ts";
 import { version, versionLine } from "./version.ts";
 
 /**
@@ -48,28 +51,30 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
 
   const { vault, profiles } = stores(runtime);
   const repositoryProfile = await readRepositoryProfile(runtime.cwd);
+  const config = await profiles.read();
   const resolved = resolveProfile(
-    await profiles.read(),
+    config,
     { profile: asked.profile, url: asked.baseUrl, model: asked.model, timeout: asked.timeout },
     runtime.env,
     repositoryProfile,
   );
   const host = resolved.host.value;
   const ended = new AbortController();
-  const source = await tokenGiven(cli, asked);
-  const credentials = source
-    ? credentialsFor(cli, vault, resolved, source)
+  const given = await givenToRun(cli, asked, resolved);
+  const credentials = given
+    ? credentialsFor(cli, vault, resolved, given)
     : brokerFor(cli, vault, resolved, loginInMidRun(cli, vault, resolved, asked, ended.signal));
   // The first look at the host has nobody wait for a browser: what is wrong is said before anything starts.
-  const first = credentialsFor(cli, vault, resolved, source);
-  if (!asked.silent) await warnOfToken(cli, first, asked);
-  const models = agent.chooseModels(await availableModels(cli, first), resolved.model?.value, {
+  const first = credentialsFor(cli, vault, resolved, given);
+  if (!asked.silent) await warn(cli, agent, first, asked, resolved);
+  const models = agent.chooseModels(await availableModels(cli, first, resolved), resolved.model?.value, {
     haiku: resolved.profile.haikuModel,
     sonnet: resolved.profile.sonnetModel,
     opus: resolved.profile.opusModel,
   });
 
-  const ownHeaders = await codemieHeaders(cli, program, resolved, models.main);
+  // A model provider is told nothing of CodeMie's: neither which repository this is nor who works in it.
+  const ownHeaders = host.kind === "codemie" ? await codemieHeaders(cli, program, resolved, models.main) : {};
   const { folder, remove } = await makeRunFolder(runtime.home);
   const gateway = startGateway({
     host,
@@ -88,7 +93,7 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
       resume: asked.resume,
       args: asked.rest,
       folder,
-      env: runtime.env,
+      env: withoutTokens(runtime.env, config),
     });
     banner(cli, agent, asked, resolved, models.main);
     const code = await runForeground([binary, ...agentArgs], env);
@@ -106,16 +111,30 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
   }
 }
 
-/** The bearer token of this run: flag over environment. It is stored nowhere. */
-async function tokenGiven({ runtime }: Cli, asked: AgentArgs): Promise<TokenSource | undefined> {
+/** The credential of this run: flag over environment. It is stored nowhere. */
+async function givenToRun({ runtime }: Cli, asked: AgentArgs, whose: Whose): Promise<Given | undefined> {
+  if (asked.apiKey !== undefined) return { kind: "key", key: readApiKey(asked.apiKey) };
+  const asksForToken = asked.jwtToken !== undefined || asked.jwtTokenFile !== undefined;
+  if (asksForToken && whose.host.value.kind === "provider") throw failure.notForProvider("bearer token", whose.name);
   if (asked.jwtToken === "-") return { kind: "text", text: await runtime.terminal.readAll() };
   if (asked.jwtToken !== undefined) return { kind: "text", text: asked.jwtToken };
   if (asked.jwtTokenFile !== undefined) return { kind: "file", path: resolve(runtime.cwd, asked.jwtTokenFile) };
-  return tokenSource(runtime);
+  return givenIn(runtime.env, whose);
 }
 
-/** A token on the command line, and one that ends soon, are worth a word. */
-async function warnOfToken({ runtime, output }: Cli, credentials: Credentials, asked: AgentArgs): Promise<void> {
+/** A credential on the command line, a token that ends soon, an agent the provider does not understand: worth a word. */
+async function warn(
+  { runtime, output }: Cli,
+  agent: Agent,
+  credentials: Credentials,
+  asked: AgentArgs,
+  { profile }: Resolved,
+): Promise<void> {
+  if (asked.apiKey !== undefined) {
+    output.say.warn(
+      "other users of this machine can see a key on the command line; use CODEMIE_API_KEY or codemie setup",
+    );
+  }
   if (asked.jwtToken !== undefined && asked.jwtToken !== "-") {
     output.say.warn(
       "other users of this machine can see a token on the command line; use CODEMIE_JWT_TOKEN, --jwt-token-file FILE or --jwt-token -",
@@ -125,20 +144,34 @@ async function warnOfToken({ runtime, output }: Cli, credentials: Credentials, a
   if (bearer?.expiresAt !== undefined && endsSoon(bearer, runtime.now())) {
     output.say.warn(`the bearer token ends ${when(bearer.expiresAt, runtime.now())}`);
   }
+  const provider = providerOf(profile.provider);
+  const speaks: readonly string[] = provider ? providers[provider].speaks : [];
+  if (provider && !speaks.includes(agent.speaks)) {
+    const { title } = providers[provider];
+    output.say.warn(
+      `${agent.title} needs the ${agent.speaks} API, which ${title} itself does not have; requests may be refused`,
+    );
+  }
 }
 
 /**
  * Asks for the models, which proves the login too. A host that cannot list them just now does not keep the agent from
  * running.
  */
-async function availableModels(cli: Cli, credentials: Credentials): Promise<Model[]> {
+async function availableModels(cli: Cli, credentials: Credentials, whose: Whose): Promise<Model[]> {
   try {
-    return await callApi(cli, credentials, (api) => api.models());
+    return await listModels(cli, credentials, whose);
   } catch (error) {
     if (!(error instanceof CodemieError) || error.code !== "server_error") throw error;
     cli.output.say.warn(`the list of models could not be had: ${error.message}`);
     return [];
   }
+}
+
+/** The environment without the variables that profiles find bearer tokens in. */
+function withoutTokens(env: Env, config: Config): Env {
+  const names = new Set(Object.values(config.profiles).map((profile) => profile.jwtConfig?.tokenEnvVar));
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
 }
 
 /** How long a login in the middle of a run may take, ms. The agent just waits. */
@@ -218,6 +251,7 @@ ${bold("Flags")}
       --base-url URL            CodeMie host or its /code-assistant-api
       --jwt-token TOKEN         use this token, stored nowhere (- reads standard input)
       --jwt-token-file PATH     use the token in this file, read again when it changes
+      --api-key KEY             use this key of the profile's model provider, stored nowhere
       --reasoning-effort LEVEL  how much the model should think
       --resume [ID]             go on with an earlier session
       --timeout SECONDS         longest wait for the first byte of an answer, 0 for ever

@@ -1,14 +1,14 @@
 import type { BearerToken } from "../auth/bearer-token.ts";
 import type { Credentials } from "../auth/broker.ts";
 import { expiryOf, type StoredLogin } from "../auth/credential.ts";
-import { currentLogin, describe } from "../auth/login.ts";
+import { describe } from "../auth/login.ts";
 import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
 import type { Config } from "../profiles/config.ts";
-import { resolveProfile } from "../profiles/resolve.ts";
+import { methodOf, resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { when } from "./output.ts";
-import { callApi, credentialsFor, tokenSource } from "./session.ts";
+import { brokerFor, callApi, credentialsFor, givenIn, listModels, type Whose } from "./session.ts";
 
 export const profileStatus = (cli: Cli) =>
   command({
@@ -63,11 +63,11 @@ async function statusOf(
   const { runtime } = cli;
   const resolved = resolveProfile(config, { profile: name }, runtime.env, {});
   const host = resolved.host.value;
-  const source = tokenSource(runtime);
-  const credentials = credentialsFor(cli, vault, resolved, source);
+  const given = givenIn(runtime.env, resolved);
+  const credentials = credentialsFor(cli, vault, resolved, given);
   const nobody: Status["data"] = {
     profile: resolved.name,
-    method: source ? "jwt" : "sso",
+    method: given && given.kind !== "key" ? "jwt" : methodOf(resolved.profile),
     url: host.origin,
     authenticated: false,
     user: null,
@@ -77,11 +77,11 @@ async function statusOf(
     models: null,
   };
   try {
-    if (!source) await currentLogin(vault, resolved.name, host);
-    const asked = online ? await ask(cli, credentials) : { models: null, problem: undefined };
-    const known = source
-      ? ofToken((await credentials.current()).bearer)
-      : ofLogin(await currentLogin(vault, resolved.name, host));
+    // What lies here is shown as it is; only a look at the host may renew it.
+    const stored = async () => await brokerFor(cli, vault, resolved).stored();
+    if (!given) await stored();
+    const asked = online ? await ask(cli, credentials, resolved) : { models: null, problem: undefined };
+    const known = given ? ofGiven((await credentials.current()).bearer) : ofLogin(await stored());
     const expired = known.expiresAt !== null && known.expiresAt <= runtime.now() && !online;
     return {
       data: {
@@ -100,25 +100,29 @@ async function statusOf(
 
 /** What a stored login says of itself. */
 function ofLogin(login: StoredLogin) {
-  const { identity, loggedInAt, method } = login;
+  const { loggedInAt, method } = login;
   const { at, from } = expiryOf(login);
-  const user = { name: identity.name, email: identity.email };
+  const user = login.method === "api-key" ? null : { name: login.identity.name, email: login.identity.email };
   return { method, user, loggedInAt: new Date(loggedInAt).toISOString(), expiresAt: at, expiresFrom: from };
 }
 
-/** What a bearer token says of itself. */
-function ofToken(bearer: BearerToken | undefined) {
+/** What a bearer token says of itself; a key says nothing. */
+function ofGiven(bearer: BearerToken | undefined) {
   const at = bearer?.expiresAt ?? null;
   const user = bearer ? { name: bearer.name, email: bearer.email } : null;
-  return { method: "jwt", user, loggedInAt: null, expiresAt: at, expiresFrom: at === null ? null : "token" };
+  return { user, loggedInAt: null, expiresAt: at, expiresFrom: at === null ? null : "token" };
 }
 
 /** Asks the host who we are and what we may use; the models are an extra, the person decides. */
 async function ask(
   cli: Cli,
   credentials: Credentials,
+  whose: Whose,
 ): Promise<{ models: string[] | null; problem: CodemieError | undefined }> {
   try {
+    if (whose.host.value.kind === "provider") {
+      return { models: (await listModels(cli, credentials, whose)).map(({ id }) => id), problem: undefined };
+    }
     return await callApi(cli, credentials, async (api) => {
       const [user, models] = await Promise.allSettled([api.user(), api.models()]);
       if (user.status === "rejected") throw user.reason;
@@ -134,7 +138,12 @@ function linesOf({ runtime, output }: Cli, { data }: Status): string[] {
   const mark = data.authenticated ? output.paint("good", "✓ logged in") : output.paint("bad", "✗ not logged in");
   const row = (label: string, value: string) => `  ${output.paint("dim", label.padEnd(8))} ${value}`;
   const lines = [`${mark} to ${data.url}`, row("profile", data.profile)];
-  if (data.method === "jwt") lines.push(row("with", "a bearer token of this shell, stored nowhere"));
+  if (data.method === "jwt") {
+    lines.push(row("with", data.loggedInAt ? "a stored bearer token" : "a bearer token of this shell, stored nowhere"));
+  }
+  if (data.method === "api-key") {
+    lines.push(row("with", data.loggedInAt ? "a stored API key" : "an API key of this shell, stored nowhere"));
+  }
   if (data.user) lines.push(row("user", describe({ id: "", ...data.user })));
   if (data.loggedInAt) lines.push(row("since", when(Date.parse(data.loggedInAt), now)));
   if (data.user) {

@@ -56,7 +56,9 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   let path = "codemie";
   let rest = args.filter((arg) => arg !== "--no-color");
   while (current.subCommands) {
-    const word = rest.find((arg) => !arg.startsWith("-"));
+    // A word behind a flag may be that flag's value: only a word that comes first names a command.
+    const first = rest.find((arg) => !isCommonFlag(arg));
+    const word = first?.startsWith("-") ? undefined : first;
     const standard = current.default as string | undefined;
     const name = word ?? (wantsHelp(rest) ? undefined : standard);
     if (name === undefined) {

@@ -18,6 +18,7 @@ export const tree: Command = group(
   "codemie",
   "Log in once, run coding agents behind your company's CodeMie gateway",
   {
+    setup: async () => (await import("./setup.ts")).setup,
     profile: async () => () =>
       group(
         "profile",

@@ -186,6 +186,50 @@ export const failure = {
       `the bearer token is not valid before ${new Date(atMs).toISOString()}`,
       "check this machine's clock",
     ),
+  tokenMissing: (origin: string, variable: string) =>
+    new CodemieError(
+      "auth_needed",
+      `no bearer token for ${origin}`,
+      `set ${variable}, or use --jwt-token-file FILE or --jwt-token - (standard input)`,
+    ),
+  keyMissing: (origin: string, profile: string) =>
+    new CodemieError(
+      "auth_needed",
+      `no API key for ${origin}`,
+      `run codemie setup --method api-key --profile ${profile}, or set CODEMIE_API_KEY`,
+    ),
+  keyRefused: (origin: string, detail?: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} did not accept the API key${detail ? `: ${printable(detail, 200)}` : ""}`,
+      "check the key and what it is allowed to do; codemie setup --method api-key stores another one",
+    ),
+  badKey: (why: string) =>
+    new CodemieError("usage", `this is not an API key that can be used: ${why}`, "pass the key whole, on one line"),
+  keyWithoutProvider: (profile: string, origin: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${profile} logs in to ${origin} without an API key`,
+      "set up a profile for the key's provider: codemie setup --method api-key",
+    ),
+  notForProvider: (what: string, profile: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${profile} works with an API key, so there is no ${what}`,
+      `another key is stored with codemie setup --method api-key --profile ${profile}`,
+    ),
+  notForToken: (what: string, profile: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${profile} works with a bearer token from elsewhere, so there is no ${what}`,
+      `get a new token from where it came from; codemie setup --method jwt --profile ${profile} stores one`,
+    ),
+  notAModelApi: (url: string, what: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${url} does not answer like a model API: ${what}`,
+      "check --url and --provider; the provider's documentation calls it the base URL",
+    ),
   tokenFileMissing: (path: string) =>
     new CodemieError(
       "auth_needed",

@@ -1,5 +1,5 @@
 import { isHtml } from "../api/judge.ts";
-import type { Host } from "../core/host.ts";
+import { type Host, modelUrl } from "../core/host.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { GatewayError } from "./errors.ts";
 import { downstreamHeaders } from "./inject.ts";
@@ -44,7 +44,7 @@ export async function forward(
   const timer = timeoutMs > 0 ? setTimeout(() => firstByte.abort(), timeoutMs) : undefined;
   let upstream: Response;
   try {
-    upstream = await options.fetch(host.api + pathname + search, {
+    upstream = await options.fetch(modelUrl(host, pathname) + search, {
       method: request.method,
       headers,
       body,
@@ -62,7 +62,8 @@ export async function forward(
     clearTimeout(timer);
   }
   const setCookies = upstream.headers.getSetCookie();
-  const answer = await bodyUnlessLoggedOut(upstream);
+  const answer =
+    host.kind === "codemie" ? await bodyUnlessLoggedOut(upstream) : upstream.body && passThrough(upstream.body);
   if (answer === "logged-out") return { kind: "logged-out", setCookies };
   const response = new Response(answer, { status: upstream.status, headers: downstreamHeaders(upstream.headers) });
   return { kind: "answer", response, setCookies };

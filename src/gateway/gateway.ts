@@ -59,7 +59,7 @@ export function startGateway(options: GatewayOptions): Gateway {
       });
     }
     counts.forwarded++;
-    const own = { ...options.ownHeaders, "x-codemie-request-id": requestId };
+    const own = options.host.kind === "codemie" ? { ...options.ownHeaders, "x-codemie-request-id": requestId } : {};
     try {
       const outcome = await send(request, own);
       return outcome.kind === "answer" ? outcome.response : refuse(errorOf(outcome));

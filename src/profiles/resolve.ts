@@ -1,6 +1,7 @@
 import { failure } from "../core/errors.ts";
-import { type Host, parseHost } from "../core/host.ts";
+import { type Host, parseHost, parseProvider } from "../core/host.ts";
 import { type Config, type Profile, profileName, type RepositoryProfile } from "./config.ts";
+import { providerOf, providers } from "./providers.ts";
 
 /** Where a value came from. */
 export type Source = "flag" | "environment" | "repository" | "profile" | "default";
@@ -79,10 +80,28 @@ export function resolveProfile(
   };
 }
 
-/** @returns the host a profile belongs to, or undefined when it names none we could use */
+/**
+ * @returns the host a profile belongs to, or undefined when it names none
+ * @throws usage error when what it names is no address we could use
+ */
 export function hostOf(profile: Profile): Host | undefined {
+  const provider = providerOf(profile.provider);
+  if (provider) {
+    const url = profile.baseUrl ?? providers[provider].url;
+    return url === undefined ? undefined : parseProvider(url);
+  }
   const url = profile.codeMieUrl ?? profile.baseUrl;
   return url === undefined ? undefined : parseHost(url);
+}
+
+/** How a profile logs in. */
+export type Method = "sso" | "oidc" | "jwt" | "api-key";
+
+/** @returns the method a profile says it logs in by */
+export function methodOf(profile: Profile): Method {
+  if (providerOf(profile.provider)) return "api-key";
+  if (profile.oidc) return "oidc";
+  return profile.jwtConfig ? "jwt" : "sso";
 }
 
 function hostAskedFor(
@@ -98,13 +117,16 @@ function hostAskedFor(
   return { value: host, source: "environment" };
 }
 
-/** The active profile, unless another host is wanted: then a profile of that host, or a new name for it. */
-function pickName(config: Config, host: Host | undefined): string {
+/**
+ * @returns the profile a command works with when none was named: the active one, unless another host is wanted; then a
+ *   profile of that host, or a new name for it
+ */
+export function pickName(config: Config, host: Host | undefined): string {
   const active = config.activeProfile ?? Object.keys(config.profiles)[0];
   if (!host) return active ?? "default";
   const belongs = (name: string | undefined) => {
-    const profile = name === undefined ? undefined : config.profiles[name];
-    return profile !== undefined && hostOf(profile)?.origin === host.origin;
+    const own = name === undefined ? undefined : usableHostOf(config.profiles[name] ?? {});
+    return own?.kind === host.kind && own.origin === host.origin;
   };
   if (active !== undefined && belongs(active)) return active;
   const other = Object.keys(config.profiles).find(belongs);
@@ -113,7 +135,17 @@ function pickName(config: Config, host: Host | undefined): string {
   return freeName(new URL(host.origin).host.replace(/[^A-Za-z0-9.-]/g, "-"), config);
 }
 
-function freeName(wanted: string, config: Config): string {
+/** Another profile's address is not this command's business: one that cannot be used is no match. */
+function usableHostOf(profile: Profile): Host | undefined {
+  try {
+    return hostOf(profile);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns the name itself, or with a number behind it when a profile has it already */
+export function freeName(wanted: string, config: Config): string {
   let name = wanted.slice(0, 60);
   for (let n = 2; Object.hasOwn(config.profiles, name); n++) name = `${wanted.slice(0, 60)}-${n}`;
   return name;

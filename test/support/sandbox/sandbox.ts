@@ -38,6 +38,9 @@ export async function startSandbox(changes: Partial<FrontSettings & BackendSetti
     answer: undefined,
     userFailure: undefined,
     admin: false,
+    applications: ["team-alpha"],
+    integrations: [],
+    countsPages: true,
     ...changes,
   };
   const host = await listen();
