@@ -13,7 +13,12 @@ export interface Cli {
 
 /** A command of the tree: citty's definition, with the examples its help shows. */
 // biome-ignore lint/suspicious/noExplicitAny: citty's own type for "any arguments"
-export type Command = CommandDef<any> & { examples?: readonly string[]; subCommands?: Record<string, Loader> };
+export type Command = CommandDef<any> & {
+  examples?: readonly string[];
+  subCommands?: Record<string, Loader>;
+  /** other names of its commands, which its help does not list */
+  aliases?: Readonly<Record<string, string>>;
+};
 
 /** Loads a command when it is called for, so that no command pays for another's imports. */
 export type Loader = () => Promise<(cli: Cli) => Command>;
@@ -34,8 +39,10 @@ export const commonArgs = {
 
 /** @returns the vault and the configuration under the base folder */
 export function stores(runtime: Runtime): { vault: Vault; profiles: ProfileStore } {
-  return {
-    vault: new Vault(vaultFiles(runtime.home, runtime.env), runtime.now),
-    profiles: new ProfileStore(runtime.home),
-  };
+  const vault = new Vault(vaultFiles(runtime.home, runtime.env), runtime.now);
+  const profiles = new ProfileStore(runtime.home, async (secrets) => {
+    const { keepSecrets } = await import("./keep-secrets.ts");
+    await keepSecrets(runtime, vault, secrets);
+  });
+  return { vault, profiles };
 }

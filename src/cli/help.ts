@@ -29,8 +29,16 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
     const version: [string, string][] = path === "codemie" ? [["    --version", "show the version"]] : [];
     lines.push(heading("Flags"), ...entries([...flags(commonArgs), ...version]));
   } else {
-    lines.push(heading("Usage"), `  ${path} [flags]`, "", heading("Flags"));
-    lines.push(...entries(flags({ ...(command.args as ArgsDef | undefined), ...commonArgs })));
+    const args = Object.entries((command.args as ArgsDef | undefined) ?? {});
+    const words = args.filter(([, def]) => def.type === "positional");
+    const usage = words.map(([name, def]) => (def.required ? ` ${name.toUpperCase()}` : ` [${name.toUpperCase()}]`));
+    lines.push(heading("Usage"), `  ${path}${usage.join("")} [flags]`, "");
+    if (words.length > 0) {
+      const pairs = words.map(([name, def]): [string, string] => [name.toUpperCase(), def.description ?? ""]);
+      lines.push(heading("Arguments"), ...entries(pairs), "");
+    }
+    const named = Object.fromEntries(args.filter(([, def]) => def.type !== "positional"));
+    lines.push(heading("Flags"), ...entries(flags({ ...named, ...commonArgs })));
   }
   if (command.examples?.length) {
     lines.push("", heading("Examples"), ...command.examples.map((example) => `  ${example}`));

@@ -1,16 +1,6 @@
-import { Api } from "../api/client.ts";
-import { authorizeWithCookies } from "../auth/authorize.ts";
-import { loginRecord, type StoredLogin } from "../auth/credential.ts";
-import { previousLogin } from "../auth/login.ts";
-import { revokeOidc } from "../auth/oidc.ts";
-import { CodemieError } from "../core/errors.ts";
-import { hostAt } from "../core/host.ts";
-import type { Runtime } from "../platform/runtime.ts";
 import { type Method, resolveProfile } from "../profiles/resolve.ts";
-import type { Vault } from "../vault/vault.ts";
-import { record } from "./auditing.ts";
 import { type Cli, command, stores } from "./command.ts";
-import { version } from "./version.ts";
+import { type Ended, endLogin } from "./end-login.ts";
 
 export const profileLogout = (cli: Cli) =>
   command({
@@ -27,13 +17,9 @@ export const profileLogout = (cli: Cli) =>
       const names = args.all
         ? Object.keys(config.profiles)
         : [resolveProfile(config, { profile: args.profile }, runtime.env, {}).name];
-      const done: { profile: string; removed: boolean; endedAtHost: boolean; method: Method | undefined }[] = [];
+      const done: Ended[] = [];
       for (const name of names) {
-        const ended = await logout(cli, vault, name);
-        done.push({ profile: name, removed: ended.removed, endedAtHost: ended.endedAtHost, method: ended.method });
-        if (!ended.removed) continue;
-        const detail = { "ended-at-host": String(ended.endedAtHost) };
-        await record(cli, vault, { event: "logout", profile: name, host: ended.host, outcome: "ok", detail });
+        done.push(await endLogin(cli, vault, name));
       }
       const data = done.map(({ method: _, ...said }) => said);
       output.result(data, () =>
@@ -51,27 +37,4 @@ function leftOver(method: Method | undefined): string {
   if (method === "api-key") return "the key itself stays good until its provider revokes it";
   if (method === "jwt") return "the token itself stays good until it expires";
   return "the host could not be asked to end the session";
-}
-
-/** The local login goes in any case: also when the host does not answer, or when the record or its key is damaged. */
-async function logout({ runtime, output }: Cli, vault: Vault, profile: string) {
-  const login = await previousLogin(vault, profile).catch((error: unknown) => {
-    if (!(error instanceof CodemieError)) throw error;
-    output.say.warn(error.message);
-    return "damaged" as const;
-  });
-  const nothing = { endedAtHost: false, host: "", method: undefined };
-  if (login === undefined) return { removed: false, ...nothing };
-  const name = loginRecord(profile);
-  await vault.locked(name, () => vault.remove(name));
-  if (login === "damaged") return { removed: true, ...nothing };
-  return { removed: true, endedAtHost: await endAtOrigin(login, runtime), host: login.origin, method: login.method };
-}
-
-/** A session is ended at the host's front, tokens at their provider; what came from elsewhere is ended there. */
-async function endAtOrigin(login: StoredLogin, runtime: Runtime): Promise<boolean> {
-  if (login.method === "jwt" || login.method === "api-key") return false;
-  if (login.method === "oidc") return await revokeOidc(login, runtime);
-  const authorize = authorizeWithCookies(login.cookies);
-  return await new Api({ host: hostAt(login.origin), authorize, fetch: runtime.fetch, version }).signOut();
 }

@@ -60,7 +60,8 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     const first = rest.find((arg) => !isCommonFlag(arg));
     const word = first?.startsWith("-") ? undefined : first;
     const standard = current.default as string | undefined;
-    const name = word ?? (wantsHelp(rest) ? undefined : standard);
+    const asked = word !== undefined && Object.hasOwn(current.aliases ?? {}, word) ? current.aliases?.[word] : word;
+    const name = asked ?? (wantsHelp(rest) ? undefined : standard);
     if (name === undefined) {
       const unknown = rest.find((arg) => arg.startsWith("-") && !isCommonFlag(arg));
       if (unknown === "--version" || unknown === "-v") {
@@ -105,12 +106,12 @@ const isCommonFlag = (arg: string) => ["--json", "--no-color", "--help", "-h"].i
 
 /** citty lets unknown flags, missing values and surplus words pass in silence; here each is an error. */
 function checkFlags(args: readonly string[], known: ArgsDef, path: string): void {
-  const positionals = Object.values(known).filter((def) => def.type === "positional").length;
+  const positionals = Object.entries(known).filter(([, def]) => def.type === "positional");
   let words = 0;
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? "";
     if (!arg.startsWith("-") || arg === "-") {
-      if (++words > positionals) throw failure.usage(`${path} does not take ${arg}`, `see ${path} --help`);
+      if (++words > positionals.length) throw failure.usage(`${path} does not take ${arg}`, `see ${path} --help`);
       continue;
     }
     const [flag = "", inline] = splitOnce(arg);
@@ -126,13 +127,16 @@ function checkFlags(args: readonly string[], known: ArgsDef, path: string): void
       throw failure.usage(`${flag} needs a value`, `see ${path} --help`);
     }
   }
+  const missing = positionals[words];
+  if (missing?.[1].required) throw failure.usage(`${path} needs ${missing[1].description}`, `see ${path} --help`);
 }
 
 /** The definition a flag means: by name, by one-letter alias, or by `--no-` for what is on unless switched off. */
 function nameOf(flag: string, known: ArgsDef): string | undefined {
   const negative = flag.startsWith("--no-") ? flag.slice(5) : undefined;
   if (negative !== undefined) return known[negative]?.type === "boolean" ? negative : undefined;
-  if (flag.startsWith("--")) return Object.hasOwn(known, flag.slice(2)) ? flag.slice(2) : undefined;
+  const name = flag.startsWith("--") ? flag.slice(2) : undefined;
+  if (name !== undefined) return Object.hasOwn(known, name) && known[name]?.type !== "positional" ? name : undefined;
   return Object.entries(known).find(([, def]) => "alias" in def && def.alias === flag.slice(1))?.[0];
 }
 
@@ -142,7 +146,8 @@ function splitOnce(arg: string): [string, string | undefined] {
 }
 
 function unknownFlag(flag: string, known: ArgsDef, path: string) {
-  const names = Object.entries(known).map(([name, def]) =>
+  const named = Object.entries(known).filter(([, def]) => def.type !== "positional");
+  const names = named.map(([name, def]) =>
     def.type === "boolean" && def.default === true ? `--no-${name}` : `--${name}`,
   );
   const close = nearest(flag, names);

@@ -10,6 +10,7 @@ import type { Secret } from "../core/secret.ts";
 import type { Env } from "../platform/runtime.ts";
 import { providerOf } from "../profiles/providers.ts";
 import { hostOf, methodOf, type Resolved } from "../profiles/resolve.ts";
+import { clearKeyOf } from "../profiles/secrets.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./auditing.ts";
 import type { Cli } from "./command.ts";
@@ -33,7 +34,9 @@ const tokenVariable = "CODEMIE_JWT_TOKEN";
 export function givenIn(env: Env, whose: Whose): Given | undefined {
   const host = whose.host.value;
   if (host.kind === "provider") {
-    return env.CODEMIE_API_KEY ? { kind: "key", key: readApiKey(env.CODEMIE_API_KEY) } : undefined;
+    // A file of the existing CLI may hold the key in clear until it is first written anew.
+    const key = env.CODEMIE_API_KEY || clearKeyOf(whose.profile);
+    return key ? { kind: "key", key: readApiKey(key) } : undefined;
   }
   // The variable chosen at set-up holds a token for the profile's own host, and for no other that was asked for now.
   const chosen = hostOf(whose.profile)?.origin === host.origin ? whose.profile.jwtConfig?.tokenEnvVar : undefined;

@@ -6,10 +6,12 @@ const group = (
   subCommands: Record<string, Loader>,
   standard?: string,
   examples: readonly string[] = [],
+  aliases: Readonly<Record<string, string>> = {},
 ): Command => ({
   meta: { name, description },
   subCommands,
   examples,
+  aliases,
   ...(standard === undefined ? {} : { default: standard }),
 });
 
@@ -29,9 +31,29 @@ export const tree: Command = group(
           refresh: async () => (await import("./profile-refresh.ts")).profileRefresh,
           logout: async () => (await import("./profile-logout.ts")).profileLogout,
           list: async () => (await import("./profile-list.ts")).profileList,
+          show: async () => (await import("./profile-show.ts")).profileShow,
+          use: async () => (await import("./profile-use.ts")).profileUse,
+          rename: async () => (await import("./profile-rename.ts")).profileRename,
+          delete: async () => (await import("./profile-delete.ts")).profileDelete,
         },
         "list",
-        ["codemie profile login --url https://codemie.example.com", "codemie profile status --json"],
+        ["codemie profile login --url https://codemie.example.com", "codemie profile use work"],
+        { switch: "use" },
+      ),
+    config: async () => () =>
+      group(
+        "config",
+        "The settings: see where they come from, change them",
+        {
+          list: async () => (await import("./config-list.ts")).configList,
+          get: async () => (await import("./config-list.ts")).configGet,
+          set: async () => (await import("./config-set.ts")).configSet,
+          unset: async () => (await import("./config-set.ts")).configUnset,
+          path: async () => (await import("./config-reset.ts")).configPath,
+          reset: async () => (await import("./config-reset.ts")).configReset,
+        },
+        "list",
+        ["codemie config list --sources", "codemie config set model claude-sonnet-4-6"],
       ),
     models: async () => () =>
       group(

@@ -300,6 +300,14 @@ export const failure = {
       `the audit trail does not hold at ${file}:${line}: ${why}`,
       "what stands before this line is as it was written; nothing after it is vouched for",
     ),
+  noSetting: (key: string, known: readonly string[], close: string | undefined) =>
+    new CodemieError(
+      "usage",
+      `there is no setting ${printable(key, 60)}`,
+      close ? `did you mean ${close}` : `settings: ${known.join(", ")}`,
+    ),
+  badSetting: (key: string, value: string, about: string) =>
+    new CodemieError("usage", `${printable(value, 60)} is no value for ${key}`, `${key}: ${about}`),
   configDamaged: (file: string, why: string) =>
     new CodemieError(
       "config_damaged",
@@ -332,6 +340,7 @@ export const failure = {
     new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),
   browserFailed: (program: string) =>
     new CodemieError("failed", `could not start ${printable(program, 120)}`, "open the URL above yourself"),
+  declined: () => new CodemieError("failed", "nothing was changed"),
   interrupted: () => new CodemieError("interrupted", "interrupted"),
   terminated: () => new CodemieError("terminated", "terminated"),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -139,6 +139,21 @@ export async function keepAside(file: string, nowMs: number): Promise<string> {
   }
 }
 
+/**
+ * @returns false when there is no such file
+ * @throws `disk` when it cannot be moved
+ */
+export async function moveIfPresent(file: string, to: string): Promise<boolean> {
+  try {
+    await rename(file, to);
+    await syncFolder(dirname(to));
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return false;
+    throw failure.disk(to, error);
+  }
+}
+
 /** A rename lasts through a power cut only once its folder is synced (Windows has no such call). */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;

@@ -1,0 +1,53 @@
+import { z } from "zod";
+import { readBearerToken } from "../auth/bearer-token.ts";
+import type { StoredLogin } from "../auth/credential.ts";
+import { storeLogin } from "../auth/login.ts";
+import type { Runtime } from "../platform/runtime.ts";
+import { providerOf } from "../profiles/providers.ts";
+import { hostOf } from "../profiles/resolve.ts";
+import type { FoundSecret } from "../profiles/secrets.ts";
+import type { Vault } from "../vault/vault.ts";
+
+/** The vault's name for secrets of a profile that nothing here uses, and that must not be lost. */
+const leftoverRecord = (profile: string) => `config secrets ${profile}`;
+const leftovers = z.record(z.string(), z.string());
+
+/**
+ * Moves secrets out of a configuration file of the existing CLI into the vault, and says so: what a profile logs in with
+ * becomes its login, the rest is kept as it was.
+ *
+ * @throws what the vault throws; nothing has left the file then
+ */
+export async function keepSecrets(runtime: Runtime, vault: Vault, secrets: readonly FoundSecret[]): Promise<void> {
+  await vault.prepare();
+  for (const secret of secrets) {
+    const login = loginOf(secret, runtime.now());
+    if (login) await storeLogin(vault, secret.profile, login);
+    else await keepLeftover(vault, secret);
+  }
+  const names = [...new Set(secrets.map(({ profile }) => profile))].join(", ");
+  runtime.terminal.err(`note: secrets of ${names} moved from the configuration file to the vault\n`);
+}
+
+function loginOf({ member, value, of }: FoundSecret, nowMs: number): StoredLogin | undefined {
+  try {
+    const host = hostOf(of);
+    if (!host) return undefined;
+    const common = { origin: host.origin, loggedInAt: nowMs };
+    const provider = providerOf(of.provider);
+    if (member === "apiKey" && provider) return { ...common, method: "api-key", provider, key: value };
+    if (member !== "jwtConfig.token" || host.kind !== "codemie") return undefined;
+    const { token, name, email } = readBearerToken(value, nowMs);
+    return { ...common, method: "jwt", token: token.reveal(), identity: { id: name, name, email } };
+  } catch {
+    return undefined; // an address or a token that cannot be used is kept all the same
+  }
+}
+
+async function keepLeftover(vault: Vault, { profile, member, value }: FoundSecret): Promise<void> {
+  const name = leftoverRecord(profile);
+  await vault.locked(name, async () => {
+    const before = (await vault.read(name, leftovers)) ?? {};
+    await vault.write(name, { ...before, [member]: value });
+  });
+}

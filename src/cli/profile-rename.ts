@@ -1,0 +1,51 @@
+import { loginRecord, storedLogin } from "../auth/credential.ts";
+import { failure } from "../core/errors.ts";
+import { profileName } from "../profiles/config.ts";
+import { recorded } from "./auditing.ts";
+import { type Cli, command, stores } from "./command.ts";
+
+export const profileRename = (cli: Cli) =>
+  command({
+    meta: { name: "rename", description: "Give a profile another name; its login comes along" },
+    examples: ["codemie profile rename default work"],
+    args: {
+      old: { type: "positional", required: true, description: "its name now" },
+      new: { type: "positional", required: true, description: "its new name" },
+    },
+    async run({ args }) {
+      const { vault, profiles } = stores(cli.runtime);
+      const [before, after] = [args.old, args.new];
+      const { profiles: known } = await profiles.read();
+      if (!Object.hasOwn(known, before)) throw failure.noProfile(before, Object.keys(known));
+      if (!profileName.test(after)) throw failure.badProfileName(after);
+      if (Object.hasOwn(known, after))
+        throw failure.usage(`there is a profile ${after} already`, "choose another name");
+
+      const fact = {
+        event: "config-changed",
+        profile: after,
+        host: "",
+        detail: { what: "rename", from: before },
+      } as const;
+      await recorded(cli, vault, fact, async () => {
+        // The copy first, the original last: at every moment in between the profile leads to a login.
+        const [from, to] = [loginRecord(before), loginRecord(after)];
+        await vault.locked(from, async () => {
+          const login = await vault.read(from, storedLogin);
+          if (login) await vault.locked(to, () => vault.write(to, login));
+          await profiles.update((config) => {
+            const profile = config.profiles[before];
+            if (!profile) throw failure.noProfile(before, Object.keys(config.profiles));
+            if (config.profiles[after])
+              throw failure.usage(`there is a profile ${after} already`, "choose another name");
+            delete config.profiles[before];
+            config.profiles[after] = { ...profile, name: after };
+            if (config.activeProfile === before) config.activeProfile = after;
+          });
+          if (login) await vault.remove(from);
+        });
+      });
+      const text = `${cli.output.paint("good", "✓")} profile ${before} is now ${after}`;
+      cli.output.result({ from: before, to: after }, () => [text]);
+    },
+  });
