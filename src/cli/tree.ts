@@ -63,6 +63,7 @@ export const tree: Command = group(
         "list",
         ["codemie models", "codemie models --json"],
       ),
+    doctor: async () => (await import("./doctor.ts")).doctor,
     audit: async () => () =>
       group(
         "audit",

@@ -21,6 +21,8 @@ export interface BackendSettings {
   /** status and body that `/v1/user` answers with instead */
   userFailure: { status: number; body: string; type: string } | undefined;
   admin: boolean;
+  /** how far the host's clock is from this machine's, ms */
+  clockOffMs: number;
   /** projects the person is on */
   applications: string[];
   /** LiteLLM integrations of the person, by project */
