@@ -1,5 +1,5 @@
 import type { ArgDef, ArgsDef } from "citty";
-import { type Cli, type Command, commonArgs } from "./command.ts";
+import { type Cli, type Command, commonArgs, stores } from "./command.ts";
 import { agentSummaries } from "./tree.ts";
 import { versionLine } from "./version.ts";
 
@@ -45,6 +45,20 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
   }
   if (path === "codemie") lines.push("", paint("dim", versionLine));
   return `${lines.join("\n")}\n`;
+}
+
+/** @returns what to do first, where nothing is set up yet */
+export async function firstSteps(cli: Cli): Promise<string | undefined> {
+  const config = await stores(cli.runtime).profiles.read();
+  const { env } = cli.runtime;
+  if (Object.keys(config.profiles).length > 0 || env.CODEMIE_URL || env.CODEMIE_BASE_URL) return undefined;
+  const typed = (text: string) => cli.output.paint("accent", text);
+  return `codemie runs coding agents behind your company's CodeMie gateway. To begin:
+  1. ${typed("codemie setup")}                      asks where your models are, and logs you in
+  2. ${typed('codemie-claude --task "say hello"')}  runs Claude Code
+In CI: ${typed("CODEMIE_URL=… CODEMIE_JWT_TOKEN=… codemie-claude --task …")}, no set-up needed.
+If something is wrong: ${typed("codemie doctor")}. All commands: ${typed("codemie --help")}.
+`;
 }
 
 function flags(args: ArgsDef): [string, string][] {

@@ -31,6 +31,10 @@ export async function run(call: Call, env: Env): Promise<number> {
       const { runAgent } = await import("./agent.ts");
       return await runAgent({ runtime, output }, await agentLoaders[agent.name](), agent.args);
     }
+    if (args[0] === "__complete") {
+      await (await import("./complete.ts")).complete({ runtime, output }, args.slice(1));
+      return 0;
+    }
     return await runTree({ runtime, output }, args);
   } catch (error) {
     const failed = asCodemieError(error);
@@ -69,8 +73,9 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
         return 0;
       }
       if (unknown) throw unknownFlag(unknown, commonArgs, path);
-      const { helpFor } = await import("./help.ts");
-      terminal.out(await helpFor(cli, path, current));
+      const { helpFor, firstSteps } = await import("./help.ts");
+      const greeting = args.length === 0 ? await firstSteps(cli) : undefined;
+      terminal.out(greeting ?? (await helpFor(cli, path, current)));
       return 0;
     }
     const known: Record<string, unknown> = { ...current.subCommands, ...(path === "codemie" ? agentLoaders : {}) };

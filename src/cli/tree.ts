@@ -76,6 +76,7 @@ export const tree: Command = group(
         "list",
         ["codemie audit list --last 20", "codemie audit verify"],
       ),
+    completion: async () => (await import("./completion.ts")).completion,
     token: async () => (await import("./token.ts")).token,
   },
   undefined,
