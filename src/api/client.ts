@@ -85,7 +85,7 @@ export class Api {
       for (const one of all.applications) names.add(typeof one === "string" ? one : one.name);
     }
     names.delete("");
-    return [...names].sort((a, b) => a.localeCompare(b, "en", { sensitivity: "base" }));
+    return [...names].sort((a, b) => a.localeCompare(b, "en", { sensitivity: "base", numeric: true }));
   }
 
   /**
