@@ -6,6 +6,9 @@ import type { Terminal } from "../platform/terminal.ts";
 const codes = { accent: 36, good: 32, warn: 33, bad: 31, dim: 2, bold: 1 } as const;
 type Shade = keyof typeof codes;
 
+/** What our own few signs are where the terminal has ASCII only. */
+const ascii: Readonly<Record<string, string>> = { "✓": "+", "✗": "x", "…": "...", "·": "-", "“": '"', "”": '"' };
+
 /** Everything the program says: results on standard output, the rest on standard error. */
 export class Output {
   /** messages for the person: `info`, `success`, `warn` */
@@ -22,7 +25,7 @@ export class Output {
       warn: `${this.paint("warn", "warning:", "err")} `,
     };
     this.say = createConsola({
-      reporters: [{ log: (entry) => terminal.err(`${mark[entry.type] ?? ""}${entry.args.join(" ")}\n`) }],
+      reporters: [{ log: (entry) => this.#err(`${mark[entry.type] ?? ""}${entry.args.join(" ")}\n`) }],
     });
   }
 
@@ -36,9 +39,11 @@ export class Output {
     this.#terminal.out(
       this.#json
         ? `${JSON.stringify(data)}\n`
-        : lines()
-            .map((line) => `${line}\n`)
-            .join(""),
+        : this.#signs(
+            lines()
+              .map((line) => `${line}\n`)
+              .join(""),
+          ),
     );
   }
 
@@ -49,8 +54,8 @@ export class Output {
       this.#terminal.out(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
       return;
     }
-    this.#terminal.err(`${this.paint("bad", "error:", "err")} ${message}\n`);
-    if (hint) this.#terminal.err(`${this.paint("accent", "hint:", "err")} ${hint}\n`);
+    this.#err(`${this.paint("bad", "error:", "err")} ${message}\n`);
+    if (hint) this.#err(`${this.paint("accent", "hint:", "err")} ${hint}\n`);
   }
 
   /**
@@ -63,10 +68,10 @@ export class Output {
       if (!this.#json) this.say.info(`${text}…`);
       return await work();
     }
-    const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+    const frames = this.#terminal.unicode ? ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"] : ["|", "/", "-", "\\"];
     let frame = 0;
     const draw = () => {
-      this.#terminal.err(`\r${this.paint("accent", frames[frame++ % frames.length] ?? "", "err")} ${text}… `);
+      this.#err(`\r${this.paint("accent", frames[frame++ % frames.length] ?? "", "err")} ${text}… `);
     };
     draw();
     const timer = setInterval(draw, 100);
@@ -85,9 +90,17 @@ export class Output {
    */
   async confirm(question: string, signal: AbortSignal): Promise<boolean> {
     if (!this.#terminal.interactive) throw failure.usage("a question came up and nobody is there to answer it");
-    this.#terminal.err(`${this.paint("accent", "?", "err")} ${question} [y/N] `);
+    this.#err(`${this.paint("accent", "?", "err")} ${question} [y/N] `);
     const answer = await this.#terminal.readLine({ echo: true, signal });
     return /^y(es)?$/i.test(answer);
+  }
+
+  #err(text: string): void {
+    this.#terminal.err(this.#signs(text));
+  }
+
+  #signs(text: string): string {
+    return this.#terminal.unicode ? text : text.replace(/[✓✗…·“”]/g, (sign) => ascii[sign] ?? sign);
   }
 
   /** @returns rows as aligned columns, the first row being the heading */

@@ -10,6 +10,8 @@ export interface Terminal {
   readonly animated: boolean;
   /** whether escape codes may be written to the stream */
   color(stream: "out" | "err"): boolean;
+  /** whether characters beyond ASCII are shown as what they are; assumed where the environment says nothing else */
+  readonly unicode: boolean;
   /** width of the terminal in columns, 80 where there is none */
   readonly columns: number;
   out(text: string): void;
@@ -26,6 +28,7 @@ export interface Terminal {
  */
 export function realTerminal(env: Env, noColor: boolean): Terminal {
   const plain = noColor || Boolean(env.NO_COLOR) || env.TERM === "dumb";
+  const charset = env.LC_ALL || env.LC_CTYPE || env.LANG;
   const forced = Boolean(env.FORCE_COLOR) && env.FORCE_COLOR !== "0";
   return {
     get interactive() {
@@ -34,6 +37,7 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
     get animated() {
       return Boolean(process.stderr.isTTY) && env.TERM !== "dumb" && !env.CI;
     },
+    unicode: !charset || /utf-?8/i.test(charset),
     color(stream) {
       if (plain) return false;
       return forced || Boolean((stream === "out" ? process.stdout : process.stderr).isTTY);
