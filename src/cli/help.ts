@@ -29,7 +29,9 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
     const version: [string, string][] = path === "codemie" ? [["    --version", "show the version"]] : [];
     lines.push(heading("Flags"), ...entries([...flags(commonArgs), ...version]));
   } else {
-    lines.push(heading("Usage"), `  ${path} [flags]`, "", heading("Flags"));
+    const words = Object.entries((command.args ?? {}) as ArgsDef).filter(([, def]) => def.type === "positional");
+    const usage = [path, ...words.map(([name]) => name.toUpperCase()), "[flags]"].join(" ");
+    lines.push(heading("Usage"), `  ${usage}`, "", heading("Flags"));
     lines.push(...entries(flags({ ...(command.args as ArgsDef | undefined), ...commonArgs })));
   }
   if (command.examples?.length) {
@@ -40,7 +42,8 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
 }
 
 function flags(args: ArgsDef): [string, string][] {
-  return Object.entries(args).map(([name, def]: [string, ArgDef]) => {
+  const named = Object.entries(args).filter(([, def]) => def.type !== "positional");
+  return named.map(([name, def]: [string, ArgDef]) => {
     const short = "alias" in def && typeof def.alias === "string" ? `-${def.alias}, ` : "    ";
     const negative = def.type === "boolean" && def.default === true;
     const hint = def.type === "string" ? ` ${def.valueHint ?? "VALUE"}` : "";

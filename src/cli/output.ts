@@ -87,7 +87,7 @@ export class Output {
     if (!this.#terminal.interactive) throw failure.usage("a question came up and nobody is there to answer it");
     this.#terminal.err(`${this.paint("accent", "?", "err")} ${question} [y/N] `);
     const answer = await this.#terminal.readLine({ echo: true, signal });
-    return /^y(es)?$/i.test(answer);
+    return /^y(es)?$/i.test(answer.trim());
   }
 
   /** @returns rows as aligned columns, the first row being the heading */

@@ -52,6 +52,19 @@ export const tree: Command = group(
         "list",
         ["codemie audit list --last 20", "codemie audit verify"],
       ),
+    vault: async () => () =>
+      group(
+        "vault",
+        "The encrypted vault your logins lie in",
+        {
+          status: async () => (await import("./vault-status.ts")).vaultStatus,
+          rekey: async () => (await import("./vault-rekey.ts")).vaultRekey,
+          export: async () => (await import("./vault-export.ts")).vaultExport,
+          import: async () => (await import("./vault-import.ts")).vaultImport,
+        },
+        "status",
+        ["codemie vault status", "codemie vault rekey --ask-passphrase"],
+      ),
     token: async () => (await import("./token.ts")).token,
   },
   undefined,

@@ -25,6 +25,68 @@ export async function versionOf(program: string, env: Env): Promise<string | und
   return (await child.stdout.text()).split("\n")[0]?.trim() || undefined;
 }
 
+/** How a program that was asked for a text ended. */
+export type Answer =
+  | { readonly ended: "normally"; readonly code: number; readonly output: Uint8Array }
+  | { readonly ended: "not-started" | "timeout" | "too-long" };
+
+/** How long a program that is told to end may take to put the terminal in order, ms. */
+const graceMs = 1_000;
+
+/**
+ * Runs a program for what it prints. It may talk to the person: standard error is ours, and standard input too where it
+ * is a terminal (what is piped into us is not for it). It runs in the root folder, since nothing in the current one may
+ * decide what it does.
+ *
+ * @param command absolute path of the program, and its arguments; no shell
+ * @param env its whole environment
+ * @param patienceMs how long it may take, ms; then it is killed
+ * @param limit longest output, bytes; a longer one gets it killed
+ */
+export async function ask(
+  command: readonly string[],
+  env: Env,
+  { patienceMs, limit }: { patienceMs: number; limit: number },
+): Promise<Answer> {
+  const stdin = process.stdin.isTTY ? "inherit" : "ignore";
+  let child: Bun.Subprocess<typeof stdin, "pipe", "inherit">;
+  try {
+    child = Bun.spawn([...command], { env: { ...env }, cwd: "/", stdio: [stdin, "pipe", "inherit"] });
+  } catch {
+    return { ended: "not-started" };
+  }
+  const reader = child.stdout.getReader();
+  let timer: Timer | undefined;
+  const over = new Promise<"timeout">((resolve) => {
+    timer = setTimeout(resolve, patienceMs, "timeout");
+  });
+  const collect = async () => {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      chunks.push(part.value);
+      length += part.value.length;
+      if (length > limit) return "too-long" as const;
+    }
+    await child.exited;
+    return Buffer.concat(chunks);
+  };
+  try {
+    const found = await Promise.race([collect(), over]);
+    if (typeof found === "string") return { ended: found };
+    return { ended: "normally", code: child.exitCode ?? 128, output: found };
+  } finally {
+    clearTimeout(timer);
+    // What it started itself may still hold its output open, and is not waited for.
+    reader.cancel().catch(() => undefined);
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill("SIGTERM");
+      await Promise.race([child.exited, Bun.sleep(graceMs)]);
+      child.kill("SIGKILL");
+    }
+  }
+}
+
 /**
  * Runs a program in our place: it has our terminal, gets the signals meant for it, and its exit code is returned.
  *
@@ -51,6 +113,23 @@ export async function runForeground(command: readonly string[], env: Env): Promi
     return ended ? 128 + (typeof ended === "number" ? ended : constants.signals[ended]) : (child.exitCode ?? 1);
   } finally {
     for (const [signal, handler] of handlers) process.off(signal, handler);
+  }
+}
+
+/**
+ * Runs something that a stop ends, and leaves the signals as they were afterwards.
+ *
+ * @param work gets a signal as {@link stopSignal}'s
+ */
+export async function untilStopped<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const interrupt = () => controller.abort(failure.interrupted());
+  const terminate = () => controller.abort(failure.terminated());
+  process.on("SIGINT", interrupt).on("SIGTERM", terminate);
+  try {
+    return await work(controller.signal);
+  } finally {
+    process.off("SIGINT", interrupt).off("SIGTERM", terminate);
   }
 }
 

@@ -16,7 +16,10 @@ export interface Terminal {
   err(text: string): void;
   /** Reads standard input to its end. */
   readAll(): Promise<string>;
-  /** Reads one line. `echo: false` shows nothing of what is typed or pasted. Aborting the signal ends it quietly. */
+  /**
+   * Reads one line, spaces at its ends included. `echo: false` shows nothing of what is typed or pasted. Aborting the
+   * signal ends it quietly.
+   */
   readLine(options: { echo: boolean; signal: AbortSignal }): Promise<string>;
 }
 
@@ -54,6 +57,7 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
  */
 function readLine({ echo, signal }: { echo: boolean; signal: AbortSignal }): Promise<string> {
   const { stdin, stderr } = process;
+  const decoder = new TextDecoder();
   return new Promise((resolve, reject) => {
     let line = "";
     const done = (finish: () => void) => {
@@ -66,13 +70,13 @@ function readLine({ echo, signal }: { echo: boolean; signal: AbortSignal }): Pro
     };
     const onAbort = () => done(() => reject(signal.reason));
     const onData = (chunk: Buffer) => {
-      for (const char of chunk.toString("utf8")) {
-        if (char === "\r" || char === "\n") return done(() => resolve(line.trim()));
+      for (const char of decoder.decode(chunk, { stream: true })) {
+        if (char === "\r" || char === "\n") return done(() => resolve(line));
         if (char === "\u0003") return done(() => reject(failure.interrupted()));
         if (char === "\u0004" && line === "") return done(() => reject(failure.interrupted()));
         if (char === "\u007f" || char === "\b") {
           if (echo && line) stderr.write("\b \b");
-          line = line.slice(0, -1);
+          line = [...line].slice(0, -1).join("");
         } else if (char >= " ") {
           line += char;
           if (echo) stderr.write(char);
