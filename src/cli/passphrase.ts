@@ -97,7 +97,8 @@ async function fromFile(file: string, variable: string): Promise<Secret> {
   } catch (error) {
     const code = systemCode(error);
     if (!code) throw error;
-    const why = { ENOENT: "there is no such file", EACCES: "permission denied" }[code] ?? code;
+    const why =
+      { ENOENT: "there is no such file", EACCES: "permission denied", EISDIR: "it is a folder" }[code] ?? code;
     throw failure.passphraseUnusable(`${file} (${variable})`, why);
   }
 }
@@ -144,8 +145,8 @@ function firstLine(content: string | Uint8Array, from: string): Secret {
 }
 
 async function typed(runtime: Runtime, what: string): Promise<Secret> {
-  runtime.terminal.err(`${what} (nothing will be shown): `);
-  const line = await untilStopped((signal) => runtime.terminal.readLine({ echo: false, signal }));
+  const prompt = `${what} (nothing will be shown): `;
+  const line = await untilStopped((signal) => runtime.terminal.readLine({ prompt, echo: false, signal }));
   if (line === "") throw failure.passphraseUnusable("the terminal", "nothing was typed");
   return new Secret(line);
 }

@@ -47,9 +47,13 @@ export class CodemieError extends Error {
   }
 }
 
-/** @returns the `code` of an operating-system or Bun error (`ENOSPC`, `ConnectionRefused`), or an empty string */
+/**
+ * @returns the `code` of an operating-system or Bun error (`ENOSPC`, `ConnectionRefused`); an empty string for any other,
+ *   ours included
+ */
 export function systemCode(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const isTheirs = error instanceof Error && !(error instanceof CodemieError) && "code" in error;
+  const code = isTheirs ? error.code : undefined;
   return typeof code === "string" ? code : "";
 }
 

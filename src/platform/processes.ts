@@ -1,5 +1,6 @@
 import { constants } from "node:os";
 import { delimiter, isAbsolute } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { failure } from "../core/errors.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -30,7 +31,7 @@ export type Answer =
   | { readonly ended: "normally"; readonly code: number; readonly output: Uint8Array }
   | { readonly ended: "not-started" | "timeout" | "too-long" };
 
-/** How long a program that is told to end may take to put the terminal in order, ms. */
+/** How long a program that was told to end may take to put the terminal in order, and its output to come to an end, ms. */
 const graceMs = 1_000;
 
 /**
@@ -56,34 +57,36 @@ export async function ask(
     return { ended: "not-started" };
   }
   const reader = child.stdout.getReader();
-  let timer: Timer | undefined;
-  const over = new Promise<"timeout">((resolve) => {
-    timer = setTimeout(resolve, patienceMs, "timeout");
-  });
-  const collect = async () => {
-    const chunks: Uint8Array[] = [];
+  const chunks: Uint8Array[] = [];
+  const read = async (): Promise<"too-long" | undefined> => {
     let length = 0;
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       chunks.push(part.value);
       length += part.value.length;
-      if (length > limit) return "too-long" as const;
+      if (length > limit) return "too-long";
     }
     await child.exited;
-    return Buffer.concat(chunks);
+    return undefined;
   };
+  // A timer that still ran at the end would keep the whole program from ending.
+  const over = new AbortController();
+  const after = (ms: number) => setTimeout(ms, undefined, { signal: over.signal }).catch(() => undefined);
+  const tooLate = after(patienceMs).then(() => "timeout" as const);
+  // What it started itself may hold its output open for ever.
+  const ended = child.exited.then(async () => await after(graceMs));
   try {
-    const found = await Promise.race([collect(), over]);
-    if (typeof found === "string") return { ended: found };
-    return { ended: "normally", code: child.exitCode ?? 128, output: found };
+    const failed = await Promise.race([read(), ended, tooLate]);
+    if (failed) return { ended: failed };
+    return { ended: "normally", code: child.exitCode ?? 128, output: Buffer.concat(chunks) };
   } finally {
-    clearTimeout(timer);
-    // What it started itself may still hold its output open, and is not waited for.
     reader.cancel().catch(() => undefined);
     if (child.exitCode === null && child.signalCode === null) {
       child.kill("SIGTERM");
-      await Promise.race([child.exited, Bun.sleep(graceMs)]);
+      await Promise.race([child.exited, after(graceMs)]);
       child.kill("SIGKILL");
+      await child.exited;
     }
+    over.abort();
   }
 }
 

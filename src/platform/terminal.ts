@@ -17,10 +17,17 @@ export interface Terminal {
   /** Reads standard input to its end. */
   readAll(): Promise<string>;
   /**
-   * Reads one line, spaces at its ends included. `echo: false` shows nothing of what is typed or pasted. Aborting the
-   * signal ends it quietly.
+   * Reads one line, spaces at its ends included. `echo: false` shows nothing of what is typed or pasted once the prompt
+   * is there. Aborting the signal ends it quietly.
    */
-  readLine(options: { echo: boolean; signal: AbortSignal }): Promise<string>;
+  readLine(options: ReadLine): Promise<string>;
+}
+
+export interface ReadLine {
+  /** shown when keys are no longer echoed by the terminal itself: before, a fast one would be seen */
+  readonly prompt?: string;
+  readonly echo: boolean;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -55,7 +62,7 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
  * Reads the line key by key: in its usual line mode a terminal cuts a pasted line at 4,096 bytes, and a pasted login URL
  * is longer and must not be shown.
  */
-function readLine({ echo, signal }: { echo: boolean; signal: AbortSignal }): Promise<string> {
+function readLine({ prompt, echo, signal }: ReadLine): Promise<string> {
   const { stdin, stderr } = process;
   const decoder = new TextDecoder();
   return new Promise((resolve, reject) => {
@@ -85,6 +92,7 @@ function readLine({ echo, signal }: { echo: boolean; signal: AbortSignal }): Pro
     };
     if (signal.aborted) return reject(signal.reason);
     stdin.setRawMode(true);
+    if (prompt) stderr.write(prompt);
     stdin.resume();
     stdin.on("data", onData);
     signal.addEventListener("abort", onAbort);
