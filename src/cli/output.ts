@@ -85,8 +85,8 @@ export class Output {
    */
   async confirm(question: string, signal: AbortSignal): Promise<boolean> {
     if (!this.#terminal.interactive) throw failure.usage("a question came up and nobody is there to answer it");
-    this.#terminal.err(`${this.paint("accent", "?", "err")} ${question} [y/N] `);
-    const answer = await this.#terminal.readLine({ echo: true, signal });
+    const prompt = `${this.paint("accent", "?", "err")} ${question} [y/N] `;
+    const answer = await this.#terminal.readLine({ prompt, echo: true, signal });
     return /^y(es)?$/i.test(answer.trim());
   }
 
