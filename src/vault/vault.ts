@@ -114,7 +114,7 @@ export class Vault {
   }
 
   /**
-   * @returns every record in the vault's folder, those that do not open with why
+   * @returns every record in the vault's folder by name, those that do not open with why
    * @throws `vault_key`, `vault_passphrase`, `vault_unreadable` when none can be opened
    */
   async records(): Promise<Found[]> {
@@ -134,7 +134,7 @@ export class Vault {
         found.push({ name, file, problem: asCodemieError(error) });
       }
     }
-    return found;
+    return found.sort((a, b) => ((a.name ?? "") < (b.name ?? "") ? -1 : 1));
   }
 
   /** @returns the files that were kept when a record did not open, or was replaced by an import */
