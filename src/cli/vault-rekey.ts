@@ -2,7 +2,7 @@ import { failure } from "../core/errors.ts";
 import type { NewKey } from "../vault/key.ts";
 import { record } from "./auditing.ts";
 import { type Cli, command, passphraseVariable, stores } from "./command.ts";
-import { passphraseArgs, passphraseOf } from "./passphrase.ts";
+import { passphraseArgs, passphraseOf, vaultPassphrase } from "./passphrase.ts";
 
 const sources = ["key-file", "ask-passphrase", "passphrase-stdin", "passphrase-command"] as const;
 
@@ -27,12 +27,16 @@ export const vaultRekey = (cli: Cli) =>
       if (flags.length > 1) throw failure.usage(`--${flags[0]} and --${flags[1]} name two keys`, "the vault has one");
       const before = await vault.sealing();
       if (!before) throw failure.noVault();
-      const kind = flags[0] === undefined ? before.with : flags[0] === "key-file" ? "key-file" : "passphrase";
-      if (kind === "passphrase" && !flags[0]?.startsWith("passphrase") && !runtime.terminal.interactive) {
+      const variable = passphraseVariable(runtime.env);
+      // Without a flag, what the environment asks for; where it has that already, a new one of the same kind.
+      const adopts = flags.length === 0 && before.with === "key-file" && variable !== undefined;
+      const kind = adopts || (flags[0] ?? before.with) !== "key-file" ? "passphrase" : "key-file";
+      if (kind === "passphrase" && !adopts && !flags[0]?.startsWith("passphrase") && !runtime.terminal.interactive) {
         throw failure.passphraseNotGiven();
       }
       await vault.rekey(async (): Promise<NewKey> => {
         if (kind === "key-file") return { with: kind };
+        if (adopts) return { with: kind, passphrase: await vaultPassphrase(runtime, variable) };
         return { with: kind, passphrase: await passphraseOf(runtime, args, "new passphrase of the vault", true) };
       });
       const detail = { "sealed-with": kind };
@@ -42,7 +46,7 @@ export const vaultRekey = (cli: Cli) =>
         `${output.paint("good", "✓")} the vault is sealed with ${keyFile ? `a new key in ${keyFile}` : "the new passphrase"}`,
         "  what opened it before does not any more",
       ]);
-      sayWhatIsNext(cli, kind, args["passphrase-command"]);
+      if (!adopts) sayWhatIsNext(cli, kind, args["passphrase-command"]);
     },
   });
 

@@ -256,7 +256,7 @@ export const failure = {
     new CodemieError(
       "vault_key",
       `this vault is sealed with the key file ${file}, not with a passphrase, but ${variable} is set`,
-      `run codemie vault rekey to seal it with a passphrase, or unset ${variable}`,
+      `run codemie vault rekey to seal it with that passphrase, or unset ${variable}`,
     ),
   passphraseMissing: () =>
     new CodemieError(
@@ -283,7 +283,7 @@ export const failure = {
   passphraseNotGiven: () =>
     new CodemieError(
       "usage",
-      "a new passphrase is needed, and nobody is there to type it",
+      "a passphrase is needed, and nobody is there to type it",
       "use --passphrase-stdin or --passphrase-command",
     ),
   noVault: () =>

@@ -76,7 +76,6 @@ export class Vault {
    * @throws `disk`, `vault_key`
    */
   async prepare(): Promise<void> {
-    await ensureFolder(this.#files.run);
     this.#dataKey = await openOrCreateDataKey(this.#files, this.#access);
     const probe = join(this.#files.folder, "probe");
     await withLock(join(this.#files.run, "vault-probe.lock"), "the vault", async () => {

@@ -131,6 +131,22 @@ test("key file → passphrase by standard input → passphrase by a command → 
   person.remove();
 });
 
+test("what the environment asks for is adopted by rekey without a flag, as the hint says", async () => {
+  const person = new Person();
+  await logIn(person, sandbox);
+  person.env.CODEMIE_VAULT_PASSPHRASE_COMMAND = `echo '${passphrase}'`;
+  const refused = await person.run(["models"]);
+  expect(refused.code).toBe(6);
+  expect(refused.err).toContain("hint: run codemie vault rekey to seal it with that passphrase, or unset");
+  expect((await person.run(["vault", "rekey"])).code).toBe(0);
+  expect((await person.run(["models"])).code).toBe(0);
+  // a new one is not the old one
+  const again = await person.run(["vault", "rekey"]);
+  expect(again.code).toBe(2);
+  expect(again.err).toContain("hint: use --passphrase-stdin or --passphrase-command");
+  person.remove();
+});
+
 test("at a terminal the new passphrase is typed twice; two different ones, a short one or Ctrl-C change nothing", async () => {
   const person = new Person();
   await logIn(person, sandbox);
