@@ -1,6 +1,20 @@
-import { constants } from "node:fs";
-import { chmod, type FileHandle, lstat, open, rm, stat } from "node:fs/promises";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  type Stats,
+  statSync,
+} from "node:fs";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { CodemieError, failure, systemCode } from "../core/errors.ts";
+
+// What is read and checked here is small and local, and asked at once: four trips to the thread pool for each file cost
+// eight times as much, and a vault is opened on every start.
 
 /** Told what was put right. */
 export type Note = (text: string) => void;
@@ -18,10 +32,10 @@ const asItIs = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
  * @returns the file's text, or undefined when there is no such file
  * @throws `vault_unreadable` when it is no plain file of ours, or cannot be read
  */
-export async function readPrivate(file: string, note: Note): Promise<string | undefined> {
-  let handle: FileHandle;
+export function readPrivate(file: string, note: Note): string | undefined {
+  let handle: number;
   try {
-    handle = await open(file, readOnly | asItIs);
+    handle = openSync(file, readOnly | asItIs);
   } catch (error) {
     const code = systemCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
@@ -29,15 +43,15 @@ export async function readPrivate(file: string, note: Note): Promise<string | un
     throw unreadable(file, error);
   }
   try {
-    const found = await handle.stat();
+    const found = fstatSync(handle);
     if (!found.isFile()) throw failure.vaultUnreadable(file, "it is not a file");
     requireOwner(file, found.uid);
-    if (isOpen(found.mode)) await close(file, () => handle.chmod(0o600), note);
-    return await handle.readFile("utf8");
+    if (isOpen(found.mode)) close(file, () => fchmodSync(handle, 0o600), note);
+    return readFileSync(handle, "utf8");
   } catch (error) {
     throw error instanceof CodemieError ? error : unreadable(file, error);
   } finally {
-    await handle.close();
+    closeSync(handle);
   }
 }
 
@@ -47,13 +61,13 @@ export async function readPrivate(file: string, note: Note): Promise<string | un
  *
  * @throws `vault_unreadable` otherwise
  */
-export async function checkFolder(folder: string, note: Note): Promise<void> {
-  const found = await present(folder, () => lstat(folder));
+export function checkFolder(folder: string, note: Note): void {
+  const found = present(folder, lstatSync);
   if (!found) return;
   if (found.isSymbolicLink()) throw failure.symbolicLink(folder);
   if (!found.isDirectory()) throw failure.vaultUnreadable(folder, "it is not a folder");
   requireOwner(folder, found.uid);
-  if (isOpen(found.mode)) await close(folder, () => chmod(folder, 0o700), note);
+  if (isOpen(found.mode)) close(folder, () => chmodSync(folder, 0o700), note);
 }
 
 /**
@@ -63,13 +77,13 @@ export async function checkFolder(folder: string, note: Note): Promise<void> {
  *
  * @throws `vault_unreadable` when it is another user's or one that everybody shares, such as `/tmp`
  */
-export async function checkBaseFolder(folder: string, note: Note): Promise<void> {
-  const found = await present(folder, () => stat(folder));
+export function checkBaseFolder(folder: string, note: Note): void {
+  const found = present(folder, statSync);
   if (!found?.isDirectory()) return;
   requireOwner(folder, found.uid);
   const writable = process.platform !== "win32" && (found.mode & 0o022) !== 0;
   if (writable && (found.mode & 0o1000) !== 0) throw failure.sharedFolder(folder);
-  if (writable) await close(folder, () => chmod(folder, 0o700), note);
+  if (writable) close(folder, () => chmodSync(folder, 0o700), note);
 }
 
 /**
@@ -95,9 +109,9 @@ export async function writeNewFile(file: string, data: string): Promise<void> {
   }
 }
 
-async function present<T>(path: string, look: () => Promise<T>): Promise<T | undefined> {
+function present(path: string, look: (path: string) => Stats): Stats | undefined {
   try {
-    return await look();
+    return look(path);
   } catch (error) {
     const code = systemCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
@@ -114,9 +128,9 @@ function requireOwner(path: string, owner: number): void {
 const isOpen = (mode: number) => process.platform !== "win32" && (mode & 0o077) !== 0;
 
 /** What cannot be closed (a read-only disk, a file system without modes) is said, and used: it is sealed. */
-async function close(path: string, change: () => Promise<void>, note: Note): Promise<void> {
+function close(path: string, change: () => void, note: Note): void {
   try {
-    await change();
+    change();
     note(`${path} stood open to other users of this machine; it is closed now`);
   } catch (error) {
     note(`${path} stands open to other users of this machine and cannot be closed (${systemCode(error)})`);

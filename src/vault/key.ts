@@ -64,16 +64,24 @@ const keyBytes = 32;
 
 /**
  * @returns how the data key is sealed, or undefined when there is no vault yet
- * @throws `vault_damaged`, `vault_unreadable`
+ * @throws `vault_key` when the data key is missing, but not the records; `vault_damaged`; `vault_unreadable`
  */
 export async function sealingOf(files: VaultFiles, note: Note): Promise<Sealing | undefined> {
-  await checkBaseFolder(files.home, note);
-  await checkFolder(files.folder, note);
-  const wrapped = await readPrivate(files.dataKey, note);
-  if (wrapped !== undefined) return sealing(wrapped, files);
-  // A new data key would shut out the records that are there for good.
-  if ((await recordFiles(files.folder)).length > 0) throw failure.dataKeyMissing(files.dataKey);
-  return undefined;
+  const wrapped = await wrappedKey(files, note);
+  return wrapped === undefined ? undefined : sealing(wrapped, files);
+}
+
+/** Looks at where the vault lies, and reads the wrapped data key if there is one. */
+async function wrappedKey(files: VaultFiles, note: Note): Promise<string | undefined> {
+  checkBaseFolder(files.home, note);
+  checkFolder(files.folder, note);
+  const wrapped = readPrivate(files.dataKey, note);
+  if (wrapped !== undefined || (await recordFiles(files.folder)).length === 0) return wrapped;
+  // A new data key would shut out the records that are there for good. It is older than they are: so it is either there
+  // by now, since another process has just made the vault, or lost.
+  const byNow = readPrivate(files.dataKey, note);
+  if (byNow === undefined) throw failure.dataKeyMissing(files.dataKey);
+  return byNow;
 }
 
 /** @returns the names of the record files in the vault's folder */
@@ -91,9 +99,10 @@ export async function recordFiles(folder: string): Promise<string[]> {
  */
 export async function openDataKey(files: VaultFiles, access: VaultAccess): Promise<Uint8Array | undefined> {
   const { variable } = access.passphrase;
-  const sealed = await sealingOf(files, access.note);
-  if (sealed?.with === "key-file" && variable) throw failure.vaultHasKeyFile(files.masterKey, variable);
-  return sealed && (await open(files, access));
+  const wrapped = await wrappedKey(files, access.note);
+  if (wrapped === undefined) return undefined;
+  if (variable && sealing(wrapped, files).with === "key-file") throw failure.vaultHasKeyFile(files.masterKey, variable);
+  return await open(wrapped, files, access);
 }
 
 /**
@@ -117,7 +126,7 @@ export async function openOrCreateDataKey(files: VaultFiles, access: VaultAccess
     if (passphrase) await wrapWithPassphrase(files, dataKey, passphrase);
     else {
       await removeLeftovers(files.masterKey);
-      let [master] = (await readMasterKeys(files, access.note)) ?? [];
+      let [master] = readMasterKeys(files, access.note) ?? [];
       if (!master) {
         master = new Uint8Array(randomBytes(keyBytes));
         await writeMasterKeys(files, [master]);
@@ -142,15 +151,17 @@ export async function rekey(
   access: VaultAccess,
   newKey: () => Promise<NewKey>,
 ): Promise<Uint8Array> {
-  if (!(await sealingOf(files, access.note))) throw failure.noVault();
+  const opened = async () => {
+    const wrapped = await wrappedKey(files, access.note);
+    if (wrapped === undefined) throw failure.noVault();
+    return { before: sealing(wrapped, files), dataKey: await open(wrapped, files, access) };
+  };
   // Everything is asked for before the lock is taken, as above; the vault's own passphrase is remembered.
-  await open(files, access);
+  await opened();
   const to = await newKey();
   if (to.with === "passphrase") requireLength(to.passphrase);
   return await locked(files, async () => {
-    const before = await sealingOf(files, access.note);
-    const dataKey = await open(files, access);
-    if (!before || !dataKey) throw failure.noVault();
+    const { before, dataKey } = await opened();
     await removeLeftovers(files.dataKey);
     await removeLeftovers(files.masterKey);
     if (to.with === "passphrase") {
@@ -158,7 +169,7 @@ export async function rekey(
       if (before.with === "key-file") await removeFile(files.masterKey);
       return dataKey;
     }
-    const old = (await readMasterKeys(files, access.note)) ?? [];
+    const old = readMasterKeys(files, access.note) ?? [];
     if (before.with === "passphrase" && old.length > 0) throw failure.vaultKeyNotOurs(files.masterKey);
     const master = new Uint8Array(randomBytes(keyBytes));
     await writeMasterKeys(files, [master, ...old]);
@@ -176,18 +187,17 @@ async function wrapWithPassphrase(files: VaultFiles, dataKey: Uint8Array, passph
   await replaceFile(files.dataKey, await seal(dataKey, await deriveKey(passphrase, kdf), dataKeyName, kdf));
 }
 
-/** Opens what is there now. What fails is tried again when it was sealed anew meanwhile: readers take no lock. */
-async function open(files: VaultFiles, access: VaultAccess): Promise<Uint8Array | undefined> {
-  for (let wrapped = await readPrivate(files.dataKey, access.note); wrapped !== undefined; ) {
+/** What does not open is tried again when it was sealed anew meanwhile: readers take no lock. */
+async function open(wrapped: string, files: VaultFiles, access: VaultAccess): Promise<Uint8Array> {
+  for (let tried = wrapped; ; ) {
     try {
-      return await unwrap(wrapped, files, access);
+      return await unwrap(tried, files, access);
     } catch (error) {
-      const now = await readPrivate(files.dataKey, access.note);
-      if (now === wrapped || !(error instanceof CodemieError)) throw error;
-      wrapped = now;
+      const now = readPrivate(files.dataKey, access.note);
+      if (now === undefined || now === tried || !(error instanceof CodemieError)) throw error;
+      tried = now;
     }
   }
-  return undefined;
 }
 
 async function unwrap(wrapped: string, files: VaultFiles, access: VaultAccess): Promise<Uint8Array> {
@@ -199,7 +209,7 @@ async function unwrap(wrapped: string, files: VaultFiles, access: VaultAccess): 
     if ("plain" in opened) return opened.plain;
     throw failure.passphraseWrong(variable ? `from ${variable}` : "you typed");
   }
-  const masters = await readMasterKeys(files, access.note);
+  const masters = readMasterKeys(files, access.note);
   if (!masters) throw failure.vaultKeyMissing(files.masterKey);
   for (const master of masters) {
     const opened = await unseal(wrapped, master, dataKeyName);
@@ -217,8 +227,8 @@ function sealing(wrapped: string, files: VaultFiles): Sealing {
 }
 
 /** @returns the keys in the key file, two while the vault is being sealed anew; undefined when there is no key file */
-async function readMasterKeys(files: VaultFiles, note: Note): Promise<Uint8Array[] | undefined> {
-  const text = await readPrivate(files.masterKey, note);
+function readMasterKeys(files: VaultFiles, note: Note): Uint8Array[] | undefined {
+  const text = readPrivate(files.masterKey, note);
   if (text === undefined) return undefined;
   const lines = text.trimEnd().split("\n");
   if (!lines.every((line) => /^[A-Za-z0-9_-]{43}$/.test(line))) throw failure.vaultKeyMalformed(files.masterKey);

@@ -123,7 +123,7 @@ export class Vault {
       const file = join(this.#files.folder, entry);
       let name: string | undefined;
       try {
-        const text = await readPrivate(file, this.#access.note);
+        const text = readPrivate(file, this.#access.note);
         if (text === undefined) continue;
         const bound = labelOf(text)?.name;
         if (bound?.startsWith(boundTo)) name = bound.slice(boundTo.length);
@@ -151,7 +151,7 @@ export class Vault {
    */
   async read<T>(name: string, schema: ZodType<T>): Promise<T | undefined> {
     const file = this.fileOf(name);
-    const text = await readPrivate(file, this.#access.note);
+    const text = readPrivate(file, this.#access.note);
     if (text === undefined) return undefined;
     this.#dataKey ??= await openDataKey(this.#files, this.#access);
     if (!this.#dataKey) throw failure.vaultDamaged(this.#files.dataKey);
@@ -189,7 +189,7 @@ export class Vault {
   async keepCopy(name: string): Promise<string> {
     const file = this.fileOf(name);
     const copy = `${file}.replaced-${this.#now()}`;
-    const text = await readPrivate(file, this.#access.note);
+    const text = readPrivate(file, this.#access.note);
     if (text !== undefined) await replaceFile(copy, text);
     return copy;
   }
