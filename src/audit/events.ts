@@ -9,6 +9,9 @@ export const auditEvents = {
   "token-printed": "codemie token printed a credential",
   "agent-run": "an agent ran behind the gateway",
   "request-denied": "the gateway refused requests in a run",
+  "vault-rekeyed": "the vault was sealed with another key or passphrase",
+  "vault-exported": "logins were written to a file for another machine",
+  "vault-imported": "logins were taken from such a file",
 } as const;
 export type AuditEvent = keyof typeof auditEvents;
 

@@ -1,7 +1,8 @@
 import type { ArgsDef, CommandDef } from "citty";
-import type { Runtime } from "../platform/runtime.ts";
+import type { Secret } from "../core/secret.ts";
+import type { Env, Runtime } from "../platform/runtime.ts";
 import { ProfileStore } from "../profiles/store.ts";
-import { vaultFiles } from "../vault/key.ts";
+import { type VaultAccess, vaultFiles } from "../vault/key.ts";
 import { Vault } from "../vault/vault.ts";
 import type { Output } from "./output.ts";
 
@@ -39,10 +40,44 @@ export const commonArgs = {
 
 /** @returns the vault and the configuration under the base folder */
 export function stores(runtime: Runtime): { vault: Vault; profiles: ProfileStore } {
-  const vault = new Vault(vaultFiles(runtime.home, runtime.env), runtime.now);
+  const vault = new Vault(vaultFiles(runtime.home, runtime.env), runtime.now, vaultAccess(runtime));
   const profiles = new ProfileStore(runtime.home, async (secrets) => {
     const { keepSecrets } = await import("./keep-secrets.ts");
     await keepSecrets(runtime, vault, secrets);
   });
   return { vault, profiles };
+}
+
+/** Where the environment may say that the vault's passphrase is, the first one set being taken. */
+const passphraseVariables = [
+  "CODEMIE_VAULT_PASSPHRASE",
+  "CODEMIE_VAULT_PASSPHRASE_FILE",
+  "CODEMIE_VAULT_PASSPHRASE_COMMAND",
+] as const;
+export type PassphraseVariable = (typeof passphraseVariables)[number];
+
+/** @returns the variable that says where the vault's passphrase is, if one does */
+export function passphraseVariable(env: Env): PassphraseVariable | undefined {
+  return passphraseVariables.find((name) => env[name]);
+}
+
+/** What the vault is given: a passphrase when it needs one, got once however it turns out, and a place for its notes. */
+function vaultAccess(runtime: Runtime): VaultAccess {
+  const variable = passphraseVariable(runtime.env);
+  let passphrase: Promise<Secret> | undefined;
+  const read = async () => (await import("./passphrase.ts")).vaultPassphrase(runtime, variable);
+  const noted = new Set<string>();
+  return {
+    passphrase: {
+      variable,
+      read: () => {
+        passphrase ??= read();
+        return passphrase;
+      },
+    },
+    note: (text) => {
+      if (!noted.has(text)) runtime.terminal.err(`note: ${text}\n`);
+      noted.add(text);
+    },
+  };
 }

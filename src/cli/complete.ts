@@ -4,10 +4,11 @@ import type { Fetch } from "../platform/network.ts";
 import { providerNames } from "../profiles/providers.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import { settings } from "../profiles/settings.ts";
+import { agentLoaders, agentSummaries } from "./agents.ts";
 import { type Cli, type Command, commonArgs, type Loader, stores } from "./command.ts";
 import { shells } from "./completion.ts";
 import { credentialsFor, listModels } from "./session.ts";
-import { agentLoaders, agentSummaries, tree } from "./tree.ts";
+import { tree } from "./tree.ts";
 
 /** A word that may come next, and what it is. */
 type Candidate = readonly [word: string, about: string];

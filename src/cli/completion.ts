@@ -1,7 +1,7 @@
 import { failure } from "../core/errors.ts";
 import { nearest } from "../core/text.ts";
+import { agentLoaders } from "./agents.ts";
 import { type Cli, command } from "./command.ts";
-import { agentLoaders } from "./tree.ts";
 
 /** Every script asks the program itself what may come next, so none has to be made anew when commands are added. */
 const scripts = {

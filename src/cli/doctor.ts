@@ -7,9 +7,9 @@ import { networkChecks } from "../doctor/network.ts";
 import { programChecks } from "../doctor/programs.ts";
 import { type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
+import { agentLoaders } from "./agents.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { callApi, credentialsFor, listModels } from "./session.ts";
-import { agentLoaders } from "./tree.ts";
 import { versionLine } from "./version.ts";
 
 /** How long one check may take, ms. */
@@ -79,7 +79,11 @@ function vaultCheck(vault: Vault): Check {
     title: "vault",
     async run() {
       try {
-        return (await vault.exists()) ? ok("opens") : skipped("nothing is stored yet");
+        if (!(await vault.exists())) return skipped("nothing is stored yet");
+        const records = await vault.records();
+        const problem = records.flatMap((record) => ("problem" in record ? record.problem : []))[0];
+        if (problem) return failedWith(problem);
+        return ok(`opens, and so do its ${records.length} records`);
       } catch (error) {
         return failedWith(asCodemieError(error));
       }

@@ -1,6 +1,6 @@
 import type { ArgDef, ArgsDef } from "citty";
+import { agentSummaries } from "./agents.ts";
 import { type Cli, type Command, commonArgs, stores } from "./command.ts";
-import { agentSummaries } from "./tree.ts";
 import { versionLine } from "./version.ts";
 
 /**
@@ -62,7 +62,8 @@ If something is wrong: ${typed("codemie doctor")}. All commands: ${typed("codemi
 }
 
 function flags(args: ArgsDef): [string, string][] {
-  return Object.entries(args).map(([name, def]: [string, ArgDef]) => {
+  const named = Object.entries(args).filter(([, def]) => def.type !== "positional");
+  return named.map(([name, def]: [string, ArgDef]) => {
     const short = "alias" in def && typeof def.alias === "string" ? `-${def.alias}, ` : "    ";
     const negative = def.type === "boolean" && def.default === true;
     const hint = def.type === "string" ? ` ${def.valueHint ?? "VALUE"}` : "";

@@ -90,9 +90,9 @@ export class Output {
    */
   async confirm(question: string, signal: AbortSignal): Promise<boolean> {
     if (!this.#terminal.interactive) throw failure.usage("a question came up and nobody is there to answer it");
-    this.#err(`${this.paint("accent", "?", "err")} ${question} [y/N] `);
-    const answer = await this.#terminal.readLine({ echo: true, signal });
-    return /^y(es)?$/i.test(answer);
+    const prompt = this.#signs(`${this.paint("accent", "?", "err")} ${question} [y/N] `);
+    const answer = await this.#terminal.readLine({ prompt, echo: true, signal });
+    return /^y(es)?$/i.test(answer.trim());
   }
 
   #err(text: string): void {

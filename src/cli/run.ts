@@ -2,9 +2,10 @@ import { type ArgsDef, runCommand } from "citty";
 import { asCodemieError, failure } from "../core/errors.ts";
 import { nearest } from "../core/text.ts";
 import { type Env, realRuntime } from "../platform/runtime.ts";
+import { agentLoaders } from "./agents.ts";
 import { type Cli, commonArgs } from "./command.ts";
 import { Output } from "./output.ts";
-import { agentLoaders, tree } from "./tree.ts";
+import { tree } from "./tree.ts";
 import { versionLine } from "./version.ts";
 
 /** How the program was called: the name decides first, then the first word. */

@@ -77,6 +77,19 @@ export const tree: Command = group(
         ["codemie audit list --last 20", "codemie audit verify"],
       ),
     completion: async () => (await import("./completion.ts")).completion,
+    vault: async () => () =>
+      group(
+        "vault",
+        "The encrypted vault your logins lie in",
+        {
+          status: async () => (await import("./vault-status.ts")).vaultStatus,
+          rekey: async () => (await import("./vault-rekey.ts")).vaultRekey,
+          export: async () => (await import("./vault-export.ts")).vaultExport,
+          import: async () => (await import("./vault-import.ts")).vaultImport,
+        },
+        "status",
+        ["codemie vault status", "codemie vault rekey --ask-passphrase"],
+      ),
     token: async () => (await import("./token.ts")).token,
   },
   undefined,
@@ -86,12 +99,3 @@ export const tree: Command = group(
     "codemie models",
   ],
 );
-
-/** Agents, which take their own arguments: they are dispatched before the tree. */
-export const agentLoaders = {
-  claude: async () => (await import("../agents/claude.ts")).claude,
-} as const;
-
-export const agentSummaries: Readonly<Record<keyof typeof agentLoaders, string>> = {
-  claude: "Run Claude Code behind the gateway (same as codemie-claude)",
-};

@@ -6,6 +6,7 @@ const exitCodes = {
   internal: 1,
   config_damaged: 1,
   disk: 1,
+  exists: 1,
   agent_missing: 1,
   server_error: 1,
   wrong_base_url: 1,
@@ -18,6 +19,7 @@ const exitCodes = {
   unreachable: 5,
   tls: 5,
   vault_key: 6,
+  vault_passphrase: 6,
   vault_damaged: 6,
   vault_locked: 6,
   vault_unreadable: 6,
@@ -45,9 +47,13 @@ export class CodemieError extends Error {
   }
 }
 
-/** @returns the `code` of an operating-system or Bun error (`ENOSPC`, `ConnectionRefused`), or an empty string */
+/**
+ * @returns the `code` of an operating-system or Bun error (`ENOSPC`, `ConnectionRefused`); an empty string for any other,
+ *   ours included
+ */
 export function systemCode(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const isTheirs = error instanceof Error && !(error instanceof CodemieError) && "code" in error;
+  const code = isTheirs ? error.code : undefined;
   return typeof code === "string" ? code : "";
 }
 
@@ -278,6 +284,104 @@ export const failure = {
     ),
   vaultKeyMalformed: (file: string) =>
     new CodemieError("vault_key", `${file} does not hold a vault key`, "restore it from a backup"),
+  dataKeyMissing: (file: string) =>
+    new CodemieError(
+      "vault_key",
+      `the vault holds logins, but ${file}, which opens them, is missing`,
+      "restore it from a backup, or move the vault folder away and log in again",
+    ),
+  vaultKeyNotOurs: (file: string) =>
+    new CodemieError(
+      "vault_key",
+      `${file} is there already and is not this vault's key`,
+      "move it away, or name another file in CODEMIE_VAULT_KEY_FILE; nothing was changed",
+    ),
+  vaultHasKeyFile: (file: string, variable: string) =>
+    new CodemieError(
+      "vault_key",
+      `this vault is sealed with the key file ${file}, not with a passphrase, but ${variable} is set`,
+      `run codemie vault rekey to seal it with that passphrase, or unset ${variable}`,
+    ),
+  passphraseMissing: () =>
+    new CodemieError(
+      "vault_passphrase",
+      "this vault is sealed with a passphrase, and there is none",
+      "set CODEMIE_VAULT_PASSPHRASE_COMMAND, CODEMIE_VAULT_PASSPHRASE_FILE or CODEMIE_VAULT_PASSPHRASE, or run it in a terminal",
+    ),
+  passphraseWrong: (from: string) =>
+    new CodemieError(
+      "vault_key",
+      `the passphrase ${from} does not open this vault`,
+      "try again with the one it was sealed with, or move the vault folder away and log in again",
+    ),
+  passphraseUnusable: (from: string, why: string, hint?: string) =>
+    new CodemieError("vault_passphrase", `no passphrase could be had from ${from}: ${printable(why, 160)}`, hint),
+  passphraseShort: (least: number) =>
+    new CodemieError(
+      "usage",
+      `a new passphrase needs at least ${least} characters`,
+      "take several words, or let a password manager make one; nothing was changed",
+    ),
+  passphrasesDiffer: () =>
+    new CodemieError("usage", "the two passphrases are not the same; nothing was changed", "run the command again"),
+  passphraseNotGiven: () =>
+    new CodemieError(
+      "usage",
+      "a passphrase is needed, and nobody is there to type it",
+      "use --passphrase-stdin or --passphrase-command",
+    ),
+  noVault: () =>
+    new CodemieError("failed", "there is no vault yet", "it is made at the first login: codemie profile login"),
+  exists: (file: string) =>
+    new CodemieError("exists", `${printable(file, 200)} exists, and is not overwritten`, "give another name"),
+  notAnExport: (file: string) =>
+    new CodemieError(
+      "vault_damaged",
+      `${printable(file, 200)} is not an export of a vault, or is damaged`,
+      "nothing was changed; make a new one with codemie vault export",
+    ),
+  exportUnreadable: (file: string, why: string) =>
+    new CodemieError(
+      "usage",
+      `cannot read ${printable(file, 200)}: ${why}`,
+      "give the file codemie vault export wrote",
+    ),
+  exportPassphraseWrong: (file: string) =>
+    new CodemieError(
+      "vault_key",
+      `that passphrase does not open ${printable(file, 200)}`,
+      "use the passphrase it was exported with; nothing was changed",
+    ),
+  vaultNewer: (file: string) =>
+    new CodemieError(
+      "vault_damaged",
+      `${printable(file, 200)} is sealed in a way this version of codemie does not know`,
+      "a newer codemie may have written it: update this one",
+    ),
+  symbolicLink: (path: string) =>
+    new CodemieError(
+      "vault_unreadable",
+      `${path} is a symbolic link, and is not followed`,
+      "put the real one in its place; CODEMIE_HOME and CODEMIE_VAULT_KEY_FILE name other places",
+    ),
+  foreignOwner: (path: string, owner: number) =>
+    new CodemieError(
+      "vault_unreadable",
+      `${path} belongs to another user (${owner}), and is not used`,
+      "change its owner, or set CODEMIE_HOME to a folder of your own",
+    ),
+  sharedFolder: (path: string) =>
+    new CodemieError(
+      "vault_unreadable",
+      `everybody may write in ${path}, so no vault is used or made there`,
+      "set CODEMIE_HOME to a folder of your own",
+    ),
+  auditHeadDamaged: (file: string, folder: string) =>
+    new CodemieError(
+      "vault_damaged",
+      `the sealed end of the audit trail is damaged (${file})`,
+      `move that file and the folder ${folder} away to begin a new trail; keep both, they are evidence`,
+    ),
   recordDamaged: (name: string, file: string) =>
     new CodemieError(
       "vault_damaged",
@@ -323,6 +427,7 @@ export const failure = {
       EPERM: "permission denied",
       EFBIG: "the file size limit is reached",
       ENOTDIR: "a part of the path is not a folder",
+      ENOENT: "the folder is not there",
       SQLITE_FULL: "the disk is full",
       SQLITE_READONLY: "the file system is read-only",
       SQLITE_CANTOPEN: "permission denied",

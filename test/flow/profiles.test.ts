@@ -238,7 +238,7 @@ test("a vault that cannot take the secrets leaves them where they are", async ()
   });
   writeFileSync(join(person.codemieHome, "vault"), "in the way");
   const { code } = await person.run(["config", "set", "model", "m"]);
-  expect(code).toBe(1);
+  expect(code).toBe(6);
   expect(config().profiles.lite.apiKey).toBe("sk-stays");
 });
 

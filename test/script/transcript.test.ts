@@ -53,6 +53,7 @@ async function play(command: string, person: Person, sandbox: Sandbox, provider:
     .replace(/"mac":"[^"]*"/g, '"mac":"MAC"')
     .replace(/backup-\d+/g, "backup-TIME")
     .replaceAll(person.codemieHome, "~/.codemie")
+    .replaceAll(person.cwd, "CWD")
     .replace(/codemie \d+\.\d+\.\d+ \([\w]+\)/g, "codemie VERSION")
     .replace(/login\/\d+/g, "login/PORT")
     .replace(/(\d+ seconds? ago|now) \(\d{4}-\d\d-\d\d \d\d:\d\d\)/g, "a moment ago (DATE)")
