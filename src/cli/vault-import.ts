@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { z } from "zod";
 import { loginRecord, type StoredLogin } from "../auth/credential.ts";
 import { describe, previousLogin } from "../auth/login.ts";
 import { failure, systemCode } from "../core/errors.ts";
@@ -76,7 +77,8 @@ async function contentOf(cli: Cli, file: string, flags: Parameters<typeof passph
     throw opened.failed === "newer" ? failure.vaultNewer(file) : failure.notAnExport(file);
   }
   const content = parseJson(new TextDecoder().decode(opened.plain), portable);
-  if (!content) throw failure.notAnExport(file);
+  const names = new Set(content?.records.map(({ name }) => name));
+  if (!content || names.size !== content.records.length) throw failure.notAnExport(file);
   return content;
 }
 
@@ -124,14 +126,16 @@ async function importOne(
   return { name, outcome, login };
 }
 
+/** What an imported profile may bring along; where it leads is up to the login. */
+const settingsShape = z.object(profileShape.shape).omit({ name: true, codeMieUrl: true, baseUrl: true });
+
 /** The profile comes with its login where there is none of its name, so that the login can be used. */
-async function addProfile(cli: Cli, name: string, settings: unknown, login: StoredLogin): Promise<void> {
-  const given = profileShape.safeParse(settings).data;
+async function addProfile(cli: Cli, name: string, given: unknown, login: StoredLogin): Promise<void> {
+  const settings = settingsShape.safeParse(given).data;
   const host = parseHost(login.origin);
-  const fits: Profile =
-    given && originOf(given) === login.origin ? given : { name, codeMieUrl: host.origin, baseUrl: host.api };
   await stores(cli.runtime).profiles.update((config) => {
-    if (!Object.hasOwn(config.profiles, name)) config.profiles[name] = fits;
+    if (Object.hasOwn(config.profiles, name)) return;
+    config.profiles[name] = { ...settings, name, codeMieUrl: host.origin, baseUrl: host.api };
     config.activeProfile ??= name;
   });
 }
