@@ -202,6 +202,7 @@ test("a wrong old passphrase, nobody to ask, two flags, no vault: nothing is cha
   const taken = await person.run(["vault", "rekey", "--key-file"], { env });
   expect(taken.code).toBe(6);
   expect(taken.err).toContain("is there already and is not this vault's key");
+  expect((await person.run(["vault", "status"], { env })).err).toContain("does not open this vault; remove it unless");
   expect(readFileSync(file)).toEqual(sealed);
   person.remove();
   nobody.remove();
