@@ -7,7 +7,7 @@ import type { Vault } from "../vault/vault.ts";
 import type { Cli } from "./command.ts";
 
 /** The vault's name for the end of the trail. */
-export const headRecord = "audit head";
+const headRecord = "audit head";
 
 /** @returns the audit trail under the base folder, its head sealed in the vault */
 export function auditTrail(runtime: Runtime, vault: Vault): AuditTrail {

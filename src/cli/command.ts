@@ -54,10 +54,9 @@ const passphraseVariables = [
   "CODEMIE_VAULT_PASSPHRASE_FILE",
   "CODEMIE_VAULT_PASSPHRASE_COMMAND",
 ] as const;
-export type PassphraseVariable = (typeof passphraseVariables)[number];
 
 /** @returns the variable that says where the vault's passphrase is, if one does */
-export function passphraseVariable(env: Env): PassphraseVariable | undefined {
+export function passphraseVariable(env: Env): string | undefined {
   return passphraseVariables.find((name) => env[name]);
 }
 

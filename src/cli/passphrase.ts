@@ -6,7 +6,6 @@ import { failure, systemCode } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { ask, findProgram, untilStopped } from "../platform/processes.ts";
 import type { Runtime } from "../platform/runtime.ts";
-import type { PassphraseVariable } from "./command.ts";
 
 /** How long a command that yields a passphrase may take, ms: a person may have to unlock a password manager first. */
 const commandPatienceMs = 60_000;
@@ -31,9 +30,10 @@ export interface PassphraseFlags {
 /**
  * The passphrase of the vault: from where the environment says, else typed.
  *
+ * @param variable the environment variable that says where it is, if one does
  * @throws `vault_passphrase` when there is none to be had; `interrupted`
  */
-export async function vaultPassphrase(runtime: Runtime, variable: PassphraseVariable | undefined): Promise<Secret> {
+export async function vaultPassphrase(runtime: Runtime, variable: string | undefined): Promise<Secret> {
   const value = (variable && runtime.env[variable]) || "";
   if (variable === "CODEMIE_VAULT_PASSPHRASE") return new Secret(value);
   if (variable === "CODEMIE_VAULT_PASSPHRASE_FILE") return await fromFile(resolve(runtime.cwd, value), variable);

@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { z } from "zod";
 import { loginRecord, type StoredLogin } from "../auth/credential.ts";
 import { describe, previousLogin } from "../auth/login.ts";
 import { failure, systemCode } from "../core/errors.ts";
@@ -76,7 +77,8 @@ async function contentOf(cli: Cli, file: string, flags: Parameters<typeof passph
     throw opened.failed === "newer" ? failure.vaultNewer(file) : failure.notAnExport(file);
   }
   const content = parseJson(new TextDecoder().decode(opened.plain), portable);
-  if (!content) throw failure.notAnExport(file);
+  const names = new Set(content?.records.map(({ name }) => name));
+  if (!content || names.size !== content.records.length) throw failure.notAnExport(file);
   return content;
 }
 
@@ -124,23 +126,28 @@ async function importOne(
   return { name, outcome, login };
 }
 
+/** What an imported profile may bring along; where it leads is up to the login. */
+const settingsShape = z.object(profileShape.shape).omit({ name: true, codeMieUrl: true, baseUrl: true });
+
 /** The profile comes with its login where there is none of its name, so that the login can be used. */
-async function addProfile(cli: Cli, name: string, settings: unknown, login: StoredLogin): Promise<void> {
-  const given = profileShape.safeParse(settings).data;
-  const fits = given && originOf(given) === login.origin ? given : bareProfile(name, login);
+async function addProfile(cli: Cli, name: string, given: unknown, login: StoredLogin): Promise<void> {
+  const settings = settingsShape.safeParse(given).data;
   await stores(cli.runtime).profiles.update((config) => {
-    if (!Object.hasOwn(config.profiles, name)) config.profiles[name] = fits;
+    if (Object.hasOwn(config.profiles, name)) return;
+    config.profiles[name] = { ...settings, name, ...leadsTo(login, given) };
     config.activeProfile ??= name;
   });
 }
 
-/** The least a profile has to say for its login to be used. */
-function bareProfile(name: string, login: StoredLogin): Profile {
-  if (login.method === "api-key") {
-    return { name, provider: login.provider, authMethod: "api-key", baseUrl: `${login.origin}/v1` };
+/** The members that lead to the login's host; of a provider's base URL only the path is the file's to say. */
+function leadsTo(login: StoredLogin, given: unknown): Profile {
+  if (login.method !== "api-key") {
+    const host = parseHost(login.origin);
+    return { codeMieUrl: host.origin, baseUrl: host.api };
   }
-  const host = parseHost(login.origin);
-  return { name, codeMieUrl: host.origin, baseUrl: host.api };
+  const said = profileShape.safeParse(given).data;
+  const baseUrl = said && originOf(said) === login.origin ? said.baseUrl : undefined;
+  return { provider: login.provider, authMethod: "api-key", baseUrl: baseUrl ?? `${login.origin}/v1` };
 }
 
 function whoseIs(login: StoredLogin): string {

@@ -23,6 +23,8 @@ export const vaultStatus = (cli: Cli) =>
       const damaged = found.flatMap((one) => ("problem" in one ? [one] : []));
       const records = found.flatMap((one) => ("problem" in one ? [] : [one.name]));
       const keptAside = await vault.keptAside();
+      // A change to a passphrase that was killed at its very end leaves it; it may also be another vault's.
+      const hasUnusedKey = sealing.with === "passphrase" && (await Bun.file(vault.keyFile).exists());
       const kdf = sealing.with === "passphrase" ? { ...sealing.kdf, salt: undefined } : null;
       const data = {
         exists: true,
@@ -37,6 +39,7 @@ export const vaultStatus = (cli: Cli) =>
         records,
         damaged: damaged.map((one) => ({ name: one.name ?? null, file: one.file, message: one.problem.message })),
         keptAside,
+        unusedKeyFile: hasUnusedKey ? vault.keyFile : null,
       };
       output.result(data, () => {
         const mark = problem || damaged.length > 0 ? output.paint("bad", "✗") : output.paint("good", "✓");
@@ -56,6 +59,9 @@ export const vaultStatus = (cli: Cli) =>
           lines.push(`  kept aside   ${keptAside.length}`, ...keptAside.map((file) => `    ${file}`));
         return lines;
       });
+      if (hasUnusedKey && !args.json) {
+        output.say.warn(`${vault.keyFile} does not open this vault; remove it unless it is another one's`);
+      }
       const problems = problem ? [problem] : damaged.map((one) => one.problem);
       if (!args.json) for (const one of problems) output.fail(one);
       return Math.max(0, ...problems.map(({ exitCode }) => exitCode));

@@ -14,7 +14,7 @@ import {
   waitForChange,
 } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
-import { readPrivate } from "../platform/private.ts";
+import { readPrivate, writeNewFile } from "../platform/private.ts";
 import {
   keyFileOnly,
   type NewKey,
@@ -190,7 +190,7 @@ export class Vault {
     const file = this.fileOf(name);
     const copy = `${file}.replaced-${this.#now()}`;
     const text = readPrivate(file, this.#access.note);
-    if (text !== undefined) await replaceFile(copy, text);
+    if (text !== undefined) await writeNewFile(copy, text);
     return copy;
   }
 

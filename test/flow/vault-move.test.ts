@@ -129,6 +129,8 @@ test("what is no export, half of one, changed, or opened with another passphrase
   const whole = readFileSync(file, "utf8");
   const to = new Person();
   const bad = join(to.root, "bad");
+  const twice = '{"records":[{"name":"login a","record":1},{"name":"login a","record":2}],"profiles":{}}';
+  const odd = async (content: string) => await sealExport(new TextEncoder().encode(content), new Secret(passphrase));
   const middle = whole.indexOf('"ciphertext":"') + 200;
   const flipped = `${whole.slice(0, middle)}${whole[middle] === "A" ? "B" : "A"}${whole.slice(middle + 1)}`;
   for (const [content, says] of [
@@ -138,10 +140,8 @@ test("what is no export, half of one, changed, or opened with another passphrase
     [readFileSync(loginFile(from), "utf8"), "is not an export of a vault, or is damaged"],
     [readFileSync(join(from.codemieHome, "vault/data-key.json"), "utf8"), "is not an export of a vault"],
     [flipped, "that passphrase does not open"],
-    [
-      await sealExport(new TextEncoder().encode('{"records":1}'), new Secret(passphrase)),
-      "is not an export of a vault",
-    ],
+    [await odd('{"records":1}'), "is not an export of a vault"],
+    [await odd(twice), "is not an export of a vault"],
   ] as const) {
     writeFileSync(bad, content);
     const { code, out, err } = await to.run(["vault", "import", bad, "--passphrase-stdin"], { stdin });
@@ -178,8 +178,9 @@ test("a file made by somebody else: what is no login of ours is left out, and th
     { name: "something new", record: {} },
     { name: loginRecord("good"), record: login },
   ];
-  // a profile cannot lead a login to another host
-  const profiles = { good: { codeMieUrl: "https://evil.example", baseUrl: "https://evil.example" } };
+  // a profile cannot lead a login to another host, nor bring what we do not know
+  const good = { codeMieUrl: "https://evil.example", baseUrl: "https://evil.example", hook: "evil", model: "m1" };
+  const profiles = { good };
   const file = join(to.root, "theirs");
   writeFileSync(
     file,
@@ -192,6 +193,7 @@ test("a file made by somebody else: what is no login of ours is left out, and th
   expect((await to.run(["audit", "verify"])).code).toBe(0);
   expect((await to.run(["profile", "status", "--profile", "good"])).code).toBe(0);
   expect(readFileSync(join(to.codemieHome, "codemie-cli.config.json"), "utf8")).not.toContain("evil");
+  expect((await to.run(["profile", "list"])).out).toMatch(/good .* m1/);
   to.remove();
 });
 
