@@ -8,6 +8,10 @@ import { type Model, providerModels } from "./schemas.ts";
 /** How long a call may take, ms. */
 const callTimeoutMs = 30_000;
 
+/** How much of an answer is read, bytes: a thousand models are far less. */
+const bodyBytes = 4 * 1024 * 1024;
+const secretHeaders = ["authorization", "x-api-key", "api-key"] as const;
+
 export interface ProviderOptions {
   readonly host: Host;
   /** name for the models' `provider` */
@@ -31,17 +35,26 @@ export async function modelsOfProvider({ host, provider, authorize, fetch }: Pro
   let body: string;
   try {
     answer = await fetch(`${host.api}/models?limit=1000`, { headers, signal: AbortSignal.timeout(callTimeoutMs) });
-    body = await answer.text();
+    body = await textUpTo(answer, bodyBytes);
   } catch (error) {
     throw networkFailure(host.origin, error);
   }
   const { status } = answer;
-  if (status === 401 || status === 403) throw failure.keyRefused(host.origin, errorSentence(body));
+  // A server may repeat the key it refuses.
+  const said = () => {
+    let sentence = errorSentence(body);
+    for (const name of secretHeaders) {
+      const value = headers.get(name)?.replace(/^Bearer /, "");
+      if (value) sentence = sentence?.replaceAll(value, "[redacted]");
+    }
+    return sentence;
+  };
+  if (status === 401 || status === 403) throw failure.keyRefused(host.origin, said());
   if ((status >= 300 && status < 400) || isHtml(answer.headers)) {
     throw failure.notAModelApi(host.api, "it sent a web page where a list of models was expected");
   }
   if (status === 404 || status === 405) throw failure.notAModelApi(host.api, `${status} for its list of models`);
-  if (status >= 400) throw failure.server(host.origin, status, errorSentence(body));
+  if (status >= 400) throw failure.server(host.origin, status, said());
   const list = parseJson(body, providerModels);
   if (!list) throw failure.notAModelApi(host.api, "its list of models has another form");
   return list.data.map(({ id, display_name }) => ({
@@ -51,4 +64,14 @@ export async function modelsOfProvider({ host, provider, authorize, fetch }: Pro
     default: false,
     cost: null,
   }));
+}
+
+async function textUpTo(answer: Response, limit: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of answer.body ?? []) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.length > limit) break;
+  }
+  return text;
 }

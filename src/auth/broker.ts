@@ -1,6 +1,7 @@
 import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import type { Method } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Authorize } from "./authorize.ts";
 import { type BearerToken, readBearerToken } from "./bearer-token.ts";
@@ -49,6 +50,8 @@ export interface BrokerOptions {
   readonly loginAgain?: () => Promise<void>;
   /** what to say when the profile has no login */
   readonly missing?: () => CodemieError;
+  /** how the profile logs in */
+  readonly method?: Method;
   /** told after a login was renewed and stored, for the audit trail */
   readonly renewed?: () => Promise<void>;
 }
@@ -100,8 +103,8 @@ export class Broker implements Credentials {
    * @throws `auth_needed`, and what the vault throws
    */
   async stored(): Promise<StoredLogin> {
-    const { vault, profile, host, missing } = this.#options;
-    return await currentLogin(vault, profile, host, missing);
+    const { vault, profile, host, missing, method } = this.#options;
+    return await currentLogin(vault, profile, host, missing, method);
   }
 
   /**

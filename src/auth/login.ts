@@ -4,6 +4,7 @@ import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
 import { printable } from "../core/text.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import type { Method } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { authorizeWithBearer, authorizeWithCookies } from "./authorize.ts";
 import { applySetCookies, type CookieSet } from "./cookies.ts";
@@ -17,6 +18,11 @@ import {
   storedLogin,
 } from "./credential.ts";
 import type { OidcTokens } from "./oidc.ts";
+
+/** @returns true unless both are known and differ: a token that was never shown to its host is nobody's in particular */
+export function samePerson(a: Identity, b: Identity): boolean {
+  return a.id === "" || b.id === "" || a.id === b.id;
+}
 
 /** How somebody is shown: name and mail address, printable. */
 export function describe(person: Identity): string {
@@ -121,17 +127,19 @@ export async function storeLogin(vault: Vault, profile: string, login: StoredLog
  * The credential a profile has for a host.
  *
  * @param missing what to say when there is none
- * @throws `auth_needed` when there is none, when it belongs to another origin (it goes nowhere but home), or when it is a
- *   provider's key and the host is none, or the other way round
+ * @param method how the profile logs in; a stored key or token of another method is not the profile's any more
+ * @throws `auth_needed` when there is none, or when it belongs to another origin: it goes nowhere but home
  */
 export async function currentLogin(
   vault: Vault,
   profile: string,
   host: Host,
   missing = () => failure.loginNeeded(host.origin),
+  method?: Method,
 ): Promise<StoredLogin> {
   const login = await vault.read(loginRecord(profile), storedLogin);
   if (!login || (login.method === "api-key") !== (host.kind === "provider")) throw missing();
+  if (method !== undefined && (login.method === "jwt") !== (method === "jwt")) throw missing();
   if (login.origin === host.origin) return login;
   throw host.kind === "provider" ? missing() : failure.otherOrigin(profile, login.origin, host.origin);
 }

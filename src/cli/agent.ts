@@ -14,8 +14,6 @@ import { headerSafe } from "../core/text.ts";
 import { startGateway } from "../gateway/gateway.ts";
 import { browserFor } from "../platform/browser.ts";
 import { findProgram, runForeground, versionOf } from "../platform/processes.ts";
-import type { Env } from "../platform/runtime.ts";
-import type { Config } from "../profiles/config.ts";
 import { providerOf, providers } from "../profiles/providers.ts";
 import { type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import { readRepositoryProfile } from "../profiles/store.ts";
@@ -24,7 +22,7 @@ import { type AgentArgs, readAgentArgs } from "./agent-args.ts";
 import { record } from "./auditing.ts";
 import { type Cli, stores } from "./command.ts";
 import { when } from "./output.ts";
-import { brokerFor, credentialsFor, type Given, givenIn, listModels, type Whose } from "./session.ts";
+import { brokerFor, credentialsFor, type Given, givenIn, listModels, type Whose, withoutTokens } from "./session.ts";
 import { version, versionLine } from "./version.ts";
 
 /**
@@ -43,7 +41,11 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
   }
   const binary = findProgram(agent.binary, runtime.env);
   if (asked.version) {
-    const theirs = binary ? await versionOf(binary, withoutOwnSecrets(runtime.env)) : undefined;
+    const config = await stores(runtime)
+      .profiles.read()
+      .catch(() => undefined);
+    const env = withoutOwnSecrets(config ? withoutTokens(runtime.env, config) : runtime.env);
+    const theirs = binary ? await versionOf(binary, env) : undefined;
     runtime.terminal.out(`${versionLine}\n${agent.binary} ${theirs ?? "not found on PATH"}\n`);
     return 0;
   }
@@ -113,7 +115,7 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
 
 /** The credential of this run: flag over environment. It is stored nowhere. */
 async function givenToRun({ runtime }: Cli, asked: AgentArgs, whose: Whose): Promise<Given | undefined> {
-  if (asked.apiKey !== undefined) return { kind: "key", key: readApiKey(asked.apiKey) };
+  if (asked.apiKey !== undefined) return { kind: "key", key: readApiKey(asked.apiKey), from: "run" };
   const asksForToken = asked.jwtToken !== undefined || asked.jwtTokenFile !== undefined;
   if (asksForToken && whose.host.value.kind === "provider") throw failure.notForProvider("bearer token", whose.name);
   if (asked.jwtToken === "-") return { kind: "text", text: await runtime.terminal.readAll() };
@@ -166,12 +168,6 @@ async function availableModels(cli: Cli, credentials: Credentials, whose: Whose)
     cli.output.say.warn(`the list of models could not be had: ${error.message}`);
     return [];
   }
-}
-
-/** The environment without the variables that profiles find bearer tokens in. */
-function withoutTokens(env: Env, config: Config): Env {
-  const names = new Set(Object.values(config.profiles).map((profile) => profile.jwtConfig?.tokenEnvVar));
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
 }
 
 /** How long a login in the middle of a run may take, ms. The agent just waits. */

@@ -40,8 +40,21 @@ export const commonArgs = {
 
 /** @returns the vault and the configuration under the base folder */
 export function stores(runtime: Runtime): { vault: Vault; profiles: ProfileStore } {
-  const vault = new Vault(vaultFiles(runtime.home, runtime.env), runtime.now, vaultAccess(runtime));
-  const profiles = new ProfileStore(runtime.home, async (secrets) => {
+  return {
+    vault: new Vault(vaultFiles(runtime.home, runtime.env), runtime.now, vaultAccess(runtime)),
+    profiles: new ProfileStore(runtime.home),
+  };
+}
+
+/**
+ * For commands that change anything: secrets that the existing CLI left in the configuration file move to the vault
+ * before all else, so that nothing that is stored, renamed or removed afterwards meets them again.
+ *
+ * @throws `config_damaged`, and what the vault throws when there are secrets to move
+ */
+export async function storesToChange(runtime: Runtime): Promise<ReturnType<typeof stores>> {
+  const { vault, profiles } = stores(runtime);
+  await profiles.moveSecrets(async (secrets) => {
     const { keepSecrets } = await import("./keep-secrets.ts");
     await keepSecrets(runtime, vault, secrets);
   });

@@ -1,20 +1,17 @@
 import type { ArgDef, ArgsDef } from "citty";
 import { auditEvents } from "../audit/events.ts";
-import type { Fetch } from "../platform/network.ts";
+import { printable } from "../core/text.ts";
 import { providerNames } from "../profiles/providers.ts";
-import { resolveProfile } from "../profiles/resolve.ts";
+import { methods, resolveProfile } from "../profiles/resolve.ts";
 import { settings } from "../profiles/settings.ts";
 import { agentLoaders, agentSummaries } from "./agents.ts";
 import { type Cli, type Command, commonArgs, type Loader, stores } from "./command.ts";
 import { shells } from "./completion.ts";
-import { credentialsFor, listModels } from "./session.ts";
+import { recalledModels } from "./recall-models.ts";
 import { tree } from "./tree.ts";
 
 /** A word that may come next, and what it is. */
 type Candidate = readonly [word: string, about: string];
-
-/** How long the host may take to list its models while a person waits for the Tab key, ms. */
-const modelsMs = 3_000;
 
 /** What a shell inserts unquoted must not be more than a word, whatever a host calls its models. */
 const plainWord = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$/;
@@ -43,7 +40,8 @@ export async function complete(cli: Cli, words: readonly string[]): Promise<void
   const before = words.slice(0, -1);
   const found = await candidates(cli, before, typed).catch(() => []);
   const fitting = found.filter(([word]) => word.startsWith(typed));
-  cli.runtime.terminal.out(fitting.map(([word, about]) => `${word}\t${about}\n`).join(""));
+  const lines = fitting.map(([word, about]) => `${printable(word, 120)}\t${printable(about, 120)}\n`);
+  cli.runtime.terminal.out(lines.join(""));
 }
 
 async function candidates(cli: Cli, before: readonly string[], typed: string): Promise<Candidate[]> {
@@ -114,11 +112,11 @@ async function valuesOf(cli: Cli, flag: string, before: readonly string[]): Prom
     case "profile":
       return await profilesOf(cli);
     case "model":
-      return await modelsOf(cli, before[before.indexOf("--profile") + 1]);
+      return await modelsOf(cli, before.includes("--profile") ? before[before.indexOf("--profile") + 1] : undefined);
     case "provider":
       return list(providerNames);
     case "method":
-      return list(["sso", "oidc", "jwt", "api-key"]);
+      return list(methods);
     case "format":
       return list(["raw", "header", "json"]);
     case "event":
@@ -133,15 +131,13 @@ async function profilesOf({ runtime }: Cli): Promise<Candidate[]> {
   return Object.entries(profiles).map(([name, { codeMieUrl, baseUrl }]) => [name, codeMieUrl ?? baseUrl ?? ""]);
 }
 
+/**
+ * The models as they were last listed. Nobody is asked while a person waits for the Tab key: a request may renew a session,
+ * and one that is given up half-way would lose what it renewed.
+ */
 async function modelsOf(cli: Cli, profile: string | undefined): Promise<Candidate[]> {
-  const { vault, profiles } = stores(cli.runtime);
-  const config = await profiles.read();
-  const known = profile !== undefined && Object.hasOwn(config.profiles, profile) ? profile : undefined;
-  const resolved = resolveProfile(config, { profile: known }, cli.runtime.env, {});
-  const limit = AbortSignal.timeout(modelsMs);
-  const fetch: Fetch = (url, options) =>
-    cli.runtime.fetch(url, { ...options, signal: options?.signal ? AbortSignal.any([options.signal, limit]) : limit });
-  const hasty: Cli = { ...cli, runtime: { ...cli.runtime, fetch } };
-  const models = await listModels(hasty, credentialsFor(hasty, vault, resolved), resolved);
-  return models.filter(({ id }) => plainWord.test(id)).map(({ id, label }) => [id, label.replace(/\s+/g, " ")]);
+  const config = await stores(cli.runtime).profiles.read();
+  const whose = resolveProfile(config, { profile }, cli.runtime.env, {});
+  const models = await recalledModels(cli.runtime.home, whose);
+  return models.filter(({ id }) => plainWord.test(id)).map(({ id, label }) => [id, label]);
 }

@@ -1,4 +1,4 @@
-import { type Resolved, resolveProfile, type Sourced } from "../profiles/resolve.ts";
+import { type Settled, type Sourced, settleProfile } from "../profiles/resolve.ts";
 import { settings } from "../profiles/settings.ts";
 import { readRepositoryProfile } from "../profiles/store.ts";
 import { type Cli, command, stores } from "./command.ts";
@@ -53,7 +53,7 @@ interface Effective {
 async function effective(cli: Cli, profile: string | undefined): Promise<Effective[]> {
   const { runtime } = cli;
   const config = await stores(runtime).profiles.read();
-  const resolved = resolveProfile(config, { profile }, runtime.env, await readRepositoryProfile(runtime.cwd));
+  const resolved = settleProfile(config, { profile }, runtime.env, await readRepositoryProfile(runtime.cwd));
   const row = (key: string, found: Sourced<string | number> | undefined): Effective => ({
     key,
     value: found?.value ?? null,
@@ -67,7 +67,10 @@ async function effective(cli: Cli, profile: string | undefined): Promise<Effecti
   };
   return [
     { key: "profile", value: resolved.name, source: sourceOfName(resolved, profile, runtime.env.CODEMIE_PROFILE) },
-    { key: "url", value: host.value.kind === "provider" ? host.value.api : host.value.origin, source: host.source },
+    row(
+      "url",
+      host && { value: host.value.kind === "provider" ? host.value.api : host.value.origin, source: host.source },
+    ),
     ...settings.map(({ name }) => {
       if (name in resolvedHere) return row(name, resolvedHere[name]);
       const value = own[name];
@@ -79,8 +82,8 @@ async function effective(cli: Cli, profile: string | undefined): Promise<Effecti
   ];
 }
 
-function sourceOfName({ host }: Resolved, flag: string | undefined, variable: string | undefined): string {
+function sourceOfName({ host }: Settled, flag: string | undefined, variable: string | undefined): string {
   if (flag !== undefined) return "flag";
   if (variable) return "environment";
-  return host.source === "environment" ? "environment" : "profile";
+  return host?.source === "environment" ? "environment" : "profile";
 }

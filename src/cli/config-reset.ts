@@ -1,8 +1,11 @@
+import { loginRecord } from "../auth/credential.ts";
 import { CodemieError, failure } from "../core/errors.ts";
 import { stopSignal } from "../platform/processes.ts";
+import type { Vault } from "../vault/vault.ts";
 import { recorded } from "./auditing.ts";
-import { type Cli, command, stores } from "./command.ts";
+import { type Cli, command, stores, storesToChange } from "./command.ts";
 import { endLogin } from "./end-login.ts";
+import { moveLeftovers } from "./keep-secrets.ts";
 
 export const configPath = (cli: Cli) =>
   command({
@@ -36,16 +39,16 @@ export const configReset = (cli: Cli) =>
         credentials ||= await output.confirm("remove the logins of all profiles as well?", stop);
       }
       // A file that cannot be read names no profile, and being rid of it is what a reset is for.
-      const known = await profiles.read().catch((error: unknown) => {
-        if (error instanceof CodemieError && error.code === "config_damaged") return undefined;
-        throw error;
+      await storesToChange(runtime).catch((error: unknown) => {
+        if (!(error instanceof CodemieError) || error.code !== "config_damaged") throw error;
       });
       const detail = { what: "reset", credentials: String(credentials) };
       const fact = { event: "config-changed", profile: "", host: "", detail } as const;
       const removed: string[] = [];
       const backup = await recorded(cli, vault, fact, async () => {
-        for (const name of credentials ? Object.keys(known?.profiles ?? {}) : []) {
+        for (const name of credentials ? await profilesWithLogin(vault) : []) {
           if ((await endLogin(cli, vault, name)).removed) removed.push(name);
+          await moveLeftovers(vault, name, undefined);
         }
         return await profiles.reset(runtime.now());
       });
@@ -55,3 +58,10 @@ export const configReset = (cli: Cli) =>
       ]);
     },
   });
+
+/** Every profile that has a login, whatever the configuration says of it. */
+async function profilesWithLogin(vault: Vault): Promise<string[]> {
+  const prefix = loginRecord("");
+  const names = (await vault.records()).map(({ name }) => name ?? "");
+  return names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+}

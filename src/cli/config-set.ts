@@ -15,9 +15,9 @@ export const configSet = (cli: Cli) =>
     },
     async run({ args }) {
       const setting = settingOf(args.key);
-      const profile = await changeSetting(cli, args.profile, setting, args.value);
-      const text = `${cli.output.paint("good", "✓")} ${setting.name} of profile ${profile} is now ${args.value}`;
-      cli.output.result({ profile, key: setting.name, value: args.value }, () => [text]);
+      const { name: profile, stored } = await changeSetting(cli, args.profile, setting, args.value);
+      const text = `${cli.output.paint("good", "✓")} ${setting.name} of profile ${profile} is now ${stored}`;
+      cli.output.result({ profile, key: setting.name, value: stored }, () => [text]);
     },
   });
 
@@ -31,7 +31,7 @@ export const configUnset = (cli: Cli) =>
     },
     async run({ args }) {
       const setting = settingOf(args.key);
-      const profile = await changeSetting(cli, args.profile, setting, undefined);
+      const { name: profile } = await changeSetting(cli, args.profile, setting, undefined);
       const text = `${cli.output.paint("good", "✓")} ${setting.name} of profile ${profile} is no longer set`;
       cli.output.result({ profile, key: setting.name, value: null }, () => [text]);
     },

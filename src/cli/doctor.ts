@@ -1,15 +1,17 @@
 import { withoutOwnSecrets } from "../agents/environment.ts";
+import type { Credentials } from "../auth/broker.ts";
 import { asCodemieError, CodemieError } from "../core/errors.ts";
 import { type Check, examine, failedWith, ok, type Result, type Status, skipped } from "../doctor/check.ts";
 import { fileChecks } from "../doctor/files.ts";
 import { loginChecks } from "../doctor/login.ts";
 import { networkChecks } from "../doctor/network.ts";
 import { programChecks } from "../doctor/programs.ts";
+import type { Config } from "../profiles/config.ts";
 import { type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { agentLoaders } from "./agents.ts";
 import { type Cli, command, stores } from "./command.ts";
-import { callApi, credentialsFor, listModels } from "./session.ts";
+import { callApi, credentialsFor, listModels, withoutTokens } from "./session.ts";
 import { versionLine } from "./version.ts";
 
 /** How long one check may take, ms. */
@@ -41,15 +43,17 @@ async function checksFor(cli: Cli, name: string | undefined): Promise<Check[]> {
   const { runtime } = cli;
   const { vault, profiles } = stores(runtime);
   let resolved: Resolved | undefined;
+  let config: Config | undefined;
   try {
-    resolved = resolveProfile(await profiles.read(), { profile: name }, runtime.env, {});
+    config = await profiles.read();
+    resolved = resolveProfile(config, { profile: name }, runtime.env, {});
   } catch (error) {
     // Without a usable configuration there is no host to look at; why, the configuration's own check says.
     if (name !== undefined || !(error instanceof CodemieError)) throw error;
   }
   const known = resolved;
   const host = known?.host.value;
-  const credentials = known && credentialsFor(cli, vault, known);
+  const credentials = known && credentialsOf(cli, vault, known);
   const agents = await Promise.all(Object.values(agentLoaders).map((load) => load()));
   return [
     ...fileChecks(runtime, profiles),
@@ -68,9 +72,19 @@ async function checksFor(cli: Cli, name: string | undefined): Promise<Check[]> {
       runtime,
       agents,
       Object.keys(agentLoaders).map((agent) => `codemie-${agent}`),
-      withoutOwnSecrets(runtime.env),
+      withoutOwnSecrets(config ? withoutTokens(runtime.env, config) : runtime.env),
     ),
   ];
+}
+
+/** Credentials that cannot even be read say so when they are asked for. */
+function credentialsOf(cli: Cli, vault: Vault, known: Resolved): Credentials {
+  try {
+    return credentialsFor(cli, vault, known);
+  } catch (error) {
+    const failing = () => Promise.reject(error);
+    return { current: failing, capture: failing, renew: failing };
+  }
 }
 
 function vaultCheck(vault: Vault): Check {

@@ -49,7 +49,11 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
 
 /** @returns what to do first, where nothing is set up yet */
 export async function firstSteps(cli: Cli): Promise<string | undefined> {
-  const config = await stores(cli.runtime).profiles.read();
+  // A file that is wrong is for the commands to complain of that need it.
+  const config = await stores(cli.runtime)
+    .profiles.read()
+    .catch(() => undefined);
+  if (!config) return undefined;
   const { env } = cli.runtime;
   if (Object.keys(config.profiles).length > 0 || env.CODEMIE_URL || env.CODEMIE_BASE_URL) return undefined;
   const typed = (text: string) => cli.output.paint("accent", text);

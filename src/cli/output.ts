@@ -9,6 +9,15 @@ type Shade = keyof typeof codes;
 /** What our own few signs are where the terminal has ASCII only. */
 const ascii: Readonly<Record<string, string>> = { "✓": "+", "✗": "x", "…": "...", "·": "-", "“": '"', "”": '"' };
 
+/** Control characters but line ends and our own shades. */
+const foreign =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is being removed
+  /\u001b(?!\[\d{1,2}m)|[\u0000-\u0009\u000b-\u001a\u001c-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** JSON leaves the upper control characters as they are, and a terminal may obey them. */
+const json = (data: unknown) =>
+  JSON.stringify(data)?.replace(/[\u007f-\u009f]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
+
 /** Everything the program says: results on standard output, the rest on standard error. */
 export class Output {
   /** messages for the person: `info`, `success`, `warn` */
@@ -38,7 +47,7 @@ export class Output {
   result(data: unknown, lines: () => string[]): void {
     this.#terminal.out(
       this.#json
-        ? `${JSON.stringify(data)}\n`
+        ? `${json(data)}\n`
         : this.#signs(
             lines()
               .map((line) => `${line}\n`)
@@ -51,7 +60,7 @@ export class Output {
   fail(error: CodemieError): void {
     const { code, message, hint } = error;
     if (this.#json) {
-      this.#terminal.out(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
+      this.#terminal.out(`${json({ error: { code, message, hint: hint ?? null } })}\n`);
       return;
     }
     this.#err(`${this.paint("bad", "error:", "err")} ${message}\n`);
@@ -71,7 +80,8 @@ export class Output {
     const frames = this.#terminal.unicode ? ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"] : ["|", "/", "-", "\\"];
     let frame = 0;
     const draw = () => {
-      this.#err(`\r${this.paint("accent", frames[frame++ % frames.length] ?? "", "err")} ${text}… `);
+      this.#terminal.err("\r");
+      this.#err(`${this.paint("accent", frames[frame++ % frames.length] ?? "", "err")} ${text}… `);
     };
     draw();
     const timer = setInterval(draw, 100);
@@ -99,8 +109,10 @@ export class Output {
     this.#terminal.err(this.#signs(text));
   }
 
+  /** What is not ours to say to a terminal goes no further, wherever it came from; our signs become ones it can show. */
   #signs(text: string): string {
-    return this.#terminal.unicode ? text : text.replace(/[✓✗…·“”]/g, (sign) => ascii[sign] ?? sign);
+    const safe = text.replace(foreign, "�");
+    return this.#terminal.unicode ? safe : safe.replace(/[✓✗…·“”]/g, (sign) => ascii[sign] ?? sign);
   }
 
   /** @returns rows as aligned columns, the first row being the heading */

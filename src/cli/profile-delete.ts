@@ -1,8 +1,9 @@
 import { failure } from "../core/errors.ts";
 import { stopSignal } from "../platform/processes.ts";
 import { recorded } from "./auditing.ts";
-import { type Cli, command, stores } from "./command.ts";
+import { type Cli, command, storesToChange } from "./command.ts";
 import { endLogin } from "./end-login.ts";
+import { moveLeftovers } from "./keep-secrets.ts";
 
 export const profileDelete = (cli: Cli) =>
   command({
@@ -14,7 +15,7 @@ export const profileDelete = (cli: Cli) =>
     },
     async run({ args }) {
       const { runtime, output } = cli;
-      const { vault, profiles } = stores(runtime);
+      const { vault, profiles } = await storesToChange(runtime);
       const { name } = args;
       const { profiles: known } = await profiles.read();
       if (!Object.hasOwn(known, name)) throw failure.noProfile(name, Object.keys(known));
@@ -26,6 +27,7 @@ export const profileDelete = (cli: Cli) =>
       const fact = { event: "config-changed", profile: name, host: "", detail: { what: "delete" } } as const;
       const active = await recorded(cli, vault, fact, async () => {
         await endLogin(cli, vault, name);
+        await moveLeftovers(vault, name, undefined);
         let next: string | undefined;
         await profiles.update((config) => {
           delete config.profiles[name];

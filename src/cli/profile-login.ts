@@ -1,8 +1,8 @@
 import type { Page } from "../auth/callback-page.ts";
 import { expiryOf, type OidcLogin, type PersonalLogin, type SsoLogin, type StoredLogin } from "../auth/credential.ts";
 import { logIn } from "../auth/log-in.ts";
-import { describe, previousLogin, storeLogin } from "../auth/login.ts";
-import type { OidcClient } from "../auth/oidc.ts";
+import { describe, previousLogin, samePerson, storeLogin } from "../auth/login.ts";
+import { defaultScope, type OidcClient } from "../auth/oidc.ts";
 import { failure } from "../core/errors.ts";
 import { stopSignal } from "../platform/processes.ts";
 import type { Profile } from "../profiles/config.ts";
@@ -10,12 +10,9 @@ import { hostOf, methodOf, type Resolved, resolveProfile } from "../profiles/res
 import type { ProfileStore } from "../profiles/store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { recorded } from "./auditing.ts";
-import { type Cli, command, stores } from "./command.ts";
+import { type Cli, command, storesToChange } from "./command.ts";
 import { dialogueOf, timeoutMsOf } from "./login-dialogue.ts";
 import { version } from "./version.ts";
-
-/** The provider's scopes that make a login last: identity, and a refresh token. */
-const defaultScope = "openid profile email offline_access";
 
 export const profileLogin = (cli: Cli) =>
   command({
@@ -39,7 +36,7 @@ export const profileLogin = (cli: Cli) =>
     },
     async run({ args }) {
       const { runtime, output } = cli;
-      const { vault, profiles } = stores(runtime);
+      const { vault, profiles } = await storesToChange(runtime);
       const timeoutMs = timeoutMsOf(args.timeout);
       const config = await profiles.read();
       const named = args.url || runtime.env.CODEMIE_URL || runtime.env.CODEMIE_BASE_URL;
@@ -119,7 +116,7 @@ function clientOf(
 type Login = SsoLogin | OidcLogin;
 
 function isOtherPerson(before: StoredLogin | undefined | "damaged", now: Login): before is PersonalLogin {
-  return typeof before === "object" && before.method !== "api-key" && before.identity.id !== now.identity.id;
+  return typeof before === "object" && before.method !== "api-key" && !samePerson(before.identity, now.identity);
 }
 
 /** The login first, then the profile that leads to it: a profile never points at a login that was not stored. */

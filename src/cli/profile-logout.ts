@@ -1,5 +1,5 @@
 import { type Method, resolveProfile } from "../profiles/resolve.ts";
-import { type Cli, command, stores } from "./command.ts";
+import { type Cli, command, storesToChange } from "./command.ts";
 import { type Ended, endLogin } from "./end-login.ts";
 
 export const profileLogout = (cli: Cli) =>
@@ -12,7 +12,7 @@ export const profileLogout = (cli: Cli) =>
     },
     async run({ args }) {
       const { runtime, output } = cli;
-      const { vault, profiles } = stores(runtime);
+      const { vault, profiles } = await storesToChange(runtime);
       const config = await profiles.read();
       const names = args.all
         ? Object.keys(config.profiles)

@@ -8,7 +8,7 @@ import { methodOf, resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { when } from "./output.ts";
-import { brokerFor, callApi, credentialsFor, givenIn, listModels, type Whose } from "./session.ts";
+import { brokerFor, callApi, credentialsFor, type Given, givenIn, listModels, type Whose } from "./session.ts";
 
 export const profileStatus = (cli: Cli) =>
   command({
@@ -24,7 +24,10 @@ export const profileStatus = (cli: Cli) =>
       const config = await profiles.read();
       const names = args.all ? Object.keys(config.profiles) : [args.profile];
       const found: Status[] = [];
-      for (const name of names) found.push(await statusOf(cli, vault, config, name, !args.offline));
+      for (const name of names) {
+        const status = statusOf(cli, vault, config, name, !args.offline);
+        found.push(await (args.all ? status.catch((error: unknown) => unusable(config, name ?? "", error)) : status));
+      }
       const [single] = found;
       cli.output.result(args.all ? found.map(({ data }) => data) : single?.data, () =>
         found.flatMap((status, i) => (i > 0 ? ["", ...linesOf(cli, status)] : linesOf(cli, status))),
@@ -51,7 +54,25 @@ interface Status {
     models: string[] | null;
   };
   readonly problem: CodemieError | undefined;
+  /** what stands in for a login, in words */
+  readonly with?: string | undefined;
 }
+
+/** A profile that leads to no host of ours, among others that do. */
+function unusable(config: Config, name: string, error: unknown): Status {
+  const profile = config.profiles[name] ?? {};
+  const url = profile.codeMieUrl ?? profile.baseUrl ?? "";
+  return { data: { profile: name, method: methodOf(profile), url, ...nobody }, problem: asCodemieError(error) };
+}
+
+const nobody = {
+  authenticated: false,
+  user: null,
+  loggedInAt: null,
+  expiresAt: null,
+  expiresFrom: null,
+  models: null,
+} as const;
 
 async function statusOf(
   cli: Cli,
@@ -65,16 +86,11 @@ async function statusOf(
   const host = resolved.host.value;
   const given = givenIn(runtime.env, resolved);
   const credentials = credentialsFor(cli, vault, resolved, given);
-  const nobody: Status["data"] = {
+  const here: Status["data"] = {
     profile: resolved.name,
     method: given && given.kind !== "key" ? "jwt" : methodOf(resolved.profile),
     url: host.origin,
-    authenticated: false,
-    user: null,
-    loggedInAt: null,
-    expiresAt: null,
-    expiresFrom: null,
-    models: null,
+    ...nobody,
   };
   try {
     // What lies here is shown as it is; only a look at the host may renew it.
@@ -85,16 +101,17 @@ async function statusOf(
     const expired = known.expiresAt !== null && known.expiresAt <= runtime.now() && !online;
     return {
       data: {
-        ...nobody,
+        ...here,
         ...known,
         expiresAt: known.expiresAt === null ? null : new Date(known.expiresAt).toISOString(),
         authenticated: asked.problem === undefined && !expired,
         models: asked.models,
       },
+      with: withWhat(given, here.method),
       problem: asked.problem ?? (expired ? failure.sessionEnded(host.origin) : undefined),
     };
   } catch (error) {
-    return { data: nobody, problem: asCodemieError(error) };
+    return { data: here, problem: asCodemieError(error), with: undefined };
   }
 }
 
@@ -133,17 +150,22 @@ async function ask(
   }
 }
 
-function linesOf({ runtime, output }: Cli, { data }: Status): string[] {
+/** What stands in for a login: a person may not know what their shell or an old file holds. */
+function withWhat(given: Given | undefined, method: string): string | undefined {
+  if (!given) return { jwt: "a stored bearer token", "api-key": "a stored API key" }[method];
+  if (given.kind === "file") return "a bearer token out of a file, stored nowhere";
+  if (given.kind === "text") return "a bearer token of this shell, stored nowhere";
+  return given.from === "run"
+    ? "an API key of this shell, stored nowhere"
+    : "an API key in the configuration file, in clear";
+}
+
+function linesOf({ runtime, output }: Cli, { data, with: stand }: Status): string[] {
   const now = runtime.now();
   const mark = data.authenticated ? output.paint("good", "✓ logged in") : output.paint("bad", "✗ not logged in");
   const row = (label: string, value: string) => `  ${output.paint("dim", label.padEnd(8))} ${value}`;
   const lines = [`${mark} to ${data.url}`, row("profile", data.profile)];
-  if (data.method === "jwt") {
-    lines.push(row("with", data.loggedInAt ? "a stored bearer token" : "a bearer token of this shell, stored nowhere"));
-  }
-  if (data.method === "api-key") {
-    lines.push(row("with", data.loggedInAt ? "a stored API key" : "an API key of this shell, stored nowhere"));
-  }
+  if (stand) lines.push(row("with", stand));
   if (data.user) lines.push(row("user", describe({ id: "", ...data.user })));
   if (data.loggedInAt) lines.push(row("since", when(Date.parse(data.loggedInAt), now)));
   if (data.user) {

@@ -1,6 +1,6 @@
 import { failure } from "../core/errors.ts";
 import { recorded } from "./auditing.ts";
-import { type Cli, command, stores } from "./command.ts";
+import { type Cli, command, storesToChange } from "./command.ts";
 
 /** `profile use`; `switch` is another name of it. */
 export const profileUse = (cli: Cli) =>
@@ -9,7 +9,7 @@ export const profileUse = (cli: Cli) =>
     examples: ["codemie profile use work"],
     args: { name: { type: "positional", required: true, description: "the profile" } },
     async run({ args }) {
-      const { vault, profiles } = stores(cli.runtime);
+      const { vault, profiles } = await storesToChange(cli.runtime);
       const { name } = args;
       const fact = { event: "config-changed", profile: name, host: "", detail: { what: "use" } } as const;
       await recorded(cli, vault, fact, () =>

@@ -117,7 +117,9 @@ function checkFlags(args: readonly string[], known: ArgsDef, path: string): void
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? "";
     if (!arg.startsWith("-") || arg === "-") {
-      if (++words > positionals.length) throw failure.usage(`${path} does not take ${arg}`, `see ${path} --help`);
+      // What stands there may be a key that was meant for standard input: it is not repeated.
+      if (++words > positionals.length)
+        throw failure.usage(`${path} takes ${counted(positionals.length)}`, `see ${path} --help`);
       continue;
     }
     const [flag = "", inline] = splitOnce(arg);
@@ -136,6 +138,8 @@ function checkFlags(args: readonly string[], known: ArgsDef, path: string): void
   const missing = positionals[words];
   if (missing?.[1].required) throw failure.usage(`${path} needs ${missing[1].description}`, `see ${path} --help`);
 }
+
+const counted = (words: number) => (words === 0 ? "flags only" : words === 1 ? "one word only" : `${words} words only`);
 
 /** The definition a flag means: by name, by one-letter alias, or by `--no-` for what is on unless switched off. */
 function nameOf(flag: string, known: ArgsDef): string | undefined {

@@ -8,22 +8,21 @@ import { givenToken, type TokenSource } from "../auth/given-token.ts";
 import { type CodemieError, failure } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Env } from "../platform/runtime.ts";
+import type { Config } from "../profiles/config.ts";
 import { providerOf } from "../profiles/providers.ts";
-import { hostOf, methodOf, type Resolved } from "../profiles/resolve.ts";
+import { methodOf, type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
 import { clearKeyOf } from "../profiles/secrets.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./auditing.ts";
 import type { Cli } from "./command.ts";
+import { recallModels } from "./recall-models.ts";
 import { version } from "./version.ts";
 
 /** The parts of a resolved profile that its credentials depend on. */
 export type Whose = Pick<Resolved, "name" | "profile" | "host">;
 
 /** A credential that is given for this run and stored nowhere. It stands before a stored login. */
-export type Given = TokenSource | { readonly kind: "key"; readonly key: Secret };
-
-/** Name of the variable a bearer token is looked for in when the profile names no other. */
-const tokenVariable = "CODEMIE_JWT_TOKEN";
+export type Given = TokenSource | { readonly kind: "key"; readonly key: Secret; readonly from: "run" | "file" };
 
 /**
  * What the environment gives for this run: a key for a profile of a model provider, a bearer token for a CodeMie host.
@@ -36,10 +35,10 @@ export function givenIn(env: Env, whose: Whose): Given | undefined {
   if (host.kind === "provider") {
     // A file of the existing CLI may hold the key in clear until it is first written anew.
     const key = env.CODEMIE_API_KEY || clearKeyOf(whose.profile);
-    return key ? { kind: "key", key: readApiKey(key) } : undefined;
+    return key ? { kind: "key", key: readApiKey(key), from: env.CODEMIE_API_KEY ? "run" : "file" } : undefined;
   }
   // The variable chosen at set-up holds a token for the profile's own host, and for no other that was asked for now.
-  const chosen = hostOf(whose.profile)?.origin === host.origin ? whose.profile.jwtConfig?.tokenEnvVar : undefined;
+  const chosen = usableHostOf(whose.profile)?.origin === host.origin ? whose.profile.jwtConfig?.tokenEnvVar : undefined;
   const text = (chosen && env[chosen]) || env[tokenVariable];
   if (text) return { kind: "text", text };
   return env.CODEMIE_JWT_TOKEN_FILE ? { kind: "file", path: env.CODEMIE_JWT_TOKEN_FILE } : undefined;
@@ -54,7 +53,15 @@ export function givenIn(env: Env, whose: Whose): Given | undefined {
 export function brokerFor(cli: Cli, vault: Vault, whose: Whose, loginAgain?: () => Promise<void>): Broker {
   const host = whose.host.value;
   const renewed = () => record(cli, vault, { event: "refresh", profile: whose.name, host: host.origin, outcome: "ok" });
-  const options = { vault, profile: whose.name, host, runtime: cli.runtime, renewed, missing: () => missing(whose) };
+  const options = {
+    vault,
+    profile: whose.name,
+    host,
+    runtime: cli.runtime,
+    renewed,
+    missing: () => missing(whose),
+    method: methodOf(whose.profile),
+  };
   return new Broker(loginAgain ? { ...options, loginAgain } : options);
 }
 
@@ -101,9 +108,21 @@ export async function callApi<T>(cli: Cli, credentials: Credentials, call: (api:
  * @throws as {@link Api.models} and {@link modelsOfProvider}, and as {@link callWith}
  */
 export async function listModels(cli: Cli, credentials: Credentials, whose: Whose): Promise<Model[]> {
+  const models = await askForModels(cli, credentials, whose);
+  await recallModels(cli.runtime.home, whose, models);
+  return models;
+}
+
+async function askForModels(cli: Cli, credentials: Credentials, whose: Whose): Promise<Model[]> {
   const host = whose.host.value;
   const provider = providerOf(whose.profile.provider);
   if (host.kind === "codemie" || !provider) return await callApi(cli, credentials, (api) => api.models());
   const { authorize } = await credentials.current();
   return await modelsOfProvider({ host, provider, authorize, fetch: cli.runtime.fetch });
+}
+
+/** @returns the environment without the variables that profiles find bearer tokens in: for anything of the agent's */
+export function withoutTokens(env: Env, config: Config): Env {
+  const names = new Set(Object.values(config.profiles).map((profile) => profile.jwtConfig?.tokenEnvVar));
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
 }

@@ -1,21 +1,23 @@
 import { readApiKey } from "../auth/api-key.ts";
+import { previousLogin } from "../auth/login.ts";
 import { failure } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { stopSignal } from "../platform/processes.ts";
 import { realPrompts } from "../platform/prompts.ts";
 import { providerName, providerNames } from "../profiles/providers.ts";
-import type { Method } from "../profiles/resolve.ts";
+import { type Method, methods } from "../profiles/resolve.ts";
 import { integration, model, name, project } from "../setup/choices.ts";
 import { credential } from "../setup/credential.ts";
 import { type Context, type Draft, type Wishes, walk } from "../setup/draft.ts";
 import { save } from "../setup/save.ts";
 import { api, base, how, where, which } from "../setup/where.ts";
-import { recorded } from "./auditing.ts";
-import { type Cli, command, stores } from "./command.ts";
+import type { Vault } from "../vault/vault.ts";
+import { record, recorded } from "./auditing.ts";
+import { type Cli, command, stores, storesToChange } from "./command.ts";
+import { endLogin } from "./end-login.ts";
 import { dialogueOf, timeoutMsOf } from "./login-dialogue.ts";
 import { version } from "./version.ts";
 
-const methods: readonly Method[] = ["sso", "oidc", "jwt", "api-key"];
 const steps = [which, where, api, base, how, credential, project, integration, model, name];
 
 export const setup = (cli: Cli) =>
@@ -55,7 +57,7 @@ export const setup = (cli: Cli) =>
       }
       if (args["key-stdin"] && args["token-stdin"])
         throw failure.usage("standard input holds a key or a token, not both");
-      const input = args["key-stdin"] || args["token-stdin"] ? await runtime.terminal.readAll() : undefined;
+      const input = args["key-stdin"] || args["token-stdin"] ? await secretInput(cli) : undefined;
       const wishes: Wishes = {
         profile: args.profile,
         method: method ?? (args["key-stdin"] || provider ? "api-key" : args["token-stdin"] ? "jwt" : undefined),
@@ -89,19 +91,49 @@ export const setup = (cli: Cli) =>
         tell: { good: (text) => output.say.success(text), note: (text) => output.say.warn(text) },
         during: (text, work) => output.during(text, work),
         dialogue: (origin) => dialogueOf(cli, origin),
+        renewed: (profile, host) => record(cli, vault, { event: "refresh", profile, host, outcome: "ok" }),
         stop,
       };
       context.prompts?.intro("codemie setup · Escape goes back, Ctrl-C leaves everything as it was");
       const draft = await walk(steps, { before: {} }, context);
-      const fact = { event: "config-changed", profile: draft.name ?? "", host: draft.host?.origin ?? "" } as const;
+      const where = { profile: draft.name ?? "", host: draft.host?.origin ?? "" };
       const detail = { what: "setup", method: draft.method ?? "" };
-      const { name: saved, kept } = await recorded(cli, vault, { ...fact, detail }, () =>
-        save(draft, profiles, context, args.yes ?? false),
+      const { name: saved, kept } = await recorded(
+        cli,
+        vault,
+        { event: "config-changed", ...where, detail },
+        async () => {
+          await storesToChange(runtime);
+          await endFormerLogin(cli, vault, draft);
+          return await save(draft, profiles, context, args.yes ?? false);
+        },
       );
+      if (draft.held && !draft.held.passing) await record(cli, vault, { event: "login", ...where, outcome: "ok" });
       if (kept) output.say.warn(`the stored login was damaged and is kept as ${kept}`);
       report(cli, saved, draft);
     },
   });
+
+/** A login of another method or host is not this profile's any more, and must not come back when its own is missing. */
+async function endFormerLogin(cli: Cli, vault: Vault, { name, method, host, held, keeps }: Draft): Promise<void> {
+  if (name === undefined || keeps !== undefined || (held && !held.passing)) return;
+  const before = await previousLogin(vault, name);
+  if (before === undefined || before === "damaged") return;
+  // A token in a variable takes the place of a stored one, too.
+  if (before.method === method && before.origin === host?.origin && method !== "jwt") return;
+  const { removed } = await endLogin(cli, vault, name);
+  if (removed) cli.output.say.info(`the former login of profile ${name} is removed`);
+}
+
+/** What standard input holds; typed at a terminal, a line of it, unseen. */
+async function secretInput({ runtime: { terminal } }: Cli): Promise<string> {
+  if (!terminal.interactive) return await terminal.readAll();
+  return await terminal.readLine({
+    prompt: "paste it and press Enter (it stays hidden): ",
+    echo: false,
+    signal: stopSignal(),
+  });
+}
 
 function methodOf(text: string | undefined): Method | undefined {
   const known = methods.find((method) => method === text);

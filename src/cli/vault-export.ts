@@ -3,7 +3,7 @@ import { failure } from "../core/errors.ts";
 import { writeNewFile } from "../platform/private.ts";
 import { sealExport } from "../vault/portable.ts";
 import { record } from "./auditing.ts";
-import { type Cli, command, stores } from "./command.ts";
+import { type Cli, command, storesToChange } from "./command.ts";
 import { passphraseArgs, passphraseOf } from "./passphrase.ts";
 import { type Portable, profileOfRecord } from "./portable.ts";
 
@@ -22,7 +22,7 @@ export const vaultExport = (cli: Cli) =>
       const { runtime, output } = cli;
       if (!args.file)
         throw failure.usage("the file to write is missing", "for example codemie vault export logins.codemie");
-      const { vault, profiles } = stores(runtime);
+      const { vault, profiles } = await storesToChange(runtime);
       if (!(await vault.exists())) throw failure.noVault();
       const found = await vault.records();
       const config = await profiles.read();

@@ -12,7 +12,7 @@ import { hostOf } from "../profiles/resolve.ts";
 import { openExport } from "../vault/portable.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./auditing.ts";
-import { type Cli, command, stores } from "./command.ts";
+import { type Cli, command, storesToChange } from "./command.ts";
 import { passphraseArgs, passphraseOf } from "./passphrase.ts";
 import { asLogin, largestExport, type Portable, portable, profileOfRecord } from "./portable.ts";
 
@@ -48,7 +48,7 @@ export const vaultImport = (cli: Cli) =>
         throw failure.usage("the file to read is missing", "for example codemie vault import logins.codemie");
       const file = resolve(runtime.cwd, args.file);
       const content = await contentOf(cli, file, args);
-      const { vault } = stores(runtime);
+      const { vault } = await storesToChange(runtime);
       await vault.prepare();
       const done: Imported[] = [];
       for (const one of content.records) {
@@ -102,7 +102,7 @@ async function importOne(
   settings: Portable["profiles"],
   replace: boolean,
 ): Promise<Imported> {
-  const { profiles } = stores(cli.runtime);
+  const { profiles } = await storesToChange(cli.runtime);
   const profile = profileOfRecord(name);
   const login = asLogin(content);
   if (profile === undefined || !profileName.test(profile) || !login || !isOrigin(login.origin)) {
@@ -132,7 +132,7 @@ const settingsShape = z.object(profileShape.shape).omit({ name: true, codeMieUrl
 /** The profile comes with its login where there is none of its name, so that the login can be used. */
 async function addProfile(cli: Cli, name: string, given: unknown, login: StoredLogin): Promise<void> {
   const settings = settingsShape.safeParse(given).data;
-  await stores(cli.runtime).profiles.update((config) => {
+  await (await storesToChange(cli.runtime)).profiles.update((config) => {
     if (Object.hasOwn(config.profiles, name)) return;
     config.profiles[name] = { ...settings, name, ...leadsTo(login, given) };
     config.activeProfile ??= name;

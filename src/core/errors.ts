@@ -101,7 +101,15 @@ export const failure = {
     new CodemieError(
       "usage",
       `there is no profile ${printable(name, 60)}`,
-      known.length ? `profiles: ${known.join(", ")}` : "run codemie profile login --url https://codemie.example.com",
+      known.length
+        ? `profiles: ${known.map((one) => printable(one, 60)).join(", ")}`
+        : "run codemie profile login --url https://codemie.example.com",
+    ),
+  otherService: (profile: string, provider: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${printable(profile, 60)} is for ${printable(provider, 60)}, which codemie does not log in to`,
+      "choose another profile with --profile, or set one up with codemie setup",
     ),
   badProfileName: (name: string) =>
     new CodemieError(
@@ -198,6 +206,8 @@ export const failure = {
       `no bearer token for ${origin}`,
       `set ${variable}, or use --jwt-token-file FILE or --jwt-token - (standard input)`,
     ),
+  loginOfOther: (flag: string, method: string) =>
+    new CodemieError("usage", `${flag} has no place in a login by ${method}`, "leave it out, or name its own --method"),
   keyMissing: (origin: string, profile: string) =>
     new CodemieError(
       "auth_needed",

@@ -40,7 +40,7 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
           const { bearer, login } = await credentials.current();
           const now = runtime.now();
           if (bearer) return judgeEnd(bearer.expiresAt, endsSoon(bearer, now), now, "a bearer token");
-          if (!login) return ok("an API key of this shell");
+          if (!login) return ok("an API key that is stored nowhere");
           if (login.method === "api-key") return ok("a stored API key");
           const expiry: Expiry = expiryOf(login);
           const soon = login.method === "sso" && expiry.at !== null && expiry.at - now < soonMs;
@@ -89,7 +89,7 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
         if (ids.length === 0)
           return warning("no model may be used", "ask the administrator of the host for access to one");
         if (model === undefined || ids.includes(model))
-          return ok(model === undefined ? count : `${count}, ${model} among them`);
+          return ok(model === undefined ? count : `${count}, ${printable(model, 60)} among them`);
         const close = nearest(model, ids);
         return warning(
           `${count}, and ${printable(model, 60)} is not in the list`,

@@ -8,7 +8,7 @@ import { type Check, failed, failedWith, ok, skipped, warning } from "./check.ts
 
 /** Firms whose products open TLS on the way and show a certificate of their own. */
 const interposers =
-  /zscaler|netskope|palo alto|fortinet|fortigate|umbrella|blue ?coat|symantec|mcafee|skyhigh|sophos|check ?point|kaspersky|eset|avast|avg|bitdefender|forcepoint|cloudflare gateway|iboss|menlo|mitmproxy|charles|fiddler/i;
+  /\b(?:zscaler|netskope|palo alto|fortinet|fortigate|umbrella|blue ?coat|symantec|mcafee|skyhigh|sophos|check ?point|kaspersky|eset|avast|avg|bitdefender|forcepoint|cloudflare gateway|iboss|menlo|mitmproxy|charles|fiddler)\b/i;
 
 /** A clock that is off by more than this makes tokens look expired, or not yet valid, ms. */
 const clockBearable = 60_000;
@@ -71,14 +71,14 @@ export function networkChecks(origin: string | undefined, runtime: Runtime): Che
         if (!url) return none;
         if (url.protocol !== "https:") return skipped("plain http: on this machine");
         if (proxy) return skipped("a proxy is in between; the API check verifies the certificate");
-        const { issuer, validUntil } = await certificateOf(url.hostname, port, signal);
-        const said = `issued by ${printable(issuer, 80)}, until ${new Date(validUntil).toISOString().slice(0, 10)}`;
+        const { issuer, validUntil, problem } = await certificateOf(url.hostname, port, signal);
+        const end = Number.isNaN(validUntil) ? "" : `, until ${new Date(validUntil).toISOString().slice(0, 10)}`;
+        const said = `issued by ${printable(issuer, 80)}${end}`;
         if (validUntil < runtime.now()) return failed(said, "it has expired: the host's administrator has to renew it");
-        if (!interposers.test(issuer)) return ok(said);
-        return warning(
-          `${said}: a product of this firm opens the connection on the way`,
-          "name its authority in CODEMIE_CA_CERTS if requests fail",
-        );
+        const opened = interposers.test(issuer) ? ": a product of this firm opens the connection on the way" : "";
+        const authority = "if your company runs its own certificate authority, name its file in NODE_EXTRA_CA_CERTS";
+        if (problem) return failed(`${said}${opened}; not trusted (${printable(problem, 60)})`, authority);
+        return opened ? warning(said + opened, "nothing to do while requests work") : ok(said);
       },
     },
     {

@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { constants } from "node:fs";
 import { access, stat, statfs } from "node:fs/promises";
-import { connect as connectTcp } from "node:net";
+import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls, type PeerCertificate } from "node:tls";
 import { systemCode } from "../core/errors.ts";
 
@@ -30,8 +30,10 @@ export async function canConnect(hostname: string, port: number, signal: AbortSi
 export interface Certificate {
   /** name of the authority: organisation, else common name */
   readonly issuer: string;
-  /** ms since the epoch */
+  /** ms since the epoch, NaN where it cannot be read */
   readonly validUntil: number;
+  /** why it is not trusted, or undefined when it is */
+  readonly problem: string | undefined;
 }
 
 /**
@@ -43,17 +45,21 @@ export interface Certificate {
 export async function certificateOf(hostname: string, port: number, signal: AbortSignal): Promise<Certificate> {
   const { promise, resolve, reject } = Promise.withResolvers<PeerCertificate>();
   // Only looked at: whether it verifies is for the real request to find out, over a connection of its own.
-  const socket = connectTls({ host: hostname, port, servername: hostname, rejectUnauthorized: false }, () =>
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const name = isIP(host) ? {} : { servername: host };
+  const socket = connectTls({ host, port, ...name, rejectUnauthorized: false }, () =>
     resolve(socket.getPeerCertificate()),
   );
   socket.once("error", reject);
-  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  const { issuer, valid_to } = await promise.finally(() => socket.destroy());
-  const name = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join(" ") : value);
-  return { issuer: name(issuer?.O) || name(issuer?.CN) || "unknown", validUntil: Date.parse(valid_to) };
+  signal.addEventListener("abort", () => socket.destroy(new Error("no answer in time")), { once: true });
+  const { issuer, valid_to } = await promise;
+  const problem = socket.authorized ? undefined : String(socket.authorizationError ?? "it does not verify");
+  socket.destroy();
+  const text = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join(" ") : value);
+  return { issuer: text(issuer?.O) || text(issuer?.CN) || "unknown", validUntil: Date.parse(valid_to), problem };
 }
 
-/** @returns free bytes for us where the path is, or of the nearest folder above it that is there */
+/** @returns free bytes for us in the file system a path is in */
 export async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
   return Number(bavail) * Number(bsize);

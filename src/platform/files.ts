@@ -178,6 +178,15 @@ export async function moveIfPresent(file: string, to: string): Promise<boolean> 
   }
 }
 
+/** Leaves a file to its owner alone. */
+export async function closeToOthers(file: string): Promise<void> {
+  try {
+    await chmod(file, fileMode);
+  } catch (error) {
+    throw failure.disk(file, error);
+  }
+}
+
 /** A rename lasts through a power cut only once its folder is synced (Windows has no such call). */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;

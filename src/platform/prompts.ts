@@ -22,9 +22,8 @@ export interface Prompts {
   /** A long list can be searched by typing. */
   choose<T extends string>(message: string, choices: readonly Choice<T>[], initial?: T): Promise<T | Back>;
   confirm(message: string, initial: boolean): Promise<boolean | Back>;
-  /** The first and last line of a dialogue. */
+  /** The first line of a dialogue. */
   intro(title: string): void;
-  outro(text: string): void;
 }
 
 /** A list longer than this is searched by typing. */
@@ -87,6 +86,5 @@ export async function realPrompts(stop: AbortSignal): Promise<Prompts> {
       }),
     confirm: (message, initial) => ask(() => clack.confirm({ ...common, message, initialValue: initial })),
     intro: (title) => clack.intro(title, { output: stderr }),
-    outro: (text) => clack.outro(text, { output: stderr }),
   };
 }

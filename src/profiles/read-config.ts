@@ -26,14 +26,17 @@ export async function readConfig(text: string, file: string): Promise<Config> {
   } catch {
     throw failure.configDamaged(file, await syntaxError(text));
   }
-  const old = flat.safeParse(json).data;
-  if (old && (old.provider ?? old.baseUrl ?? old.codeMieUrl ?? old.apiKey) !== undefined) {
-    return config.parse({ version: 2, activeProfile: "default", profiles: { default: { ...old, name: "default" } } });
+  const found = flat.safeParse(json).data;
+  const old =
+    found && (found.provider ?? found.baseUrl ?? found.codeMieUrl ?? found.apiKey) !== undefined ? found : undefined;
+  if (old) {
+    json = { version: 2, activeProfile: "default", profiles: { default: { ...old, name: "default" } } };
   }
   const result = config.safeParse(json);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
-  const path = (issue?.path ?? []).filter((part) => typeof part !== "symbol");
+  const whole = (issue?.path ?? []).filter((part) => typeof part !== "symbol");
+  const path = old ? whole.slice(2) : whole;
   const line = await lineOf(text, path);
   throw failure.configDamaged(file, `line ${line}, ${path.join(".") || "the file"}: ${issue?.message ?? "unexpected"}`);
 }

@@ -1,3 +1,4 @@
+import { Secret } from "../core/secret.ts";
 import type { Config, Profile } from "./config.ts";
 
 /** A secret that the existing CLI keeps in its configuration file in clear (CodeMie fact 8.1). */
@@ -5,7 +6,7 @@ export interface FoundSecret {
   readonly profile: string;
   /** where it stood, for example `apiKey` or `jwtConfig.token` */
   readonly member: string;
-  readonly value: string;
+  readonly value: Secret;
   /** the profile it stood in */
   readonly of: Profile;
 }
@@ -29,7 +30,7 @@ export function findSecrets(config: Config): FoundSecret[] {
     for (const path of members) {
       const value = at(profile, path);
       if (typeof value === "string" && !placeholder.test(value)) {
-        found.push({ profile: name, member: path.join("."), value, of: profile });
+        found.push({ profile: name, member: path.join("."), value: new Secret(value), of: profile });
       }
     }
   }
@@ -46,7 +47,7 @@ export function removeSecrets(config: Config, secrets: readonly FoundSecret[]): 
   }
 }
 
-/** @returns the key that a profile of a file not yet written anew holds in clear */
+/** @returns the key that a profile of a file that was not moved yet holds in clear */
 export function clearKeyOf(profile: Profile): string | undefined {
   const key = profile.apiKey;
   return typeof key === "string" && !placeholder.test(key) ? key : undefined;

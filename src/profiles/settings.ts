@@ -9,14 +9,10 @@ export interface Setting {
   readonly read: (text: string) => unknown;
 }
 
-const text = (value: string) => z.string().min(1).max(200).parse(value.trim());
-const seconds = (value: string) =>
-  z.coerce
-    .number()
-    .int()
-    .nonnegative()
-    .max(999_999)
-    .parse(value.trim() || "x");
+const oneLine = z.string().regex(/^[^\p{Cc}\p{Cf}]{1,200}$/u);
+const wholeSeconds = z.string().regex(/^\d{1,6}$/);
+const text = (value: string) => oneLine.parse(value.trim());
+const seconds = (value: string) => Number(wholeSeconds.parse(value.trim()));
 
 /** Every setting, as `codemie config` shows them. */
 export const settings: readonly Setting[] = [
@@ -32,15 +28,15 @@ export const settings: readonly Setting[] = [
  * Changes one setting of a profile, in place.
  *
  * @param value as typed, or undefined to remove it
- * @returns false when there is no such profile
+ * @returns what is stored now, or undefined; false when there is no such profile
  * @throws zod's error when the value is none for this setting
  */
-export function change(config: Config, name: string, setting: Setting, value: string | undefined): boolean {
+export function change(config: Config, name: string, setting: Setting, value: string | undefined): unknown {
   const found = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
   if (!found) return false;
   const next: Record<string, unknown> = { ...found };
   if (value === undefined) delete next[setting.name];
   else next[setting.name] = setting.read(value);
   config.profiles[name] = profileSchema.parse(next);
-  return true;
+  return next[setting.name];
 }

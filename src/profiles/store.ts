@@ -1,7 +1,14 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { parseJson } from "../core/json.ts";
-import { ensureFolder, moveIfPresent, readIfPresent, removeLeftovers, replaceFile } from "../platform/files.ts";
+import {
+  closeToOthers,
+  ensureFolder,
+  moveIfPresent,
+  readIfPresent,
+  removeLeftovers,
+  replaceFile,
+} from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
 import { type Config, config, type RepositoryProfile, repositoryProfile } from "./config.ts";
 import { readConfig } from "./read-config.ts";
@@ -10,18 +17,13 @@ import { type FoundSecret, findSecrets, removeSecrets } from "./secrets.ts";
 /** Name of the configuration file, in our base folder and in a repository's `.codemie`. */
 const fileName = "codemie-cli.config.json";
 
-/** Takes secrets that stood in the file into safe keeping; only then the file is written without them. */
-export type KeepSecrets = (secrets: readonly FoundSecret[]) => Promise<void>;
-
 /** The configuration file under the base folder. */
 export class ProfileStore {
   readonly file: string;
   readonly #home: string;
-  readonly #keep: KeepSecrets;
 
-  constructor(home: string, keep: KeepSecrets) {
+  constructor(home: string) {
     this.#home = home;
-    this.#keep = keep;
     this.file = join(home, fileName);
   }
 
@@ -38,19 +40,34 @@ export class ProfileStore {
   /**
    * Changes the configuration under its lock, so that two commands at once both have their effect.
    *
-   * @param change gets the current configuration and alters it in place
+   * @param change gets the current configuration and alters it in place; locks of logins are taken inside, never around
    * @throws what `change` and the keeper of secrets throw; `config_damaged` (nothing is overwritten then), `disk`, `vault_locked`
    */
-  async update(change: (config: Config) => void): Promise<void> {
+  async update(change: (config: Config) => void | Promise<void>): Promise<void> {
     await this.#locked(async () => {
       const current = await this.read();
-      const secrets = findSecrets(current);
-      if (secrets.length > 0) await this.#keep(secrets);
-      removeSecrets(current, secrets);
-      change(current);
+      await change(current);
       await removeLeftovers(this.file);
       await replaceFile(this.file, `${JSON.stringify(current, null, 2)}\n`);
     });
+  }
+
+  /**
+   * Takes secrets out of a file that the existing CLI wrote. Commands that change anything do this before all else.
+   *
+   * @param keep takes the secrets into safe keeping; only then the file is written without them
+   * @returns the secrets that were moved
+   * @throws as {@link update}
+   */
+  async moveSecrets(keep: (secrets: readonly FoundSecret[]) => Promise<void>): Promise<readonly FoundSecret[]> {
+    if (findSecrets(await this.read()).length === 0) return [];
+    let moved: readonly FoundSecret[] = [];
+    await this.update(async (config) => {
+      moved = findSecrets(config);
+      await keep(moved);
+      removeSecrets(config, moved);
+    });
+    return moved;
   }
 
   /**
@@ -63,7 +80,9 @@ export class ProfileStore {
   async reset(nowMs: number): Promise<string | undefined> {
     return await this.#locked(async () => {
       const backup = `${this.file}.backup-${nowMs}`;
-      return (await moveIfPresent(this.file, backup)) ? backup : undefined;
+      if (!(await moveIfPresent(this.file, backup))) return undefined;
+      await closeToOthers(backup);
+      return backup;
     });
   }
 

@@ -7,7 +7,7 @@ import { CodemieError, failure } from "../core/errors.ts";
 import { nearest, printable } from "../core/text.ts";
 import { back, type Choice } from "../platform/prompts.ts";
 import { profileName } from "../profiles/config.ts";
-import { freeName, hostOf, pickName } from "../profiles/resolve.ts";
+import { freeName, hostName, pickName, usableHostOf } from "../profiles/resolve.ts";
 import type { Context, Draft, Step } from "./draft.ts";
 
 const noneOfThem = "";
@@ -21,7 +21,9 @@ export const project: Step = async (draft, context) => {
   if (wishes.project !== undefined) {
     if (!names.includes(wishes.project)) {
       const close = nearest(wishes.project, names);
-      tell.note(`${wishes.project} is not one of your projects${close ? `; did you mean ${close}` : ""}`);
+      tell.note(
+        `${wishes.project} is not one of your projects${close ? `; did you mean ${printable(close, 80)}` : ""}`,
+      );
     }
     return { ...draft, project: wishes.project };
   }
@@ -76,7 +78,7 @@ export const model: Step = async (draft, context) => {
       wishes.model,
       models.map(({ id }) => id),
     );
-    tell.note(`${wishes.model} is not in the list of models${close ? `; did you mean ${close}` : ""}`);
+    tell.note(`${wishes.model} is not in the list of models${close ? `; did you mean ${printable(close, 80)}` : ""}`);
   }
   if (wishes.model !== undefined || !prompts) return keep;
   const standard = models.find((one) => one.default);
@@ -102,36 +104,41 @@ function hintOf({ id, label, default: recommended, cost }: Model): string {
 }
 
 /** The profile's name: the one that was named or edited, else a free one the person may change. */
-export const name: Step = async (draft, { config, wishes, prompts }) => {
-  const { host, edits, provider } = draft;
+export const name: Step = async (draft, context) => {
+  const { config, wishes, prompts } = context;
+  const { host, edits, keeps } = draft;
   if (!host) return draft;
   const check = (value: string) => {
-    if (!profileName.test(value)) return failure.badProfileName(value).message;
-    const taken = Object.hasOwn(config.profiles, value) && value !== edits ? config.profiles[value] : undefined;
-    const own = taken && hostOf(taken);
-    return own && own.origin !== host.origin ? failure.profileHasOtherHost(value, own.origin).message : undefined;
+    if (value !== edits && !profileName.test(value)) return failure.badProfileName(value).message;
+    const taken = value !== edits && Object.hasOwn(config.profiles, value) ? config.profiles[value] : undefined;
+    const own = taken && usableHostOf(taken);
+    const other = taken && (own?.origin !== host.origin || own.kind !== host.kind);
+    return other ? failure.profileHasOtherHost(value, own?.origin ?? "another service").message : undefined;
   };
-  const empty = Object.keys(config.profiles).length === 0;
-  const usual = provider
-    ? empty
-      ? "default"
-      : (sameProvider(draft, config) ?? freeName(provider, config))
-    : pickName(config, host);
-  const wanted = wishes.profile ?? edits ?? usual;
-  const answer =
-    prompts && wishes.profile === undefined && !edits
-      ? await prompts.text("Name of the profile", { initial: wanted, check })
-      : wanted;
+  const wanted = usualName(draft, context);
+  // A login that is kept stays where it is: copied, it would be renewed in one place and die in the other.
+  const open = prompts && wishes.profile === undefined && !edits && !keeps;
+  const answer = open ? await prompts.text("Name of the profile", { initial: wanted, check }) : wanted;
   if (answer === back) return back;
   const wrong = check(answer);
   if (wrong) throw failure.usage(wrong, "choose another name with --profile");
   return { ...draft, name: answer };
 };
 
+/** @returns the name the profile will have unless the person says otherwise */
+export function usualName(draft: Draft, { config, wishes }: Pick<Context, "config" | "wishes">): string {
+  const { edits, provider, host } = draft;
+  const named = wishes.profile ?? edits;
+  if (named !== undefined) return named;
+  if (Object.keys(config.profiles).length === 0) return "default";
+  if (draft.adds) return freeName(provider ?? hostName(host), config);
+  return provider ? (sameProvider(draft, config) ?? freeName(provider, config)) : pickName(config, host);
+}
+
 /** Without a name, the profile that has this provider at this address is the one that is meant. */
 function sameProvider({ provider, host }: Draft, { profiles }: Context["config"]): string | undefined {
   return Object.keys(profiles).find(
-    (name) => profiles[name]?.provider === provider && profiles[name]?.baseUrl === host?.api,
+    (name) => profiles[name]?.provider === provider && usableHostOf(profiles[name] ?? {})?.origin === host?.origin,
   );
 }
 
@@ -143,12 +150,14 @@ function sameProvider({ provider, host }: Draft, { profiles }: Context["config"]
  */
 async function atHost<T>(
   { held, keeps, host }: Draft,
-  { runtime, version, vault, tell, during }: Context,
+  { runtime, version, vault, tell, during, renewed }: Context,
   doing: string | undefined,
   call: (api: Api) => Promise<T>,
 ): Promise<T | undefined> {
   if (host?.kind !== "codemie" || !(held || keeps)) return undefined;
-  const credentials = held ? heldLogin(held, runtime) : new Broker({ vault, profile: keeps ?? "", host, runtime });
+  const profile = keeps ?? "";
+  const stored = { vault, profile, host, runtime, renewed: () => renewed(profile, host.origin) };
+  const credentials = held ? heldLogin(held, runtime) : new Broker(stored);
   const ask = () => callWith(credentials, runtime, version, call);
   try {
     return await (doing ? during(doing, ask) : ask());

@@ -11,16 +11,17 @@ import { Secret } from "../core/secret.ts";
 import { back } from "../platform/prompts.ts";
 import { variableName } from "../profiles/config.ts";
 import { providers } from "../profiles/providers.ts";
+import { type Method, tokenVariable } from "../profiles/resolve.ts";
+import { usualName } from "./choices.ts";
 import { type Context, type Draft, needs, type Step, untilItWorks } from "./draft.ts";
 import { findEndpoint } from "./endpoint.ts";
-
-const tokenVariable = "CODEMIE_JWT_TOKEN";
 
 /** The credential itself: a login, a token or a key, proved before anything is stored. */
 export const credential: Step = async (draft, context) => {
   const { host, method } = draft;
   if (!host || !method) return draft;
   const { prompts, wishes } = context;
+  refuseOthers(method, context);
   const stored = await storedFor(draft, host, context);
   if (stored && !wishes.token && !wishes.tokenEnv && !wishes.key) {
     const { login } = stored;
@@ -30,29 +31,39 @@ export const credential: Step = async (draft, context) => {
     const kept = keep ? await keeping(draft, stored.name, login, context) : undefined;
     if (kept) return kept;
   }
-  switch (method) {
-    case "sso":
-    case "oidc":
-      return await untilItWorks(context, async () => loggingIn(draft, host, context));
-    case "jwt":
-      return await untilItWorks(context, async () => withToken(draft, host, context));
-    case "api-key":
-      return await untilItWorks(context, async () => withKey(draft, host, context));
-  }
+  return await untilItWorks(context, async (here) => {
+    switch (method) {
+      case "sso":
+      case "oidc":
+        return await loggingIn(draft, host, here);
+      case "jwt":
+        return await withToken(draft, host, here);
+      case "api-key":
+        return await withKey(draft, host, here);
+    }
+  });
 };
 
-/** The login the edited profile has, if it is one of this method for this host. */
+/** A token or a key that was read for nothing would be lost in silence. */
+function refuseOthers(method: Method, { wishes }: Context): void {
+  if (wishes.token && method !== "jwt") throw failure.loginOfOther("--token-stdin", method);
+  if (wishes.tokenEnv && method !== "jwt") throw failure.loginOfOther("--token-env", method);
+  if (wishes.key && method !== "api-key") throw failure.loginOfOther("--key-stdin", method);
+}
+
+/** The login the profile has already, if it is the one that is wanted: of the same method, host, provider and client. */
 async function storedFor(
-  { edits, method }: Draft,
+  draft: Draft,
   host: Host,
-  { vault, wishes, config }: Context,
+  context: Context,
 ): Promise<{ name: string; login: StoredLogin } | undefined> {
-  const names = edits ? [edits] : wishes.profile ? [] : Object.keys(config.profiles);
-  for (const name of names) {
-    const login = await vault.read(loginRecord(name), storedLogin).catch(() => undefined);
-    if (login && login.method === method && login.origin === host.origin) return { name, login };
-  }
-  return undefined;
+  const { method, provider, client } = draft;
+  const name = usualName(draft, context);
+  const login = await context.vault.read(loginRecord(name), storedLogin).catch(() => undefined);
+  if (!login || login.method !== method || login.origin !== host.origin) return undefined;
+  if (login.method === "api-key" && login.provider !== provider) return undefined;
+  const sameClient = login.method !== "oidc" || (login.issuer === client?.issuer && login.clientId === client.clientId);
+  return sameClient ? { name, login } : undefined;
 }
 
 /** A login that no longer works is not kept: undefined, and a new one is asked for. */
@@ -68,15 +79,17 @@ async function keeping(draft: Draft, name: string, login: StoredLogin, context: 
       tell.good(`the key works at ${found.api}: ${models.length} models`);
       return { ...draft, host: found, provider: login.provider, keeps: name, models };
     }
-    const broker = new Broker({ vault, profile: name, host, runtime });
+    const renewed = () => context.renewed(name, host.origin);
+    const broker = new Broker({ vault, profile: name, host, runtime, renewed });
     const who = () => callWith(broker, runtime, version, (api) => api.user());
     await during(`asking ${host.origin} about the login`, who);
     tell.good(`logged in as ${describe(login.identity)}`);
     return { ...draft, keeps: name };
   } catch (error) {
-    if (!(error instanceof CodemieError) || error.exitCode !== 4) throw error;
+    if (!(error instanceof CodemieError) || error.exitCode > 5) throw error;
     tell.note(error.message);
-    return undefined;
+    // Only a credential that was refused is no longer worth keeping; the network may be back tomorrow.
+    return error.exitCode === 4 ? undefined : { ...draft, keeps: name };
   }
 }
 
@@ -115,7 +128,8 @@ async function withToken(draft: Draft, host: Host, context: Context): Promise<Dr
     name = answer;
   }
   name ??= tokenVariable;
-  if (!variableName.test(name)) throw failure.usage(`${name} is not the name of a variable`, "--token-env MY_TOKEN");
+  // What was given instead of a name may be the token itself: it is not shown.
+  if (!variableName.test(name)) throw failure.usage("--token-env takes the name of a variable", "--token-env MY_TOKEN");
   const text = runtime.env[name];
   if (!text) {
     tell.note(`${name} is not set now, so nothing could be tried`);
@@ -144,7 +158,7 @@ async function withKey(draft: Draft, host: Host, context: Context): Promise<Draf
   let key = wishes.key;
   if (!key) {
     if (!prompts) throw needs("the key", "pass it on standard input with --key-stdin");
-    const answer = await prompts.secret(`API key of ${providers[provider].title} (nothing will be shown)`);
+    const answer = await prompts.secret(`API key of ${providers[provider].title} (it stays hidden)`);
     if (answer === back) return back;
     key = readApiKey(answer);
   }

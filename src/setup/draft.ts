@@ -48,6 +48,8 @@ export interface Context {
   /** shows that something is going on */
   during<T>(text: string, work: () => Promise<T>): Promise<T>;
   dialogue(origin: string): LoginDialogue;
+  /** told after the host renewed a stored login, for the audit trail */
+  renewed(profile: string, origin: string): Promise<void>;
   readonly stop: AbortSignal;
 }
 
@@ -61,6 +63,8 @@ export interface Held {
 export interface Draft {
   /** the profile that is being edited, if one is */
   readonly edits?: string;
+  /** the person wants a profile of its own, whatever is there */
+  readonly adds?: boolean;
   /** what the profile was before */
   readonly before: Profile;
   readonly host?: Host;
@@ -128,22 +132,30 @@ function noticing(prompts: Prompts, notice: () => void): Prompts {
 }
 
 /**
- * Tries something until it works: where a person is there, a failure is said and the question asked again.
+ * Tries something until it works: where a person is there, a failure is said and the question asked again. What asked
+ * nothing would fail the same way again, at the host's expense: then the person says whether to try once more.
  *
- * @param attempt one try; gets whether it is the first
+ * @param attempt one try; gets the context to ask with, and whether it is the first
  * @throws what `attempt` throws where nobody is to be asked, and interruptions anywhere
  */
 export async function untilItWorks(
-  { prompts, tell }: Context,
-  attempt: (again: boolean) => Promise<Draft | Back>,
+  context: Context,
+  attempt: (context: Context, again: boolean) => Promise<Draft | Back>,
 ): Promise<Draft | Back> {
+  const { prompts, tell, stop } = context;
   for (let again = false; ; again = true) {
+    let asked = false;
     try {
-      return await attempt(again);
+      return await attempt({ ...context, prompts: prompts && noticing(prompts, () => (asked = true)) }, again);
     } catch (error) {
       const final = !prompts || !(error instanceof CodemieError) || error.exitCode >= 130;
       if (final) throw error;
+      stop.throwIfAborted();
       tell.note(error.hint ? `${error.message}; ${error.hint}` : error.message);
+      if (asked) continue;
+      const more = await prompts.confirm("Try again?", true);
+      if (more === back) return back;
+      if (!more) throw error;
     }
   }
 }

@@ -1,12 +1,22 @@
-import { loginRecord, type StoredLogin, storedLogin } from "../auth/credential.ts";
-import { describe, previousLogin, storeLogin } from "../auth/login.ts";
+import type { StoredLogin } from "../auth/credential.ts";
+import { describe, previousLogin, samePerson, storeLogin } from "../auth/login.ts";
 import { failure } from "../core/errors.ts";
 import type { Profile } from "../profiles/config.ts";
 import type { ProfileStore } from "../profiles/store.ts";
 import type { Context, Draft } from "./draft.ts";
 
-/** What a profile of another method held; it would contradict the new one. */
-const methodMembers = ["oidc", "jwtConfig", "authMethod", "codeMieUrl", "baseUrl", "provider"] as const;
+/** What set-up decides; what stood there before would contradict it. */
+const decided: readonly string[] = [
+  "provider",
+  "authMethod",
+  "codeMieUrl",
+  "baseUrl",
+  "oidc",
+  "jwtConfig",
+  "model",
+  "codeMieProject",
+  "codeMieIntegration",
+];
 
 /**
  * Stores what was set up: the login first, then the profile that leads to it.
@@ -21,30 +31,22 @@ export async function save(
   context: Context,
   replace: boolean,
 ): Promise<{ name: string; kept: string | undefined }> {
-  const { host, name, held, keeps } = draft;
+  const { host, name, held } = draft;
   if (!host || !name) throw failure.usage("there is nothing to save");
   const { vault } = context;
-  const login = held && !held.passing ? held.login : keeps && keeps !== name ? await stored(keeps, context) : undefined;
   let kept: string | undefined;
-  if (login) {
+  if (held && !held.passing) {
     await vault.prepare();
-    if (!replace) await ask(login, name, context);
-    kept = await storeLogin(vault, name, login);
+    if (!replace) await ask(held.login, name, context);
+    kept = await storeLogin(vault, name, held.login);
   }
   await profiles.update((config) => {
-    const before = config.profiles[name] ?? draft.before;
-    const rest = Object.fromEntries(Object.entries(before).filter(([key]) => !methodMembers.includes(key as never)));
+    const before = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
+    const rest = Object.fromEntries(Object.entries(before ?? {}).filter(([member]) => !decided.includes(member)));
     config.profiles[name] = { ...rest, name, ...membersOf(draft) };
-    for (const member of ["model", "codeMieProject", "codeMieIntegration"] as const) {
-      if (config.profiles[name]?.[member] === undefined) delete config.profiles[name]?.[member];
-    }
     config.activeProfile = name;
   });
   return { name, kept };
-}
-
-async function stored(profile: string, { vault }: Context): Promise<StoredLogin | undefined> {
-  return await vault.read(loginRecord(profile), storedLogin);
 }
 
 /** The members a profile has by its method, in the existing CLI's format (CodeMie fact 8.1). */
@@ -70,7 +72,7 @@ function defined<T extends Record<string, unknown>>(members: T): { [K in keyof T
 async function ask(now: StoredLogin, name: string, { vault, prompts }: Context): Promise<void> {
   const before = await previousLogin(vault, name);
   if (typeof before !== "object" || before.method === "api-key" || now.method === "api-key") return;
-  if (before.identity.id === now.identity.id) return;
+  if (samePerson(before.identity, now.identity)) return;
   const [was, is] = [describe(before.identity), describe(now.identity)];
   const yes = await prompts?.confirm(`Profile ${name} belongs to ${was}. Replace it with ${is}?`, false);
   if (yes !== true) throw failure.otherPerson(is, was, name);

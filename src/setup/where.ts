@@ -1,8 +1,11 @@
+import { defaultScope } from "../auth/oidc.ts";
 import { failure } from "../core/errors.ts";
-import { type Host, parseHost, parseProvider } from "../core/host.ts";
+import { parseHost, parseProvider } from "../core/host.ts";
 import { back, type Choice } from "../platform/prompts.ts";
+import type { Profile } from "../profiles/config.ts";
 import { type ProviderName, providerNames, providerOf, providers } from "../profiles/providers.ts";
-import { hostOf, type Method, methodOf } from "../profiles/resolve.ts";
+import { hostAskedFor, type Method, methodOf, usableHostOf } from "../profiles/resolve.ts";
+import { usualName } from "./choices.ts";
 import { detect } from "./detect.ts";
 import { type Context, type Draft, needs, type Step, untilItWorks, type Wishes } from "./draft.ts";
 
@@ -24,25 +27,30 @@ export const which: Step = async (draft, { config, wishes, prompts }) => {
     { value: anew, label: "add another" },
   ]);
   if (chosen === back) return back;
-  return chosen === anew ? { before: {} } : edit(chosen);
+  return chosen === anew ? { before: {}, adds: true } : edit(chosen);
 };
 
 /** Where the models are: the address is typed, and what answers there is found out. */
 export const where: Step = async (draft, context) => {
-  const { wishes, runtime, prompts, typed } = context;
+  const { wishes, runtime, typed } = context;
+  const { before } = draft;
   const { provider } = wishes;
   if (provider) {
-    const url = wishes.url ?? providers[provider].url;
-    return { ...draft, ...asProvider(provider, wishes), ...(url === undefined ? {} : { host: parseProvider(url) }) };
+    const own = before.provider === provider ? before.baseUrl : undefined;
+    const url = wishes.url ?? own ?? providers[provider].url;
+    const host = url === undefined ? {} : { host: parseProvider(url) };
+    return settled({ ...draft, ...asProvider(provider, wishes), ...host }, context);
   }
-  const fromEnvironment = runtime.env.CODEMIE_URL || runtime.env.CODEMIE_BASE_URL || undefined;
-  const given = wishes.url ?? (wishes.method === "api-key" ? undefined : fromEnvironment);
-  return await untilItWorks(context, async (again) => {
+  const named = wishes.url ?? (context.prompts ? undefined : addressOf(before));
+  const fromEnvironment = wishes.method === "api-key" ? undefined : hostAskedFor(runtime.env, undefined)?.value.origin;
+  const given = named ?? fromEnvironment;
+  return await untilItWorks(context, async (here, again) => {
     let url = again || typed.has("address") ? undefined : given;
     if (url === undefined) {
+      const { prompts } = here;
       if (!prompts) throw needs("the address of the host", "codemie setup --url https://codemie.example.com");
       const answer = await prompts.text("Where are your models?", {
-        initial: typed.get("address") ?? given ?? draft.before.codeMieUrl ?? draft.before.baseUrl ?? "",
+        initial: typed.get("address") ?? wishes.url ?? addressOf(before) ?? fromEnvironment ?? "",
         placeholder: "codemie.example.com, or the base URL of a model API",
         check: (value) => (value.trim() ? undefined : "an address, for example codemie.example.com"),
       });
@@ -50,9 +58,26 @@ export const where: Step = async (draft, context) => {
       typed.set("address", answer);
       url = answer;
     }
-    return await look(draft, url, context);
+    return settled(await look(draft, url, here), here);
   });
 };
+
+const addressOf = (profile: Profile) => profile.codeMieUrl ?? profile.baseUrl;
+
+/**
+ * With the host known, so is the profile that is meant. Its project, integration and model belong to its host: at another
+ * one they mean nothing.
+ */
+function settled(draft: Draft, context: Context): Draft {
+  const { host, edits } = draft;
+  if (!host) return draft;
+  const { profiles } = context.config;
+  const name = usualName(draft, context);
+  const before = edits === undefined && Object.hasOwn(profiles, name) ? (profiles[name] ?? {}) : draft.before;
+  if (usableHostOf(before)?.origin === host.origin) return { ...draft, before };
+  const { codeMieProject: _, codeMieIntegration: __, model: ___, ...rest } = before;
+  return { ...draft, before: rest };
+}
 
 async function look(draft: Draft, url: string, context: Context): Promise<Draft> {
   const { wishes, runtime, tell } = context;
@@ -97,12 +122,11 @@ export const base: Step = async (draft, context) => {
   const { provider, host, before } = draft;
   if (!provider || host) return draft;
   const { title, example } = providers[provider];
-  const { prompts } = context;
-  if (!prompts) throw needs(`the base URL of ${title}`, `--url ${example}`);
-  return await untilItWorks(context, async () => {
+  return await untilItWorks(context, async ({ prompts }) => {
+    if (!prompts) throw needs(`the base URL of ${title}`, `--url ${example}`);
     const initial = providerOf(before.provider) === provider ? before.baseUrl : undefined;
     const url = await prompts.text(`Base URL of ${title}`, { initial: initial ?? "", placeholder: example });
-    return url === back ? back : { ...draft, host: parseProvider(url) };
+    return url === back ? back : settled({ ...draft, host: parseProvider(url) }, context);
   });
 };
 
@@ -114,7 +138,8 @@ export const how: Step = async (draft, { wishes, prompts }) => {
     method ?? (wishes.client.issuer ? "oidc" : wishes.tokenEnv || wishes.token ? "jwt" : undefined);
   let chosen = asked;
   if (!chosen && prompts) {
-    const standard = sameHost(draft.before, host) ? methodOf(draft.before) : front ? "sso" : "jwt";
+    const standard =
+      usableHostOf(draft.before)?.origin === host.origin ? methodOf(draft.before) : front ? "sso" : "jwt";
     const answer = await prompts.choose<Exclude<Method, "api-key">>(
       "How do you log in?",
       [
@@ -136,14 +161,6 @@ export const how: Step = async (draft, { wishes, prompts }) => {
   const clientId = known.clientId ?? (await prompts?.text("Client id at that provider"));
   if (clientId === undefined) throw needs("the client id at the OpenID provider", "--client-id ID");
   if (clientId === back) return back;
-  const scope = known.scope ?? "openid profile email offline_access";
+  const scope = known.scope ?? defaultScope;
   return { ...draft, method: "oidc", client: { issuer, clientId, scope } };
 };
-
-function sameHost(profile: Draft["before"], host: Host): boolean {
-  try {
-    return hostOf(profile)?.origin === host.origin;
-  } catch {
-    return false;
-  }
-}

@@ -13,6 +13,8 @@ let env: Record<string, string>;
 beforeAll(async () => {
   sandbox = await startSandbox();
   await logIn(person, sandbox);
+  // the models are completed as they were last listed
+  await person.run(["models"]);
   const bin = join(person.root, "bin");
   mkdirSync(bin);
   symlinkSync(codemie, join(bin, "codemie"));
@@ -96,6 +98,7 @@ test("a model whose name is more than a word is not offered", async () => {
   const other = new Person();
   const url = `http://127.0.0.1:${answer.port}`;
   await other.run(["setup", "--provider", "openai", "--url", url, "--key-stdin", "--yes"], { stdin: "sk-12345678" });
+  await other.run(["models"]);
   expect((await other.run(["__complete", "claude", "--model", ""])).out).toBe("good\tgood\n");
   await answer.stop(true);
   other.remove();
