@@ -10,6 +10,7 @@ import { resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./auditing.ts";
 import { type Cli, command, stores } from "./command.ts";
+import { forProfile } from "./session.ts";
 import { version } from "./version.ts";
 
 export const profileLogout = (cli: Cli) =>
@@ -29,7 +30,8 @@ export const profileLogout = (cli: Cli) =>
         : [resolveProfile(config, { profile: args.profile }, runtime.env, {}).name];
       const done: { profile: string; removed: boolean; endedAtHost: boolean }[] = [];
       for (const name of names) {
-        const ended = await logout(cli, vault, name);
+        const own = forProfile(cli, { name, profile: config.profiles[name] ?? {} });
+        const ended = await logout(own, vault, name);
         done.push({ profile: name, removed: ended.removed, endedAtHost: ended.endedAtHost });
         if (!ended.removed) continue;
         const detail = { "ended-at-host": String(ended.endedAtHost) };

@@ -8,7 +8,7 @@ import { resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { when } from "./output.ts";
-import { callApi, credentialsFor, tokenSource } from "./session.ts";
+import { callApi, credentialsFor, forProfile, tokenSource } from "./session.ts";
 
 export const profileStatus = (cli: Cli) =>
   command({
@@ -54,14 +54,15 @@ interface Status {
 }
 
 async function statusOf(
-  cli: Cli,
+  given: Cli,
   vault: Vault,
   config: Config,
   name: string | undefined,
   online: boolean,
 ): Promise<Status> {
-  const { runtime } = cli;
+  const { runtime } = given;
   const resolved = resolveProfile(config, { profile: name }, runtime.env, {});
+  const cli = forProfile(given, resolved);
   const host = resolved.host.value;
   const source = tokenSource(runtime);
   const credentials = credentialsFor(cli, vault, resolved, source);

@@ -7,6 +7,7 @@ const exitCodes = {
   config_damaged: 1,
   disk: 1,
   agent_missing: 1,
+  port_taken: 1,
   server_error: 1,
   wrong_base_url: 1,
   usage: 2,
@@ -283,6 +284,35 @@ export const failure = {
       error,
     );
   },
+
+  portTaken: (port: number, forbidden: boolean) =>
+    new CodemieError(
+      "port_taken",
+      forbidden ? `this account may not listen on port ${port}` : `port ${port} is taken by another program`,
+      "choose another with --port or CODEMIE_PROXY_PORT, or end that program; codemie proxy status shows our own",
+    ),
+  badPort: (given: string, from: string) =>
+    new CodemieError("usage", `${from}: ${printable(given, 40)} is not a port`, "a port is a number from 1 to 65535"),
+  caFile: (variable: string, file: string, why: string) =>
+    new CodemieError(
+      "usage",
+      `${variable} names ${printable(file, 200)}, and ${why}`,
+      "give the absolute path of a file with certificates in PEM",
+    ),
+  proxyRuns: (profile: string, url: string, pid: number) =>
+    new CodemieError(
+      "failed",
+      `a gateway for profile ${profile} runs already at ${url} (process ${pid})`,
+      "see codemie proxy status, or end it with codemie proxy stop",
+    ),
+  noProxyRuns: (profile?: string) =>
+    new CodemieError(
+      "failed",
+      profile === undefined ? "no gateway is running" : `no gateway is running for profile ${printable(profile, 64)}`,
+      "start one with codemie proxy start --detach",
+    ),
+  proxyDied: (code: number | null) =>
+    new CodemieError("failed", `the gateway ended while it started (exit code ${code ?? "unknown"})`),
 
   agentMissing: (name: string, binary: string, install: string) =>
     new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),

@@ -28,6 +28,6 @@ export function realRuntime(env: Env, noColor: boolean): Runtime {
     home: env.CODEMIE_HOME ? resolve(cwd, env.CODEMIE_HOME) : join(env.HOME || homedir(), ".codemie"),
     now: Date.now,
     terminal: realTerminal(env, noColor),
-    fetch: secureFetch,
+    fetch: secureFetch(env),
   };
 }
