@@ -7,6 +7,8 @@ export const auditEvents = {
   logout: "a login was removed",
   "token-printed": "codemie token printed a credential",
   "agent-run": "an agent ran behind the gateway",
+  "proxy-start": "a gateway was started on its own",
+  "proxy-stop": "a gateway that ran on its own was stopped",
   "request-denied": "the gateway refused requests in a run",
 } as const;
 export type AuditEvent = keyof typeof auditEvents;

@@ -15,7 +15,15 @@ import { type AgentArgs, readAgentArgs } from "./agent-args.ts";
 import { record } from "./auditing.ts";
 import { type Cli, stores } from "./command.ts";
 import { openGateway, portFor } from "./local-gateway.ts";
-import { availableModels, brokerFor, credentialsFor, forProfile, tokenGiven, warnOfToken } from "./session.ts";
+import {
+  availableModels,
+  brokerFor,
+  credentialsFor,
+  forProfile,
+  tokenGiven,
+  warnOfShownToken,
+  warnOfTokensEnd,
+} from "./session.ts";
 import { version, versionLine } from "./version.ts";
 
 /**
@@ -58,7 +66,10 @@ export async function runAgent(given: Cli, agent: Agent, args: readonly string[]
     : brokerFor(cli, vault, resolved, loginInMidRun(cli, vault, resolved, asked, ended.signal));
   // The first look at the host has nobody wait for a browser: what is wrong is said before anything starts.
   const first = credentialsFor(cli, vault, resolved, source);
-  if (!asked.silent) await warnOfToken(cli, first, asked.jwtToken);
+  if (!asked.silent) {
+    warnOfShownToken(cli, asked.jwtToken);
+    await warnOfTokensEnd(cli, first);
+  }
   const available = await availableModels(cli, first);
   if (!asked.silent) warnOfModel(cli, resolved.model?.value, available);
   const models = agent.chooseModels(available, resolved.model?.value, {

@@ -59,17 +59,16 @@ export async function tokenGiven(
   return tokenSource(runtime);
 }
 
-/** Says what is worth a word about a token: that it stood on the command line, and that it ends soon. */
-export async function warnOfToken(
-  { runtime, output }: Cli,
-  credentials: Credentials,
-  jwtToken: string | undefined,
-): Promise<void> {
-  if (jwtToken !== undefined && jwtToken !== "-") {
-    output.say.warn(
-      "other users of this machine can see a token on the command line; use CODEMIE_JWT_TOKEN, --jwt-token-file FILE or --jwt-token -",
-    );
-  }
+/** Says so when a token stood on the command line. */
+export function warnOfShownToken({ output }: Cli, jwtToken: string | undefined): void {
+  if (jwtToken === undefined || jwtToken === "-") return;
+  output.say.warn(
+    "other users of this machine can see a token on the command line; use CODEMIE_JWT_TOKEN, --jwt-token-file FILE or --jwt-token -",
+  );
+}
+
+/** Says so when a token ends soon. */
+export async function warnOfTokensEnd({ runtime, output }: Cli, credentials: Credentials): Promise<void> {
   const { bearer } = await credentials.current();
   if (bearer?.expiresAt !== undefined && endsSoon(bearer, runtime.now())) {
     output.say.warn(`the bearer token ends ${when(bearer.expiresAt, runtime.now())}`);

@@ -28,6 +28,10 @@ const exitCodes = {
 
 export type ErrorCode = keyof typeof exitCodes;
 
+/** @returns true for a text that is one of our codes */
+export const isErrorCode = (text: unknown): text is ErrorCode =>
+  typeof text === "string" && Object.hasOwn(exitCodes, text);
+
 /** An expected failure: what happened (`message`), what to do (`hint`), and a stable `code` to switch on. */
 export class CodemieError extends Error {
   readonly code: ErrorCode;
@@ -299,10 +303,10 @@ export const failure = {
       `${variable} names ${printable(file, 200)}, and ${why}`,
       "give the absolute path of a file with certificates in PEM",
     ),
-  proxyRuns: (profile: string, url: string, pid: number) =>
+  proxyRuns: (profile: string, url = "an address not known yet") =>
     new CodemieError(
       "failed",
-      `a gateway for profile ${profile} runs already at ${url} (process ${pid})`,
+      `a gateway for profile ${profile} runs already at ${url}`,
       "see codemie proxy status, or end it with codemie proxy stop",
     ),
   noProxyRuns: (profile?: string) =>
@@ -311,8 +315,12 @@ export const failure = {
       profile === undefined ? "no gateway is running" : `no gateway is running for profile ${printable(profile, 64)}`,
       "start one with codemie proxy start --detach",
     ),
-  proxyDied: (code: number | null) =>
-    new CodemieError("failed", `the gateway ended while it started (exit code ${code ?? "unknown"})`),
+  proxyDied: (log: string) =>
+    new CodemieError("failed", "the gateway ended while it started", `what it said is in ${log}`),
+  whichProxy: (profiles: readonly string[]) =>
+    new CodemieError("usage", "several gateways are running", `use --all, or --profile: ${profiles.join(", ")}`),
+  proxyStays: (pid: number) =>
+    new CodemieError("failed", `the gateway (process ${pid}) does not end`, `end it with kill -9 ${pid}`),
 
   agentMissing: (name: string, binary: string, install: string) =>
     new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),
