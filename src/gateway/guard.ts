@@ -32,7 +32,8 @@ export function guardOrigin(headers: Headers, port: number): GatewayError | unde
  *
  * @param request the request, from somebody who may enter
  */
-export function guardForm({ method, headers, body }: Request): GatewayError | undefined {
+export function guardForm(request: Request): GatewayError | undefined {
+  const { method, headers } = request;
   if (headers.get("upgrade")?.toLowerCase() === "websocket") {
     return { status: 501, message: "codemie gateway: WebSocket is not carried, use plain HTTP requests" };
   }
@@ -40,7 +41,7 @@ export function guardForm({ method, headers, body }: Request): GatewayError | un
   if (headers.get("content-length")?.includes(",")) {
     return { status: 400, message: "codemie gateway: repeated Content-Length" };
   }
-  if (body && (method === "GET" || method === "HEAD")) {
+  if ((method === "GET" || method === "HEAD") && request.body) {
     return { status: 400, message: `codemie gateway: a ${method} request with a body is not carried` };
   }
   return undefined;
