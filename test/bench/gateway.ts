@@ -61,12 +61,12 @@ try {
   for (let round = 0; round < rounds * 3; round++) {
     for (const one of all) {
       const stream = await eventStream(one, 40, 10);
-      firsts.get(one.name)?.push(stream.first - 10);
+      firsts.get(one.name)?.push(stream.first);
       delays.get(one.name)?.push(...stream.delays);
     }
   }
   for (const { name } of all) {
-    note("time to first byte of a stream, ms", name, median(firsts.get(name) ?? []));
+    note("time to a stream's first event, ms", name, median(firsts.get(name) ?? []));
     note("delay per event, ms", name, median(delays.get(name) ?? []));
   }
   await each(all, "abort seen upstream, ms", async (one) => {

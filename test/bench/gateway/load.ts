@@ -70,7 +70,7 @@ async function request({ url, headers }: Contestant, bench: string, length?: num
 
 const now = () => performance.timeOrigin + performance.now();
 
-/** Reads a slow event stream. Returns ms to its first byte, and ms each event took. */
+/** Reads a slow event stream. Returns ms to its first event beyond the upstream's own wait, and ms each event took. */
 export async function eventStream(contestant: Contestant, count: number, everyMs: number) {
   const asked = now();
   const socket = await request(contestant, `events ${count} ${everyMs}`);
@@ -78,7 +78,7 @@ export async function eventStream(contestant: Contestant, count: number, everyMs
   const delays: number[] = [];
   for await (const chunk of socket) {
     const arrived = now();
-    first ||= arrived - asked;
+    if (chunk.includes("data:")) first ||= arrived - asked - everyMs;
     for (const [, sent] of chunk.toString().matchAll(/data: ([\d.]+)/g)) delays.push(arrived - Number(sent));
     if (delays.length === count) break;
   }
