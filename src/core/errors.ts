@@ -210,7 +210,7 @@ export const failure = {
     new CodemieError(
       "tls",
       `the certificate of ${origin} cannot be trusted: ${why}`,
-      "if your company runs its own certificate authority, name its file in NODE_EXTRA_CA_CERTS",
+      "if your company runs its own certificate authority, name its file in CODEMIE_CA_CERTS",
     ),
   wrongBaseUrl: (origin: string, what: string) =>
     new CodemieError(

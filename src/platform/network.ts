@@ -31,6 +31,7 @@ export function secureFetch(env: Readonly<Record<string, string | undefined>>): 
       redirect: "manual",
       tls: { rejectUnauthorized: !insecureSkipTlsVerify, ...(authorities && { ca: authorities }) },
       timeout: false,
+      verbose: false, // else `BUN_CONFIG_VERBOSE_FETCH` has every request printed, with its credential
     } as BunFetchRequestInit);
   };
 }
