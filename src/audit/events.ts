@@ -8,6 +8,8 @@ export const auditEvents = {
   "config-changed": "a profile was set up, changed or removed",
   "token-printed": "codemie token printed a credential",
   "agent-run": "an agent ran behind the gateway",
+  "proxy-start": "a gateway was started on its own",
+  "proxy-stop": "a gateway that ran on its own was stopped",
   "request-denied": "the gateway refused requests in a run",
   "vault-rekeyed": "the vault was sealed with another key or passphrase",
   "vault-exported": "logins were written to a file for another machine",

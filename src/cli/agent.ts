@@ -1,17 +1,11 @@
-import { randomUUID } from "node:crypto";
-import { resolve } from "node:path";
 import type { Agent } from "../agents/agent.ts";
 import { withoutOwnSecrets } from "../agents/environment.ts";
 import { readRepository } from "../agents/repository.ts";
 import { makeRunFolder } from "../agents/run-folder.ts";
 import type { Model } from "../api/schemas.ts";
-import { readApiKey } from "../auth/api-key.ts";
-import { endsSoon } from "../auth/bearer-token.ts";
-import type { Credentials } from "../auth/broker.ts";
 import { loginAgain } from "../auth/login-again.ts";
-import { CodemieError, failure } from "../core/errors.ts";
-import { headerSafe } from "../core/text.ts";
-import { startGateway } from "../gateway/gateway.ts";
+import { failure } from "../core/errors.ts";
+import { closest, printable } from "../core/text.ts";
 import { browserFor } from "../platform/browser.ts";
 import { findProgram, runForeground, versionOf } from "../platform/processes.ts";
 import { providerOf, providers } from "../profiles/providers.ts";
@@ -21,8 +15,9 @@ import type { Vault } from "../vault/vault.ts";
 import { type AgentArgs, readAgentArgs } from "./agent-args.ts";
 import { record } from "./auditing.ts";
 import { type Cli, stores } from "./command.ts";
-import { when } from "./output.ts";
-import { brokerFor, credentialsFor, type Given, givenIn, listModels, type Whose, withoutTokens } from "./session.ts";
+import { givenToRun, warnOfShown, warnOfTokensEnd, withoutTokens } from "./given.ts";
+import { openGateway, portFor } from "./local-gateway.ts";
+import { availableModels, brokerFor, credentialsFor, forProfile } from "./session.ts";
 import { version, versionLine } from "./version.ts";
 
 /**
@@ -31,12 +26,12 @@ import { version, versionLine } from "./version.ts";
  *
  * @returns the agent's exit code
  */
-export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]): Promise<number> {
-  const { runtime } = cli;
+export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]): Promise<number> {
+  const { runtime } = outer;
   const program = `codemie-${agent.name}`;
   const asked = readAgentArgs(args, program);
   if (asked.help) {
-    runtime.terminal.out(helpText(cli, agent, program));
+    runtime.terminal.out(helpText(outer, agent, program));
     return 0;
   }
   const binary = findProgram(agent.binary, runtime.env);
@@ -60,6 +55,8 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
     runtime.env,
     repositoryProfile,
   );
+  const port = portFor(runtime.env);
+  const cli = forProfile(outer, resolved);
   const host = resolved.host.value;
   const ended = new AbortController();
   const given = await givenToRun(cli, asked, resolved);
@@ -68,24 +65,24 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
     : brokerFor(cli, vault, resolved, loginInMidRun(cli, vault, resolved, asked, ended.signal));
   // The first look at the host has nobody wait for a browser: what is wrong is said before anything starts.
   const first = credentialsFor(cli, vault, resolved, given);
-  if (!asked.silent) await warn(cli, agent, first, asked, resolved);
-  const models = agent.chooseModels(await availableModels(cli, first, resolved), resolved.model?.value, {
+  if (!asked.silent) {
+    warnOfShown(cli, asked);
+    await warnOfTokensEnd(cli, first);
+    warnOfProvider(cli, agent, resolved);
+  }
+  const available = await availableModels(cli, first, resolved);
+  if (!asked.silent) warnOfModel(cli, resolved.model?.value, available);
+  const models = agent.chooseModels(available, resolved.model?.value, {
     haiku: resolved.profile.haikuModel,
     sonnet: resolved.profile.sonnetModel,
     opus: resolved.profile.opusModel,
   });
 
-  // A model provider is told nothing of CodeMie's: neither which repository this is nor who works in it.
-  const ownHeaders = host.kind === "codemie" ? await codemieHeaders(cli, program, resolved, models.main) : {};
-  const { folder, remove } = await makeRunFolder(runtime.home);
-  const gateway = startGateway({
-    host,
-    credentials,
-    ownHeaders,
-    fetch: runtime.fetch,
-    timeoutMs: resolved.timeout.value * 1000,
-  });
+  const repository = await readRepository(runtime.cwd);
+  const gateway = openGateway(cli, resolved, credentials, { name: program, model: models.main, repository, port });
+  let run: Awaited<ReturnType<typeof makeRunFolder>> | undefined;
   try {
+    run = await makeRunFolder(runtime.home);
     const { args: agentArgs, env } = await agent.start({
       gatewayUrl: gateway.url,
       gatewayKey: gateway.key,
@@ -94,7 +91,7 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
       reasoningEffort: asked.reasoningEffort,
       resume: asked.resume,
       args: asked.rest,
-      folder,
+      folder: run.folder,
       env: withoutTokens(runtime.env, config),
     });
     banner(cli, agent, asked, resolved, models.main);
@@ -109,65 +106,29 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
   } finally {
     ended.abort(failure.interrupted());
     await gateway.close();
-    await remove();
+    await run?.remove();
   }
 }
 
-/** The credential of this run: flag over environment. It is stored nowhere. */
-async function givenToRun({ runtime }: Cli, asked: AgentArgs, whose: Whose): Promise<Given | undefined> {
-  if (asked.apiKey !== undefined) return { kind: "key", key: readApiKey(asked.apiKey), from: "run" };
-  const asksForToken = asked.jwtToken !== undefined || asked.jwtTokenFile !== undefined;
-  if (asksForToken && whose.host.value.kind === "provider") throw failure.notForProvider("bearer token", whose.name);
-  if (asked.jwtToken === "-") return { kind: "text", text: await runtime.terminal.readAll() };
-  if (asked.jwtToken !== undefined) return { kind: "text", text: asked.jwtToken };
-  if (asked.jwtTokenFile !== undefined) return { kind: "file", path: resolve(runtime.cwd, asked.jwtTokenFile) };
-  return givenIn(runtime.env, whose);
-}
-
-/** A credential on the command line, a token that ends soon, an agent the provider does not understand: worth a word. */
-async function warn(
-  { runtime, output }: Cli,
-  agent: Agent,
-  credentials: Credentials,
-  asked: AgentArgs,
-  { profile }: Resolved,
-): Promise<void> {
-  if (asked.apiKey !== undefined) {
-    output.say.warn(
-      "other users of this machine can see a key on the command line; use CODEMIE_API_KEY or codemie setup",
-    );
-  }
-  if (asked.jwtToken !== undefined && asked.jwtToken !== "-") {
-    output.say.warn(
-      "other users of this machine can see a token on the command line; use CODEMIE_JWT_TOKEN, --jwt-token-file FILE or --jwt-token -",
-    );
-  }
-  const { bearer } = await credentials.current();
-  if (bearer?.expiresAt !== undefined && endsSoon(bearer, runtime.now())) {
-    output.say.warn(`the bearer token ends ${when(bearer.expiresAt, runtime.now())}`);
-  }
+/** An agent may be started on a provider whose API it does not speak: some compatible servers speak more than one. */
+function warnOfProvider({ output }: Cli, agent: Agent, { profile }: Resolved): void {
   const provider = providerOf(profile.provider);
   const speaks: readonly string[] = provider ? providers[provider].speaks : [];
-  if (provider && !speaks.includes(agent.speaks)) {
-    const { title } = providers[provider];
-    output.say.warn(
-      `${agent.title} needs the ${agent.speaks} API, which ${title} itself does not have; requests may be refused`,
-    );
-  }
+  if (!provider || speaks.includes(agent.speaks)) return;
+  const { title } = providers[provider];
+  output.say.warn(
+    `${agent.title} needs the ${agent.speaks} API, which ${title} itself does not have; requests may be refused`,
+  );
 }
 
-/**
- * Asks for the models, which proves the login too. A host that cannot list them just now does not keep the agent from
- * running.
- */
-async function availableModels(cli: Cli, credentials: Credentials, whose: Whose): Promise<Model[]> {
-  try {
-    return await listModels(cli, credentials, whose);
-  } catch (error) {
-    if (!(error instanceof CodemieError) || error.code !== "server_error") throw error;
-    cli.output.say.warn(`the list of models could not be had: ${error.message}`);
-    return [];
-  }
+/** The host decides about the model, which may be an alias; a name that is not in the list is worth a word. */
+function warnOfModel({ output }: Cli, wished: string | undefined, models: readonly Model[]): void {
+  if (wished === undefined || models.length === 0 || models.some(({ id }) => id === wished)) return;
+  const ids = models.map(({ id }) => id);
+  const close = closest(wished, ids, 3).map((id) => printable(id, 60));
+  output.say.warn(
+    `${printable(wished, 60)} is not among this account's models; the nearest are ${close.join(", ")} (see codemie models)`,
+  );
 }
 
 /** How long a login in the middle of a run may take, ms. The agent just waits. */
@@ -197,34 +158,6 @@ function loginInMidRun(
       stop,
     });
   };
-}
-
-/** What the platform wants to know of every request (CodeMie fact 5.3). Values that are no header are left out. */
-async function codemieHeaders(
-  { runtime }: Cli,
-  client: string,
-  resolved: Resolved,
-  model: string | undefined,
-): Promise<Record<string, string>> {
-  const repository = await readRepository(runtime.cwd);
-  const timeoutMs = resolved.timeout.value * 1000;
-  const candidates: Record<string, string | undefined> = {
-    "x-codemie-cli": `codemie-cli/${version}`,
-    "x-codemie-client": client,
-    "x-codemie-session-id": randomUUID(),
-    "x-codemie-cli-model": model,
-    "x-codemie-repository": repository.name,
-    "x-codemie-branch": repository.branch,
-    "x-codemie-project": resolved.project?.value,
-    "x-codemie-integration": resolved.profile.codeMieIntegration?.id,
-    "x-codemie-cli-timeout": timeoutMs > 0 ? String(timeoutMs) : undefined,
-  };
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(candidates)) {
-    const safe = headerSafe(value);
-    if (safe !== undefined) headers[name] = safe;
-  }
-  return headers;
 }
 
 function banner({ output }: Cli, agent: Agent, asked: AgentArgs, resolved: Resolved, model: string | undefined): void {

@@ -1,7 +1,8 @@
 import { withoutOwnSecrets } from "../agents/environment.ts";
+import { errorSentence } from "../api/judge.ts";
 import type { Credentials } from "../auth/broker.ts";
 import { asCodemieError, CodemieError } from "../core/errors.ts";
-import { type Check, examine, failedWith, ok, type Result, type Status, skipped } from "../doctor/check.ts";
+import { type Check, examine, failed, failedWith, ok, type Result, type Status, skipped } from "../doctor/check.ts";
 import { fileChecks } from "../doctor/files.ts";
 import { loginChecks } from "../doctor/login.ts";
 import { networkChecks } from "../doctor/network.ts";
@@ -11,7 +12,9 @@ import { type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { agentLoaders } from "./agents.ts";
 import { type Cli, command, stores } from "./command.ts";
-import { callApi, credentialsFor, listModels, withoutTokens } from "./session.ts";
+import { withoutTokens } from "./given.ts";
+import { openGateway } from "./local-gateway.ts";
+import { callApi, credentialsFor, forProfile, listModels } from "./session.ts";
 import { versionLine } from "./version.ts";
 
 /** How long one check may take, ms. */
@@ -39,19 +42,20 @@ export const doctor = (cli: Cli) =>
     },
   });
 
-async function checksFor(cli: Cli, name: string | undefined): Promise<Check[]> {
-  const { runtime } = cli;
-  const { vault, profiles } = stores(runtime);
+async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]> {
+  const { vault, profiles } = stores(outer.runtime);
   let resolved: Resolved | undefined;
   let config: Config | undefined;
   try {
     config = await profiles.read();
-    resolved = resolveProfile(config, { profile: name }, runtime.env, {});
+    resolved = resolveProfile(config, { profile: name }, outer.runtime.env, {});
   } catch (error) {
     // Without a usable configuration there is no host to look at; why, the configuration's own check says.
     if (name !== undefined || !(error instanceof CodemieError)) throw error;
   }
   const known = resolved;
+  const cli = known ? forProfile(outer, known) : outer;
+  const { runtime } = cli;
   const host = known?.host.value;
   const credentials = known && credentialsOf(cli, vault, known);
   const agents = await Promise.all(Object.values(agentLoaders).map((load) => load()));
@@ -68,6 +72,7 @@ async function checksFor(cli: Cli, name: string | undefined): Promise<Check[]> {
       models: async () => (credentials && known ? await listModels(cli, credentials, known) : []),
       model: known?.model?.value,
     }),
+    gatewayCheck(cli, known, credentials),
     ...programChecks(
       runtime,
       agents,
@@ -85,6 +90,33 @@ function credentialsOf(cli: Cli, vault: Vault, known: Resolved): Credentials {
     const failing = () => Promise.reject(error);
     return { current: failing, capture: failing, renew: failing };
   }
+}
+
+/** A request through a gateway as an agent makes one: our own key, our own guard, the way to the host and back. */
+function gatewayCheck(cli: Cli, known: Resolved | undefined, credentials: Credentials | undefined): Check {
+  return {
+    id: "gateway",
+    title: "gateway",
+    async run(signal) {
+      if (!known || !credentials) return skipped("no host is set up");
+      const client = { name: "codemie-cli", model: undefined, repository: undefined, port: 0 };
+      const gateway = openGateway(cli, known, credentials, client);
+      try {
+        const start = performance.now();
+        const headers = { authorization: `Bearer ${gateway.key.reveal()}` };
+        const answer = await cli.runtime.fetch(`${gateway.url}/v1/models`, { headers, signal });
+        const text = await answer.text();
+        if (answer.status === 200)
+          return ok(`a request there and back takes ${Math.round(performance.now() - start)} ms`);
+        return failed(
+          `it answered ${answer.status}: ${errorSentence(text) ?? "no reason given"}`,
+          "see the checks above",
+        );
+      } finally {
+        await gateway.close();
+      }
+    },
+  };
 }
 
 function vaultCheck(vault: Vault): Check {

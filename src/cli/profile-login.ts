@@ -12,9 +12,10 @@ import type { Vault } from "../vault/vault.ts";
 import { recorded } from "./auditing.ts";
 import { type Cli, command, storesToChange } from "./command.ts";
 import { dialogueOf, timeoutMsOf } from "./login-dialogue.ts";
+import { forProfile } from "./session.ts";
 import { version } from "./version.ts";
 
-export const profileLogin = (cli: Cli) =>
+export const profileLogin = (given: Cli) =>
   command({
     meta: { name: "login", description: "Log in through the browser and make the profile the active one" },
     examples: [
@@ -35,14 +36,16 @@ export const profileLogin = (cli: Cli) =>
       yes: { type: "boolean", description: "replace the login even if it is now another person's" },
     },
     async run({ args }) {
-      const { runtime, output } = cli;
-      const { vault, profiles } = await storesToChange(runtime);
+      const { env } = given.runtime;
+      const { vault, profiles } = await storesToChange(given.runtime);
       const timeoutMs = timeoutMsOf(args.timeout);
       const config = await profiles.read();
-      const named = args.url || runtime.env.CODEMIE_URL || runtime.env.CODEMIE_BASE_URL;
+      const named = args.url || env.CODEMIE_URL || env.CODEMIE_BASE_URL;
       if (!named && Object.keys(config.profiles).length === 0) throw failure.whichHost();
-      const resolved = resolveProfile(config, { profile: args.profile, url: args.url }, runtime.env, {});
+      const resolved = resolveProfile(config, { profile: args.profile, url: args.url }, env, {});
       if (methodOf(resolved.profile) === "api-key") throw failure.notForProvider("browser login", resolved.name);
+      const cli = forProfile(given, resolved);
+      const { runtime, output } = cli;
       const host = resolved.host.value;
       const own = resolved.exists ? hostOf(resolved.profile) : undefined;
       if (own && own.origin !== host.origin) throw failure.profileHasOtherHost(resolved.name, own.origin);

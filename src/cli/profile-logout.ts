@@ -1,6 +1,7 @@
 import { type Method, resolveProfile } from "../profiles/resolve.ts";
 import { type Cli, command, storesToChange } from "./command.ts";
 import { type Ended, endLogin } from "./end-login.ts";
+import { forProfile } from "./session.ts";
 
 export const profileLogout = (cli: Cli) =>
   command({
@@ -19,7 +20,8 @@ export const profileLogout = (cli: Cli) =>
         : [resolveProfile(config, { profile: args.profile }, runtime.env, {}).name];
       const done: Ended[] = [];
       for (const name of names) {
-        done.push(await endLogin(cli, vault, name));
+        const own = forProfile(cli, { name, profile: config.profiles[name] ?? {} });
+        done.push(await endLogin(own, vault, name));
       }
       const data = done.map(({ method: _, ...said }) => said);
       output.result(data, () =>

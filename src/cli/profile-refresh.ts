@@ -6,8 +6,9 @@ import { stopSignal } from "../platform/processes.ts";
 import { methodOf, resolveProfile } from "../profiles/resolve.ts";
 import { recorded } from "./auditing.ts";
 import { type Cli, command, stores } from "./command.ts";
+import { givenIn } from "./given.ts";
 import { dialogueOf, timeoutMsOf } from "./login-dialogue.ts";
-import { brokerFor, callApi, givenIn } from "./session.ts";
+import { brokerFor, callApi, forProfile } from "./session.ts";
 import { version } from "./version.ts";
 
 const noRefreshOfToken = [
@@ -18,7 +19,7 @@ const noRefreshOfToken = [
 /** How a refresh went. */
 type Outcome = "renewed" | "valid" | "logged-in";
 
-export const profileRefresh = (cli: Cli) =>
+export const profileRefresh = (given: Cli) =>
   command({
     meta: { name: "refresh", description: "Renew the session, through the browser only where it has to be" },
     examples: ["codemie profile refresh", "codemie profile refresh --force"],
@@ -29,10 +30,11 @@ export const profileRefresh = (cli: Cli) =>
       timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up after this time" },
     },
     async run({ args }) {
-      const { runtime } = cli;
-      const { vault, profiles } = stores(runtime);
+      const { vault, profiles } = stores(given.runtime);
       const timeoutMs = timeoutMsOf(args.timeout);
-      const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, {});
+      const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, given.runtime.env, {});
+      const cli = forProfile(given, resolved);
+      const { runtime } = cli;
       const host = resolved.host.value;
       const method = methodOf(resolved.profile);
       if (method === "api-key") throw failure.notForProvider("session to renew", resolved.name);

@@ -7,8 +7,9 @@ import type { Config } from "../profiles/config.ts";
 import { methodOf, resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type Cli, command, stores } from "./command.ts";
+import { type Given, givenIn, type Whose } from "./given.ts";
 import { when } from "./output.ts";
-import { brokerFor, callApi, credentialsFor, type Given, givenIn, listModels, type Whose } from "./session.ts";
+import { brokerFor, callApi, credentialsFor, forProfile, listModels } from "./session.ts";
 
 export const profileStatus = (cli: Cli) =>
   command({
@@ -75,14 +76,15 @@ const nobody = {
 } as const;
 
 async function statusOf(
-  cli: Cli,
+  outer: Cli,
   vault: Vault,
   config: Config,
   name: string | undefined,
   online: boolean,
 ): Promise<Status> {
-  const { runtime } = cli;
+  const { runtime } = outer;
   const resolved = resolveProfile(config, { profile: name }, runtime.env, {});
+  const cli = forProfile(outer, resolved);
   const host = resolved.host.value;
   const given = givenIn(runtime.env, resolved);
   const credentials = credentialsFor(cli, vault, resolved, given);

@@ -1,47 +1,32 @@
 import type { Api } from "../api/client.ts";
 import { modelsOfProvider } from "../api/provider.ts";
 import type { Model } from "../api/schemas.ts";
-import { givenKey, readApiKey } from "../auth/api-key.ts";
+import { givenKey } from "../auth/api-key.ts";
 import { Broker, type Credentials } from "../auth/broker.ts";
 import { callWith } from "../auth/call.ts";
-import { givenToken, type TokenSource } from "../auth/given-token.ts";
-import { type CodemieError, failure } from "../core/errors.ts";
-import type { Secret } from "../core/secret.ts";
-import type { Env } from "../platform/runtime.ts";
-import type { Config } from "../profiles/config.ts";
+import { givenToken } from "../auth/given-token.ts";
+import { CodemieError, failure } from "../core/errors.ts";
+import { trustingFetch } from "../platform/network.ts";
 import { providerOf } from "../profiles/providers.ts";
 import { methodOf, type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
-import { clearKeyOf } from "../profiles/secrets.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./auditing.ts";
 import type { Cli } from "./command.ts";
+import { type Given, givenIn, type Whose } from "./given.ts";
 import { recallModels } from "./recall-models.ts";
 import { version } from "./version.ts";
 
-/** The parts of a resolved profile that its credentials depend on. */
-export type Whose = Pick<Resolved, "name" | "profile" | "host">;
-
-/** A credential that is given for this run and stored nowhere. It stands before a stored login. */
-export type Given = TokenSource | { readonly kind: "key"; readonly key: Secret; readonly from: "run" | "file" };
-
 /**
- * What the environment gives for this run: a key for a profile of a model provider, a bearer token for a CodeMie host.
- *
- * @returns where it comes from, or undefined when there is none
- * @throws usage error for a key that is none
+ * What a profile is worked with. Where it says `insecureSkipTlsVerify`, its host's certificate is not looked at, which is
+ * said on every run.
  */
-export function givenIn(env: Env, whose: Whose): Given | undefined {
-  const host = whose.host.value;
-  if (host.kind === "provider") {
-    // A file of the existing CLI may hold the key in clear until it is first written anew.
-    const key = env.CODEMIE_API_KEY || clearKeyOf(whose.profile);
-    return key ? { kind: "key", key: readApiKey(key), from: env.CODEMIE_API_KEY ? "run" : "file" } : undefined;
-  }
-  // The variable chosen at set-up holds a token for the profile's own host, and for no other that was asked for now.
-  const chosen = usableHostOf(whose.profile)?.origin === host.origin ? whose.profile.jwtConfig?.tokenEnvVar : undefined;
-  const text = (chosen && env[chosen]) || env[tokenVariable];
-  if (text) return { kind: "text", text };
-  return env.CODEMIE_JWT_TOKEN_FILE ? { kind: "file", path: env.CODEMIE_JWT_TOKEN_FILE } : undefined;
+export function forProfile(cli: Cli, { name, profile }: Pick<Resolved, "name" | "profile">): Cli {
+  const host = profile.insecureSkipTlsVerify ? usableHostOf(profile) : undefined;
+  if (!host) return cli;
+  cli.output.say.warn(
+    `profile ${name} has insecureSkipTlsVerify: anybody in between can read and change what goes to ${host.origin}`,
+  );
+  return { ...cli, runtime: { ...cli.runtime, fetch: trustingFetch(cli.runtime.fetch, host.origin) } };
 }
 
 /**
@@ -51,17 +36,12 @@ export function givenIn(env: Env, whose: Whose): Given | undefined {
  * @returns the broker of a profile's login
  */
 export function brokerFor(cli: Cli, vault: Vault, whose: Whose, loginAgain?: () => Promise<void>): Broker {
+  const { name, profile } = whose;
   const host = whose.host.value;
-  const renewed = () => record(cli, vault, { event: "refresh", profile: whose.name, host: host.origin, outcome: "ok" });
-  const options = {
-    vault,
-    profile: whose.name,
-    host,
-    runtime: cli.runtime,
-    renewed,
-    missing: () => missing(whose),
-    method: methodOf(whose.profile),
-  };
+  const renewed = () => record(cli, vault, { event: "refresh", profile: name, host: host.origin, outcome: "ok" });
+  const { runtime } = cli;
+  const method = methodOf(profile);
+  const options = { vault, profile: name, host, runtime, renewed, missing: () => missing(whose), method };
   return new Broker(loginAgain ? { ...options, loginAgain } : options);
 }
 
@@ -121,8 +101,15 @@ async function askForModels(cli: Cli, credentials: Credentials, whose: Whose): P
   return await modelsOfProvider({ host, provider, authorize, fetch: cli.runtime.fetch });
 }
 
-/** @returns the environment without the variables that profiles find bearer tokens in: for anything of the agent's */
-export function withoutTokens(env: Env, config: Config): Env {
-  const names = new Set(Object.values(config.profiles).map((profile) => profile.jwtConfig?.tokenEnvVar));
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
+/**
+ * Asks for the models as {@link listModels}; a host that cannot list them just now does not keep anything from running.
+ */
+export async function availableModels(cli: Cli, credentials: Credentials, whose: Whose): Promise<Model[]> {
+  try {
+    return await listModels(cli, credentials, whose);
+  } catch (error) {
+    if (!(error instanceof CodemieError) || error.code !== "server_error") throw error;
+    cli.output.say.warn(`the list of models could not be had: ${error.message}`);
+    return [];
+  }
 }

@@ -3,7 +3,7 @@ import { failure } from "../core/errors.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import { record } from "./auditing.ts";
 import { type Cli, command, stores } from "./command.ts";
-import { credentialsFor } from "./session.ts";
+import { credentialsFor, forProfile } from "./session.ts";
 
 const noRawForm = [
   "a browser session has no raw form: it is a set of cookies",
@@ -13,7 +13,7 @@ const noRawForm = [
 const headerNames: Readonly<Record<string, string>> = { authorization: "Authorization", cookie: "Cookie" };
 const formats = ["raw", "header", "json"];
 
-export const token = (cli: Cli) =>
+export const token = (given: Cli) =>
   command({
     meta: { name: "token", description: "Print the credential, for a script" },
     examples: ["codemie token", 'curl -H "$(codemie token --format header)" …', "codemie token --format json"],
@@ -22,12 +22,13 @@ export const token = (cli: Cli) =>
       format: { type: "string", valueHint: "FORMAT", default: "raw", description: "raw, header or json" },
     },
     async run({ args }) {
-      const { runtime } = cli;
+      const { runtime } = given;
       if (!formats.includes(args.format)) {
         throw failure.usage(`there is no format ${args.format}`, `formats: ${formats.join(", ")}`);
       }
       const { vault, profiles } = stores(runtime);
       const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, {});
+      const cli = forProfile(given, resolved);
       const lease = await credentialsFor(cli, vault, resolved).current();
       const { login } = lease;
       const headers = new Headers();

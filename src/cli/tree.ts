@@ -63,6 +63,18 @@ export const tree: Command = group(
         "list",
         ["codemie models", "codemie models --json"],
       ),
+    proxy: async () => () =>
+      group(
+        "proxy",
+        "The gateway on its own, for agents you start yourself",
+        {
+          start: async () => (await import("./proxy-start.ts")).proxyStart,
+          status: async () => (await import("./proxy-status.ts")).proxyStatus,
+          stop: async () => (await import("./proxy-stop.ts")).proxyStop,
+        },
+        undefined,
+        ["codemie proxy start", "codemie proxy start --detach", "codemie proxy stop"],
+      ),
     doctor: async () => (await import("./doctor.ts")).doctor,
     audit: async () => () =>
       group(

@@ -8,6 +8,7 @@ const exitCodes = {
   disk: 1,
   exists: 1,
   agent_missing: 1,
+  port_taken: 1,
   server_error: 1,
   wrong_base_url: 1,
   usage: 2,
@@ -28,6 +29,10 @@ const exitCodes = {
 } as const;
 
 export type ErrorCode = keyof typeof exitCodes;
+
+/** @returns true for a text that is one of our codes */
+export const isErrorCode = (text: unknown): text is ErrorCode =>
+  typeof text === "string" && Object.hasOwn(exitCodes, text);
 
 /** An expected failure: what happened (`message`), what to do (`hint`), and a stable `code` to switch on. */
 export class CodemieError extends Error {
@@ -265,7 +270,7 @@ export const failure = {
     new CodemieError(
       "tls",
       `the certificate of ${origin} cannot be trusted: ${why}`,
-      "if your company runs its own certificate authority, name its file in NODE_EXTRA_CA_CERTS",
+      "if your company runs its own certificate authority, name its file in CODEMIE_CA_CERTS",
     ),
   wrongBaseUrl: (origin: string, what: string) =>
     new CodemieError(
@@ -450,6 +455,39 @@ export const failure = {
       error,
     );
   },
+
+  portTaken: (port: number, forbidden: boolean) =>
+    new CodemieError(
+      "port_taken",
+      forbidden ? `this account may not listen on port ${port}` : `port ${port} is taken by another program`,
+      "choose another with --port or CODEMIE_PROXY_PORT, or end that program; codemie proxy status shows our own",
+    ),
+  badPort: (given: string, from: string) =>
+    new CodemieError("usage", `${from}: ${printable(given, 40)} is not a port`, "a port is a number from 1 to 65535"),
+  caFile: (variable: string, file: string, why: string) =>
+    new CodemieError(
+      "usage",
+      `${variable} names ${printable(file, 200)}, and ${why}`,
+      "give the absolute path of a file with certificates in PEM",
+    ),
+  proxyRuns: (profile: string, url = "an address not known yet") =>
+    new CodemieError(
+      "failed",
+      `a gateway for profile ${profile} runs already at ${url}`,
+      "see codemie proxy status, or end it with codemie proxy stop",
+    ),
+  noProxyRuns: (profile?: string) =>
+    new CodemieError(
+      "failed",
+      profile === undefined ? "no gateway is running" : `no gateway is running for profile ${printable(profile, 64)}`,
+      "start one with codemie proxy start --detach",
+    ),
+  proxyDied: (log: string) =>
+    new CodemieError("failed", "the gateway ended while it started", `what it said is in ${log}`),
+  whichProxy: (profiles: readonly string[]) =>
+    new CodemieError("usage", "several gateways are running", `use --all, or --profile: ${profiles.join(", ")}`),
+  proxyStays: (pid: number) =>
+    new CodemieError("failed", `the gateway (process ${pid}) does not end`, `end it with kill -9 ${pid}`),
 
   agentMissing: (name: string, binary: string, install: string) =>
     new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),

@@ -31,6 +31,6 @@ export function realRuntime(env: Env, noColor: boolean): Runtime {
     platform: `${process.platform} ${process.arch}`,
     now: Date.now,
     terminal: realTerminal(env, noColor),
-    fetch: secureFetch,
+    fetch: secureFetch(env),
   };
 }

@@ -21,6 +21,12 @@ export const profile = z.looseObject({
   jwtConfig: z.looseObject({ tokenEnvVar: z.string().optional() }).optional(),
   /** seconds a request may wait for its first byte, 0 for ever */
   timeout: z.number().nonnegative().optional(),
+  /** more paths of the host that agents may use through the gateway, each `METHOD /path` with `*` for one segment */
+  gatewayPaths: z
+    .array(z.string().regex(/^(?:[A-Z]+|\*) (?:\/(?:[A-Za-z0-9._~@:-]+|\*))+$/, "not METHOD /path"))
+    .optional(),
+  /** believe any certificate of this profile's host; said on every run */
+  insecureSkipTlsVerify: z.boolean().optional(),
 });
 export type Profile = z.infer<typeof profile>;
 

@@ -235,7 +235,13 @@ export class Vault {
   }
 }
 
-/** Names may hold anything; file names may not, and on some systems ignore case. */
+const ids = new Map<string, string>();
+
+/** Names may hold anything; file names may not, and on some systems ignore case. The gateway asks on every request. */
 function idOf(name: string): string {
-  return createHash("sha256").update(name).digest("hex").slice(0, 32);
+  const known = ids.get(name);
+  if (known !== undefined) return known;
+  const id = createHash("sha256").update(name).digest("hex").slice(0, 32);
+  ids.set(name, id);
+  return id;
 }
