@@ -2,7 +2,7 @@ import { failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { readIfPresent, stampOf } from "../platform/files.ts";
 import { authorizeWithBearer } from "./authorize.ts";
-import { readBearerToken } from "./bearer-token.ts";
+import { type BearerToken, readBearerToken } from "./bearer-token.ts";
 import type { Credentials, Lease } from "./broker.ts";
 
 /** Where a bearer token comes from that is given for this run and stored nowhere. */
@@ -19,6 +19,7 @@ export type TokenSource =
  * @param now clock, ms since the epoch
  */
 export function givenToken(source: TokenSource, host: Host, now: () => number): Credentials {
+  let lease: (Lease & { readonly given: string; readonly bearer: BearerToken }) | undefined;
   let read: { stamp: string; text: string } | undefined;
 
   async function text(): Promise<string> {
@@ -33,8 +34,13 @@ export function givenToken(source: TokenSource, host: Host, now: () => number): 
   }
 
   async function current(): Promise<Lease> {
-    const bearer = readBearerToken(await text(), now());
-    return { origin: host.origin, authorize: authorizeWithBearer(bearer.token), bearer, login: undefined };
+    const given = await text();
+    // A token that was looked through once only has to be looked at for its end.
+    if (lease?.given === given && (lease.bearer.expiresAt ?? Number.POSITIVE_INFINITY) > now()) return lease;
+    const bearer = readBearerToken(given, now());
+    const authorize = authorizeWithBearer(bearer.token);
+    lease = { given, origin: host.origin, authorize, bearer, login: undefined };
+    return lease;
   }
 
   return {

@@ -1,27 +1,23 @@
-import { randomUUID } from "node:crypto";
-import { resolve } from "node:path";
 import type { Agent } from "../agents/agent.ts";
 import { withoutOwnSecrets } from "../agents/environment.ts";
 import { readRepository } from "../agents/repository.ts";
 import { makeRunFolder } from "../agents/run-folder.ts";
 import type { Model } from "../api/schemas.ts";
-import { endsSoon } from "../auth/bearer-token.ts";
-import type { Credentials } from "../auth/broker.ts";
-import type { TokenSource } from "../auth/given-token.ts";
 import { loginAgain } from "../auth/login-again.ts";
-import { CodemieError, failure } from "../core/errors.ts";
-import { headerSafe } from "../core/text.ts";
-import { startGateway } from "../gateway/gateway.ts";
+import { failure } from "../core/errors.ts";
+import { closest, printable } from "../core/text.ts";
 import { browserFor } from "../platform/browser.ts";
 import { findProgram, runForeground, versionOf } from "../platform/processes.ts";
+import { providerOf, providers } from "../profiles/providers.ts";
 import { type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import { readRepositoryProfile } from "../profiles/store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type AgentArgs, readAgentArgs } from "./agent-args.ts";
 import { record } from "./auditing.ts";
 import { type Cli, stores } from "./command.ts";
-import { when } from "./output.ts";
-import { brokerFor, callApi, credentialsFor, tokenSource } from "./session.ts";
+import { givenToRun, warnOfShown, warnOfTokensEnd, withoutTokens } from "./given.ts";
+import { openGateway, portFor } from "./local-gateway.ts";
+import { availableModels, brokerFor, credentialsFor, forProfile } from "./session.ts";
 import { version, versionLine } from "./version.ts";
 
 /**
@@ -30,17 +26,21 @@ import { version, versionLine } from "./version.ts";
  *
  * @returns the agent's exit code
  */
-export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]): Promise<number> {
-  const { runtime } = cli;
+export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]): Promise<number> {
+  const { runtime } = outer;
   const program = `codemie-${agent.name}`;
   const asked = readAgentArgs(args, program);
   if (asked.help) {
-    runtime.terminal.out(helpText(cli, agent, program));
+    runtime.terminal.out(helpText(outer, agent, program));
     return 0;
   }
   const binary = findProgram(agent.binary, runtime.env);
   if (asked.version) {
-    const theirs = binary ? await versionOf(binary, withoutOwnSecrets(runtime.env)) : undefined;
+    const config = await stores(runtime)
+      .profiles.read()
+      .catch(() => undefined);
+    const env = withoutOwnSecrets(config ? withoutTokens(runtime.env, config) : runtime.env);
+    const theirs = binary ? await versionOf(binary, env) : undefined;
     runtime.terminal.out(`${versionLine}\n${agent.binary} ${theirs ?? "not found on PATH"}\n`);
     return 0;
   }
@@ -48,37 +48,41 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
 
   const { vault, profiles } = stores(runtime);
   const repositoryProfile = await readRepositoryProfile(runtime.cwd);
+  const config = await profiles.read();
   const resolved = resolveProfile(
-    await profiles.read(),
+    config,
     { profile: asked.profile, url: asked.baseUrl, model: asked.model, timeout: asked.timeout },
     runtime.env,
     repositoryProfile,
   );
+  const port = portFor(runtime.env);
+  const cli = forProfile(outer, resolved);
   const host = resolved.host.value;
   const ended = new AbortController();
-  const source = await tokenGiven(cli, asked);
-  const credentials = source
-    ? credentialsFor(cli, vault, resolved, source)
+  const given = await givenToRun(cli, asked, resolved);
+  const credentials = given
+    ? credentialsFor(cli, vault, resolved, given)
     : brokerFor(cli, vault, resolved, loginInMidRun(cli, vault, resolved, asked, ended.signal));
   // The first look at the host has nobody wait for a browser: what is wrong is said before anything starts.
-  const first = credentialsFor(cli, vault, resolved, source);
-  if (!asked.silent) await warnOfToken(cli, first, asked);
-  const models = agent.chooseModels(await availableModels(cli, first), resolved.model?.value, {
+  const first = credentialsFor(cli, vault, resolved, given);
+  if (!asked.silent) {
+    warnOfShown(cli, asked);
+    await warnOfTokensEnd(cli, first);
+    warnOfProvider(cli, agent, resolved);
+  }
+  const available = await availableModels(cli, first, resolved);
+  if (!asked.silent) warnOfModel(cli, resolved.model?.value, available);
+  const models = agent.chooseModels(available, resolved.model?.value, {
     haiku: resolved.profile.haikuModel,
     sonnet: resolved.profile.sonnetModel,
     opus: resolved.profile.opusModel,
   });
 
-  const ownHeaders = await codemieHeaders(cli, program, resolved, models.main);
-  const { folder, remove } = await makeRunFolder(runtime.home);
-  const gateway = startGateway({
-    host,
-    credentials,
-    ownHeaders,
-    fetch: runtime.fetch,
-    timeoutMs: resolved.timeout.value * 1000,
-  });
+  const repository = await readRepository(runtime.cwd);
+  const gateway = openGateway(cli, resolved, credentials, { name: program, model: models.main, repository, port });
+  let run: Awaited<ReturnType<typeof makeRunFolder>> | undefined;
   try {
+    run = await makeRunFolder(runtime.home);
     const { args: agentArgs, env } = await agent.start({
       gatewayUrl: gateway.url,
       gatewayKey: gateway.key,
@@ -87,8 +91,8 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
       reasoningEffort: asked.reasoningEffort,
       resume: asked.resume,
       args: asked.rest,
-      folder,
-      env: runtime.env,
+      folder: run.folder,
+      env: withoutTokens(runtime.env, config),
     });
     banner(cli, agent, asked, resolved, models.main);
     const code = await runForeground([binary, ...agentArgs], env);
@@ -102,43 +106,29 @@ export async function runAgent(cli: Cli, agent: Agent, args: readonly string[]):
   } finally {
     ended.abort(failure.interrupted());
     await gateway.close();
-    await remove();
+    await run?.remove();
   }
 }
 
-/** The bearer token of this run: flag over environment. It is stored nowhere. */
-async function tokenGiven({ runtime }: Cli, asked: AgentArgs): Promise<TokenSource | undefined> {
-  if (asked.jwtToken === "-") return { kind: "text", text: await runtime.terminal.readAll() };
-  if (asked.jwtToken !== undefined) return { kind: "text", text: asked.jwtToken };
-  if (asked.jwtTokenFile !== undefined) return { kind: "file", path: resolve(runtime.cwd, asked.jwtTokenFile) };
-  return tokenSource(runtime);
+/** An agent may be started on a provider whose API it does not speak: some compatible servers speak more than one. */
+function warnOfProvider({ output }: Cli, agent: Agent, { profile }: Resolved): void {
+  const provider = providerOf(profile.provider);
+  const speaks: readonly string[] = provider ? providers[provider].speaks : [];
+  if (!provider || speaks.includes(agent.speaks)) return;
+  const { title } = providers[provider];
+  output.say.warn(
+    `${agent.title} needs the ${agent.speaks} API, which ${title} itself does not have; requests may be refused`,
+  );
 }
 
-/** A token on the command line, and one that ends soon, are worth a word. */
-async function warnOfToken({ runtime, output }: Cli, credentials: Credentials, asked: AgentArgs): Promise<void> {
-  if (asked.jwtToken !== undefined && asked.jwtToken !== "-") {
-    output.say.warn(
-      "other users of this machine can see a token on the command line; use CODEMIE_JWT_TOKEN, --jwt-token-file FILE or --jwt-token -",
-    );
-  }
-  const { bearer } = await credentials.current();
-  if (bearer?.expiresAt !== undefined && endsSoon(bearer, runtime.now())) {
-    output.say.warn(`the bearer token ends ${when(bearer.expiresAt, runtime.now())}`);
-  }
-}
-
-/**
- * Asks for the models, which proves the login too. A host that cannot list them just now does not keep the agent from
- * running.
- */
-async function availableModels(cli: Cli, credentials: Credentials): Promise<Model[]> {
-  try {
-    return await callApi(cli, credentials, (api) => api.models());
-  } catch (error) {
-    if (!(error instanceof CodemieError) || error.code !== "server_error") throw error;
-    cli.output.say.warn(`the list of models could not be had: ${error.message}`);
-    return [];
-  }
+/** The host decides about the model, which may be an alias; a name that is not in the list is worth a word. */
+function warnOfModel({ output }: Cli, wished: string | undefined, models: readonly Model[]): void {
+  if (wished === undefined || models.length === 0 || models.some(({ id }) => id === wished)) return;
+  const ids = models.map(({ id }) => id);
+  const close = closest(wished, ids, 3).map((id) => printable(id, 60));
+  output.say.warn(
+    `${printable(wished, 60)} is not among this account's models; the nearest are ${close.join(", ")} (see codemie models)`,
+  );
 }
 
 /** How long a login in the middle of a run may take, ms. The agent just waits. */
@@ -170,34 +160,6 @@ function loginInMidRun(
   };
 }
 
-/** What the platform wants to know of every request (CodeMie fact 5.3). Values that are no header are left out. */
-async function codemieHeaders(
-  { runtime }: Cli,
-  client: string,
-  resolved: Resolved,
-  model: string | undefined,
-): Promise<Record<string, string>> {
-  const repository = await readRepository(runtime.cwd);
-  const timeoutMs = resolved.timeout.value * 1000;
-  const candidates: Record<string, string | undefined> = {
-    "x-codemie-cli": `codemie-cli/${version}`,
-    "x-codemie-client": client,
-    "x-codemie-session-id": randomUUID(),
-    "x-codemie-cli-model": model,
-    "x-codemie-repository": repository.name,
-    "x-codemie-branch": repository.branch,
-    "x-codemie-project": resolved.project?.value,
-    "x-codemie-integration": resolved.profile.codeMieIntegration?.id,
-    "x-codemie-cli-timeout": timeoutMs > 0 ? String(timeoutMs) : undefined,
-  };
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(candidates)) {
-    const safe = headerSafe(value);
-    if (safe !== undefined) headers[name] = safe;
-  }
-  return headers;
-}
-
 function banner({ output }: Cli, agent: Agent, asked: AgentArgs, resolved: Resolved, model: string | undefined): void {
   if (asked.silent || asked.task !== undefined) return;
   const parts = [agent.title, resolved.host.value.origin, `profile ${resolved.name}`, model && `model ${model}`];
@@ -218,6 +180,7 @@ ${bold("Flags")}
       --base-url URL            CodeMie host or its /code-assistant-api
       --jwt-token TOKEN         use this token, stored nowhere (- reads standard input)
       --jwt-token-file PATH     use the token in this file, read again when it changes
+      --api-key KEY             use this key of the profile's model provider, stored nowhere
       --reasoning-effort LEVEL  how much the model should think
       --resume [ID]             go on with an earlier session
       --timeout SECONDS         longest wait for the first byte of an answer, 0 for ever

@@ -17,15 +17,14 @@ export const mcpAdd = (cli: Cli) =>
     ],
     takesRest: true,
     args: {
-      name: { type: "positional", description: "what the server is called in the agent", required: false },
-      url: { type: "positional", description: "its address", required: false },
+      name: { type: "positional", required: true, description: "the name of the server in the agent" },
+      url: { type: "positional", required: true, description: "the address of the server" },
       scope: { type: "string", valueHint: "SCOPE", description: "local, user or project (default: Claude Code's own)" },
       print: { type: "boolean", description: "print the entry for .mcp.json instead" },
     },
     async run({ args }) {
       const { runtime, output, rest } = cli;
       const { name, url, scope } = args;
-      if (!name || !url) throw failure.usage("a name and an address are needed", "codemie mcp add NAME URL");
       if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) {
         throw failure.usage(`${name} cannot be the name of a server`, "use letters, digits, dashes and underscores");
       }

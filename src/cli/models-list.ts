@@ -2,23 +2,24 @@ import { printable } from "../core/text.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import { readRepositoryProfile } from "../profiles/store.ts";
 import { type Cli, command, stores } from "./command.ts";
-import { callApi, credentialsFor } from "./session.ts";
+import { credentialsFor, forProfile, listModels } from "./session.ts";
 
-export const modelsList = (cli: Cli) =>
+export const modelsList = (given: Cli) =>
   command({
     meta: { name: "list", description: "List the models your account may use" },
     examples: ["codemie models", "codemie models --json"],
     args: { profile: { type: "string", valueHint: "NAME", description: "profile to ask with" } },
     async run({ args }) {
-      const { runtime, output } = cli;
+      const { runtime, output } = given;
       const { vault, profiles } = stores(runtime);
       const repository = await readRepositoryProfile(runtime.cwd);
       const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, repository);
+      const cli = forProfile(given, resolved);
       const host = resolved.host.value;
       const credentials = credentialsFor(cli, vault, resolved);
       await credentials.current(); // what is wrong here is said before anybody is asked
       const models = await output.during(`asking ${host.origin} for its models`, () =>
-        callApi(cli, credentials, (api) => api.models()),
+        listModels(cli, credentials, resolved),
       );
       const current = resolved.model?.value ?? models.find((model) => model.default)?.id;
       output.result(models, () => [

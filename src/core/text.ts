@@ -62,3 +62,14 @@ export function nearest(typed: string, known: readonly string[]): string | undef
   }
   return best;
 }
+
+/**
+ * @param typed what the user typed
+ * @param known what exists
+ * @param count how many at most
+ * @returns the known words nearest to it, nearest first
+ */
+export function closest(typed: string, known: readonly string[], count: number): string[] {
+  const distance = new Map(known.map((word) => [word, editDistance(typed.toLowerCase(), word.toLowerCase())]));
+  return known.toSorted((a, b) => (distance.get(a) ?? 0) - (distance.get(b) ?? 0)).slice(0, count);
+}

@@ -1,8 +1,10 @@
 import { isHtml } from "../api/judge.ts";
-import type { Host } from "../core/host.ts";
+import { type Host, modelUrl } from "../core/host.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { GatewayError } from "./errors.ts";
 import { downstreamHeaders } from "./inject.ts";
+import type { Call } from "./paths.ts";
+import { atReadersPace } from "./stream.ts";
 
 /** How much of a 401 answer is read to see whose it is, bytes. */
 const bodyToJudge = 65_536;
@@ -24,35 +26,42 @@ export type Outcome =
   | { readonly kind: "logged-out"; readonly setCookies: string[] }
   | { readonly kind: "failed"; readonly error: GatewayError };
 
+/** The one place that forms upstream addresses: the path can only extend the configured base. */
+const upstreamUrl = (host: Host, { path, query }: Call) => modelUrl(host, path) + query;
+
 /**
  * Sends a request upstream and hands the answer back as it comes: both bodies stream, nothing is decompressed, and when
  * the agent hangs up, so do we.
  *
- * @param request the agent's request, already judged to be for the model API
+ * @param call the agent's call, already judged to be for the model API
  * @param body its body: bytes that can be sent again, or the stream itself
  * @param headers upstream headers
+ * @param agent aborts when the agent hangs up
  */
 export async function forward(
-  request: Request,
-  body: Uint8Array | ReadableStream | null,
+  call: Call,
+  body: ArrayBuffer | ReadableStream | null,
   headers: Headers,
-  options: ForwardOptions,
+  agent: AbortSignal,
+  { host, fetch, timeoutMs }: ForwardOptions,
 ): Promise<Outcome> {
-  const { host, timeoutMs } = options;
-  const { pathname, search } = new URL(request.url);
-  const firstByte = new AbortController();
-  const timer = timeoutMs > 0 ? setTimeout(() => firstByte.abort(), timeoutMs) : undefined;
-  let upstream: Response;
+  const firstByte = timeoutMs > 0 ? new AbortController() : undefined;
+  const timer = firstByte && setTimeout(() => firstByte.abort(), timeoutMs);
   try {
-    upstream = await options.fetch(host.api + pathname + search, {
-      method: request.method,
+    const upstream = await fetch(upstreamUrl(host, call), {
+      method: call.method,
       headers,
       body,
       decompress: false,
-      signal: timer === undefined ? request.signal : AbortSignal.any([request.signal, firstByte.signal]),
+      signal: firstByte ? AbortSignal.any([agent, firstByte.signal]) : agent,
     });
+    const setCookies = upstream.headers.getSetCookie();
+    const answer = host.kind === "codemie" ? await bodyUnlessLoggedOut(upstream) : await bodyOf(upstream);
+    if (answer === "logged-out") return { kind: "logged-out", setCookies };
+    const response = new Response(answer, { status: upstream.status, headers: downstreamHeaders(upstream.headers) });
+    return { kind: "answer", response, setCookies };
   } catch (error) {
-    if (firstByte.signal.aborted) {
+    if (firstByte?.signal.aborted) {
       const message = `${host.origin} sent no answer within ${timeoutMs / 1000} s`;
       return { kind: "failed", error: { status: 504, message } };
     }
@@ -61,29 +70,25 @@ export async function forward(
   } finally {
     clearTimeout(timer);
   }
-  const setCookies = upstream.headers.getSetCookie();
-  const answer = await bodyUnlessLoggedOut(upstream);
-  if (answer === "logged-out") return { kind: "logged-out", setCookies };
-  const response = new Response(answer, { status: upstream.status, headers: downstreamHeaders(upstream.headers) });
-  return { kind: "answer", response, setCookies };
 }
 
 /**
  * Reads a body that may have to be sent again, up to a bound: beyond it, and where its length is not announced, it is
  * streamed and can be sent once.
  */
-export async function replayableBody(request: Request): Promise<Uint8Array | ReadableStream | null> {
+export async function replayableBody(request: Request): Promise<ArrayBuffer | ReadableStream | null> {
   const length = Number(request.headers.get("content-length") ?? Number.NaN);
-  if (!request.body || !(length <= replayableBytes)) return request.body;
-  return new Uint8Array(await request.arrayBuffer());
+  // Looking at `request.body` makes a stream of it, which is what costs most here.
+  if (!(length <= replayableBytes)) return request.body;
+  return length > 0 ? await request.arrayBuffer() : null;
 }
 
-/** The answer when the session is over: what happened and the command that helps. */
-export function loggedOut(host: Host): GatewayError {
-  return {
-    status: 401,
-    message: `the CodeMie session at ${host.origin} is no longer valid; run: codemie profile login --url ${host.origin}`,
-  };
+/** The answer when the host takes the credential no longer: what happened and what helps. */
+export function loggedOut(host: Host, isToken: boolean): GatewayError {
+  const message = isToken
+    ? `${host.origin} did not accept the bearer token; get a new one and start again with it`
+    : `the CodeMie session at ${host.origin} is no longer valid; run: codemie profile login --url ${host.origin}`;
+  return { status: 401, message };
 }
 
 /**
@@ -91,14 +96,29 @@ export function loggedOut(host: Host): GatewayError {
  * the host itself (CodeMie fact 2.5). A 401 of the model's provider, told by its error `type`, is the agent's to see.
  */
 async function bodyUnlessLoggedOut(upstream: Response): Promise<ReadableStream | Uint8Array | null | "logged-out"> {
-  const { status, headers, body } = upstream;
+  const { status, headers } = upstream;
   if ((status >= 300 && status < 400) || (status < 404 && isHtml(headers))) {
-    await body?.cancel();
+    await upstream.body?.cancel();
     return "logged-out";
   }
-  if (status !== 401) return body && passThrough(body);
-  const bytes = await readUpTo(body, bodyToJudge);
+  if (status !== 401) return await bodyOf(upstream);
+  const bytes = await readUpTo(upstream.body, bodyToJudge);
   return bytes && isProviderError(new TextDecoder().decode(bytes)) ? bytes : "logged-out";
+}
+
+/** The body as it comes; a model provider's answers are passed on whatever they say. */
+async function bodyOf(upstream: Response): Promise<ReadableStream | Uint8Array | null> {
+  const whole = isSmall(upstream.headers) ? await upstream.bytes() : undefined;
+  if (whole) return whole.length > 0 ? whole : null;
+  return upstream.body && atReadersPace(upstream.body);
+}
+
+/** Answers announced to be this short are passed on as one piece, which costs a third less than a stream, bytes. */
+const onePieceBytes = 16_384;
+
+function isSmall(headers: Headers): boolean {
+  const length = headers.get("content-length");
+  return length !== null && Number(length) <= onePieceBytes && !headers.get("content-type")?.includes("event-stream");
 }
 
 function isProviderError(text: string): boolean {
@@ -118,27 +138,4 @@ async function readUpTo(body: ReadableStream<Uint8Array> | null, limit: number):
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
-}
-
-/**
- * The same bytes, at the reader's pace. When the upstream breaks, the agent's connection breaks too; handed the
- * upstream's own stream, the runtime would print that error, with the URL, into the agent's screen.
- */
-function passThrough(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        try {
-          const { done, value } = await reader.read();
-          if (done) controller.close();
-          else controller.enqueue(value);
-        } catch {
-          controller.error();
-        }
-      },
-      cancel: () => reader.cancel().catch(() => undefined),
-    },
-    { highWaterMark: 0 },
-  );
 }

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import type { GatewayError } from "./errors.ts";
 
 /** Headers an agent may present the gateway's key in. */
@@ -27,29 +27,53 @@ export function guardOrigin(headers: Headers, port: number): GatewayError | unde
 }
 
 /**
- * Refuses whoever does not present the gateway's key.
+ * Refuses what this gateway does not carry: another protocol, a body whose length is told more than once, a body where
+ * the runtime's client allows none.
  *
- * @param headers the request's headers
- * @param key the gateway's key
- * @returns the refusal, or undefined when the request may pass
+ * @param request the request, from somebody who may enter
  */
-export function guardKey(headers: Headers, key: string): GatewayError | undefined {
-  const presented: string[] = [];
-  for (const name of keyHeaders) {
-    const value = headers.get(name);
-    if (value !== null) presented.push(name === "authorization" ? value.replace(/^Bearer +/i, "") : value);
+export function guardForm(request: Request): GatewayError | undefined {
+  const { method, headers } = request;
+  if (headers.get("upgrade")?.toLowerCase() === "websocket") {
+    return { status: 501, message: "codemie gateway: WebSocket is not carried, use plain HTTP requests" };
   }
-  // Every key presented must be ours: a repeated header arrives joined with a comma and so fails as well.
-  if (presented.length > 0 && presented.every((candidate) => sameSecret(candidate, key))) return undefined;
-  return {
-    status: 401,
-    message:
-      "codemie gateway: this key is not the gateway's; start the agent through codemie, for example codemie-claude",
+  // Equal lengths given twice pass the runtime's parser, joined with a comma (RFC 9110 section 8.6 lets us refuse them).
+  if (headers.get("content-length")?.includes(",")) {
+    return { status: 400, message: "codemie gateway: repeated Content-Length" };
+  }
+  if ((method === "GET" || method === "HEAD") && request.body) {
+    return { status: 400, message: `codemie gateway: a ${method} request with a body is not carried` };
+  }
+  return undefined;
+}
+
+/** Judges the key of a request. */
+export type KeyGuard = (headers: Headers) => GatewayError | undefined;
+
+/**
+ * @param key the gateway's key
+ * @returns refuses whoever does not present it: constant time, and every key presented must be ours (a repeated header
+ *   arrives joined with a comma and so fails as well)
+ */
+export function keyGuard(key: string): KeyGuard {
+  const expected = Buffer.from(key);
+  // The key's length is no secret; where the first wrong character stands would be one.
+  const isKey = (candidate: string) =>
+    candidate.length === key.length && timingSafeEqual(Buffer.from(candidate, "latin1"), expected);
+  return (headers) => {
+    let presented = 0;
+    for (const name of keyHeaders) {
+      const value = headers.get(name);
+      if (value === null) continue;
+      presented++;
+      if (!isKey(name === "authorization" ? value.replace(/^Bearer +/i, "") : value)) presented = Number.NaN;
+    }
+    return presented > 0 ? undefined : notOurs;
   };
 }
 
-/** Compares in a time that tells neither where they differ nor how long the secret is. */
-function sameSecret(candidate: string, secret: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(candidate), digest(secret));
-}
+const notOurs: GatewayError = {
+  status: 401,
+  message:
+    "codemie gateway: this key is not the gateway's; start the agent through codemie, for example codemie-claude",
+};

@@ -11,27 +11,35 @@ const hopByHop = [
   "trailer",
   "transfer-encoding",
   "upgrade",
+  "http2-settings",
 ] as const;
 
 /** Never forwarded upstream, each with its reason. */
-const neverUpstream = [
+const neverUpstream: ReadonlySet<string> = new Set([
   ...hopByHop,
   ...keyHeaders, // the agent's credential is the gateway's own key, and next to session cookies the host refuses it
   "cookie", // the session's cookies are the only ones
   "host", // the upstream's own name goes there
   "forwarded", // says where the request comes from, which is nobody's business and could be believed
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-  "x-forwarded-port",
+  "via",
   "x-real-ip",
   "x-auth-request-access-token", // the front's word to the backend (CodeMie fact 4.3)
-  "user-id",
+  "user-id", // names the user at a host without a front
+  "x-original-url", // would name another path than the one that was judged
+  "x-rewrite-url",
+  "x-http-method-override",
+  "set-cookie",
+  "x-bind-key", // the backend's word to itself (CodeMie fact 4.3)
+  "x-bind-nonce",
+  "x-bind-timestamp",
   "expect", // answered by our own server already
-] as const;
+]);
+
+/** Name prefixes never forwarded upstream: forwarders' claims, and what is ours alone to say. */
+const neverUpstreamPrefixes = ["x-forwarded-", "x-codemie-"] as const;
 
 /** Never forwarded to the agent, each with its reason. */
-const neverBack = [
+const neverBack: ReadonlySet<string> = new Set([
   ...hopByHop,
   "set-cookie", // session cookies are credentials
   "set-cookie2",
@@ -40,7 +48,7 @@ const neverBack = [
   "alt-svc", // would lead the agent past the gateway
   "clear-site-data",
   "strict-transport-security",
-] as const;
+]);
 
 /**
  * Makes the headers of the upstream request: the agent's, less what must not leave, plus the credential and ours.
@@ -54,28 +62,33 @@ export function upstreamHeaders(
   own: Readonly<Record<string, string>>,
   authorize: (headers: Headers) => void,
 ): Headers {
-  const headers = new Headers(incoming);
-  removeAll(headers, neverUpstream);
-  for (const name of [...headers.keys()]) if (name.startsWith("x-codemie-")) headers.delete(name);
   // Without this the runtime would ask for compression in the agent's name.
-  if (!headers.has("accept-encoding")) headers.set("accept-encoding", "identity");
-  for (const [name, value] of Object.entries(own)) headers.set(name, value);
+  const kept: Record<string, string> = { "accept-encoding": "identity" };
+  const named = namedByConnection(incoming);
+  const all = incoming.toJSON();
+  for (const name in all) {
+    if (neverUpstream.has(name) || named?.has(name)) continue;
+    if (name.startsWith("x-") && neverUpstreamPrefixes.some((prefix) => name.startsWith(prefix))) continue;
+    kept[name] = all[name] as string;
+  }
+  for (const name in own) kept[name] = own[name] as string;
+  const headers = new Headers(kept);
   authorize(headers);
   return headers;
 }
 
-/** Makes the headers of the answer to the agent: the upstream's, less what must not come back. */
-export function downstreamHeaders(upstream: Headers): Headers {
-  const headers = new Headers(upstream);
-  removeAll(headers, neverBack);
-  return headers;
+/** @returns the headers of the answer to the agent: the upstream's, less what must not come back */
+export function downstreamHeaders(upstream: Headers): Record<string, string> {
+  const kept: Record<string, string> = {};
+  const named = namedByConnection(upstream);
+  const all = upstream.toJSON();
+  for (const name in all) if (!neverBack.has(name) && !named?.has(name)) kept[name] = all[name] as string;
+  return kept;
 }
 
-/** Removes the listed headers and those the `Connection` header names. */
-function removeAll(headers: Headers, names: readonly string[]): void {
-  const named = headers.get("connection")?.split(",") ?? [];
-  for (const name of [...named, ...names]) {
-    const token = name.trim();
-    if (/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token)) headers.delete(token);
-  }
+/** Headers the `Connection` header declares to be for this connection only. */
+function namedByConnection(headers: Headers): ReadonlySet<string> | undefined {
+  const value = headers.get("connection");
+  if (value === null || value === "keep-alive" || value === "close") return undefined;
+  return new Set(value.toLowerCase().split(/\s*,\s*/));
 }

@@ -1,10 +1,15 @@
-import { type CodemieError, failure, systemCode } from "../core/errors.ts";
+import { readFileSync } from "node:fs";
+import { isAbsolute } from "node:path";
+import { getCACertificates } from "node:tls";
+import { CodemieError, failure, systemCode } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
 /** What a request may ask for beyond the standard: Bun's own switches that we rely on. */
 export interface FetchOptions extends RequestInit {
   /** false: hand the body on as it came, still compressed */
   decompress?: boolean;
+  /** believe any certificate; only {@link trustingFetch} sets it */
+  insecureSkipTlsVerify?: boolean;
 }
 
 export type Fetch = (url: string, options?: FetchOptions) => Promise<Response>;
@@ -13,14 +18,54 @@ export type Fetch = (url: string, options?: FetchOptions) => Promise<Response>;
  * The only way out of this program. Whatever the environment says (`NODE_TLS_REJECT_UNAUTHORIZED=0` included)
  * certificates are verified; redirects are returned, never followed, because a followed one would carry the credential
  * along; and there is no time limit but the caller's signal, because a model may think for longer than any default.
+ *
+ * @param env `CODEMIE_CA_CERTS` adds to the authorities of the system, the built-in ones and `NODE_EXTRA_CA_CERTS`
+ * @returns the fetch; it throws a usage error when those variables name no such file
  */
-export const secureFetch: Fetch = (url, options) =>
-  fetch(url, {
-    ...options,
-    redirect: "manual",
-    tls: { rejectUnauthorized: true },
-    timeout: false,
-  } as BunFetchRequestInit);
+export function secureFetch(env: Readonly<Record<string, string | undefined>>): Fetch {
+  let authorities: string[] | undefined | null = null;
+  return async (url, { insecureSkipTlsVerify = false, ...options } = {}) => {
+    if (authorities === null) authorities = allAuthorities(env);
+    return await fetch(url, {
+      ...options,
+      redirect: "manual",
+      tls: { rejectUnauthorized: !insecureSkipTlsVerify, ...(authorities && { ca: authorities }) },
+      timeout: false,
+      verbose: false, // else `BUN_CONFIG_VERBOSE_FETCH` has every request printed, with its credential
+    } as BunFetchRequestInit);
+  };
+}
+
+/**
+ * @param inner the fetch to go through
+ * @param origin the one origin whose certificate is not looked at
+ */
+export function trustingFetch(inner: Fetch, origin: string): Fetch {
+  return (url, options) =>
+    inner(url, new URL(url).origin === origin ? { ...options, insecureSkipTlsVerify: true } : options);
+}
+
+/**
+ * Handed authorities of our own, the runtime forgets all others, so they are handed over together; undefined where there
+ * are none of ours. A relative path would let a cloned repository say whom to believe.
+ */
+function allAuthorities(env: Readonly<Record<string, string | undefined>>): string[] | undefined {
+  for (const variable of ["CODEMIE_CA_CERTS", "NODE_EXTRA_CA_CERTS"]) {
+    const file = env[variable];
+    if (file && !isAbsolute(file)) throw failure.caFile(variable, file, "that is not an absolute path");
+  }
+  const file = env.CODEMIE_CA_CERTS;
+  if (!file) return undefined;
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw failure.caFile("CODEMIE_CA_CERTS", file, `it cannot be read (${systemCode(error) || "unknown error"})`);
+  }
+  const own = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
+  if (!own) throw failure.caFile("CODEMIE_CA_CERTS", file, "there is no certificate in it");
+  return [...new Set([...getCACertificates("default"), ...own])];
+}
 
 /** Names of certificate errors, as OpenSSL's verify codes come through Bun. */
 const tlsCode = /CERT|SIGNATURE|TLS|SSL|ISSUER|CRL|HOSTNAME_MISMATCH/;
@@ -40,9 +85,10 @@ const networkWords: Record<string, string> = {
 /**
  * @param origin whom we tried to reach
  * @param error what `fetch` threw
- * @returns the failure to show: `tls` for a certificate that does not verify, `unreachable` for the rest
+ * @returns the failure to show: `tls` for a certificate that does not verify, `unreachable` for the rest; one of ours as it is
  */
 export function networkFailure(origin: string, error: unknown): CodemieError {
+  if (error instanceof CodemieError) return error;
   const code = systemCode(error);
   if (error instanceof Error && error.name === "TimeoutError") return failure.unreachable(origin, "no answer in time");
   if (tlsCode.test(code)) return failure.tls(origin, code.toLowerCase().replaceAll("_", " "));

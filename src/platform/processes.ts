@@ -1,6 +1,8 @@
+import { open } from "node:fs/promises";
 import { constants } from "node:os";
 import { delimiter, isAbsolute } from "node:path";
-import { failure } from "../core/errors.ts";
+import { setTimeout } from "node:timers/promises";
+import { failure, systemCode } from "../core/errors.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -23,6 +25,70 @@ export async function versionOf(program: string, env: Env): Promise<string | und
     timeout: 10_000,
   });
   return (await child.stdout.text()).split("\n")[0]?.trim() || undefined;
+}
+
+/** How a program that was asked for a text ended. */
+export type Answer =
+  | { readonly ended: "normally"; readonly code: number; readonly output: Uint8Array }
+  | { readonly ended: "not-started" | "timeout" | "too-long" };
+
+/** How long a program that was told to end may take to put the terminal in order, and its output to come to an end, ms. */
+const graceMs = 1_000;
+
+/**
+ * Runs a program for what it prints. It may talk to the person: standard error is ours, and standard input too where it
+ * is a terminal (what is piped into us is not for it). It runs in the root folder, since nothing in the current one may
+ * decide what it does.
+ *
+ * @param command absolute path of the program, and its arguments; no shell
+ * @param env its whole environment
+ * @param patienceMs how long it may take, ms; then it is killed
+ * @param limit longest output, bytes; a longer one gets it killed
+ */
+export async function ask(
+  command: readonly string[],
+  env: Env,
+  { patienceMs, limit }: { patienceMs: number; limit: number },
+): Promise<Answer> {
+  const stdin = process.stdin.isTTY ? "inherit" : "ignore";
+  let child: Bun.Subprocess<typeof stdin, "pipe", "inherit">;
+  try {
+    child = Bun.spawn([...command], { env: { ...env }, cwd: "/", stdio: [stdin, "pipe", "inherit"] });
+  } catch {
+    return { ended: "not-started" };
+  }
+  const reader = child.stdout.getReader();
+  const chunks: Uint8Array[] = [];
+  const read = async (): Promise<"too-long" | undefined> => {
+    let length = 0;
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      chunks.push(part.value);
+      length += part.value.length;
+      if (length > limit) return "too-long";
+    }
+    await child.exited;
+    return undefined;
+  };
+  // A timer that still ran at the end would keep the whole program from ending.
+  const over = new AbortController();
+  const after = (ms: number) => setTimeout(ms, undefined, { signal: over.signal }).catch(() => undefined);
+  const tooLate = after(patienceMs).then(() => "timeout" as const);
+  // What it started itself may hold its output open for ever.
+  const ended = child.exited.then(async () => await after(graceMs));
+  try {
+    const failed = await Promise.race([read(), ended, tooLate]);
+    if (failed) return { ended: failed };
+    return { ended: "normally", code: child.exitCode ?? 128, output: Buffer.concat(chunks) };
+  } finally {
+    reader.cancel().catch(() => undefined);
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill("SIGTERM");
+      await Promise.race([child.exited, after(graceMs)]);
+      child.kill("SIGKILL");
+      await child.exited;
+    }
+    over.abort();
+  }
 }
 
 /** @returns how a program ended that asks nothing, and what it said */
@@ -58,9 +124,130 @@ export async function runForeground(command: readonly string[], env: Env): Promi
   try {
     await child.exited;
     const ended = child.signalCode;
-    return ended ? 128 + (typeof ended === "number" ? ended : constants.signals[ended]) : (child.exitCode ?? 1);
+    return ended ? (typeof ended === "number" ? 128 + ended : exitCodeOf(ended)) : (child.exitCode ?? 1);
   } finally {
     for (const [signal, handler] of handlers) process.off(signal, handler);
+  }
+}
+
+/**
+ * Runs something that a stop ends, and leaves the signals as they were afterwards.
+ *
+ * @param work gets a signal as {@link stopSignal}'s
+ */
+export async function untilStopped<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const interrupt = () => controller.abort(failure.interrupted());
+  const terminate = () => controller.abort(failure.terminated());
+  process.on("SIGINT", interrupt).on("SIGTERM", terminate);
+  try {
+    return await work(controller.signal);
+  } finally {
+    process.off("SIGINT", interrupt).off("SIGTERM", terminate);
+  }
+}
+
+/** The signals that ask this program to stop, one after the other, for programs that have something to finish. */
+export class StopRequests {
+  readonly #handlers: [NodeJS.Signals, () => void][];
+  #came: NodeJS.Signals[] = [];
+  #wake: () => void = () => undefined;
+
+  constructor() {
+    this.#handlers = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((signal) => [
+      signal,
+      () => {
+        this.#came.push(signal);
+        this.#wake();
+      },
+    ]);
+    for (const [signal, handler] of this.#handlers) process.on(signal, handler);
+  }
+
+  /** @returns the next signal, once it has come */
+  async next(): Promise<NodeJS.Signals> {
+    for (;;) {
+      const signal = this.#came.shift();
+      if (signal) return signal;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** From now on signals end the program again. */
+  end(): void {
+    for (const [signal, handler] of this.#handlers) process.off(signal, handler);
+  }
+}
+
+/** @returns the exit code of a program that a signal ended */
+export function exitCodeOf(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
+}
+
+/** The runtime sends 256 requests at once and lets the others wait, unless this stands in the environment at its start. */
+const manyRequests = { BUN_CONFIG_MAX_HTTP_REQUESTS: "65535" } as const;
+
+/**
+ * Starts this program anew in its own place, with the number of simultaneous requests unbounded: same process, same
+ * arguments, about 15 ms. Call it before anything else is done. Where the system cannot do that (Windows) nothing
+ * happens, and 256 requests run at once.
+ *
+ * @param env the environment as it was at the start
+ */
+export function allowManyRequests(env: Env): void {
+  if (env.BUN_CONFIG_MAX_HTTP_REQUESTS || !process.execve) return;
+  try {
+    process.execve(process.execPath, [process.argv0, ...process.argv.slice(2)], { ...env, ...manyRequests } as Env);
+  } catch {
+    // then it goes on as it is
+  }
+}
+
+/**
+ * Starts this program once more, in a session of its own, so that it lives on when this one and its terminal end.
+ *
+ * @param args its arguments; it has to write one line to standard output once it is ready
+ * @param options `stdin`: what it reads; `log`: file its standard error goes to, mode 0600
+ * @returns the line, or undefined when it ended without one
+ */
+export async function startDetached(
+  args: readonly string[],
+  { env, stdin, log }: { env: Env; stdin: string | undefined; log: string },
+): Promise<string | undefined> {
+  const handle = await open(log, "w", 0o600);
+  try {
+    const child = Bun.spawn([process.execPath, ...args], {
+      argv0: "codemie",
+      env: { ...env, ...manyRequests },
+      stdin: stdin === undefined ? "ignore" : new Blob([stdin]),
+      stdout: "pipe",
+      stderr: handle.fd,
+      detached: true,
+    });
+    child.unref();
+    let text = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of child.stdout) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.includes("\n")) return text.slice(0, text.indexOf("\n"));
+    }
+    return undefined;
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * @param pid process that is to stop
+ * @param signal what it is told
+ */
+export function tell(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (systemCode(error) !== "ESRCH") throw error;
   }
 }
 

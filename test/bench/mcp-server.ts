@@ -4,7 +4,7 @@
  */
 const big = "x".repeat(5_000_000);
 
-const server = Bun.serve({
+const mcpServer = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
   idleTimeout: 0,
@@ -28,4 +28,4 @@ const server = Bun.serve({
     return answer({ content: [{ type: "text", text }] });
   },
 });
-console.log(server.port);
+console.log(mcpServer.port);

@@ -12,15 +12,18 @@ for (const [name, installed] of Object.entries(counterparts)) {
   if (existsSync(join(folder, installed))) continue;
   run(["bun", "install", "--frozen-lockfile"], folder, "the programs the tests run could not be installed");
 }
-if (!chromiumPath()) {
+const missing = ["bash", "zsh", "fish"].filter((shell) => !Bun.which(shell));
+if (!chromiumPath()) missing.push("chromium");
+if (missing.length > 0) {
+  const names = missing.join(" ");
   if (process.getuid?.() !== 0 || !Bun.which("apt-get")) {
-    stop("the tests need a Chromium: install it (Debian: apt-get install chromium) or name it in CHROMIUM");
+    stop(`the tests need ${names}: install them (Debian: apt-get install ${names}); CHROMIUM may name a Chromium`);
   }
   run(["apt-get", "update", "-q"], "/", "the package lists could not be read");
   run(
-    ["apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium"],
+    ["apt-get", "install", "-y", "-q", "--no-install-recommends", ...missing],
     "/",
-    "Chromium could not be installed",
+    `${names} could not be installed`,
   );
 }
 

@@ -1,0 +1,121 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { CodemieError, failure } from "../core/errors.ts";
+import { parseJson } from "../core/json.ts";
+import { readIfPresent, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
+import { withLock } from "../platform/lock.ts";
+
+/** What a gateway that runs on its own writes down for `proxy status` and `proxy stop`. */
+const gatewayState = z.object({
+  profile: z.string(),
+  /** origin it forwards to */
+  host: z.string(),
+  url: z.string(),
+  /** the gateway's own key, worth something only while it runs */
+  key: z.string(),
+  pid: z.number().int().positive(),
+  /** ISO 8601 */
+  startedAt: z.string(),
+  /** model the printed lines name */
+  model: z.string(),
+  /** seconds its streams get to end when it is asked to stop */
+  drainSeconds: z.number(),
+});
+export type GatewayState = z.infer<typeof gatewayState>;
+
+/** How long a start waits for a `proxy status` that looks at the lock just now, ms. */
+const lookMs = 500;
+
+/**
+ * The state files of gateways that run on their own, one per profile. A gateway holds its file's lock for as long as it
+ * lives, so a file whose lock is free is what a killed one left behind, whoever has its process number now.
+ */
+export class ProxyStates {
+  readonly #run: string;
+
+  /** @param home base folder of all our files */
+  constructor(home: string) {
+    this.#run = join(home, "run");
+  }
+
+  /**
+   * Runs a gateway while its profile's lock is held.
+   *
+   * @param work is given the function that writes the state down
+   * @throws `failed` when a gateway of this profile runs already, `disk`, whatever `work` throws
+   */
+  async holding<T>(profile: string, work: (write: (state: GatewayState) => Promise<void>) => Promise<T>): Promise<T> {
+    const file = this.#file(profile);
+    let held = false;
+    const whileHeld = async () => {
+      held = true;
+      await removeLeftovers(file);
+      await removeFile(file);
+      try {
+        return await work((state) => replaceFile(file, `${JSON.stringify(state)}\n`));
+      } finally {
+        await removeFile(file);
+      }
+    };
+    try {
+      return await withLock(this.#lock(profile), `the gateway of profile ${profile}`, whileHeld, lookMs);
+    } catch (error) {
+      if (held || !(error instanceof CodemieError) || error.code !== "vault_locked") throw error;
+      const state = await this.#read(profile);
+      throw failure.proxyRuns(profile, state?.url);
+    }
+  }
+
+  /** @returns the gateway of a profile, or undefined when none runs; what a killed one left is removed */
+  async running(profile: string): Promise<GatewayState | undefined> {
+    if (!(await this.#read(profile))) return undefined;
+    const left = await this.#ifFree(profile, 0, () => removeFile(this.#file(profile)));
+    return left ? undefined : await this.#read(profile);
+  }
+
+  /**
+   * Waits until a profile's gateway has ended.
+   *
+   * @param patienceMs how long, ms
+   * @returns false when it has not
+   */
+  async ended(profile: string, patienceMs: number): Promise<boolean> {
+    return await this.#ifFree(profile, patienceMs, async () => undefined);
+  }
+
+  /** @returns every gateway that runs */
+  async all(): Promise<GatewayState[]> {
+    const names = await readdir(this.#run).catch(() => []);
+    const found: GatewayState[] = [];
+    for (const name of names.sort()) {
+      const profile = /^proxy-(.+)\.json$/.exec(name)?.[1];
+      const state = profile === undefined ? undefined : await this.running(profile);
+      if (state) found.push(state);
+    }
+    return found;
+  }
+
+  /** @returns whether the lock was free within that time, and `work` ran under it */
+  async #ifFree(profile: string, patienceMs: number, work: () => Promise<void>): Promise<boolean> {
+    try {
+      await withLock(this.#lock(profile), `the gateway of profile ${profile}`, work, patienceMs);
+      return true;
+    } catch (error) {
+      if (error instanceof CodemieError && error.code === "vault_locked") return false;
+      throw error;
+    }
+  }
+
+  async #read(profile: string): Promise<GatewayState | undefined> {
+    return parseJson((await readIfPresent(this.#file(profile))) ?? "", gatewayState);
+  }
+
+  #file(profile: string): string {
+    return join(this.#run, `proxy-${profile}.json`);
+  }
+
+  #lock(profile: string): string {
+    return join(this.#run, `proxy-${profile}.lock`);
+  }
+}

@@ -1,0 +1,56 @@
+import { failure } from "../core/errors.ts";
+import { type Cli, command } from "./command.ts";
+import { when } from "./output.ts";
+import { linesToUse } from "./proxy-lines.ts";
+import { type GatewayState, ProxyStates } from "./proxy-state.ts";
+
+/** How long a gateway may take to say how it is, ms. */
+const askMs = 2_000;
+
+export const proxyStatus = (cli: Cli) =>
+  command({
+    meta: { name: "status", description: "Show the gateways that run on their own" },
+    examples: ["codemie proxy status", "codemie proxy status --show-key", "codemie proxy status --json"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "only this profile's" },
+      "show-key": { type: "boolean", description: "print the key and the lines that point agents at it again" },
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const states = new ProxyStates(runtime.home);
+      const named = args.profile === undefined ? undefined : await states.running(args.profile);
+      const found = args.profile === undefined ? await states.all() : named ? [named] : [];
+      if (found.length === 0) throw failure.noProxyRuns(args.profile);
+      const asked = await Promise.all(found.map(async (state) => ({ state, counts: await countsOf(cli, state) })));
+      output.result(
+        asked.map(({ state, counts }) => {
+          const { key, drainSeconds: _, model: __, ...shown } = state;
+          return { ...shown, answers: counts !== undefined, ...counts, ...(args["show-key"] ? { key } : {}) };
+        }),
+        () =>
+          asked.flatMap(({ state, counts }) => [
+            counts
+              ? `${output.paint("good", "✓")} gateway for ${state.host} (profile ${state.profile})`
+              : `${output.paint("bad", "✗")} gateway for ${state.host} (profile ${state.profile}) runs and does not answer`,
+            `  url       ${state.url}`,
+            `  process   ${state.pid}`,
+            `  since     ${when(Date.parse(state.startedAt), runtime.now())}`,
+            ...(counts ? [`  requests  ${counts.forwarded} forwarded, ${counts.denied} refused`] : []),
+            ...(args["show-key"] ? linesToUse(cli, state) : []),
+          ]),
+      );
+      return asked.every(({ counts }) => counts) ? 0 : 1;
+    },
+  });
+
+async function countsOf({ runtime }: Cli, { url, key }: GatewayState) {
+  try {
+    const headers = { authorization: `Bearer ${key}` };
+    const answer = await runtime.fetch(`${url}/ready`, { headers, signal: AbortSignal.timeout(askMs) });
+    const { forwarded, denied } = (await answer.json()) as Record<string, unknown>;
+    if (typeof forwarded !== "number" || typeof denied !== "number") return undefined;
+    return { forwarded, denied };
+  } catch {
+    return undefined;
+  }
+}

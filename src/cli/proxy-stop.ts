@@ -1,0 +1,41 @@
+import { failure } from "../core/errors.ts";
+import { tell } from "../platform/processes.ts";
+import { type Cli, command } from "./command.ts";
+import { type GatewayState, ProxyStates } from "./proxy-state.ts";
+
+/** How long a gateway may take to end beyond the time its streams get, ms. */
+const graceMs = 3_000;
+
+export const proxyStop = (cli: Cli) =>
+  command({
+    meta: { name: "stop", description: "Stop a gateway that runs on its own" },
+    examples: ["codemie proxy stop", "codemie proxy stop --profile work", "codemie proxy stop --all"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "this profile's" },
+      all: { type: "boolean", description: "all of them" },
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const states = new ProxyStates(runtime.home);
+      const running = await states.all();
+      const found = args.profile === undefined ? running : running.filter((one) => one.profile === args.profile);
+      if (found.length === 0) throw failure.noProxyRuns(args.profile);
+      if (found.length > 1 && !args.all) throw failure.whichProxy(found.map(({ profile }) => profile));
+      await output.during("waiting for running requests to end", () =>
+        Promise.all(found.map((one) => stop(states, one))),
+      );
+      output.result(
+        found.map(({ profile, pid }) => ({ profile, pid, stopped: true })),
+        () => found.map(({ profile }) => `${output.paint("good", "✓")} the gateway of profile ${profile} has ended`),
+      );
+    },
+  });
+
+/** Asks it to end, insists after its own time for that, and is told by its lock that it has. */
+async function stop(states: ProxyStates, { profile, pid, drainSeconds }: GatewayState): Promise<void> {
+  for (const patienceMs of [drainSeconds * 1000 + graceMs, graceMs]) {
+    tell(pid, "SIGTERM");
+    if (await states.ended(profile, patienceMs)) return;
+  }
+  throw failure.proxyStays(pid);
+}

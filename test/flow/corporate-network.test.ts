@@ -1,0 +1,115 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { Person } from "../support/codemie.ts";
+import { type Corporate, startCorporate } from "../support/corporate.ts";
+import { Probe } from "../support/probe.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/** A host that is reached over a proxy only, with a certificate of the company's own. */
+
+let sandbox: Sandbox;
+let network: Corporate;
+let person: Person;
+let env: Record<string, string>;
+beforeAll(async () => {
+  sandbox = await startSandbox();
+  network = await startCorporate(sandbox.origin);
+});
+beforeEach(async () => {
+  person = new Person();
+  const file = `${person.root}/authority.pem`;
+  await Bun.write(file, network.certificate);
+  network.asked.length = 0;
+  network.refuse = undefined;
+  const token = await sandbox.front.mintToken("ci");
+  env = { CODEMIE_URL: network.url, CODEMIE_JWT_TOKEN: token, CODEMIE_CA_CERTS: file, HTTPS_PROXY: network.proxyUrl };
+});
+afterEach(() => person.remove());
+afterAll(async () => {
+  await network.close();
+  await sandbox.close();
+});
+
+const models = (changes: Record<string, string> = {}) =>
+  person.run(["models", "--json"], { env: { ...env, ...changes } });
+
+test("commands go through the proxy, in a tunnel it cannot look into", async () => {
+  const { code, out } = await models();
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toHaveLength(3);
+  expect(network.asked).toEqual(["CONNECT codemie.test:443"]);
+});
+
+test("name and password of the proxy go to the proxy", async () => {
+  const { host } = new URL(network.proxyUrl);
+  expect((await models({ HTTPS_PROXY: `http://ada:p%40ss@${host}` })).code).toBe(0);
+  expect(network.asked).toEqual([`CONNECT codemie.test:443 Basic ${btoa("ada:p@ss")}`]);
+  expect(JSON.stringify(sandbox.record.at(-1)?.rawHeaders).toLowerCase()).not.toContain("proxy-authorization");
+});
+
+for (const value of ["codemie.test", ".test", "*.test", "*", "other.test, CODEMIE.test", "codemie.test:443"]) {
+  test(`NO_PROXY=${value}: the proxy is not asked`, async () => {
+    for (const name of ["NO_PROXY", "no_proxy"]) {
+      const { code, out } = await models({ [name]: value });
+      // only the proxy knows the name, so without it there is no way
+      expect({ code, error: JSON.parse(out).error.code }).toEqual({ code: 5, error: "unreachable" });
+    }
+    expect(network.asked).toEqual([]);
+  });
+}
+
+test("a NO_PROXY that names others changes nothing", async () => {
+  expect((await models({ NO_PROXY: "example.test,codemie.test:8443" })).code).toBe(0);
+});
+
+test("loopback never goes to a proxy, whatever the environment says", async () => {
+  const changes = { CODEMIE_URL: sandbox.origin, HTTP_PROXY: network.proxyUrl, NO_PROXY: "other.test" };
+  expect((await models(changes)).code).toBe(0);
+  expect(network.asked).toEqual([]);
+});
+
+test("a proxy that refuses is an error that says so", async () => {
+  network.refuse = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
+  const { code, out } = await models();
+  expect(code).toBe(5);
+  expect(JSON.parse(out).error.message).toContain("https://codemie.test");
+});
+
+test("an agent's requests stream through the proxy, and our key stays on this machine", async () => {
+  const probe = new Probe(person, [], env);
+  const { url, key, env: agentEnv } = await probe.started();
+  expect(agentEnv.NO_PROXY).toContain("127.0.0.1");
+  let next = Promise.withResolvers<void>();
+  sandbox.settings.answer = async (_seen, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    for (let n = 0; n < 3; n++) {
+      response.write(`data: ${n}\n\n`);
+      await next.promise;
+      next = Promise.withResolvers();
+    }
+    response.end();
+  };
+  const answer = await fetch(`${url}/v1/messages`, { method: "POST", body: "{}", headers: { "x-api-key": key } });
+  const reader = answer.body?.getReader();
+  for (let n = 0; n < 3; n++) {
+    expect(new TextDecoder().decode((await reader?.read())?.value)).toBe(`data: ${n}\n\n`);
+    next.resolve();
+  }
+  expect((await reader?.read())?.done).toBe(true);
+  sandbox.settings.answer = undefined;
+  expect(network.asked.every((line) => line === "CONNECT codemie.test:443")).toBe(true);
+  await probe.stop();
+});
+
+test("one tunnel serves many requests", async () => {
+  const probe = new Probe(person, [], env);
+  const { url, key } = await probe.started();
+  network.asked.length = 0;
+  for (let n = 0; n < 20; n++) {
+    const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
+    const answer = await fetch(`${url}/v1/messages`, { method: "POST", body, headers: { "x-api-key": key } });
+    expect(answer.status).toBe(200);
+    await answer.arrayBuffer();
+  }
+  expect(network.asked.length).toBeLessThanOrEqual(1);
+  await probe.stop();
+});

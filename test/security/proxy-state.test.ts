@@ -1,0 +1,132 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Person } from "../support/codemie.ts";
+import { logIn } from "../support/login.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/** Threat: what a dead gateway left behind makes us end somebody else's process, or shows its key to who should not see. */
+
+let sandbox: Sandbox;
+let person: Person;
+let state = "";
+beforeAll(async () => {
+  sandbox = await startSandbox();
+});
+beforeEach(async () => {
+  person = new Person();
+  state = join(person.codemieHome, "run/proxy-default.json");
+  expect((await logIn(person, sandbox)).code).toBe(0);
+});
+afterEach(async () => {
+  await person.run(["proxy", "stop", "--all"]);
+  person.remove();
+});
+afterAll(() => sandbox.close());
+
+async function start() {
+  const { code, out } = await person.run(["proxy", "start", "--detach", "--json"]);
+  expect(code).toBe(0);
+  return JSON.parse(out) as { url: string; key: string; pid: number };
+}
+
+async function killed(pid: number): Promise<void> {
+  process.kill(pid, "SIGKILL");
+  while (existsSync(`/proc/${pid}`) && !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ")) await Bun.sleep(5);
+}
+
+test("a killed gateway's process number may be anybody's by now: it is not touched", async () => {
+  const { pid } = await start();
+  await killed(pid);
+  const innocent = Bun.spawn(["sleep", "60"]);
+  // as if the number had been given out again
+  writeFileSync(state, JSON.stringify({ ...JSON.parse(readFileSync(state, "utf8")), pid: innocent.pid }));
+  expect((await person.run(["proxy", "status"])).code).toBe(1);
+  expect(existsSync(state)).toBe(false);
+  writeFileSync(
+    state,
+    JSON.stringify({
+      profile: "default",
+      host: "h",
+      url: "http://127.0.0.1:9",
+      key: "k",
+      pid: innocent.pid,
+      startedAt: new Date().toISOString(),
+      model: "m",
+      drainSeconds: 1,
+    }),
+  );
+  expect((await person.run(["proxy", "stop"])).code).toBe(1);
+  expect(innocent.exitCode).toBeNull();
+  innocent.kill();
+  await innocent.exited;
+});
+
+test("after a kill a new one starts at once, with a new key", async () => {
+  const first = await start();
+  await killed(first.pid);
+  const second = await start();
+  expect(second.key).not.toBe(first.key);
+  const answer = await fetch(`${second.url}/v1/models`, { headers: { "x-api-key": first.key } });
+  expect(answer.status).toBe(401);
+});
+
+test("a state file that is not ours to read is no gateway", async () => {
+  for (const text of ["", "{", "[]", '{"pid":1}', JSON.stringify({ profile: "default", pid: -1 })]) {
+    writeFileSync(state, text);
+    expect((await person.run(["proxy", "status"])).code).toBe(1);
+    expect((await person.run(["proxy", "stop"])).code).toBe(1);
+  }
+});
+
+test("the key is in a file for the owner, and on the screen only when asked for", async () => {
+  const { key } = await start();
+  expect(statSync(state).mode & 0o777).toBe(0o600);
+  for (const args of [
+    ["proxy", "status"],
+    ["proxy", "status", "--json"],
+    ["audit", "list", "--json"],
+  ]) {
+    const { out, err } = await person.run(args);
+    expect(out + err).not.toContain(key);
+  }
+  expect((await person.run(["proxy", "status", "--show-key"])).out).toContain(`ANTHROPIC_AUTH_TOKEN=${key} claude`);
+  const [shown] = JSON.parse((await person.run(["proxy", "status", "--show-key", "--json"])).out);
+  expect(shown.key).toBe(key);
+});
+
+test("a model's name from the host does not reach the shell through the printed lines", async () => {
+  const running = person.start(["proxy", "start"], { env: { CODEMIE_MODEL: "x'; touch /tmp/owned; '" } });
+  await running.says(/# curl\ncurl .*\n/);
+  expect(running.output).not.toContain("touch");
+  running.kill("SIGTERM");
+  expect((await running.finished()).code).toBe(0);
+});
+
+test("strangers learn nothing from /health and /ready but that something lives", async () => {
+  const { url, key } = await start();
+  for (const path of ["/health", "/ready"]) {
+    for (const headers of [{}, { "x-api-key": "wrong" }] as Record<string, string>[]) {
+      const answer = await fetch(url + path, { headers });
+      expect([answer.status, await answer.text()]).toEqual([200, '{"status":"ok"}']);
+    }
+    expect(await (await fetch(url + path, { headers: { "x-api-key": key } })).json()).toEqual({
+      status: "ok",
+      forwarded: 0,
+      denied: 0,
+    });
+  }
+});
+
+test("refused requests are in the audit trail, as one number", async () => {
+  const { url } = await start();
+  for (let n = 0; n < 5; n++) expect((await fetch(`${url}/v1/models`)).status).toBe(401);
+  expect((await person.run(["proxy", "stop"])).code).toBe(0);
+  const entries = JSON.parse((await person.run(["audit", "list", "--json"])).out) as {
+    event: string;
+    detail: unknown;
+  }[];
+  expect(entries.filter(({ event }) => event === "request-denied").map(({ detail }) => detail)).toEqual([
+    { denied: 5 },
+  ]);
+});
