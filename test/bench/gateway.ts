@@ -92,7 +92,7 @@ try {
     `memory per held stream (${streams}), KB`,
     async (one) => (await heldStreams(one, origin, streams)) / 1024,
   );
-  await Bun.sleep(1000);
+  await Bun.sleep(5000);
   await each(proxies, "memory after the whole run, MB", async (one) => megabytes(memoryOf(one)));
 
   print(all);
