@@ -38,6 +38,8 @@ export interface Agent {
   /** as in `codemie-<name>` */
   readonly name: string;
   readonly title: string;
+  /** the model API it calls */
+  readonly speaks: "anthropic" | "openai";
   /** program on PATH */
   readonly binary: string;
   /** command that installs it */

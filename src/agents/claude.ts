@@ -60,6 +60,7 @@ const tierNames = ["haiku", "sonnet", "opus"] as const;
 export const claude: Agent = {
   name: "claude",
   title: "Claude Code",
+  speaks: "anthropic",
   binary: "claude",
   install: "npm install -g @anthropic-ai/claude-code",
   chooseModels,

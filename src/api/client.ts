@@ -1,14 +1,17 @@
 import { createFetch, FetchError, type FetchResponse } from "ofetch";
 import type { ZodType } from "zod";
-import { failure } from "../core/errors.ts";
+import { CodemieError, failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { parseJson } from "../core/json.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import { errorSentence, judge } from "./judge.ts";
-import { type Model, models, type User, user } from "./schemas.ts";
+import { applications, type Integration, type Model, models, settingsPage, type User, user } from "./schemas.ts";
 
 /** How long one call to the REST API may take, ms. */
 const callTimeoutMs = 30_000;
+/** Most pages of settings that are read, and entries on one. */
+const settingsPages = 20;
+const settingsPerPage = 50;
 /** How long the farewell at logout may take, ms: it is a courtesy. */
 const signOutTimeoutMs = 5_000;
 
@@ -62,6 +65,51 @@ export class Api {
           cost: model.cost ? { input: model.cost.input, output: model.cost.output } : null,
         };
       });
+  }
+
+  /**
+   * The projects a person may work in: the union of all lists the host keeps of them (CodeMie facts 3.1, 3.2). Who
+   * administers the host may use every project, and may be on none of the lists.
+   *
+   * @returns names, sorted, without regard to case
+   * @throws as {@link user}
+   */
+  async projects(): Promise<string[]> {
+    const me = await this.user();
+    const names = new Set([...me.projects.map(({ name }) => name), ...me.applications, ...me.applications_admin]);
+    if (me.is_admin || me.is_maintainer) {
+      const all = await this.#get("/v1/admin/applications?limit=1000", applications).catch((error: unknown) => {
+        if (error instanceof CodemieError && error.exitCode === 1) return { applications: [] };
+        throw error;
+      });
+      for (const one of all.applications) names.add(typeof one === "string" ? one : one.name);
+    }
+    names.delete("");
+    return [...names].sort((a, b) => a.localeCompare(b, "en", { sensitivity: "base", numeric: true }));
+  }
+
+  /**
+   * The person's LiteLLM integrations in a project (CodeMie fact 3.3). Some hosts pass over the page's number and send the
+   * same entries again: a page without a new one is the last.
+   *
+   * @throws as {@link user}
+   */
+  async integrations(project: string): Promise<Integration[]> {
+    const found = new Map<string, Integration>();
+    const seen = new Set<string>();
+    const filters = encodeURIComponent(JSON.stringify({ type: ["LiteLLM"] }));
+    for (let page = 0; page < settingsPages; page++) {
+      const query = `page=${page}&per_page=${settingsPerPage}&filters=${filters}`;
+      const { data } = await this.#get(`/v1/settings/user?${query}`, settingsPage);
+      const fresh = data.filter(({ id }) => !seen.has(id));
+      for (const { id, alias, project_name, credential_type } of fresh) {
+        seen.add(id);
+        const name = alias?.trim();
+        if (name && project_name === project && credential_type === "LiteLLM") found.set(id, { id, alias: name });
+      }
+      if (fresh.length === 0 || data.length < settingsPerPage) break;
+    }
+    return [...found.values()];
   }
 
   /**

@@ -6,6 +6,12 @@ export const user = z.object({
   name: z.string().default(""),
   username: z.string().default(""),
   email: z.string().default(""),
+  /** the newer list of projects; older hosts have only the two below */
+  projects: z.array(z.object({ name: z.string() })).catch([]),
+  applications: z.array(z.string()).catch([]),
+  applications_admin: z.array(z.string()).catch([]),
+  is_admin: z.boolean().catch(false),
+  is_maintainer: z.boolean().catch(false),
 });
 export type User = z.infer<typeof user>;
 
@@ -22,6 +28,34 @@ export const models = z.array(
     cost: z.object({ input: z.number(), output: z.number() }).optional(),
   }),
 );
+
+/** `GET /v1/admin/applications` (CodeMie fact 3.2): objects, or bare names on older hosts. */
+export const applications = z.object({
+  applications: z.array(z.union([z.string(), z.object({ name: z.string() })])),
+});
+
+/** `GET /v1/settings/user` (CodeMie fact 3.3), as far as it is used. */
+export const settingsPage = z.object({
+  data: z.array(
+    z.object({
+      id: z.string(),
+      alias: z.string().nullish(),
+      project_name: z.string().nullish(),
+      credential_type: z.string().nullish(),
+    }),
+  ),
+});
+
+/** Credentials a project has at the host for its model calls. */
+export interface Integration {
+  readonly id: string;
+  readonly alias: string;
+}
+
+/** `GET models` of a provider: OpenAI's list, and Anthropic's, which names a model for people too. */
+export const providerModels = z.object({
+  data: z.array(z.object({ id: z.string().min(1), display_name: z.string().optional() })),
+});
 
 /** A model this account may use. The gateway takes the deployment's name; the base name is the fallback. */
 export interface Model {

@@ -5,11 +5,15 @@ export const auditEvents = {
   login: "somebody logged in, or tried to",
   refresh: "a login was renewed, with or without a person",
   logout: "a login was removed",
+  "config-changed": "a profile was set up, changed or removed",
   "token-printed": "codemie token printed a credential",
   "agent-run": "an agent ran behind the gateway",
   "proxy-start": "a gateway was started on its own",
   "proxy-stop": "a gateway that ran on its own was stopped",
   "request-denied": "the gateway refused requests in a run",
+  "vault-rekeyed": "the vault was sealed with another key or passphrase",
+  "vault-exported": "logins were written to a file for another machine",
+  "vault-imported": "logins were taken from such a file",
 } as const;
 export type AuditEvent = keyof typeof auditEvents;
 

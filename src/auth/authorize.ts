@@ -1,4 +1,5 @@
 import type { Secret } from "../core/secret.ts";
+import { type ProviderName, providers } from "../profiles/providers.ts";
 import { type CookieSet, cookieHeader } from "./cookies.ts";
 
 /** Puts a credential on a request: removes what would compete with it, sets its own headers. */
@@ -18,5 +19,15 @@ export function authorizeWithBearer(token: Secret): Authorize {
   return (headers) => {
     headers.delete("cookie");
     headers.set("authorization", `Bearer ${token.reveal()}`);
+  };
+}
+
+/** @returns the function that puts a provider's key, and nothing else that authenticates, on a request */
+export function authorizeWithKey(provider: ProviderName, key: Secret): Authorize {
+  const { header } = providers[provider];
+  const value = header === "authorization" ? `Bearer ${key.reveal()}` : key.reveal();
+  return (headers) => {
+    for (const name of ["cookie", "authorization", "x-api-key", "api-key"]) headers.delete(name);
+    headers.set(header, value);
   };
 }

@@ -63,6 +63,12 @@ export function readBearerToken(text: string, nowMs: number): BearerToken {
   };
 }
 
+/** @returns when a token says it ends, ms since the epoch, or undefined; for one that was checked when it was stored */
+export function claimedEnd(token: string): number | undefined {
+  const { exp } = decodeJwt(token);
+  return exp === undefined ? undefined : exp * 1000;
+}
+
 /**
  * @returns true when a token is worth renewing soon: it ends within 7 days, and was made to live longer (an hourly token
  *   of a CI job always ends soon, and that is as it should be)

@@ -1,9 +1,10 @@
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import type { Method } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Authorize } from "./authorize.ts";
-import type { BearerToken } from "./bearer-token.ts";
+import { type BearerToken, readBearerToken } from "./bearer-token.ts";
 import { applySetCookies } from "./cookies.ts";
 import { authorizeWith, loginRecord, type StoredLogin, sentAs } from "./credential.ts";
 import { currentLogin } from "./login.ts";
@@ -47,6 +48,10 @@ export interface BrokerOptions {
    * @throws what a login throws
    */
   readonly loginAgain?: () => Promise<void>;
+  /** what to say when the profile has no login */
+  readonly missing?: () => CodemieError;
+  /** how the profile logs in */
+  readonly method?: Method;
   /** told after a login was renewed and stored, for the audit trail */
   readonly renewed?: () => Promise<void>;
 }
@@ -91,6 +96,15 @@ export class Broker implements Credentials {
       this.#flight = undefined;
     });
     return await this.#flight;
+  }
+
+  /**
+   * @returns the login as it is stored, whether it works or not
+   * @throws `auth_needed`, and what the vault throws
+   */
+  async stored(): Promise<StoredLogin> {
+    const { vault, profile, host, missing, method } = this.#options;
+    return await currentLogin(vault, profile, host, missing, method);
   }
 
   /**
@@ -155,21 +169,22 @@ export class Broker implements Credentials {
     const now = this.#options.runtime.now();
     const since = login.confirmedAt ?? login.loggedInAt;
     if (login.method === "sso") return now >= since && now - since < confirmedForMs;
-    if (login.expiresAt === undefined) return true;
+    if (login.method !== "oidc" || login.expiresAt === undefined) return true;
     return login.expiresAt - now > Math.min(renewAheadMs, (login.expiresAt - since) / 5);
   }
 
   async #read(): Promise<StoredLease> {
-    const { vault, profile, host } = this.#options;
+    const { vault } = this.#options;
     const stamp = await vault.stamp(this.#record);
     // What could not be written down is newer than what is there, until something else is written.
     if (this.#lease && stamp === this.#stamp) return this.#lease;
-    return this.#take(await currentLogin(vault, profile, host), stamp);
+    return this.#take(await this.stored(), stamp);
   }
 
   #take(login: StoredLogin, stamp: string): StoredLease {
     this.#stamp = stamp;
-    this.#lease = { origin: login.origin, login, authorize: authorizeWith(login) };
+    const bearer = login.method === "jwt" ? { bearer: readBearerToken(login.token, this.#options.runtime.now()) } : {};
+    this.#lease = { origin: login.origin, login, authorize: authorizeWith(login), ...bearer };
     return this.#lease;
   }
 
@@ -259,22 +274,3 @@ const isDisk = (error: unknown) => error instanceof CodemieError && error.code =
 
 /** How often a request may be tried anew, each time with a newer credential. */
 export const renewals = 3;
-
-/**
- * Runs a call that needs a credential; when the host says the session is over, tries again with a newer one.
- *
- * @throws `auth_expired` when there is no newer one; whatever `call` throws
- */
-export async function withCredential<T>(broker: Credentials, call: (lease: Lease) => Promise<T>): Promise<T> {
-  let lease = await broker.current();
-  for (let left = renewals; ; left--) {
-    try {
-      return await call(lease);
-    } catch (error) {
-      if (!(error instanceof CodemieError) || error.code !== "auth_expired" || left === 0) throw error;
-      const newer = await broker.renew(lease);
-      if (!newer) throw lease.bearer ? failure.tokenRefused(lease.origin) : failure.sessionEnded(lease.origin);
-      lease = newer;
-    }
-  }
-}

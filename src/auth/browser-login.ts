@@ -53,6 +53,8 @@ export async function browserLogin<T>(
   try {
     const opens = options.mayOpenBrowser && browserFor(runtime.env).kind !== "none";
     const pastes = paste !== undefined && runtime.terminal.interactive && !opens;
+    // Before the person is told of it: a terminal that is not read key by key yet shows what is pasted, and cuts it.
+    const pasted = pastes ? paste(over.signal) : undefined;
     dialogue.atUrl(url, opens, pastes);
     if (opens) {
       await openBrowser(url, runtime.env).catch((error: unknown) => {
@@ -61,7 +63,7 @@ export async function browserLogin<T>(
       });
     }
     const ways: Promise<Callback>[] = [server.received, time.over];
-    if (pastes) ways.push(paste(over.signal));
+    if (pasted) ways.push(pasted);
     const callback = await Promise.race(ways);
     try {
       const { result, page } = await Promise.race([use(callback.url), time.over]);

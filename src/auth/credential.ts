@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { Secret } from "../core/secret.ts";
-import { type Authorize, authorizeWithBearer, authorizeWithCookies } from "./authorize.ts";
+import { providerName } from "../profiles/providers.ts";
+import { type Authorize, authorizeWithBearer, authorizeWithCookies, authorizeWithKey } from "./authorize.ts";
+import { claimedEnd } from "./bearer-token.ts";
 import { cookieSet, sessionIssuedAt } from "./cookies.ts";
 
 /** The person a login belongs to, as `GET /v1/user` names them. */
@@ -35,23 +37,57 @@ const oidcLogin = z.object({
 });
 export type OidcLogin = z.infer<typeof oidcLogin>;
 
+/** A bearer token that its owner asked to be stored. It cannot be renewed. */
+const jwtLogin = z.object({ ...common, method: z.literal("jwt"), token: z.string() });
+export type JwtLogin = z.infer<typeof jwtLogin>;
+
+/** A key of a model provider. It belongs to an account there and says nothing of a person. */
+const apiKeyLogin = z.object({
+  origin: common.origin,
+  loggedInAt: common.loggedInAt,
+  confirmedAt: common.confirmedAt,
+  method: z.literal("api-key"),
+  provider: providerName,
+  key: z.string(),
+});
+export type ApiKeyLogin = z.infer<typeof apiKeyLogin>;
+
 /** A stored login, sealed in the vault: what is sent, where it may be sent, and whose it is. */
-export const storedLogin = z.discriminatedUnion("method", [ssoLogin, oidcLogin]);
+export const storedLogin = z.discriminatedUnion("method", [ssoLogin, oidcLogin, jwtLogin, apiKeyLogin]);
 export type StoredLogin = z.infer<typeof storedLogin>;
+
+/** A login of a person. */
+export type PersonalLogin = Exclude<StoredLogin, ApiKeyLogin>;
 
 /** The vault's name for the login of a profile. */
 export const loginRecord = (profile: string): string => `login ${profile}`;
 
 /** @returns the function that puts a stored login on a request */
 export function authorizeWith(login: StoredLogin): Authorize {
-  return login.method === "sso"
-    ? authorizeWithCookies(login.cookies)
-    : authorizeWithBearer(new Secret(login.accessToken));
+  switch (login.method) {
+    case "sso":
+      return authorizeWithCookies(login.cookies);
+    case "oidc":
+      return authorizeWithBearer(new Secret(login.accessToken));
+    case "jwt":
+      return authorizeWithBearer(new Secret(login.token));
+    case "api-key":
+      return authorizeWithKey(login.provider, new Secret(login.key));
+  }
 }
 
 /** @returns a text that is the same for two logins that are sent alike; it is a secret */
 export function sentAs(login: StoredLogin): string {
-  return login.method === "sso" ? JSON.stringify(Object.entries(login.cookies).sort()) : login.accessToken;
+  switch (login.method) {
+    case "sso":
+      return JSON.stringify(Object.entries(login.cookies).sort());
+    case "oidc":
+      return login.accessToken;
+    case "jwt":
+      return login.token;
+    case "api-key":
+      return login.key;
+  }
 }
 
 /** The front's default lifetime of a session, counted from its issue (CodeMie fact 2.4, `cookie-expire`). */
@@ -62,11 +98,15 @@ export type Expiry = { at: number; from: "estimate" | "token" } | { at: null; fr
 
 /**
  * @returns until when a login lasts. A session's cookie tells its issue time but not its lifetime, so its end is an
- *   estimate by the front's default, or unknown; a provider says how long its token lasts.
+ *   estimate by the front's default, or unknown; a provider says how long its token lasts; a key lasts until it is
+ *   revoked.
  */
 export function expiryOf(login: StoredLogin): Expiry {
-  if (login.method === "oidc")
-    return login.expiresAt ? { at: login.expiresAt, from: "token" } : { at: null, from: null };
+  if (login.method === "api-key") return { at: null, from: null };
+  if (login.method !== "sso") {
+    const at = login.method === "oidc" ? login.expiresAt : claimedEnd(login.token);
+    return at ? { at, from: "token" } : { at: null, from: null };
+  }
   const issued = sessionIssuedAt(login.cookies);
   return issued === undefined ? { at: null, from: null } : { at: issued + defaultSessionMs, from: "estimate" };
 }

@@ -1,6 +1,6 @@
 import type { Host } from "../core/host.ts";
 import type { LoginOptions, Use } from "./browser-login.ts";
-import type { StoredLogin } from "./credential.ts";
+import type { OidcLogin, SsoLogin } from "./credential.ts";
 import { proveSession, proveTokens } from "./login.ts";
 import { loginByDevice, loginByOidc, type OidcClient } from "./oidc.ts";
 import { loginBySso } from "./sso.ts";
@@ -24,7 +24,7 @@ export interface LoginRequest extends LoginOptions {
  * @returns what `use` returned
  * @throws what the method throws, what proving throws, and what `use` throws
  */
-export async function logIn<T>(request: LoginRequest, use: Use<StoredLogin, T>): Promise<T> {
+export async function logIn<T>(request: LoginRequest, use: Use<SsoLogin | OidcLogin, T>): Promise<T> {
   const { host, runtime, version, client } = request;
   if (!client)
     return await loginBySso(request, async (cookies) => use(await proveSession(host, cookies, runtime, version)));

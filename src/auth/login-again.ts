@@ -1,8 +1,8 @@
 import { failure } from "../core/errors.ts";
 import type { Vault } from "../vault/vault.ts";
-import type { StoredLogin } from "./credential.ts";
+import type { OidcLogin, SsoLogin } from "./credential.ts";
 import { type LoginRequest, logIn } from "./log-in.ts";
-import { currentLogin, describe, storeLogin } from "./login.ts";
+import { currentLogin, describe, samePerson, storeLogin } from "./login.ts";
 
 /**
  * Renews a login through the browser, by the method it was made with; with a live session at the identity provider
@@ -15,12 +15,14 @@ export async function loginAgain(
   vault: Vault,
   profile: string,
   request: Omit<LoginRequest, "client" | "anew">,
-): Promise<StoredLogin> {
+): Promise<SsoLogin | OidcLogin> {
   const before = await currentLogin(vault, profile, request.host);
+  if (before.method === "jwt" || before.method === "api-key") throw failure.loginNeeded(before.origin);
   const client = before.method === "oidc" ? before : undefined;
   return await logIn({ ...request, client, anew: true }, async (login) => {
     const who = describe(login.identity);
-    if (login.identity.id !== before.identity.id) throw failure.otherPerson(who, describe(before.identity), profile);
+    if (!samePerson(login.identity, before.identity))
+      throw failure.otherPerson(who, describe(before.identity), profile);
     await storeLogin(vault, profile, login);
     const lines = [`${who} at ${login.origin}`, "You can close this page and go back to your terminal."];
     return { result: login, page: { good: true, title: "Your session is renewed", lines } };

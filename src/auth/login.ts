@@ -4,11 +4,13 @@ import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
 import { printable } from "../core/text.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import type { Method } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { authorizeWithBearer, authorizeWithCookies } from "./authorize.ts";
 import { applySetCookies, type CookieSet } from "./cookies.ts";
 import {
   type Identity,
+  type JwtLogin,
   loginRecord,
   type OidcLogin,
   type SsoLogin,
@@ -16,6 +18,11 @@ import {
   storedLogin,
 } from "./credential.ts";
 import type { OidcTokens } from "./oidc.ts";
+
+/** @returns true unless both are known and differ: a token that was never shown to its host is nobody's in particular */
+export function samePerson(a: Identity, b: Identity): boolean {
+  return a.id === "" || b.id === "" || a.id === b.id;
+}
 
 /** How somebody is shown: name and mail address, printable. */
 export function describe(person: Identity): string {
@@ -59,6 +66,19 @@ export async function proveTokens(
   const authorize = authorizeWithBearer(new Secret(tokens.accessToken));
   const whose = await whoIs(new Api({ host, authorize, fetch: runtime.fetch, version }), host);
   return { method: "oidc", origin: host.origin, ...tokens, ...whose, ...atOnce(runtime) };
+}
+
+/**
+ * Proves a bearer token that its owner asked to be stored.
+ *
+ * @throws as {@link proveSession}
+ */
+export async function proveBearer(host: Host, token: Secret, runtime: Runtime, version: string): Promise<JwtLogin> {
+  const whose = await whoIs(
+    new Api({ host, authorize: authorizeWithBearer(token), fetch: runtime.fetch, version }),
+    host,
+  );
+  return { method: "jwt", origin: host.origin, token: token.reveal(), ...whose, ...atOnce(runtime) };
 }
 
 const atOnce = ({ now }: Runtime) => ({ loggedInAt: now(), confirmedAt: now() });
@@ -106,11 +126,20 @@ export async function storeLogin(vault: Vault, profile: string, login: StoredLog
 /**
  * The credential a profile has for a host.
  *
+ * @param missing what to say when there is none
+ * @param method how the profile logs in; a stored key or token of another method is not the profile's any more
  * @throws `auth_needed` when there is none, or when it belongs to another origin: it goes nowhere but home
  */
-export async function currentLogin(vault: Vault, profile: string, host: Host): Promise<StoredLogin> {
+export async function currentLogin(
+  vault: Vault,
+  profile: string,
+  host: Host,
+  missing = () => failure.loginNeeded(host.origin),
+  method?: Method,
+): Promise<StoredLogin> {
   const login = await vault.read(loginRecord(profile), storedLogin);
-  if (!login) throw failure.loginNeeded(host.origin);
-  if (login.origin !== host.origin) throw failure.otherOrigin(profile, login.origin, host.origin);
-  return login;
+  if (!login || (login.method === "api-key") !== (host.kind === "provider")) throw missing();
+  if (method !== undefined && (login.method === "jwt") !== (method === "jwt")) throw missing();
+  if (login.origin === host.origin) return login;
+  throw host.kind === "provider" ? missing() : failure.otherOrigin(profile, login.origin, host.origin);
 }

@@ -14,6 +14,9 @@ export interface OidcClient {
   readonly scope: string;
 }
 
+/** The scopes that make a login last: identity, and a refresh token. */
+export const defaultScope = "openid profile email offline_access";
+
 /** The tokens of a finished login, not yet proved at the host. */
 export type OidcTokens = Pick<OidcLogin, keyof OidcClient | "accessToken" | "refreshToken" | "expiresAt">;
 

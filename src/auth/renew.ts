@@ -24,6 +24,8 @@ export async function renewLogin(login: StoredLogin, host: Host, runtime: Runtim
     const found = await probeSession(host, login.cookies, runtime);
     return found.kind === "renewed" ? { kind: "renewed", login: { ...login, cookies: found.set } } : found;
   }
+  // A token and a key come from elsewhere, and so does a newer one.
+  if (login.method !== "oidc") return { kind: "ended" };
   const found = await refreshOidc(login, runtime);
   return found.kind === "renewed" ? { kind: "renewed", login: { ...login, ...found.tokens } } : found;
 }

@@ -79,11 +79,15 @@ async function lookAtLoginRoute(host: Host, loginUrl: string, runtime: Runtime):
 
 /** Waits for the person to paste the address the browser ended at; what is no such address is said and asked for again. */
 async function pasted(port: number, runtime: Runtime, dialogue: LoginDialogue, over: AbortSignal): Promise<Callback> {
-  for (;;) {
-    const line = await runtime.terminal.readLine({ echo: false, signal: over });
+  for (let refused = false; ; ) {
+    // Said while the next line is read already: see browserLogin.
+    const reading = runtime.terminal.readLine({ echo: false, signal: over });
+    if (refused) {
+      dialogue.note(`that is not the address of this login: it begins with http://localhost:${port}/auth?token=`);
+    }
+    const line = await reading;
     const url = readPastedUrl(line, port);
     if (url && readHandoff(url)) return { url, finish: () => undefined };
-    if (line)
-      dialogue.note(`that is not the address of this login: it begins with http://localhost:${port}/auth?token=`);
+    refused = line.trim() !== "";
   }
 }

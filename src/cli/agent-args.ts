@@ -17,6 +17,7 @@ export interface AgentArgs {
   /** the token itself, or `-` for standard input */
   readonly jwtToken: string | undefined;
   readonly jwtTokenFile: string | undefined;
+  readonly apiKey: string | undefined;
   /** the agent's own, in order */
   readonly rest: readonly string[];
 }
@@ -31,6 +32,7 @@ const valueFlags = {
   "--reasoning-effort": "reasoningEffort",
   "--jwt-token": "jwtToken",
   "--jwt-token-file": "jwtTokenFile",
+  "--api-key": "apiKey",
 } as const;
 
 /** Flags whose value is a credential. Mistyped and passed on, it would stand in the agent's arguments for all to see. */
@@ -81,6 +83,7 @@ export function readAgentArgs(args: readonly string[], program: string): AgentAr
     resume: values.resume,
     jwtToken: values.jwtToken,
     jwtTokenFile: values.jwtTokenFile,
+    apiKey: values.apiKey,
     rest,
   };
 }
@@ -90,9 +93,6 @@ function refuseCredential(flag: string): void {
   const bare = flag.replace(/^-+/, "").toLowerCase().replaceAll("_", "-");
   for (const known of credentialFlags) {
     const name = known.slice(2);
-    if (bare === "api-key" && flag === known) {
-      throw failure.usage("--api-key is not supported yet", "log in with codemie profile login, or use --jwt-token");
-    }
     if (editDistance(bare, name) <= 2) {
       throw failure.usage(
         `${flag} looks like ${known}; it was not passed on, since the process list would show its value`,

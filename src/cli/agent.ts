@@ -8,22 +8,16 @@ import { failure } from "../core/errors.ts";
 import { closest, printable } from "../core/text.ts";
 import { browserFor } from "../platform/browser.ts";
 import { findProgram, runForeground, versionOf } from "../platform/processes.ts";
+import { providerOf, providers } from "../profiles/providers.ts";
 import { type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import { readRepositoryProfile } from "../profiles/store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type AgentArgs, readAgentArgs } from "./agent-args.ts";
 import { record } from "./auditing.ts";
 import { type Cli, stores } from "./command.ts";
+import { givenToRun, warnOfShown, warnOfTokensEnd, withoutTokens } from "./given.ts";
 import { openGateway, portFor } from "./local-gateway.ts";
-import {
-  availableModels,
-  brokerFor,
-  credentialsFor,
-  forProfile,
-  tokenGiven,
-  warnOfShownToken,
-  warnOfTokensEnd,
-} from "./session.ts";
+import { availableModels, brokerFor, credentialsFor, forProfile } from "./session.ts";
 import { version, versionLine } from "./version.ts";
 
 /**
@@ -32,17 +26,21 @@ import { version, versionLine } from "./version.ts";
  *
  * @returns the agent's exit code
  */
-export async function runAgent(given: Cli, agent: Agent, args: readonly string[]): Promise<number> {
-  const { runtime } = given;
+export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]): Promise<number> {
+  const { runtime } = outer;
   const program = `codemie-${agent.name}`;
   const asked = readAgentArgs(args, program);
   if (asked.help) {
-    runtime.terminal.out(helpText(given, agent, program));
+    runtime.terminal.out(helpText(outer, agent, program));
     return 0;
   }
   const binary = findProgram(agent.binary, runtime.env);
   if (asked.version) {
-    const theirs = binary ? await versionOf(binary, withoutOwnSecrets(runtime.env)) : undefined;
+    const config = await stores(runtime)
+      .profiles.read()
+      .catch(() => undefined);
+    const env = withoutOwnSecrets(config ? withoutTokens(runtime.env, config) : runtime.env);
+    const theirs = binary ? await versionOf(binary, env) : undefined;
     runtime.terminal.out(`${versionLine}\n${agent.binary} ${theirs ?? "not found on PATH"}\n`);
     return 0;
   }
@@ -50,27 +48,29 @@ export async function runAgent(given: Cli, agent: Agent, args: readonly string[]
 
   const { vault, profiles } = stores(runtime);
   const repositoryProfile = await readRepositoryProfile(runtime.cwd);
+  const config = await profiles.read();
   const resolved = resolveProfile(
-    await profiles.read(),
+    config,
     { profile: asked.profile, url: asked.baseUrl, model: asked.model, timeout: asked.timeout },
     runtime.env,
     repositoryProfile,
   );
   const port = portFor(runtime.env);
-  const cli = forProfile(given, resolved);
+  const cli = forProfile(outer, resolved);
   const host = resolved.host.value;
   const ended = new AbortController();
-  const source = await tokenGiven(cli, asked);
-  const credentials = source
-    ? credentialsFor(cli, vault, resolved, source)
+  const given = await givenToRun(cli, asked, resolved);
+  const credentials = given
+    ? credentialsFor(cli, vault, resolved, given)
     : brokerFor(cli, vault, resolved, loginInMidRun(cli, vault, resolved, asked, ended.signal));
   // The first look at the host has nobody wait for a browser: what is wrong is said before anything starts.
-  const first = credentialsFor(cli, vault, resolved, source);
+  const first = credentialsFor(cli, vault, resolved, given);
   if (!asked.silent) {
-    warnOfShownToken(cli, asked.jwtToken);
+    warnOfShown(cli, asked);
     await warnOfTokensEnd(cli, first);
+    warnOfProvider(cli, agent, resolved);
   }
-  const available = await availableModels(cli, first);
+  const available = await availableModels(cli, first, resolved);
   if (!asked.silent) warnOfModel(cli, resolved.model?.value, available);
   const models = agent.chooseModels(available, resolved.model?.value, {
     haiku: resolved.profile.haikuModel,
@@ -92,7 +92,7 @@ export async function runAgent(given: Cli, agent: Agent, args: readonly string[]
       resume: asked.resume,
       args: asked.rest,
       folder: run.folder,
-      env: runtime.env,
+      env: withoutTokens(runtime.env, config),
     });
     banner(cli, agent, asked, resolved, models.main);
     const code = await runForeground([binary, ...agentArgs], env);
@@ -108,6 +108,17 @@ export async function runAgent(given: Cli, agent: Agent, args: readonly string[]
     await gateway.close();
     await run?.remove();
   }
+}
+
+/** An agent may be started on a provider whose API it does not speak: some compatible servers speak more than one. */
+function warnOfProvider({ output }: Cli, agent: Agent, { profile }: Resolved): void {
+  const provider = providerOf(profile.provider);
+  const speaks: readonly string[] = provider ? providers[provider].speaks : [];
+  if (!provider || speaks.includes(agent.speaks)) return;
+  const { title } = providers[provider];
+  output.say.warn(
+    `${agent.title} needs the ${agent.speaks} API, which ${title} itself does not have; requests may be refused`,
+  );
 }
 
 /** The host decides about the model, which may be an alias; a name that is not in the list is worth a word. */
@@ -169,6 +180,7 @@ ${bold("Flags")}
       --base-url URL            CodeMie host or its /code-assistant-api
       --jwt-token TOKEN         use this token, stored nowhere (- reads standard input)
       --jwt-token-file PATH     use the token in this file, read again when it changes
+      --api-key KEY             use this key of the profile's model provider, stored nowhere
       --reasoning-effort LEVEL  how much the model should think
       --resume [ID]             go on with an earlier session
       --timeout SECONDS         longest wait for the first byte of an answer, 0 for ever

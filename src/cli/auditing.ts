@@ -1,16 +1,26 @@
+import { join } from "node:path";
 import { type AuditFact, auditHead } from "../audit/events.ts";
 import { AuditTrail } from "../audit/trail.ts";
-import { asCodemieError } from "../core/errors.ts";
+import { asCodemieError, CodemieError, failure } from "../core/errors.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Cli } from "./command.ts";
 
+/** The vault's name for the end of the trail. */
 const headRecord = "audit head";
 
 /** @returns the audit trail under the base folder, its head sealed in the vault */
 export function auditTrail(runtime: Runtime, vault: Vault): AuditTrail {
   const head = {
-    read: () => vault.read(headRecord, auditHead),
+    read: async () => {
+      try {
+        return await vault.read(headRecord, auditHead);
+      } catch (error) {
+        // A new login replaces a damaged one. A new end of the trail would hide what happened to the old one.
+        if (!(error instanceof CodemieError) || error.code !== "vault_damaged") throw error;
+        throw failure.auditHeadDamaged(vault.fileOf(headRecord), join(runtime.home, "audit"));
+      }
+    },
     write: (value: unknown) => vault.write(headRecord, value),
   };
   return new AuditTrail(runtime.home, head, runtime.now);

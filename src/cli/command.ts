@@ -1,7 +1,8 @@
 import type { ArgsDef, CommandDef } from "citty";
-import type { Runtime } from "../platform/runtime.ts";
+import type { Secret } from "../core/secret.ts";
+import type { Env, Runtime } from "../platform/runtime.ts";
 import { ProfileStore } from "../profiles/store.ts";
-import { vaultFiles } from "../vault/key.ts";
+import { type VaultAccess, vaultFiles } from "../vault/key.ts";
 import { Vault } from "../vault/vault.ts";
 import type { Output } from "./output.ts";
 
@@ -13,7 +14,12 @@ export interface Cli {
 
 /** A command of the tree: citty's definition, with the examples its help shows. */
 // biome-ignore lint/suspicious/noExplicitAny: citty's own type for "any arguments"
-export type Command = CommandDef<any> & { examples?: readonly string[]; subCommands?: Record<string, Loader> };
+export type Command = CommandDef<any> & {
+  examples?: readonly string[];
+  subCommands?: Record<string, Loader>;
+  /** other names of its commands, which its help does not list */
+  aliases?: Readonly<Record<string, string>>;
+};
 
 /** Loads a command when it is called for, so that no command pays for another's imports. */
 export type Loader = () => Promise<(cli: Cli) => Command>;
@@ -35,7 +41,55 @@ export const commonArgs = {
 /** @returns the vault and the configuration under the base folder */
 export function stores(runtime: Runtime): { vault: Vault; profiles: ProfileStore } {
   return {
-    vault: new Vault(vaultFiles(runtime.home, runtime.env), runtime.now),
+    vault: new Vault(vaultFiles(runtime.home, runtime.env), runtime.now, vaultAccess(runtime)),
     profiles: new ProfileStore(runtime.home),
+  };
+}
+
+/**
+ * For commands that change anything: secrets that the existing CLI left in the configuration file move to the vault
+ * before all else, so that nothing that is stored, renamed or removed afterwards meets them again.
+ *
+ * @throws `config_damaged`, and what the vault throws when there are secrets to move
+ */
+export async function storesToChange(runtime: Runtime): Promise<ReturnType<typeof stores>> {
+  const { vault, profiles } = stores(runtime);
+  await profiles.moveSecrets(async (secrets) => {
+    const { keepSecrets } = await import("./keep-secrets.ts");
+    await keepSecrets(runtime, vault, secrets);
+  });
+  return { vault, profiles };
+}
+
+/** Where the environment may say that the vault's passphrase is, the first one set being taken. */
+const passphraseVariables = [
+  "CODEMIE_VAULT_PASSPHRASE",
+  "CODEMIE_VAULT_PASSPHRASE_FILE",
+  "CODEMIE_VAULT_PASSPHRASE_COMMAND",
+] as const;
+
+/** @returns the variable that says where the vault's passphrase is, if one does */
+export function passphraseVariable(env: Env): string | undefined {
+  return passphraseVariables.find((name) => env[name]);
+}
+
+/** What the vault is given: a passphrase when it needs one, got once however it turns out, and a place for its notes. */
+function vaultAccess(runtime: Runtime): VaultAccess {
+  const variable = passphraseVariable(runtime.env);
+  let passphrase: Promise<Secret> | undefined;
+  const read = async () => (await import("./passphrase.ts")).vaultPassphrase(runtime, variable);
+  const noted = new Set<string>();
+  return {
+    passphrase: {
+      variable,
+      read: () => {
+        passphrase ??= read();
+        return passphrase;
+      },
+    },
+    note: (text) => {
+      if (!noted.has(text)) runtime.terminal.err(`note: ${text}\n`);
+      noted.add(text);
+    },
   };
 }

@@ -1,6 +1,6 @@
 import type { ArgDef, ArgsDef } from "citty";
-import { type Cli, type Command, commonArgs } from "./command.ts";
-import { agentSummaries } from "./tree.ts";
+import { agentSummaries } from "./agents.ts";
+import { type Cli, type Command, commonArgs, stores } from "./command.ts";
 import { versionLine } from "./version.ts";
 
 /**
@@ -29,8 +29,16 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
     const version: [string, string][] = path === "codemie" ? [["    --version", "show the version"]] : [];
     lines.push(heading("Flags"), ...entries([...flags(commonArgs), ...version]));
   } else {
-    lines.push(heading("Usage"), `  ${path} [flags]`, "", heading("Flags"));
-    lines.push(...entries(flags({ ...(command.args as ArgsDef | undefined), ...commonArgs })));
+    const args = Object.entries((command.args as ArgsDef | undefined) ?? {});
+    const words = args.filter(([, def]) => def.type === "positional");
+    const usage = words.map(([name, def]) => (def.required ? ` ${name.toUpperCase()}` : ` [${name.toUpperCase()}]`));
+    lines.push(heading("Usage"), `  ${path}${usage.join("")} [flags]`, "");
+    if (words.length > 0) {
+      const pairs = words.map(([name, def]): [string, string] => [name.toUpperCase(), def.description ?? ""]);
+      lines.push(heading("Arguments"), ...entries(pairs), "");
+    }
+    const named = Object.fromEntries(args.filter(([, def]) => def.type !== "positional"));
+    lines.push(heading("Flags"), ...entries(flags({ ...named, ...commonArgs })));
   }
   if (command.examples?.length) {
     lines.push("", heading("Examples"), ...command.examples.map((example) => `  ${example}`));
@@ -39,8 +47,27 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
   return `${lines.join("\n")}\n`;
 }
 
+/** @returns what to do first, where nothing is set up yet */
+export async function firstSteps(cli: Cli): Promise<string | undefined> {
+  // A file that is wrong is for the commands to complain of that need it.
+  const config = await stores(cli.runtime)
+    .profiles.read()
+    .catch(() => undefined);
+  if (!config) return undefined;
+  const { env } = cli.runtime;
+  if (Object.keys(config.profiles).length > 0 || env.CODEMIE_URL || env.CODEMIE_BASE_URL) return undefined;
+  const typed = (text: string) => cli.output.paint("accent", text);
+  return `codemie runs coding agents behind your company's CodeMie gateway. To begin:
+  1. ${typed("codemie setup")}                      asks where your models are, and logs you in
+  2. ${typed('codemie-claude --task "say hello"')}  runs Claude Code
+In CI: ${typed("CODEMIE_URL=… CODEMIE_JWT_TOKEN=… codemie-claude --task …")}, no set-up needed.
+If something is wrong: ${typed("codemie doctor")}. All commands: ${typed("codemie --help")}.
+`;
+}
+
 function flags(args: ArgsDef): [string, string][] {
-  return Object.entries(args).map(([name, def]: [string, ArgDef]) => {
+  const named = Object.entries(args).filter(([, def]) => def.type !== "positional");
+  return named.map(([name, def]: [string, ArgDef]) => {
     const short = "alias" in def && typeof def.alias === "string" ? `-${def.alias}, ` : "    ";
     const negative = def.type === "boolean" && def.default === true;
     const hint = def.type === "string" ? ` ${def.valueHint ?? "VALUE"}` : "";

@@ -7,7 +7,7 @@ import { type Gateway, startGateway } from "../gateway/gateway.ts";
 import type { Env } from "../platform/runtime.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import type { Cli } from "./command.ts";
-import { callApi } from "./session.ts";
+import { listModels } from "./session.ts";
 import { version } from "./version.ts";
 
 /** Who a gateway works for. */
@@ -30,12 +30,12 @@ export function openGateway(cli: Cli, resolved: Resolved, credentials: Credentia
   return startGateway({
     host: resolved.host.value,
     credentials,
-    ownHeaders: codemieHeaders(resolved, client),
+    ownHeaders: resolved.host.value.kind === "codemie" ? codemieHeaders(resolved, client) : {},
     fetch: cli.runtime.fetch,
     timeoutMs: resolved.timeout.value * 1000,
     port: client.port,
     extraPaths: resolved.profile.gatewayPaths ?? [],
-    models: () => callApi(cli, credentials, (api) => api.models()),
+    models: () => listModels(cli, credentials, resolved),
   });
 }
 

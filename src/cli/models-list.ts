@@ -2,7 +2,7 @@ import { printable } from "../core/text.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import { readRepositoryProfile } from "../profiles/store.ts";
 import { type Cli, command, stores } from "./command.ts";
-import { callApi, credentialsFor, forProfile } from "./session.ts";
+import { credentialsFor, forProfile, listModels } from "./session.ts";
 
 export const modelsList = (given: Cli) =>
   command({
@@ -19,7 +19,7 @@ export const modelsList = (given: Cli) =>
       const credentials = credentialsFor(cli, vault, resolved);
       await credentials.current(); // what is wrong here is said before anybody is asked
       const models = await output.during(`asking ${host.origin} for its models`, () =>
-        callApi(cli, credentials, (api) => api.models()),
+        listModels(cli, credentials, resolved),
       );
       const current = resolved.model?.value ?? models.find((model) => model.default)?.id;
       output.result(models, () => [

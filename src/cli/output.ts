@@ -6,6 +6,18 @@ import type { Terminal } from "../platform/terminal.ts";
 const codes = { accent: 36, good: 32, warn: 33, bad: 31, dim: 2, bold: 1 } as const;
 type Shade = keyof typeof codes;
 
+/** What our own few signs are where the terminal has ASCII only. */
+const ascii: Readonly<Record<string, string>> = { "✓": "+", "✗": "x", "…": "...", "·": "-", "“": '"', "”": '"' };
+
+/** Control characters but line ends and our own shades. */
+const foreign =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is being removed
+  /\u001b(?!\[\d{1,2}m)|[\u0000-\u0009\u000b-\u001a\u001c-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** JSON leaves the upper control characters as they are, and a terminal may obey them. */
+const json = (data: unknown) =>
+  JSON.stringify(data)?.replace(/[\u007f-\u009f]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
+
 /** Everything the program says: results on standard output, the rest on standard error. */
 export class Output {
   /** messages for the person: `info`, `success`, `warn` */
@@ -22,7 +34,7 @@ export class Output {
       warn: `${this.paint("warn", "warning:", "err")} `,
     };
     this.say = createConsola({
-      reporters: [{ log: (entry) => terminal.err(`${mark[entry.type] ?? ""}${entry.args.join(" ")}\n`) }],
+      reporters: [{ log: (entry) => this.#err(`${mark[entry.type] ?? ""}${entry.args.join(" ")}\n`) }],
     });
   }
 
@@ -35,10 +47,12 @@ export class Output {
   result(data: unknown, lines: () => string[]): void {
     this.#terminal.out(
       this.#json
-        ? `${JSON.stringify(data)}\n`
-        : lines()
-            .map((line) => `${line}\n`)
-            .join(""),
+        ? `${json(data)}\n`
+        : this.#signs(
+            lines()
+              .map((line) => `${line}\n`)
+              .join(""),
+          ),
     );
   }
 
@@ -46,11 +60,11 @@ export class Output {
   fail(error: CodemieError): void {
     const { code, message, hint } = error;
     if (this.#json) {
-      this.#terminal.out(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
+      this.#terminal.out(`${json({ error: { code, message, hint: hint ?? null } })}\n`);
       return;
     }
-    this.#terminal.err(`${this.paint("bad", "error:", "err")} ${message}\n`);
-    if (hint) this.#terminal.err(`${this.paint("accent", "hint:", "err")} ${hint}\n`);
+    this.#err(`${this.paint("bad", "error:", "err")} ${message}\n`);
+    if (hint) this.#err(`${this.paint("accent", "hint:", "err")} ${hint}\n`);
   }
 
   /**
@@ -63,10 +77,11 @@ export class Output {
       if (!this.#json) this.say.info(`${text}…`);
       return await work();
     }
-    const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+    const frames = this.#terminal.unicode ? ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"] : ["|", "/", "-", "\\"];
     let frame = 0;
     const draw = () => {
-      this.#terminal.err(`\r${this.paint("accent", frames[frame++ % frames.length] ?? "", "err")} ${text}… `);
+      this.#terminal.err("\r");
+      this.#err(`${this.paint("accent", frames[frame++ % frames.length] ?? "", "err")} ${text}… `);
     };
     draw();
     const timer = setInterval(draw, 100);
@@ -85,9 +100,19 @@ export class Output {
    */
   async confirm(question: string, signal: AbortSignal): Promise<boolean> {
     if (!this.#terminal.interactive) throw failure.usage("a question came up and nobody is there to answer it");
-    this.#terminal.err(`${this.paint("accent", "?", "err")} ${question} [y/N] `);
-    const answer = await this.#terminal.readLine({ echo: true, signal });
-    return /^y(es)?$/i.test(answer);
+    const prompt = this.#signs(`${this.paint("accent", "?", "err")} ${question} [y/N] `);
+    const answer = await this.#terminal.readLine({ prompt, echo: true, signal });
+    return /^y(es)?$/i.test(answer.trim());
+  }
+
+  #err(text: string): void {
+    this.#terminal.err(this.#signs(text));
+  }
+
+  /** What is not ours to say to a terminal goes no further, wherever it came from; our signs become ones it can show. */
+  #signs(text: string): string {
+    const safe = text.replace(foreign, "�");
+    return this.#terminal.unicode ? safe : safe.replace(/[✓✗…·“”]/g, (sign) => ascii[sign] ?? sign);
   }
 
   /** @returns rows as aligned columns, the first row being the heading */

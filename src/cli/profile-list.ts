@@ -1,4 +1,4 @@
-import { hostOf } from "../profiles/resolve.ts";
+import { usableHostOf } from "../profiles/resolve.ts";
 import { type Cli, command, stores } from "./command.ts";
 
 export const profileList = (cli: Cli) =>
@@ -12,7 +12,7 @@ export const profileList = (cli: Cli) =>
       const rows = Object.entries(config.profiles).map(([name, profile]) => ({
         name,
         active: name === config.activeProfile,
-        url: hostOf(profile)?.origin ?? null,
+        url: usableHostOf(profile)?.origin ?? null,
         model: profile.model ?? null,
       }));
       output.result(rows, () =>

@@ -1,22 +1,19 @@
 import type { Page } from "../auth/callback-page.ts";
-import { expiryOf, type StoredLogin } from "../auth/credential.ts";
+import { expiryOf, type OidcLogin, type PersonalLogin, type SsoLogin, type StoredLogin } from "../auth/credential.ts";
 import { logIn } from "../auth/log-in.ts";
-import { describe, previousLogin, storeLogin } from "../auth/login.ts";
-import type { OidcClient } from "../auth/oidc.ts";
+import { describe, previousLogin, samePerson, storeLogin } from "../auth/login.ts";
+import { defaultScope, type OidcClient } from "../auth/oidc.ts";
 import { failure } from "../core/errors.ts";
 import { stopSignal } from "../platform/processes.ts";
 import type { Profile } from "../profiles/config.ts";
-import { hostOf, type Resolved, resolveProfile } from "../profiles/resolve.ts";
+import { hostOf, methodOf, type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import type { ProfileStore } from "../profiles/store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { recorded } from "./auditing.ts";
-import { type Cli, command, stores } from "./command.ts";
+import { type Cli, command, storesToChange } from "./command.ts";
 import { dialogueOf, timeoutMsOf } from "./login-dialogue.ts";
 import { forProfile } from "./session.ts";
 import { version } from "./version.ts";
-
-/** The provider's scopes that make a login last: identity, and a refresh token. */
-const defaultScope = "openid profile email offline_access";
 
 export const profileLogin = (given: Cli) =>
   command({
@@ -40,12 +37,13 @@ export const profileLogin = (given: Cli) =>
     },
     async run({ args }) {
       const { env } = given.runtime;
-      const { vault, profiles } = stores(given.runtime);
+      const { vault, profiles } = await storesToChange(given.runtime);
       const timeoutMs = timeoutMsOf(args.timeout);
       const config = await profiles.read();
       const named = args.url || env.CODEMIE_URL || env.CODEMIE_BASE_URL;
       if (!named && Object.keys(config.profiles).length === 0) throw failure.whichHost();
       const resolved = resolveProfile(config, { profile: args.profile, url: args.url }, env, {});
+      if (methodOf(resolved.profile) === "api-key") throw failure.notForProvider("browser login", resolved.name);
       const cli = forProfile(given, resolved);
       const { runtime, output } = cli;
       const host = resolved.host.value;
@@ -61,7 +59,7 @@ export const profileLogin = (given: Cli) =>
         vault,
         { event: "login", profile: resolved.name, host: host.origin },
         async () => {
-          const { login, asks } = await logIn<{ login: StoredLogin; asks: StoredLogin | undefined }>(
+          const { login, asks } = await logIn<{ login: Login; asks: PersonalLogin | undefined }>(
             {
               host,
               version,
@@ -117,8 +115,11 @@ function clientOf(
   return { issuer, clientId, scope: args.scope ?? profile.oidc?.scope ?? defaultScope };
 }
 
-function isOtherPerson(before: StoredLogin | undefined | "damaged", now: StoredLogin): before is StoredLogin {
-  return typeof before === "object" && before.identity.id !== now.identity.id;
+/** What a login through the browser gives. */
+type Login = SsoLogin | OidcLogin;
+
+function isOtherPerson(before: StoredLogin | undefined | "damaged", now: Login): before is PersonalLogin {
+  return typeof before === "object" && before.method !== "api-key" && !samePerson(before.identity, now.identity);
 }
 
 /** The login first, then the profile that leads to it: a profile never points at a login that was not stored. */
@@ -127,17 +128,18 @@ async function store(
   vault: Vault,
   profiles: ProfileStore,
   resolved: Resolved,
-  login: StoredLogin,
+  login: Login,
   client: OidcClient | undefined,
 ) {
   const kept = await storeLogin(vault, resolved.name, login);
   if (kept) output.say.warn(`the stored login was damaged and is kept as ${kept}`);
   const host = resolved.host.value;
   await profiles.update((config) => {
+    const { jwtConfig: _, ...before } = config.profiles[resolved.name] ?? {};
     config.profiles[resolved.name] = {
       name: resolved.name,
+      ...before,
       provider: client ? "bearer-auth" : "ai-run-sso",
-      ...config.profiles[resolved.name],
       codeMieUrl: host.origin,
       baseUrl: host.api,
       ...(client ? { oidc: { ...client } } : {}),
@@ -154,7 +156,7 @@ function successPage(who: string, origin: string): Page {
   };
 }
 
-function report({ runtime, output }: Cli, resolved: Resolved, login: StoredLogin): void {
+function report({ runtime, output }: Cli, resolved: Resolved, login: Login): void {
   const expiry = expiryOf(login);
   const data = {
     profile: resolved.name,

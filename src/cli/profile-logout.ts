@@ -1,17 +1,7 @@
-import { Api } from "../api/client.ts";
-import { authorizeWithCookies } from "../auth/authorize.ts";
-import { loginRecord, type StoredLogin } from "../auth/credential.ts";
-import { previousLogin } from "../auth/login.ts";
-import { revokeOidc } from "../auth/oidc.ts";
-import { CodemieError } from "../core/errors.ts";
-import { hostAt } from "../core/host.ts";
-import type { Runtime } from "../platform/runtime.ts";
-import { resolveProfile } from "../profiles/resolve.ts";
-import type { Vault } from "../vault/vault.ts";
-import { record } from "./auditing.ts";
-import { type Cli, command, stores } from "./command.ts";
+import { type Method, resolveProfile } from "../profiles/resolve.ts";
+import { type Cli, command, storesToChange } from "./command.ts";
+import { type Ended, endLogin } from "./end-login.ts";
 import { forProfile } from "./session.ts";
-import { version } from "./version.ts";
 
 export const profileLogout = (cli: Cli) =>
   command({
@@ -23,47 +13,30 @@ export const profileLogout = (cli: Cli) =>
     },
     async run({ args }) {
       const { runtime, output } = cli;
-      const { vault, profiles } = stores(runtime);
+      const { vault, profiles } = await storesToChange(runtime);
       const config = await profiles.read();
       const names = args.all
         ? Object.keys(config.profiles)
         : [resolveProfile(config, { profile: args.profile }, runtime.env, {}).name];
-      const done: { profile: string; removed: boolean; endedAtHost: boolean }[] = [];
+      const done: Ended[] = [];
       for (const name of names) {
         const own = forProfile(cli, { name, profile: config.profiles[name] ?? {} });
-        const ended = await logout(own, vault, name);
-        done.push({ profile: name, removed: ended.removed, endedAtHost: ended.endedAtHost });
-        if (!ended.removed) continue;
-        const detail = { "ended-at-host": String(ended.endedAtHost) };
-        await record(cli, vault, { event: "logout", profile: name, host: ended.host, outcome: "ok", detail });
+        done.push(await endLogin(own, vault, name));
       }
-      output.result(done, () =>
-        done.map(({ profile, removed, endedAtHost }) => {
+      const data = done.map(({ method: _, ...said }) => said);
+      output.result(data, () =>
+        done.map(({ profile, removed, endedAtHost, method }) => {
           if (!removed) return `profile ${profile} was not logged in`;
-          const remote = endedAtHost ? "the host ended the session" : "the host could not be asked to end the session";
+          const remote = endedAtHost ? "the host ended the session" : leftOver(method);
           return `${output.paint("good", "✓")} profile ${profile} is logged out (${remote})`;
         }),
       );
     },
   });
 
-/** The local login goes in any case: also when the host does not answer, or when the record or its key is damaged. */
-async function logout({ runtime, output }: Cli, vault: Vault, profile: string) {
-  const login = await previousLogin(vault, profile).catch((error: unknown) => {
-    if (!(error instanceof CodemieError)) throw error;
-    output.say.warn(error.message);
-    return "damaged" as const;
-  });
-  if (login === undefined) return { removed: false, endedAtHost: false, host: "" };
-  const name = loginRecord(profile);
-  await vault.locked(name, () => vault.remove(name));
-  if (login === "damaged") return { removed: true, endedAtHost: false, host: "" };
-  return { removed: true, endedAtHost: await endAtOrigin(login, runtime), host: login.origin };
-}
-
-/** A session is ended at the host's front, tokens at their provider. */
-async function endAtOrigin(login: StoredLogin, runtime: Runtime): Promise<boolean> {
-  if (login.method === "oidc") return await revokeOidc(login, runtime);
-  const authorize = authorizeWithCookies(login.cookies);
-  return await new Api({ host: hostAt(login.origin), authorize, fetch: runtime.fetch, version }).signOut();
+/** What the host still takes. */
+function leftOver(method: Method | undefined): string {
+  if (method === "api-key") return "the key itself stays good until its provider revokes it";
+  if (method === "jwt") return "the token itself stays good until it expires";
+  return "the host could not be asked to end the session";
 }

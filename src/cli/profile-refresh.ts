@@ -1,13 +1,14 @@
-import { expiryOf, type StoredLogin } from "../auth/credential.ts";
+import { expiryOf, type PersonalLogin } from "../auth/credential.ts";
 import { describe } from "../auth/login.ts";
 import { loginAgain } from "../auth/login-again.ts";
 import { CodemieError, failure } from "../core/errors.ts";
 import { stopSignal } from "../platform/processes.ts";
-import { resolveProfile } from "../profiles/resolve.ts";
+import { methodOf, resolveProfile } from "../profiles/resolve.ts";
 import { recorded } from "./auditing.ts";
 import { type Cli, command, stores } from "./command.ts";
+import { givenIn } from "./given.ts";
 import { dialogueOf, timeoutMsOf } from "./login-dialogue.ts";
-import { brokerFor, callApi, forProfile, tokenSource } from "./session.ts";
+import { brokerFor, callApi, forProfile } from "./session.ts";
 import { version } from "./version.ts";
 
 const noRefreshOfToken = [
@@ -35,7 +36,10 @@ export const profileRefresh = (given: Cli) =>
       const cli = forProfile(given, resolved);
       const { runtime } = cli;
       const host = resolved.host.value;
-      if (tokenSource(runtime)) throw failure.usage(...noRefreshOfToken);
+      const method = methodOf(resolved.profile);
+      if (method === "api-key") throw failure.notForProvider("session to renew", resolved.name);
+      if (givenIn(runtime.env, resolved)) throw failure.usage(...noRefreshOfToken);
+      if (method === "jwt") throw failure.notForToken("session to renew", resolved.name);
       const broker = brokerFor(cli, vault, resolved);
 
       /** What can be had without a person: the front's renewal, proved by the backend. */
@@ -69,11 +73,12 @@ export const profileRefresh = (given: Cli) =>
         outcome = "logged-in";
       }
       const { login } = await broker.current();
+      if (login.method === "api-key") throw failure.notForProvider("session to renew", resolved.name);
       report(cli, resolved.name, login, outcome);
     },
   });
 
-function report({ output }: Cli, profile: string, login: StoredLogin, outcome: Outcome): void {
+function report({ output }: Cli, profile: string, login: PersonalLogin, outcome: Outcome): void {
   const expiry = expiryOf(login);
   const data = {
     profile,

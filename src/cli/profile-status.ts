@@ -1,14 +1,15 @@
 import type { BearerToken } from "../auth/bearer-token.ts";
 import type { Credentials } from "../auth/broker.ts";
 import { expiryOf, type StoredLogin } from "../auth/credential.ts";
-import { currentLogin, describe } from "../auth/login.ts";
+import { describe } from "../auth/login.ts";
 import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
 import type { Config } from "../profiles/config.ts";
-import { resolveProfile } from "../profiles/resolve.ts";
+import { methodOf, resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { type Cli, command, stores } from "./command.ts";
+import { type Given, givenIn, type Whose } from "./given.ts";
 import { when } from "./output.ts";
-import { callApi, credentialsFor, forProfile, tokenSource } from "./session.ts";
+import { brokerFor, callApi, credentialsFor, forProfile, listModels } from "./session.ts";
 
 export const profileStatus = (cli: Cli) =>
   command({
@@ -24,7 +25,10 @@ export const profileStatus = (cli: Cli) =>
       const config = await profiles.read();
       const names = args.all ? Object.keys(config.profiles) : [args.profile];
       const found: Status[] = [];
-      for (const name of names) found.push(await statusOf(cli, vault, config, name, !args.offline));
+      for (const name of names) {
+        const status = statusOf(cli, vault, config, name, !args.offline);
+        found.push(await (args.all ? status.catch((error: unknown) => unusable(config, name ?? "", error)) : status));
+      }
       const [single] = found;
       cli.output.result(args.all ? found.map(({ data }) => data) : single?.data, () =>
         found.flatMap((status, i) => (i > 0 ? ["", ...linesOf(cli, status)] : linesOf(cli, status))),
@@ -51,75 +55,93 @@ interface Status {
     models: string[] | null;
   };
   readonly problem: CodemieError | undefined;
+  /** what stands in for a login, in words */
+  readonly with?: string | undefined;
 }
 
+/** A profile that leads to no host of ours, among others that do. */
+function unusable(config: Config, name: string, error: unknown): Status {
+  const profile = config.profiles[name] ?? {};
+  const url = profile.codeMieUrl ?? profile.baseUrl ?? "";
+  return { data: { profile: name, method: methodOf(profile), url, ...nobody }, problem: asCodemieError(error) };
+}
+
+const nobody = {
+  authenticated: false,
+  user: null,
+  loggedInAt: null,
+  expiresAt: null,
+  expiresFrom: null,
+  models: null,
+} as const;
+
 async function statusOf(
-  given: Cli,
+  outer: Cli,
   vault: Vault,
   config: Config,
   name: string | undefined,
   online: boolean,
 ): Promise<Status> {
-  const { runtime } = given;
+  const { runtime } = outer;
   const resolved = resolveProfile(config, { profile: name }, runtime.env, {});
-  const cli = forProfile(given, resolved);
+  const cli = forProfile(outer, resolved);
   const host = resolved.host.value;
-  const source = tokenSource(runtime);
-  const credentials = credentialsFor(cli, vault, resolved, source);
-  const nobody: Status["data"] = {
+  const given = givenIn(runtime.env, resolved);
+  const credentials = credentialsFor(cli, vault, resolved, given);
+  const here: Status["data"] = {
     profile: resolved.name,
-    method: source ? "jwt" : "sso",
+    method: given && given.kind !== "key" ? "jwt" : methodOf(resolved.profile),
     url: host.origin,
-    authenticated: false,
-    user: null,
-    loggedInAt: null,
-    expiresAt: null,
-    expiresFrom: null,
-    models: null,
+    ...nobody,
   };
   try {
-    if (!source) await currentLogin(vault, resolved.name, host);
-    const asked = online ? await ask(cli, credentials) : { models: null, problem: undefined };
-    const known = source
-      ? ofToken((await credentials.current()).bearer)
-      : ofLogin(await currentLogin(vault, resolved.name, host));
+    // What lies here is shown as it is; only a look at the host may renew it.
+    const stored = async () => await brokerFor(cli, vault, resolved).stored();
+    if (!given) await stored();
+    const asked = online ? await ask(cli, credentials, resolved) : { models: null, problem: undefined };
+    const known = given ? ofGiven((await credentials.current()).bearer) : ofLogin(await stored());
     const expired = known.expiresAt !== null && known.expiresAt <= runtime.now() && !online;
     return {
       data: {
-        ...nobody,
+        ...here,
         ...known,
         expiresAt: known.expiresAt === null ? null : new Date(known.expiresAt).toISOString(),
         authenticated: asked.problem === undefined && !expired,
         models: asked.models,
       },
+      with: withWhat(given, here.method),
       problem: asked.problem ?? (expired ? failure.sessionEnded(host.origin) : undefined),
     };
   } catch (error) {
-    return { data: nobody, problem: asCodemieError(error) };
+    return { data: here, problem: asCodemieError(error), with: undefined };
   }
 }
 
 /** What a stored login says of itself. */
 function ofLogin(login: StoredLogin) {
-  const { identity, loggedInAt, method } = login;
+  const { loggedInAt, method } = login;
   const { at, from } = expiryOf(login);
-  const user = { name: identity.name, email: identity.email };
+  const user = login.method === "api-key" ? null : { name: login.identity.name, email: login.identity.email };
   return { method, user, loggedInAt: new Date(loggedInAt).toISOString(), expiresAt: at, expiresFrom: from };
 }
 
-/** What a bearer token says of itself. */
-function ofToken(bearer: BearerToken | undefined) {
+/** What a bearer token says of itself; a key says nothing. */
+function ofGiven(bearer: BearerToken | undefined) {
   const at = bearer?.expiresAt ?? null;
   const user = bearer ? { name: bearer.name, email: bearer.email } : null;
-  return { method: "jwt", user, loggedInAt: null, expiresAt: at, expiresFrom: at === null ? null : "token" };
+  return { user, loggedInAt: null, expiresAt: at, expiresFrom: at === null ? null : "token" };
 }
 
 /** Asks the host who we are and what we may use; the models are an extra, the person decides. */
 async function ask(
   cli: Cli,
   credentials: Credentials,
+  whose: Whose,
 ): Promise<{ models: string[] | null; problem: CodemieError | undefined }> {
   try {
+    if (whose.host.value.kind === "provider") {
+      return { models: (await listModels(cli, credentials, whose)).map(({ id }) => id), problem: undefined };
+    }
     return await callApi(cli, credentials, async (api) => {
       const [user, models] = await Promise.allSettled([api.user(), api.models()]);
       if (user.status === "rejected") throw user.reason;
@@ -130,12 +152,22 @@ async function ask(
   }
 }
 
-function linesOf({ runtime, output }: Cli, { data }: Status): string[] {
+/** What stands in for a login: a person may not know what their shell or an old file holds. */
+function withWhat(given: Given | undefined, method: string): string | undefined {
+  if (!given) return { jwt: "a stored bearer token", "api-key": "a stored API key" }[method];
+  if (given.kind === "file") return "a bearer token out of a file, stored nowhere";
+  if (given.kind === "text") return "a bearer token of this shell, stored nowhere";
+  return given.from === "run"
+    ? "an API key of this shell, stored nowhere"
+    : "an API key in the configuration file, in clear";
+}
+
+function linesOf({ runtime, output }: Cli, { data, with: stand }: Status): string[] {
   const now = runtime.now();
   const mark = data.authenticated ? output.paint("good", "✓ logged in") : output.paint("bad", "✗ not logged in");
   const row = (label: string, value: string) => `  ${output.paint("dim", label.padEnd(8))} ${value}`;
   const lines = [`${mark} to ${data.url}`, row("profile", data.profile)];
-  if (data.method === "jwt") lines.push(row("with", "a bearer token of this shell, stored nowhere"));
+  if (stand) lines.push(row("with", stand));
   if (data.user) lines.push(row("user", describe({ id: "", ...data.user })));
   if (data.loggedInAt) lines.push(row("since", when(Date.parse(data.loggedInAt), now)));
   if (data.user) {

@@ -1,12 +1,12 @@
-import type { TokenSource } from "../auth/given-token.ts";
 import { CodemieError } from "../core/errors.ts";
 import { exitCodeOf, StopRequests } from "../platform/processes.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import { record } from "./auditing.ts";
 import { type Cli, stores } from "./command.ts";
+import { type Given, warnOfTokensEnd } from "./given.ts";
 import { openGateway } from "./local-gateway.ts";
 import { type GatewayState, ProxyStates } from "./proxy-state.ts";
-import { availableModels, credentialsFor, warnOfTokensEnd } from "./session.ts";
+import { availableModels, credentialsFor } from "./session.ts";
 
 /** How often refused requests are written to the audit trail while the gateway runs, at most, ms. */
 const auditEveryMs = 60_000;
@@ -24,21 +24,21 @@ export interface ServeOptions {
  * Runs the gateway on its own until a signal ends it. What can be wrong with the login is said before it listens.
  *
  * @param cli as {@link forProfile} gives it
- * @param source a token given for this run
+ * @param given a credential given for this run
  * @returns the exit code: 0 after SIGTERM, by the signal otherwise, and when a second one cut the first short
  * @throws what the credentials and the host throw, `port_taken`, `failed` when the profile has a gateway already
  */
 export async function serve(
   cli: Cli,
   resolved: Resolved,
-  source: TokenSource | undefined,
+  given: Given | undefined,
   options: ServeOptions,
 ): Promise<number> {
   const { runtime, output } = cli;
   const { vault } = stores(runtime);
-  const credentials = credentialsFor(cli, vault, resolved, source);
+  const credentials = credentialsFor(cli, vault, resolved, given);
   await warnOfTokensEnd(cli, credentials);
-  const models = await availableModels(cli, credentials);
+  const models = await availableModels(cli, credentials, resolved);
   const model = resolved.model?.value ?? (models.find((one) => one.default) ?? models[0])?.id ?? "MODEL";
   const where = { profile: resolved.name, host: resolved.host.value.origin };
   let started = false;

@@ -3,12 +3,13 @@ import { failure } from "../core/errors.ts";
 import { allowManyRequests } from "../platform/processes.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import { type Cli, command, stores } from "./command.ts";
+import { givenToRun, warnOfShown } from "./given.ts";
 import { portFor } from "./local-gateway.ts";
 import { serveDetached } from "./proxy-detached.ts";
 import { linesToUse } from "./proxy-lines.ts";
 import { serve } from "./proxy-serve.ts";
 import type { GatewayState } from "./proxy-state.ts";
-import { forProfile, tokenGiven, warnOfShownToken } from "./session.ts";
+import { forProfile } from "./session.ts";
 
 export const proxyStart = (given: Cli) =>
   command({
@@ -36,13 +37,11 @@ export const proxyStart = (given: Cli) =>
       const timeout = args.timeout === undefined ? undefined : secondsOf("--timeout", args.timeout);
       const wishes = { profile: args.profile, url: args.url, timeout };
       const resolved = resolveProfile(await stores(runtime).profiles.read(), wishes, runtime.env, {});
-      const source = await tokenGiven(given, {
-        jwtToken: args["jwt-token"],
-        jwtTokenFile: args["jwt-token-file"],
-      });
-      warnOfShownToken(given, args["jwt-token"]);
+      const flags = { jwtToken: args["jwt-token"], jwtTokenFile: args["jwt-token-file"], apiKey: undefined };
+      const source = await givenToRun(given, flags, resolved);
+      warnOfShown(given, flags);
       if (args.detach) {
-        const flags = Object.entries({
+        const handedOn = Object.entries({
           profile: args.profile,
           url: args.url,
           port: args.port,
@@ -51,7 +50,7 @@ export const proxyStart = (given: Cli) =>
           "jwt-token-file": args["jwt-token-file"] && resolve(runtime.cwd, args["jwt-token-file"]),
         }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
         const token = args["jwt-token"] !== undefined && source?.kind === "text" ? source.text : undefined;
-        report(given, await serveDetached(given, resolved.name, flags, token));
+        report(given, await serveDetached(given, resolved.name, handedOn, token));
         return 0;
       }
       const cli = forProfile(given, resolved);

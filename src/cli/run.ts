@@ -2,9 +2,10 @@ import { type ArgsDef, runCommand } from "citty";
 import { asCodemieError, failure } from "../core/errors.ts";
 import { nearest } from "../core/text.ts";
 import { type Env, realRuntime } from "../platform/runtime.ts";
+import { agentLoaders } from "./agents.ts";
 import { type Cli, commonArgs } from "./command.ts";
 import { Output } from "./output.ts";
-import { agentLoaders, tree } from "./tree.ts";
+import { tree } from "./tree.ts";
 import { versionLine } from "./version.ts";
 
 /** How the program was called: the name decides first, then the first word. */
@@ -31,6 +32,10 @@ export async function run(call: Call, env: Env): Promise<number> {
       const { runAgent } = await import("./agent.ts");
       return await runAgent({ runtime, output }, await agentLoaders[agent.name](), agent.args);
     }
+    if (args[0] === "__complete") {
+      await (await import("./complete.ts")).complete({ runtime, output }, args.slice(1));
+      return 0;
+    }
     return await runTree({ runtime, output }, args);
   } catch (error) {
     const failed = asCodemieError(error);
@@ -56,9 +61,12 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   let path = "codemie";
   let rest = args.filter((arg) => arg !== "--no-color");
   while (current.subCommands) {
-    const word = rest.find((arg) => !arg.startsWith("-"));
+    // A word behind a flag may be that flag's value: only a word that comes first names a command.
+    const first = rest.find((arg) => !isCommonFlag(arg));
+    const word = first?.startsWith("-") ? undefined : first;
     const standard = current.default as string | undefined;
-    const name = word ?? (wantsHelp(rest) ? undefined : standard);
+    const asked = word !== undefined && Object.hasOwn(current.aliases ?? {}, word) ? current.aliases?.[word] : word;
+    const name = asked ?? (wantsHelp(rest) ? undefined : standard);
     if (name === undefined) {
       const unknown = rest.find((arg) => arg.startsWith("-") && !isCommonFlag(arg));
       if (unknown === "--version" || unknown === "-v") {
@@ -66,8 +74,9 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
         return 0;
       }
       if (unknown) throw unknownFlag(unknown, commonArgs, path);
-      const { helpFor } = await import("./help.ts");
-      terminal.out(await helpFor(cli, path, current));
+      const { helpFor, firstSteps } = await import("./help.ts");
+      const greeting = args.length === 0 ? await firstSteps(cli) : undefined;
+      terminal.out(greeting ?? (await helpFor(cli, path, current)));
       return 0;
     }
     const known: Record<string, unknown> = { ...current.subCommands, ...(path === "codemie" ? agentLoaders : {}) };
@@ -103,12 +112,14 @@ const isCommonFlag = (arg: string) => ["--json", "--no-color", "--help", "-h"].i
 
 /** citty lets unknown flags, missing values and surplus words pass in silence; here each is an error. */
 function checkFlags(args: readonly string[], known: ArgsDef, path: string): void {
-  const positionals = Object.values(known).filter((def) => def.type === "positional").length;
+  const positionals = Object.entries(known).filter(([, def]) => def.type === "positional");
   let words = 0;
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? "";
     if (!arg.startsWith("-") || arg === "-") {
-      if (++words > positionals) throw failure.usage(`${path} does not take ${arg}`, `see ${path} --help`);
+      // What stands there may be a key that was meant for standard input: it is not repeated.
+      if (++words > positionals.length)
+        throw failure.usage(`${path} takes ${counted(positionals.length)}`, `see ${path} --help`);
       continue;
     }
     const [flag = "", inline] = splitOnce(arg);
@@ -124,13 +135,18 @@ function checkFlags(args: readonly string[], known: ArgsDef, path: string): void
       throw failure.usage(`${flag} needs a value`, `see ${path} --help`);
     }
   }
+  const missing = positionals[words];
+  if (missing?.[1].required) throw failure.usage(`${path} needs ${missing[1].description}`, `see ${path} --help`);
 }
+
+const counted = (words: number) => (words === 0 ? "flags only" : words === 1 ? "one word only" : `${words} words only`);
 
 /** The definition a flag means: by name, by one-letter alias, or by `--no-` for what is on unless switched off. */
 function nameOf(flag: string, known: ArgsDef): string | undefined {
   const negative = flag.startsWith("--no-") ? flag.slice(5) : undefined;
   if (negative !== undefined) return known[negative]?.type === "boolean" ? negative : undefined;
-  if (flag.startsWith("--")) return Object.hasOwn(known, flag.slice(2)) ? flag.slice(2) : undefined;
+  const name = flag.startsWith("--") ? flag.slice(2) : undefined;
+  if (name !== undefined) return Object.hasOwn(known, name) && known[name]?.type !== "positional" ? name : undefined;
   return Object.entries(known).find(([, def]) => "alias" in def && def.alias === flag.slice(1))?.[0];
 }
 
@@ -140,7 +156,8 @@ function splitOnce(arg: string): [string, string | undefined] {
 }
 
 function unknownFlag(flag: string, known: ArgsDef, path: string) {
-  const names = Object.entries(known).map(([name, def]) =>
+  const named = Object.entries(known).filter(([, def]) => def.type !== "positional");
+  const names = named.map(([name, def]) =>
     def.type === "boolean" && def.default === true ? `--no-${name}` : `--${name}`,
   );
   const close = nearest(flag, names);

@@ -1,4 +1,3 @@
-import { cookieHeader } from "../auth/cookies.ts";
 import { expiryOf } from "../auth/credential.ts";
 import { failure } from "../core/errors.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
@@ -10,6 +9,8 @@ const noRawForm = [
   "a browser session has no raw form: it is a set of cookies",
   "use --format header, or start the agent through codemie-claude",
 ] as const;
+/** Headers as they are usually spelled; in lower case they would work as well. */
+const headerNames: Readonly<Record<string, string>> = { authorization: "Authorization", cookie: "Cookie" };
 const formats = ["raw", "header", "json"];
 
 export const token = (given: Cli) =>
@@ -30,22 +31,25 @@ export const token = (given: Cli) =>
       const cli = forProfile(given, resolved);
       const lease = await credentialsFor(cli, vault, resolved).current();
       const { login } = lease;
-      const bearer = lease.bearer?.token.reveal() ?? (login?.method === "oidc" ? login.accessToken : undefined);
-      const cookie = login?.method === "sso" ? cookieHeader(login.cookies) : undefined;
+      const headers = new Headers();
+      lease.authorize(headers);
+      const [[header, value] = ["", ""]] = headers;
+      const isCookie = header === "cookie";
+      const credential = value.replace(/^Bearer /, "");
       const expiresAt = lease.bearer?.expiresAt ?? (login ? expiryOf(login).at : null);
       const format = args.json ? "json" : args.format;
-      if (format === "raw" && !bearer) throw failure.usage(...noRawForm);
+      if (format === "raw" && isCookie) throw failure.usage(...noRawForm);
       const fact = { event: "token-printed", profile: resolved.name, host: lease.origin, outcome: "ok" } as const;
       await record(cli, vault, { ...fact, detail: { format } });
       if (format === "json") {
         const document = {
-          token: bearer ?? cookie,
-          type: bearer ? "bearer" : "cookie",
+          token: credential,
+          type: isCookie ? "cookie" : resolved.host.value.kind === "provider" ? "api-key" : "bearer",
           expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString(),
         };
         runtime.terminal.out(`${JSON.stringify(document)}\n`);
       } else if (format === "header") {
-        runtime.terminal.out(bearer ? `Authorization: Bearer ${bearer}\n` : `Cookie: ${cookie}\n`);
-      } else runtime.terminal.out(`${bearer}\n`);
+        runtime.terminal.out(`${headerNames[header] ?? header}: ${value}\n`);
+      } else runtime.terminal.out(`${credential}\n`);
     },
   });

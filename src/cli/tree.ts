@@ -6,10 +6,12 @@ const group = (
   subCommands: Record<string, Loader>,
   standard?: string,
   examples: readonly string[] = [],
+  aliases: Readonly<Record<string, string>> = {},
 ): Command => ({
   meta: { name, description },
   subCommands,
   examples,
+  aliases,
   ...(standard === undefined ? {} : { default: standard }),
 });
 
@@ -18,6 +20,7 @@ export const tree: Command = group(
   "codemie",
   "Log in once, run coding agents behind your company's CodeMie gateway",
   {
+    setup: async () => (await import("./setup.ts")).setup,
     profile: async () => () =>
       group(
         "profile",
@@ -28,9 +31,29 @@ export const tree: Command = group(
           refresh: async () => (await import("./profile-refresh.ts")).profileRefresh,
           logout: async () => (await import("./profile-logout.ts")).profileLogout,
           list: async () => (await import("./profile-list.ts")).profileList,
+          show: async () => (await import("./profile-show.ts")).profileShow,
+          use: async () => (await import("./profile-use.ts")).profileUse,
+          rename: async () => (await import("./profile-rename.ts")).profileRename,
+          delete: async () => (await import("./profile-delete.ts")).profileDelete,
         },
         "list",
-        ["codemie profile login --url https://codemie.example.com", "codemie profile status --json"],
+        ["codemie profile login --url https://codemie.example.com", "codemie profile use work"],
+        { switch: "use" },
+      ),
+    config: async () => () =>
+      group(
+        "config",
+        "The settings: see where they come from, change them",
+        {
+          list: async () => (await import("./config-list.ts")).configList,
+          get: async () => (await import("./config-list.ts")).configGet,
+          set: async () => (await import("./config-set.ts")).configSet,
+          unset: async () => (await import("./config-set.ts")).configUnset,
+          path: async () => (await import("./config-reset.ts")).configPath,
+          reset: async () => (await import("./config-reset.ts")).configReset,
+        },
+        "list",
+        ["codemie config list --sources", "codemie config set model claude-sonnet-4-6"],
       ),
     models: async () => () =>
       group(
@@ -52,6 +75,7 @@ export const tree: Command = group(
         undefined,
         ["codemie proxy start", "codemie proxy start --detach", "codemie proxy stop"],
       ),
+    doctor: async () => (await import("./doctor.ts")).doctor,
     audit: async () => () =>
       group(
         "audit",
@@ -64,6 +88,20 @@ export const tree: Command = group(
         "list",
         ["codemie audit list --last 20", "codemie audit verify"],
       ),
+    completion: async () => (await import("./completion.ts")).completion,
+    vault: async () => () =>
+      group(
+        "vault",
+        "The encrypted vault your logins lie in",
+        {
+          status: async () => (await import("./vault-status.ts")).vaultStatus,
+          rekey: async () => (await import("./vault-rekey.ts")).vaultRekey,
+          export: async () => (await import("./vault-export.ts")).vaultExport,
+          import: async () => (await import("./vault-import.ts")).vaultImport,
+        },
+        "status",
+        ["codemie vault status", "codemie vault rekey --ask-passphrase"],
+      ),
     token: async () => (await import("./token.ts")).token,
   },
   undefined,
@@ -73,12 +111,3 @@ export const tree: Command = group(
     "codemie models",
   ],
 );
-
-/** Agents, which take their own arguments: they are dispatched before the tree. */
-export const agentLoaders = {
-  claude: async () => (await import("../agents/claude.ts")).claude,
-} as const;
-
-export const agentSummaries: Readonly<Record<keyof typeof agentLoaders, string>> = {
-  claude: "Run Claude Code behind the gateway (same as codemie-claude)",
-};

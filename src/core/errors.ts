@@ -6,6 +6,7 @@ const exitCodes = {
   internal: 1,
   config_damaged: 1,
   disk: 1,
+  exists: 1,
   agent_missing: 1,
   port_taken: 1,
   server_error: 1,
@@ -19,6 +20,7 @@ const exitCodes = {
   unreachable: 5,
   tls: 5,
   vault_key: 6,
+  vault_passphrase: 6,
   vault_damaged: 6,
   vault_locked: 6,
   vault_unreadable: 6,
@@ -50,9 +52,13 @@ export class CodemieError extends Error {
   }
 }
 
-/** @returns the `code` of an operating-system or Bun error (`ENOSPC`, `ConnectionRefused`), or an empty string */
+/**
+ * @returns the `code` of an operating-system or Bun error (`ENOSPC`, `ConnectionRefused`); an empty string for any other,
+ *   ours included
+ */
 export function systemCode(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const isTheirs = error instanceof Error && !(error instanceof CodemieError) && "code" in error;
+  const code = isTheirs ? error.code : undefined;
   return typeof code === "string" ? code : "";
 }
 
@@ -100,7 +106,15 @@ export const failure = {
     new CodemieError(
       "usage",
       `there is no profile ${printable(name, 60)}`,
-      known.length ? `profiles: ${known.join(", ")}` : "run codemie profile login --url https://codemie.example.com",
+      known.length
+        ? `profiles: ${known.map((one) => printable(one, 60)).join(", ")}`
+        : "run codemie profile login --url https://codemie.example.com",
+    ),
+  otherService: (profile: string, provider: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${printable(profile, 60)} is for ${printable(provider, 60)}, which codemie does not log in to`,
+      "choose another profile with --profile, or set one up with codemie setup",
     ),
   badProfileName: (name: string) =>
     new CodemieError(
@@ -191,6 +205,52 @@ export const failure = {
       `the bearer token is not valid before ${new Date(atMs).toISOString()}`,
       "check this machine's clock",
     ),
+  tokenMissing: (origin: string, variable: string) =>
+    new CodemieError(
+      "auth_needed",
+      `no bearer token for ${origin}`,
+      `set ${variable}, or use --jwt-token-file FILE or --jwt-token - (standard input)`,
+    ),
+  loginOfOther: (flag: string, method: string) =>
+    new CodemieError("usage", `${flag} has no place in a login by ${method}`, "leave it out, or name its own --method"),
+  keyMissing: (origin: string, profile: string) =>
+    new CodemieError(
+      "auth_needed",
+      `no API key for ${origin}`,
+      `run codemie setup --method api-key --profile ${profile}, or set CODEMIE_API_KEY`,
+    ),
+  keyRefused: (origin: string, detail?: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} did not accept the API key${detail ? `: ${printable(detail, 200)}` : ""}`,
+      "check the key and what it is allowed to do; codemie setup --method api-key stores another one",
+    ),
+  badKey: (why: string) =>
+    new CodemieError("usage", `this is not an API key that can be used: ${why}`, "pass the key whole, on one line"),
+  keyWithoutProvider: (profile: string, origin: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${profile} logs in to ${origin} without an API key`,
+      "set up a profile for the key's provider: codemie setup --method api-key",
+    ),
+  notForProvider: (what: string, profile: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${profile} works with an API key, so there is no ${what}`,
+      `another key is stored with codemie setup --method api-key --profile ${profile}`,
+    ),
+  notForToken: (what: string, profile: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${profile} works with a bearer token from elsewhere, so there is no ${what}`,
+      `get a new token from where it came from; codemie setup --method jwt --profile ${profile} stores one`,
+    ),
+  notAModelApi: (url: string, what: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${url} does not answer like a model API: ${what}`,
+      "check --url and --provider; the provider's documentation calls it the base URL",
+    ),
   tokenFileMissing: (path: string) =>
     new CodemieError(
       "auth_needed",
@@ -239,6 +299,104 @@ export const failure = {
     ),
   vaultKeyMalformed: (file: string) =>
     new CodemieError("vault_key", `${file} does not hold a vault key`, "restore it from a backup"),
+  dataKeyMissing: (file: string) =>
+    new CodemieError(
+      "vault_key",
+      `the vault holds logins, but ${file}, which opens them, is missing`,
+      "restore it from a backup, or move the vault folder away and log in again",
+    ),
+  vaultKeyNotOurs: (file: string) =>
+    new CodemieError(
+      "vault_key",
+      `${file} is there already and is not this vault's key`,
+      "move it away, or name another file in CODEMIE_VAULT_KEY_FILE; nothing was changed",
+    ),
+  vaultHasKeyFile: (file: string, variable: string) =>
+    new CodemieError(
+      "vault_key",
+      `this vault is sealed with the key file ${file}, not with a passphrase, but ${variable} is set`,
+      `run codemie vault rekey to seal it with that passphrase, or unset ${variable}`,
+    ),
+  passphraseMissing: () =>
+    new CodemieError(
+      "vault_passphrase",
+      "this vault is sealed with a passphrase, and there is none",
+      "set CODEMIE_VAULT_PASSPHRASE_COMMAND, CODEMIE_VAULT_PASSPHRASE_FILE or CODEMIE_VAULT_PASSPHRASE, or run it in a terminal",
+    ),
+  passphraseWrong: (from: string) =>
+    new CodemieError(
+      "vault_key",
+      `the passphrase ${from} does not open this vault`,
+      "try again with the one it was sealed with, or move the vault folder away and log in again",
+    ),
+  passphraseUnusable: (from: string, why: string, hint?: string) =>
+    new CodemieError("vault_passphrase", `no passphrase could be had from ${from}: ${printable(why, 160)}`, hint),
+  passphraseShort: (least: number) =>
+    new CodemieError(
+      "usage",
+      `a new passphrase needs at least ${least} characters`,
+      "take several words, or let a password manager make one; nothing was changed",
+    ),
+  passphrasesDiffer: () =>
+    new CodemieError("usage", "the two passphrases are not the same; nothing was changed", "run the command again"),
+  passphraseNotGiven: () =>
+    new CodemieError(
+      "usage",
+      "a passphrase is needed, and nobody is there to type it",
+      "use --passphrase-stdin or --passphrase-command",
+    ),
+  noVault: () =>
+    new CodemieError("failed", "there is no vault yet", "it is made at the first login: codemie profile login"),
+  exists: (file: string) =>
+    new CodemieError("exists", `${printable(file, 200)} exists, and is not overwritten`, "give another name"),
+  notAnExport: (file: string) =>
+    new CodemieError(
+      "vault_damaged",
+      `${printable(file, 200)} is not an export of a vault, or is damaged`,
+      "nothing was changed; make a new one with codemie vault export",
+    ),
+  exportUnreadable: (file: string, why: string) =>
+    new CodemieError(
+      "usage",
+      `cannot read ${printable(file, 200)}: ${why}`,
+      "give the file codemie vault export wrote",
+    ),
+  exportPassphraseWrong: (file: string) =>
+    new CodemieError(
+      "vault_key",
+      `that passphrase does not open ${printable(file, 200)}`,
+      "use the passphrase it was exported with; nothing was changed",
+    ),
+  vaultNewer: (file: string) =>
+    new CodemieError(
+      "vault_damaged",
+      `${printable(file, 200)} is sealed in a way this version of codemie does not know`,
+      "a newer codemie may have written it: update this one",
+    ),
+  symbolicLink: (path: string) =>
+    new CodemieError(
+      "vault_unreadable",
+      `${path} is a symbolic link, and is not followed`,
+      "put the real one in its place; CODEMIE_HOME and CODEMIE_VAULT_KEY_FILE name other places",
+    ),
+  foreignOwner: (path: string, owner: number) =>
+    new CodemieError(
+      "vault_unreadable",
+      `${path} belongs to another user (${owner}), and is not used`,
+      "change its owner, or set CODEMIE_HOME to a folder of your own",
+    ),
+  sharedFolder: (path: string) =>
+    new CodemieError(
+      "vault_unreadable",
+      `everybody may write in ${path}, so no vault is used or made there`,
+      "set CODEMIE_HOME to a folder of your own",
+    ),
+  auditHeadDamaged: (file: string, folder: string) =>
+    new CodemieError(
+      "vault_damaged",
+      `the sealed end of the audit trail is damaged (${file})`,
+      `move that file and the folder ${folder} away to begin a new trail; keep both, they are evidence`,
+    ),
   recordDamaged: (name: string, file: string) =>
     new CodemieError(
       "vault_damaged",
@@ -261,6 +419,14 @@ export const failure = {
       `the audit trail does not hold at ${file}:${line}: ${why}`,
       "what stands before this line is as it was written; nothing after it is vouched for",
     ),
+  noSetting: (key: string, known: readonly string[], close: string | undefined) =>
+    new CodemieError(
+      "usage",
+      `there is no setting ${printable(key, 60)}`,
+      close ? `did you mean ${close}` : `settings: ${known.join(", ")}`,
+    ),
+  badSetting: (key: string, value: string, about: string) =>
+    new CodemieError("usage", `${printable(value, 60)} is no value for ${key}`, `${key}: ${about}`),
   configDamaged: (file: string, why: string) =>
     new CodemieError(
       "config_damaged",
@@ -276,6 +442,7 @@ export const failure = {
       EPERM: "permission denied",
       EFBIG: "the file size limit is reached",
       ENOTDIR: "a part of the path is not a folder",
+      ENOENT: "the folder is not there",
       SQLITE_FULL: "the disk is full",
       SQLITE_READONLY: "the file system is read-only",
       SQLITE_CANTOPEN: "permission denied",
@@ -326,6 +493,7 @@ export const failure = {
     new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),
   browserFailed: (program: string) =>
     new CodemieError("failed", `could not start ${printable(program, 120)}`, "open the URL above yourself"),
+  declined: () => new CodemieError("failed", "nothing was changed"),
   interrupted: () => new CodemieError("interrupted", "interrupted"),
   terminated: () => new CodemieError("terminated", "terminated"),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

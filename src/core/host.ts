@@ -1,11 +1,13 @@
 import { failure } from "./errors.ts";
 
-/** Where a CodeMie deployment lives. Credentials belong to `origin` and go nowhere else. */
+/** Where the models are. Credentials belong to `origin` and go nowhere else. */
 export interface Host {
   /** scheme, host and port, for example `https://codemie.example.com` */
   readonly origin: string;
-  /** base of the REST and model API: `<origin>/code-assistant-api` */
+  /** base of the REST and model API: `<origin>/code-assistant-api`, or a model provider's own base */
   readonly api: string;
+  /** a CodeMie deployment, or a model provider that is reached with a key of its own */
+  readonly kind: "codemie" | "provider";
 }
 
 const apiSegment = "/code-assistant-api";
@@ -17,7 +19,7 @@ export function isLoopback(hostname: string): boolean {
 
 /** @returns the deployment at an origin that was stored by {@link parseHost} */
 export function hostAt(origin: string): Host {
-  return { origin, api: origin + apiSegment };
+  return { origin, api: origin + apiSegment, kind: "codemie" };
 }
 
 /**
@@ -29,6 +31,40 @@ export function hostAt(origin: string): Host {
  *   any host but loopback (a credential would cross the network in clear)
  */
 export function parseHost(input: string): Host {
+  const url = parseAddress(input);
+  const path = url.pathname.toLowerCase();
+  if (path !== "/" && path !== apiSegment && !path.startsWith(`${apiSegment}/`)) {
+    throw failure.badHost(input.trim(), `a CodeMie host has no path but ${apiSegment}`, `try ${url.origin}`);
+  }
+  return hostAt(url.origin);
+}
+
+/**
+ * Reads the base URL of a model provider's API. Any path is allowed, since providers put their API anywhere.
+ *
+ * @param input for example `https://api.openai.com/v1` or `litellm.example.com`
+ * @returns the provider, its base without a slash at the end
+ * @throws usage error as {@link parseHost}, and for a query or fragment
+ */
+export function parseProvider(input: string): Host {
+  const url = parseAddress(input);
+  if (url.search || url.hash) throw failure.badHost(url.origin, "a base URL has no query and no fragment");
+  return { origin: url.origin, api: url.origin + url.pathname.replace(/\/+$/, ""), kind: "provider" };
+}
+
+/**
+ * Where a request of the model API goes. A CodeMie host takes the paths as agents send them; a provider's base ends with
+ * its version already, as its own documentation gives it.
+ *
+ * @param host the host
+ * @param pathname path of the agent's request, for example `/v1/messages`
+ */
+export function modelUrl(host: Host, pathname: string): string {
+  if (host.kind === "codemie") return host.api + pathname;
+  return host.api + pathname.replace(/^\/v1(?=\/)/, "");
+}
+
+function parseAddress(input: string): URL {
   const text = input.trim();
   let url: URL;
   try {
@@ -41,9 +77,5 @@ export function parseHost(input: string): Host {
   if (url.protocol === "http:" && !isLoopback(url.hostname)) {
     throw failure.badHost(text, "plain http: is allowed on this machine only");
   }
-  const path = url.pathname.toLowerCase();
-  if (path !== "/" && path !== apiSegment && !path.startsWith(`${apiSegment}/`)) {
-    throw failure.badHost(text, `a CodeMie host has no path but ${apiSegment}`, `try ${url.origin}`);
-  }
-  return hostAt(url.origin);
+  return url;
 }

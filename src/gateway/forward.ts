@@ -1,5 +1,5 @@
 import { isHtml } from "../api/judge.ts";
-import type { Host } from "../core/host.ts";
+import { type Host, modelUrl } from "../core/host.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { GatewayError } from "./errors.ts";
 import { downstreamHeaders } from "./inject.ts";
@@ -27,7 +27,7 @@ export type Outcome =
   | { readonly kind: "failed"; readonly error: GatewayError };
 
 /** The one place that forms upstream addresses: the path can only extend the configured base. */
-const upstreamUrl = (host: Host, { path, query }: Call) => host.api + path + query;
+const upstreamUrl = (host: Host, { path, query }: Call) => modelUrl(host, path) + query;
 
 /**
  * Sends a request upstream and hands the answer back as it comes: both bodies stream, nothing is decompressed, and when
@@ -56,7 +56,7 @@ export async function forward(
       signal: firstByte ? AbortSignal.any([agent, firstByte.signal]) : agent,
     });
     const setCookies = upstream.headers.getSetCookie();
-    const answer = await bodyUnlessLoggedOut(upstream);
+    const answer = host.kind === "codemie" ? await bodyUnlessLoggedOut(upstream) : await bodyOf(upstream);
     if (answer === "logged-out") return { kind: "logged-out", setCookies };
     const response = new Response(answer, { status: upstream.status, headers: downstreamHeaders(upstream.headers) });
     return { kind: "answer", response, setCookies };
@@ -101,13 +101,16 @@ async function bodyUnlessLoggedOut(upstream: Response): Promise<ReadableStream |
     await upstream.body?.cancel();
     return "logged-out";
   }
-  if (status !== 401) {
-    const whole = isSmall(headers) ? await upstream.bytes() : undefined;
-    if (whole) return whole.length > 0 ? whole : null;
-    return upstream.body && atReadersPace(upstream.body);
-  }
+  if (status !== 401) return await bodyOf(upstream);
   const bytes = await readUpTo(upstream.body, bodyToJudge);
   return bytes && isProviderError(new TextDecoder().decode(bytes)) ? bytes : "logged-out";
+}
+
+/** The body as it comes; a model provider's answers are passed on whatever they say. */
+async function bodyOf(upstream: Response): Promise<ReadableStream | Uint8Array | null> {
+  const whole = isSmall(upstream.headers) ? await upstream.bytes() : undefined;
+  if (whole) return whole.length > 0 ? whole : null;
+  return upstream.body && atReadersPace(upstream.body);
 }
 
 /** Answers announced to be this short are passed on as one piece, which costs a third less than a stream, bytes. */

@@ -95,7 +95,8 @@ export function startGateway(options: GatewayOptions): Gateway {
   /** Inject and forward; once more with each newer credential while nothing has reached the agent. */
   async function send(call: Call, request: Request, requestId: string): Promise<Response | GatewayError> {
     const { credentials, host } = options;
-    const own = { ...options.ownHeaders, "x-codemie-request-id": requestId };
+    // A model provider is told nothing of CodeMie's.
+    const own = host.kind === "codemie" ? { ...options.ownHeaders, "x-codemie-request-id": requestId } : {};
     const body = await replayableBody(request);
     let lease = await credentials.current();
     for (let left = renewals; ; left--) {

@@ -72,11 +72,18 @@ export async function replaceFile(file: string, data: string): Promise<void> {
 /**
  * Removes what replacements of this file left behind when their process was killed. Call it under the file's lock: then
  * no living process has such a temporary file.
+ *
+ * @throws `disk` when the folder is missing or cannot be changed
  */
 export async function removeLeftovers(file: string): Promise<void> {
   const prefix = temporaryPrefix(file);
-  for (const name of await readdir(dirname(file))) {
-    if (name.startsWith(prefix) && name.endsWith(temporarySuffix)) await rm(join(dirname(file), name), { force: true });
+  try {
+    for (const name of await readdir(dirname(file))) {
+      const isOne = name.startsWith(prefix) && name.endsWith(temporarySuffix);
+      if (isOne) await rm(join(dirname(file), name), { force: true });
+    }
+  } catch (error) {
+    throw failure.disk(file, error);
   }
 }
 
@@ -91,6 +98,19 @@ export async function removeFile(file: string): Promise<void> {
     await syncFolder(dirname(file));
   } catch (error) {
     if (systemCode(error) !== "ENOENT") throw failure.disk(file, error);
+  }
+}
+
+/**
+ * @returns the names in a folder, sorted; none when there is no such folder
+ * @throws `vault_unreadable`
+ */
+export async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort();
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return [];
+    throw failure.vaultUnreadable(folder, systemCode(error) || "unknown error");
   }
 }
 
@@ -132,7 +152,11 @@ export async function waitForChange(
   return await condition();
 }
 
-/** Moves a file that cannot be used out of the way, keeping it. */
+/**
+ * Moves a file that cannot be used out of the way, keeping it.
+ *
+ * @returns where it is now
+ */
 export async function keepAside(file: string, nowMs: number): Promise<string> {
   const kept = `${file}.damaged-${nowMs}`;
   try {
@@ -140,6 +164,30 @@ export async function keepAside(file: string, nowMs: number): Promise<string> {
     return kept;
   } catch (error) {
     throw failure.disk(kept, error);
+  }
+}
+
+/**
+ * @returns false when there is no such file
+ * @throws `disk` when it cannot be moved
+ */
+export async function moveIfPresent(file: string, to: string): Promise<boolean> {
+  try {
+    await rename(file, to);
+    await syncFolder(dirname(to));
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return false;
+    throw failure.disk(to, error);
+  }
+}
+
+/** Leaves a file to its owner alone. */
+export async function closeToOthers(file: string): Promise<void> {
+  try {
+    await chmod(file, fileMode);
+  } catch (error) {
+    throw failure.disk(file, error);
   }
 }
 

@@ -1,6 +1,7 @@
 import { open } from "node:fs/promises";
 import { constants } from "node:os";
 import { delimiter, isAbsolute } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { failure, systemCode } from "../core/errors.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -24,6 +25,70 @@ export async function versionOf(program: string, env: Env): Promise<string | und
     timeout: 10_000,
   });
   return (await child.stdout.text()).split("\n")[0]?.trim() || undefined;
+}
+
+/** How a program that was asked for a text ended. */
+export type Answer =
+  | { readonly ended: "normally"; readonly code: number; readonly output: Uint8Array }
+  | { readonly ended: "not-started" | "timeout" | "too-long" };
+
+/** How long a program that was told to end may take to put the terminal in order, and its output to come to an end, ms. */
+const graceMs = 1_000;
+
+/**
+ * Runs a program for what it prints. It may talk to the person: standard error is ours, and standard input too where it
+ * is a terminal (what is piped into us is not for it). It runs in the root folder, since nothing in the current one may
+ * decide what it does.
+ *
+ * @param command absolute path of the program, and its arguments; no shell
+ * @param env its whole environment
+ * @param patienceMs how long it may take, ms; then it is killed
+ * @param limit longest output, bytes; a longer one gets it killed
+ */
+export async function ask(
+  command: readonly string[],
+  env: Env,
+  { patienceMs, limit }: { patienceMs: number; limit: number },
+): Promise<Answer> {
+  const stdin = process.stdin.isTTY ? "inherit" : "ignore";
+  let child: Bun.Subprocess<typeof stdin, "pipe", "inherit">;
+  try {
+    child = Bun.spawn([...command], { env: { ...env }, cwd: "/", stdio: [stdin, "pipe", "inherit"] });
+  } catch {
+    return { ended: "not-started" };
+  }
+  const reader = child.stdout.getReader();
+  const chunks: Uint8Array[] = [];
+  const read = async (): Promise<"too-long" | undefined> => {
+    let length = 0;
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      chunks.push(part.value);
+      length += part.value.length;
+      if (length > limit) return "too-long";
+    }
+    await child.exited;
+    return undefined;
+  };
+  // A timer that still ran at the end would keep the whole program from ending.
+  const over = new AbortController();
+  const after = (ms: number) => setTimeout(ms, undefined, { signal: over.signal }).catch(() => undefined);
+  const tooLate = after(patienceMs).then(() => "timeout" as const);
+  // What it started itself may hold its output open for ever.
+  const ended = child.exited.then(async () => await after(graceMs));
+  try {
+    const failed = await Promise.race([read(), ended, tooLate]);
+    if (failed) return { ended: failed };
+    return { ended: "normally", code: child.exitCode ?? 128, output: Buffer.concat(chunks) };
+  } finally {
+    reader.cancel().catch(() => undefined);
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill("SIGTERM");
+      await Promise.race([child.exited, after(graceMs)]);
+      child.kill("SIGKILL");
+      await child.exited;
+    }
+    over.abort();
+  }
 }
 
 /**
@@ -52,6 +117,23 @@ export async function runForeground(command: readonly string[], env: Env): Promi
     return ended ? (typeof ended === "number" ? 128 + ended : exitCodeOf(ended)) : (child.exitCode ?? 1);
   } finally {
     for (const [signal, handler] of handlers) process.off(signal, handler);
+  }
+}
+
+/**
+ * Runs something that a stop ends, and leaves the signals as they were afterwards.
+ *
+ * @param work gets a signal as {@link stopSignal}'s
+ */
+export async function untilStopped<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const interrupt = () => controller.abort(failure.interrupted());
+  const terminate = () => controller.abort(failure.terminated());
+  process.on("SIGINT", interrupt).on("SIGTERM", terminate);
+  try {
+    return await work(controller.signal);
+  } finally {
+    process.off("SIGINT", interrupt).off("SIGTERM", terminate);
   }
 }
 

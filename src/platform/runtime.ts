@@ -13,6 +13,8 @@ export interface Runtime {
   readonly cwd: string;
   /** the base folder of all our files */
   readonly home: string;
+  /** operating system and processor, for example `linux x64` */
+  readonly platform: string;
   /** ms since the epoch */
   readonly now: () => number;
   readonly terminal: Terminal;
@@ -26,6 +28,7 @@ export function realRuntime(env: Env, noColor: boolean): Runtime {
     env,
     cwd,
     home: env.CODEMIE_HOME ? resolve(cwd, env.CODEMIE_HOME) : join(env.HOME || homedir(), ".codemie"),
+    platform: `${process.platform} ${process.arch}`,
     now: Date.now,
     terminal: realTerminal(env, noColor),
     fetch: secureFetch(env),

@@ -10,14 +10,26 @@ export interface Terminal {
   readonly animated: boolean;
   /** whether escape codes may be written to the stream */
   color(stream: "out" | "err"): boolean;
+  /** whether characters beyond ASCII are shown as what they are; assumed where the environment says nothing else */
+  readonly unicode: boolean;
   /** width of the terminal in columns, 80 where there is none */
   readonly columns: number;
   out(text: string): void;
   err(text: string): void;
   /** Reads standard input to its end. */
   readAll(): Promise<string>;
-  /** Reads one line. `echo: false` shows nothing of what is typed or pasted. Aborting the signal ends it quietly. */
-  readLine(options: { echo: boolean; signal: AbortSignal }): Promise<string>;
+  /**
+   * Reads one line, spaces at its ends included. `echo: false` shows nothing of what is typed or pasted once the prompt
+   * is there. Aborting the signal ends it quietly.
+   */
+  readLine(options: ReadLine): Promise<string>;
+}
+
+export interface ReadLine {
+  /** shown when keys are no longer echoed by the terminal itself: before, a fast one would be seen */
+  readonly prompt?: string;
+  readonly echo: boolean;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -26,6 +38,7 @@ export interface Terminal {
  */
 export function realTerminal(env: Env, noColor: boolean): Terminal {
   const plain = noColor || Boolean(env.NO_COLOR) || env.TERM === "dumb";
+  const charset = env.LC_ALL || env.LC_CTYPE || env.LANG;
   const forced = Boolean(env.FORCE_COLOR) && env.FORCE_COLOR !== "0";
   return {
     get interactive() {
@@ -34,6 +47,7 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
     get animated() {
       return Boolean(process.stderr.isTTY) && env.TERM !== "dumb" && !env.CI;
     },
+    unicode: !charset || /utf-?8/i.test(charset),
     color(stream) {
       if (plain) return false;
       return forced || Boolean((stream === "out" ? process.stdout : process.stderr).isTTY);
@@ -52,8 +66,9 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
  * Reads the line key by key: in its usual line mode a terminal cuts a pasted line at 4,096 bytes, and a pasted login URL
  * is longer and must not be shown.
  */
-function readLine({ echo, signal }: { echo: boolean; signal: AbortSignal }): Promise<string> {
+function readLine({ prompt, echo, signal }: ReadLine): Promise<string> {
   const { stdin, stderr } = process;
+  const decoder = new TextDecoder();
   return new Promise((resolve, reject) => {
     let line = "";
     const done = (finish: () => void) => {
@@ -66,13 +81,13 @@ function readLine({ echo, signal }: { echo: boolean; signal: AbortSignal }): Pro
     };
     const onAbort = () => done(() => reject(signal.reason));
     const onData = (chunk: Buffer) => {
-      for (const char of chunk.toString("utf8")) {
-        if (char === "\r" || char === "\n") return done(() => resolve(line.trim()));
+      for (const char of decoder.decode(chunk, { stream: true })) {
+        if (char === "\r" || char === "\n") return done(() => resolve(line));
         if (char === "\u0003") return done(() => reject(failure.interrupted()));
         if (char === "\u0004" && line === "") return done(() => reject(failure.interrupted()));
         if (char === "\u007f" || char === "\b") {
           if (echo && line) stderr.write("\b \b");
-          line = line.slice(0, -1);
+          line = [...line].slice(0, -1).join("");
         } else if (char >= " ") {
           line += char;
           if (echo) stderr.write(char);
@@ -81,6 +96,7 @@ function readLine({ echo, signal }: { echo: boolean; signal: AbortSignal }): Pro
     };
     if (signal.aborted) return reject(signal.reason);
     stdin.setRawMode(true);
+    if (prompt) stderr.write(prompt);
     stdin.resume();
     stdin.on("data", onData);
     signal.addEventListener("abort", onAbort);

@@ -17,6 +17,8 @@ export const profile = z.looseObject({
   codeMieIntegration: z.looseObject({ id: z.string() }).optional(),
   /** log in at this OpenID provider instead of the host's own single sign-on */
   oidc: z.looseObject({ issuer: z.string(), clientId: z.string(), scope: z.string().optional() }).optional(),
+  /** how a bearer token is found; a token itself is never here */
+  jwtConfig: z.looseObject({ tokenEnvVar: z.string().optional() }).optional(),
   /** seconds a request may wait for its first byte, 0 for ever */
   timeout: z.number().nonnegative().optional(),
   /** more paths of the host that agents may use through the gateway, each `METHOD /path` with `*` for one segment */
@@ -45,6 +47,9 @@ export const repositoryProfile = z.object({
   codeMieProject: plainText.optional().catch(undefined),
 });
 export type RepositoryProfile = z.infer<typeof repositoryProfile>;
+
+/** Names an environment variable may have. */
+export const variableName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
 /** Names a profile may have. */
 export const profileName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;

@@ -1,6 +1,7 @@
 import { failure } from "../core/errors.ts";
-import { type Host, parseHost } from "../core/host.ts";
+import { type Host, parseHost, parseProvider } from "../core/host.ts";
 import { type Config, type Profile, profileName, type RepositoryProfile } from "./config.ts";
+import { providerOf, providers } from "./providers.ts";
 
 /** Where a value came from. */
 export type Source = "flag" | "environment" | "repository" | "profile" | "default";
@@ -32,6 +33,9 @@ export interface Resolved {
   readonly timeout: Sourced<number>;
 }
 
+/** The profile a command works with, whether it leads to a host or not. */
+export type Settled = Omit<Resolved, "host"> & { readonly host: Sourced<Host> | undefined };
+
 /**
  * Decides profile, host and settings: flag over environment over repository over profile over default.
  *
@@ -46,21 +50,37 @@ export function resolveProfile(
   env: Readonly<Record<string, string | undefined>>,
   repository: RepositoryProfile,
 ): Resolved {
+  const settled = settleProfile(config, wishes, env, repository);
+  const { host, name, profile, exists } = settled;
+  if (host) return { ...settled, host };
+  if (!exists && Object.keys(config.profiles).length > 0) throw failure.noProfile(name, Object.keys(config.profiles));
+  throw isCodemie(profile) ? failure.noHost() : failure.otherService(name, profile.provider ?? "");
+}
+
+/**
+ * As {@link resolveProfile}, for commands that need no host.
+ *
+ * @throws usage errors: no such profile, two variables that contradict each other, an address that cannot be used
+ */
+export function settleProfile(
+  config: Config,
+  wishes: Wishes,
+  env: Readonly<Record<string, string | undefined>>,
+  repository: RepositoryProfile,
+): Settled {
   const askedName = wishes.profile ?? (env.CODEMIE_PROFILE || undefined);
   const askedHost = hostAskedFor(wishes.profile === undefined ? env : {}, wishes.url);
   const name = askedName ?? pickName(config, askedHost?.value);
-  if (!profileName.test(name)) throw failure.badProfileName(name);
   const known = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
+  if (!known && !profileName.test(name)) throw failure.badProfileName(name);
   if (askedName !== undefined && !known && !askedHost) throw failure.noProfile(name, Object.keys(config.profiles));
   const profile: Profile = known ?? {};
-  const own = hostOf(profile);
-  const host = askedHost ?? (own && { value: own, source: "profile" as const });
-  if (!host) throw failure.noHost();
+  const own = askedHost ? undefined : hostOf(profile);
   return {
     name,
     exists: known !== undefined,
     profile,
-    host,
+    host: askedHost ?? (own && { value: own, source: "profile" as const }),
     model: first([
       ["flag", wishes.model],
       ["environment", env.CODEMIE_MODEL],
@@ -79,13 +99,53 @@ export function resolveProfile(
   };
 }
 
-/** @returns the host a profile belongs to, or undefined when it names none we could use */
+/**
+ * @returns the host a profile belongs to, or undefined when it names none
+ * @throws usage error when what it names is no address we could use
+ */
 export function hostOf(profile: Profile): Host | undefined {
+  const provider = providerOf(profile.provider);
+  if (provider) {
+    const url = profile.baseUrl ?? providers[provider].url;
+    return url === undefined ? undefined : parseProvider(url);
+  }
+  if (!isCodemie(profile)) return undefined;
   const url = profile.codeMieUrl ?? profile.baseUrl;
   return url === undefined ? undefined : parseHost(url);
 }
 
-function hostAskedFor(
+/** Names a profile of a CodeMie host has in `provider`; every other is some service that gets no credential of ours. */
+const isCodemie = ({ provider }: Profile) =>
+  provider === undefined || provider === "ai-run-sso" || provider === "bearer-auth";
+
+/** @returns the host as {@link hostOf}, or undefined when it cannot be used: to show a profile, or to pass it over */
+export function usableHostOf(profile: Profile): Host | undefined {
+  try {
+    return hostOf(profile);
+  } catch {
+    return undefined;
+  }
+}
+
+/** How a profile logs in. */
+export const methods = ["sso", "oidc", "jwt", "api-key"] as const;
+export type Method = (typeof methods)[number];
+
+/** Name of the variable a bearer token is looked for in when the profile names no other. */
+export const tokenVariable = "CODEMIE_JWT_TOKEN";
+
+/** @returns the method a profile says it logs in by */
+export function methodOf(profile: Profile): Method {
+  if (providerOf(profile.provider)) return "api-key";
+  if (profile.oidc) return "oidc";
+  return profile.jwtConfig ? "jwt" : "sso";
+}
+
+/**
+ * @returns the host that a flag or the environment asks for, or undefined
+ * @throws usage error when it is no address, or when two variables contradict each other
+ */
+export function hostAskedFor(
   env: Readonly<Record<string, string | undefined>>,
   url: string | undefined,
 ): Sourced<Host> | undefined {
@@ -98,22 +158,31 @@ function hostAskedFor(
   return { value: host, source: "environment" };
 }
 
-/** The active profile, unless another host is wanted: then a profile of that host, or a new name for it. */
-function pickName(config: Config, host: Host | undefined): string {
+/**
+ * @returns the profile a command works with when none was named: the active one, unless another host is wanted; then a
+ *   profile of that host, or a new name for it
+ */
+export function pickName(config: Config, host: Host | undefined): string {
   const active = config.activeProfile ?? Object.keys(config.profiles)[0];
   if (!host) return active ?? "default";
   const belongs = (name: string | undefined) => {
-    const profile = name === undefined ? undefined : config.profiles[name];
-    return profile !== undefined && hostOf(profile)?.origin === host.origin;
+    const own = name === undefined ? undefined : usableHostOf(config.profiles[name] ?? {});
+    return own?.kind === host.kind && own.origin === host.origin;
   };
   if (active !== undefined && belongs(active)) return active;
   const other = Object.keys(config.profiles).find(belongs);
   if (other) return other;
   if (Object.keys(config.profiles).length === 0) return "default";
-  return freeName(new URL(host.origin).host.replace(/[^A-Za-z0-9.-]/g, "-"), config);
+  return freeName(hostName(host), config);
 }
 
-function freeName(wanted: string, config: Config): string {
+/** @returns a host's name as a profile may be called */
+export function hostName(host: Host | undefined): string {
+  return host ? new URL(host.origin).host.replace(/[^A-Za-z0-9.-]/g, "-").replace(/^[^A-Za-z0-9]+/, "") : "profile";
+}
+
+/** @returns the name itself, or with a number behind it when a profile has it already */
+export function freeName(wanted: string, config: Config): string {
   let name = wanted.slice(0, 60);
   for (let n = 2; Object.hasOwn(config.profiles, name); n++) name = `${wanted.slice(0, 60)}-${n}`;
   return name;

@@ -1,10 +1,18 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { failure } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
-import { ensureFolder, readIfPresent, removeLeftovers, replaceFile } from "../platform/files.ts";
+import {
+  closeToOthers,
+  ensureFolder,
+  moveIfPresent,
+  readIfPresent,
+  removeLeftovers,
+  replaceFile,
+} from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
 import { type Config, config, type RepositoryProfile, repositoryProfile } from "./config.ts";
+import { readConfig } from "./read-config.ts";
+import { type FoundSecret, findSecrets, removeSecrets } from "./secrets.ts";
 
 /** Name of the configuration file, in our base folder and in a repository's `.codemie`. */
 const fileName = "codemie-cli.config.json";
@@ -26,32 +34,61 @@ export class ProfileStore {
   async read(): Promise<Config> {
     const text = await readIfPresent(this.file);
     if (text === undefined) return config.parse({});
-    let json: unknown;
-    try {
-      json = JSON.parse(text);
-    } catch (error) {
-      throw failure.configDamaged(this.file, error instanceof Error ? error.message : "not JSON");
-    }
-    const result = config.safeParse(json);
-    if (result.success) return result.data;
-    const issue = result.error.issues[0];
-    throw failure.configDamaged(this.file, `${issue?.path.join(".") || "file"}: ${issue?.message ?? "unexpected"}`);
+    return await readConfig(text, this.file);
   }
 
   /**
    * Changes the configuration under its lock, so that two commands at once both have their effect.
    *
-   * @param change gets the current configuration and alters it in place
-   * @throws `config_damaged` (nothing is overwritten then), `disk`, `vault_locked`
+   * @param change gets the current configuration and alters it in place; locks of logins are taken inside, never around
+   * @throws what `change` and the keeper of secrets throw; `config_damaged` (nothing is overwritten then), `disk`, `vault_locked`
    */
-  async update(change: (config: Config) => void): Promise<void> {
-    await ensureFolder(this.#home);
-    await withLock(join(this.#home, "run", "config.lock"), "the configuration", async () => {
+  async update(change: (config: Config) => void | Promise<void>): Promise<void> {
+    await this.#locked(async () => {
       const current = await this.read();
-      change(current);
+      await change(current);
       await removeLeftovers(this.file);
       await replaceFile(this.file, `${JSON.stringify(current, null, 2)}\n`);
     });
+  }
+
+  /**
+   * Takes secrets out of a file that the existing CLI wrote. Commands that change anything do this before all else.
+   *
+   * @param keep takes the secrets into safe keeping; only then the file is written without them
+   * @returns the secrets that were moved
+   * @throws as {@link update}
+   */
+  async moveSecrets(keep: (secrets: readonly FoundSecret[]) => Promise<void>): Promise<readonly FoundSecret[]> {
+    if (findSecrets(await this.read()).length === 0) return [];
+    let moved: readonly FoundSecret[] = [];
+    await this.update(async (config) => {
+      moved = findSecrets(config);
+      await keep(moved);
+      removeSecrets(config, moved);
+    });
+    return moved;
+  }
+
+  /**
+   * Moves the file aside, whatever is in it, so that the next command begins with an empty configuration.
+   *
+   * @param nowMs ms since the epoch, for its new name
+   * @returns its new path, or undefined when there was no file
+   * @throws `disk`, `vault_locked`
+   */
+  async reset(nowMs: number): Promise<string | undefined> {
+    return await this.#locked(async () => {
+      const backup = `${this.file}.backup-${nowMs}`;
+      if (!(await moveIfPresent(this.file, backup))) return undefined;
+      await closeToOthers(backup);
+      return backup;
+    });
+  }
+
+  async #locked<T>(work: () => Promise<T>): Promise<T> {
+    await ensureFolder(this.#home);
+    return await withLock(join(this.#home, "run", "config.lock"), "the configuration", work);
   }
 }
 

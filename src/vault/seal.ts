@@ -1,6 +1,7 @@
 import { base64url, FlattenedEncrypt, flattenedDecrypt } from "jose";
 import { z } from "zod";
 import { parseJson } from "../core/json.ts";
+import { type Kdf, kdf } from "./kdf.ts";
 
 /** A sealed text as it lies on disk: a flattened JWE (RFC 7516 section 7.2.2) with direct encryption, so no wrapped key. */
 const jwe = z.strictObject({
@@ -10,6 +11,17 @@ const jwe = z.strictObject({
   aad: z.string(),
   protected: z.string(),
 });
+
+/** What stands readable on a sealed text, authenticated with it. `kdf` is ours (RFC 7516 section 4.3). */
+const header = z.strictObject({ alg: z.literal("dir"), enc: z.literal("A256GCM"), kdf: kdf.optional() });
+
+/** What a sealed text says of itself. Nothing of it is proved until it opens. */
+export interface Label {
+  /** what it is bound to */
+  readonly name: string;
+  /** how its key comes from a passphrase, if it does; `unknown` for a way this version does not know */
+  readonly kdf: Kdf | undefined | "unknown";
+}
 
 /**
  * Why a sealed text did not open: it is not of our form at all, it is another name's, or the key does not fit it (a
@@ -23,11 +35,12 @@ export type OpenFailure = "malformed" | "other-name" | "not-opened";
  * @param plain what to seal
  * @param key 32 bytes
  * @param name bound as additional authenticated data, readable in the result
+ * @param kdf how the key comes from a passphrase, if it does; kept in the header
  * @returns one line of JSON
  */
-export async function seal(plain: Uint8Array, key: Uint8Array, name: string): Promise<string> {
+export async function seal(plain: Uint8Array, key: Uint8Array, name: string, kdf?: Kdf): Promise<string> {
   const sealed = await new FlattenedEncrypt(plain)
-    .setProtectedHeader({ alg: "dir", enc: "A256GCM" })
+    .setProtectedHeader({ alg: "dir", enc: "A256GCM", ...(kdf && { kdf }) })
     .setAdditionalAuthenticatedData(new TextEncoder().encode(name))
     .encrypt(key);
   return serialize(jwe.parse(sealed));
@@ -46,10 +59,8 @@ export async function unseal(
   key: Uint8Array,
   name: string,
 ): Promise<{ plain: Uint8Array } | { failed: OpenFailure }> {
-  const sealed = parseJson(text, jwe);
-  // Base64url leaves bits unused and JSON leaves freedom in spelling; only the one spelling we write is accepted, so
-  // that no byte of a file can change unnoticed.
-  if (!sealed || serialize(sealed) !== text) return { failed: "malformed" };
+  const sealed = parse(text);
+  if (!sealed) return { failed: "malformed" };
   if (sealed.aad !== base64url.encode(name)) return { failed: "other-name" };
   try {
     const { plaintext } = await flattenedDecrypt(sealed, key, {
@@ -60,6 +71,25 @@ export async function unseal(
   } catch {
     return { failed: "not-opened" };
   }
+}
+
+/** @returns what a sealed text says of itself, or undefined when it is not of our form */
+export function labelOf(text: string): Label | undefined {
+  const sealed = parse(text);
+  if (!sealed) return undefined;
+  const known = parseJson(decodeText(sealed.protected), header);
+  return { name: decodeText(sealed.aad), kdf: known ? known.kdf : "unknown" };
+}
+
+const decodeText = (value: string) => new TextDecoder().decode(base64url.decode(value));
+
+/**
+ * Base64url leaves bits unused and JSON leaves freedom in spelling; only the one spelling we write is accepted, so that
+ * no byte of a file can change unnoticed.
+ */
+function parse(text: string): z.infer<typeof jwe> | undefined {
+  const sealed = parseJson(text, jwe);
+  return sealed && serialize(sealed) === text ? sealed : undefined;
 }
 
 /** The one spelling: members in this order, every value in canonical base64url, a line feed at the end. */

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { ZodType } from "zod";
-import { failure } from "../core/errors.ts";
+import { type ZodType, z } from "zod";
+import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import {
   ensureFolder,
   keepAside,
-  readIfPresent,
+  namesIn,
   removeFile,
   removeLeftovers,
   replaceFile,
@@ -14,11 +14,30 @@ import {
   waitForChange,
 } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
-import { openDataKey, openOrCreateDataKey, type VaultFiles } from "./key.ts";
-import { seal, unseal } from "./seal.ts";
+import { readPrivate, writeNewFile } from "../platform/private.ts";
+import {
+  keyFileOnly,
+  type NewKey,
+  openDataKey,
+  openOrCreateDataKey,
+  recordFiles,
+  rekey,
+  type Sealing,
+  sealingOf,
+  type VaultAccess,
+  type VaultFiles,
+} from "./key.ts";
+import { labelOf, seal, unseal } from "./seal.ts";
 
 /** What a sealed record is bound to: the format's version and the record's name. */
-const boundName = (name: string) => `codemie vault 1 record ${name}`;
+const boundTo = "codemie vault 1 record ";
+const boundName = (name: string) => `${boundTo}${name}`;
+
+/** A record as it was found. */
+export type Found =
+  | { readonly name: string; readonly value: unknown }
+  /** it does not open; its name is known where the file still tells it */
+  | { readonly name: string | undefined; readonly file: string; readonly problem: CodemieError };
 
 /**
  * The encrypted file vault: one sealed file per record. Reading takes no lock, since a record is only ever replaced as a
@@ -27,15 +46,28 @@ const boundName = (name: string) => `codemie vault 1 record ${name}`;
 export class Vault {
   readonly #files: VaultFiles;
   readonly #now: () => number;
+  readonly #access: VaultAccess;
   #dataKey: Uint8Array | undefined;
 
   /**
    * @param files where the vault lies
    * @param now clock, ms since the epoch
+   * @param access what yields the passphrase, where the vault is sealed with one
    */
-  constructor(files: VaultFiles, now: () => number) {
+  constructor(files: VaultFiles, now: () => number, access: VaultAccess = keyFileOnly) {
     this.#files = files;
     this.#now = now;
+    this.#access = access;
+  }
+
+  /** where the records lie */
+  get folder(): string {
+    return this.#files.folder;
+  }
+
+  /** where the key lies, when it is in a file */
+  get keyFile(): string {
+    return this.#files.masterKey;
   }
 
   /**
@@ -44,8 +76,7 @@ export class Vault {
    * @throws `disk`, `vault_key`
    */
   async prepare(): Promise<void> {
-    await ensureFolder(this.#files.run);
-    this.#dataKey = await openOrCreateDataKey(this.#files);
+    this.#dataKey = await openOrCreateDataKey(this.#files, this.#access);
     const probe = join(this.#files.folder, "probe");
     await withLock(join(this.#files.run, "vault-probe.lock"), "the vault", async () => {
       await removeLeftovers(probe);
@@ -59,8 +90,57 @@ export class Vault {
    * @throws `vault_key`, `vault_damaged`
    */
   async exists(): Promise<boolean> {
-    this.#dataKey ??= await openDataKey(this.#files);
+    this.#dataKey ??= await openDataKey(this.#files, this.#access);
     return this.#dataKey !== undefined;
+  }
+
+  /**
+   * @returns how the vault's key is sealed, without opening it; undefined when there is no vault
+   * @throws `vault_damaged`, `vault_unreadable`
+   */
+  async sealing(): Promise<Sealing | undefined> {
+    return await sealingOf(this.#files, this.#access.note);
+  }
+
+  /**
+   * Seals the vault's key anew, and no record.
+   *
+   * @param newKey what opens the vault from now on; asked for once the vault is open
+   * @throws as {@link rekey}
+   */
+  async rekey(newKey: () => Promise<NewKey>): Promise<void> {
+    this.#dataKey = await rekey(this.#files, this.#access, newKey);
+  }
+
+  /**
+   * @returns every record in the vault's folder by name, those that do not open with why
+   * @throws `vault_key`, `vault_passphrase`, `vault_unreadable` when none can be opened
+   */
+  async records(): Promise<Found[]> {
+    if (!(await this.exists())) return [];
+    const found: Found[] = [];
+    for (const entry of await recordFiles(this.#files.folder)) {
+      const file = join(this.#files.folder, entry);
+      let name: string | undefined;
+      try {
+        const text = readPrivate(file, this.#access.note);
+        if (text === undefined) continue;
+        const bound = labelOf(text)?.name;
+        if (bound?.startsWith(boundTo)) name = bound.slice(boundTo.length);
+        if (name === undefined || file !== this.fileOf(name)) throw failure.recordDamaged(name ?? entry, file);
+        found.push({ name, value: await this.read(name, z.unknown()) });
+      } catch (error) {
+        found.push({ name, file, problem: asCodemieError(error) });
+      }
+    }
+    return found.sort((a, b) => ((a.name ?? "") < (b.name ?? "") ? -1 : 1));
+  }
+
+  /** @returns the files that were kept when a record did not open, or was replaced by an import */
+  async keptAside(): Promise<string[]> {
+    return (await namesIn(this.#files.folder))
+      .filter((one) => /\.json\.(damaged|replaced)-\d+$/.test(one))
+      .map((one) => join(this.#files.folder, one));
   }
 
   /**
@@ -70,10 +150,10 @@ export class Vault {
    * @throws `vault_damaged` when it does not open or is not of that shape; `vault_key`, `vault_unreadable`
    */
   async read<T>(name: string, schema: ZodType<T>): Promise<T | undefined> {
-    const file = this.#fileOf(name);
-    const text = await readIfPresent(file);
+    const file = this.fileOf(name);
+    const text = readPrivate(file, this.#access.note);
     if (text === undefined) return undefined;
-    this.#dataKey ??= await openDataKey(this.#files);
+    this.#dataKey ??= await openDataKey(this.#files, this.#access);
     if (!this.#dataKey) throw failure.vaultDamaged(this.#files.dataKey);
     const opened = await unseal(text, this.#dataKey, boundName(name));
     const record = "plain" in opened ? parseJson(new TextDecoder().decode(opened.plain), schema) : undefined;
@@ -87,8 +167,8 @@ export class Vault {
    * @throws `disk` (the old record is then still there), `vault_key`
    */
   async write(name: string, record: unknown): Promise<void> {
-    const file = this.#fileOf(name);
-    this.#dataKey ??= await openOrCreateDataKey(this.#files);
+    const file = this.fileOf(name);
+    this.#dataKey ??= await openOrCreateDataKey(this.#files, this.#access);
     const plain = new TextEncoder().encode(JSON.stringify(record));
     const sealed = await seal(plain, this.#dataKey, boundName(name));
     await ensureFolder(this.#files.folder);
@@ -98,12 +178,25 @@ export class Vault {
 
   /** Removes a record for good. Call it inside {@link locked}. */
   async remove(name: string): Promise<void> {
-    await removeFile(this.#fileOf(name));
+    await removeFile(this.fileOf(name));
+  }
+
+  /**
+   * Keeps a copy of a record, sealed as it is, before it is replaced by one from elsewhere.
+   *
+   * @returns the copy's file
+   */
+  async keepCopy(name: string): Promise<string> {
+    const file = this.fileOf(name);
+    const copy = `${file}.replaced-${this.#now()}`;
+    const text = readPrivate(file, this.#access.note);
+    if (text !== undefined) await writeNewFile(copy, text);
+    return copy;
   }
 
   /** Keeps a record that does not open under another file name, so that a new one can take its place. */
   async setAside(name: string): Promise<string> {
-    return await keepAside(this.#fileOf(name), this.#now());
+    return await keepAside(this.fileOf(name), this.#now());
   }
 
   /**
@@ -111,7 +204,7 @@ export class Vault {
    * @returns a text that changes whenever the record is replaced or removed; reading it costs one call to the system
    */
   async stamp(name: string): Promise<string> {
-    return await stampOf(this.#fileOf(name));
+    return await stampOf(this.fileOf(name));
   }
 
   /**
@@ -123,7 +216,7 @@ export class Vault {
    * @returns false when it did not change in that time
    */
   async changed(name: string, stamp: string, patienceMs: number): Promise<boolean> {
-    const file = this.#fileOf(name);
+    const file = this.fileOf(name);
     return await waitForChange(this.#files.folder, patienceMs, async () => (await stampOf(file)) !== stamp);
   }
 
@@ -136,7 +229,8 @@ export class Vault {
     return await withLock(join(this.#files.run, `vault-${idOf(name)}.lock`), `the stored record ${name}`, work);
   }
 
-  #fileOf(name: string): string {
+  /** @returns the file a record lies in, whether there is one or not */
+  fileOf(name: string): string {
     return join(this.#files.folder, `${idOf(name)}.json`);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * What reading a sealed record costs against reading a plain file of the same size, at 1, 100 and 1,000 records, and
- * what `codemie token` costs against `codemie --version`. Ratios of medians in one run; the numbers are kept in
- * dist/bench-vault.json.
+ * what `codemie token` costs against `codemie --version`, with a key file and with a passphrase. Ratios of medians in one
+ * run; the numbers are kept in dist/bench-vault.json.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { loginRecord } from "../../src/auth/credential.ts";
+import { Secret } from "../../src/core/secret.ts";
+import { deriveKey, freshKdf } from "../../src/vault/kdf.ts";
 import { vaultFiles } from "../../src/vault/key.ts";
 import { Vault } from "../../src/vault/vault.ts";
 
@@ -57,15 +59,25 @@ await vault.write(loginRecord("default"), { method: "oidc", origin, identity, lo
 const config = { version: 2, activeProfile: "default", profiles: { default: { codeMieUrl: origin } } };
 await Bun.write(join(home, ".codemie/codemie-cli.config.json"), JSON.stringify(config));
 const codemie = join(import.meta.dir, "../../dist/codemie");
+const passphrase = "a passphrase for the bench";
 const start = (args: string[]) => async () => {
-  const { exitCode } = Bun.spawnSync([codemie, ...args], { env: { HOME: home, PATH: "" }, stdout: "ignore" });
+  const env = { HOME: home, PATH: "", ...sealedWith };
+  const { exitCode } = Bun.spawnSync([codemie, ...args], { env, stdout: "ignore" });
   if (exitCode !== 0) throw new Error(`codemie ${args.join(" ")} failed`);
 };
+let sealedWith: Record<string, string> = {};
 const version = await time(40, start(["--version"]));
 const token = await time(40, start(["token"]));
-result.push({ versionMs: version, tokenMs: token });
+await vault.rekey(async () => ({ with: "passphrase", passphrase: new Secret(passphrase) }));
+sealedWith = { CODEMIE_VAULT_PASSPHRASE: passphrase };
+const withPassphrase = await time(40, start(["token"]));
+const derived = await time(40, () => deriveKey(new Secret(passphrase), freshKdf()));
+result.push({ versionMs: version, tokenMs: token, tokenWithPassphraseMs: withPassphrase, deriveMs: derived });
 console.log(
   `codemie token ${(token / version).toFixed(1)}× codemie --version (${token.toFixed(1)} ms, ${version.toFixed(1)} ms)`,
+);
+console.log(
+  `with a passphrase ${(withPassphrase / token).toFixed(1)}× with a key file (${withPassphrase.toFixed(1)} ms, ${derived.toFixed(1)} ms of it to derive the key)`,
 );
 await Bun.write(
   join(import.meta.dir, "../../dist/bench-vault.json"),

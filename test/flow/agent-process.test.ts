@@ -73,11 +73,13 @@ test("--task, --resume and --reasoning-effort become the agent's own flags", asy
 
 test("the environment: models by tier, loopback past every proxy, no secret of ours, a 0600 settings file", async () => {
   const person = await loggedIn();
+  const passphrase = { CODEMIE_VAULT_PASSPHRASE: "it opens the vault, and goes no further" };
+  expect((await person.run(["vault", "rekey"], { env: passphrase })).code).toBe(0);
   const probe = new Probe(person, ["--model", "claude-haiku-4-5"], {
+    ...passphrase,
     HTTP_PROXY: "http://proxy.invalid",
     NO_PROXY: "intranet",
     CODEMIE_API_KEY: "x",
-    CODEMIE_VAULT_PASSPHRASE: "y",
     ANTHROPIC_API_KEY: "z",
     CLAUDE_CODE_USE_BEDROCK: "1",
     KEPT: "1",

@@ -90,3 +90,16 @@ test("colour only where it is wanted", async () => {
   expect((await person.run(["profile", "--help"], { env: { FORCE_COLOR: "1" } })).out).toContain(esc);
   person.remove();
 });
+
+test("where the terminal has ASCII only, our own signs are ASCII", async () => {
+  const person = new Person();
+  await logIn(person, sandbox);
+  const { out } = await person.run(["profile", "status"], { env: { LC_ALL: "C" } });
+  expect(out).toStartWith("+ logged in to ");
+  const pty = new Pty(person, ["models"], { LC_ALL: "POSIX" });
+  await pty.ended();
+  expect(pty.screen).toMatch(/asking \S+ for its models\.\.\. /);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape codes are ASCII as well
+  expect(pty.screen).toMatch(/^[\x00-\x7f]*$/);
+  person.remove();
+});

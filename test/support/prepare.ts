@@ -10,15 +10,18 @@ if (!existsSync(codemie)) stop("dist/codemie is missing: run bun run build first
 if (!existsSync(join(agents, "node_modules/@anthropic-ai"))) {
   run(["bun", "install", "--frozen-lockfile"], agents, "the coding agents the tests run could not be installed");
 }
-if (!chromiumPath()) {
+const missing = ["bash", "zsh", "fish"].filter((shell) => !Bun.which(shell));
+if (!chromiumPath()) missing.push("chromium");
+if (missing.length > 0) {
+  const names = missing.join(" ");
   if (process.getuid?.() !== 0 || !Bun.which("apt-get")) {
-    stop("the tests need a Chromium: install it (Debian: apt-get install chromium) or name it in CHROMIUM");
+    stop(`the tests need ${names}: install them (Debian: apt-get install ${names}); CHROMIUM may name a Chromium`);
   }
   run(["apt-get", "update", "-q"], "/", "the package lists could not be read");
   run(
-    ["apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium"],
+    ["apt-get", "install", "-y", "-q", "--no-install-recommends", ...missing],
     "/",
-    "Chromium could not be installed",
+    `${names} could not be installed`,
   );
 }
 

@@ -14,7 +14,7 @@ test("a host is what people type, stored by origin", () => {
     ["http://127.1.2.3:3000/code-assistant-api", "http://127.1.2.3:3000"],
     ["http://[::1]:3000", "http://[::1]:3000"],
   ] as const) {
-    expect(parseHost(given)).toEqual({ origin, api: `${origin}/code-assistant-api` });
+    expect(parseHost(given)).toEqual({ origin, api: `${origin}/code-assistant-api`, kind: "codemie" });
   }
   for (const given of [
     "",

@@ -15,7 +15,7 @@ const resolve = (...args: Partial<Parameters<typeof resolveProfile>>) =>
 test("the active profile, unless another name or another host is asked for", () => {
   expect(resolve().name).toBe("one");
   expect(resolve(two, { profile: "two" }).host).toEqual({
-    value: { origin: b, api: `${b}/code-assistant-api` },
+    value: { origin: b, api: `${b}/code-assistant-api`, kind: "codemie" },
     source: "profile",
   });
   expect(resolve(two, {}, { CODEMIE_PROFILE: "two" }).name).toBe("two");

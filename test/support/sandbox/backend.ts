@@ -21,6 +21,14 @@ export interface BackendSettings {
   /** status and body that `/v1/user` answers with instead */
   userFailure: { status: number; body: string; type: string } | undefined;
   admin: boolean;
+  /** how far the host's clock is from this machine's, ms */
+  clockOffMs: number;
+  /** projects the person is on */
+  applications: string[];
+  /** LiteLLM integrations of the person, by project */
+  integrations: { id: string; alias: string; project: string }[];
+  /** false: as some hosts do, every page of the settings is the first */
+  countsPages: boolean;
 }
 
 const api = "/code-assistant-api";
@@ -59,14 +67,18 @@ export async function answerApi(
         const { status, body, type } = settings.userFailure;
         return send(response, status, body, { "content-type": type });
       }
-      return sendJson(response, 200, userOf(session, settings.admin));
+      return sendJson(response, 200, userOf(session, settings));
+    case "GET /v1/settings/user":
+      return sendJson(response, 200, settingsOf(seen, settings));
     case "GET /v1/llm_models":
       return sendJson(response, 200, models);
     case "GET /v1/admin/applications":
       if (!settings.admin) {
         return sendJson(response, 403, { error: { message: "Access denied", details: null, help: null } });
       }
-      return sendJson(response, 200, { applications: [{ name: "team-alpha", displayName: null }] });
+      return sendJson(response, 200, {
+        applications: [...settings.applications, "admin-only"].map((name) => ({ name, displayName: null })),
+      });
     case "GET /v1/models":
       return sendJson(response, 200, { data: models.map((model) => ({ id: model.deployment_name })) });
   }
@@ -110,19 +122,37 @@ function versionRefusal(header: string | string[] | undefined): string | undefin
   return parts && order >= 0 ? undefined : `Unsupported CodeMie CLI version ${text}`;
 }
 
-function userOf({ claims }: Session, admin: boolean) {
+/** CodeMie fact 3.3: pages count from 0; secrets are masked; other kinds of settings stand between. */
+function settingsOf({ query }: Seen, { integrations, countsPages }: BackendSettings) {
+  const perPage = Number(query.get("per_page") ?? 10);
+  const page = countsPages ? Number(query.get("page") ?? 0) : 0;
+  const filters = JSON.parse(query.get("filters") ?? "{}") as { type?: string[] };
+  const all = [
+    { id: "jira-1", alias: "jira", project_name: "team-alpha", credential_type: "Jira" },
+    ...integrations.map(({ id, alias, project }) => ({ id, alias, project_name: project, credential_type: "LiteLLM" })),
+  ].filter(({ credential_type }) => !filters.type || filters.type.includes(credential_type));
+  return {
+    data: all.slice(page * perPage, (page + 1) * perPage).map((one) => ({
+      ...one,
+      credential_values: [{ key: "api_key", value: "**********" }],
+    })),
+    pagination: { page, per_page: perPage, total: all.length, pages: Math.ceil(all.length / perPage) },
+  };
+}
+
+function userOf({ claims }: Session, { admin, applications }: BackendSettings) {
   return {
     user_id: Bun.randomUUIDv5(claims.sub, "dns"),
     name: claims.name,
     username: claims.email,
     email: claims.email,
-    projects: [{ name: "team-alpha", display_name: null, is_project_admin: false }],
+    projects: applications.slice(0, 1).map((name) => ({ name, display_name: null, is_project_admin: false })),
     project_limit: 3,
     picture: "",
     knowledge_bases: [],
     user_type: "regular",
-    applications: ["team-alpha"],
-    applications_admin: [],
+    applications: applications.slice(0, 2),
+    applications_admin: applications.slice(2),
     is_admin: admin,
     is_maintainer: false,
   };

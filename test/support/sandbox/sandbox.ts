@@ -38,6 +38,10 @@ export async function startSandbox(changes: Partial<FrontSettings & BackendSetti
     answer: undefined,
     userFailure: undefined,
     admin: false,
+    clockOffMs: 0,
+    applications: ["team-alpha"],
+    integrations: [],
+    countsPages: true,
     ...changes,
   };
   const host = await listen();
@@ -48,6 +52,7 @@ export async function startSandbox(changes: Partial<FrontSettings & BackendSetti
 
   async function handle(seen: Seen, response: ServerResponse): Promise<void> {
     record.push(seen);
+    if (settings.clockOffMs) response.setHeader("date", new Date(Date.now() + settings.clockOffMs).toUTCString());
     if (await front.handle(seen, response)) return;
     const found = await front.authenticate(seen);
     if (!found && settings.mode === "ingress") return front.sendToLogin(seen, response);

@@ -1,0 +1,77 @@
+import { failure } from "../core/errors.ts";
+import type { Host } from "../core/host.ts";
+import { parseJson } from "../core/json.ts";
+import { type Fetch, networkFailure } from "../platform/network.ts";
+import { errorSentence, isHtml } from "./judge.ts";
+import { type Model, providerModels } from "./schemas.ts";
+
+/** How long a call may take, ms. */
+const callTimeoutMs = 30_000;
+
+/** How much of an answer is read, bytes: a thousand models are far less. */
+const bodyBytes = 4 * 1024 * 1024;
+const secretHeaders = ["authorization", "x-api-key", "api-key"] as const;
+
+export interface ProviderOptions {
+  readonly host: Host;
+  /** name for the models' `provider` */
+  readonly provider: string;
+  /** puts the key on a request */
+  readonly authorize: (headers: Headers) => void;
+  readonly fetch: Fetch;
+}
+
+/**
+ * Asks a model provider for its models, which proves the key too: `GET models` of the OpenAI and Anthropic APIs.
+ *
+ * @returns the models, in the provider's order
+ * @throws `auth_refused`, `wrong_base_url`, `server_error`, `unreachable`, `tls`
+ */
+export async function modelsOfProvider({ host, provider, authorize, fetch }: ProviderOptions): Promise<Model[]> {
+  // Anthropic refuses requests that name no version of its API; the others pass over the header.
+  const headers = new Headers({ accept: "application/json", "anthropic-version": "2023-06-01" });
+  authorize(headers);
+  let answer: Response;
+  let body: string;
+  try {
+    answer = await fetch(`${host.api}/models?limit=1000`, { headers, signal: AbortSignal.timeout(callTimeoutMs) });
+    body = await textUpTo(answer, bodyBytes);
+  } catch (error) {
+    throw networkFailure(host.origin, error);
+  }
+  const { status } = answer;
+  // A server may repeat the key it refuses.
+  const said = () => {
+    let sentence = errorSentence(body);
+    for (const name of secretHeaders) {
+      const value = headers.get(name)?.replace(/^Bearer /, "");
+      if (value) sentence = sentence?.replaceAll(value, "[redacted]");
+    }
+    return sentence;
+  };
+  if (status === 401 || status === 403) throw failure.keyRefused(host.origin, said());
+  if ((status >= 300 && status < 400) || isHtml(answer.headers)) {
+    throw failure.notAModelApi(host.api, "it sent a web page where a list of models was expected");
+  }
+  if (status === 404 || status === 405) throw failure.notAModelApi(host.api, `${status} for its list of models`);
+  if (status >= 400) throw failure.server(host.origin, status, said());
+  const list = parseJson(body, providerModels);
+  if (!list) throw failure.notAModelApi(host.api, "its list of models has another form");
+  return list.data.map(({ id, display_name }) => ({
+    id,
+    label: display_name ?? id,
+    provider,
+    default: false,
+    cost: null,
+  }));
+}
+
+async function textUpTo(answer: Response, limit: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of answer.body ?? []) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.length > limit) break;
+  }
+  return text;
+}

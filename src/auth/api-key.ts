@@ -1,0 +1,24 @@
+import { failure } from "../core/errors.ts";
+import type { Host } from "../core/host.ts";
+import { Secret } from "../core/secret.ts";
+import type { ProviderName } from "../profiles/providers.ts";
+import { authorizeWithKey } from "./authorize.ts";
+import type { Credentials, Lease } from "./broker.ts";
+
+/**
+ * Reads a model provider's key as it came from a prompt, a variable or standard input.
+ *
+ * @throws usage error for anything that could not be a header's value
+ */
+export function readApiKey(text: string): Secret {
+  const key = text.trim();
+  if (key === "") throw failure.badKey("it is empty");
+  if (!/^[\x21-\x7e]+$/.test(key)) throw failure.badKey("it holds a space, a line break or a character beyond ASCII");
+  return new Secret(key);
+}
+
+/** @returns credentials out of a key that is given for this run: nothing to store, nothing to renew */
+export function givenKey(provider: ProviderName, key: Secret, host: Host): Credentials {
+  const lease: Lease = { origin: host.origin, authorize: authorizeWithKey(provider, key), login: undefined };
+  return { current: async () => lease, capture: async () => undefined, renew: async () => undefined };
+}

@@ -1,0 +1,152 @@
+import { readFile } from "node:fs/promises";
+import { isAbsolute, resolve } from "node:path";
+import type { ArgsDef } from "citty";
+import { withoutOwnSecrets } from "../agents/environment.ts";
+import { failure, systemCode } from "../core/errors.ts";
+import { Secret } from "../core/secret.ts";
+import { ask, findProgram, untilStopped } from "../platform/processes.ts";
+import type { Runtime } from "../platform/runtime.ts";
+
+/** How long a command that yields a passphrase may take, ms: a person may have to unlock a password manager first. */
+const commandPatienceMs = 60_000;
+/** Longest output of such a command and longest passphrase file, bytes. */
+const longest = 64 * 1024;
+
+/** Flags of the commands that take a new passphrase, or one for an export. */
+export const passphraseArgs = {
+  "passphrase-stdin": { type: "boolean", description: "the passphrase is the first line of standard input" },
+  "passphrase-command": {
+    type: "string",
+    valueHint: "COMMAND",
+    description: "the passphrase is the first line COMMAND prints",
+  },
+} as const satisfies ArgsDef;
+
+export interface PassphraseFlags {
+  readonly "passphrase-stdin"?: boolean | undefined;
+  readonly "passphrase-command"?: string | undefined;
+}
+
+/**
+ * The passphrase of the vault: from where the environment says, else typed.
+ *
+ * @param variable the environment variable that says where it is, if one does
+ * @throws `vault_passphrase` when there is none to be had; `interrupted`
+ */
+export async function vaultPassphrase(runtime: Runtime, variable: string | undefined): Promise<Secret> {
+  const value = (variable && runtime.env[variable]) || "";
+  if (variable === "CODEMIE_VAULT_PASSPHRASE") return new Secret(value);
+  if (variable === "CODEMIE_VAULT_PASSPHRASE_FILE") return await fromFile(resolve(runtime.cwd, value), variable);
+  if (variable === "CODEMIE_VAULT_PASSPHRASE_COMMAND") return await fromCommand(runtime, value, variable);
+  if (!runtime.terminal.interactive) throw failure.passphraseMissing();
+  return await typed(runtime, "passphrase of the vault");
+}
+
+/**
+ * A passphrase that a flag says where to find, else typed.
+ *
+ * @param what it is, for the person who types it
+ * @param isNew it is about to seal something, so it is typed twice
+ * @throws usage error when nobody can type it, or two typed ones differ; as {@link vaultPassphrase}
+ */
+export async function passphraseOf(
+  runtime: Runtime,
+  flags: PassphraseFlags,
+  what: string,
+  isNew: boolean,
+): Promise<Secret> {
+  const command = flags["passphrase-command"];
+  if (flags["passphrase-stdin"] && command !== undefined) {
+    throw failure.usage("--passphrase-stdin and --passphrase-command both say what the passphrase is", "use one");
+  }
+  if (command !== undefined) return await fromCommand(runtime, command, "--passphrase-command");
+  if (flags["passphrase-stdin"]) return firstLine(await runtime.terminal.readAll(), "standard input");
+  if (!runtime.terminal.interactive) throw failure.passphraseNotGiven();
+  const passphrase = await typed(runtime, what);
+  if (isNew && passphrase.reveal() !== (await typed(runtime, "the same again")).reveal()) {
+    throw failure.passphrasesDiffer();
+  }
+  return passphrase;
+}
+
+/**
+ * Splits a command at white space; quotes of either kind keep a part together. Nothing else has a meaning: there is no
+ * shell, no variable, no escape.
+ *
+ * @returns the words, or undefined when a quote is not closed
+ */
+export function commandWords(text: string): string[] | undefined {
+  const word = /(?:[^\s'"]|'[^']*'|"[^"]*")+/y;
+  const words: string[] = [];
+  for (let at = 0; at < text.length; ) {
+    if (/\s/.test(text[at] ?? "")) at++;
+    else {
+      word.lastIndex = at;
+      const [found] = word.exec(text) ?? [];
+      if (found === undefined) return undefined;
+      words.push(found.replace(/'([^']*)'|"([^"]*)"/g, (_, single, double) => single ?? double));
+      at += found.length;
+    }
+  }
+  return words;
+}
+
+async function fromFile(file: string, variable: string): Promise<Secret> {
+  try {
+    return firstLine(await readFile(file), `${file} (${variable})`);
+  } catch (error) {
+    const code = systemCode(error);
+    if (!code) throw error;
+    const why =
+      { ENOENT: "there is no such file", EACCES: "permission denied", EISDIR: "it is a folder" }[code] ?? code;
+    throw failure.passphraseUnusable(`${file} (${variable})`, why);
+  }
+}
+
+async function fromCommand(runtime: Runtime, command: string, from: string): Promise<Secret> {
+  const [name, ...args] = commandWords(command) ?? [];
+  if (name === undefined) {
+    throw failure.passphraseUnusable(from, command.trim() ? "a quote in it is not closed" : "it is empty");
+  }
+  const program = isAbsolute(name) ? name : findProgram(name, runtime.env);
+  if (!program) {
+    throw failure.passphraseUnusable(from, `${name} is not on PATH`, "give the program's name or its absolute path");
+  }
+  const bounds = { patienceMs: commandPatienceMs, limit: longest };
+  const answer = await ask([program, ...args], withoutOwnSecrets(runtime.env), bounds);
+  const hint = "run the command by itself to see what it does; it is run without a shell, in the root folder";
+  switch (answer.ended) {
+    case "not-started":
+      throw failure.passphraseUnusable(from, `${name} could not be started`, hint);
+    case "timeout":
+      throw failure.passphraseUnusable(
+        from,
+        `${name} did not end within ${commandPatienceMs / 1000} s and was killed`,
+        hint,
+      );
+    case "too-long":
+      throw failure.passphraseUnusable(from, `${name} printed more than ${longest / 1024} KiB and was killed`, hint);
+    case "normally":
+      if (answer.code !== 0)
+        throw failure.passphraseUnusable(from, `${name} ended with exit code ${answer.code}`, hint);
+      return firstLine(answer.output, from);
+  }
+}
+
+/** The first line, without its end. What is no text is refused: two different keys could become one passphrase. */
+function firstLine(content: string | Uint8Array, from: string): Secret {
+  const text = typeof content === "string" ? content : new TextDecoder().decode(content);
+  if (text.includes("\ufffd")) {
+    throw failure.passphraseUnusable(from, "it is not text (UTF-8)", "encode a binary key, for example with base64");
+  }
+  const line = text.split(/\r?\n/, 1)[0] ?? "";
+  if (line === "") throw failure.passphraseUnusable(from, "its first line is empty");
+  return new Secret(line);
+}
+
+async function typed(runtime: Runtime, what: string): Promise<Secret> {
+  const prompt = `${what} (nothing will be shown): `;
+  const line = await untilStopped((signal) => runtime.terminal.readLine({ prompt, echo: false, signal }));
+  if (line === "") throw failure.passphraseUnusable("the terminal", "nothing was typed");
+  return new Secret(line);
+}

@@ -1,0 +1,171 @@
+import { readFile, stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { z } from "zod";
+import { loginRecord, type StoredLogin } from "../auth/credential.ts";
+import { describe, previousLogin } from "../auth/login.ts";
+import { failure, systemCode } from "../core/errors.ts";
+import { parseHost } from "../core/host.ts";
+import { parseJson } from "../core/json.ts";
+import { printable } from "../core/text.ts";
+import { type Profile, profileName, profile as profileShape } from "../profiles/config.ts";
+import { hostOf } from "../profiles/resolve.ts";
+import { openExport } from "../vault/portable.ts";
+import type { Vault } from "../vault/vault.ts";
+import { record } from "./auditing.ts";
+import { type Cli, command, storesToChange } from "./command.ts";
+import { passphraseArgs, passphraseOf } from "./passphrase.ts";
+import { asLogin, largestExport, type Portable, portable, profileOfRecord } from "./portable.ts";
+
+/** What became of a record. */
+const outcomes = {
+  imported: "imported",
+  replaced: "imported; the login that was here is kept aside",
+  same: "is here already",
+  kept: "left out: there is another login here (--replace takes the file's and keeps this one aside)",
+  "other-host": "left out: the profile here belongs to another host",
+  unknown: "left out: not a login this version knows",
+} as const;
+type Outcome = keyof typeof outcomes;
+
+interface Imported {
+  readonly name: string;
+  readonly outcome: Outcome;
+  readonly login?: StoredLogin;
+}
+
+export const vaultImport = (cli: Cli) =>
+  command({
+    meta: { name: "import", description: "Take logins out of a file that codemie vault export wrote" },
+    examples: ["codemie vault import logins.codemie", "codemie vault import logins.codemie --replace"],
+    args: {
+      file: { type: "positional", required: false, description: "file to read" },
+      replace: { type: "boolean", description: "where there is a login already, take the file's and keep it aside" },
+      ...passphraseArgs,
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      if (!args.file)
+        throw failure.usage("the file to read is missing", "for example codemie vault import logins.codemie");
+      const file = resolve(runtime.cwd, args.file);
+      const content = await contentOf(cli, file, args);
+      const { vault } = await storesToChange(runtime);
+      await vault.prepare();
+      const done: Imported[] = [];
+      for (const one of content.records) {
+        done.push(await importOne(cli, vault, one, content.profiles, args.replace === true));
+      }
+      const taken = done.filter(({ outcome }) => outcome === "imported" || outcome === "replaced");
+      const detail = { records: taken.length };
+      await record(cli, vault, { event: "vault-imported", profile: "", host: "", outcome: "ok", detail });
+      output.result({ file, records: done.map(({ name, outcome }) => ({ name, outcome })) }, () =>
+        done.length === 0
+          ? ["there is no login in it"]
+          : done.map(({ name, outcome, login }) => {
+              const mark = outcome === "imported" || outcome === "replaced" ? output.paint("good", "✓") : "-";
+              const whose = login ? ` (${whoseIs(login)} at ${login.origin})` : "";
+              return `${mark} ${printable(name, 80)}${whose}: ${outcomes[outcome]}`;
+            }),
+      );
+    },
+  });
+
+async function contentOf(cli: Cli, file: string, flags: Parameters<typeof passphraseOf>[1]): Promise<Portable> {
+  const text = await textOf(file);
+  const opened = await openExport(text, () => passphraseOf(cli.runtime, flags, "passphrase of the export", false));
+  if ("failed" in opened) {
+    if (opened.failed === "wrong") throw failure.exportPassphraseWrong(file);
+    throw opened.failed === "newer" ? failure.vaultNewer(file) : failure.notAnExport(file);
+  }
+  const content = parseJson(new TextDecoder().decode(opened.plain), portable);
+  const names = new Set(content?.records.map(({ name }) => name));
+  if (!content || names.size !== content.records.length) throw failure.notAnExport(file);
+  return content;
+}
+
+async function textOf(file: string): Promise<string> {
+  let content: Buffer;
+  try {
+    content = (await stat(file)).size > largestExport ? Buffer.alloc(0) : await readFile(file);
+  } catch (error) {
+    const code = systemCode(error);
+    const why = { ENOENT: "there is no such file", EACCES: "permission denied", EISDIR: "it is a folder" }[code];
+    throw failure.exportUnreadable(file, why ?? code);
+  }
+  return content.toString("utf8");
+}
+
+/** Nothing that is here is lost: another login stays, or is kept aside when it is to be replaced. */
+async function importOne(
+  cli: Cli,
+  vault: Vault,
+  { name, record: content }: Portable["records"][number],
+  settings: Portable["profiles"],
+  replace: boolean,
+): Promise<Imported> {
+  const { profiles } = await storesToChange(cli.runtime);
+  const profile = profileOfRecord(name);
+  const login = asLogin(content);
+  if (profile === undefined || !profileName.test(profile) || !login || !isOrigin(login.origin)) {
+    return { name, outcome: "unknown" };
+  }
+  const known = (await profiles.read()).profiles;
+  const own = Object.hasOwn(known, profile) ? known[profile] : undefined;
+  if (own && originOf(own) !== login.origin) return { name, outcome: "other-host", login };
+  const outcome = await vault.locked(name, async (): Promise<Outcome> => {
+    const before = await previousLogin(vault, profile);
+    if (before === "damaged") cli.output.say.warn(`a damaged login is kept as ${await vault.setAside(name)}`);
+    else if (before) {
+      if (Bun.deepEquals(before, login)) return "same";
+      if (!replace) return "kept";
+      await vault.keepCopy(name);
+    }
+    await vault.write(loginRecord(profile), login);
+    return before && before !== "damaged" ? "replaced" : "imported";
+  });
+  if (!own && outcome !== "kept") await addProfile(cli, profile, settings[profile], login);
+  return { name, outcome, login };
+}
+
+/** What an imported profile may bring along; where it leads is up to the login. */
+const settingsShape = z.object(profileShape.shape).omit({ name: true, codeMieUrl: true, baseUrl: true });
+
+/** The profile comes with its login where there is none of its name, so that the login can be used. */
+async function addProfile(cli: Cli, name: string, given: unknown, login: StoredLogin): Promise<void> {
+  const settings = settingsShape.safeParse(given).data;
+  await (await storesToChange(cli.runtime)).profiles.update((config) => {
+    if (Object.hasOwn(config.profiles, name)) return;
+    config.profiles[name] = { ...settings, name, ...leadsTo(login, given) };
+    config.activeProfile ??= name;
+  });
+}
+
+/** The members that lead to the login's host; of a provider's base URL only the path is the file's to say. */
+function leadsTo(login: StoredLogin, given: unknown): Profile {
+  if (login.method !== "api-key") {
+    const host = parseHost(login.origin);
+    return { codeMieUrl: host.origin, baseUrl: host.api };
+  }
+  const said = profileShape.safeParse(given).data;
+  const baseUrl = said && originOf(said) === login.origin ? said.baseUrl : undefined;
+  return { provider: login.provider, authMethod: "api-key", baseUrl: baseUrl ?? `${login.origin}/v1` };
+}
+
+function whoseIs(login: StoredLogin): string {
+  return login.method === "api-key" ? "an API key" : describe(login.identity);
+}
+
+function originOf(profile: Profile): string | undefined {
+  try {
+    return hostOf(profile)?.origin;
+  } catch {
+    return undefined;
+  }
+}
+
+function isOrigin(origin: string): boolean {
+  try {
+    return parseHost(origin).origin === origin;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,108 @@
+import type { Api } from "../api/client.ts";
+import type { Model } from "../api/schemas.ts";
+import { endsSoon } from "../auth/bearer-token.ts";
+import type { Credentials } from "../auth/broker.ts";
+import { type Expiry, expiryOf } from "../auth/credential.ts";
+import { asCodemieError } from "../core/errors.ts";
+import { nearest, printable } from "../core/text.ts";
+import type { Runtime } from "../platform/runtime.ts";
+import { type Check, type Finding, failed, failedWith, ok, skipped, warning } from "./check.ts";
+import { checkSignature } from "./signature.ts";
+
+/** What the checks of a login are made with. */
+export interface LoginChecks {
+  readonly runtime: Runtime;
+  /** undefined when no host is set up */
+  readonly credentials: Credentials | undefined;
+  /** the OpenID provider of the profile, if it has one */
+  readonly issuer: string | undefined;
+  readonly origin: string | undefined;
+  /** calls the REST API; undefined for a model provider */
+  readonly api: (<T>(call: (api: Api) => Promise<T>) => Promise<T>) | undefined;
+  readonly models: () => Promise<Model[]>;
+  /** the model that is set, if one is */
+  readonly model: string | undefined;
+}
+
+/** How near the end of a login is worth a word, ms. */
+const soonMs = 24 * 3600 * 1000;
+
+/** @returns the checks of who is logged in, and what may be done with it */
+export function loginChecks({ runtime, credentials, issuer, origin, api, models, model }: LoginChecks): Check[] {
+  const none = skipped("no host is set up");
+  return [
+    {
+      id: "credential",
+      title: "credential",
+      async run() {
+        if (!credentials) return none;
+        try {
+          const { bearer, login } = await credentials.current();
+          const now = runtime.now();
+          if (bearer) return judgeEnd(bearer.expiresAt, endsSoon(bearer, now), now, "a bearer token");
+          if (!login) return ok("an API key that is stored nowhere");
+          if (login.method === "api-key") return ok("a stored API key");
+          const expiry: Expiry = expiryOf(login);
+          const soon = login.method === "sso" && expiry.at !== null && expiry.at - now < soonMs;
+          return judgeEnd(
+            expiry.at ?? undefined,
+            soon,
+            now,
+            login.method === "sso" ? "a browser session" : "tokens that renew themselves",
+          );
+        } catch (error) {
+          return failedWith(asCodemieError(error));
+        }
+      },
+    },
+    {
+      id: "signature",
+      title: "token's signature",
+      async run(signal) {
+        if (!credentials || !origin) return none;
+        const { bearer, login } = await credentials.current().catch(() => ({ bearer: undefined, login: undefined }));
+        const token = bearer?.token.reveal() ?? (login?.method === "oidc" ? login.accessToken : undefined);
+        if (token === undefined) return skipped("no bearer token");
+        return await checkSignature(token, { issuer, origin, fetch: runtime.fetch, signal });
+      },
+    },
+    {
+      id: "api",
+      title: "API",
+      async run() {
+        if (!credentials) return none;
+        if (!api) return skipped("a model provider: its models are the proof");
+        const me = await api((client) => client.user());
+        const name = me.name || me.username;
+        return ok(
+          `answers, as ${printable(name, 80)}${me.email && me.email !== name ? ` <${printable(me.email, 80)}>` : ""}`,
+        );
+      },
+    },
+    {
+      id: "models",
+      title: "models",
+      async run() {
+        if (!credentials) return none;
+        const ids = (await models()).map(({ id }) => id);
+        const count = `${ids.length} model${ids.length === 1 ? "" : "s"}`;
+        if (ids.length === 0)
+          return warning("no model may be used", "ask the administrator of the host for access to one");
+        if (model === undefined || ids.includes(model))
+          return ok(model === undefined ? count : `${count}, ${printable(model, 60)} among them`);
+        const close = nearest(model, ids);
+        return warning(
+          `${count}, and ${printable(model, 60)} is not in the list`,
+          close ? `did you mean ${printable(close, 60)}` : "see codemie models",
+        );
+      },
+    },
+  ];
+}
+
+function judgeEnd(at: number | undefined, soon: boolean, nowMs: number, what: string): Finding {
+  if (at === undefined) return ok(`${what}; it does not say until when`);
+  const until = new Date(at).toISOString().slice(0, 16).replace("T", " ");
+  if (at <= nowMs) return failed(`${what}, over since ${until} UTC`, "run codemie profile refresh");
+  return soon ? warning(`${what}, until ${until} UTC`, "get a new one soon") : ok(`${what}, until ${until} UTC`);
+}

@@ -1,0 +1,109 @@
+import { systemCode } from "../core/errors.ts";
+import { isLoopback } from "../core/host.ts";
+import { printable } from "../core/text.ts";
+import { addressesOf, canConnect, certificateOf, proxyFor } from "../platform/diagnose.ts";
+import { networkFailure } from "../platform/network.ts";
+import type { Runtime } from "../platform/runtime.ts";
+import { type Check, failed, failedWith, ok, skipped, warning } from "./check.ts";
+
+/** Firms whose products open TLS on the way and show a certificate of their own. */
+const interposers =
+  /\b(?:zscaler|netskope|palo alto|fortinet|fortigate|umbrella|blue ?coat|symantec|mcafee|skyhigh|sophos|check ?point|kaspersky|eset|avast|avg|bitdefender|forcepoint|cloudflare gateway|iboss|menlo|mitmproxy|charles|fiddler)\b/i;
+
+/** A clock that is off by more than this makes tokens look expired, or not yet valid, ms. */
+const clockBearable = 60_000;
+
+/** @returns the checks of the way to a host: name, connection, certificate, proxy, clock */
+export function networkChecks(origin: string | undefined, runtime: Runtime): Check[] {
+  const url = origin === undefined ? undefined : new URL(origin);
+  const none = skipped("no host is set up");
+  const local = url !== undefined && isLoopback(url.hostname);
+  const proxy = url && !local ? proxyFor(url, runtime.env) : undefined;
+  const port = url ? Number(url.port || (url.protocol === "https:" ? 443 : 80)) : 0;
+  const cause = (error: unknown) =>
+    systemCode(error) || (error instanceof Error ? printable(error.message, 80) : "unknown");
+
+  return [
+    {
+      id: "proxy",
+      title: "proxy settings",
+      async run() {
+        if (!url) return none;
+        if (local) return ok("not for this host: loopback never goes to a proxy");
+        if (!proxy) return ok(runtime.env.NO_PROXY ? "none for this host (NO_PROXY)" : "none");
+        return ok(`${proxy.protocol}//${proxy.host}${proxy.username ? " (with a user name)" : ""}`);
+      },
+    },
+    {
+      id: "dns",
+      title: "name",
+      async run() {
+        if (!url) return none;
+        const name = (proxy ?? url).hostname;
+        try {
+          return ok(`${name} is ${(await addressesOf(name)).slice(0, 3).join(", ")}`);
+        } catch (error) {
+          return failed(`${name} does not resolve (${cause(error)})`, "check the address, the network and the VPN");
+        }
+      },
+    },
+    {
+      id: "tcp",
+      title: "connection",
+      async run(signal) {
+        if (!url) return none;
+        const [name, at] = proxy ? [proxy.hostname, Number(proxy.port || 80)] : [url.hostname, port];
+        try {
+          await canConnect(name, at, signal);
+          return ok(`${name}:${at} answers${proxy ? " (the proxy)" : ""}`);
+        } catch (error) {
+          return failed(
+            `${name}:${at} cannot be connected to (${cause(error)})`,
+            "check the network, the VPN and the proxy",
+          );
+        }
+      },
+    },
+    {
+      id: "tls",
+      title: "certificate",
+      async run(signal) {
+        if (!url) return none;
+        if (url.protocol !== "https:") return skipped("plain http: on this machine");
+        if (proxy) return skipped("a proxy is in between; the API check verifies the certificate");
+        const { issuer, validUntil, problem } = await certificateOf(url.hostname, port, signal);
+        const end = Number.isNaN(validUntil) ? "" : `, until ${new Date(validUntil).toISOString().slice(0, 10)}`;
+        const said = `issued by ${printable(issuer, 80)}${end}`;
+        if (validUntil < runtime.now()) return failed(said, "it has expired: the host's administrator has to renew it");
+        const opened = interposers.test(issuer) ? ": a product of this firm opens the connection on the way" : "";
+        const authority = "if your company runs its own certificate authority, name its file in NODE_EXTRA_CA_CERTS";
+        if (problem) return failed(`${said}${opened}; not trusted (${printable(problem, 60)})`, authority);
+        return opened ? warning(said + opened, "nothing to do while requests work") : ok(said);
+      },
+    },
+    {
+      id: "clock",
+      title: "clock",
+      async run(signal) {
+        if (!url) return none;
+        const sent = runtime.now();
+        let answer: Response;
+        try {
+          answer = await runtime.fetch(`${url.origin}/`, { method: "HEAD", signal });
+        } catch (error) {
+          return failedWith(networkFailure(url.origin, error));
+        }
+        const theirs = Date.parse(answer.headers.get("date") ?? "");
+        if (Number.isNaN(theirs)) return skipped("the host does not tell its time");
+        // Their time has whole seconds, and was taken somewhere between our two readings.
+        const off = theirs + 500 - (sent + runtime.now()) / 2;
+        const seconds = Math.round(Math.abs(off) / 1000);
+        if (Math.abs(off) <= clockBearable) return ok(`within ${Math.max(1, seconds)} s of the host's`);
+        return failed(
+          `${seconds} s ${off > 0 ? "behind" : "ahead of"} the host's`,
+          "set this machine's clock: with a wrong one tokens look expired, or not yet valid",
+        );
+      },
+    },
+  ];
+}

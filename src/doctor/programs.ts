@@ -1,0 +1,86 @@
+import { realpath } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { isFreePort, ownPath } from "../platform/diagnose.ts";
+import { findProgram, versionOf } from "../platform/processes.ts";
+import type { Env, Runtime } from "../platform/runtime.ts";
+import { type Check, failed, ok, skipped, warning } from "./check.ts";
+
+/** An agent that may be there. */
+export interface KnownAgent {
+  readonly title: string;
+  readonly binary: string;
+  readonly install: string;
+}
+
+/**
+ * @param agents the agents we can run
+ * @param links names this program answers to, besides its own
+ * @param agentEnv the environment agents are asked for their version in
+ * @returns the checks of programs on this machine: agents, PATH and links, the fixed port
+ */
+export function programChecks(
+  runtime: Runtime,
+  agents: readonly KnownAgent[],
+  links: readonly string[],
+  agentEnv: Env,
+): Check[] {
+  const { env } = runtime;
+  return [
+    {
+      id: "agents",
+      title: "agents",
+      async run() {
+        const found = await Promise.all(
+          agents.map(async ({ title, binary }) => {
+            const path = findProgram(binary, env);
+            return path === undefined
+              ? undefined
+              : `${title} ${(await versionOf(path, agentEnv)) ?? "(version unknown)"}`;
+          }),
+        );
+        const there = found.filter((one) => one !== undefined);
+        if (there.length > 0) return ok(there.join(", "));
+        return warning("no coding agent is on PATH", `for example: ${agents[0]?.install ?? ""}`);
+      },
+    },
+    {
+      id: "path",
+      title: "PATH and links",
+      async run() {
+        const own = await realpath(ownPath());
+        const found = findProgram("codemie", env);
+        if (!found) return warning("codemie is not on PATH", `add ${dirname(own)} to PATH`);
+        if ((await realpath(found)) !== own) {
+          return warning(`PATH leads to another codemie: ${found}`, `remove it, or put ${dirname(own)} first`);
+        }
+        const missing: string[] = [];
+        for (const name of links) {
+          const link = findProgram(name, env);
+          if (!link || (await realpath(link)) !== own) missing.push(name);
+        }
+        if (missing.length === 0) return ok(`${found}, and ${links.join(", ")}`);
+        return warning(
+          `no link for ${missing.join(", ")}`,
+          `ln -sf ${basename(found)} ${dirname(found)}/${missing[0]}`,
+        );
+      },
+    },
+    {
+      id: "port",
+      title: "port",
+      async run() {
+        const text = env.CODEMIE_PROXY_PORT;
+        if (!text) return skipped("no fixed port is set");
+        const port = Number(text);
+        if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535) {
+          return failed(
+            `CODEMIE_PROXY_PORT is ${text.slice(0, 20)}, which is no port`,
+            "a port is a number from 1 to 65535",
+          );
+        }
+        if (await isFreePort(port)) return ok(`${port} is free`);
+        return warning(`${port} is taken`, "a gateway of ours may run there: see codemie proxy status");
+      },
+    },
+  ];
+}

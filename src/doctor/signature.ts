@@ -1,0 +1,80 @@
+import { createRemoteJWKSet, customFetch, decodeJwt, decodeProtectedHeader, errors, jwtVerify } from "jose";
+import { OidcProvider } from "../auth/oidc-provider.ts";
+import { asCodemieError } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
+import type { Fetch } from "../platform/network.ts";
+import { type Finding, failed, ok, skipped, warning } from "./check.ts";
+
+/** Issuer of the tokens a host makes itself, and where their keys are (CodeMie fact 4.4). */
+const localIssuer = "codemie-local";
+const localKeys = "/code-assistant-api/v1/local-auth/.well-known/jwks.json";
+
+/** Signatures that can be checked with public keys. */
+const algorithms = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+];
+
+/**
+ * Verifies a bearer token's signature where its keys are known: the profile's OpenID provider, the host itself for tokens
+ * it makes, else the issuer the token names. The last proves only that the token is whole; whether its issuer is trusted
+ * is for the host to say.
+ *
+ * @param token a JWT that passed the checks that need no key
+ */
+export async function checkSignature(
+  token: string,
+  { issuer, origin, fetch, signal }: { issuer: string | undefined; origin: string; fetch: Fetch; signal: AbortSignal },
+): Promise<Finding> {
+  let named: string | undefined;
+  try {
+    if (!algorithms.includes(decodeProtectedHeader(token).alg ?? ""))
+      return skipped("signed with a secret the host alone knows");
+    named = decodeJwt(token).iss;
+  } catch {
+    return skipped("the token is opaque: only its issuer can read it");
+  }
+  const from = issuer ?? named;
+  if (from === undefined) return skipped("the token names no issuer");
+  let keys: URL;
+  try {
+    keys =
+      from === localIssuer
+        ? new URL(localKeys, origin)
+        : new URL(
+            (await OidcProvider.discover(from, (url, options) => fetch(url, { ...options, signal }))).metadata.jwks_uri,
+          );
+  } catch (error) {
+    return skipped(`the keys of ${printable(from, 100)} cannot be had: ${asCodemieError(error).message}`);
+  }
+  try {
+    const jwks = createRemoteJWKSet(keys, { [customFetch]: (url, options) => fetch(url, options) });
+    // Its times were judged before; here only the signature counts, and a token that just ended has one too.
+    await jwtVerify(token, jwks, { algorithms, currentDate: new Date((decodeJwt(token).exp ?? 2) * 1000 - 1000) });
+  } catch (error) {
+    const forged = error instanceof errors.JWSSignatureVerificationFailed;
+    if (forged) return failed(`it is not signed by ${printable(from, 100)}`, "get a new token; this one was altered");
+    if (error instanceof errors.JWKSNoMatchingKey) {
+      return failed(
+        `${printable(from, 100)} has no key for it`,
+        "get a new token; its key was replaced, or it is another issuer's",
+      );
+    }
+    return warning(
+      `could not be verified: ${error instanceof Error ? printable(error.message, 100) : "unknown error"}`,
+    );
+  }
+  if (named !== undefined && issuer !== undefined && named.replace(/\/$/, "") !== issuer.replace(/\/$/, "")) {
+    return warning(`signed by ${printable(named, 100)}, but the profile's provider is ${printable(issuer, 100)}`);
+  }
+  return ok(`verified with the keys of ${printable(from, 100)}`);
+}

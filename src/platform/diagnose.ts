@@ -1,0 +1,131 @@
+import { lookup } from "node:dns/promises";
+import { constants } from "node:fs";
+import { access, stat, statfs } from "node:fs/promises";
+import { connect as connectTcp, isIP } from "node:net";
+import { connect as connectTls, type PeerCertificate } from "node:tls";
+import { systemCode } from "../core/errors.ts";
+
+/** @returns the addresses a name resolves to */
+export async function addressesOf(hostname: string): Promise<string[]> {
+  const found = await lookup(hostname.replace(/^\[|\]$/g, ""), { all: true });
+  return found.map(({ address }) => address);
+}
+
+/**
+ * Opens a connection and closes it again.
+ *
+ * @param signal gives up
+ * @throws the system's error
+ */
+export async function canConnect(hostname: string, port: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const socket = connectTcp({ host: hostname.replace(/^\[|\]$/g, ""), port });
+  socket.once("connect", resolve);
+  socket.once("error", reject);
+  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  await promise.finally(() => socket.destroy());
+}
+
+/** Who vouches for a server. */
+export interface Certificate {
+  /** name of the authority: organisation, else common name */
+  readonly issuer: string;
+  /** ms since the epoch, NaN where it cannot be read */
+  readonly validUntil: number;
+  /** why it is not trusted, or undefined when it is */
+  readonly problem: string | undefined;
+}
+
+/**
+ * Asks a server for its certificate, whether it can be trusted or not; nothing is sent to it.
+ *
+ * @param signal gives up
+ * @throws the system's error when there is no TLS to be had
+ */
+export async function certificateOf(hostname: string, port: number, signal: AbortSignal): Promise<Certificate> {
+  const { promise, resolve, reject } = Promise.withResolvers<PeerCertificate>();
+  // Only looked at: whether it verifies is for the real request to find out, over a connection of its own.
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const name = isIP(host) ? {} : { servername: host };
+  const socket = connectTls({ host, port, ...name, rejectUnauthorized: false }, () =>
+    resolve(socket.getPeerCertificate()),
+  );
+  socket.once("error", reject);
+  signal.addEventListener("abort", () => socket.destroy(new Error("no answer in time")), { once: true });
+  const { issuer, valid_to } = await promise;
+  const problem = socket.authorized ? undefined : String(socket.authorizationError ?? "it does not verify");
+  socket.destroy();
+  const text = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join(" ") : value);
+  return { issuer: text(issuer?.O) || text(issuer?.CN) || "unknown", validUntil: Date.parse(valid_to), problem };
+}
+
+/** @returns free bytes for us in the file system a path is in */
+export async function freeBytes(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path);
+  return Number(bavail) * Number(bsize);
+}
+
+/** What the file system says of a path of ours. */
+export interface PathState {
+  readonly kind: "folder" | "file" | "other";
+  /** permission bits, 0 on systems without them */
+  readonly mode: number;
+  /** it belongs to whoever runs this */
+  readonly ours: boolean;
+  readonly writable: boolean;
+}
+
+/** @returns the state of a path, or undefined when there is nothing */
+export async function stateOf(path: string): Promise<PathState | undefined> {
+  try {
+    const found = await stat(path);
+    const kind = found.isDirectory() ? "folder" : found.isFile() ? "file" : "other";
+    const own = process.getuid?.();
+    const writable = await access(path, constants.W_OK).then(
+      () => true,
+      () => false,
+    );
+    const mode = process.platform === "win32" ? 0 : found.mode & 0o777;
+    return { kind, mode, ours: own === undefined || found.uid === own, writable };
+  } catch (error) {
+    if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+/** @returns true when a program could listen on this port of 127.0.0.1 */
+export async function isFreePort(port: number): Promise<boolean> {
+  try {
+    await Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => undefined } }).stop(true);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @returns the absolute path of the program that runs */
+export const ownPath = (): string => process.execPath;
+
+/**
+ * @param env `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`, in either case
+ * @returns the proxy requests to a URL go over, or undefined
+ */
+export function proxyFor(url: URL, env: Readonly<Record<string, string | undefined>>): URL | undefined {
+  const name = url.protocol === "https:" ? "https_proxy" : "http_proxy";
+  const proxy = env[name] || env[name.toUpperCase()];
+  const passed = (env.no_proxy || env.NO_PROXY || "")
+    .split(",")
+    .map((entry) =>
+      entry
+        .trim()
+        .toLowerCase()
+        .replace(/^\*?\./, ""),
+    )
+    .filter(Boolean);
+  const direct = passed.some((entry) => {
+    const [host, port] = entry.split(/:(?=\d+$)/);
+    const same = url.hostname === host || url.hostname.endsWith(`.${host}`);
+    return entry === "*" || (same && (port === undefined || port === url.port));
+  });
+  return proxy && !direct ? (URL.parse(proxy) ?? URL.parse(`http://${proxy}`) ?? undefined) : undefined;
+}

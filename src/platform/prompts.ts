@@ -1,0 +1,90 @@
+import { failure } from "../core/errors.ts";
+
+/** What a question answers with when the person wants the one before it. */
+export const back = Symbol("back");
+export type Back = typeof back;
+
+export interface Choice<T extends string> {
+  readonly value: T;
+  readonly label: string;
+  readonly hint?: string;
+}
+
+/** Questions to a person at a terminal. Each throws `interrupted` on Ctrl-C and answers {@link back} on Escape. */
+export interface Prompts {
+  /** @param check says what is wrong with a value, or nothing when it is right */
+  text(
+    message: string,
+    options?: { initial?: string; placeholder?: string; check?(value: string): string | undefined },
+  ): Promise<string | Back>;
+  /** Shows nothing of what is typed or pasted but its length. */
+  secret(message: string): Promise<string | Back>;
+  /** A long list can be searched by typing. */
+  choose<T extends string>(message: string, choices: readonly Choice<T>[], initial?: T): Promise<T | Back>;
+  confirm(message: string, initial: boolean): Promise<boolean | Back>;
+  /** The first line of a dialogue. */
+  intro(title: string): void;
+}
+
+/** A list longer than this is searched by typing. */
+const searchAbove = 8;
+
+/**
+ * @param stop aborts when the program is told to end
+ * @returns questions on the real terminal; everything goes to standard error
+ */
+export async function realPrompts(stop: AbortSignal): Promise<Prompts> {
+  const clack = await import("@clack/prompts");
+  const { stdin, stderr } = process;
+  const common = { output: stderr, signal: stop };
+
+  /** Escape and Ctrl-C both cancel a question; the key that was pressed tells which it was. */
+  async function ask<T>(question: () => Promise<T | typeof clack.CANCEL_SYMBOL>): Promise<T | Back> {
+    let escaped = false;
+    const watch = (_text: string, key: { name?: string } | undefined) => {
+      escaped = key?.name === "escape";
+    };
+    stdin.on("keypress", watch);
+    try {
+      const answer = await question();
+      if (!clack.isCancel(answer)) return answer as T;
+      if (stop.aborted) throw stop.reason;
+      if (escaped) return back;
+      throw failure.interrupted();
+    } finally {
+      stdin.off("keypress", watch);
+    }
+  }
+
+  return {
+    text: (message, { initial, placeholder, check } = {}) =>
+      ask(() =>
+        clack.text({
+          ...common,
+          message,
+          ...(initial === undefined ? {} : { initialValue: initial }),
+          ...(placeholder === undefined ? {} : { placeholder }),
+          validate: (value) => check?.(value ?? ""),
+        }),
+      ),
+    secret: (message) =>
+      ask(() => clack.password({ ...common, message, validate: (value) => (value ? undefined : "it is empty") })),
+    choose: <T extends string>(message: string, choices: readonly Choice<T>[], initial?: T) =>
+      ask<T>(() => {
+        const start = initial === undefined ? {} : { initialValue: initial };
+        const options = [...choices] as Parameters<typeof clack.select<T>>[0]["options"];
+        return choices.length > searchAbove
+          ? clack.autocomplete<T>({
+              ...common,
+              message,
+              options,
+              maxItems: 10,
+              placeholder: "type to search",
+              ...start,
+            })
+          : clack.select<T>({ ...common, message, options, showInstructions: false, ...start });
+      }),
+    confirm: (message, initial) => ask(() => clack.confirm({ ...common, message, initialValue: initial })),
+    intro: (title) => clack.intro(title, { output: stderr }),
+  };
+}

@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { failure } from "../core/errors.ts";
+import { type Config, config } from "./config.ts";
+
+/** The existing CLI's first format: one profile, flat, without a version (CodeMie fact 8.1). */
+const flat = z.looseObject({
+  version: z.never().optional(),
+  profiles: z.never().optional(),
+  provider: z.string().optional(),
+  baseUrl: z.string().optional(),
+  codeMieUrl: z.string().optional(),
+  apiKey: z.string().optional(),
+});
+
+/**
+ * Reads a configuration file's text: version 2, or the flat version 1 as one profile named `default`.
+ *
+ * @param text the file's text
+ * @param file its path, for messages
+ * @throws `config_damaged`, naming the member and the line, when it is not JSON or not of the expected shape
+ */
+export async function readConfig(text: string, file: string): Promise<Config> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw failure.configDamaged(file, await syntaxError(text));
+  }
+  const found = flat.safeParse(json).data;
+  const old =
+    found && (found.provider ?? found.baseUrl ?? found.codeMieUrl ?? found.apiKey) !== undefined ? found : undefined;
+  if (old) {
+    json = { version: 2, activeProfile: "default", profiles: { default: { ...old, name: "default" } } };
+  }
+  const result = config.safeParse(json);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const whole = (issue?.path ?? []).filter((part) => typeof part !== "symbol");
+  const path = old ? whole.slice(2) : whole;
+  const line = await lineOf(text, path);
+  throw failure.configDamaged(file, `line ${line}, ${path.join(".") || "the file"}: ${issue?.message ?? "unexpected"}`);
+}
+
+/** The parser that tells places is loaded only when there is something to tell. */
+async function syntaxError(text: string): Promise<string> {
+  const { parse, printParseErrorCode } = await import("jsonc-parser");
+  const errors: Parameters<typeof parse>[1] = [];
+  parse(text, errors, { disallowComments: true });
+  const first = errors[0];
+  if (!first) return "it is not JSON";
+  const words = printParseErrorCode(first.error)
+    .replace(/([a-z])([A-Z])/g, "$1 $2")
+    .toLowerCase();
+  return `line ${lineAt(text, first.offset)}: ${words}`;
+}
+
+/** The line a member stands in, or the nearest one above it that is there. */
+async function lineOf(text: string, path: readonly (string | number)[]): Promise<number> {
+  const { parseTree, findNodeAtLocation } = await import("jsonc-parser");
+  const tree = parseTree(text);
+  for (let length = path.length; tree && length > 0; length--) {
+    const node = findNodeAtLocation(tree, [...path.slice(0, length)]);
+    if (node) return lineAt(text, node.offset);
+  }
+  return 1;
+}
+
+const lineAt = (text: string, offset: number) => text.slice(0, offset).split("\n").length;

@@ -1,0 +1,42 @@
+import { z } from "zod";
+import { type Config, type Profile, profile as profileSchema } from "./config.ts";
+
+/** A value of a profile that may be changed by hand; addresses and methods are `setup`'s business, since logins hang on them. */
+export interface Setting {
+  readonly name: keyof Profile & string;
+  readonly about: string;
+  /** reads the value as it is typed */
+  readonly read: (text: string) => unknown;
+}
+
+const oneLine = z.string().regex(/^[^\p{Cc}\p{Cf}]{1,200}$/u);
+const wholeSeconds = z.string().regex(/^\d{1,6}$/);
+const text = (value: string) => oneLine.parse(value.trim());
+const seconds = (value: string) => Number(wholeSeconds.parse(value.trim()));
+
+/** Every setting, as `codemie config` shows them. */
+export const settings: readonly Setting[] = [
+  { name: "model", about: "model to use", read: text },
+  { name: "haikuModel", about: "model for the agent's small jobs", read: text },
+  { name: "sonnetModel", about: "model for the agent's middle tier", read: text },
+  { name: "opusModel", about: "model for the agent's large tier", read: text },
+  { name: "codeMieProject", about: "project the model calls count for", read: text },
+  { name: "timeout", about: "seconds a request may wait for its first byte, 0 for ever", read: seconds },
+];
+
+/**
+ * Changes one setting of a profile, in place.
+ *
+ * @param value as typed, or undefined to remove it
+ * @returns what is stored now, or undefined; false when there is no such profile
+ * @throws zod's error when the value is none for this setting
+ */
+export function change(config: Config, name: string, setting: Setting, value: string | undefined): unknown {
+  const found = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
+  if (!found) return false;
+  const next: Record<string, unknown> = { ...found };
+  if (value === undefined) delete next[setting.name];
+  else next[setting.name] = setting.read(value);
+  config.profiles[name] = profileSchema.parse(next);
+  return next[setting.name];
+}

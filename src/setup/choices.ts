@@ -1,0 +1,169 @@
+import type { Api } from "../api/client.ts";
+import type { Model } from "../api/schemas.ts";
+import { Broker } from "../auth/broker.ts";
+import { callWith } from "../auth/call.ts";
+import { heldLogin } from "../auth/held-login.ts";
+import { CodemieError, failure } from "../core/errors.ts";
+import { nearest, printable } from "../core/text.ts";
+import { back, type Choice } from "../platform/prompts.ts";
+import { profileName } from "../profiles/config.ts";
+import { freeName, hostName, pickName, usableHostOf } from "../profiles/resolve.ts";
+import type { Context, Draft, Step } from "./draft.ts";
+
+const noneOfThem = "";
+
+/** The project the model calls are counted for: the only one there is, the one that was named, or the person's choice. */
+export const project: Step = async (draft, context) => {
+  const { wishes, prompts, tell } = context;
+  const asked = wishes.project ?? draft.before.codeMieProject;
+  const names = await atHost(draft, context, "asking for your projects", (api) => api.projects());
+  if (!names) return asked === undefined ? draft : { ...draft, project: asked };
+  if (wishes.project !== undefined) {
+    if (!names.includes(wishes.project)) {
+      const close = nearest(wishes.project, names);
+      tell.note(
+        `${wishes.project} is not one of your projects${close ? `; did you mean ${printable(close, 80)}` : ""}`,
+      );
+    }
+    return { ...draft, project: wishes.project };
+  }
+  const [only] = names;
+  if (only === undefined) {
+    tell.note(
+      "you are on no project; model calls count for you yourself, and an administrator of the host can add you",
+    );
+    return draft;
+  }
+  if (names.length === 1) {
+    tell.good(`project ${printable(only, 80)}, the only one you are on`);
+    return { ...draft, project: only };
+  }
+  if (!prompts) return asked !== undefined && names.includes(asked) ? { ...draft, project: asked } : draft;
+  const choices = names.map((name) => ({ value: name, label: printable(name, 60) }));
+  const chosen = await prompts.choose("Which project?", choices, names.includes(asked ?? "") ? asked : only);
+  return chosen === back ? back : { ...draft, project: chosen };
+};
+
+/** The project's own credentials for model calls, where it has any. */
+export const integration: Step = async (draft, context) => {
+  const { prompts } = context;
+  const { project } = draft;
+  if (project === undefined) return draft;
+  const before = draft.before.codeMieProject === project ? draft.before.codeMieIntegration : undefined;
+  const kept = before ? { integration: { id: before.id, alias: String(before.alias ?? "") } } : {};
+  const found = await atHost(draft, context, undefined, (api) => api.integrations(project));
+  if (!found) return { ...draft, ...kept };
+  const [only] = found;
+  if (!only) return draft;
+  if (found.length === 1) return { ...draft, integration: only };
+  if (!prompts) return { ...draft, ...kept };
+  const choices: Choice<string>[] = found.map(({ id, alias }) => ({ value: id, label: printable(alias, 60) }));
+  const none = { value: noneOfThem, label: "none", hint: "the host's own" };
+  const chosen = await prompts.choose("Which integration?", [...choices, none], before?.id ?? only.id);
+  if (chosen === back) return back;
+  const one = found.find(({ id }) => id === chosen);
+  return one ? { ...draft, integration: one } : draft;
+};
+
+/** The model: the person's choice, or whatever is the account's default at the time. */
+export const model: Step = async (draft, context) => {
+  const { wishes, prompts, tell } = context;
+  const asked = wishes.model ?? draft.before.model;
+  const keep = asked === undefined ? draft : { ...draft, model: asked };
+  const models = draft.models ?? (await atHost(draft, context, "asking for your models", (api) => api.models()));
+  if (!models || models.length === 0) return keep;
+  if (!draft.models) tell.good(`${models.length} models`);
+  if (wishes.model !== undefined && !models.some(({ id }) => id === wishes.model)) {
+    const close = nearest(
+      wishes.model,
+      models.map(({ id }) => id),
+    );
+    tell.note(`${wishes.model} is not in the list of models${close ? `; did you mean ${printable(close, 80)}` : ""}`);
+  }
+  if (wishes.model !== undefined || !prompts) return keep;
+  const standard = models.find((one) => one.default);
+  const choices: Choice<string>[] = [
+    {
+      value: noneOfThem,
+      label: standard ? `the account's default, now ${printable(standard.id, 60)}` : "the agent's choice",
+    },
+    ...models.map((one) => ({ value: one.id, label: printable(one.id, 60), hint: hintOf(one) })),
+  ];
+  const chosen = await prompts.choose("Which model?", choices, asked ?? noneOfThem);
+  if (chosen === back) return back;
+  if (chosen !== noneOfThem) return { ...draft, model: chosen };
+  const { model: _, ...rest } = draft;
+  return rest;
+};
+
+function hintOf({ id, label, default: recommended, cost }: Model): string {
+  const price = cost
+    ? `$${(cost.input * 1e6).toFixed(2)} in, $${(cost.output * 1e6).toFixed(2)} out per million tokens`
+    : "";
+  return [recommended ? "recommended" : "", label === id ? "" : printable(label, 40), price].filter(Boolean).join(", ");
+}
+
+/** The profile's name: the one that was named or edited, else a free one the person may change. */
+export const name: Step = async (draft, context) => {
+  const { config, wishes, prompts } = context;
+  const { host, edits, keeps } = draft;
+  if (!host) return draft;
+  const check = (value: string) => {
+    if (value !== edits && !profileName.test(value)) return failure.badProfileName(value).message;
+    const taken = value !== edits && Object.hasOwn(config.profiles, value) ? config.profiles[value] : undefined;
+    const own = taken && usableHostOf(taken);
+    const other = taken && (own?.origin !== host.origin || own.kind !== host.kind);
+    return other ? failure.profileHasOtherHost(value, own?.origin ?? "another service").message : undefined;
+  };
+  const wanted = usualName(draft, context);
+  // A login that is kept stays where it is: copied, it would be renewed in one place and die in the other.
+  const open = prompts && wishes.profile === undefined && !edits && !keeps;
+  const answer = open ? await prompts.text("Name of the profile", { initial: wanted, check }) : wanted;
+  if (answer === back) return back;
+  const wrong = check(answer);
+  if (wrong) throw failure.usage(wrong, "choose another name with --profile");
+  return { ...draft, name: answer };
+};
+
+/** @returns the name the profile will have unless the person says otherwise */
+export function usualName(draft: Draft, { config, wishes }: Pick<Context, "config" | "wishes">): string {
+  const { edits, provider, host } = draft;
+  const named = wishes.profile ?? edits;
+  if (named !== undefined) return named;
+  if (Object.keys(config.profiles).length === 0) return "default";
+  if (draft.adds) return freeName(provider ?? hostName(host), config);
+  return provider ? (sameProvider(draft, config) ?? freeName(provider, config)) : pickName(config, host);
+}
+
+/** Without a name, the profile that has this provider at this address is the one that is meant. */
+function sameProvider({ provider, host }: Draft, { profiles }: Context["config"]): string | undefined {
+  return Object.keys(profiles).find(
+    (name) => profiles[name]?.provider === provider && usableHostOf(profiles[name] ?? {})?.origin === host?.origin,
+  );
+}
+
+/**
+ * Asks the host with the credential as far as there is one. What the host cannot say just now keeps nobody from setting
+ * up a profile.
+ *
+ * @returns undefined when there is no credential to ask with, no host of that kind, or no answer
+ */
+async function atHost<T>(
+  { held, keeps, host }: Draft,
+  { runtime, version, vault, tell, during, renewed }: Context,
+  doing: string | undefined,
+  call: (api: Api) => Promise<T>,
+): Promise<T | undefined> {
+  if (host?.kind !== "codemie" || !(held || keeps)) return undefined;
+  const profile = keeps ?? "";
+  const stored = { vault, profile, host, runtime, renewed: () => renewed(profile, host.origin) };
+  const credentials = held ? heldLogin(held, runtime) : new Broker(stored);
+  const ask = () => callWith(credentials, runtime, version, call);
+  try {
+    return await (doing ? during(doing, ask) : ask());
+  } catch (error) {
+    if (!(error instanceof CodemieError) || error.exitCode > 5) throw error;
+    tell.note(error.message);
+    return undefined;
+  }
+}

@@ -1,0 +1,178 @@
+import { readApiKey } from "../auth/api-key.ts";
+import { readBearerToken } from "../auth/bearer-token.ts";
+import { Broker } from "../auth/broker.ts";
+import { callWith } from "../auth/call.ts";
+import { loginRecord, type StoredLogin, storedLogin } from "../auth/credential.ts";
+import { logIn } from "../auth/log-in.ts";
+import { describe, proveBearer } from "../auth/login.ts";
+import { CodemieError, failure } from "../core/errors.ts";
+import type { Host } from "../core/host.ts";
+import { Secret } from "../core/secret.ts";
+import { back } from "../platform/prompts.ts";
+import { variableName } from "../profiles/config.ts";
+import { providers } from "../profiles/providers.ts";
+import { type Method, tokenVariable } from "../profiles/resolve.ts";
+import { usualName } from "./choices.ts";
+import { type Context, type Draft, needs, type Step, untilItWorks } from "./draft.ts";
+import { findEndpoint } from "./endpoint.ts";
+
+/** The credential itself: a login, a token or a key, proved before anything is stored. */
+export const credential: Step = async (draft, context) => {
+  const { host, method } = draft;
+  if (!host || !method) return draft;
+  const { prompts, wishes } = context;
+  refuseOthers(method, context);
+  const stored = await storedFor(draft, host, context);
+  if (stored && !wishes.token && !wishes.tokenEnv && !wishes.key) {
+    const { login } = stored;
+    const who = login.method === "api-key" ? "the stored key" : `the login of ${describe(login.identity)}`;
+    const keep = prompts ? await prompts.confirm(`Keep ${who}?`, true) : true;
+    if (keep === back) return back;
+    const kept = keep ? await keeping(draft, stored.name, login, context) : undefined;
+    if (kept) return kept;
+  }
+  return await untilItWorks(context, async (here) => {
+    switch (method) {
+      case "sso":
+      case "oidc":
+        return await loggingIn(draft, host, here);
+      case "jwt":
+        return await withToken(draft, host, here);
+      case "api-key":
+        return await withKey(draft, host, here);
+    }
+  });
+};
+
+/** A token or a key that was read for nothing would be lost in silence. */
+function refuseOthers(method: Method, { wishes }: Context): void {
+  if (wishes.token && method !== "jwt") throw failure.loginOfOther("--token-stdin", method);
+  if (wishes.tokenEnv && method !== "jwt") throw failure.loginOfOther("--token-env", method);
+  if (wishes.key && method !== "api-key") throw failure.loginOfOther("--key-stdin", method);
+}
+
+/** The login the profile has already, if it is the one that is wanted: of the same method, host, provider and client. */
+async function storedFor(
+  draft: Draft,
+  host: Host,
+  context: Context,
+): Promise<{ name: string; login: StoredLogin } | undefined> {
+  const { method, provider, client } = draft;
+  const name = usualName(draft, context);
+  const login = await context.vault.read(loginRecord(name), storedLogin).catch(() => undefined);
+  if (!login || login.method !== method || login.origin !== host.origin) return undefined;
+  if (login.method === "api-key" && login.provider !== provider) return undefined;
+  const sameClient = login.method !== "oidc" || (login.issuer === client?.issuer && login.clientId === client.clientId);
+  return sameClient ? { name, login } : undefined;
+}
+
+/** A login that no longer works is not kept: undefined, and a new one is asked for. */
+async function keeping(draft: Draft, name: string, login: StoredLogin, context: Context): Promise<Draft | undefined> {
+  const { runtime, version, vault, tell, during } = context;
+  const { host } = draft;
+  if (!host) return undefined;
+  try {
+    if (login.method === "api-key") {
+      const { host: found, models } = await during(`trying the key at ${host.origin}`, () =>
+        findEndpoint(host.api, login.provider, new Secret(login.key), runtime),
+      );
+      tell.good(`the key works at ${found.api}: ${models.length} models`);
+      return { ...draft, host: found, provider: login.provider, keeps: name, models };
+    }
+    const renewed = () => context.renewed(name, host.origin);
+    const broker = new Broker({ vault, profile: name, host, runtime, renewed });
+    const who = () => callWith(broker, runtime, version, (api) => api.user());
+    await during(`asking ${host.origin} about the login`, who);
+    tell.good(`logged in as ${describe(login.identity)}`);
+    return { ...draft, keeps: name };
+  } catch (error) {
+    if (!(error instanceof CodemieError) || error.exitCode > 5) throw error;
+    tell.note(error.message);
+    // Only a credential that was refused is no longer worth keeping; the network may be back tomorrow.
+    return error.exitCode === 4 ? undefined : { ...draft, keeps: name };
+  }
+}
+
+async function loggingIn(draft: Draft, host: Host, context: Context): Promise<Draft> {
+  const { wishes, runtime, version, stop, tell } = context;
+  const { timeoutMs, mayOpenBrowser, device } = wishes;
+  const { client } = draft;
+  const dialogue = context.dialogue(host.origin);
+  const options = { host, version, client, device, runtime, dialogue, timeoutMs, mayOpenBrowser, stop };
+  const login = await logIn(options, async (login) => ({
+    result: login,
+    page: {
+      good: true,
+      title: "You are logged in",
+      lines: [`${describe(login.identity)} at ${login.origin}`, "Go on in your terminal: a few questions are left."],
+    },
+  }));
+  tell.good(`logged in as ${describe(login.identity)}`);
+  return { ...draft, held: { login, passing: false } };
+}
+
+/** A token that was given to be stored is; else only the name of the variable that will hold it is kept. */
+async function withToken(draft: Draft, host: Host, context: Context): Promise<Draft | typeof back> {
+  const { wishes, runtime, prompts, tell } = context;
+  if (wishes.token) {
+    const login = await prove(host, wishes.token, context);
+    return { ...draft, held: { login, passing: false } };
+  }
+  let name = wishes.tokenEnv ?? draft.before.jwtConfig?.tokenEnvVar;
+  if (wishes.tokenEnv === undefined && prompts) {
+    const answer = await prompts.text("Environment variable that will hold the token", {
+      initial: name ?? tokenVariable,
+      check: (value) => (variableName.test(value) ? undefined : "letters, digits and underscores, no digit first"),
+    });
+    if (answer === back) return back;
+    name = answer;
+  }
+  name ??= tokenVariable;
+  // What was given instead of a name may be the token itself: it is not shown.
+  if (!variableName.test(name)) throw failure.usage("--token-env takes the name of a variable", "--token-env MY_TOKEN");
+  const text = runtime.env[name];
+  if (!text) {
+    tell.note(`${name} is not set now, so nothing could be tried`);
+    return { ...draft, tokenEnv: name };
+  }
+  const login = await prove(host, new Secret(text), context);
+  return { ...draft, tokenEnv: name, held: { login, passing: true } };
+}
+
+async function prove(host: Host, given: Secret, { runtime, version, during, tell }: Context) {
+  const { token } = readBearerToken(given.reveal(), runtime.now());
+  const login = await during(`trying the token at ${host.origin}`, () =>
+    proveBearer(host, token, runtime, version),
+  ).catch((error: unknown) => {
+    const refused = error instanceof CodemieError && error.code === "auth_refused";
+    throw refused ? failure.tokenRefused(host.origin) : error;
+  });
+  tell.good(`the token is ${describe(login.identity)}'s`);
+  return login;
+}
+
+async function withKey(draft: Draft, host: Host, context: Context): Promise<Draft | typeof back> {
+  const { wishes, runtime, prompts, tell } = context;
+  const { provider } = draft;
+  if (!provider) throw failure.usage("an API key needs its provider", "--provider openai");
+  let key = wishes.key;
+  if (!key) {
+    if (!prompts) throw needs("the key", "pass it on standard input with --key-stdin");
+    const answer = await prompts.secret(`API key of ${providers[provider].title} (it stays hidden)`);
+    if (answer === back) return back;
+    key = readApiKey(answer);
+  }
+  const given = key;
+  const find = () => findEndpoint(host.api, provider, given, runtime);
+  const { host: found, models } = await context.during(`trying the key at ${host.origin}`, find);
+  tell.good(`the key works at ${found.api}: ${models.length} models`);
+  const login: StoredLogin = {
+    method: "api-key",
+    origin: found.origin,
+    provider,
+    key: given.reveal(),
+    loggedInAt: runtime.now(),
+    confirmedAt: runtime.now(),
+  };
+  return { ...draft, host: found, held: { login, passing: false }, models };
+}

@@ -1,0 +1,129 @@
+import { type Answer, isHtml, judge } from "../api/judge.ts";
+import { type Host, hostAt, parseHost, parseProvider } from "../core/host.ts";
+import { printable } from "../core/text.ts";
+import { networkFailure } from "../platform/network.ts";
+import type { Runtime } from "../platform/runtime.ts";
+import { type ProviderName, providers } from "../profiles/providers.ts";
+
+/** What answers at an address. */
+export type Found =
+  /** a CodeMie host; `front` when a single sign-on stands before it */
+  | { readonly kind: "codemie"; readonly host: Host; readonly front: boolean }
+  | { readonly kind: "issuer"; readonly issuer: string }
+  | { readonly kind: "provider"; readonly url: string; readonly provider: ProviderName }
+  /** none of these, and what it is instead */
+  | { readonly kind: "other"; readonly what: string };
+
+/** How long one look may take, ms. */
+const lookMs = 10_000;
+
+type Look = Answer & { readonly text: string };
+
+/**
+ * Finds out what an address is by asking it a few harmless questions without any credential.
+ *
+ * @param input as typed: a bare name, a root, an API's path, an issuer
+ * @throws usage error when it is no address we may use; `unreachable`, `tls`
+ */
+export async function detect(input: string, runtime: Runtime): Promise<Found> {
+  const given = parseProvider(input.trim().replace(/[?#].*$/, ""));
+  const known = knownProvider(given.origin);
+  if (known) return { kind: "provider", url: given.api, provider: known };
+  const look = async (url: string) => await lookAt(url, given.origin, runtime);
+
+  if (couldBeCodemie(input)) {
+    const host = hostAt(given.origin);
+    const answer = await look(`${host.api}/v1/user`);
+    if (isCodemie(answer, given.origin)) return { kind: "codemie", host, front: isFront(answer) };
+  }
+  const metadata = await look(`${given.api}/.well-known/openid-configuration`);
+  if (metadata.status === 200 && has(metadata.text, "issuer")) return { kind: "issuer", issuer: given.api };
+  for (const base of /\/v\d+[a-z0-9]*$/i.test(given.api) ? [""] : ["/v1", "/openai/v1", ""]) {
+    const models = await look(`${given.api}${base}/models`);
+    const provider = providerBy(models);
+    if (provider) return { kind: "provider", url: given.api, provider };
+  }
+  return { kind: "other", what: describe(await look(given.api)) };
+}
+
+function couldBeCodemie(input: string): boolean {
+  try {
+    parseHost(input);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The providers whose address everybody has. */
+function knownProvider(origin: string): ProviderName | undefined {
+  const { hostname } = new URL(origin);
+  if (/\.(openai|cognitiveservices|services\.ai)\.azure\.com$/.test(hostname)) return "azure";
+  for (const name of ["openai", "anthropic"] as const) {
+    if (new URL(providers[name].url).origin === origin) return name;
+  }
+  return undefined;
+}
+
+/** The four families of CodeMie fact 2.5: sent to the front's login, refused by the front, or by the backend itself. */
+function isCodemie(answer: Look, origin: string): boolean {
+  const location = answer.headers.get("location");
+  if (location !== null) {
+    const target = URL.parse(location, origin);
+    return target?.pathname.startsWith("/oauth2/") === true || target?.searchParams.has("client_id") === true;
+  }
+  if (judge(answer, true) === "unauthenticated") return answer.text.trim() === "{}" || has(answer.text, "error");
+  return answer.status === 403 && isHtml(answer.headers) && /oauth2|sign in/i.test(answer.text);
+}
+
+/** Only the backend itself answers in CodeMie's own error shape; everything else comes from a front before it. */
+function isFront(answer: Look): boolean {
+  return !(answer.status === 401 && has(answer.text, "error"));
+}
+
+/** A list of models, or the refusal to give it without a key, tells whose API it is by its form. */
+function providerBy({ status, headers, text }: Look): ProviderName | undefined {
+  if (isHtml(headers)) return undefined;
+  if (status === 200) return has(text, "data") ? (has(text, "has_more") ? "anthropic" : "openai") : undefined;
+  if (status !== 401 && status !== 403 && status !== 400) return undefined;
+  if (/litellm/i.test(text) || headers.has("x-litellm-version")) return "litellm";
+  if (has(text, "type") && has(text, "error")) return "anthropic";
+  return has(text, "error") ? "openai" : undefined;
+}
+
+function describe({ status, headers, text }: Look): string {
+  const title = /<title[^>]*>([^<]{1,200})/i.exec(text)?.[1];
+  if (title) return `a web page, “${printable(title, 80)}”`;
+  if (isHtml(headers)) return "a web page";
+  return `an answer with status ${status}`;
+}
+
+function has(text: string, member: string): boolean {
+  try {
+    const json: unknown = JSON.parse(text);
+    return typeof json === "object" && json !== null && Object.hasOwn(json, member);
+  } catch {
+    return false;
+  }
+}
+
+/** How much of an answer is read, characters: enough for any of the forms above. */
+const readAtMost = 65_536;
+
+async function lookAt(url: string, origin: string, runtime: Runtime): Promise<Look> {
+  try {
+    const answer = await runtime.fetch(url, {
+      headers: { accept: "application/json, text/html" },
+      signal: AbortSignal.timeout(lookMs),
+    });
+    let text = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of answer.body ?? []) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.length > readAtMost) break;
+    }
+    return { status: answer.status, headers: answer.headers, text };
+  } catch (error) {
+    throw networkFailure(origin, error);
+  }
+}

@@ -1,0 +1,79 @@
+import type { StoredLogin } from "../auth/credential.ts";
+import { describe, previousLogin, samePerson, storeLogin } from "../auth/login.ts";
+import { failure } from "../core/errors.ts";
+import type { Profile } from "../profiles/config.ts";
+import type { ProfileStore } from "../profiles/store.ts";
+import type { Context, Draft } from "./draft.ts";
+
+/** What set-up decides; what stood there before would contradict it. */
+const decided: readonly string[] = [
+  "provider",
+  "authMethod",
+  "codeMieUrl",
+  "baseUrl",
+  "oidc",
+  "jwtConfig",
+  "model",
+  "codeMieProject",
+  "codeMieIntegration",
+];
+
+/**
+ * Stores what was set up: the login first, then the profile that leads to it.
+ *
+ * @param replace true: another person's login may be replaced without asking
+ * @returns the profile's name, and the file a damaged login was moved to, if there was one
+ * @throws `other_person`, `interrupted`, what the vault and the configuration's file throw
+ */
+export async function save(
+  draft: Draft,
+  profiles: ProfileStore,
+  context: Context,
+  replace: boolean,
+): Promise<{ name: string; kept: string | undefined }> {
+  const { host, name, held } = draft;
+  if (!host || !name) throw failure.usage("there is nothing to save");
+  const { vault } = context;
+  let kept: string | undefined;
+  if (held && !held.passing) {
+    await vault.prepare();
+    if (!replace) await ask(held.login, name, context);
+    kept = await storeLogin(vault, name, held.login);
+  }
+  await profiles.update((config) => {
+    const before = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
+    const rest = Object.fromEntries(Object.entries(before ?? {}).filter(([member]) => !decided.includes(member)));
+    config.profiles[name] = { ...rest, name, ...membersOf(draft) };
+    config.activeProfile = name;
+  });
+  return { name, kept };
+}
+
+/** The members a profile has by its method, in the existing CLI's format (CodeMie fact 8.1). */
+function membersOf({ host, method, provider, client, tokenEnv, model, project, integration }: Draft): Profile {
+  const chosen = { model, codeMieProject: project, codeMieIntegration: integration && { ...integration } };
+  if (host?.kind === "provider") return { ...defined(chosen), provider, authMethod: "api-key", baseUrl: host.api };
+  const at = { ...defined(chosen), codeMieUrl: host?.origin, baseUrl: host?.api };
+  switch (method) {
+    case "jwt":
+      return { ...at, provider: "bearer-auth", authMethod: "jwt", jwtConfig: defined({ tokenEnvVar: tokenEnv }) };
+    case "oidc":
+      return { ...at, provider: "bearer-auth", ...(client ? { oidc: { ...client } } : {}) };
+    default:
+      return { ...at, provider: "ai-run-sso" };
+  }
+}
+
+function defined<T extends Record<string, unknown>>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never;
+}
+
+/** A login that takes another person's place is asked about. */
+async function ask(now: StoredLogin, name: string, { vault, prompts }: Context): Promise<void> {
+  const before = await previousLogin(vault, name);
+  if (typeof before !== "object" || before.method === "api-key" || now.method === "api-key") return;
+  if (samePerson(before.identity, now.identity)) return;
+  const [was, is] = [describe(before.identity), describe(now.identity)];
+  const yes = await prompts?.confirm(`Profile ${name} belongs to ${was}. Replace it with ${is}?`, false);
+  if (yes !== true) throw failure.otherPerson(is, was, name);
+}

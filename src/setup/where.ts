@@ -1,0 +1,166 @@
+import { defaultScope } from "../auth/oidc.ts";
+import { failure } from "../core/errors.ts";
+import { parseHost, parseProvider } from "../core/host.ts";
+import { back, type Choice } from "../platform/prompts.ts";
+import type { Profile } from "../profiles/config.ts";
+import { type ProviderName, providerNames, providerOf, providers } from "../profiles/providers.ts";
+import { hostAskedFor, type Method, methodOf, usableHostOf } from "../profiles/resolve.ts";
+import { usualName } from "./choices.ts";
+import { detect } from "./detect.ts";
+import { type Context, type Draft, needs, type Step, untilItWorks, type Wishes } from "./draft.ts";
+
+const anew = " new";
+
+/** Which profile: the one that was named, else the person chooses one to edit, or a new one. */
+export const which: Step = async (draft, { config, wishes, prompts }) => {
+  const names = Object.keys(config.profiles);
+  const edit = (name: string) => ({ ...draft, edits: name, before: config.profiles[name] ?? {} });
+  if (wishes.profile !== undefined) return names.includes(wishes.profile) ? edit(wishes.profile) : draft;
+  if (!prompts || names.length === 0) return draft;
+  const choices: Choice<string>[] = names.map((name) => ({
+    value: name,
+    label: `change ${name}`,
+    hint: config.profiles[name]?.codeMieUrl ?? config.profiles[name]?.baseUrl ?? "",
+  }));
+  const chosen = await prompts.choose("There are profiles already", [
+    ...choices,
+    { value: anew, label: "add another" },
+  ]);
+  if (chosen === back) return back;
+  return chosen === anew ? { before: {}, adds: true } : edit(chosen);
+};
+
+/** Where the models are: the address is typed, and what answers there is found out. */
+export const where: Step = async (draft, context) => {
+  const { wishes, runtime, typed } = context;
+  const { before } = draft;
+  const { provider } = wishes;
+  if (provider) {
+    const own = before.provider === provider ? before.baseUrl : undefined;
+    const url = wishes.url ?? own ?? providers[provider].url;
+    const host = url === undefined ? {} : { host: parseProvider(url) };
+    return settled({ ...draft, ...asProvider(provider, wishes), ...host }, context);
+  }
+  const named = wishes.url ?? (context.prompts ? undefined : addressOf(before));
+  const fromEnvironment = wishes.method === "api-key" ? undefined : hostAskedFor(runtime.env, undefined)?.value.origin;
+  const given = named ?? fromEnvironment;
+  return await untilItWorks(context, async (here, again) => {
+    let url = again || typed.has("address") ? undefined : given;
+    if (url === undefined) {
+      const { prompts } = here;
+      if (!prompts) throw needs("the address of the host", "codemie setup --url https://codemie.example.com");
+      const answer = await prompts.text("Where are your models?", {
+        initial: typed.get("address") ?? wishes.url ?? addressOf(before) ?? fromEnvironment ?? "",
+        placeholder: "codemie.example.com, or the base URL of a model API",
+        check: (value) => (value.trim() ? undefined : "an address, for example codemie.example.com"),
+      });
+      if (answer === back) return back;
+      typed.set("address", answer);
+      url = answer;
+    }
+    return settled(await look(draft, url, here), here);
+  });
+};
+
+const addressOf = (profile: Profile) => profile.codeMieUrl ?? profile.baseUrl;
+
+/**
+ * With the host known, so is the profile that is meant. Its project, integration and model belong to its host: at another
+ * one they mean nothing.
+ */
+function settled(draft: Draft, context: Context): Draft {
+  const { host, edits } = draft;
+  if (!host) return draft;
+  const { profiles } = context.config;
+  const name = usualName(draft, context);
+  const before = edits === undefined && Object.hasOwn(profiles, name) ? (profiles[name] ?? {}) : draft.before;
+  if (usableHostOf(before)?.origin === host.origin) return { ...draft, before };
+  const { codeMieProject: _, codeMieIntegration: __, model: ___, ...rest } = before;
+  return { ...draft, before: rest };
+}
+
+async function look(draft: Draft, url: string, context: Context): Promise<Draft> {
+  const { wishes, runtime, tell } = context;
+  // A method that was named needs no guess, and a host that cannot be asked just now can still be set up.
+  if (wishes.method !== undefined && wishes.method !== "api-key") {
+    return { ...draft, host: parseHost(url), method: wishes.method };
+  }
+  const found = await context.during(`looking at ${url.trim()}`, () => detect(url, runtime));
+  switch (found.kind) {
+    case "codemie":
+      if (wishes.method) throw failure.usage(`${found.host.origin} is a CodeMie host, which takes no key`);
+      tell.good(`${found.host.origin} is a CodeMie host${found.front ? " behind single sign-on" : ""}`);
+      return { ...draft, host: found.host, front: found.front };
+    case "provider":
+      tell.good(`${new URL(found.url).origin} speaks the API of ${providers[found.provider].title}`);
+      return { ...draft, ...asProvider(found.provider, wishes), host: parseProvider(found.url) };
+    case "issuer":
+      throw failure.usage(
+        `${found.issuer} is an OpenID provider, not a CodeMie host`,
+        `give the host's address; with --issuer ${found.issuer} the login goes there`,
+      );
+    case "other":
+      throw failure.wrongBaseUrl(parseProvider(url).origin, `it sent ${found.what}`);
+  }
+}
+
+function asProvider(provider: ProviderName, { method }: Wishes): Pick<Draft, "method" | "provider"> {
+  if (method === undefined || method === "api-key") return { method: "api-key", provider };
+  throw failure.usage(`a model provider is reached with an API key, not by ${method}`, "--method api-key");
+}
+
+/** Whose API it is: a guess by what was found, which the person confirms, since compatible servers look alike. */
+export const api: Step = async (draft, { wishes, prompts }) => {
+  if (draft.method !== "api-key" || !draft.provider || !prompts || wishes.provider) return draft;
+  const choices = providerNames.map((name) => ({ value: name, label: providers[name].title }));
+  const provider = await prompts.choose("Which API is it?", choices, draft.provider);
+  return provider === back ? back : { ...draft, provider };
+};
+
+/** The base URL of a provider that has none of its own. */
+export const base: Step = async (draft, context) => {
+  const { provider, host, before } = draft;
+  if (!provider || host) return draft;
+  const { title, example } = providers[provider];
+  return await untilItWorks(context, async ({ prompts }) => {
+    if (!prompts) throw needs(`the base URL of ${title}`, `--url ${example}`);
+    const initial = providerOf(before.provider) === provider ? before.baseUrl : undefined;
+    const url = await prompts.text(`Base URL of ${title}`, { initial: initial ?? "", placeholder: example });
+    return url === back ? back : settled({ ...draft, host: parseProvider(url) }, context);
+  });
+};
+
+/** How to log in at a CodeMie host: what was found there comes first. */
+export const how: Step = async (draft, { wishes, prompts }) => {
+  const { host, method, front } = draft;
+  if (!host || method === "api-key") return draft;
+  const asked: Method | undefined =
+    method ?? (wishes.client.issuer ? "oidc" : wishes.tokenEnv || wishes.token ? "jwt" : undefined);
+  let chosen = asked;
+  if (!chosen && prompts) {
+    const standard =
+      usableHostOf(draft.before)?.origin === host.origin ? methodOf(draft.before) : front ? "sso" : "jwt";
+    const answer = await prompts.choose<Exclude<Method, "api-key">>(
+      "How do you log in?",
+      [
+        { value: "sso", label: "in the browser", hint: "the host's own single sign-on" },
+        { value: "jwt", label: "with a bearer token", hint: "CI jobs" },
+        { value: "oidc", label: "at an OpenID provider", hint: "needs its address and a client id" },
+      ],
+      standard === "api-key" ? "sso" : standard,
+    );
+    if (answer === back) return back;
+    chosen = answer;
+  }
+  chosen ??= front ? "sso" : "jwt";
+  if (chosen !== "oidc") return { ...draft, method: chosen };
+  const known = { ...draft.before.oidc, ...wishes.client };
+  const issuer = known.issuer ?? (await prompts?.text("Address of the OpenID provider", { placeholder: "https://…" }));
+  if (issuer === undefined) throw needs("the OpenID provider", "--issuer https://sso.example.com");
+  if (issuer === back) return back;
+  const clientId = known.clientId ?? (await prompts?.text("Client id at that provider"));
+  if (clientId === undefined) throw needs("the client id at the OpenID provider", "--client-id ID");
+  if (clientId === back) return back;
+  const scope = known.scope ?? defaultScope;
+  return { ...draft, method: "oidc", client: { issuer, clientId, scope } };
+};

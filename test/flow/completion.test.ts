@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { codemie, codemieClaude, Person } from "../support/codemie.ts";
+import { logIn } from "../support/login.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/** What may come next, asked by the real shells. PowerShell is not among Debian's packages; its script is the only one not run. */
+
+const person = new Person();
+let sandbox: Sandbox;
+let env: Record<string, string>;
+beforeAll(async () => {
+  sandbox = await startSandbox();
+  await logIn(person, sandbox);
+  // the models are completed as they were last listed
+  await person.run(["models"]);
+  const bin = join(person.root, "bin");
+  mkdirSync(bin);
+  symlinkSync(codemie, join(bin, "codemie"));
+  symlinkSync(codemieClaude, join(bin, "codemie-claude"));
+  env = { ...person.env, PATH: `${bin}:${person.env.PATH}` };
+});
+afterAll(async () => {
+  person.remove();
+  await sandbox.close();
+});
+
+const cases: [string[], string[]][] = [
+  [["codemie", "prof"], ["profile"]],
+  [
+    ["codemie", "profile", "l"],
+    ["login", "logout", "list"],
+  ],
+  [["codemie", "profile", "use", ""], ["default"]],
+  [["codemie", "profile", "login", "--cl"], ["--client-id"]],
+  [
+    ["codemie", "profile", "login", "--no"],
+    ["--no-browser", "--no-color"],
+  ],
+  [["codemie", "models", "--profile", "d"], ["default"]],
+  [["codemie", "config", "set", "mo"], ["model"]],
+  [
+    ["codemie", "setup", "--method", ""],
+    ["sso", "oidc", "jwt", "api-key"],
+  ],
+  [
+    ["codemie", "claude", "--model", "claude-"],
+    ["claude-sonnet-4-6", "claude-haiku-4-5"],
+  ],
+  [["codemie-claude", "-m", "gpt"], ["gpt-5.2"]],
+  [["codemie-claude", "--tas"], ["--task"]],
+];
+
+/** Asks a shell to complete; it prints a word a line. */
+const ask: Record<string, (words: string[]) => string[]> = {
+  bash: (words) => {
+    const list = words.map((word) => `'${word}'`).join(" ");
+    const script = `eval "$(codemie completion bash)"; COMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _codemie; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    return ["bash", "--norc", "-c", script];
+  },
+  zsh: (words) => {
+    const list = words.map((word) => `'${word}'`).join(" ");
+    // the shell's own function that shows the candidates is replaced by one that prints them
+    const script = `compdef() { : }; _describe() { print -l -- \${\${(P)2}%%:*} }; _files() { : }
+eval "$(codemie completion zsh)"; words=(${list}); CURRENT=${words.length}; _codemie`;
+    return ["zsh", "-f", "-c", script];
+  },
+  fish: (words) => [
+    "fish",
+    "--no-config",
+    "-c",
+    `codemie completion fish | source; complete -C '${words.join(" ")}' | string replace -r '\\t.*' ''`,
+  ],
+};
+
+for (const shell of Object.keys(ask)) {
+  test(`${shell} completes commands, flags, profiles and models`, async () => {
+    for (const [words, expected] of cases) {
+      const child = Bun.spawn(ask[shell]?.(words) ?? [], { cwd: person.cwd, env, stderr: "pipe" });
+      const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+      const found = out.split("\n").filter(Boolean);
+      expect({ words, found: found.sort(), err }).toEqual({
+        words,
+        found: expected.toSorted(),
+        err: "",
+      });
+    }
+  });
+}
+
+test("a model whose name is more than a word is not offered", async () => {
+  const answer = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: () => Response.json({ data: [{ id: "$(touch pwned)" }, { id: "good" }, { id: "a b" }, { id: "`x`" }] }),
+  });
+  const other = new Person();
+  const url = `http://127.0.0.1:${answer.port}`;
+  await other.run(["setup", "--provider", "openai", "--url", url, "--key-stdin", "--yes"], { stdin: "sk-12345678" });
+  await other.run(["models"]);
+  expect((await other.run(["__complete", "claude", "--model", ""])).out).toBe("good\tgood\n");
+  await answer.stop(true);
+  other.remove();
+});
+
+test("completing never fails aloud, whatever is broken", async () => {
+  const other = new Person();
+  mkdirSync(other.codemieHome, { recursive: true });
+  writeFileSync(join(other.codemieHome, "codemie-cli.config.json"), "{");
+  for (const words of [["profile", "use", ""], ["claude", "--model", ""], ["no-such", "thing", ""], [], [""]]) {
+    const { code, err } = await other.run(["__complete", ...words]);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+  }
+  other.remove();
+});
+
+test("an unknown shell is an error with a suggestion", async () => {
+  const { code, err } = await person.run(["completion", "bsh"]);
+  expect([code, err]).toEqual([2, "error: there is no completion for bsh\nhint: did you mean bash\n"]);
+});

@@ -1,0 +1,226 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { generate } from "selfsigned";
+import { loginFile } from "../support/age.ts";
+import { claudeFolder, codemie, codemieClaude, Person } from "../support/codemie.ts";
+import { logIn, secretsOf } from "../support/login.ts";
+import { startModelProvider } from "../support/model-provider.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/** Every check finds what it is there for, says what to do, and nothing of it is a secret. */
+
+let person: Person;
+let sandbox: Sandbox;
+beforeEach(async () => {
+  person = new Person();
+  sandbox = await startSandbox();
+});
+afterEach(async () => {
+  person.remove();
+  await sandbox.close();
+});
+
+interface Found {
+  status: string;
+  message: string;
+  hint: string | null;
+}
+
+async function examined(
+  env: Record<string, string> = {},
+): Promise<{ code: number; ok: boolean; of: Record<string, Found> }> {
+  const { code, out } = await person.run(["doctor", "--json"], { env });
+  const { ok, checks } = JSON.parse(out);
+  for (const { id, hint, ms, status } of checks) {
+    expect({ id, ms: Number.isInteger(ms), helps: status !== "failed" || hint !== null }).toEqual({
+      id,
+      ms: true,
+      helps: true,
+    });
+  }
+  return { code, ok, of: Object.fromEntries(checks.map((one: Found & { id: string }) => [one.id, one])) };
+}
+
+/** codemie and its links on PATH, and the real Claude Code. */
+function installed(): Record<string, string> {
+  const bin = join(person.root, "bin");
+  mkdirSync(bin, { recursive: true });
+  symlinkSync(codemie, join(bin, "codemie"));
+  symlinkSync(codemieClaude, join(bin, "codemie-claude"));
+  return { PATH: `${bin}:${claudeFolder}:${person.env.PATH}` };
+}
+
+test("where all is well: exit 0, every check done, nothing secret, the home folder abbreviated", async () => {
+  const { cookie } = await logIn(person, sandbox);
+  const env = installed();
+  const { code, ok, of } = await examined(env);
+  expect({ code, ok, bad: Object.values(of).filter(({ status }) => status !== "ok" && status !== "skipped") }).toEqual({
+    code: 0,
+    ok: true,
+    bad: [],
+  });
+  expect(of.agents?.message).toMatch(/^Claude Code \d+\.\d+/);
+  expect(of.api?.message).toBe("answers, as Ada <ada@example.com>");
+  const text = await person.run(["doctor", "--verbose"], { env });
+  expect(text.out).toContain("everything is as it should be");
+  for (const secret of secretsOf(cookie)) expect(text.out + JSON.stringify(of)).not.toContain(secret);
+  expect(text.out + JSON.stringify(of)).not.toContain(person.home);
+});
+
+test("nothing set up: says so, and what can be looked at is", async () => {
+  const { code, of } = await examined();
+  expect(code).toBe(0);
+  expect(of.config).toMatchObject({ status: "warning", hint: "run codemie setup" });
+  for (const id of ["dns", "tcp", "tls", "clock", "credential", "api", "models"])
+    expect(of[id]?.status).toBe("skipped");
+});
+
+test("a session that is over fails, and stands first", async () => {
+  await logIn(person, sandbox);
+  sandbox.front.revokeAll();
+  const { code, of } = await examined();
+  expect([code, of.api?.status, of.api?.hint]).toEqual([
+    1,
+    "failed",
+    `run codemie profile login --url ${sandbox.origin}`,
+  ]);
+  const { out } = await person.run(["doctor"]);
+  expect(out.split("\n")[2]).toStartWith("✗ ");
+});
+
+test("a clock ten minutes off", async () => {
+  await logIn(person, sandbox);
+  for (const [off, says] of [
+    [600_000, "behind the host's"],
+    [-600_000, "ahead of the host's"],
+  ] as const) {
+    sandbox.settings.clockOffMs = off;
+    const { of } = await examined();
+    expect(of.clock?.status).toBe("failed");
+    expect(of.clock?.message).toMatch(new RegExp(`^(599|600|601) s ${says}$`));
+  }
+});
+
+test("files that others may read, a record that is damaged, a configuration that is wrong", async () => {
+  await logIn(person, sandbox);
+  chmodSync(join(person.codemieHome, "codemie-cli.config.json"), 0o644);
+  expect((await examined()).of.folders).toMatchObject({ status: "warning", hint: "chmod -R go-rwx ~/.codemie" });
+  writeFileSync(loginFile(person), "{}");
+  const damaged = await examined();
+  expect([damaged.code, damaged.of.credential?.status]).toEqual([1, "failed"]);
+  expect(damaged.of.credential?.message).toContain("is damaged");
+  writeFileSync(join(person.codemieHome, "codemie-cli.config.json"), '{"version":2,\n"profiles":[]}');
+  const wrong = await examined();
+  expect([wrong.code, wrong.of.config?.status]).toEqual([1, "failed"]);
+  expect(wrong.of.config?.message).toContain("line 2, profiles: ");
+});
+
+test("a host that cannot be reached, a name that does not resolve, a port that is none", async () => {
+  const { of } = await examined({ CODEMIE_URL: "https://no-such-host.invalid", CODEMIE_PROXY_PORT: "99999" });
+  expect(of.dns).toMatchObject({ status: "failed", hint: "check the address, the network and the VPN" });
+  expect(of.tcp?.status).toBe("failed");
+  expect(of.port?.status).toBe("failed");
+  const taken = await examined({ CODEMIE_PROXY_PORT: new URL(sandbox.origin).port });
+  expect(taken.of.port?.status).toBe("warning");
+});
+
+test("whoever opens TLS on the way is named", async () => {
+  const day = 86_400_000;
+  const subject = [
+    { name: "commonName", value: "localhost" },
+    { name: "organizationName", value: "Zscaler Inc." },
+  ];
+  const { private: key, cert } = await generate(subject, { notAfterDate: new Date(Date.now() + day) });
+  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", tls: { key, cert }, fetch: () => new Response("") });
+  const { of } = await examined({ CODEMIE_URL: `https://localhost:${server.port}` });
+  expect(of.tls?.status).toBe("failed");
+  expect(of.tls?.message).toMatch(
+    /^issued by Zscaler Inc\., until \S+: a product of this firm opens the connection on the way; not trusted \(/,
+  );
+  expect(of.clock?.message).toContain("cannot be trusted");
+  await server.stop(true);
+});
+
+test("a proxy is named without its password", async () => {
+  const { of } = await examined({
+    CODEMIE_URL: "https://codemie.example.com",
+    HTTPS_PROXY: "http://ada:proxy-password@127.0.0.1:9",
+  });
+  expect(of.proxy?.message).toBe("http://127.0.0.1:9 (with a user name)");
+  expect(JSON.stringify(of)).not.toContain("proxy-password");
+  const past = await examined({
+    CODEMIE_URL: "https://codemie.example.com",
+    HTTPS_PROXY: "http://127.0.0.1:9",
+    NO_PROXY: ".example.com",
+  });
+  expect(past.of.proxy?.message).toBe("none for this host (NO_PROXY)");
+});
+
+test("a bearer token: near its end a warning; its signature verified, found forged, or made with a key that is gone", async () => {
+  const day = 86_400;
+  const issued = Math.floor(Date.now() / 1000) - 30 * day;
+  const ending = await sandbox.front.mintToken("ci", 3 * day, { iat: issued });
+  const soon = await examined({ CODEMIE_URL: sandbox.origin, CODEMIE_JWT_TOKEN: ending });
+  expect(soon.of.credential?.status).toBe("warning");
+  expect(soon.of.signature).toMatchObject({ status: "skipped", message: "the token names no issuer" });
+
+  const { privateKey, publicKey } = await generateKeyPair("RS256");
+  const { privateKey: stranger } = await generateKeyPair("RS256");
+  const jwk = { ...(await exportJWK(publicKey)), kid: "k1", alg: "RS256", use: "sig" };
+  const keys = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) => {
+      const issuer = new URL(request.url).origin;
+      if (request.url.endsWith("/jwks")) return Response.json({ keys: [jwk] });
+      return Response.json({
+        issuer,
+        authorization_endpoint: `${issuer}/auth`,
+        token_endpoint: `${issuer}/token`,
+        jwks_uri: `${issuer}/jwks`,
+      });
+    },
+  });
+  const issuer = `http://127.0.0.1:${keys.port}`;
+  const sign = (key: CryptoKey, kid: string) =>
+    new SignJWT({ email: "ci@example.com" })
+      .setProtectedHeader({ alg: "RS256", kid })
+      .setIssuer(issuer)
+      .setSubject("ci")
+      .setIssuedAt()
+      .setExpirationTime("1h")
+      .sign(key);
+  for (const [token, status, says] of [
+    [await sign(privateKey, "k1"), "ok", `verified with the keys of ${issuer}`],
+    [await sign(stranger, "k1"), "failed", `it is not signed by ${issuer}`],
+    [await sign(stranger, "k2"), "failed", `${issuer} has no key for it`],
+  ] as const) {
+    const { of } = await examined({ CODEMIE_URL: sandbox.origin, CODEMIE_JWT_TOKEN: token });
+    expect(of.signature).toMatchObject({ status, message: says });
+    expect(JSON.stringify(of)).not.toContain(token.slice(-40));
+  }
+  await keys.stop(true);
+});
+
+test("a model provider: its key and its models are what is looked at", async () => {
+  const provider = await startModelProvider("litellm");
+  const args = [
+    "setup",
+    "--provider",
+    "litellm",
+    "--url",
+    provider.origin,
+    "--key-stdin",
+    "--model",
+    "gpt-5.1",
+    "--yes",
+  ];
+  await person.run(args, { stdin: provider.key });
+  const { of } = await examined();
+  expect(of.credential?.message).toBe("a stored API key");
+  expect(of.api?.status).toBe("skipped");
+  expect(of.models).toMatchObject({ status: "warning", hint: "did you mean gpt-5.2" });
+  await provider.close();
+});

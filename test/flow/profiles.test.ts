@@ -1,0 +1,252 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Person } from "../support/codemie.ts";
+import { logIn } from "../support/login.ts";
+import { type ModelProvider, startModelProvider } from "../support/model-provider.ts";
+import { Pty } from "../support/pty.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/** Profiles and configuration: named, changed, moved, read as the existing CLI wrote them; nothing is ever lost. */
+
+let person: Person;
+let sandbox: Sandbox;
+let provider: ModelProvider | undefined;
+beforeEach(async () => {
+  person = new Person();
+  sandbox = await startSandbox();
+});
+afterEach(async () => {
+  person.remove();
+  await sandbox.close();
+  await provider?.close();
+  provider = undefined;
+});
+
+const file = () => join(person.codemieHome, "codemie-cli.config.json");
+const config = () => JSON.parse(readFileSync(file(), "utf8"));
+const write = (value: unknown) => {
+  mkdirSync(person.codemieHome, { recursive: true });
+  writeFileSync(file(), typeof value === "string" ? value : JSON.stringify(value));
+};
+const active = async () => JSON.parse((await person.run(["profile", "status", "--json"])).out).profile;
+
+test("use (and switch) make another profile the active one, rename takes the login along, delete removes both", async () => {
+  await logIn(person, sandbox, "ada", ["--profile", "one"]);
+  await logIn(person, sandbox, "grace", ["--profile", "two"]);
+  expect(await active()).toBe("two");
+  expect(await person.run(["profile", "use", "one"])).toMatchObject({
+    code: 0,
+    out: "✓ one is now the active profile\n",
+  });
+  expect((await person.run(["profile", "switch", "two"])).code).toBe(0);
+  expect(await active()).toBe("two");
+  expect((await person.run(["profile", "rename", "two", "main"])).out).toBe("✓ profile two is now main\n");
+  const status = JSON.parse((await person.run(["profile", "status", "--json"])).out);
+  expect(status).toMatchObject({ profile: "main", authenticated: true, user: { name: "Grace" } });
+  const asked = await person.run(["profile", "delete", "main"]);
+  expect([asked.code, asked.err]).toEqual([
+    2,
+    "error: nobody is there to be asked whether to delete it\nhint: add --yes\n",
+  ]);
+  expect((await person.run(["profile", "delete", "main", "--yes"])).out).toBe(
+    "✓ profile main is deleted; one is the active one\n",
+  );
+  expect(await active()).toBe("one");
+  // the login went with it, here and at the host
+  expect(readdirSync(join(person.codemieHome, "vault")).filter((name) => name.endsWith(".json")).length).toBe(3);
+  expect(sandbox.record.some(({ path }) => path === "/oauth2/sign_out")).toBe(true);
+  for (const [args, code] of [
+    [["profile", "use", "main"], 2],
+    [["profile", "use"], 2],
+    [["profile", "rename", "one", "-x"], 2],
+    [["profile", "rename", "one", "one"], 2],
+    [["profile", "delete", "nobody", "--yes"], 2],
+  ] as const) {
+    expect((await person.run([...args])).code).toBe(code);
+  }
+  const events = JSON.parse((await person.run(["audit", "list", "--event", "config-changed", "--json"])).out);
+  expect(events.map(({ detail }: { detail: { what: string } }) => detail.what)).toContain("rename");
+});
+
+test("a person at the terminal is asked before a profile is deleted", async () => {
+  await logIn(person, sandbox);
+  const pty = new Pty(person, ["profile", "delete", "default"]);
+  await pty.shows(/delete profile default and its login\?/);
+  pty.type("n\r");
+  expect(await pty.ended()).toBe(1);
+  expect(await active()).toBe("default");
+});
+
+test("show tells what a profile holds and no secret", async () => {
+  write({
+    version: 2,
+    activeProfile: "lite",
+    profiles: {
+      lite: { provider: "litellm", baseUrl: "https://llm.example.com/v1", apiKey: "sk-in-clear", hooks: { a: 1 } },
+    },
+  });
+  const { out } = await person.run(["profile", "show"]);
+  expect(out).toContain("lite (active): api-key at https://llm.example.com");
+  expect(out).toContain("hooks.a");
+  expect(out).toContain("[redacted]");
+  const json = await person.run(["profile", "show", "--json"]);
+  expect(out + json.out).not.toContain("sk-in-clear");
+});
+
+test("settings: listed with their sources, read, set, removed, in the order of precedence", async () => {
+  await logIn(person, sandbox);
+  expect((await person.run(["config", "set", "model", "gpt-5.2"])).out).toBe(
+    "✓ model of profile default is now gpt-5.2\n",
+  );
+  await person.run(["config", "set", "timeout", "600"]);
+  expect((await person.run(["config", "get", "model"])).out).toBe("gpt-5.2\n");
+  mkdirSync(join(person.cwd, ".codemie"));
+  writeFileSync(
+    join(person.cwd, ".codemie/codemie-cli.config.json"),
+    JSON.stringify({ model: "from-repository", codeMieProject: "repo", timeout: 1 }),
+  );
+  const list = async (env = {}) =>
+    JSON.parse((await person.run(["config", "list", "--sources", "--json"], { env })).out);
+  expect(await list()).toMatchObject({
+    profile: { value: "default", source: "profile" },
+    url: { value: sandbox.origin, source: "profile" },
+    model: { value: "from-repository", source: "repository" },
+    codeMieProject: { value: "repo", source: "repository" },
+    timeout: { value: 600, source: "profile" },
+    haikuModel: { value: null, source: "default" },
+  });
+  expect(await list({ CODEMIE_MODEL: "from-env", CODEMIE_URL: sandbox.origin })).toMatchObject({
+    url: { source: "environment" },
+    model: { value: "from-env", source: "environment" },
+  });
+  expect((await person.run(["config", "unset", "model"])).code).toBe(0);
+  expect(config().profiles.default.model).toBeUndefined();
+  expect((await person.run(["config", "path"])).out).toBe(`${file()}\n`);
+  for (const [args, hint] of [
+    [["config", "set", "modle", "x"], "did you mean model"],
+    [["config", "set", "timeout", "soon"], "timeout: seconds a request may wait"],
+    [["config", "set", "model"], "see codemie config set --help"],
+    [["config", "get", "nothing"], "settings: model"],
+  ] as const) {
+    const { code, err } = await person.run([...args]);
+    expect([code, err.includes(`hint: ${hint}`)]).toEqual([2, true]);
+  }
+});
+
+test("a file that is wrong is named by line and member, and never overwritten", async () => {
+  for (const [text, says] of [
+    ['{\n "version": 2,\n "profiles": {\n', "line 4: close brace expected"],
+    ['{\n "version": 2,\n "profiles": { "a": {\n  "timeout": "long" } } }', "line 4, profiles.a.timeout: "],
+    ['{\n "version": 3 }', "line 2, version: "],
+    ["[]", "line 1, the file: "],
+  ] as const) {
+    write(text);
+    for (const args of [["profile"], ["config", "set", "model", "x"], ["profile", "login", "--url", sandbox.origin]]) {
+      const { code, err } = await person.run(args);
+      expect([code, err.includes(says), err]).toEqual([1, true, err]);
+    }
+    expect(readFileSync(file(), "utf8")).toBe(text);
+  }
+  const reset = await person.run(["config", "reset", "--yes", "--json"]);
+  expect(reset.code).toBe(0);
+  expect(readFileSync(JSON.parse(reset.out).backup, "utf8")).toBe("[]");
+  expect((await person.run(["profile", "--json"])).out).toBe("[]\n");
+});
+
+test("reset asks, backs up, and removes the logins where it was told to", async () => {
+  await logIn(person, sandbox);
+  expect((await person.run(["config", "reset"])).code).toBe(2);
+  const pty = new Pty(person, ["config", "reset"]);
+  await pty.shows(/move the configuration aside and begin anew\?/);
+  pty.type("y\r");
+  await pty.shows(/remove the logins of all profiles as well\?/);
+  pty.type("y\r");
+  await pty.shows(/logged out: default/);
+  expect(await pty.ended()).toBe(0);
+  expect((await person.run(["profile", "--json"])).out).toBe("[]\n");
+  expect(sandbox.record.some(({ path }) => path === "/oauth2/sign_out")).toBe(true);
+});
+
+test("the existing CLI's files are read as they are; at the first write their secrets move to the vault, and that is said", async () => {
+  provider = await startModelProvider("litellm");
+  const token = await sandbox.front.mintToken("ci");
+  const before = {
+    version: 2,
+    activeProfile: "lite",
+    userEmail: "ada@example.com",
+    profiles: {
+      lite: {
+        name: "lite",
+        provider: "litellm",
+        baseUrl: provider.api,
+        apiKey: provider.key,
+        timeout: 0,
+        allowedDirs: [],
+      },
+      sso: { provider: "ai-run-sso", codeMieUrl: sandbox.origin, apiKey: "sso-provided" },
+      jwt: {
+        provider: "bearer-auth",
+        authMethod: "jwt",
+        codeMieUrl: sandbox.origin,
+        jwtConfig: { token, tokenEnvVar: "CODEMIE_JWT_TOKEN" },
+      },
+      aws: { provider: "bedrock", awsProfile: "p", awsSecretAccessKey: "aws-secret-in-clear" },
+    },
+  };
+  write(before);
+  // used before anything is written
+  expect((await person.run(["models"])).code).toBe(0);
+  expect(config()).toEqual(before);
+  const first = await person.run(["config", "set", "model", "gpt-5.2", "--profile", "lite"]);
+  expect([first.code, first.err]).toEqual([
+    0,
+    "note: secrets of lite, jwt, aws moved from the configuration file to the vault\n",
+  ]);
+  const text = readFileSync(file(), "utf8");
+  for (const secret of [provider.key, token, "aws-secret-in-clear"]) expect(text).not.toContain(secret);
+  expect(config()).toMatchObject({
+    userEmail: "ada@example.com",
+    profiles: {
+      lite: { timeout: 0, allowedDirs: [], model: "gpt-5.2" },
+      sso: { apiKey: "sso-provided" },
+      aws: { awsProfile: "p" },
+    },
+  });
+  expect((await person.run(["models"])).code).toBe(0);
+  expect((await person.run(["token", "--profile", "jwt"])).out).toBe(`${token}\n`);
+  const second = await person.run(["config", "set", "timeout", "5", "--profile", "lite"]);
+  expect(second.err).toBe("");
+  expect(statSync(file()).mode & 0o777).toBe(0o600);
+});
+
+test("the flat first format is a profile named default", async () => {
+  provider = await startModelProvider("litellm");
+  write({ provider: "litellm", baseUrl: provider.api, apiKey: provider.key, model: "gpt-5.2" });
+  expect(JSON.parse((await person.run(["profile", "--json"])).out)).toEqual([
+    { name: "default", active: true, url: provider.origin, model: "gpt-5.2" },
+  ]);
+  expect((await person.run(["models"])).code).toBe(0);
+  await person.run(["config", "set", "timeout", "1"]);
+  expect(config()).toMatchObject({ version: 2, activeProfile: "default", profiles: { default: { timeout: 1 } } });
+});
+
+test("a vault that cannot take the secrets leaves them where they are", async () => {
+  write({
+    version: 2,
+    profiles: { lite: { provider: "litellm", baseUrl: "https://x.example/v1", apiKey: "sk-stays" } },
+  });
+  writeFileSync(join(person.codemieHome, "vault"), "in the way");
+  const { code } = await person.run(["config", "set", "model", "m"]);
+  expect(code).toBe(6);
+  expect(config().profiles.lite.apiKey).toBe("sk-stays");
+});
+
+test("two commands at once both have their effect", async () => {
+  await logIn(person, sandbox);
+  const names = Array.from({ length: 12 }, (_, i) => `p${i}`);
+  await Promise.all(
+    names.map((name) => person.run(["setup", "--method", "jwt", "--url", sandbox.origin, "--profile", name, "--yes"])),
+  );
+  expect(Object.keys(config().profiles).sort()).toEqual(["default", ...names].sort());
+});

@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { loginFile } from "../support/age.ts";
+import { codemie, Person } from "../support/codemie.ts";
+import { logIn } from "../support/login.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/** Whatever is wrong with the vault: its own words, exit 6, a next step, and nothing is lost. */
+
+const passphrase = "correct horse battery";
+let sandbox: Sandbox;
+let keyFile: Person;
+let sealed: Person;
+beforeAll(async () => {
+  sandbox = await startSandbox();
+  keyFile = new Person();
+  await logIn(keyFile, sandbox);
+  sealed = new Person();
+  sealed.env.CODEMIE_VAULT_PASSPHRASE = passphrase;
+  await logIn(sealed, sandbox);
+});
+afterAll(async () => {
+  keyFile.remove();
+  sealed.remove();
+  await sandbox.close();
+});
+
+/** Another person with the same files. */
+function copyOf(model: Person): Person {
+  const person = new Person();
+  Object.assign(person.env, model.env, { HOME: person.home });
+  cpSync(model.codemieHome, person.codemieHome, { recursive: true });
+  return person;
+}
+const dataKey = (person: Person) => join(person.codemieHome, "vault/data-key.json");
+const key = (person: Person) => join(person.codemieHome, "vault.key");
+const half = (file: string) => writeFileSync(file, readFileSync(file).subarray(0, readFileSync(file).length / 2));
+const folderInstead = (file: string) => {
+  rmSync(file);
+  mkdirSync(file);
+};
+
+test("every way a vault stays shut has its own words, and a next step", async () => {
+  const seen = new Set<string>();
+  for (const [model, breakIt] of [
+    [keyFile, (person) => rmSync(key(person))],
+    [keyFile, (person) => writeFileSync(key(person), `${"A".repeat(43)}\n`)],
+    [keyFile, (person) => half(key(person))],
+    [keyFile, (person) => writeFileSync(key(person), "")],
+    [keyFile, (person) => half(dataKey(person))],
+    [keyFile, (person) => half(loginFile(person))],
+    [keyFile, (person) => folderInstead(loginFile(person))],
+    [keyFile, (person) => rmSync(dataKey(person))],
+    [keyFile, (person) => (person.env.CODEMIE_VAULT_PASSPHRASE = passphrase)],
+    [sealed, (person) => delete person.env.CODEMIE_VAULT_PASSPHRASE],
+    [sealed, (person) => (person.env.CODEMIE_VAULT_PASSPHRASE = "wrong")],
+    [sealed, (person) => half(dataKey(person))],
+  ] as [Person, (person: Person) => unknown][]) {
+    const person = copyOf(model);
+    breakIt(person);
+    const { code, out, err } = await person.run(["models"]);
+    expect({ code, out }).toEqual({ code: 6, out: "" });
+    expect(err).toMatch(/^error: .+\nhint: .+\n$/);
+    seen.add(err.replaceAll(person.root, "").replace(/^(note|warning).*\n/gm, ""));
+    const json = await person.run(["models", "--json"]);
+    expect(JSON.parse(json.out).error.code).toStartWith("vault_");
+    person.remove();
+  }
+  // a short key file and an empty one hold no key; half a data key is half one, whatever sealed it
+  expect(seen.size).toBe(10);
+});
+
+test("a vault that another process keeps to itself: exit 6 after ten seconds, and nothing happened", async () => {
+  const person = copyOf(keyFile);
+  const lock = join(person.codemieHome, "run/vault-key.lock");
+  const { withLock } = await import("../../src/platform/lock.ts");
+  const before = readFileSync(key(person));
+  await withLock(lock, "the vault", async () => {
+    const { code, err } = await person.run(["vault", "rekey"]);
+    expect(code).toBe(6);
+    expect(err).toContain("error: the vault has been locked by another codemie for 10 s\nhint: ");
+  });
+  expect(readFileSync(key(person))).toEqual(before);
+  expect((await person.run(["vault", "rekey"])).code).toBe(0);
+  person.remove();
+});
+
+test("a first login that was killed half-way: the next one goes on with the key that is there", async () => {
+  const person = new Person();
+  mkdirSync(person.codemieHome, { mode: 0o700 });
+  const line = `${"A".repeat(43)}\n`;
+  writeFileSync(key(person), line, { mode: 0o600 });
+  expect((await logIn(person, sandbox)).code).toBe(0);
+  expect(readFileSync(key(person), "utf8")).toBe(line);
+  person.remove();
+});
+
+test("a damaged end of the audit trail is said, stops nobody, and is not written over", async () => {
+  const person = copyOf(keyFile);
+  const vault = join(person.codemieHome, "vault");
+  const records = readdirSync(vault).filter((name) => name !== "data-key.json");
+  const head = join(vault, records.find((name) => join(vault, name) !== loginFile(person)) ?? "");
+  half(head);
+  const before = readFileSync(head);
+  const login = await logIn(person, sandbox);
+  expect(login.code).toBe(0);
+  expect(login.err).toContain(
+    "warning: the audit trail could not be written: the sealed end of the audit trail is damaged",
+  );
+  expect(readFileSync(head)).toEqual(before);
+  const verify = await person.run(["audit", "verify"]);
+  expect(verify.code).toBe(6);
+  expect(verify.err).toContain(`hint: move that file and the folder ${join(person.codemieHome, "audit")} away`);
+  const status = await person.run(["vault", "status"]);
+  expect(status.code).toBe(6);
+  expect(status.out).toContain("the vault opens, but not everything in it: 1 damaged");
+  // what the hint says works
+  rmSync(head);
+  rmSync(join(person.codemieHome, "audit"), { recursive: true });
+  expect((await logIn(person, sandbox)).code).toBe(0);
+  expect((await person.run(["audit", "verify"])).code).toBe(0);
+  person.remove();
+});
+
+test("logging out works while the vault stays shut", async () => {
+  const person = copyOf(sealed);
+  person.env.CODEMIE_VAULT_PASSPHRASE = "wrong";
+  const { code, out, err } = await person.run(["profile", "logout"]);
+  expect(code).toBe(0);
+  expect(out).toContain("profile default is logged out (the host could not be asked to end the session)");
+  expect(err).toContain("warning: the passphrase from CODEMIE_VAULT_PASSPHRASE does not open this vault");
+  expect(await Bun.file(loginFile(person)).exists()).toBe(false);
+  person.remove();
+});
+
+const canMount = Bun.spawnSync(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
+if (!canMount) console.log("skipped: this machine lets no one mount in a namespace of their own (unshare -rm)");
+
+test.skipIf(!canMount)(
+  "a read-only disk: reading works, also where a mode cannot be put right; a login says so",
+  async () => {
+    for (const model of [keyFile, sealed]) {
+      const person = copyOf(model);
+      chmodSync(dataKey(person), 0o644);
+      const script = `mount --bind ${person.home} ${person.home} && mount -o remount,bind,ro ${person.home} && exec "$@"`;
+      const wrap = (args: string[]) =>
+        person.run(["-rm", "sh", "-c", script, "sh", codemie, ...args], { program: "unshare" });
+      const models = await wrap(["models"]);
+      expect(models.code).toBe(0);
+      const note = `note: ${dataKey(person)} stands open to other users of this machine and cannot be closed (EROFS)\n`;
+      expect(models.err.split(note).length).toBe(2);
+      expect((await wrap(["vault", "status"])).code).toBe(0);
+      const login = await wrap(["profile", "login"]);
+      expect(login.code).toBe(1);
+      expect(login.err).toContain("the file system is read-only\nhint: ");
+      expect(login.err).not.toContain("open this address");
+      person.remove();
+    }
+  },
+);

@@ -1,0 +1,41 @@
+/** What the frozen files hold. A new kind of record gets new files beside these; what is here never changes. */
+
+export const goldenPassphrase = "golden passphrase, é included";
+export const goldenExportPassphrase = "golden passphrase of an export";
+
+const identity = { id: "5f0c2a6e-golden", name: "Ada L", email: "ada@example.com" };
+const origin = "https://codemie.example.com";
+
+export const goldenRecords = {
+  "login default": {
+    method: "sso",
+    origin,
+    identity,
+    loggedInAt: 1_764_000_000_000,
+    confirmedAt: 1_764_000_060_000,
+    cookies: { _oauth2_proxy_0: "first-part-of-a-session", _oauth2_proxy_1: "second-part" },
+  },
+  "login work": {
+    method: "oidc",
+    origin: "https://work.example.com",
+    identity,
+    loggedInAt: 1_764_000_000_000,
+    confirmedAt: 1_764_000_060_000,
+    issuer: "https://sso.example.com",
+    clientId: "codemie",
+    scope: "openid offline_access",
+    accessToken: "golden-access-token",
+    refreshToken: "golden-refresh-token",
+    expiresAt: 1_764_003_600_000,
+  },
+  "audit head": {
+    key: "Z29sZGVuIGtleSBvZiB0aGUgYXVkaXQgdHJhaWwsIDMyIQ",
+    seq: 42,
+    mac: "Z29sZGVuIG1hYyBvZiB0aGUgYXVkaXQgdHJhaWwsIDMyIQ",
+  },
+} as const;
+
+export const goldenProfiles = {
+  default: { name: "default", provider: "ai-run-sso", codeMieUrl: origin, baseUrl: `${origin}/code-assistant-api` },
+  work: { name: "work", codeMieUrl: "https://work.example.com", model: "claude-sonnet-4-6" },
+} as const;

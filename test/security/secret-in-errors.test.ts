@@ -1,0 +1,73 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { Person } from "../support/codemie.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/** Threat: a secret typed in the wrong place, or repeated by a server, is printed, and so ends in a log. */
+
+let person: Person;
+let sandbox: Sandbox;
+beforeEach(async () => {
+  person = new Person();
+  sandbox = await startSandbox();
+});
+afterEach(async () => {
+  person.remove();
+  await sandbox.close();
+});
+
+test("a token where the name of a variable belongs", async () => {
+  const token = await sandbox.front.mintToken("ci");
+  const { code, err } = await person.run([
+    "setup",
+    "--method",
+    "jwt",
+    "--url",
+    sandbox.origin,
+    "--token-env",
+    token,
+    "--yes",
+  ]);
+  expect([code, err.includes(token.slice(0, 30))]).toEqual([2, false]);
+});
+
+test("a key behind --key-stdin", async () => {
+  const { code, err, out } = await person.run([
+    "setup",
+    "--provider",
+    "openai",
+    "--key-stdin",
+    "sk-typed-as-a-word",
+    "--json",
+  ]);
+  expect(code).toBe(2);
+  expect(err + out).not.toContain("sk-typed");
+});
+
+test("a provider that repeats the key it refuses", async () => {
+  const key = "sk-repeated-by-the-server-0123456789";
+  for (const status of [401, 500]) {
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: (request) =>
+        Response.json({ error: { message: `no such key: ${request.headers.get("authorization")}` } }, { status }),
+    });
+    for (const more of [[], ["--json"]]) {
+      const url = `http://127.0.0.1:${server.port}`;
+      const args = ["setup", "--provider", "openai", "--url", url, "--key-stdin", "--yes", ...more];
+      const { code, err, out } = await person.run(args, { stdin: key });
+      expect(code).not.toBe(0);
+      expect(err + out).toContain("[redacted]");
+      expect(err + out).not.toContain(key);
+    }
+    await server.stop(true);
+  }
+});
+
+test("a token or a key for a login that takes none is refused, not dropped in silence", async () => {
+  for (const flag of ["--key-stdin", "--token-stdin"]) {
+    const args = ["setup", "--method", "sso", "--url", sandbox.origin, flag, "--yes"];
+    const { code, err } = await person.run(args, { stdin: "sk-0123456789" });
+    expect([code, err.includes(`${flag} has no place in a login by sso`)]).toEqual([2, true]);
+  }
+});

@@ -1,0 +1,235 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { commandWords } from "../../src/cli/passphrase.ts";
+import { loginFile } from "../support/age.ts";
+import { type Finished, Person } from "../support/codemie.ts";
+import { logIn } from "../support/login.ts";
+import { Pty } from "../support/pty.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/**
+ * Threat: whoever has a copy of the whole home has the key file with it. A passphrase that is not in the home keeps such
+ * a copy shut; where it comes from must not leak it, hang, or be steered by the current directory.
+ */
+
+const passphrase = "correct horse battery é";
+let sandbox: Sandbox;
+let person: Person;
+let hung: Promise<Finished>;
+let hungAt: number;
+beforeAll(async () => {
+  sandbox = await startSandbox();
+  person = new Person();
+  person.env.CODEMIE_VAULT_PASSPHRASE = passphrase;
+  const { code, err } = await logIn(person, sandbox);
+  expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining("open this address") });
+  delete person.env.CODEMIE_VAULT_PASSPHRASE;
+  // started now, so that its minute passes while the other tests run
+  hungAt = performance.now();
+  hung = withCommand("sh -c 'exec sleep 600'");
+});
+afterAll(async () => {
+  person.remove();
+  await sandbox.close();
+});
+
+const status = (env: Record<string, string> = {}, args = ["profile", "status"]) => person.run(args, { env });
+const withCommand = (command: string, args?: string[]) => status({ CODEMIE_VAULT_PASSPHRASE_COMMAND: command }, args);
+const script = (name: string, text: string) => {
+  const file = join(person.root, name);
+  writeFileSync(file, `#!/bin/sh\n${text}\n`);
+  chmodSync(file, 0o755);
+  return file;
+};
+
+test("made with a passphrase, the vault has no key in the home", async () => {
+  expect(existsSync(join(person.codemieHome, "vault.key"))).toBe(false);
+  const file = join(person.root, "passphrase");
+  for (const [content, ok] of [
+    [passphrase, true],
+    [`${passphrase}\nsecond line\n`, true],
+    [`\ufeff${passphrase}\r\n`, true],
+    [passphrase.normalize("NFD"), true],
+    [`${passphrase} `, false],
+    [passphrase.toUpperCase(), false],
+  ] as const) {
+    writeFileSync(file, content);
+    const { code } = await status({ CODEMIE_VAULT_PASSPHRASE_FILE: file });
+    expect({ content, code }).toEqual({ content, code: ok ? 0 : 6 });
+  }
+  expect((await status({ CODEMIE_VAULT_PASSPHRASE: passphrase })).code).toBe(0);
+});
+
+test("none, a wrong one, an empty or missing file: each has its own words, exit 6, nothing changes", async () => {
+  const before = readFileSync(loginFile(person));
+  const empty = join(person.root, "empty");
+  writeFileSync(empty, "\n");
+  const binary = join(person.root, "binary");
+  writeFileSync(binary, Buffer.from([0xff, 0xfe, 0x80, 0x81, 0x0a]));
+  for (const [env, says] of [
+    [{}, "this vault is sealed with a passphrase, and there is none"],
+    [
+      { CODEMIE_VAULT_PASSPHRASE: "not the right one" },
+      "the passphrase from CODEMIE_VAULT_PASSPHRASE does not open this vault",
+    ],
+    [{ CODEMIE_VAULT_PASSPHRASE_FILE: empty }, "its first line is empty"],
+    [{ CODEMIE_VAULT_PASSPHRASE_FILE: binary }, "it is not text (UTF-8)"],
+    [{ CODEMIE_VAULT_PASSPHRASE_FILE: "/nowhere/passphrase" }, "there is no such file"],
+    [{ CODEMIE_VAULT_PASSPHRASE_FILE: person.root }, "it is a folder"],
+  ] as [Record<string, string>, string][]) {
+    for (const args of [["models"], ["profile", "login"]]) {
+      const { code, out, err } = await status(env, args);
+      expect({ env, args, code, out }).toEqual({ env, args, code: 6, out: "" });
+      expect(err).toContain(says);
+      expect(err).not.toContain("not the right one");
+      expect(err).not.toContain("open this address");
+    }
+  }
+  expect(readFileSync(loginFile(person))).toEqual(before);
+});
+
+test("a vault with a key file is not passed off as one with a passphrase", async () => {
+  const other = new Person();
+  await logIn(other, sandbox);
+  const { code, err } = await other.run(["models"], { env: { CODEMIE_VAULT_PASSPHRASE: passphrase } });
+  expect(code).toBe(6);
+  expect(err).toContain("is sealed with the key file");
+  expect(err).toContain("hint: run codemie vault rekey");
+  other.remove();
+});
+
+test("a short passphrase makes no vault", async () => {
+  const other = new Person();
+  const args = ["profile", "login", "--url", sandbox.origin];
+  const { code, err } = await other.run(args, { env: { CODEMIE_VAULT_PASSPHRASE: "short" } });
+  expect(code).toBe(2);
+  expect(err).toContain("a new passphrase needs at least 12 characters");
+  expect(existsSync(join(other.codemieHome, "vault/data-key.json"))).toBe(false);
+  other.remove();
+});
+
+test("a command's words: quotes keep together, nothing else has a meaning", () => {
+  for (const [text, words] of [
+    ["pass show codemie", ["pass", "show", "codemie"]],
+    ["  op read 'op://vault/my item/password' ", ["op", "read", "op://vault/my item/password"]],
+    [`say "it's" 'a "b"' x"y z"w ''`, ["say", "it's", 'a "b"', "xy zw", ""]],
+    [
+      "a $HOME ~ `b` | c; d && e \\n > f *",
+      ["a", "$HOME", "~", "`b`", "|", "c;", "d", "&&", "e", "\\n", ">", "f", "*"],
+    ],
+    ["C:\\bin\\pass.exe\tshow\nx", ["C:\\bin\\pass.exe", "show", "x"]],
+    ["pass 'show", undefined],
+    ['pass "show', undefined],
+    ["", []],
+  ] as const) {
+    expect({ text, words: commandWords(text) as readonly string[] | undefined }).toEqual({ text, words });
+  }
+});
+
+test("a command gives the passphrase: its first line, without a shell, and its standard error is seen", async () => {
+  const give = script("give me", `echo "unlocking for $1" >&2; printf '%s\\nlogin: ada\\n' "$2"`);
+  const { code, err } = await withCommand(`'${give}' '$(touch x)' '${passphrase}'`);
+  expect({ code, err }).toEqual({ code: 0, err: "unlocking for $(touch x)\n" });
+  expect(existsSync(join(person.cwd, "x"))).toBe(false);
+});
+
+test("the current directory and our own secrets have no part in it", async () => {
+  const tool = "give-passphrase";
+  const bin = join(person.root, "bin");
+  mkdirSync(bin, { recursive: true });
+  const say = `pwd >&2; env | grep -c CODEMIE_JWT >&2; printf '%s' '${passphrase}'`;
+  writeFileSync(join(bin, tool), `#!/bin/sh\n${say}\n`, { mode: 0o755 });
+  writeFileSync(join(person.cwd, tool), "#!/bin/sh\necho hijacked >&2\n", { mode: 0o755 });
+  const PATH = `.:${bin}:${person.env.PATH}`;
+  // the audit trail opens the vault, also where a token is given for the run
+  const env = { PATH, CODEMIE_VAULT_PASSPHRASE_COMMAND: tool, CODEMIE_JWT_TOKEN_FILE: "/nowhere" };
+  const { code, err } = await status(env, ["vault", "status"]);
+  expect({ code, err }).toEqual({ code: 0, err: "/\n0\n" });
+  const relative = await status({ PATH: ".", CODEMIE_VAULT_PASSPHRASE_COMMAND: tool }, ["models"]);
+  expect(relative.code).toBe(6);
+  expect(relative.err).toContain("is not on PATH");
+});
+
+test("a program that a command leaves behind does not hold it up", async () => {
+  const give = script("leaves", `sleep 20 2>&- & printf '%s' '${passphrase}'`);
+  const start = performance.now();
+  expect((await withCommand(give)).code).toBe(0);
+  expect(performance.now() - start).toBeLessThan(15_000);
+});
+
+test("what is piped in is not the command's", async () => {
+  const reads = script("reads", `read -r line; echo "read: $line" >&2; printf '%s' '${passphrase}'`);
+  const options = { env: { CODEMIE_VAULT_PASSPHRASE_COMMAND: reads }, stdin: "for codemie\n" };
+  const { err } = await person.run(["profile", "status"], options);
+  expect(err).toBe("read: \n");
+});
+
+for (const [what, command, says] of [
+  ["fails", "sh -c 'echo locked >&2; echo half; exit 3'", "sh ended with exit code 3"],
+  ["prints nothing", "true", "its first line is empty"],
+  ["is missing", "no-such-program --x", "no-such-program is not on PATH"],
+  ["is no program", "/etc/hostname", "/etc/hostname could not be started"],
+  ["floods", "sh -c 'exec yes'", "sh printed more than 64 KiB and was killed"],
+  ["is not written right", "pass 'show", "a quote in it is not closed"],
+] as const) {
+  test(`a command that ${what}: exit 6 and why`, async () => {
+    const { code, out, err } = await withCommand(command, ["models"]);
+    expect({ code, out }).toEqual({ code: 6, out: "" });
+    expect(err).toContain("error: no passphrase could be had from CODEMIE_VAULT_PASSPHRASE_COMMAND: ");
+    expect(err).toContain(says);
+    expect(err).not.toContain("half");
+  });
+}
+
+test("it is asked for once in a process, however often it is needed", async () => {
+  const count = join(person.root, "count");
+  const give = script("counting", `echo x >> '${count}'; printf '%s' '${passphrase}'`);
+  expect((await withCommand(give, ["models"])).code).toBe(0);
+  expect((await withCommand(script("wrong", `echo x >> '${count}'; echo wrong`), ["profile", "status"])).code).toBe(6);
+  expect(readFileSync(count, "utf8")).toBe("x\nx\n");
+});
+
+test("at a terminal it is asked for, shown to nobody, and Ctrl-C ends it", async () => {
+  for (const [typed, code, says] of [
+    [`${passphrase}\r`, 0, /✓ logged in/],
+    ["wrong passphrase\r", 6, /the passphrase you typed does not open this vault/],
+    ["\r", 6, /nothing was typed/],
+    ["\u0003", 130, /interrupted/],
+  ] as const) {
+    const pty = new Pty(person, ["profile", "status"]);
+    await pty.shows(/passphrase of the vault \(nothing will be shown\): /);
+    pty.type(typed);
+    await pty.shows(says);
+    expect(await pty.ended()).toBe(code);
+    expect(pty.screen).not.toContain("correct horse");
+    expect(pty.screen).not.toContain("wrong passphrase");
+  }
+});
+
+test("what is told of it on the screen and in the process list holds no passphrase", async () => {
+  const list = join(person.root, "list");
+  const give = script("listing", `ps -eo args > '${list}'; cat '${join(person.root, "passphrase")}'`);
+  writeFileSync(join(person.root, "passphrase"), passphrase);
+  const { code, out, err } = await withCommand(give, ["vault", "status", "--json"]);
+  expect(code).toBe(0);
+  expect(readFileSync(list, "utf8")).toContain("vault status --json");
+  expect(readFileSync(list, "utf8")).not.toContain("correct horse");
+  expect(JSON.parse(out)).toMatchObject({
+    sealedWith: "passphrase",
+    passphraseFrom: "CODEMIE_VAULT_PASSPHRASE_COMMAND",
+    kdf: { name: "argon2id", memoryKiB: 65_536, passes: 3, lanes: 1 },
+    opens: true,
+    damaged: [],
+  });
+  expect(out + err).not.toContain("correct horse");
+});
+
+test("a command that hangs is killed after a minute, and said", async () => {
+  const { code, err } = await hung;
+  expect(code).toBe(6);
+  expect(err).toContain("sh did not end within 60 s and was killed");
+  expect(performance.now() - hungAt).toBeGreaterThan(59_000);
+  const left = Bun.spawnSync(["ps", "-eo", "args"]).stdout.toString();
+  expect(left).not.toContain("sleep 600");
+});

@@ -1,0 +1,244 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { type VaultAccess, vaultFiles } from "../../src/vault/key.ts";
+import { Vault } from "../../src/vault/vault.ts";
+import { loginFile } from "../support/age.ts";
+import { codemie, Person } from "../support/codemie.ts";
+import { logIn } from "../support/login.ts";
+import { Pty } from "../support/pty.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { passphraseAccess } from "../support/vault-access.ts";
+
+/** Threat: a key that got into other hands, and a change of keys that a crash, a full disk or a mistake makes the last. */
+
+const passphrase = "correct horse battery";
+const worker = join(import.meta.dir, "../support/rekey-again.ts");
+let sandbox: Sandbox;
+beforeAll(async () => {
+  sandbox = await startSandbox();
+});
+afterAll(() => sandbox.close());
+
+/** Opens whatever the vault is sealed with. */
+const either: VaultAccess = { ...passphraseAccess(passphrase), note: () => undefined };
+const openAnew = async (home: string) => {
+  const sealing = await new Vault(vaultFiles(home, {}), Date.now).sealing();
+  const access = sealing?.with === "passphrase" ? either : undefined;
+  return await new Vault(vaultFiles(home, {}), Date.now, access).read("r", z.string());
+};
+
+test("200 kills at random moments of a change of keys: the vault opens every time", async () => {
+  const home = mkdtempSync(join(tmpdir(), "codemie-rekey-"));
+  await new Vault(vaultFiles(home, {}), Date.now).write("r", "still here");
+  const seen = { "two keys": 0, passphrase: 0, "key file": 0 };
+  for (let kills = 0; kills < 200; kills++) {
+    // most of a change to a passphrase is derivation, so two rounds of three leave it out and see more of the rest
+    const only = kills % 3 ? "key-file" : "both";
+    const child = Bun.spawn(["bun", worker, home, passphrase, only], { stdio: ["ignore", "pipe", "inherit"] });
+    await child.stdout.getReader().read();
+    await Bun.sleep(Math.random() * (kills % 3 ? 12 : 700));
+    child.kill("SIGKILL");
+    await child.exited;
+    const key = join(home, "vault.key");
+    const keys = existsSync(key) ? readFileSync(key, "utf8").trim().split("\n").length : 0;
+    const sealing = await new Vault(vaultFiles(home, {}), Date.now).sealing();
+    if (keys > 1) seen["two keys"]++;
+    else seen[sealing?.with === "passphrase" ? "passphrase" : "key file"]++;
+    expect(await openAnew(home)).toBe("still here");
+    // one killed between the new seal and the removal of the key file leaves that; it opens nothing, and goes by hand
+    if (sealing?.with === "passphrase") rmSync(key, { force: true });
+  }
+  // kills fell into every state: else this test would prove nothing
+  for (const [state, times] of Object.entries(seen)) {
+    expect({ state, enough: times > 2 }).toEqual({ state, enough: true });
+  }
+  rmSync(home, { recursive: true });
+}, 600_000);
+
+test("who reads while keys change finds the vault open, every time", async () => {
+  const home = mkdtempSync(join(tmpdir(), "codemie-rekey-"));
+  await new Vault(vaultFiles(home, {}), Date.now).write("r", "still here");
+  const child = Bun.spawn(["bun", worker, home, passphrase, "key-file"], { stdio: ["ignore", "pipe", "inherit"] });
+  await child.stdout.getReader().read();
+  const key = () => readFileSync(join(home, "vault.key"), "utf8");
+  let changes = 0;
+  for (let last = key(), n = 0; n < 2_000; n++) {
+    expect(await new Vault(vaultFiles(home, {}), Date.now).read("r", z.string())).toBe("still here");
+    const now = key();
+    if (now !== last) changes++;
+    last = now;
+  }
+  child.kill("SIGKILL");
+  await child.exited;
+  expect(changes).toBeGreaterThan(20);
+  rmSync(home, { recursive: true });
+}, 300_000);
+
+test("after a new key file the old one opens nothing, and no record was touched", async () => {
+  const person = new Person();
+  await logIn(person, sandbox);
+  const key = join(person.codemieHome, "vault.key");
+  const old = readFileSync(key);
+  const record = readFileSync(loginFile(person));
+  const { code, out, err } = await person.run(["vault", "rekey"]);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect(out).toContain(`✓ the vault is sealed with a new key in ${key}`);
+  expect(readFileSync(loginFile(person))).toEqual(record);
+  expect(readFileSync(key, "utf8").trim().split("\n").length).toBe(1);
+  expect((await person.run(["profile", "status"])).code).toBe(0);
+  const now = readFileSync(key);
+  writeFileSync(key, old);
+  const refused = await person.run(["models"]);
+  expect(refused.code).toBe(6);
+  expect(refused.err).toContain(`error: the key in ${key} does not open this vault`);
+  writeFileSync(key, now);
+  expect((await person.run(["audit", "list", "--event", "vault-rekeyed", "--json"])).out).toContain('"key-file"');
+  expect((await person.run(["audit", "verify"])).code).toBe(0);
+  person.remove();
+});
+
+test("key file → passphrase by standard input → passphrase by a command → key file; what was before opens nothing", async () => {
+  const person = new Person();
+  await logIn(person, sandbox);
+  const key = join(person.codemieHome, "vault.key");
+  const first = await person.run(["vault", "rekey", "--passphrase-stdin"], { stdin: `${passphrase}\n` });
+  expect(first.code).toBe(0);
+  expect(first.out).toContain("sealed with the new passphrase");
+  expect(first.err).toContain("codemie asks for it where there is a terminal");
+  expect(existsSync(key)).toBe(false);
+  const old = { CODEMIE_VAULT_PASSPHRASE: passphrase };
+  expect((await person.run(["models"], { env: old })).code).toBe(0);
+
+  const command = "printf 'another passphrase'";
+  const second = await person.run(["vault", "rekey", "--passphrase-command", command], { env: old });
+  expect({ code: second.code, err: second.err }).toEqual({
+    code: 0,
+    err: "set CODEMIE_VAULT_PASSPHRASE_COMMAND to that command, for example in your shell's profile\n",
+  });
+  const refused = await person.run(["models"], { env: old });
+  expect(refused.code).toBe(6);
+  expect(refused.err).toContain("the passphrase from CODEMIE_VAULT_PASSPHRASE does not open this vault");
+  const now = { CODEMIE_VAULT_PASSPHRASE_COMMAND: command };
+  expect((await person.run(["models"], { env: now })).code).toBe(0);
+
+  const third = await person.run(["vault", "rekey", "--key-file", "--json"], { env: now });
+  expect(JSON.parse(third.out)).toEqual({ sealedWith: "key-file", keyFile: key });
+  expect(third.err).toContain("warning: unset CODEMIE_VAULT_PASSPHRASE_COMMAND");
+  expect((await person.run(["models"], { env: now })).code).toBe(6);
+  expect((await person.run(["models"])).code).toBe(0);
+  person.remove();
+});
+
+test("what the environment asks for is adopted by rekey without a flag, as the hint says", async () => {
+  const person = new Person();
+  await logIn(person, sandbox);
+  person.env.CODEMIE_VAULT_PASSPHRASE_COMMAND = `echo '${passphrase}'`;
+  const refused = await person.run(["models"]);
+  expect(refused.code).toBe(6);
+  expect(refused.err).toContain("hint: run codemie vault rekey to seal it with that passphrase, or unset");
+  expect((await person.run(["vault", "rekey"])).code).toBe(0);
+  expect((await person.run(["models"])).code).toBe(0);
+  // a new one is not the old one
+  const again = await person.run(["vault", "rekey"]);
+  expect(again.code).toBe(2);
+  expect(again.err).toContain("hint: use --passphrase-stdin or --passphrase-command");
+  person.remove();
+});
+
+test("at a terminal the new passphrase is typed twice; two different ones, a short one or Ctrl-C change nothing", async () => {
+  const person = new Person();
+  await logIn(person, sandbox);
+  const file = join(person.codemieHome, "vault/data-key.json");
+  const before = readFileSync(file);
+  for (const [one, two, says, code] of [
+    [passphrase, "something else", /the two passphrases are not the same; nothing was changed/, 2],
+    ["short", "short", /at least 12 characters/, 2],
+    [passphrase, "\u0003", /interrupted/, 130],
+    [passphrase, passphrase, /sealed with the new passphrase/, 0],
+  ] as const) {
+    expect(readFileSync(file)).toEqual(before);
+    const pty = new Pty(person, ["vault", "rekey", "--ask-passphrase"]);
+    await pty.shows(/new passphrase of the vault/);
+    pty.type(`${one}\r`);
+    await pty.shows(/the same again/);
+    pty.type(`${two}\r`);
+    await pty.shows(says);
+    expect(await pty.ended()).toBe(code);
+    expect(pty.screen).not.toContain(passphrase);
+  }
+  expect((await person.run(["models"], { env: { CODEMIE_VAULT_PASSPHRASE: passphrase } })).code).toBe(0);
+  person.remove();
+});
+
+test("a wrong old passphrase, nobody to ask, two flags, no vault: nothing is changed", async () => {
+  const nobody = new Person();
+  expect((await nobody.run(["vault", "rekey"])).err).toContain("error: there is no vault yet\nhint: ");
+  expect(readdirSync(nobody.home)).toEqual([]);
+  const person = new Person();
+  await logIn(person, sandbox);
+  const file = join(person.codemieHome, "vault/data-key.json");
+  const before = readFileSync(file);
+  const asks = await person.run(["vault", "rekey", "--ask-passphrase"]);
+  expect(asks.code).toBe(2);
+  expect(asks.err).toContain("hint: use --passphrase-stdin or --passphrase-command");
+  expect((await person.run(["vault", "rekey", "--key-file", "--passphrase-stdin"])).code).toBe(2);
+  const short = await person.run(["vault", "rekey", "--passphrase-stdin"], { stdin: "short\n" });
+  expect(short.code).toBe(2);
+  expect(readFileSync(file)).toEqual(before);
+  await person.run(["vault", "rekey", "--passphrase-stdin"], { stdin: passphrase });
+  const sealed = readFileSync(file);
+  const wrong = await person.run(["vault", "rekey", "--key-file"], {
+    env: { CODEMIE_VAULT_PASSPHRASE: "wrong wrong wrong" },
+  });
+  expect(wrong.code).toBe(6);
+  expect(readFileSync(file)).toEqual(sealed);
+  expect(existsSync(join(person.codemieHome, "vault.key"))).toBe(false);
+  // a key file that is not this vault's may be another's, and is not overwritten
+  writeFileSync(join(person.codemieHome, "vault.key"), `${"A".repeat(43)}\n`, { mode: 0o600 });
+  const env = { CODEMIE_VAULT_PASSPHRASE: passphrase };
+  const taken = await person.run(["vault", "rekey", "--key-file"], { env });
+  expect(taken.code).toBe(6);
+  expect(taken.err).toContain("is there already and is not this vault's key");
+  expect((await person.run(["vault", "status"], { env })).err).toContain("does not open this vault; remove it unless");
+  expect(readFileSync(file)).toEqual(sealed);
+  person.remove();
+  nobody.remove();
+});
+
+const canMount = Bun.spawnSync(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
+if (!canMount) console.log("skipped: this machine lets no one mount in a namespace of their own (unshare -rm)");
+
+test.skipIf(!canMount)("a full or a read-only disk: exit 1, and the old key still opens the vault", async () => {
+  const person = new Person();
+  await logIn(person, sandbox);
+  const small = join(person.root, "small");
+  const script = `
+    mkdir ${small} && mount -t tmpfs -o size=256k tmpfs ${small} && cp -a ${person.codemieHome}/. ${small}/
+    (cat /dev/zero > ${small}/filler 2>/dev/null || true)
+    export CODEMIE_HOME=${small}
+    "$0" vault rekey; echo "full $?"
+    echo '${passphrase}' | "$0" vault rekey --passphrase-stdin; echo "full passphrase $?"
+    rm ${small}/filler; "$0" profile status >/dev/null; echo "opens $?"
+    mount -o remount,ro ${small}
+    "$0" vault rekey; echo "read-only $?"
+    "$0" profile status > /dev/null; echo "opens $?"`;
+  const { out, err } = await person.run(["-rm", "sh", "-c", script, codemie], { program: "unshare" });
+  expect(out).toBe("full 1\nfull passphrase 1\nopens 0\nread-only 1\nopens 0\n");
+  expect(err).toContain("the disk is full");
+  expect(err).toContain("the file system is read-only");
+  person.remove();
+});
+
+test("an old copy of the whole vault with its old key still opens the old copy", async () => {
+  // What a new key does not do, so that nobody builds on it: the README says so.
+  const home = mkdtempSync(join(tmpdir(), "codemie-rekey-"));
+  const vault = new Vault(vaultFiles(home, {}), Date.now);
+  await vault.write("r", "old");
+  cpSync(home, `${home}-copy`, { recursive: true });
+  await vault.rekey(async () => ({ with: "key-file" }));
+  expect(await openAnew(`${home}-copy`)).toBe("old");
+  for (const folder of [home, `${home}-copy`]) rmSync(folder, { recursive: true });
+});
