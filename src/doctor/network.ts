@@ -2,7 +2,7 @@ import { systemCode } from "../core/errors.ts";
 import { isLoopback } from "../core/host.ts";
 import { printable } from "../core/text.ts";
 import { addressesOf, canConnect, certificateOf, proxyFor } from "../platform/diagnose.ts";
-import { networkFailure } from "../platform/network.ts";
+import { extraAuthorities, networkFailure } from "../platform/network.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type Check, failed, failedWith, ok, skipped, warning } from "./check.ts";
 
@@ -71,12 +71,17 @@ export function networkChecks(origin: string | undefined, runtime: Runtime): Che
         if (!url) return none;
         if (url.protocol !== "https:") return skipped("plain http: on this machine");
         if (proxy) return skipped("a proxy is in between; the API check verifies the certificate");
-        const { issuer, validUntil, problem } = await certificateOf(url.hostname, port, signal);
+        const { issuer, validUntil, problem } = await certificateOf(
+          url.hostname,
+          port,
+          extraAuthorities(runtime.env),
+          signal,
+        );
         const end = Number.isNaN(validUntil) ? "" : `, until ${new Date(validUntil).toISOString().slice(0, 10)}`;
         const said = `issued by ${printable(issuer, 80)}${end}`;
         if (validUntil < runtime.now()) return failed(said, "it has expired: the host's administrator has to renew it");
         const opened = interposers.test(issuer) ? ": a product of this firm opens the connection on the way" : "";
-        const authority = "if your company runs its own certificate authority, name its file in NODE_EXTRA_CA_CERTS";
+        const authority = "if your company runs its own certificate authority, name its file in CODEMIE_CA_CERTS";
         if (problem) return failed(`${said}${opened}; not trusted (${printable(problem, 60)})`, authority);
         return opened ? warning(said + opened, "nothing to do while requests work") : ok(said);
       },

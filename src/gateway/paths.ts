@@ -44,7 +44,7 @@ const closed = /^\/v1\/(?:auth|local-auth)(?:\/|$)/i;
 export function modelCalls(extra: readonly string[]): (call: Call) => boolean {
   const added = extra.map((pattern) => {
     const [method = "", path = ""] = pattern.split(" ");
-    const source = path.replace(/[.*]/g, (char) => (char === "*" ? "[A-Za-z0-9._~@:-]+" : "\\."));
+    const source = path.replace(/[.*]/g, (char) => (char === "*" ? "[A-Za-z0-9_~@:-][A-Za-z0-9._~@:-]*" : "\\."));
     return new RegExp(`^${method === "*" ? "[A-Z]+" : method} ${source}$`);
   });
   return ({ method, path }) => {

@@ -39,14 +39,20 @@ export interface Certificate {
 /**
  * Asks a server for its certificate, whether it can be trusted or not; nothing is sent to it.
  *
+ * @param authorities the only ones to believe, PEM; without them the runtime's own
  * @param signal gives up
  * @throws the system's error when there is no TLS to be had
  */
-export async function certificateOf(hostname: string, port: number, signal: AbortSignal): Promise<Certificate> {
+export async function certificateOf(
+  hostname: string,
+  port: number,
+  authorities: string[] | undefined,
+  signal: AbortSignal,
+): Promise<Certificate> {
   const { promise, resolve, reject } = Promise.withResolvers<PeerCertificate>();
   // Only looked at: whether it verifies is for the real request to find out, over a connection of its own.
   const host = hostname.replace(/^\[|\]$/g, "");
-  const name = isIP(host) ? {} : { servername: host };
+  const name = { ...(isIP(host) ? {} : { servername: host }), ...(authorities && { ca: authorities }) };
   const socket = connectTls({ host, port, ...name, rejectUnauthorized: false }, () =>
     resolve(socket.getPeerCertificate()),
   );

@@ -25,7 +25,7 @@ export type Fetch = (url: string, options?: FetchOptions) => Promise<Response>;
 export function secureFetch(env: Readonly<Record<string, string | undefined>>): Fetch {
   let authorities: string[] | undefined | null = null;
   return async (url, { insecureSkipTlsVerify = false, ...options } = {}) => {
-    if (authorities === null) authorities = allAuthorities(env);
+    if (authorities === null) authorities = extraAuthorities(env);
     return await fetch(url, {
       ...options,
       redirect: "manual",
@@ -46,10 +46,14 @@ export function trustingFetch(inner: Fetch, origin: string): Fetch {
 }
 
 /**
- * Handed authorities of our own, the runtime forgets all others, so they are handed over together; undefined where there
- * are none of ours. A relative path would let a cloned repository say whom to believe.
+ * Handed authorities of our own, the runtime forgets all others, so they are handed over together. A relative path would
+ * let a cloned repository say whom to believe.
+ *
+ * @param env `CODEMIE_CA_CERTS`, `NODE_EXTRA_CA_CERTS`
+ * @returns the authorities to believe, PEM; undefined where the runtime's own are all
+ * @throws usage error when a variable names no file with certificates
  */
-function allAuthorities(env: Readonly<Record<string, string | undefined>>): string[] | undefined {
+export function extraAuthorities(env: Readonly<Record<string, string | undefined>>): string[] | undefined {
   for (const variable of ["CODEMIE_CA_CERTS", "NODE_EXTRA_CA_CERTS"]) {
     const file = env[variable];
     if (file && !isAbsolute(file)) throw failure.caFile(variable, file, "that is not an absolute path");

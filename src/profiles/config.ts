@@ -23,7 +23,7 @@ export const profile = z.looseObject({
   timeout: z.number().nonnegative().optional(),
   /** more paths of the host that agents may use through the gateway, each `METHOD /path` with `*` for one segment */
   gatewayPaths: z
-    .array(z.string().regex(/^(?:[A-Z]+|\*) (?:\/(?:[A-Za-z0-9._~@:-]+|\*))+$/, "not METHOD /path"))
+    .array(z.string().regex(/^(?:[A-Z]+|\*) (?:\/(?:[A-Za-z0-9_~@:-][A-Za-z0-9._~@:-]*|\*))+$/, "not METHOD /path"))
     .optional(),
   /** believe any certificate of this profile's host; said on every run */
   insecureSkipTlsVerify: z.boolean().optional(),

@@ -92,8 +92,9 @@ try {
     `memory per held stream (${streams}), KB`,
     async (one) => (await heldStreams(one, origin, streams)) / 1024,
   );
-  await Bun.sleep(1000);
+  await Bun.sleep(5000);
   await each(proxies, "memory after the whole run, MB", async (one) => megabytes(memoryOf(one)));
+  await each(proxies, "of it, its own alone, MB", async (one) => megabytes(memoryOf(one, "RssAnon")));
 
   print(all);
   const machine = { cores: cpus().length, model: cpus()[0]?.model };

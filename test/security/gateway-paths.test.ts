@@ -134,6 +134,12 @@ test("upstream gets the session and nothing of the agent's own", async () => {
     "x-forwarded-for": "1.2.3.4",
     "x-auth-request-access-token": "forged",
     "user-id": "root",
+    "x-original-url": "/v1/auth/login/1",
+    "x-rewrite-url": "/v1/auth/login/1",
+    "x-http-method-override": "GET",
+    "x-forwarded-prefix": "/evil",
+    connection: "keep-alive, x-hop, x-codemie-cli, cookie",
+    "x-hop": "1",
     "x-codemie-project": "forged",
     "proxy-authorization": "Basic x",
     "anthropic-version": "2023-06-01",
@@ -146,7 +152,18 @@ test("upstream gets the session and nothing of the agent's own", async () => {
   expect(text).not.toContain("forged");
   expect(text).not.toContain("1.2.3.4");
   expect(text).not.toContain("mine");
-  for (const name of ["authorization", "x-api-key", "x-goog-api-key", "user-id", "proxy-authorization"]) {
+  for (const name of [
+    "authorization",
+    "x-api-key",
+    "x-goog-api-key",
+    "user-id",
+    "proxy-authorization",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x-forwarded-prefix",
+    "x-hop",
+  ]) {
     expect(names).not.toContain(name);
   }
   for (const name of ["cookie", "anthropic-version", "x-custom", "x-codemie-cli", "x-codemie-request-id"]) {

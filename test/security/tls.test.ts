@@ -80,6 +80,17 @@ test("authorities of CODEMIE_CA_CERTS and NODE_EXTRA_CA_CERTS are believed, each
   }
 });
 
+test("doctor judges a certificate as requests do", async () => {
+  const check = async (env: Record<string, string>) => {
+    await writeProfile(person.home, { codeMieUrl: url });
+    const { out } = await person.run(["doctor", "--json"], { env });
+    return (JSON.parse(out).checks as { id: string; status: string }[]).find(({ id }) => id === "tls")?.status;
+  };
+  expect(await check({})).toBe("failed");
+  expect(await check({ CODEMIE_CA_CERTS: `${person.root}/unrelated.pem` })).toBe("failed");
+  expect(await check({ CODEMIE_CA_CERTS: `${person.root}/ca.pem` })).toBe("ok");
+});
+
 test("authorities of the system stay believed beside our own", async () => {
   // what the runtime takes for the system's store can be named, here by the variables OpenSSL reads
   const system = { SSL_CERT_FILE: `${person.root}/ca.pem` };

@@ -76,7 +76,8 @@ export async function startCorporate(origin: string): Promise<Corporate> {
   }
 }
 
-async function listening(server: Server): Promise<number> {
+/** Listens on a random port of 127.0.0.1 and returns it. */
+export async function listening(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return (server.address() as AddressInfo).port;
 }

@@ -1,11 +1,15 @@
+import { writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Contestant } from "./contestants.ts";
 
-/** Resident memory of a contestant now, bytes. */
-export function memoryOf({ pids }: Contestant): number {
-  const one = (pid: number) =>
-    /VmRSS:\s+(\d+) kB/.exec(Bun.spawnSync(["cat", `/proc/${pid}/status`]).stdout.toString());
+/**
+ * Memory of a contestant now, bytes: all that is resident, or what is its own alone, without the program's code, which
+ * processes share.
+ */
+export function memoryOf({ pids }: Contestant, what: "VmRSS" | "RssAnon" = "VmRSS"): number {
+  const line = new RegExp(`${what}:\\s+(\\d+) kB`);
+  const one = (pid: number) => line.exec(Bun.spawnSync(["cat", `/proc/${pid}/status`]).stdout.toString());
   return pids.reduce((sum, pid) => sum + Number(one(pid)?.[1] ?? 0) * 1024, 0);
 }
 
@@ -34,7 +38,7 @@ export function smallAnswers(
   folder: string,
 ): { rps: number; p50: number; p99: number } {
   const file = join(folder, "post.lua");
-  require("node:fs").writeFileSync(file, script);
+  writeFileSync(file, script);
   const extra = Object.entries(headers).flatMap(([header, value]) => ["-H", `${header}: ${value}`]);
   const command = [
     "wrk",
