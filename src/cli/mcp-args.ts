@@ -9,7 +9,8 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** What the bridge was asked for. */
 export interface McpArgs {
   readonly help: boolean;
-  /** the server's address; present unless help is wanted */
+  readonly version: boolean;
+  /** the server's address; of no meaning when help or version is wanted */
   readonly url: URL;
   readonly headers: Headers;
   readonly transport: "auto" | "http" | "sse";
@@ -54,8 +55,9 @@ export function readMcpArgs(args: readonly string[], env: Env): McpArgs {
   const is = (name: Flag) => values[name] !== undefined;
   const [url, ...more] = words;
   if (more.length > 0) throw failure.usage(`codemie-mcp-proxy does not take ${more[0]}`, see);
-  const help = is("help");
-  if (!help && url === undefined) {
+  const [help, version] = [is("help"), is("version")];
+  const asksOnly = help || version;
+  if (!asksOnly && url === undefined) {
     throw failure.usage(
       "codemie-mcp-proxy needs the address of an MCP server",
       "codemie-mcp-proxy https://mcp.example.com/mcp",
@@ -63,7 +65,8 @@ export function readMcpArgs(args: readonly string[], env: Env): McpArgs {
   }
   return {
     help,
-    url: help ? new URL("https://localhost") : serverUrl(url ?? "", is("allow-http")),
+    version,
+    url: asksOnly ? new URL("https://localhost") : serverUrl(url ?? "", is("allow-http")),
     headers: readHeaders(values.header ?? [], env),
     transport: oneOf("transport", text("transport") ?? "auto", transports),
     allowHttp: is("allow-http"),

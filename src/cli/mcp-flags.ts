@@ -28,6 +28,7 @@ const flags = {
   explain: "switch",
   json: "switch",
   "no-color": "switch",
+  version: "switch",
   help: "switch",
 } as const;
 /** A flag's name, without its dashes. */

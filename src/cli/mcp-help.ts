@@ -16,6 +16,7 @@ ${bold("Flags")}
       --persist                    keep the login in the vault, for all bridges to this server
       --explain                    show the way to the server step by step, and where it ends
       --json                       with --explain: as one JSON document
+      --version                    our version
   -h, --help                       this help
 
 ${bold("When the server demands a login")}

@@ -12,7 +12,7 @@ import { endProcess, onceOrphaned, onUncaught, processId, stopSignal } from "../
 import { realStdio } from "../platform/stdio.ts";
 import type { Cli } from "./command.ts";
 import { type McpArgs, readMcpArgs } from "./mcp-args.ts";
-import { version } from "./version.ts";
+import { version, versionLine } from "./version.ts";
 
 /** How long answers under way may still come once the client has closed its end, ms. */
 const graceMs = 600;
@@ -34,6 +34,10 @@ export async function runMcpProxy(cli: Cli, args: readonly string[]): Promise<nu
   if (asked.help) {
     const { mcpHelp } = await import("./mcp-help.ts");
     runtime.terminal.out(mcpHelp(output));
+    return 0;
+  }
+  if (asked.version) {
+    runtime.terminal.out(`${versionLine}\n`);
     return 0;
   }
   if (asked.explain) {

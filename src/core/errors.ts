@@ -34,7 +34,10 @@ export type ErrorCode = keyof typeof exitCodes;
 export const isErrorCode = (text: unknown): text is ErrorCode =>
   typeof text === "string" && Object.hasOwn(exitCodes, text);
 
-/** An expected failure: what happened (`message`), what to do (`hint`), and a stable `code` to switch on. */
+/**
+ * An expected failure: what happened (`message`), what to do (`hint`), and a stable `code` to switch on. Its `cause` is the error
+ * it came from; or, as a text, the message without the words a server chose, for a log that must not hold them.
+ */
 export class CodemieError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
@@ -516,6 +519,7 @@ export const failure = {
       status === 403 ? "auth_refused" : "server_error",
       `${origin} answered ${status}${detail ? `: ${printable(detail)}` : ""}`,
       mcpStatusHints[status] ?? (status >= 500 ? "try again in a moment" : "check the address of the MCP server"),
+      `${origin} answered ${status}`,
     ),
   mcpNotMcp: (origin: string, what: string) =>
     new CodemieError(
@@ -615,6 +619,7 @@ export const failure = {
       "auth_refused",
       `the authorization server ${printable(issuer, 120)} refused to register this client: ${status}${detail ? ` ${printable(detail)}` : ""}`,
       "register one with its administrator and name it with --client-id",
+      `${printable(issuer, 120)} refused the registration: ${status}`,
     ),
   mcpClientNeeded: (grant: string) =>
     new CodemieError(
@@ -653,6 +658,7 @@ export const failure = {
       "auth_refused",
       `${printable(issuer, 120)} refused: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
       mcpRefusalHints[code] ?? "run codemie mcp-proxy --explain with the server's address to see each step",
+      `${printable(issuer, 120)} refused`,
     ),
   mcpTimedOut: (issuer: string, seconds: number) =>
     new CodemieError(

@@ -1,7 +1,7 @@
 import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
 import { Exchange } from "./exchange.ts";
 import { type Line, longestLine } from "./framing.ts";
-import type { Log } from "./log.ts";
+import { type Log, loggable } from "./log.ts";
 import { errorAnswer, type Key, member, oneLine, readEnvelope, rpcCodes } from "./message.ts";
 import { backoffMs, pause, type Transport, type TransportEvents, within } from "./transport.ts";
 
@@ -119,10 +119,10 @@ export class Bridge {
       const outcome = await this.#send(exchange);
       if (outcome.kind === "failed") error = outcome.error;
       if (outcome.kind === "session-lost") error = failure.mcpStatus(origin, 404, "the server forgot the session");
-      if (outcome.kind !== "done") log.info(`${exchange.method ?? "message"}: ${error.message}`);
+      if (outcome.kind !== "done") log.info(`${exchange.method ?? "message"}: ${loggable(error)}`);
     } catch (thrown) {
       error = asCodemieError(thrown);
-      log.info(`${exchange.method ?? "message"}: ${error.message}`);
+      log.info(`${exchange.method ?? "message"}: ${loggable(error)}`);
     }
     exchange.take();
     for (const key of exchange.envelope.requests) this.#pending.delete(key);
@@ -185,7 +185,7 @@ export class Bridge {
     for (let failures = 0; !signal.aborted && !this.#transport.ready; failures++) {
       await pause(backoffMs(failures), signal);
       if (signal.aborted || this.#transport.ready) return;
-      await this.#renew().catch((error: unknown) => this.#options.log.info(asCodemieError(error).message));
+      await this.#renew().catch((error: unknown) => this.#options.log.info(loggable(error)));
     }
   }
 

@@ -1,3 +1,4 @@
+import { asCodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
 /** Where the bridge writes down what it does. No token, code, verifier, cookie or body ever goes in. */
@@ -22,4 +23,15 @@ export function makeLog(write: (line: string) => void, verbose: boolean, now: ()
 /** @returns an address without its query, user and fragment, which may hold secrets */
 export function addressOnly(url: URL): string {
   return url.origin + url.pathname;
+}
+
+/** @returns what may stand in the log of an error: its message, without the words of the server where it has any */
+export function loggable(error: unknown): string {
+  const { message, cause } = asCodemieError(error);
+  return typeof cause === "string" ? cause : message;
+}
+
+/** @returns an error code of OAuth as it is, and nothing else a server may have put in its place */
+export function plainCode(text: string): string {
+  return /^[a-z_]{1,40}$/.test(text) ? text : "an unknown error";
 }

@@ -3,7 +3,7 @@ import { headerSafe } from "../core/text.ts";
 import { type Deadline, deadline } from "./deadline.ts";
 import { type Position, readEvents } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Log } from "./log.ts";
+import { type Log, loggable } from "./log.ts";
 import { faultOf, member, readEnvelope } from "./message.ts";
 import { bounded, mediaType } from "./response.ts";
 import { Slots } from "./slots.ts";
@@ -149,7 +149,7 @@ export class StreamableHttp implements Transport {
         await response.body?.cancel();
         return undefined;
       } catch (error) {
-        this.#log.info(`a stream could not be taken up again: ${asCodemieError(error).message}`);
+        this.#log.info(`a stream could not be taken up again: ${loggable(error)}`);
       }
     }
     return undefined;
@@ -203,7 +203,7 @@ export class StreamableHttp implements Transport {
           if (event.type === "message") this.#events.message(event.data);
         });
       } catch (error) {
-        if (!signal.aborted) this.#log.info(`the server's own stream: ${asCodemieError(error).message}`);
+        if (!signal.aborted) this.#log.info(`the server's own stream: ${loggable(error)}`);
         failures++;
       }
       await pause(position.retryMs ?? backoffMs(failures), signal);
@@ -231,7 +231,7 @@ export class StreamableHttp implements Transport {
       const response = await this.#wire.send({ method: "DELETE", headers, signal, attended: false });
       await response.body?.cancel();
     } catch (error) {
-      this.#log.debug(`the session could not be ended: ${asCodemieError(error).message}`);
+      this.#log.debug(`the session could not be ended: ${loggable(error)}`);
     }
   }
 }

@@ -51,6 +51,32 @@ test("after a whole life with MCP_PROXY_DEBUG=true no secret and no body is anyw
   await server.close();
 });
 
+test("what a server says in its errors reaches the client, and not the log", async () => {
+  const server = await startProtected({
+    guard: (message, _scope, response) => {
+      if (message.method !== "bad") return false;
+      response.writeHead(500, { "content-type": "application/json" }).end('{"message":"words-of-the-server"}');
+      return true;
+    },
+  });
+  const bridge = new AuthorizedBridge(server.url, [], { MCP_PROXY_DEBUG: "true" });
+  await bridge.initialize();
+  expect((await bridge.call("bad")).error.message).toContain("words-of-the-server");
+  server.live.clear();
+  server.settings.answer = (seen, response) => {
+    if (seen.path !== "/token") return;
+    response.writeHead(400).end('{"error":"code-echoed","error_description":"words-of-the-login"}');
+  };
+  expect((await bridge.call("x")).error.message).toContain("words-of-the-login");
+  await bridge.end();
+  for (const words of ["words-of-the", "code-echoed"]) {
+    expect(bridge.log()).not.toContain(words);
+    expect(bridge.err).not.toContain(words);
+  }
+  bridge.person.remove();
+  await server.close();
+});
+
 test("the token goes to the server's own origin and nowhere else", async () => {
   const other = await startProtected();
   const server = await startProtected({

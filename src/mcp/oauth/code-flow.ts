@@ -4,6 +4,7 @@ import { type CallbackServer, startCallbackServer } from "../../auth/callback-se
 import { CodemieError, failure } from "../../core/errors.ts";
 import { isLoopback } from "../../core/host.ts";
 import type { Runtime } from "../../platform/runtime.ts";
+import { plainCode } from "../log.ts";
 import { type Client, type ClientOptions, chooseClient } from "./client.ts";
 import type { OAuthHttp } from "./http.ts";
 import type { Deployment, ServerMetadata, Trace } from "./metadata.ts";
@@ -134,7 +135,7 @@ function codeOf(url: URL, server: ServerMetadata, trace: Trace): string {
   trace({
     name: "callback",
     ok: !wrong && Boolean(code),
-    detail: error ?? "came back",
+    detail: error === null || error === undefined ? "came back" : plainCode(error),
     reference: "RFC 9207 section 2.4",
   });
   if (wrong) throw failure.mcpOtherAnswer(server.issuer);

@@ -1,6 +1,7 @@
 import { asCodemieError, type CodemieError, failure } from "../../core/errors.ts";
 import type { AccessToken, Authorization, Waiting } from "../authorization.ts";
 import type { Challenge } from "../challenge.ts";
+import { loggable, plainCode } from "../log.ts";
 import { orAborted } from "../transport.ts";
 import { type Client, givenClient } from "./client.ts";
 import { authorizeByCode } from "./code-flow.ts";
@@ -166,7 +167,7 @@ export class OAuthSession implements Authorization {
       });
     } catch (error) {
       // The token in hand may still be good; if not, the server says so.
-      this.#options.log.info(`could not renew ahead: ${asCodemieError(error).message}`);
+      this.#options.log.info(`could not renew ahead: ${loggable(error)}`);
     }
   }
 
@@ -182,7 +183,7 @@ export class OAuthSession implements Authorization {
     };
     const answer = await requestToken(deployment.server, client, form, http, trace);
     if ("refused" in answer) {
-      log.info(`the refresh token is no longer taken: ${answer.refused}`);
+      log.info(`the refresh token is no longer taken: ${plainCode(answer.refused)}`);
       if (answer.refused === "invalid_client") this.#client = undefined;
       this.#grant = undefined;
       return false;
@@ -251,7 +252,7 @@ export class OAuthSession implements Authorization {
       await this.#options.store?.write(key, grant, client);
     } catch (error) {
       // What cannot be kept is at least used.
-      this.#options.log.info(`the login could not be stored: ${asCodemieError(error).message}`);
+      this.#options.log.info(`the login could not be stored: ${loggable(error)}`);
     }
   }
 
