@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { version } from "./package.json";
 
 /** Names the program answers to, besides its own. */
-const links = ["codemie-claude"];
+const links = ["codemie-claude", "codemie-mcp-proxy"];
 
 const out = join(import.meta.dir, "dist");
 const git = Bun.spawnSync(["git", "rev-parse", "--short=12", "HEAD"], { cwd: import.meta.dir, stderr: "ignore" });

@@ -10,9 +10,16 @@ if (!program.startsWith("codemie-") && args.length === 1 && (args[0] === "--vers
   console.log(versionLine);
 } else {
   const { withoutLoopbackProxy } = await import("./platform/network.ts");
-  const { run } = await import("./cli/run.ts");
   // The runtime takes its proxies from the environment, for loopback as well; this is where that ends.
   const start = { ...process.env };
   Object.assign(process.env, withoutLoopbackProxy(start));
-  process.exitCode = await run({ program, args }, start);
+  const named = program === "codemie-mcp-proxy";
+  if (named || (!program.startsWith("codemie-") && args[0] === "mcp-proxy")) {
+    // Ten editor windows may run ten of them all day: it loads nothing of the other commands.
+    const { runBridge } = await import("./cli/mcp-run.ts");
+    process.exitCode = await runBridge(named ? args : args.slice(1), start);
+  } else {
+    const { run } = await import("./cli/run.ts");
+    process.exitCode = await run({ program, args }, start);
+  }
 }

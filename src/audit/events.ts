@@ -8,6 +8,7 @@ export const auditEvents = {
   "config-changed": "a profile was set up, changed or removed",
   "token-printed": "codemie token printed a credential",
   "agent-run": "an agent ran behind the gateway",
+  "mcp-authorized": "the bridge was granted access to an MCP server",
   "proxy-start": "a gateway was started on its own",
   "proxy-stop": "a gateway that ran on its own was stopped",
   "request-denied": "the gateway refused requests in a run",

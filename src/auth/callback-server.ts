@@ -35,8 +35,10 @@ const portAttempts = 20;
  *
  * @param path exact path of the callback
  * @param accept looks at a candidate's URL; false means it is not a callback after all
+ * @param fixedPort the port to listen on; 0: any that is free
+ * @throws usage error when the port cannot be had
  */
-export function startCallbackServer(path: string, accept: (url: URL) => boolean): CallbackServer {
+export function startCallbackServer(path: string, accept: (url: URL) => boolean, fixedPort = 0): CallbackServer {
   const received = Promise.withResolvers<Callback>();
   const lastPage = Promise.withResolvers<Page>();
   const lastPageFetched = Promise.withResolvers<void>();
@@ -69,8 +71,9 @@ export function startCallbackServer(path: string, accept: (url: URL) => boolean)
   });
 
   // The host comes first: under an empty or odd one the request's URL need not even parse.
-  const servers = listenOnLoopback((request) =>
-    isOurHost(request.headers.get("host"), port) ? app.fetch(request) : plain(421, "wrong host"),
+  const servers = listenOnLoopback(
+    (request) => (isOurHost(request.headers.get("host"), port) ? app.fetch(request) : plain(421, "wrong host")),
+    fixedPort,
   );
   port = servers.port;
   return {
@@ -98,11 +101,11 @@ async function within(ms: number, promise: Promise<unknown>): Promise<void> {
 type Handler = (request: Request) => Response | Promise<Response>;
 
 /** One port on `127.0.0.1` and, where the machine has it, `::1`. */
-function listenOnLoopback(fetch: Handler): { port: number; stop(force: boolean): Promise<void> } {
+function listenOnLoopback(fetch: Handler, fixedPort: number): { port: number; stop(force: boolean): Promise<void> } {
   const listen = (hostname: string, port: number) =>
     Bun.serve({ hostname, port, idleTimeout: 0, maxRequestBodySize: 65_536, development: false, fetch });
   for (let attempt = 1; ; attempt++) {
-    const v4 = listen("127.0.0.1", 0);
+    const v4 = fixedPort === 0 ? listen("127.0.0.1", 0) : listenAt(fixedPort, listen);
     const port = Number(v4.port);
     try {
       const v6 = listen("::1", port);
@@ -113,8 +116,17 @@ function listenOnLoopback(fetch: Handler): { port: number; stop(force: boolean):
     } catch (error) {
       if (systemCode(error) !== "EADDRINUSE") return { port, stop: (force) => v4.stop(force) };
       void v4.stop(true);
+      if (fixedPort !== 0) throw failure.usage(`the port ${fixedPort} is in use`, "choose another one");
       if (attempt === portAttempts) throw failure.usage("no free loopback port for the login", "try again");
     }
+  }
+}
+
+function listenAt<T>(port: number, listen: (hostname: string, port: number) => T): T {
+  try {
+    return listen("127.0.0.1", port);
+  } catch {
+    throw failure.usage(`the port ${port} is in use`, "choose another one");
   }
 }
 

@@ -9,8 +9,8 @@ import { type Fetch, networkFailure } from "../platform/network.ts";
 const requestMs = 20_000;
 /** How far this machine's clock may be off, seconds. */
 const clockToleranceSeconds = 60;
-/** Signatures an ID token may have: public keys only. With a shared secret whoever can check could also sign. */
-const algorithms = [
+/** Signatures a token may have to be believed: public keys only. With a shared secret whoever can check could also sign. */
+export const publicKeyAlgorithms = [
   "RS256",
   "RS384",
   "RS512",
@@ -149,7 +149,12 @@ export class OidcProvider {
     });
     let claims: JWTPayload;
     try {
-      const options = { issuer, audience: clientId, algorithms, clockTolerance: clockToleranceSeconds };
+      const options = {
+        issuer,
+        audience: clientId,
+        algorithms: publicKeyAlgorithms,
+        clockTolerance: clockToleranceSeconds,
+      };
       claims = (await jwtVerify(token, keys, { ...options, requiredClaims: ["sub", "exp", "iat"] })).payload;
     } catch (error) {
       throw failure.idToken(issuer, error instanceof Error ? error.message : "it cannot be read");

@@ -10,12 +10,16 @@ import type { Output } from "./output.ts";
 export interface Cli {
   readonly runtime: Runtime;
   readonly output: Output;
+  /** what stood after `--`, for commands that take it */
+  readonly rest: readonly string[];
 }
 
 /** A command of the tree: citty's definition, with the examples its help shows. */
 // biome-ignore lint/suspicious/noExplicitAny: citty's own type for "any arguments"
 export type Command = CommandDef<any> & {
   examples?: readonly string[];
+  /** it takes what stands after `--` */
+  takesRest?: boolean;
   subCommands?: Record<string, Loader>;
   /** other names of its commands, which its help does not list */
   aliases?: Readonly<Record<string, string>>;
@@ -26,7 +30,7 @@ export type Loader = () => Promise<(cli: Cli) => Command>;
 
 /** @returns a command with its argument types kept */
 export function command<A extends ArgsDef>(
-  definition: Omit<CommandDef<A>, "subCommands"> & { examples?: readonly string[] },
+  definition: Omit<CommandDef<A>, "subCommands"> & { examples?: readonly string[]; takesRest?: boolean },
 ): Command {
   return definition as Command;
 }

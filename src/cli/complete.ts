@@ -4,7 +4,7 @@ import { printable } from "../core/text.ts";
 import { providerNames } from "../profiles/providers.ts";
 import { methods, resolveProfile } from "../profiles/resolve.ts";
 import { settings } from "../profiles/settings.ts";
-import { agentLoaders, agentSummaries } from "./agents.ts";
+import { agentLoaders, programSummaries } from "./agents.ts";
 import { type Cli, type Command, commonArgs, type Loader, stores } from "./command.ts";
 import { shells } from "./completion.ts";
 import { recalledModels } from "./recall-models.ts";
@@ -91,7 +91,7 @@ async function subCommands(cli: Cli, command: Command, path: string): Promise<Ca
     const { description } = (await load())(cli).meta as { description?: string };
     found.push([name, description ?? ""]);
   }
-  return path === "" ? [...found, ...Object.entries(agentSummaries)] : found;
+  return path === "" ? [...found, ...Object.entries(programSummaries)] : found;
 }
 
 /** Words a command takes that have no flag. */

@@ -1,5 +1,5 @@
 import type { ArgDef, ArgsDef } from "citty";
-import { agentSummaries } from "./agents.ts";
+import { programSummaries } from "./agents.ts";
 import { type Cli, type Command, commonArgs, stores } from "./command.ts";
 import { versionLine } from "./version.ts";
 
@@ -24,7 +24,7 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
       const child = (await load())(cli).meta as { description?: string } | undefined;
       pairs.push([name, child?.description ?? ""]);
     }
-    if (path === "codemie") pairs.push(...Object.entries(agentSummaries));
+    if (path === "codemie") pairs.push(...Object.entries(programSummaries));
     lines.push(...entries(pairs), "");
     const version: [string, string][] = path === "codemie" ? [["    --version", "show the version"]] : [];
     lines.push(heading("Flags"), ...entries([...flags(commonArgs), ...version]));
@@ -32,7 +32,8 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
     const args = Object.entries((command.args as ArgsDef | undefined) ?? {});
     const words = args.filter(([, def]) => def.type === "positional");
     const usage = words.map(([name, def]) => (def.required ? ` ${name.toUpperCase()}` : ` [${name.toUpperCase()}]`));
-    lines.push(heading("Usage"), `  ${path}${usage.join("")} [flags]`, "");
+    const after = command.takesRest ? " [-- …]" : "";
+    lines.push(heading("Usage"), `  ${path}${usage.join("")} [flags]${after}`, "");
     if (words.length > 0) {
       const pairs = words.map(([name, def]): [string, string] => [name.toUpperCase(), def.description ?? ""]);
       lines.push(heading("Arguments"), ...entries(pairs), "");

@@ -1,5 +1,5 @@
 import { type ConsolaInstance, createConsola } from "consola/core";
-import { type CodemieError, failure } from "../core/errors.ts";
+import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
 import type { Terminal } from "../platform/terminal.ts";
 
 /** The one accent, and the few shades the terminal output uses. */
@@ -23,12 +23,13 @@ export class Output {
   /** messages for the person: `info`, `success`, `warn` */
   readonly say: ConsolaInstance;
   readonly #terminal: Terminal;
-  readonly #json: boolean;
+  /** results and errors go out as one JSON document */
+  readonly json: boolean;
 
   /** @param json results and errors as one JSON document on standard output */
   constructor(terminal: Terminal, json: boolean) {
     this.#terminal = terminal;
-    this.#json = json;
+    this.json = json;
     const mark: Record<string, string> = {
       success: `${this.paint("good", "✓", "err")} `,
       warn: `${this.paint("warn", "warning:", "err")} `,
@@ -46,7 +47,7 @@ export class Output {
   /** Prints a command's result: `data` with `--json`, else the lines. */
   result(data: unknown, lines: () => string[]): void {
     this.#terminal.out(
-      this.#json
+      this.json
         ? `${json(data)}\n`
         : this.#signs(
             lines()
@@ -56,10 +57,15 @@ export class Output {
     );
   }
 
+  /** Prints a line of a result that comes bit by bit; with `--json` the result has it at the end. */
+  progress(text: string): void {
+    if (!this.json) this.#terminal.out(`${text}\n`);
+  }
+
   /** Prints what went wrong and what to do. */
   fail(error: CodemieError): void {
     const { code, message, hint } = error;
-    if (this.#json) {
+    if (this.json) {
       this.#terminal.out(`${json({ error: { code, message, hint: hint ?? null } })}\n`);
       return;
     }
@@ -68,13 +74,24 @@ export class Output {
   }
 
   /**
+   * The one place where an error becomes lines and an exit code.
+   *
+   * @param error whatever ended the program
+   */
+  ended(error: unknown): number {
+    const failed = asCodemieError(error);
+    this.fail(failed);
+    return failed.exitCode;
+  }
+
+  /**
    * Shows that something is going on while `work` runs: a spinner on a terminal, one line elsewhere.
    *
    * @param text what is being done
    */
   async during<T>(text: string, work: () => Promise<T>): Promise<T> {
-    if (!this.#terminal.animated || this.#json) {
-      if (!this.#json) this.say.info(`${text}…`);
+    if (!this.#terminal.animated || this.json) {
+      if (!this.json) this.say.info(`${text}…`);
       return await work();
     }
     const frames = this.#terminal.unicode ? ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"] : ["|", "/", "-", "\\"];

@@ -1,8 +1,8 @@
 import { type ArgsDef, runCommand } from "citty";
-import { asCodemieError, failure } from "../core/errors.ts";
+import { failure } from "../core/errors.ts";
 import { nearest } from "../core/text.ts";
 import { type Env, realRuntime } from "../platform/runtime.ts";
-import { agentLoaders } from "./agents.ts";
+import { agentLoaders, programSummaries } from "./agents.ts";
 import { type Cli, commonArgs } from "./command.ts";
 import { Output } from "./output.ts";
 import { tree } from "./tree.ts";
@@ -16,7 +16,7 @@ export interface Call {
 }
 
 /**
- * Runs one call from start to end: the one place where an error becomes lines and an exit code.
+ * Runs one call from start to end.
  *
  * @param env the environment as it was at the start
  * @returns the exit code
@@ -30,17 +30,17 @@ export async function run(call: Call, env: Env): Promise<number> {
   try {
     if (agent) {
       const { runAgent } = await import("./agent.ts");
-      return await runAgent({ runtime, output }, await agentLoaders[agent.name](), agent.args);
+      return await runAgent({ runtime, output, rest: [] }, await agentLoaders[agent.name](), agent.args);
     }
     if (args[0] === "__complete") {
-      await (await import("./complete.ts")).complete({ runtime, output }, args.slice(1));
+      await (await import("./complete.ts")).complete({ runtime, output, rest: [] }, args.slice(1));
       return 0;
     }
-    return await runTree({ runtime, output }, args);
+    const end = args.indexOf("--");
+    const rest = end < 0 ? [] : args.slice(end + 1);
+    return await runTree({ runtime, output, rest }, end < 0 ? args : args.slice(0, end));
   } catch (error) {
-    const failed = asCodemieError(error);
-    output.fail(failed);
-    return failed.exitCode;
+    return output.ended(error);
   }
 }
 
@@ -79,7 +79,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
       terminal.out(greeting ?? (await helpFor(cli, path, current)));
       return 0;
     }
-    const known: Record<string, unknown> = { ...current.subCommands, ...(path === "codemie" ? agentLoaders : {}) };
+    const known: Record<string, unknown> = { ...current.subCommands, ...(path === "codemie" ? programSummaries : {}) };
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
     if (!load) {
       const close = nearest(name, Object.keys(known));
@@ -96,6 +96,9 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     const { helpFor } = await import("./help.ts");
     terminal.out(await helpFor(cli, path, current));
     return 0;
+  }
+  if (cli.rest.length > 0 && !current.takesRest) {
+    throw failure.usage(`${path} takes nothing after --`, `see ${path} --help`);
   }
   checkFlags(rest, { ...(current.args as ArgsDef | undefined), ...commonArgs }, path);
   const { result } = await runCommand(

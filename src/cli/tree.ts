@@ -89,6 +89,14 @@ export const tree: Command = group(
         ["codemie audit list --last 20", "codemie audit verify"],
       ),
     completion: async () => (await import("./completion.ts")).completion,
+    mcp: async () => () =>
+      group(
+        "mcp",
+        "Use remote MCP servers in your coding agent",
+        { add: async () => (await import("./mcp-add.ts")).mcpAdd },
+        undefined,
+        ["codemie mcp add tracker https://mcp.example.com/mcp"],
+      ),
     vault: async () => () =>
       group(
         "vault",

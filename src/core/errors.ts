@@ -79,6 +79,22 @@ export function asCodemieError(error: unknown): CodemieError {
 
 const login = (url?: string) => `run codemie profile login${url ? ` --url ${url}` : ""}`;
 
+const mcpStatusHints: Readonly<Record<number, string>> = {
+  403: "ask the server's administrator for access",
+  404: "check the path of the address: it is often /mcp or /sse",
+  405: "check the path of the address, or choose --transport http or sse",
+  413: "the message is longer than the server takes",
+  429: "the server asks for fewer requests; try again later",
+};
+
+const mcpRefusalHints: Readonly<Record<string, string>> = {
+  access_denied: "the authorization was declined; try again in a minute to be asked once more",
+  invalid_client: "check --client-id and its secret or key",
+  unauthorized_client: "this client may not use this grant; check --client-id and --grant",
+  invalid_scope: "check --scope",
+  invalid_target: "check --resource, or leave it out with --no-resource",
+};
+
 /** Every message a person can meet, in one place: lower case, no full stop, the next command in the hint. */
 export const failure = {
   usage: (message: string, hint?: string) => new CodemieError("usage", message, hint),
@@ -493,6 +509,165 @@ export const failure = {
     new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),
   browserFailed: (program: string) =>
     new CodemieError("failed", `could not start ${printable(program, 120)}`, "open the URL above yourself"),
+  mcpUrl: (given: string, why: string, hint = "give the server as https://mcp.example.com/mcp") =>
+    new CodemieError("usage", `cannot use ${printable(given, 120)} as MCP server: ${why}`, hint),
+  mcpStatus: (origin: string, status: number, detail?: string) =>
+    new CodemieError(
+      status === 403 ? "auth_refused" : "server_error",
+      `${origin} answered ${status}${detail ? `: ${printable(detail)}` : ""}`,
+      mcpStatusHints[status] ?? (status >= 500 ? "try again in a moment" : "check the address of the MCP server"),
+    ),
+  mcpNotMcp: (origin: string, what: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${origin} does not answer like an MCP server: ${printable(what)}`,
+      "check the address; run codemie mcp-proxy --explain with it to see what it answers",
+    ),
+  mcpRedirect: (address: string, target: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${address} redirects to ${printable(target, 200)}, which is not followed`,
+      "register the address it leads to, if you trust it",
+    ),
+  mcpLost: (origin: string) =>
+    new CodemieError(
+      "unreachable",
+      `the connection to ${origin} ended before the answer came; whether the request had its effect is not known`,
+      "look at the result before you try again",
+    ),
+  mcpSilent: (origin: string, ms: number) =>
+    new CodemieError(
+      "unreachable",
+      `${origin} sent nothing for ${Math.round(ms / 1000)} s`,
+      "try again; a server that needs longer can be given more time with --timeout SECONDS",
+    ),
+  mcpUnanswered: (origin: string) =>
+    new CodemieError("server_error", `${origin} took the request and gave no answer to it`, "report it to the server"),
+  mcpClosing: () => new CodemieError("terminated", "the bridge is ending", "start it again"),
+  mcpHeaderRefused: (origin: string, status: number) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} answered ${status} to the Authorization header given with --header`,
+      "check it, or leave it out to log in through the browser",
+    ),
+  mcpTokenRefused: (origin: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} does not accept the access token that was issued for it`,
+      "run codemie mcp-proxy --explain with its address, and show the result to its administrator",
+    ),
+  mcpAddress: (what: string, address: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${what} that the server names cannot be used: ${printable(address, 200)}`,
+      "only https: addresses are followed (http: on this machine, for a server on this machine); report it to the server",
+    ),
+  mcpTooLong: (address: string, bytes: number) =>
+    new CodemieError(
+      "server_error",
+      `${printable(address, 200)} sent more than ${bytes} bytes`,
+      "this is no metadata; report it to the server",
+    ),
+  mcpIssuer: (expected: string, found: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(expected, 120)} says it is ${printable(found, 120)} (RFC 8414 section 3.3)`,
+      "report it to the server's administrator: the issuer has to be the address its metadata is found at",
+    ),
+  mcpOtherIssuer: (expected: string, found: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the server leads to the authorization server ${printable(found, 120)}, not to ${printable(expected, 120)}`,
+      "if that is as it should be, start the bridge again, with another --issuer if you named one",
+    ),
+  mcpResource: (address: string, found: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the metadata of ${printable(address, 120)} is for another resource, ${printable(found, 120)} (RFC 9728 section 3.3)`,
+      "report it to the server's administrator, or name the resource with --resource if you trust it",
+    ),
+  mcpNoMetadata: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} has no metadata at its well-known addresses (RFC 8414 section 3)`,
+      "report it to the server's administrator",
+    ),
+  mcpNoPkce: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} does not support PKCE with S256 (RFC 7636)`,
+      "an authorization without it could be stolen; report it to the server's administrator",
+    ),
+  mcpNoCode: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} does not support the authorization code flow`,
+      "try --grant client-credentials with a client of your own",
+    ),
+  mcpNoRegistration: (issuer: string, takesDocuments: boolean) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} does not register clients by itself (RFC 7591)`,
+      `register one with its administrator and name it with --client-id${takesDocuments ? ", or give --client-metadata-url" : ""}`,
+    ),
+  mcpRegistration: (issuer: string, status: number, detail?: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} refused to register this client: ${status}${detail ? ` ${printable(detail)}` : ""}`,
+      "register one with its administrator and name it with --client-id",
+    ),
+  mcpClientNeeded: (grant: string) =>
+    new CodemieError(
+      "usage",
+      `--grant ${grant} needs a client the authorization server knows`,
+      "name it with --client-id, and its secret with --client-secret-env or its key with --client-key",
+    ),
+  mcpNoProvider: (profile: string) =>
+    new CodemieError(
+      "auth_needed",
+      `profile ${profile} is not logged in at an OpenID provider, which --grant enterprise needs`,
+      "log in with codemie profile login --issuer URL --client-id ID, or give --idp-token-endpoint, --idp-client-id and --id-token-env",
+    ),
+  mcpAdd: (said: string) =>
+    new CodemieError(
+      "failed",
+      `Claude Code did not take the server: ${printable(said)}`,
+      "see claude mcp list; a server of that name may be there already (claude mcp remove NAME)",
+    ),
+  mcpKey: (why: string) =>
+    new CodemieError("usage", `the client's key cannot be used: ${why}`, "check --client-key or --client-key-env"),
+  mcpToken: (issuer: string, why: string) =>
+    new CodemieError(
+      "auth_refused",
+      `no token from ${printable(issuer, 120)}: ${printable(why)}`,
+      "try again; if it stays so, report it to the server's administrator",
+    ),
+  mcpOtherAnswer: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the answer in the browser did not come from ${printable(issuer, 120)} (RFC 9207)`,
+      "nothing was accepted; report it to the server's administrator",
+    ),
+  mcpRefused: (issuer: string, code: string, description: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${printable(issuer, 120)} refused: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
+      mcpRefusalHints[code] ?? "run codemie mcp-proxy --explain with the server's address to see each step",
+    ),
+  mcpTimedOut: (issuer: string, seconds: number) =>
+    new CodemieError(
+      "auth_timeout",
+      `nobody finished the authorization at ${printable(issuer, 120)} within ${seconds} s`,
+      "try again in a minute; --auth-timeout SECONDS gives more time, and the address to open is in logs/mcp-proxy.log",
+    ),
+  mcpLoginNeeded: (origin: string) =>
+    new CodemieError("auth_needed", `${origin} demands an authorization`, "use one of its tools to start it"),
+  mcpScope: (origin: string, scope: string | undefined) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} demands ${scope === undefined ? "more than it was granted" : `the scope ${printable(scope, 120)}`}, and asking for it did not help`,
+      "ask the server's administrator for the permission",
+    ),
   declined: () => new CodemieError("failed", "nothing was changed"),
   interrupted: () => new CodemieError("interrupted", "interrupted"),
   terminated: () => new CodemieError("terminated", "terminated"),

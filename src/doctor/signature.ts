@@ -1,5 +1,5 @@
 import { createRemoteJWKSet, customFetch, decodeJwt, decodeProtectedHeader, errors, jwtVerify } from "jose";
-import { OidcProvider } from "../auth/oidc-provider.ts";
+import { OidcProvider, publicKeyAlgorithms } from "../auth/oidc-provider.ts";
 import { asCodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 import type { Fetch } from "../platform/network.ts";
@@ -8,21 +8,6 @@ import { type Finding, failed, ok, skipped, warning } from "./check.ts";
 /** Issuer of the tokens a host makes itself, and where their keys are (CodeMie fact 4.4). */
 const localIssuer = "codemie-local";
 const localKeys = "/code-assistant-api/v1/local-auth/.well-known/jwks.json";
-
-/** Signatures that can be checked with public keys. */
-const algorithms = [
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-  "Ed25519",
-];
 
 /**
  * Verifies a bearer token's signature where its keys are known: the profile's OpenID provider, the host itself for tokens
@@ -37,7 +22,7 @@ export async function checkSignature(
 ): Promise<Finding> {
   let named: string | undefined;
   try {
-    if (!algorithms.includes(decodeProtectedHeader(token).alg ?? ""))
+    if (!publicKeyAlgorithms.includes(decodeProtectedHeader(token).alg ?? ""))
       return skipped("signed with a secret the host alone knows");
     named = decodeJwt(token).iss;
   } catch {
@@ -59,7 +44,10 @@ export async function checkSignature(
   try {
     const jwks = createRemoteJWKSet(keys, { [customFetch]: (url, options) => fetch(url, options) });
     // Its times were judged before; here only the signature counts, and a token that just ended has one too.
-    await jwtVerify(token, jwks, { algorithms, currentDate: new Date((decodeJwt(token).exp ?? 2) * 1000 - 1000) });
+    await jwtVerify(token, jwks, {
+      algorithms: publicKeyAlgorithms,
+      currentDate: new Date((decodeJwt(token).exp ?? 2) * 1000 - 1000),
+    });
   } catch (error) {
     const forged = error instanceof errors.JWSSignatureVerificationFailed;
     if (forged) return failed(`it is not signed by ${printable(from, 100)}`, "get a new token; this one was altered");

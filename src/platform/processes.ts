@@ -91,6 +91,16 @@ export async function ask(
   }
 }
 
+/** @returns how a program ended that asks nothing, and what it said */
+export async function runCaptured(command: readonly string[], env: Env): Promise<{ code: number; said: string }> {
+  const child = Bun.spawn([...command], { env: { ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { code: child.exitCode ?? 1, said: `${out}${err}`.trim() };
+}
+
+/** @returns the path of this program */
+export const ownProgram = (): string => process.execPath;
+
 /**
  * Runs a program in our place: it has our terminal, gets the signals meant for it, and its exit code is returned.
  *
@@ -247,4 +257,35 @@ export function stopSignal(): AbortSignal {
   process.once("SIGINT", () => controller.abort(failure.interrupted()));
   process.once("SIGTERM", () => controller.abort(failure.terminated()));
   return controller.signal;
+}
+
+/** How often it is looked whether the parent still lives, ms. */
+const parentLookMs = 500;
+
+/**
+ * Calls back once the program that started us is gone. The system tells nobody, so it is looked at now and then; what
+ * shows it is that another process is the parent by then.
+ */
+export function onceOrphaned(callback: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    callback();
+  }, parentLookMs);
+  timer.unref();
+}
+
+/** Calls back for errors that nobody caught, which end the process otherwise. */
+export function onUncaught(callback: (error: unknown) => void): void {
+  process.on("uncaughtException", callback);
+  process.on("unhandledRejection", callback);
+}
+
+/** @returns this process's number */
+export const processId = (): number => process.pid;
+
+/** Ends the process now, whatever is still open. */
+export function endProcess(code: number): never {
+  process.exit(code);
 }

@@ -233,7 +233,7 @@ test("the wizard: Escape goes back to the question before, Ctrl-C leaves everyth
   pty.type(enter);
   await pty.shows(/(Which API is it\?[\s\S]*){3}API key of LiteLLM/);
   pty.type(`sk-wrong${enter}`);
-  await pty.shows(/did not accept the API key/);
+  await pty.shows(/did not accept the API key[\s\S]*API key of LiteLLM/);
   pty.type(`${provider.key}${enter}`);
   await pty.shows(/the key works at/);
   await pty.shows(/Which model\?/);

@@ -35,6 +35,26 @@ export const goldenRecords = {
   },
 } as const;
 
+/** Kinds of record that came later, in `keys-and-tokens/`. */
+export const goldenKeysAndTokens = {
+  "login ci": {
+    method: "jwt",
+    origin,
+    identity,
+    loggedInAt: 1_764_000_000_000,
+    confirmedAt: 1_764_000_060_000,
+    // header {"alg":"RS256"}, claims {"sub":"ci","exp":4102444800}; the signature is none
+    token: "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjaSIsImV4cCI6NDEwMjQ0NDgwMH0.Z29sZGVu",
+  },
+  "login keys": {
+    method: "api-key",
+    origin: "https://litellm.example.com",
+    loggedInAt: 1_764_000_000_000,
+    provider: "litellm",
+    key: "sk-golden",
+  },
+} as const;
+
 export const goldenProfiles = {
   default: { name: "default", provider: "ai-run-sso", codeMieUrl: origin, baseUrl: `${origin}/code-assistant-api` },
   work: { name: "work", codeMieUrl: "https://work.example.com", model: "claude-sonnet-4-6" },

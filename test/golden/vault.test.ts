@@ -13,7 +13,13 @@ import { unseal } from "../../src/vault/seal.ts";
 import { Vault } from "../../src/vault/vault.ts";
 import { Person } from "../support/codemie.ts";
 import { passphraseAccess } from "../support/vault-access.ts";
-import { goldenExportPassphrase, goldenPassphrase, goldenProfiles, goldenRecords } from "./expected.ts";
+import {
+  goldenExportPassphrase,
+  goldenKeysAndTokens,
+  goldenPassphrase,
+  goldenProfiles,
+  goldenRecords,
+} from "./expected.ts";
 
 /** Files written by an earlier version open, hold what they held, and no byte of them can change unnoticed. */
 
@@ -55,6 +61,13 @@ for (const [kind, { access, env }] of Object.entries(kinds)) {
     person.remove();
   });
 }
+
+test("the frozen vault with a token and a key opens", async () => {
+  const vault = new Vault(vaultFiles(join(root, "keys-and-tokens"), {}), Date.now);
+  for (const [name, record] of Object.entries(goldenKeysAndTokens)) {
+    expect({ name, record: await vault.read<unknown>(name, storedLogin) }).toEqual({ name, record });
+  }
+});
 
 test("the frozen export opens", async () => {
   const text = readFileSync(join(root, "export.codemie"), "utf8");

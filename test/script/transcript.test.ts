@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { Glob } from "bun";
-import { Person } from "../support/codemie.ts";
+import { codemie, Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { type ModelProvider, startModelProvider } from "../support/model-provider.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
@@ -53,6 +53,7 @@ async function play(command: string, person: Person, sandbox: Sandbox, provider:
     .replace(/"mac":"[^"]*"/g, '"mac":"MAC"')
     .replace(/backup-\d+/g, "backup-TIME")
     .replaceAll(person.codemieHome, "~/.codemie")
+    .replaceAll(codemie, "PROGRAM")
     .replaceAll(person.cwd, "CWD")
     .replace(/codemie \d+\.\d+\.\d+ \([\w]+\)/g, "codemie VERSION")
     .replace(/login\/\d+/g, "login/PORT")

@@ -7,6 +7,7 @@ const root = join(import.meta.dir, "../..");
 /** The compiled binary, the only thing the flow and security tests run. */
 export const codemie = join(root, "dist/codemie");
 export const codemieClaude = join(root, "dist/codemie-claude");
+export const codemieMcpProxy = join(root, "dist/codemie-mcp-proxy");
 
 /** The folder of the real Claude Code. */
 export const claudeFolder = join(

@@ -4,6 +4,9 @@ declare module "oidc-provider" {
   export default class Provider {
     constructor(issuer: string, configuration: Record<string, unknown>);
     callback(): (request: IncomingMessage, response: ServerResponse) => void;
+    readonly AccessToken: {
+      find(token: string): Promise<{ isValid: boolean; aud?: string; scope?: string; accountId: string } | undefined>;
+    };
     on(event: string, listener: (...args: unknown[]) => void): this;
   }
 }

@@ -4,11 +4,13 @@ import { codemie } from "./codemie.ts";
 
 /** Runs before the tests: installs the real counterparts npm and Debian have, or stops with one clear line. */
 
-const agents = join(import.meta.dir, "../agents");
+const counterparts = { agents: "node_modules/@anthropic-ai", mcp: "node_modules/@modelcontextprotocol" } as const;
 
 if (!existsSync(codemie)) stop("dist/codemie is missing: run bun run build first");
-if (!existsSync(join(agents, "node_modules/@anthropic-ai"))) {
-  run(["bun", "install", "--frozen-lockfile"], agents, "the coding agents the tests run could not be installed");
+for (const [name, installed] of Object.entries(counterparts)) {
+  const folder = join(import.meta.dir, "..", name);
+  if (existsSync(join(folder, installed))) continue;
+  run(["bun", "install", "--frozen-lockfile"], folder, "the programs the tests run could not be installed");
 }
 const missing = ["bash", "zsh", "fish"].filter((shell) => !Bun.which(shell));
 if (!chromiumPath()) missing.push("chromium");

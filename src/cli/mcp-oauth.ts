@@ -1,0 +1,105 @@
+import { resolve } from "node:path";
+import type { LoginDialogue } from "../auth/browser-login.ts";
+import { freshIdToken } from "../auth/id-token.ts";
+import { failure } from "../core/errors.ts";
+import { Secret } from "../core/secret.ts";
+import type { Cookies } from "../mcp/cookie-jar.ts";
+import type { Log } from "../mcp/log.ts";
+import { OAuthHttp } from "../mcp/oauth/http.ts";
+import type { EnterpriseProvider } from "../mcp/oauth/machine.ts";
+import type { Trace } from "../mcp/oauth/metadata.ts";
+import { OAuthSession } from "../mcp/oauth/session.ts";
+import { GrantStore } from "../mcp/oauth/store.ts";
+import { readIfPresent } from "../platform/files.ts";
+import { resolveProfile } from "../profiles/resolve.ts";
+import type { Vault } from "../vault/vault.ts";
+import { record } from "./auditing.ts";
+import { type Cli, stores } from "./command.ts";
+import { dialogueOf } from "./login-dialogue.ts";
+import type { McpArgs } from "./mcp-args.ts";
+
+export interface OAuthContext {
+  readonly cookies: Cookies;
+  readonly log: Log;
+  readonly stop: AbortSignal;
+  readonly trace?: Trace;
+}
+
+/** @returns the OAuth client of one server, made once the server demands a token */
+export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthContext): Promise<OAuthSession> {
+  const { runtime } = cli;
+  const { cookies, log, stop } = context;
+  const { vault } = stores(runtime);
+  const { url, grant } = asked;
+  const trace: Trace = (step) => {
+    log.debug(`${step.name}: ${step.ok ? "ok" : "failed"}, ${step.detail}`);
+    context.trace?.(step);
+  };
+  const client = {
+    clientId: asked.clientId,
+    clientSecret: asked.clientSecret,
+    clientKey: await keyOf(asked, runtime.cwd),
+    metadataUrl: asked.clientMetadataUrl,
+    clientName: runtime.env.MCP_CLIENT_NAME || "CodeMie CLI",
+  };
+  const person = {
+    runtime,
+    dialogue: loggedToo(dialogueOf(cli, url.origin), log),
+    timeoutMs: asked.authSeconds * 1000,
+    mayOpenBrowser: asked.browser,
+    callbackPort: asked.callbackPort,
+    stop,
+  };
+  return new OAuthSession({
+    url,
+    grant,
+    scope: asked.scope,
+    resource: asked.resource,
+    issuer: asked.issuer,
+    client,
+    person,
+    enterprise: grant === "enterprise" ? () => providerOf(cli, asked, vault) : undefined,
+    store: asked.persist ? new GrantStore(vault, runtime.home) : undefined,
+    http: new OAuthHttp(url, asked.allowHttp, runtime.fetch, cookies, log),
+    log,
+    trace,
+    authorized: (issuer) =>
+      record(cli, vault, {
+        event: "mcp-authorized",
+        profile: asked.profile ?? "",
+        host: url.origin,
+        outcome: "ok",
+        detail: { issuer, grant, stored: asked.persist ? "yes" : "no" },
+      }),
+  });
+}
+
+/** The address to open stands in the log too, before the wait for it begins. */
+function loggedToo(dialogue: LoginDialogue, log: Log): LoginDialogue {
+  return {
+    ...dialogue,
+    atUrl(url, opened, canPaste) {
+      log.info(`${opened ? "opening" : "to be opened"}: ${url}`);
+      dialogue.atUrl(url, opened, canPaste);
+    },
+    note(text) {
+      log.info(text);
+      dialogue.note(text);
+    },
+  };
+}
+
+async function keyOf({ clientKey }: McpArgs, cwd: string): Promise<Secret | undefined> {
+  if (clientKey === undefined || clientKey instanceof Secret) return clientKey;
+  const file = resolve(cwd, clientKey.file);
+  const text = await readIfPresent(file);
+  if (text === undefined) throw failure.mcpKey(`there is no file ${file}`);
+  return new Secret(text);
+}
+
+async function providerOf({ runtime }: Cli, asked: McpArgs, vault: Vault): Promise<EnterpriseProvider> {
+  if (asked.provider) return asked.provider;
+  const { profiles } = stores(runtime);
+  const resolved = resolveProfile(await profiles.read(), { profile: asked.profile }, runtime.env, {});
+  return await freshIdToken(vault, resolved.name, resolved.host.value, runtime);
+}

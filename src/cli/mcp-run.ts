@@ -1,0 +1,20 @@
+import { type Env, realRuntime } from "../platform/runtime.ts";
+import { runMcpProxy } from "./mcp-proxy.ts";
+import { Output } from "./output.ts";
+
+/**
+ * Runs the bridge from start to end.
+ *
+ * @param args what stands after its name
+ * @param env the environment as it was at the start
+ * @returns the exit code, where it returns at all
+ */
+export async function runBridge(args: readonly string[], env: Env): Promise<number> {
+  const runtime = realRuntime(env, args.includes("--no-color"));
+  const output = new Output(runtime.terminal, args.includes("--json"));
+  try {
+    return await runMcpProxy({ runtime, output, rest: [] }, args);
+  } catch (error) {
+    return output.ended(error);
+  }
+}

@@ -1,0 +1,61 @@
+import type { Exchange } from "./exchange.ts";
+import type { Log } from "./log.ts";
+import type { Sse } from "./sse.ts";
+import type { StreamableHttp } from "./streamable-http.ts";
+import type { Outcome, Transport } from "./transport.ts";
+
+/** Statuses an old server answers a POST to its stream's address with (MCP 2025-11-25, backwards compatibility). */
+const oldServer = [400, 404, 405];
+
+/**
+ * Streamable HTTP, unless the first message shows that the server only knows the older transport: then HTTP+SSE, for the
+ * rest of the run.
+ */
+export class Auto implements Transport {
+  readonly #older: () => Promise<Sse>;
+  readonly #log: Log;
+  #chosen: Transport;
+  #undecided = true;
+
+  constructor(http: StreamableHttp, older: () => Promise<Sse>, log: Log) {
+    this.#chosen = http;
+    this.#older = older;
+    this.#log = log;
+  }
+
+  get ready(): boolean {
+    return this.#chosen.ready;
+  }
+
+  async send(exchange: Exchange): Promise<Outcome> {
+    const undecided = this.#undecided;
+    const outcome = await this.#chosen.send(exchange);
+    if (!undecided || !this.#undecided) return outcome;
+    if (outcome.kind === "done") this.#undecided = false;
+    if (outcome.kind !== "failed" || outcome.status === undefined || !oldServer.includes(outcome.status))
+      return outcome;
+    const sse = await this.#older();
+    try {
+      await sse.open();
+    } catch {
+      // It is not an old server either: what it said first is what it has to say.
+      return outcome;
+    }
+    this.#log.info("the server speaks the older HTTP+SSE transport");
+    this.#undecided = false;
+    this.#chosen = sse;
+    return await sse.send(exchange);
+  }
+
+  listen(): void {
+    this.#chosen.listen();
+  }
+
+  reset(): void {
+    this.#chosen.reset();
+  }
+
+  async close(patienceMs: number): Promise<void> {
+    await this.#chosen.close(patienceMs);
+  }
+}

@@ -1,0 +1,220 @@
+import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
+import { Exchange } from "./exchange.ts";
+import { type Line, longestLine } from "./framing.ts";
+import type { Log } from "./log.ts";
+import { errorAnswer, type Key, member, oneLine, readEnvelope, rpcCodes } from "./message.ts";
+import { backoffMs, pause, type Transport, type TransportEvents, within } from "./transport.ts";
+
+export interface BridgeOptions {
+  /** origin of the server, for messages */
+  readonly origin: string;
+  readonly transport: (events: TransportEvents) => Transport;
+  /** takes one line for the client */
+  readonly write: (line: string) => void;
+  readonly log: Log;
+}
+
+/** How long a message that gets no answer may hold up the ones after it, ms: long enough to keep their order. */
+const orderMs = 5_000;
+/**
+ * How long a message that gets no answer waits for the requests before it to be taken, ms. A request travels on a connection
+ * of its own, and what cancels it must not overtake it; a server that says nothing until it has the answer is not waited for.
+ */
+const overtakeMs = 50;
+/** How long the errors for what is still open may take to be written at the end, ms. */
+const lastAnswersMs = 150;
+/** How often a request is sent again because the server had forgotten the session. */
+const mostSessions = 2;
+/** How many requests that we answered ourselves are remembered, so that a late answer does not follow. */
+const remembered = 1_000;
+
+/**
+ * Stands between a client on lines of text and a server behind a transport. Every message passes unchanged; every request
+ * of the client gets exactly one answer, the server's or an error that says what to do; no failure ends the bridge.
+ */
+export class Bridge {
+  readonly #options: BridgeOptions;
+  readonly #transport: Transport;
+  readonly #closing = new AbortController();
+  /** requests whose answers are owed to the client */
+  readonly #pending = new Map<Key, Exchange>();
+  readonly #answered = new Set<Key>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #untaken = new Set<Exchange>();
+  #order: Promise<void> = Promise.resolve();
+  /** the client's `initialize` under way: nothing else goes before it is answered */
+  #handshake: Promise<void> | undefined;
+  #renewal: Promise<void> | undefined;
+  /** what the client opened its session with, to open another one in its place */
+  #initialize: string | undefined;
+  #initialized: string | undefined;
+
+  constructor(options: BridgeOptions) {
+    this.#options = options;
+    this.#transport = options.transport({
+      message: (text) => this.#fromServer(text),
+      lost: () => void this.#revive(),
+    });
+  }
+
+  /** Takes a line of the client. It returns at once; lines go on in the order they came. */
+  fromClient(line: Line): void {
+    if ("fault" in line) {
+      const why =
+        line.fault === "too-long" ? `a line is longer than ${longestLine} bytes` : "a line is not valid UTF-8";
+      return void this.#refuse("null", rpcCodes.parse, `${why}; it was skipped`);
+    }
+    const envelope = readEnvelope(line.text);
+    if (envelope === "not-json") return void this.#refuse("null", rpcCodes.parse, "a line is not JSON; it was skipped");
+    if (envelope === "not-a-message") {
+      return void this.#refuse("null", rpcCodes.invalid, "a line is JSON but no JSON-RPC message; it was skipped");
+    }
+    const exchange = new Exchange(line.text, envelope);
+    this.#options.log.debug(`client → ${envelope.method ?? "answer"} ${envelope.requests} (${line.text.length})`);
+    for (const key of envelope.requests) this.#pending.set(key, exchange);
+    if (envelope.method === "notifications/cancelled") this.#cancelled(envelope.value);
+    this.#order = this.#order.then(() => this.#start(exchange));
+  }
+
+  /**
+   * Ends the bridge: gives answers under way a moment, answers the rest with an error, ends the session.
+   *
+   * @param graceMs how long answers may still come, ms
+   * @param patienceMs how long the end of the session may take, ms
+   */
+  async close(graceMs: number, patienceMs: number): Promise<void> {
+    if (graceMs > 0) await within(graceMs, this.#allAnswered());
+    this.#closing.abort();
+    await this.#transport.close(patienceMs);
+    await within(lastAnswersMs, Promise.all(this.#running));
+  }
+
+  async #allAnswered(): Promise<void> {
+    await this.#order;
+    await Promise.all(this.#running);
+  }
+
+  /** Starts a message once those before it are on their way, and waits for those that get no answer to be taken. */
+  async #start(exchange: Exchange): Promise<void> {
+    await this.#handshake;
+    await this.#renewal?.catch(() => undefined);
+    const answered = exchange.envelope.requests.length > 0;
+    if (!answered && this.#untaken.size > 0) {
+      await within(overtakeMs, Promise.all([...this.#untaken].map(({ taken }) => taken)));
+    }
+    this.#untaken.add(exchange);
+    void exchange.taken.then(() => this.#untaken.delete(exchange));
+    const sent = this.#carry(exchange);
+    this.#running.add(sent);
+    void sent.then(() => this.#running.delete(sent));
+    if (exchange.method === "initialize") this.#handshake = sent;
+    else if (!answered) await within(orderMs, sent);
+  }
+
+  /** Carries a message to its end. Never rejects. */
+  async #carry(exchange: Exchange): Promise<void> {
+    const { origin, log } = this.#options;
+    let error: CodemieError = failure.mcpUnanswered(origin);
+    try {
+      const outcome = await this.#send(exchange);
+      if (outcome.kind === "failed") error = outcome.error;
+      if (outcome.kind === "session-lost") error = failure.mcpStatus(origin, 404, "the server forgot the session");
+      if (outcome.kind !== "done") log.info(`${exchange.method ?? "message"}: ${error.message}`);
+    } catch (thrown) {
+      error = asCodemieError(thrown);
+      log.info(`${exchange.method ?? "message"}: ${error.message}`);
+    }
+    exchange.take();
+    for (const key of exchange.envelope.requests) this.#pending.delete(key);
+    for (const key of exchange.owed) {
+      const text = error.hint ? `${error.message}; ${error.hint}` : error.message;
+      this.#refuse(key, rpcCodes.failed, text, { code: error.code });
+    }
+  }
+
+  /** Sends a message within a session, which is opened anew when the server has forgotten it. */
+  async #send(exchange: Exchange) {
+    if (exchange.method === "initialize") {
+      this.#initialize = exchange.text;
+      this.#initialized = undefined;
+      this.#transport.reset();
+      return await this.#transport.send(exchange);
+    }
+    for (let sessions = 0; ; sessions++) {
+      if (this.#initialize !== undefined && !this.#transport.ready) await this.#renew();
+      const outcome = await this.#transport.send(exchange);
+      if (exchange.method === "notifications/initialized" && outcome.kind === "done") {
+        this.#initialized = exchange.text;
+        this.#transport.listen();
+      }
+      if (outcome.kind !== "session-lost" || sessions === mostSessions) return outcome;
+      if (this.#initialize === undefined) return outcome;
+    }
+  }
+
+  /** Opens a new session the way the client opened its own; all who need it wait for the same one. */
+  async #renew(): Promise<void> {
+    this.#renewal ??= this.#reopen().finally(() => {
+      this.#renewal = undefined;
+    });
+    await this.#renewal;
+  }
+
+  async #reopen(): Promise<void> {
+    const { origin, log } = this.#options;
+    const replay = (text: string) => {
+      const envelope = readEnvelope(text);
+      if (typeof envelope === "string") throw failure.mcpUnanswered(origin);
+      const exchange = new Exchange(text, envelope, true);
+      for (const key of envelope.requests) this.#pending.set(key, exchange);
+      return this.#transport.send(exchange);
+    };
+    log.info("opening the session again");
+    this.#transport.reset();
+    const outcome = await replay(this.#initialize ?? "");
+    if (outcome.kind === "failed") throw outcome.error;
+    if (!this.#transport.ready) throw failure.mcpUnanswered(origin);
+    if (this.#initialized === undefined) return;
+    await replay(this.#initialized);
+    this.#transport.listen();
+  }
+
+  /** A session that was lost while nobody asked: opened again for what the server says unasked, with growing pauses. */
+  async #revive(): Promise<void> {
+    const { signal } = this.#closing;
+    for (let failures = 0; !signal.aborted && !this.#transport.ready; failures++) {
+      await pause(backoffMs(failures), signal);
+      if (signal.aborted || this.#transport.ready) return;
+      await this.#renew().catch((error: unknown) => this.#options.log.info(asCodemieError(error).message));
+    }
+  }
+
+  #fromServer(text: string): void {
+    const envelope = readEnvelope(text);
+    const { log } = this.#options;
+    if (typeof envelope === "string") return void log.info(`dropped what the server sent: ${envelope}`);
+    log.debug(`server → ${envelope.method ?? "answer"} ${envelope.answers} (${text.length})`);
+    const owing = envelope.answers.map((key) => this.#pending.get(key));
+    const late =
+      envelope.answers.length > 0 && envelope.answers.every((key, i) => !owing[i] && this.#answered.has(key));
+    if (late) return void log.info("dropped an answer that came too late");
+    if (!owing.some((exchange) => exchange?.internal)) this.#options.write(oneLine(text));
+    for (const [i, key] of envelope.answers.entries()) {
+      this.#pending.delete(key);
+      owing[i]?.settle(key);
+    }
+  }
+
+  /** The client no longer wants an answer, so none is made up for it. */
+  #cancelled(value: unknown): void {
+    const key = JSON.stringify(member(member(value, "params"), "requestId"));
+    this.#pending.get(key)?.settle(key);
+  }
+
+  #refuse(key: Key, code: number, text: string, data?: Readonly<Record<string, unknown>>): void {
+    this.#answered.add(key);
+    const [oldest] = this.#answered;
+    if (this.#answered.size > remembered && oldest !== undefined) this.#answered.delete(oldest);
+    this.#options.write(errorAnswer(key, code, `codemie-mcp-proxy: ${text}`, data));
+  }
+}

@@ -1,0 +1,28 @@
+import type { Log } from "./log.ts";
+import type { Transport, TransportEvents } from "./transport.ts";
+import type { Wire } from "./wire.ts";
+
+/**
+ * Loads the transport that was chosen, and no other.
+ *
+ * @param kind `auto`: Streamable HTTP, or the older one where the server only knows that
+ * @param silenceMs how long a request may wait without a byte from the server, ms; 0 for ever
+ */
+export async function chooseTransport(
+  kind: "auto" | "http" | "sse",
+  wire: Wire,
+  log: Log,
+  silenceMs: number,
+): Promise<(events: TransportEvents) => Transport> {
+  if (kind === "sse") {
+    const { Sse } = await import("./sse.ts");
+    return (events) => new Sse(wire, events, log, silenceMs);
+  }
+  const { StreamableHttp } = await import("./streamable-http.ts");
+  if (kind === "http") return (events) => new StreamableHttp(wire, events, log, silenceMs);
+  const { Auto } = await import("./auto.ts");
+  return (events) => {
+    const older = async () => new (await import("./sse.ts")).Sse(wire, events, log, silenceMs);
+    return new Auto(new StreamableHttp(wire, events, log, silenceMs), older, log);
+  };
+}

@@ -1,0 +1,141 @@
+import { checkResourceAllowed } from "@modelcontextprotocol/sdk/shared/auth-utils.js";
+import type { ZodType } from "zod";
+import { failure } from "../../core/errors.ts";
+import { parseJson } from "../../core/json.ts";
+import { addressOnly } from "../log.ts";
+import type { OAuthHttp } from "./http.ts";
+import {
+  type Deployment,
+  type ResourceMetadata,
+  resourceMetadata,
+  type ServerMetadata,
+  serverMetadata,
+  type Trace,
+} from "./metadata.ts";
+
+export interface DiscoveryOptions {
+  /** the MCP server's address */
+  readonly url: URL;
+  /** where the server says its metadata is (`resource_metadata` of its challenge) */
+  readonly named: string | undefined;
+  /** the user's resource indicator; `none` sends none */
+  readonly resource: string | undefined;
+  /** the only authorization server the user wants to be sent to */
+  readonly issuer: string | undefined;
+  readonly http: OAuthHttp;
+  readonly trace: Trace;
+}
+
+const rfc9728 = "RFC 9728 section 3";
+const rfc8414 = "RFC 8414 section 3";
+
+/**
+ * Finds out how a server is protected: its protected-resource metadata (from its challenge, else at the well-known
+ * addresses), then the authorization server's metadata (at all its well-known addresses). A server with neither is one of
+ * the older specification (MCP 2025-03-26), which is its own authorization server, with fixed endpoints if need be.
+ *
+ * @throws `auth_refused` when what is found must not be followed, `server_error`, `unreachable`, `tls`
+ */
+export async function discover(options: DiscoveryOptions): Promise<Deployment> {
+  const { url, http, trace } = options;
+  const resource = await findResource(options);
+  const wanted = options.resource === "none" ? undefined : (options.resource ?? resource?.resource);
+  const [first] = resource?.authorization_servers ?? [];
+  if (first === undefined) {
+    const server = await findServer(url.origin, true, http, trace);
+    if (!sameOrigin(server.issuer, url.origin)) throw failure.mcpIssuer(url.origin, server.issuer);
+    return checked({ resource: wanted, scopes: resource?.scopes_supported, server }, options);
+  }
+  const named = resource?.authorization_servers?.find((one) => sameIssuer(one, options.issuer ?? first)) ?? first;
+  const server = await findServer(named, false, http, trace);
+  if (!sameIssuer(server.issuer, named)) {
+    trace({ name: "issuer", ok: false, detail: `it is ${server.issuer}`, reference: "RFC 8414 section 3.3" });
+    throw failure.mcpIssuer(named, server.issuer);
+  }
+  return checked({ resource: wanted, scopes: resource?.scopes_supported, server }, options);
+}
+
+function checked(deployment: Deployment, { issuer, http, trace }: DiscoveryOptions): Deployment {
+  const { server } = deployment;
+  if (issuer !== undefined && !sameIssuer(server.issuer, issuer)) throw failure.mcpOtherIssuer(issuer, server.issuer);
+  http.allowed(server.token_endpoint, "the token endpoint");
+  for (const endpoint of ["registration_endpoint", "revocation_endpoint"] as const) {
+    if (server[endpoint] !== undefined) http.allowed(server[endpoint], `the ${endpoint.replace("_", " ")}`);
+  }
+  trace({ name: "issuer", ok: true, detail: server.issuer, reference: "RFC 8414 section 3.3" });
+  return deployment;
+}
+
+async function findResource(options: DiscoveryOptions): Promise<ResourceMetadata | undefined> {
+  const { url, named, http, trace } = options;
+  const wellKnown = "/.well-known/oauth-protected-resource";
+  const candidates = [
+    ...(named === undefined ? [] : [named]),
+    ...(url.pathname === "/" ? [] : [`${url.origin}${wellKnown}${url.pathname.replace(/\/$/, "")}${url.search}`]),
+    `${url.origin}${wellKnown}`,
+  ];
+  const found = await firstFound(candidates, "protected resource metadata", rfc9728, resourceMetadata, http, trace);
+  if (!found) return undefined;
+  // What the user names as the resource is believed; what the server names has to cover the address it is at.
+  const covers = found.resource === options.resource || covering(found.resource, url);
+  const reference = "RFC 9728 section 3.3";
+  trace({ name: "resource", ok: covers, detail: found.resource, reference });
+  if (!covers) throw failure.mcpResource(url.origin + url.pathname, found.resource);
+  return found;
+}
+
+function covering(resource: string, url: URL): boolean {
+  return URL.canParse(resource) && checkResourceAllowed({ requestedResource: url.href, configuredResource: resource });
+}
+
+async function findServer(issuer: string, legacy: boolean, http: OAuthHttp, trace: Trace): Promise<ServerMetadata> {
+  const url = http.allowed(issuer, "the authorization server");
+  const path = url.pathname.replace(/\/$/, "");
+  const candidates = [
+    `${url.origin}/.well-known/oauth-authorization-server${path}`,
+    `${url.origin}/.well-known/openid-configuration${path}`,
+    ...(path === "" ? [] : [`${url.origin}${path}/.well-known/openid-configuration`]),
+  ];
+  const name = "authorization server metadata";
+  const found = await firstFound(candidates, name, rfc8414, serverMetadata, http, trace);
+  if (found) return found;
+  if (!legacy) throw failure.mcpNoMetadata(issuer);
+  trace({ name, ok: true, detail: "none: the fixed endpoints of MCP 2025-03-26", reference: "MCP 2025-03-26" });
+  return {
+    issuer: url.origin,
+    authorization_endpoint: `${url.origin}/authorize`,
+    token_endpoint: `${url.origin}/token`,
+    registration_endpoint: `${url.origin}/register`,
+  };
+}
+
+/** The first document that is there. A server that fails just now is not taken for one that has none. */
+async function firstFound<T>(
+  candidates: readonly string[],
+  name: string,
+  reference: string,
+  schema: ZodType<T>,
+  http: OAuthHttp,
+  trace: Trace,
+): Promise<T | undefined> {
+  for (const candidate of new Set(candidates)) {
+    const url = http.allowed(candidate, `the ${name}`);
+    const { status, text } = await http.send(url);
+    const found = status === 200 ? parseJson(text, schema) : undefined;
+    const bad = status === 200 && !found ? " (not such a document)" : "";
+    trace({ name, ok: found !== undefined, detail: `${status} ${addressOnly(url)}${bad}`, reference });
+    if (found) return found;
+    if (status >= 500) throw failure.mcpStatus(url.origin, status);
+  }
+  return undefined;
+}
+
+/** Issuers are compared as addresses, and a slash at the end does not count: both spellings are about. */
+export function sameIssuer(a: string, b: string): boolean {
+  const plain = (text: string) => (URL.parse(text)?.href ?? text).replace(/\/$/, "");
+  return plain(a) === plain(b);
+}
+
+function sameOrigin(address: string, origin: string): boolean {
+  return URL.parse(address)?.origin === origin;
+}

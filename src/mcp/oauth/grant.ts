@@ -1,0 +1,59 @@
+import { Secret } from "../../core/secret.ts";
+import type { AccessToken } from "../authorization.ts";
+import { within } from "../transport.ts";
+import type { Client } from "./client.ts";
+import type { OAuthHttp } from "./http.ts";
+import type { ServerMetadata } from "./metadata.ts";
+import { revokeToken, type TokenAnswer } from "./token-endpoint.ts";
+
+/** A token and what came with it. */
+export interface Grant extends AccessToken {
+  readonly refreshToken?: Secret;
+  /** ms since the epoch */
+  readonly expiresAt?: number;
+  /** scopes it was issued for, where that is known */
+  readonly scope?: string;
+}
+
+/**
+ * @param asked the scopes that were asked for
+ * @param refreshToken the one that goes on when the server sends no new one
+ */
+export function grantOf(answer: TokenAnswer, asked: string | undefined, nowMs: number, refreshToken?: Secret): Grant {
+  const scope = answer.scope ?? asked; // RFC 6749 section 5.1: absent when it is what was asked for
+  const refresh = answer.refresh_token ? new Secret(answer.refresh_token) : refreshToken;
+  return {
+    accessToken: new Secret(answer.access_token),
+    ...(refresh ? { refreshToken: refresh } : {}),
+    ...(answer.expires_in ? { expiresAt: nowMs + answer.expires_in * 1000 } : {}),
+    ...(scope === undefined ? {} : { scope }),
+  };
+}
+
+/**
+ * Gives up what must not outlive the process: the tokens (RFC 7009) and the registration made for it (RFC 7592 section 2.3),
+ * as far as the server lets us. Never throws.
+ *
+ * @param patienceMs how long it may take, ms
+ */
+export async function giveUp(
+  server: ServerMetadata,
+  client: Client,
+  grant: Grant | undefined,
+  http: OAuthHttp,
+  patienceMs: number,
+): Promise<void> {
+  const begun = performance.now();
+  const revoke = async (token: Secret | undefined, hint: "refresh_token" | "access_token") => {
+    if (token) await revokeToken(server, client, token.reveal(), hint, http, patienceMs);
+  };
+  const { refreshToken, accessToken } = grant ?? {};
+  await within(patienceMs, Promise.all([revoke(refreshToken, "refresh_token"), revoke(accessToken, "access_token")]));
+  const left = patienceMs - (performance.now() - begun);
+  const management = client.registered?.management;
+  if (!management || left <= 0) return;
+  const headers = new Headers({ authorization: `Bearer ${management.token.reveal()}` });
+  const remove = async () =>
+    http.send(http.allowed(management.uri, "the registration"), { method: "DELETE", headers, patienceMs: left });
+  await within(left, remove());
+}

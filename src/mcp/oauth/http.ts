@@ -1,0 +1,93 @@
+import { CodemieError, failure } from "../../core/errors.ts";
+import { isLoopback } from "../../core/host.ts";
+import { type Fetch, networkFailure } from "../../platform/network.ts";
+import type { Cookies } from "../cookie-jar.ts";
+import { addressOnly, type Log } from "../log.ts";
+
+/** How long one request to an authorization server may take, ms. */
+const requestMs = 20_000;
+/** Longest document or answer that is read, bytes. */
+const mostBytes = 1_000_000;
+
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+export interface OAuthRequest {
+  readonly method?: "GET" | "POST" | "DELETE";
+  readonly headers?: Headers;
+  readonly body?: URLSearchParams | string;
+  /** ms; shorter than the usual limit */
+  readonly patienceMs?: number;
+}
+
+/** Requests to where a server's metadata leads: bounded in time and size, never redirected, never in clear. */
+export class OAuthHttp {
+  readonly #server: URL;
+  readonly #allowHttp: boolean;
+  readonly #fetch: Fetch;
+  readonly #cookies: Cookies;
+  readonly #log: Log;
+
+  /**
+   * @param server the MCP server whose metadata is followed
+   * @param allowHttp whether the user allowed plain `http:` to it
+   */
+  constructor(server: URL, allowHttp: boolean, fetch: Fetch, cookies: Cookies, log: Log) {
+    this.#server = server;
+    this.#allowHttp = allowHttp;
+    this.#fetch = fetch;
+    this.#cookies = cookies;
+    this.#log = log;
+  }
+
+  /**
+   * Judges an address out of metadata. Plain `http:` is for a server on this machine, which may name others on it: a server
+   * on the network must not send us to what listens here.
+   *
+   * @param what what the address is, for the error
+   * @throws `auth_refused` when nothing may be sent there
+   */
+  allowed(address: string, what: string): URL {
+    const url = URL.parse(address);
+    if (url?.protocol === "https:" && !url.username && !url.password) return url;
+    const local = isLoopback(this.#server.hostname) && url !== null && isLoopback(url.hostname);
+    const own = this.#allowHttp && url?.hostname === this.#server.hostname;
+    if (url?.protocol === "http:" && (local || own)) return url;
+    throw failure.mcpAddress(what, address);
+  }
+
+  /**
+   * @throws `unreachable`, `tls`, `server_error` for an answer that is too long
+   */
+  async send(url: URL, request: OAuthRequest = {}): Promise<Answer> {
+    const headers = request.headers ?? new Headers();
+    headers.set("accept", "application/json");
+    const cookie = await this.#cookies.headerFor(url.href);
+    if (cookie) headers.set("cookie", cookie);
+    const method = request.method ?? "GET";
+    const body = request.body === undefined ? {} : { body: request.body };
+    try {
+      const signal = AbortSignal.timeout(request.patienceMs ?? requestMs);
+      const response = await this.#fetch(url.href, { method, headers, ...body, signal });
+      this.#log.debug(`${method} ${addressOnly(url)} → ${response.status}`);
+      await this.#cookies.take(url.href, response.headers.getSetCookie());
+      return { status: response.status, text: await this.#read(response, url) };
+    } catch (error) {
+      if (error instanceof CodemieError) throw error;
+      throw networkFailure(url.origin, error);
+    }
+  }
+
+  async #read(response: Response, url: URL): Promise<string> {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    for await (const chunk of response.body ?? []) {
+      length += chunk.length;
+      if (length > mostBytes) throw failure.mcpTooLong(addressOnly(url), mostBytes);
+      chunks.push(chunk);
+    }
+    return new TextDecoder().decode(Buffer.concat(chunks));
+  }
+}

@@ -1,0 +1,83 @@
+import { z } from "zod";
+import { failure } from "../../core/errors.ts";
+import { parseJson } from "../../core/json.ts";
+import type { Secret } from "../../core/secret.ts";
+import { faultOf } from "../message.ts";
+import { type Client, codeOf } from "./client.ts";
+import type { OAuthHttp } from "./http.ts";
+import type { Deployment, Trace } from "./metadata.ts";
+import { requestToken, type TokenAnswer } from "./token-endpoint.ts";
+
+/** A company's identity provider, which vouches for a person to the servers it manages. */
+export interface EnterpriseProvider {
+  readonly tokenEndpoint: URL;
+  readonly clientId: string;
+  /** the person's ID token, fresh enough to be exchanged */
+  readonly idToken: Secret;
+}
+
+/**
+ * Gets a token for a machine (RFC 6749 section 4.4).
+ *
+ * @throws `auth_refused`, and as {@link requestToken}
+ */
+export async function authorizeAsMachine(
+  { server, resource }: Deployment,
+  client: Client,
+  scope: string | undefined,
+  http: OAuthHttp,
+  trace: Trace,
+): Promise<TokenAnswer> {
+  const form = { grant_type: "client_credentials", scope, resource };
+  const answer = await requestToken(server, client, form, http, trace);
+  if ("refused" in answer) throw failure.mcpRefused(server.issuer, answer.refused, answer.description);
+  return answer;
+}
+
+/** RFC 8693 section 2.2.1. */
+const exchanged = z.object({
+  access_token: z.string().min(1),
+  issued_token_type: z.literal("urn:ietf:params:oauth:token-type:id-jag"),
+});
+
+/**
+ * Gets a token by the enterprise-managed authorization extension of MCP: the person's ID token is exchanged at the company's
+ * provider for an assertion meant for the server (RFC 8693), and that for an access token (RFC 7523). No browser.
+ *
+ * @throws `auth_refused`, `server_error`, and as {@link requestToken}
+ */
+export async function authorizeByEnterprise(
+  { server, resource }: Deployment,
+  client: Client,
+  scope: string | undefined,
+  provider: EnterpriseProvider,
+  http: OAuthHttp,
+  trace: Trace,
+): Promise<TokenAnswer> {
+  const body = new URLSearchParams({
+    grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+    requested_token_type: "urn:ietf:params:oauth:token-type:id-jag",
+    audience: server.issuer,
+    ...(resource === undefined ? {} : { resource }),
+    ...(scope === undefined ? {} : { scope }),
+    subject_token: provider.idToken.reveal(),
+    subject_token_type: "urn:ietf:params:oauth:token-type:id_token",
+    client_id: provider.clientId,
+  });
+  const { status, text } = await http.send(provider.tokenEndpoint, { method: "POST", body });
+  const vouched = status === 200 ? parseJson(text, exchanged) : undefined;
+  const detail = `${status} ${provider.tokenEndpoint.href}`;
+  trace({ name: "token exchange", ok: vouched !== undefined, detail, reference: "RFC 8693 section 2" });
+  if (!vouched) {
+    throw failure.mcpRefused(provider.tokenEndpoint.origin, codeOf(text) ?? String(status), faultOf(text) ?? "");
+  }
+  const form = {
+    grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    assertion: vouched.access_token,
+    scope,
+    resource,
+  };
+  const answer = await requestToken(server, client, form, http, trace);
+  if ("refused" in answer) throw failure.mcpRefused(server.issuer, answer.refused, answer.description);
+  return answer;
+}

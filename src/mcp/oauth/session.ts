@@ -1,0 +1,269 @@
+import { asCodemieError, type CodemieError, failure } from "../../core/errors.ts";
+import type { AccessToken, Authorization, Waiting } from "../authorization.ts";
+import type { Challenge } from "../challenge.ts";
+import { orAborted } from "../transport.ts";
+import { type Client, givenClient } from "./client.ts";
+import { authorizeByCode } from "./code-flow.ts";
+import { discover } from "./discovery.ts";
+import { type Grant, giveUp, grantOf } from "./grant.ts";
+import { authorizeAsMachine, authorizeByEnterprise } from "./machine.ts";
+import type { Deployment } from "./metadata.ts";
+import type { SessionOptions } from "./options.ts";
+import { coversScope, joinScopes, wantedScope } from "./scope.ts";
+import type { StoreKey } from "./store.ts";
+import { requestToken, type TokenAnswer } from "./token-endpoint.ts";
+
+/** No browser opens for so long after an authorization that came to nothing, ms. */
+const restMs = 60_000;
+/** A token is renewed this long before its end, or a fifth of its life before, whichever is shorter, ms. */
+const renewAheadMs = 60_000;
+/** How long one process may wait for another's login beyond the time that may take, ms. */
+const lockExtraMs = 15_000;
+
+/**
+ * The OAuth client of one MCP server: gets the token the server demands, keeps it fresh, and gets another one when that is
+ * demanded in mid-session. One authorization at a time; all who need it wait for the same one.
+ */
+export class OAuthSession implements Authorization {
+  readonly #options: SessionOptions;
+  #deployment: Deployment | undefined;
+  #named: string | undefined;
+  #client: Client | undefined;
+  #grant: Grant | undefined;
+  #grantedAt = 0;
+  /** a token that was just issued and that the server has not taken yet */
+  #unproved: AccessToken | undefined;
+  /** the scopes last asked for, and until when they are not asked for again */
+  #asked: { readonly scope: string | undefined; readonly until: number } | undefined;
+  #flight: Promise<void> | undefined;
+  /** why there is no new authorization for a while, and until when */
+  #rest: { readonly until: number; readonly error: CodemieError } | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  async current(signal: AbortSignal): Promise<AccessToken | undefined> {
+    await orAborted(this.#flight, signal);
+    if (this.#grant?.refreshToken && this.#endsSoon(this.#grant)) {
+      this.#fly(() => this.#renewAhead());
+      await orAborted(this.#flight, signal);
+    }
+    return this.#grant;
+  }
+
+  accepted(token: AccessToken | undefined): void {
+    if (token !== undefined && token === this.#unproved) this.#unproved = undefined;
+  }
+
+  async renew(challenge: Challenge, refused: AccessToken | undefined, waiting: Waiting): Promise<void> {
+    const { url, person, grant } = this.#options;
+    if (this.#grant !== refused && this.#grant !== undefined) return;
+    if (!this.#flight) {
+      const now = person.runtime.now();
+      if (this.#rest && now < this.#rest.until) throw this.#rest.error;
+      if (challenge.status === 401 && refused !== undefined && refused === this.#unproved) {
+        throw this.#pause(failure.mcpTokenRefused(url.origin));
+      }
+      if (challenge.status === 403) this.#judgeScope(challenge);
+      const alone = grant !== "authorization-code" || this.#grant?.refreshToken !== undefined;
+      if (!waiting.attended && !alone) throw failure.mcpLoginNeeded(url.origin);
+      this.#fly(() => this.#obtain(challenge, waiting.attended));
+    }
+    await orAborted(this.#flight, waiting.signal, true);
+  }
+
+  async close(patienceMs: number): Promise<void> {
+    const { store, http } = this.#options;
+    if (store || !this.#deployment || !this.#client) return;
+    await giveUp(this.#deployment.server, this.#client, this.#grant, http, patienceMs);
+  }
+
+  #fly(work: () => Promise<void>): void {
+    this.#flight ??= work().finally(() => {
+      this.#flight = undefined;
+    });
+    this.#flight.catch(() => undefined);
+  }
+
+  #endsSoon({ expiresAt }: Grant): boolean {
+    if (expiresAt === undefined) return false;
+    return expiresAt - this.#now() <= Math.min(renewAheadMs, (expiresAt - this.#grantedAt) / 5);
+  }
+
+  #now(): number {
+    return this.#options.person.runtime.now();
+  }
+
+  /** A wider scope is asked for once: what was granted already, or refused before, will not help. */
+  #judgeScope({ scope }: Challenge): void {
+    const { origin } = this.#options.url;
+    const granted = scope === undefined || coversScope(this.#grant?.scope, scope);
+    const asked = this.#asked && scope !== undefined && coversScope(this.#asked.scope, scope);
+    if (granted || (asked && this.#now() < (this.#asked?.until ?? 0))) throw failure.mcpScope(origin, scope);
+  }
+
+  async #obtain(challenge: Challenge, attended: boolean): Promise<void> {
+    const deployment = await this.#discovered(challenge);
+    const key = this.#keyOf(deployment);
+    const refused = this.#grant;
+    await this.#exclusive(key, async () => {
+      if (await this.#adopted(key, refused, challenge)) return;
+      if (challenge.status === 401 && (await this.#refreshed(deployment, key))) return;
+      if (!attended && this.#options.grant === "authorization-code")
+        throw failure.mcpLoginNeeded(this.#options.url.origin);
+      await this.#authorize(deployment, key, challenge);
+    });
+  }
+
+  async #discovered({ resourceMetadata: named }: Challenge): Promise<Deployment> {
+    if (this.#deployment && (named === undefined || named === this.#named)) return this.#deployment;
+    const { url, resource, issuer, http, trace } = this.#options;
+    const found = await discover({ url, named, resource, issuer, http, trace });
+    // A secret the user gave, and tokens, belong to the authorization server they were first used with.
+    const before = this.#deployment?.server.issuer;
+    if (before !== undefined && before !== found.server.issuer)
+      throw failure.mcpOtherIssuer(before, found.server.issuer);
+    this.#named = named;
+    this.#deployment = found;
+    return found;
+  }
+
+  #keyOf({ server, resource }: Deployment): StoreKey {
+    const { url, client } = this.#options;
+    const who = client.clientId ?? client.metadataUrl ?? "registered";
+    return { issuer: server.issuer, resource: resource ?? url.href, client: who };
+  }
+
+  async #exclusive(key: StoreKey, work: () => Promise<void>): Promise<void> {
+    const { store, person } = this.#options;
+    if (!store) return await work();
+    await store.exclusive(key, person.timeoutMs + lockExtraMs, work);
+  }
+
+  /** Takes a login that another process stored, unless it is the one that was just refused. */
+  async #adopted(key: StoreKey, refused: Grant | undefined, challenge?: Challenge): Promise<boolean> {
+    const stored = await this.#options.store?.read(key);
+    if (!stored) return false;
+    const given = this.#deployment && givenClient(this.#deployment.server, this.#options.client);
+    this.#client = given ?? stored.client;
+    if (stored.grant.accessToken.reveal() === refused?.accessToken.reveal()) return false;
+    const enough = challenge?.scope === undefined || coversScope(stored.grant.scope, challenge.scope);
+    this.#take(stored.grant);
+    this.#options.log.info("took the login another bridge stored");
+    const ended = stored.grant.expiresAt !== undefined && stored.grant.expiresAt <= this.#now();
+    return enough && !ended;
+  }
+
+  async #renewAhead(): Promise<void> {
+    const deployment = this.#deployment;
+    if (!deployment) return;
+    const key = this.#keyOf(deployment);
+    const before = this.#grant;
+    try {
+      await this.#exclusive(key, async () => {
+        if (!(await this.#adopted(key, before))) await this.#refreshed(deployment, key);
+      });
+    } catch (error) {
+      // The token in hand may still be good; if not, the server says so.
+      this.#options.log.info(`could not renew ahead: ${asCodemieError(error).message}`);
+    }
+  }
+
+  /** Refreshes the token (RFC 6749 section 6); false when only a new authorization helps. */
+  async #refreshed(deployment: Deployment, key: StoreKey): Promise<boolean> {
+    const { http, trace, log } = this.#options;
+    const [grant, client] = [this.#grant, this.#client];
+    if (!grant?.refreshToken || !client) return false;
+    const form = {
+      grant_type: "refresh_token",
+      refresh_token: grant.refreshToken.reveal(),
+      resource: deployment.resource,
+    };
+    const answer = await requestToken(deployment.server, client, form, http, trace);
+    if ("refused" in answer) {
+      log.info(`the refresh token is no longer taken: ${answer.refused}`);
+      if (answer.refused === "invalid_client") this.#client = undefined;
+      this.#grant = undefined;
+      return false;
+    }
+    // A server that does not rotate sends no new refresh token: the old one goes on.
+    await this.#keep({ ...grantOf(answer, grant.scope, this.#now(), grant.refreshToken) }, client, key);
+    log.info("the token was renewed");
+    return true;
+  }
+
+  async #authorize(deployment: Deployment, key: StoreKey, challenge: Challenge): Promise<void> {
+    const { log, authorized, grant: kind } = this.#options;
+    const before = this.#grant?.scope;
+    const wanted = wantedScope(this.#options.scope, challenge, deployment, kind === "authorization-code");
+    const scope = challenge.status === 403 ? joinScopes(before, wanted) : wanted;
+    log.info(`authorizing at ${deployment.server.issuer}${scope === undefined ? "" : ` for ${scope}`}`);
+    let opened = kind !== "authorization-code";
+    try {
+      const { answer, client } = await this.#token(deployment, scope, () => {
+        opened = true;
+      });
+      const grant = grantOf(answer, scope, this.#now());
+      this.#unproved = grant;
+      this.#asked = { scope, until: this.#now() + restMs };
+      await this.#keep(grant, client, key);
+    } catch (error) {
+      // A registration the server no longer knows shows as a page in the browser and as silence here.
+      if (this.#client?.registered && !this.#grant) this.#client = undefined;
+      throw opened ? this.#pause(asCodemieError(error)) : error;
+    }
+    log.info("authorized");
+    await authorized(deployment.server.issuer);
+  }
+
+  /** @param opened told when the browser is about to open */
+  async #token(
+    deployment: Deployment,
+    scope: string | undefined,
+    opened: () => void,
+  ): Promise<{ answer: TokenAnswer; client: Client }> {
+    const { grant, client: clientOptions, enterprise, person, http, trace } = this.#options;
+    if (grant === "authorization-code") {
+      const known = this.#client;
+      const flow = { deployment, scope, known, clientOptions, person, http, trace };
+      let client: Client | undefined;
+      const answer = await authorizeByCode(flow, (chosen) => {
+        client = chosen;
+        this.#client = chosen;
+        opened();
+      });
+      if (!client) throw failure.mcpClientNeeded(grant);
+      return { answer, client };
+    }
+    const client = givenClient(deployment.server, clientOptions);
+    if (!client || (grant === "enterprise" && !enterprise)) throw failure.mcpClientNeeded(grant);
+    const answer = enterprise
+      ? await authorizeByEnterprise(deployment, client, scope, await enterprise(), http, trace)
+      : await authorizeAsMachine(deployment, client, scope, http, trace);
+    return { answer, client };
+  }
+
+  async #keep(grant: Grant, client: Client, key: StoreKey): Promise<void> {
+    this.#client = client;
+    this.#take(grant);
+    try {
+      await this.#options.store?.write(key, grant, client);
+    } catch (error) {
+      // What cannot be kept is at least used.
+      this.#options.log.info(`the login could not be stored: ${asCodemieError(error).message}`);
+    }
+  }
+
+  #take(grant: Grant): void {
+    this.#grant = grant;
+    this.#grantedAt = this.#now();
+    this.#rest = undefined;
+  }
+
+  /** After an authorization that came to nothing there is none for a while: no second tab, no storm on the server. */
+  #pause(error: CodemieError): CodemieError {
+    if (this.#options.grant === "authorization-code") this.#rest = { until: this.#now() + restMs, error };
+    return error;
+  }
+}

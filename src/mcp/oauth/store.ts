@@ -1,0 +1,103 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { z } from "zod";
+import { CodemieError } from "../../core/errors.ts";
+import { Secret } from "../../core/secret.ts";
+import { withLock } from "../../platform/lock.ts";
+import type { Vault } from "../../vault/vault.ts";
+import { authMethods, type Client } from "./client.ts";
+import type { Grant } from "./grant.ts";
+
+const record = z.object({
+  accessToken: z.string(),
+  refreshToken: z.string().optional(),
+  expiresAt: z.number().optional(),
+  scope: z.string().optional(),
+  client: z.object({
+    id: z.string(),
+    secret: z.string().optional(),
+    method: z.enum(authMethods),
+    registered: z.object({ redirectUri: z.string(), expiresAt: z.number().optional() }).optional(),
+  }),
+});
+
+/** What a stored login belongs to: it is found again only for the same three. */
+export interface StoreKey {
+  readonly issuer: string;
+  readonly resource: string;
+  /** the client the user named, or how we come by one */
+  readonly client: string;
+}
+
+const nameOf = ({ issuer, resource, client }: StoreKey) => `mcp ${JSON.stringify([issuer, resource, client])}`;
+
+/** Logins to MCP servers that outlive the process: sealed in the vault, and gone about by one process at a time. */
+export class GrantStore {
+  readonly #vault: Vault;
+  readonly #run: string;
+
+  /** @param home base folder of all our files */
+  constructor(vault: Vault, home: string) {
+    this.#vault = vault;
+    this.#run = join(home, "run");
+  }
+
+  /**
+   * Runs `work` while no other process renews or replaces the same login; one of them may be waiting for a person.
+   *
+   * @param patienceMs how long to wait for others, ms
+   */
+  async exclusive<T>(key: StoreKey, patienceMs: number, work: () => Promise<T>): Promise<T> {
+    const id = createHash("sha256").update(nameOf(key)).digest("hex").slice(0, 32);
+    return await withLock(join(this.#run, `mcp-${id}.lock`), `the login at ${key.issuer}`, work, patienceMs);
+  }
+
+  /** @returns the login, or undefined; one that does not open counts as none, and a new login replaces it */
+  async read(key: StoreKey): Promise<{ grant: Grant; client: Client } | undefined> {
+    try {
+      const found = await this.#vault.read(nameOf(key), record);
+      if (!found) return undefined;
+      const { client, accessToken, refreshToken, expiresAt, scope } = found;
+      return {
+        grant: {
+          accessToken: new Secret(accessToken),
+          ...(refreshToken === undefined ? {} : { refreshToken: new Secret(refreshToken) }),
+          ...(expiresAt === undefined ? {} : { expiresAt }),
+          ...(scope === undefined ? {} : { scope }),
+        },
+        client: {
+          id: client.id,
+          method: client.method,
+          ...(client.secret === undefined ? {} : { secret: new Secret(client.secret) }),
+          ...(client.registered ? { registered: registered(client.registered) } : {}),
+        },
+      };
+    } catch (error) {
+      if (error instanceof CodemieError && error.code === "vault_damaged") return undefined;
+      throw error;
+    }
+  }
+
+  /** Keeps a login. A secret or key the user gives on each start is not kept. */
+  async write(key: StoreKey, grant: Grant, client: Client): Promise<void> {
+    const name = nameOf(key);
+    await this.#vault.locked(name, () =>
+      this.#vault.write(name, {
+        accessToken: grant.accessToken.reveal(),
+        refreshToken: grant.refreshToken?.reveal(),
+        expiresAt: grant.expiresAt,
+        scope: grant.scope,
+        client: {
+          id: client.id,
+          method: client.method,
+          secret: client.registered ? client.secret?.reveal() : undefined,
+          registered: client.registered ? registered(client.registered) : undefined,
+        },
+      }),
+    );
+  }
+}
+
+function registered({ redirectUri, expiresAt }: { redirectUri: string; expiresAt?: number | undefined }) {
+  return { redirectUri, ...(expiresAt === undefined ? {} : { expiresAt }) };
+}

@@ -1,0 +1,126 @@
+import { CodemieError, failure, systemCode } from "../core/errors.ts";
+import { type Fetch, networkFailure } from "../platform/network.ts";
+import type { Authorization } from "./authorization.ts";
+import { readChallenge } from "./challenge.ts";
+import type { Cookies } from "./cookie-jar.ts";
+import type { Deadline } from "./deadline.ts";
+import { addressOnly, type Log } from "./log.ts";
+import { pause } from "./transport.ts";
+
+export interface WireOptions {
+  /** the MCP server's address, already judged */
+  readonly url: URL;
+  /** headers of every request to the server, as the user gave them */
+  readonly headers: Headers;
+  readonly fetch: Fetch;
+  readonly cookies: Cookies;
+  readonly authorization: Authorization;
+  readonly log: Log;
+}
+
+export interface WireRequest {
+  readonly url?: URL;
+  readonly method: "GET" | "POST" | "DELETE";
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+  /** the time limit, which stands still while a person authorizes */
+  readonly time?: Deadline;
+  /** false: nobody waits for this, so no browser is opened for it */
+  readonly attended: boolean;
+}
+
+/** Pauses before a refused connection is tried again, ms: a server that restarts is often back by then. */
+const refusedRetries = [150, 350, 700];
+/** How a connection ends that was there: the request may have had its effect. */
+const mayHaveArrived = ["ECONNRESET", "ConnectionClosed", "ECONNABORTED", "EPIPE"];
+/** How many redirects within the server's own origin are followed. */
+const mostRedirects = 5;
+/** How often one request may be authorized anew. */
+const mostRounds = 3;
+
+/** Sends requests to the MCP server with what belongs on them: the user's headers, cookies, the access token. */
+export class Wire {
+  readonly url: URL;
+  readonly #options: WireOptions;
+
+  constructor(options: WireOptions) {
+    this.url = options.url;
+    this.#options = options;
+  }
+
+  /**
+   * Sends a request; authorizes and sends it again when the server demands that.
+   *
+   * @returns the answer, whatever its status but 401 and the `insufficient_scope` kind of 403
+   * @throws `unreachable`, `tls`, and what the authorization throws
+   */
+  async send(request: WireRequest): Promise<Response> {
+    const { authorization } = this.#options;
+    for (let round = 0; ; round++) {
+      request.time?.hold();
+      const token = await authorization.current(request.signal);
+      request.time?.touch();
+      const response = await this.#follow(request, token?.accessToken.reveal());
+      const challenge = readChallenge(response);
+      if (!challenge) {
+        authorization.accepted(token);
+        return response;
+      }
+      await response.body?.cancel();
+      if (this.#options.headers.has("authorization")) throw failure.mcpHeaderRefused(this.url.origin, response.status);
+      if (round === mostRounds) throw failure.mcpTokenRefused(this.url.origin);
+      request.time?.hold();
+      await authorization.renew(challenge, token, request);
+    }
+  }
+
+  /** Follows redirects within the server's origin; others would carry headers and messages elsewhere. */
+  async #follow(request: WireRequest, token: string | undefined): Promise<Response> {
+    let url = request.url ?? this.url;
+    for (let hops = 0; ; hops++) {
+      const response = await this.#once(request, url, token);
+      const keepsMethod = response.status === 307 || response.status === 308 || request.method === "GET";
+      if (response.status < 300 || response.status >= 400 || response.status === 304) return response;
+      const target = URL.parse(response.headers.get("location") ?? "", url.href);
+      await response.body?.cancel();
+      if (!target || target.origin !== url.origin || !keepsMethod || hops === mostRedirects) {
+        throw failure.mcpRedirect(addressOnly(this.url), target ? addressOnly(target) : "nowhere");
+      }
+      url = target;
+    }
+  }
+
+  async #once(request: WireRequest, url: URL, token: string | undefined): Promise<Response> {
+    const { cookies, log } = this.#options;
+    const headers = new Headers(this.#options.headers);
+    for (const [name, value] of Object.entries(request.headers)) if (value !== undefined) headers.set(name, value);
+    if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
+    const jar = await cookies.headerFor(url.href);
+    if (jar) headers.set("cookie", [headers.get("cookie"), jar].filter(Boolean).join("; "));
+    const body = request.body === undefined ? {} : { body: request.body };
+    for (let tries = 0; ; tries++) {
+      try {
+        const response = await this.#options.fetch(url.href, {
+          method: request.method,
+          headers,
+          ...body,
+          signal: request.signal,
+        });
+        log.debug(`${request.method} ${addressOnly(url)} → ${response.status}`);
+        await cookies.take(url.href, response.headers.getSetCookie());
+        return response;
+      } catch (error) {
+        if (error instanceof CodemieError) throw error;
+        const wait = refusedRetries[tries];
+        // A refused connection carried nothing, so trying again cannot do anything twice.
+        if (wait === undefined || systemCode(error) !== "ConnectionRefused" || request.signal.aborted) {
+          if (request.signal.aborted && request.signal.reason instanceof CodemieError) throw request.signal.reason;
+          if (mayHaveArrived.includes(systemCode(error))) throw failure.mcpLost(url.origin);
+          throw networkFailure(url.origin, error);
+        }
+        await pause(wait, request.signal);
+      }
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import { appendFile, rename, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ensureFolder } from "./files.ts";
+import { withLock } from "./lock.ts";
+
+/** A file is put aside once it has this size, bytes. */
+const rotateAtBytes = 1_000_000;
+/** How many files put aside are kept. */
+const kept = 3;
+/** How long another process may take to rotate, ms. */
+const patienceMs = 1_000;
+
+/** A log that several processes write to, line by line. It never fails its caller: what cannot be written is dropped. */
+export class LogFile {
+  readonly #file: string;
+  readonly #lock: string;
+  #lines: string[] = [];
+  #writing: Promise<void> | undefined;
+
+  /**
+   * @param home base folder of all our files
+   * @param name the file's name in `logs/`
+   */
+  constructor(home: string, name: string) {
+    this.#file = join(home, "logs", name);
+    this.#lock = join(home, "run", `log-${name}.lock`);
+  }
+
+  /** Adds a line; it is written soon. */
+  write(line: string): void {
+    this.#lines.push(`${line}\n`);
+    this.#writing ??= this.#flush().finally(() => {
+      this.#writing = undefined;
+    });
+  }
+
+  /** @returns once everything written so far is in the file */
+  async flushed(): Promise<void> {
+    while (this.#writing) await this.#writing;
+  }
+
+  async #flush(): Promise<void> {
+    try {
+      await ensureFolder(dirname(this.#file));
+      while (this.#lines.length > 0) {
+        const text = this.#lines.join("");
+        this.#lines = [];
+        await this.#rotate();
+        // One write of whole lines at the end of the file: lines of several processes do not mix.
+        await appendFile(this.#file, text, { mode: 0o600 });
+      }
+    } catch {
+      this.#lines = [];
+    }
+  }
+
+  async #rotate(): Promise<void> {
+    const size = async () => (await stat(this.#file).catch(() => undefined))?.size ?? 0;
+    if ((await size()) < rotateAtBytes) return;
+    await withLock(
+      this.#lock,
+      "the log",
+      async () => {
+        if ((await size()) < rotateAtBytes) return;
+        for (let n = kept; n > 0; n--) {
+          const from = n === 1 ? this.#file : `${this.#file}.${n - 1}`;
+          await rename(from, `${this.#file}.${n}`).catch(() => undefined);
+        }
+      },
+      patienceMs,
+    ).catch(() => undefined);
+  }
+}

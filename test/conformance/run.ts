@@ -1,0 +1,59 @@
+/**
+ * Runs the client scenarios of the MCP project's conformance suite through the compiled bridge, and prints a table for the
+ * README. With UPDATE_README=1 the table there is written anew. Arguments: scenarios to run; none: all.
+ */
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { replaceSection } from "../support/readme.ts";
+
+const root = join(import.meta.dir, "../..");
+const suite = join(root, "test/mcp/node_modules/@modelcontextprotocol/conformance/dist/index.js");
+const bun = process.execPath;
+if (!(await Bun.file(suite).exists())) {
+  Bun.spawnSync([bun, "install", "--frozen-lockfile"], { cwd: join(root, "test/mcp"), stdout: "inherit" });
+}
+
+interface Check {
+  readonly id: string;
+  readonly status: "SUCCESS" | "FAILURE" | "WARNING" | "INFO";
+  readonly description: string;
+}
+
+const listed = Bun.spawnSync([bun, suite, "list", "--client"]).stdout.toString();
+const all = [...listed.matchAll(/^\s+- (\S+) \[(.*)\]$/gm)].map(([, name = "", versions = ""]) => ({ name, versions }));
+const wanted = process.argv.slice(2);
+const results: { name: string; versions: string; passed: boolean; checks: Check[]; said: string }[] = [];
+const folder = mkdtempSync(join(tmpdir(), "codemie-conformance-"));
+for (const { name, versions } of all.filter((one) => wanted.length === 0 || wanted.includes(one.name))) {
+  const out = join(folder, name.replaceAll("/", "-"));
+  const command = `${bun} ${join(import.meta.dir, "driver.ts")}`;
+  const run = Bun.spawnSync([bun, suite, "client", "--command", command, "--scenario", name, "-o", out]);
+  const file = readdirSync(out, { recursive: true })
+    .map(String)
+    .find((path) => path.endsWith("checks.json"));
+  const checks: Check[] = file ? await Bun.file(join(out, file)).json() : [];
+  const passed =
+    run.exitCode === 0 && checks.length > 0 && checks.every(({ status }) => status === "SUCCESS" || status === "INFO");
+  results.push({ name, versions, passed, checks, said: run.stderr.toString() });
+  console.log(`${passed ? "✓" : "✗"} ${name}`);
+  if (!passed) console.log(run.stderr.toString());
+}
+rmSync(folder, { recursive: true });
+
+const rows = results.map(({ name, versions, passed, checks }) => {
+  const count = checks.filter(({ status }) => status === "SUCCESS").length;
+  return `| \`${name}\` | ${versions.replaceAll(",", ", ")} | ${passed ? "pass" : "**fail**"} | ${count} |`;
+});
+const good = results.filter(({ passed }) => passed).length;
+const table = ["| scenario | specification | result | checks |", "|---|---|---|---|", ...rows].join("\n");
+console.log(`\n${table}\n\n${good} of ${results.length} scenarios pass`);
+await Bun.write(join(root, "dist/conformance.json"), JSON.stringify(results, null, 2));
+if (process.env.UPDATE_README && wanted.length === 0) {
+  const { version } = await Bun.file(join(suite, "../../package.json")).json();
+  await replaceSection(
+    "conformance",
+    `${good} of ${results.length} client scenarios of version ${version} pass:\n\n${table}`,
+  );
+}
+process.exit(good === all.length || (wanted.length > 0 && good === results.length) ? 0 : 1);

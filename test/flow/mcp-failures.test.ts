@@ -1,0 +1,161 @@
+import { afterEach, expect, test } from "bun:test";
+import { Person } from "../support/codemie.ts";
+import { RawBridge } from "../support/mcp/bridge.ts";
+import { freePort, startEverything } from "../support/mcp/everything.ts";
+import { openStream, type Script, type Scripted, startScripted } from "../support/mcp/scripted.ts";
+import { send, sendJson } from "../support/sandbox/http.ts";
+
+/** Whatever happens, every request gets an answer that says what to do, and the next one is tried. */
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+function bridgeTo(url: string, flags: string[] = []): RawBridge {
+  const person = new Person();
+  const bridge = new RawBridge(person, [url, ...flags]);
+  ends.push(
+    () => person.remove(),
+    () => bridge.end(),
+  );
+  return bridge;
+}
+
+async function start(script?: Script, flags: string[] = []): Promise<{ server: Scripted; bridge: RawBridge }> {
+  const server = await startScripted(script);
+  ends.push(() => server.close());
+  return { server, bridge: bridgeTo(server.url, flags) };
+}
+
+test("a server that is down: an error within 10 s, and once it is up the next request works", async () => {
+  const everything = await startEverything("streamableHttp");
+  await everything.kill();
+  ends.push(() => everything.kill());
+  const bridge = bridgeTo(everything.url);
+  const start = performance.now();
+  const { error } = await bridge.initialize();
+  expect(performance.now() - start).toBeLessThan(10_000);
+  expect(error.message).toMatch(/^codemie-mcp-proxy: cannot reach .*: connection refused; check the address/);
+  expect(error.data.code).toBe("unreachable");
+  await everything.start();
+  // The client goes on as if nothing had been: its initialize is sent again for it.
+  expect((await bridge.call("tools/list")).result.tools.length).toBeGreaterThan(0);
+});
+
+for (const [status, expected] of [
+  [500, "answered 500; try again in a moment"],
+  [502, "answered 502; try again in a moment"],
+  [403, "answered 403; ask the server's administrator for access"],
+  [429, "answered 429; the server asks for fewer requests"],
+  [413, "answered 413; the message is longer than the server takes"],
+] as const) {
+  test(`${status} is answered with what to do, and the next request is sent`, async () => {
+    const { bridge } = await start((_seen, message, response) => {
+      if (message?.method === "bad") send(response, status, "<html>no</html>");
+    });
+    await bridge.initialize();
+    expect((await bridge.call("bad")).error.message).toContain(expected);
+    expect((await bridge.call("good", { a: 1 })).result).toEqual({ echo: { a: 1 } });
+  });
+}
+
+test("the server's own JSON-RPC error passes as it is, whatever its status", async () => {
+  const { bridge } = await start((_seen, message, response) => {
+    const error = { code: -32042, message: "their words", data: [1] };
+    if (message?.method === "bad") sendJson(response, 400, { jsonrpc: "2.0", id: message.id, error });
+  });
+  await bridge.initialize();
+  expect((await bridge.call("bad")).error).toEqual({ code: -32042, message: "their words", data: [1] });
+});
+
+for (const [what, script] of [
+  ["a page", (r) => send(r, 200, "<html>", { "content-type": "text/html" })],
+  ["202 and nothing", (r) => void r.writeHead(202).end()],
+  ["a stream that ends at once", (r) => void r.writeHead(200, { "content-type": "text/event-stream" }).end()],
+  ["JSON that answers nothing", (r) => sendJson(r, 200, {})],
+  ["text that is no JSON", (r) => send(r, 200, "{", { "content-type": "application/json" })],
+  ["a connection that breaks", (r) => void r.destroy()],
+  ["a redirect to another host", (r) => void r.writeHead(307, { location: "http://127.0.0.2:1/mcp" }).end()],
+  ["a redirect that changes the method", (r) => void r.writeHead(302, { location: "/other" }).end()],
+] as [string, (response: Parameters<Script>[2]) => void][]) {
+  test(`${what} instead of an answer: an error, and the bridge stays up`, async () => {
+    let calls = 0;
+    const { bridge } = await start((_seen, message, response) => {
+      if (message?.method === "bad") {
+        calls++;
+        script(response);
+      }
+    });
+    await bridge.initialize();
+    const { error } = await bridge.call("bad");
+    expect(error.message).toStartWith("codemie-mcp-proxy: ");
+    expect(error.message).toContain("; ");
+    expect(calls).toBe(1); // never sent twice
+    expect((await bridge.call("good")).result).toBeDefined();
+  });
+}
+
+test("a redirect within the server's own origin that keeps the method is followed", async () => {
+  const { server, bridge } = await start((seen, _message, response) => {
+    if (seen.path === "/mcp") response.writeHead(307, { location: "/mcp/" }).end();
+  });
+  expect((await bridge.initialize()).result).toBeDefined();
+  expect(server.record.some(({ path }) => path === "/mcp/")).toBe(true);
+});
+
+test("a server that goes silent: an error once --timeout is over", async () => {
+  const { bridge } = await start(
+    (_seen, message, response) =>
+      message?.method === "hang" ? new Promise((resolve) => response.on("close", resolve)) : undefined,
+    ["--timeout", "1"],
+  );
+  await bridge.initialize();
+  expect((await bridge.call("hang")).error.message).toContain("sent nothing for 1 s; try again");
+  expect((await bridge.call("good")).result).toBeDefined();
+});
+
+test("signs of life set the time limit back", async () => {
+  const { bridge } = await start(
+    async (_seen, message, response) => {
+      if (message?.method !== "slow") return;
+      openStream(response);
+      for (let i = 0; i < 4; i++) {
+        await Bun.sleep(400);
+        response.write(": still here\n\n");
+      }
+      response.end(`data: ${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: "late" })}\n\n`);
+    },
+    ["--timeout", "1"],
+  );
+  await bridge.initialize();
+  expect((await bridge.call("slow")).result).toBe("late");
+});
+
+test("a name that does not resolve and a certificate nobody vouches for are said", async () => {
+  const nowhere = bridgeTo("https://does-not-exist.invalid/mcp");
+  expect((await nowhere.initialize()).error.message).toContain("cannot reach https://does-not-exist.invalid");
+  const refused = bridgeTo(`http://127.0.0.1:${await freePort()}/mcp`, ["--transport", "sse"]);
+  expect((await refused.initialize()).error.message).toContain("connection refused");
+});
+
+test("the older transport is tried on 400, 404 and 405 and on nothing else", async () => {
+  for (const status of [400, 401, 403, 404, 405, 410, 415, 500, 503]) {
+    const { server, bridge } = await start((_seen, _message, response) => void response.writeHead(status).end());
+    expect((await bridge.initialize()).error).toBeDefined();
+    const streams = server.record.filter(({ method, path }) => method === "GET" && path === "/mcp").length;
+    expect([status, streams > 0]).toEqual([status, [400, 404, 405].includes(status)]);
+  }
+});
+
+test("a stream of the older transport that names an endpoint elsewhere is refused", async () => {
+  const { bridge } = await start(
+    (seen, _message, response) => {
+      if (seen.method !== "GET") return;
+      openStream(response);
+      response.write("event: endpoint\ndata: http://127.0.0.2:9/steal\n\n");
+    },
+    ["--transport", "sse"],
+  );
+  expect((await bridge.initialize()).error.message).toContain("which is not followed");
+});

@@ -1,0 +1,210 @@
+import { expect, test } from "bun:test";
+import { exportJWK, exportPKCS8, generateKeyPair, jwtVerify } from "jose";
+import { loginRecord } from "../../src/auth/credential.ts";
+import { vaultFiles } from "../../src/vault/key.ts";
+import { Vault } from "../../src/vault/vault.ts";
+import { storedLoginOf } from "../support/age.ts";
+import { Person } from "../support/codemie.ts";
+import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
+import { listen, readRequest, sendJson } from "../support/sandbox/http.ts";
+
+/** Grants without a browser, and each way a client proves who it is. */
+
+const machine = ["--grant", "client-credentials", "--client-id", "my client"];
+
+for (const [method, secret] of [
+  ["client_secret_basic", "s:e c%r&t"],
+  ["client_secret_post", "s:e c%r&t"],
+] as const) {
+  test(`client credentials with ${method}: no browser, a new token when the old one ends`, async () => {
+    const server = await startProtected({
+      server: { token_endpoint_auth_methods_supported: [method], authorization_endpoint: undefined },
+      challenge: 'scope="jobs", ',
+    });
+    const bridge = new AuthorizedBridge(server.url, [...machine, "--client-secret-env", "S"], { S: secret });
+    expect((await bridge.initialize()).result).toBeDefined();
+    server.live.clear();
+    expect((await bridge.call("x")).result).toEqual({ scope: "jobs" });
+    expect(bridge.opened()).toEqual([]);
+    const request = server.calls("/token")[0];
+    const form = new URLSearchParams(request?.body);
+    expect(form.get("grant_type")).toBe("client_credentials");
+    expect(form.get("resource")).toBe(server.url);
+    if (method === "client_secret_post") expect(form.get("client_secret")).toBe(secret);
+    else {
+      const basic = Buffer.from(String(request?.headers.authorization).slice(6), "base64").toString();
+      expect(basic).toBe("my+client:s%3Ae+c%25r%26t"); // RFC 6749 section 2.3.1: each part form-encoded
+    }
+    await bridge.finish();
+    await server.close();
+  });
+}
+
+for (const alg of ["ES256", "RS256", "EdDSA"]) {
+  for (const form of ["pem", "jwk"] as const) {
+    test(`client credentials with private_key_jwt, ${alg} as ${form}`, async () => {
+      const server = await startProtected({ server: { token_endpoint_auth_methods_supported: ["private_key_jwt"] } });
+      const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+      const text = form === "pem" ? await exportPKCS8(privateKey) : JSON.stringify(await exportJWK(privateKey));
+      const person = new Person();
+      await Bun.write(`${person.cwd}/key`, text);
+      const flags = [...machine, ...(form === "pem" ? ["--client-key", "key"] : ["--client-key-env", "KEY"])];
+      const bridge = new AuthorizedBridge(server.url, flags, { KEY: text }, person);
+      expect((await bridge.initialize()).result).toBeDefined();
+      const assertion = new URLSearchParams(server.calls("/token")[0]?.body).get("client_assertion") ?? "";
+      const options = { issuer: "my client", subject: "my client", audience: server.issuer };
+      const { payload } = await jwtVerify(assertion, publicKey, options);
+      expect(payload.jti).toBeString();
+      expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(300);
+      await bridge.finish();
+      await server.close();
+    });
+  }
+}
+
+test("a machine whose client is refused hears so each time, and no browser opens", async () => {
+  const server = await startProtected({
+    answer: (seen, response) => {
+      if (seen.path === "/token") response.writeHead(401).end('{"error":"invalid_client"}');
+    },
+  });
+  const bridge = new AuthorizedBridge(server.url, [...machine, "--client-secret-env", "S"], { S: "wrong" });
+  for (let i = 0; i < 2; i++) expect((await bridge.call("x")).error.message).toContain("check --client-id");
+  expect(bridge.opened()).toEqual([]);
+  await bridge.finish();
+  await server.close();
+});
+
+test("a client's secret goes to the authorization server it was first used with, and to no other", async () => {
+  const [server, evil] = [await startProtected(), await startProtected()];
+  const bridge = new AuthorizedBridge(server.url, [...machine, "--client-secret-env", "S"], { S: "secret" });
+  expect((await bridge.initialize()).result).toBeDefined();
+  server.live.clear();
+  server.settings.resource = { authorization_servers: [evil.issuer] };
+  server.settings.challenge = `resource_metadata="${server.origin}/.well-known/oauth-protected-resource/mcp?2", x="`;
+  expect((await bridge.call("x")).error?.message).toContain(`leads to the authorization server ${evil.issuer}`);
+  expect(evil.calls("/token")).toEqual([]);
+  await bridge.finish();
+  await Promise.all([server.close(), evil.close()]);
+});
+
+test("the enterprise grant: an ID token is exchanged at the company's provider, and that for access; no browser", async () => {
+  const provider = await listen();
+  const forms: URLSearchParams[] = [];
+  provider.handle(async (request, response) => {
+    forms.push(new URLSearchParams((await readRequest(request)).body));
+    const issued = "urn:ietf:params:oauth:token-type:id-jag";
+    sendJson(response, 200, { access_token: "the-assertion", issued_token_type: issued, token_type: "N_A" });
+  });
+  const server = await startProtected({ challenge: 'scope="read", ' });
+  const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
+  const idp = ["--idp-token-endpoint", `${provider.origin}/token`, "--idp-client-id", "us", "--id-token-env", "ID"];
+  const bridge = new AuthorizedBridge(server.url, [...flags, ...idp], { S: "s", ID: "the-id-token" });
+  expect((await bridge.initialize()).result).toBeDefined();
+  expect(Object.fromEntries(forms[0] ?? [])).toEqual({
+    grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+    requested_token_type: "urn:ietf:params:oauth:token-type:id-jag",
+    subject_token: "the-id-token",
+    subject_token_type: "urn:ietf:params:oauth:token-type:id_token",
+    audience: server.issuer,
+    resource: server.url,
+    scope: "read",
+    client_id: "us",
+  });
+  const form = new URLSearchParams(server.calls("/token")[0]?.body);
+  expect(form.get("grant_type")).toBe("urn:ietf:params:oauth:grant-type:jwt-bearer");
+  expect(form.get("assertion")).toBe("the-assertion");
+  expect(bridge.opened()).toEqual([]);
+  expect(bridge.log()).not.toContain("the-id-token");
+  await bridge.finish();
+  await server.close();
+  await provider.close();
+});
+
+test("the enterprise grant with an OIDC profile: a fresh ID token each time, and the renewed login is stored", async () => {
+  const issuer = await listen();
+  const forms: URLSearchParams[] = [];
+  const endpoints = ["authorization_endpoint", "token_endpoint", "jwks_uri"];
+  issuer.handle(async (request, response) => {
+    const seen = await readRequest(request);
+    if (seen.path === "/.well-known/openid-configuration") {
+      const metadata = Object.fromEntries(endpoints.map((name) => [name, `${issuer.origin}/${name}`]));
+      return sendJson(response, 200, { issuer: issuer.origin, ...metadata });
+    }
+    const form = new URLSearchParams(seen.body);
+    forms.push(form);
+    const n = forms.length;
+    if (form.get("grant_type") === "refresh_token") {
+      const tokens = { access_token: `access-${n}`, refresh_token: `refresh-${n}`, id_token: `id-${n}` };
+      return sendJson(response, 200, { ...tokens, token_type: "Bearer", expires_in: 300 });
+    }
+    const issued = "urn:ietf:params:oauth:token-type:id-jag";
+    sendJson(response, 200, { access_token: `assertion-${n}`, issued_token_type: issued });
+  });
+  const person = new Person();
+  const vault = new Vault(vaultFiles(person.codemieHome, {}), Date.now);
+  await vault.prepare();
+  const origin = "https://codemie.example.com";
+  await vault.locked(loginRecord("work"), () =>
+    vault.write(loginRecord("work"), {
+      method: "oidc",
+      origin,
+      identity: { id: "1", name: "Ada", email: "ada@example.com" },
+      loggedInAt: Date.now(),
+      ...{ issuer: issuer.origin, clientId: "codemie", scope: "openid", accessToken: "a", refreshToken: "refresh-0" },
+    }),
+  );
+  const config = { version: 2, activeProfile: "work", profiles: { work: { codeMieUrl: origin } } };
+  await Bun.write(`${person.codemieHome}/codemie-cli.config.json`, JSON.stringify(config));
+
+  const server = await startProtected();
+  const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
+  const bridge = new AuthorizedBridge(server.url, flags, { S: "s" }, person);
+  expect((await bridge.initialize()).result).toBeDefined();
+  server.live.clear();
+  server.settings.answer = (seen, response) => {
+    if (seen.path === "/token" && seen.body.includes("refresh_token"))
+      response.writeHead(400).end('{"error":"invalid_grant"}');
+  };
+  expect((await bridge.call("x")).result).toBeDefined();
+  expect(forms.map((form) => form.get("refresh_token") ?? form.get("subject_token"))).toEqual([
+    "refresh-0",
+    "id-1",
+    "refresh-1",
+    "id-3",
+  ]);
+  const assertions = server.calls("/token").map(({ body }) => new URLSearchParams(body).get("assertion"));
+  expect(assertions.filter(Boolean)).toEqual(["assertion-2", "assertion-4"]);
+  expect((await storedLoginOf(person, "work"))?.method === "oidc").toBe(true);
+  expect(JSON.stringify(await storedLoginOf(person, "work"))).toContain('"refreshToken":"refresh-3"');
+  await bridge.finish();
+  await server.close();
+  await issuer.close();
+});
+
+test("the enterprise grant without a login at an OpenID provider says what to do", async () => {
+  const server = await startProtected();
+  const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
+  const bridge = new AuthorizedBridge(server.url, flags, { S: "s" });
+  expect((await bridge.initialize()).error.message).toContain("codemie profile login");
+  await bridge.finish();
+  await server.close();
+});
+
+for (const [flags, expected] of [
+  [["--grant", "client-credentials"], "needs a client"],
+  [["--grant", "client-credentials", "--client-id", "x"], "needs a client"],
+  [["--grant", "magic"], "there is no grant magic"],
+  [["--client-secret-env", "NOT_SET", "--client-id", "x"], "NOT_SET, which is not set"],
+  [["--idp-client-id", "x"], "belong together"],
+  [["--client-metadata-url", "http://x.example.com/a"], "--client-metadata-url has to be"],
+  [["--resource", "https://x/", "--no-resource"], "contradict"],
+  [["--callback-port", "70000"], "is no port"],
+] as [string[], string][]) {
+  test(`${flags.join(" ")} is wrong use: exit 2`, async () => {
+    const person = new Person();
+    const { code, err } = await person.run(["mcp-proxy", "https://mcp.example.com/mcp", ...flags]);
+    expect([code, err]).toEqual([2, expect.stringContaining(expected)]);
+    person.remove();
+  });
+}

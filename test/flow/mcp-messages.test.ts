@@ -1,0 +1,140 @@
+import { afterEach, expect, test } from "bun:test";
+import { Person } from "../support/codemie.ts";
+import { initializeParams, RawBridge, type Rpc } from "../support/mcp/bridge.ts";
+import { initializeResult, openStream, type Script, type Scripted, startScripted } from "../support/mcp/scripted.ts";
+import { sendJson } from "../support/sandbox/http.ts";
+
+/** What passes, unchanged and in order, and what becomes of what is no message. */
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+async function start(script?: Script, flags: string[] = []): Promise<{ server: Scripted; bridge: RawBridge }> {
+  const server = await startScripted(script);
+  const person = new Person();
+  const bridge = new RawBridge(person, [server.url, ...flags], { env: { MCP_PROXY_DEBUG: "true" } });
+  ends.push(
+    () => server.close(),
+    () => person.remove(),
+    () => bridge.end(),
+  );
+  return { server, bridge };
+}
+
+test("texts reach the server byte for byte: unknown methods and members, array params, odd ids, spaces, big numbers", async () => {
+  const { server, bridge } = await start();
+  await bridge.initialize();
+  const texts = [
+    '{"jsonrpc":"2.0","id":"s-1","method":"future/thing","params":[1,2,3],"extra":{"x":null}}',
+    '{ "method" : "tools/call" , "jsonrpc":"2.0", "id": 12.5, "params": {"n": 12345678901234567890, "f": 1.0} }',
+    '{"jsonrpc":"2.0","id":"ünïcødé ✓","method":"x","params":{"t":"\\u0041\\n"}}',
+    '[{"jsonrpc":"2.0","id":71,"method":"a"},{"jsonrpc":"2.0","method":"b"}]',
+    '{"jsonrpc":"2.0","method":"notifications/unknown","params":[]}',
+    '{"jsonrpc":"2.0","id":4711,"result":{"answer":"to a request the server never made"}}',
+    '{"something":"else"}',
+  ];
+  for (const text of texts) bridge.line(text);
+  await bridge.until(() =>
+    server.record.filter((seen) => texts.includes(seen.body)).length === texts.length ? 1 : undefined,
+  );
+  const bodies = server.record.map(({ body }) => body).filter((body) => texts.includes(body));
+  expect(bodies.toSorted()).toEqual(texts.toSorted());
+  // Requests that are under way together may arrive in any order; what gets no answer overtakes none.
+  expect(bodies.slice(4)).toEqual(texts.slice(4));
+});
+
+test("what the server sends reaches the client as it is, on one line: unknown requests, pretty-printed texts, batches", async () => {
+  const pretty =
+    '{\n  "jsonrpc": "2.0",\r\n  "id": 9,\n  "method": "future/ask",\n  "params": [ 1.0, 12345678901234567890 ]\n}';
+  const odd = '{"jsonrpc":"2.0","method":"notifications/odd","extra":[],"params":null}';
+  const batch = '[{"jsonrpc":"2.0","method":"notifications/a"},{"jsonrpc":"2.0","method":"notifications/b"}]';
+  const { bridge } = await start((_seen, message, response) => {
+    if (message?.method !== "go") return;
+    openStream(response);
+    for (const text of [pretty, odd, batch]) {
+      response.write(
+        `${text
+          .split(/\r?\n/)
+          .map((line) => `data: ${line}`)
+          .join("\n")}\n\n`,
+      );
+    }
+    response.write(": a comment\n\nevent: other\ndata: not a message\n\ndata: not json\n\n");
+    response.end(`data: ${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: "done" })}\n\n`);
+  });
+  await bridge.initialize();
+  expect((await bridge.call("go")).result).toBe("done");
+  expect(bridge.lines.slice(1)).toEqual([pretty.replace(/\r?\n/g, " "), odd, batch, expect.stringContaining('"done"')]);
+});
+
+test("notifications keep their order even when the server is slow to take them", async () => {
+  let n = 0;
+  const { server, bridge } = await start(async (_seen, message) => {
+    if (message?.method === "notifications/progress") await Bun.sleep(n++ % 2 === 0 ? 20 : 0);
+  });
+  await bridge.initialize();
+  for (let i = 0; i < 20; i++) {
+    bridge.send({ jsonrpc: "2.0", method: "notifications/progress", params: { progress: i } });
+  }
+  await bridge.call("last");
+  const seen = server.record.flatMap(({ body }) => (body ? [JSON.parse(body)] : []));
+  const progress = seen
+    .filter(({ method }) => method === "notifications/progress")
+    .map(({ params }) => params.progress);
+  expect(progress).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  expect(seen.at(-1).method).toBe("last");
+});
+
+test("nothing goes before initialize is answered, also when the client does not wait", async () => {
+  const { server, bridge } = await start(async (_seen, message) => {
+    if (message?.method === "initialize") await Bun.sleep(100);
+  });
+  bridge.send({ jsonrpc: "2.0", id: 1, method: "initialize", params: initializeParams });
+  bridge.send({ jsonrpc: "2.0", method: "notifications/initialized" });
+  bridge.send({ jsonrpc: "2.0", id: 2, method: "tools/list" });
+  await bridge.answer(2);
+  expect(server.methods()).toEqual(["initialize", "notifications/initialized", "tools/list"]);
+  const list = server.record.find(({ body }) => body.includes("tools/list"));
+  expect(list?.headers["mcp-session-id"]).toBe("session-1");
+  expect(list?.headers["mcp-protocol-version"]).toBe(initializeResult.protocolVersion);
+});
+
+test("what is no JSON is answered with -32700, what is no message with -32600, and the bridge goes on", async () => {
+  const { server, bridge } = await start();
+  await bridge.initialize();
+  for (const line of ["{", "hello", '{"jsonrpc":"2.0",}', "1", "null", '"x"', "[]", "[1]", "", "   "])
+    bridge.line(line);
+  bridge.child.stdin.write(new Uint8Array([0xff, 0xfe, 0x7b, 0x0a]));
+  await bridge.call("after");
+  const codes = bridge.messages().flatMap(({ error }: Rpc) => (error ? [error.code] : []));
+  expect(codes).toEqual([-32700, -32700, -32700, -32600, -32600, -32600, -32600, -32600, -32700]);
+  for (const { id, error } of bridge.messages()) if (error) expect(id).toBe(null);
+  expect(server.methods()).toEqual(["initialize", "notifications/initialized", "after"]);
+});
+
+test("a line of 10 MB passes whole; one of 65 MB is refused without being kept, and the bridge goes on", async () => {
+  const { server, bridge } = await start((_seen, message, response) => {
+    if (message?.method === "big")
+      sendJson(response, 200, { jsonrpc: "2.0", id: message.id, result: message.params.text.length });
+  });
+  await bridge.initialize();
+  expect((await bridge.call("big", { text: "x".repeat(10_000_000) })).result).toBe(10_000_000);
+  bridge.line(`{"jsonrpc":"2.0","id":77,"method":"big","params":"${"x".repeat(65 * 1024 * 1024)}"}`);
+  const refused = await bridge.answer(null);
+  expect(refused.error.code).toBe(-32700);
+  expect(refused.error.message).toContain("longer than");
+  await bridge.call("after");
+  expect(server.methods().at(-1)).toBe("after");
+});
+
+test("standard output carries JSON-RPC only, also with MCP_PROXY_DEBUG=true, and the log holds no body", async () => {
+  const { bridge } = await start();
+  await bridge.initialize();
+  await bridge.call("tools/call", { secret: "body-of-a-call" });
+  await bridge.end();
+  for (const line of bridge.lines) expect(JSON.parse(line).jsonrpc).toBe("2.0");
+  expect(bridge.err).toContain("client → tools/call");
+  expect(bridge.err).not.toContain("body-of-a-call");
+});

@@ -1,0 +1,86 @@
+import { expect, test } from "bun:test";
+import { Person } from "../support/codemie.ts";
+import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
+
+/** What is kept, for whom, and for how long. */
+
+test("without --persist nothing is kept: the next run logs in again, and tokens are revoked at the end", async () => {
+  const server = await startProtected();
+  const person = new Person();
+  for (let run = 1; run <= 2; run++) {
+    const bridge = new AuthorizedBridge(server.url, [], {}, person);
+    expect((await bridge.initialize()).result).toBeDefined();
+    await bridge.end();
+    expect(bridge.opened().length).toBe(run);
+    expect(server.calls("/revoke").length).toBe(2 * run);
+    expect(server.live.size).toBe(0);
+  }
+  expect(await Bun.file(`${person.codemieHome}/vault.key`).exists()).toBe(false);
+  person.remove();
+  await server.close();
+});
+
+test("--persist: ten windows share one login, and one renewal, though a refresh token works once", async () => {
+  const server = await startProtected({ expiresIn: 4 });
+  const person = new Person();
+  const windows = Array.from({ length: 10 }, () => new AuthorizedBridge(server.url, ["--persist"], {}, person));
+  const initialized = await Promise.all(windows.map((bridge) => bridge.initialize()));
+  for (const { result } of initialized) expect(result).toBeDefined();
+  expect(windows[0]?.opened().length).toBe(1);
+  expect(server.calls("/register").length).toBe(1);
+  await Bun.sleep(4_500);
+  server.live.clear();
+  const later = await Promise.all(windows.map((bridge) => bridge.call("later")));
+  for (const { result } of later) expect(result).toBeDefined();
+  expect(windows[0]?.opened().length).toBe(1);
+  const refreshes = server.calls("/token").filter(({ body }) => body.includes("grant_type=refresh_token"));
+  expect(refreshes.length).toBeGreaterThan(0);
+  expect(new Set(refreshes.map(({ body }) => body)).size).toBe(refreshes.length); // no token was used twice
+  await Promise.all(windows.map((bridge) => bridge.end()));
+  expect(server.calls("/revoke").length).toBe(0);
+
+  const next = new AuthorizedBridge(server.url, ["--persist"], {}, person);
+  expect((await next.initialize()).result).toBeDefined();
+  expect(next.opened().length).toBe(1);
+  await next.end();
+
+  // Another client, or another resource, is another login.
+  const other = new AuthorizedBridge(server.url, ["--persist", "--client-id", "mine"], {}, person);
+  expect((await other.initialize()).result).toBeDefined();
+  expect(other.opened().length).toBe(2);
+  await other.end();
+
+  const sealed = [...new Bun.Glob("**/*").scanSync({ cwd: person.codemieHome, onlyFiles: true })];
+  for (const name of sealed) {
+    const text = await Bun.file(`${person.codemieHome}/${name}`).text();
+    for (const secret of server.secrets) expect([name, text.includes(secret)]).toEqual([name, false]);
+  }
+  expect((await person.run(["audit", "verify"])).code).toBe(0);
+  const { out } = await person.run(["audit", "list", "--json"]);
+  const entries = JSON.parse(out).filter((entry: { event: string }) => entry.event === "mcp-authorized");
+  expect(entries.length).toBe(2);
+  expect(entries[0]).toMatchObject({
+    host: server.origin,
+    outcome: "ok",
+    detail: { grant: "authorization-code", stored: "yes" },
+  });
+  person.remove();
+  await server.close();
+}, 30_000);
+
+test("a stored login that the server no longer takes is replaced, in the middle of a session too", async () => {
+  const server = await startProtected();
+  const person = new Person();
+  const first = new AuthorizedBridge(server.url, ["--persist"], {}, person);
+  await first.initialize();
+  server.live.clear();
+  server.settings.answer = (seen, response) => {
+    if (seen.path === "/token" && seen.body.includes("refresh_token"))
+      response.writeHead(400).end('{"error":"invalid_grant"}');
+  };
+  expect((await first.call("again")).result).toBeDefined();
+  expect(first.opened().length).toBe(2);
+  await first.end();
+  person.remove();
+  await server.close();
+});

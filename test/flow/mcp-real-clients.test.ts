@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { ServerResponse } from "node:http";
+import { dirname, join } from "node:path";
+import { claudeFolder, codemieClaude, codemieMcpProxy, Person } from "../support/codemie.ts";
+import { logIn } from "../support/login.ts";
+import type { Rpc } from "../support/mcp/bridge.ts";
+import { type Everything, startEverything } from "../support/mcp/everything.ts";
+import { scriptedBrowser, startProtected } from "../support/mcp/protected.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+let server: Everything;
+let sandbox: Sandbox;
+beforeAll(async () => {
+  [server, sandbox] = await Promise.all([startEverything("streamableHttp"), startSandbox()]);
+});
+afterAll(async () => {
+  await server.kill();
+  await sandbox.close();
+});
+
+const withClaude = (person: Person) => ({ PATH: `${claudeFolder}:${dirname(codemieMcpProxy)}:${person.env.PATH}` });
+const inspector = join(import.meta.dir, "../mcp/node_modules/.bin/mcp-inspector");
+
+test("MCP Inspector's command line", async () => {
+  const person = new Person();
+  const call = ["--method", "tools/call", "--tool-name", "echo", "--tool-arg", "message=hello"];
+  const { code, out } = await person.run([inspector, "--cli", codemieMcpProxy, server.url, ...call], {
+    program: "node",
+  });
+  expect(JSON.parse(out)).toEqual({ content: [{ type: "text", text: "Echo: hello" }] });
+  expect(code).toBe(0);
+  person.remove();
+});
+
+test("MCP Inspector's command line against a server that demands a login", async () => {
+  const host = await startProtected({
+    guard: (message, _scope, response) => {
+      if (message.method !== "tools/list") return false;
+      const tool = { name: "locked", inputSchema: { type: "object" } };
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(JSON.stringify({ jsonrpc: "2.0", id: message.id, result: { tools: [tool] } }));
+      return true;
+    },
+  });
+  const person = new Person();
+  const env = ["-e", `CODEMIE_BROWSER=${scriptedBrowser}`, "-e", `PATH=${person.env.PATH}`];
+  const args = [inspector, "--cli", ...env, codemieMcpProxy, host.url, "--method", "tools/list"];
+  const { out, err } = await person.run(args, { program: "node" });
+  expect(err).not.toContain("rror");
+  expect(out).toContain("locked");
+  person.remove();
+  await host.close();
+});
+
+test("the real Claude Code: codemie mcp add registers the bridge, and a tool of the server is called through it", async () => {
+  const person = new Person();
+  const env = withClaude(person);
+  await logIn(person, sandbox);
+  const added = await person.run(["mcp", "add", "everything", server.url], { env });
+  expect(added.err).toBe("");
+  expect(added.out).toContain("Claude Code knows everything");
+  const settings = JSON.parse(await Bun.file(join(person.home, ".claude.json")).text());
+  const entry = settings.projects[person.cwd].mcpServers.everything;
+  expect([entry.command, entry.args]).toEqual(["codemie-mcp-proxy", [server.url]]);
+
+  const called: string[] = [];
+  sandbox.settings.answer = (seen, response) => {
+    const { messages, tools = [] } = JSON.parse(seen.body) as { messages: Rpc[]; tools?: { name: string }[] };
+    const result = JSON.stringify(messages.at(-1)?.content ?? "");
+    const tool = tools.find(({ name }) => name === "mcp__everything__echo");
+    if (tool && !result.includes("tool_result")) return streamTool(response, tool.name, { message: "from the model" });
+    if (result.includes("tool_result")) called.push(result);
+    streamText(response, result.includes("Echo: from the model") ? "the tool answered" : "no tool");
+  };
+  const args = ["--task", "use the echo tool", "--", "--allowedTools", "mcp__everything__echo"];
+  const { out, code } = await person.run(args, {
+    program: codemieClaude,
+    env: { ...env, ENABLE_TOOL_SEARCH: "false" },
+  });
+  sandbox.settings.answer = undefined;
+  expect(out.trim()).toBe("the tool answered");
+  expect(code).toBe(0);
+  expect(called.join()).toContain("Echo: from the model");
+
+  const again = await person.run(["mcp", "add", "everything", server.url, "--json"], { env });
+  expect(again.code).toBe(1);
+  expect(JSON.parse(again.out).error.message).toContain("already exists");
+  person.remove();
+});
+
+test("codemie mcp add without Claude Code prints the entry for .mcp.json", async () => {
+  const person = new Person();
+  const env = { PATH: dirname(codemieMcpProxy) };
+  const { out, err, code } = await person.run(["mcp", "add", "x", server.url, "--", "--persist"], { env });
+  const servers = { x: { command: "codemie-mcp-proxy", args: [server.url, "--persist"] } };
+  expect(JSON.parse(out)).toEqual({ mcpServers: servers });
+  expect(err).toContain("not on PATH");
+  expect(code).toBe(0);
+  person.remove();
+});
+
+type Event = { type: string; [key: string]: unknown };
+
+function stream(response: ServerResponse, block: Rpc, delta: Rpc, stop: string): void {
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  const event = (data: Event) => response.write(`event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`);
+  const usage = { input_tokens: 1, output_tokens: 1 };
+  const message = { id: "msg_1", type: "message", role: "assistant", model: "claude-sonnet-4-6", content: [], usage };
+  event({ type: "message_start", message });
+  event({ type: "content_block_start", index: 0, content_block: block });
+  event({ type: "content_block_delta", index: 0, delta });
+  event({ type: "content_block_stop", index: 0 });
+  event({ type: "message_delta", delta: { stop_reason: stop, stop_sequence: null }, usage: { output_tokens: 1 } });
+  event({ type: "message_stop" });
+  response.end();
+}
+
+const streamText = (response: ServerResponse, text: string) =>
+  stream(response, { type: "text", text: "" }, { type: "text_delta", text }, "end_turn");
+
+const streamTool = (response: ServerResponse, name: string, input: Rpc) => {
+  const delta = { type: "input_json_delta", partial_json: JSON.stringify(input) };
+  stream(response, { type: "tool_use", id: "toolu_1", name, input: {} }, delta, "tool_use");
+};

@@ -1,0 +1,217 @@
+import { afterEach, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { Person } from "../support/codemie.ts";
+import { initializeParams, RawBridge, type Rpc } from "../support/mcp/bridge.ts";
+import { openStream, type Script, type Scripted, startScripted } from "../support/mcp/scripted.ts";
+
+/** Sessions that are lost, streams that break, and the end of it all. */
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+async function start(script?: Script): Promise<{ server: Scripted; bridge: RawBridge; person: Person }> {
+  const server = await startScripted(script);
+  const person = new Person();
+  const bridge = new RawBridge(person, [server.url]);
+  ends.push(
+    () => server.close(),
+    () => person.remove(),
+    () => bridge.end(),
+  );
+  return { server, bridge, person };
+}
+
+const event = (id: string, message?: Rpc) => `id: ${id}\ndata: ${message ? JSON.stringify(message) : ""}\n\n`;
+
+test("a forgotten session (404): the client's initialize is replayed as it was, and the refused calls sent again", async () => {
+  let forgotten = "";
+  const { server, bridge } = await start((seen, message, response) => {
+    if (message?.method === "initialize") return;
+    if (seen.headers["mcp-session-id"] === forgotten) response.writeHead(404).end();
+  });
+  await bridge.initialize();
+  await bridge.call("before");
+  forgotten = "session-1";
+  bridge.send({ jsonrpc: "2.0", id: 501, method: "one", params: {} });
+  bridge.send({ jsonrpc: "2.0", id: 502, method: "two", params: {} });
+  expect((await bridge.answer(501)).result).toBeDefined();
+  expect((await bridge.answer(502)).result).toBeDefined();
+  const opened = server.record.filter(({ body }) => body.includes('"initialize"'));
+  expect(opened.length).toBe(2);
+  expect(opened[1]?.body).toBe(opened[0]?.body ?? "");
+  expect(opened[1]?.headers["mcp-session-id"]).toBeUndefined();
+  expect(server.methods().filter((method) => method === "notifications/initialized").length).toBe(2);
+  // The client saw one answer to its initialize.
+  expect(bridge.messages().filter(({ id }: Rpc) => id === 1).length).toBe(1);
+});
+
+test("a server that forgets every session: the call is answered with an error, not tried for ever", async () => {
+  const { server, bridge } = await start((_seen, message, response) => {
+    if (message?.method === "call") response.writeHead(404).end();
+  });
+  await bridge.initialize();
+  expect((await bridge.call("call")).error.message).toContain("forgot the session");
+  expect(server.methods().filter((method) => method === "call").length).toBeLessThan(5);
+});
+
+test("a call whose connection breaks is answered with an error and never sent twice", async () => {
+  const { server, bridge } = await start((_seen, message, response) => {
+    if (message?.method !== "pay") return;
+    openStream(response);
+    response.write(": taken\n\n");
+    setTimeout(() => response.destroy(), 20);
+  });
+  await bridge.initialize();
+  expect((await bridge.call("pay")).error.message).toContain("whether the request had its effect is not known");
+  expect(server.methods().filter((method) => method === "pay").length).toBe(1);
+});
+
+test("a stream that breaks before its answer is taken up with Last-Event-ID, after the time the server asks for", async () => {
+  let brokenAt = 0;
+  let resumedAt = 0;
+  let call = 0;
+  const { server, bridge } = await start((seen, message, response) => {
+    if (message?.method === "long") {
+      call = message.id;
+      openStream(response);
+      response.write(`retry: 300\n${event("e-1", { jsonrpc: "2.0", method: "notifications/a" })}`);
+      setTimeout(() => {
+        brokenAt = performance.now();
+        response.destroy();
+      }, 20);
+    } else if (seen.method === "GET" && seen.headers["last-event-id"] === "e-1") {
+      resumedAt = performance.now();
+      openStream(response);
+      response.end(event("e-2", { jsonrpc: "2.0", id: call, result: "after all" }));
+    }
+  });
+  await bridge.initialize();
+  expect((await bridge.call("long")).result).toBe("after all");
+  expect(resumedAt - brokenAt).toBeGreaterThanOrEqual(295);
+  expect(server.methods().filter((method) => method === "long").length).toBe(1);
+  expect(bridge.messages().filter(({ method }: Rpc) => method === "notifications/a").length).toBe(1);
+});
+
+test("the server's own stream is taken up where it broke", async () => {
+  const ids: unknown[] = [];
+  const { bridge } = await start((seen, _message, response) => {
+    if (seen.method !== "GET") return;
+    ids.push(seen.headers["last-event-id"]);
+    openStream(response);
+    const n = ids.length;
+    response.write(`retry: 50\n${event(`n-${n}`, { jsonrpc: "2.0", method: `notifications/n${n}` })}`);
+    if (n < 3) setTimeout(() => response.destroy(), 20);
+  });
+  await bridge.initialize();
+  await bridge.until(() => bridge.messages().find(({ method }: Rpc) => method === "notifications/n3"));
+  expect(ids).toEqual([undefined, "n-1", "n-2"]);
+});
+
+test("a session that is lost while nobody asks is opened again, for what the server says unasked", async () => {
+  let streams = 0;
+  const { server, bridge } = await start((seen, _message, response) => {
+    if (seen.method !== "GET") return;
+    streams++;
+    if (streams === 2) return void response.writeHead(404).end();
+    openStream(response);
+    if (streams === 1) setTimeout(() => response.destroy(), 20);
+    else response.write(event("x", { jsonrpc: "2.0", method: "notifications/back" }));
+  });
+  await bridge.initialize();
+  await bridge.until(() => bridge.messages().find(({ method }: Rpc) => method === "notifications/back"));
+  expect(server.methods().filter((method) => method === "initialize").length).toBe(2);
+});
+
+test("a protocol version and an event id that would break a header are not sent back", async () => {
+  const { server, bridge } = await start((_seen, message, response) => {
+    if (message?.method === "initialize") {
+      response.writeHead(200, { "content-type": "application/json" });
+      const result = { protocolVersion: "1\r\nx-evil: 1", capabilities: {}, serverInfo: {} };
+      response.end(JSON.stringify({ jsonrpc: "2.0", id: message.id, result }));
+    } else if (message?.method === "odd") {
+      openStream(response);
+      response.end(event("é\u2028", { jsonrpc: "2.0", method: "notifications/odd" }));
+    }
+  });
+  await bridge.initialize();
+  expect((await bridge.call("next")).result).toBeDefined();
+  expect((await bridge.call("odd")).error.message).toContain("ended before the answer came");
+  for (const { headers } of server.record) expect(headers["x-evil"] ?? headers["mcp-protocol-version"]).toBeUndefined();
+});
+
+test("an answer the client no longer wants is not made up", async () => {
+  const { bridge } = await start((_seen, message, response) =>
+    message?.method === "hang" ? new Promise((resolve) => response.on("close", resolve)) : undefined,
+  );
+  await bridge.initialize();
+  bridge.send({ jsonrpc: "2.0", id: 900, method: "hang" });
+  bridge.send({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 900 } });
+  await bridge.call("after");
+  await bridge.end();
+  expect(bridge.messages().some(({ id }: Rpc) => id === 900)).toBe(false);
+});
+
+test("at the end of input answers under way still come, the session is ended with DELETE, and it exits 0", async () => {
+  const { server, bridge } = await start(async (_seen, message) => {
+    if (message?.method === "slow") await Bun.sleep(300);
+  });
+  await bridge.initialize();
+  bridge.send({ jsonrpc: "2.0", id: 600, method: "slow" });
+  const started = performance.now();
+  expect(await bridge.end()).toBe(0);
+  expect(performance.now() - started).toBeLessThan(2_000);
+  expect(bridge.messages().find(({ id }: Rpc) => id === 600).result).toBeDefined();
+  const last = server.record.at(-1);
+  expect([last?.method, last?.headers["mcp-session-id"]]).toEqual(["DELETE", "session-1"]);
+});
+
+for (const [what, stop] of [
+  ["end of input", (bridge: RawBridge) => void bridge.child.stdin.end()],
+  ["SIGTERM", (bridge: RawBridge) => bridge.child.kill("SIGTERM")],
+  ["SIGINT", (bridge: RawBridge) => bridge.child.kill("SIGINT")],
+] as const) {
+  test(`${what}: it exits within 2 s though the server answers nothing any more`, async () => {
+    let silent = false;
+    const { bridge } = await start((_seen, _message, response) =>
+      silent ? new Promise((resolve) => response.on("close", resolve)) : undefined,
+    );
+    await bridge.initialize();
+    await bridge.call("ready");
+    silent = true;
+    bridge.send({ jsonrpc: "2.0", id: 700, method: "hang" });
+    const started = performance.now();
+    stop(bridge);
+    const code = await bridge.exited();
+    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(code).toBe(what === "end of input" ? 0 : what === "SIGTERM" ? 143 : 130);
+  });
+}
+
+test("when its parent dies it ends, though standard input stays open", async () => {
+  const { server, person } = await start();
+  const fifo = `${person.root}/fifo`;
+  Bun.spawnSync(["mkfifo", fifo]);
+  const line = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: initializeParams });
+  // The shell starts the bridge in the background and dies; another process keeps the pipe open.
+  const script = `exec 3<>'${fifo}'; sleep 30 >&3 2>/dev/null & echo $! >&2; "$0" "$1" <'${fifo}' 2>/dev/null & echo $! >&2; echo '${line}' >&3; sleep 1`;
+  const { codemieMcpProxy } = await import("../support/codemie.ts");
+  const shell = Bun.spawn(["bash", "-c", script, codemieMcpProxy, server.url], {
+    env: person.env,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  await shell.exited;
+  const [sleeper, pid] = (await new Response(shell.stderr).text().catch(() => "")).trim().split("\n").map(Number);
+  expect(server.methods()).toEqual(["initialize"]);
+  const started = performance.now();
+  // What is left of it until init looks is no longer alive.
+  const alive = () => {
+    const stat = spawnSync("cat", [`/proc/${pid}/stat`]).stdout.toString();
+    return stat !== "" && !/\) Z /.test(stat);
+  };
+  while (alive() && performance.now() - started < 3_000) await Bun.sleep(20);
+  expect(alive()).toBe(false);
+  expect(performance.now() - started).toBeLessThan(2_000);
+  process.kill(sleeper ?? 0);
+});

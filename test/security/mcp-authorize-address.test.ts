@@ -1,0 +1,44 @@
+import { expect, test } from "bun:test";
+import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
+
+/** Threat: a server has something opened on this machine that is no web page. */
+
+for (const address of [
+  "file:///etc/passwd",
+  "javascript:alert(1)",
+  "smb://127.0.0.1/share",
+  "data:text/html,<script>1</script>",
+  "-R /Applications",
+  "--version",
+  "http://192.0.2.1/authorize",
+  "$(touch /tmp/owned)",
+  "",
+]) {
+  test(`an authorization endpoint of ${JSON.stringify(address)} is not opened`, async () => {
+    const server = await startProtected({ server: { authorization_endpoint: address } });
+    const bridge = new AuthorizedBridge(server.url);
+    const { error } = await bridge.initialize();
+    expect(error.message).toContain("the authorization endpoint that the server names cannot be used");
+    expect(error.message).toContain("only https: addresses are followed");
+    expect(bridge.opened()).toEqual([]);
+    expect(bridge.err).not.toContain("open this address");
+    await bridge.finish();
+    await server.close();
+  });
+}
+
+test("shell metacharacters in the address reach the browser as one argument and start nothing", async () => {
+  const server = await startProtected();
+  const owned = `/tmp/codemie-owned-${process.pid}`;
+  server.settings.server = {
+    authorization_endpoint: `${server.issuer}/authorize?x=$(touch ${owned})&y=\`touch ${owned}\`;touch ${owned}|"'`,
+  };
+  const bridge = new AuthorizedBridge(server.url);
+  expect((await bridge.initialize()).result).toBeDefined();
+  const [opened] = bridge.opened();
+  expect(opened?.length).toBe(1);
+  expect(new URL(opened?.[0] ?? "").searchParams.get("x")).toBe(`$(touch ${owned})`);
+  expect(await Bun.file(owned).exists()).toBe(false);
+  await bridge.finish();
+  await server.close();
+});

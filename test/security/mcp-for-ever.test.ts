@@ -1,0 +1,131 @@
+import { expect, test } from "bun:test";
+import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
+
+/** Threat: a server, or a person, makes the bridge open tab after tab. */
+
+test("401 for ever: one tab, an error that helps, and no tab for the next requests either", async () => {
+  const server = await startProtected({ takesNone: true });
+  const bridge = new AuthorizedBridge(server.url);
+  expect((await bridge.initialize()).error.message).toContain(
+    "does not accept the access token that was issued for it",
+  );
+  for (let i = 0; i < 5; i++) expect((await bridge.call("again")).error.data.code).toBe("auth_refused");
+  expect(bridge.opened().length).toBe(1);
+  await bridge.finish();
+  await server.close();
+});
+
+for (const [what, header] of [
+  ["for a scope that was granted", 'Bearer error="insufficient_scope", scope="a"'],
+  ["for more and more scopes", ""],
+  ["without a scope", 'Bearer error="insufficient_scope"'],
+] as const) {
+  test(`403 for ever, ${what}: at most three tabs, and an error that helps`, async () => {
+    let n = 0;
+    const server = await startProtected({
+      challenge: 'scope="a", ',
+      guard: (message, _scope, response) => {
+        if (message.method !== "denied") return false;
+        const value = header || `Bearer error="insufficient_scope", scope="s${n++}"`;
+        response.writeHead(403, { "www-authenticate": value }).end();
+        return true;
+      },
+    });
+    const bridge = new AuthorizedBridge(server.url);
+    await bridge.initialize();
+    const { error } = await bridge.call("denied");
+    expect(error.data.code).toBe("auth_refused");
+    expect(error.message).toMatch(/asking for it did not help|does not accept the access token/);
+    expect(bridge.opened().length).toBeLessThanOrEqual(4);
+    expect((await bridge.call("allowed")).result).toBeDefined();
+    await bridge.finish();
+    await server.close();
+  });
+}
+
+test("a server that grants less than it demands is asked once", async () => {
+  const server = await startProtected({
+    challenge: 'scope="a", ',
+    callback: {},
+    answer: (seen, response) => {
+      if (seen.path !== "/token") return;
+      server.live.set("narrow", "a");
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(JSON.stringify({ access_token: "narrow", token_type: "bearer", scope: "a" }));
+    },
+    guard: (message, _scope, response) => {
+      if (message.method !== "write") return false;
+      response.writeHead(403, { "www-authenticate": 'Bearer error="insufficient_scope", scope="b"' }).end();
+      return true;
+    },
+  });
+  const bridge = new AuthorizedBridge(server.url);
+  await bridge.initialize();
+  for (let i = 0; i < 3; i++) expect((await bridge.call("write")).error.message).toContain("the scope b");
+  expect(bridge.opened().length).toBe(2);
+  await bridge.finish();
+  await server.close();
+});
+
+test("the person declines: an error at once, and no new tab for the requests that follow", async () => {
+  const server = await startProtected({ callback: { code: undefined, error: "access_denied" } });
+  const bridge = new AuthorizedBridge(server.url);
+  const { error } = await bridge.initialize();
+  expect(error.message).toContain("refused: access_denied; the authorization was declined");
+  for (let i = 0; i < 5; i++) expect((await bridge.call("again")).error.message).toContain("access_denied");
+  expect(bridge.opened().length).toBe(1);
+  await bridge.finish();
+  await server.close();
+});
+
+test("the person never answers: an error after --auth-timeout, and no new tab", async () => {
+  const server = await startProtected();
+  const bridge = new AuthorizedBridge(server.url, ["--auth-timeout", "1"], { BROWSER_STAYS: "1" });
+  expect((await bridge.initialize()).error.message).toContain("nobody finished the authorization");
+  expect((await bridge.call("again")).error.message).toContain("logs/mcp-proxy.log");
+  expect(bridge.opened().length).toBe(1);
+  await bridge.finish();
+  await server.close();
+});
+
+test("many requests at once share one tab", async () => {
+  const server = await startProtected();
+  const bridge = new AuthorizedBridge(server.url);
+  await bridge.initialize();
+  server.live.clear();
+  server.settings.answer = (seen, response) => {
+    if (seen.path === "/token" && seen.body.includes("refresh_token"))
+      response.writeHead(400).end('{"error":"invalid_grant"}');
+  };
+  const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => bridge.call(`call/${i}`)));
+  for (const answer of answers) expect(answer.result).toBeDefined();
+  expect(bridge.opened().length).toBe(2);
+  await bridge.finish();
+  await server.close();
+});
+
+test("registration refused: an error that names the way out, and no tab", async () => {
+  const server = await startProtected({
+    answer: (seen, response) => {
+      if (seen.path !== "/register") return;
+      response
+        .writeHead(403, { "content-type": "application/json" })
+        .end('{"error":"access_denied","error_description":"closed"}');
+    },
+  });
+  const bridge = new AuthorizedBridge(server.url);
+  expect((await bridge.initialize()).error.message).toContain(
+    "refused to register this client: 403 closed; register one",
+  );
+  expect(bridge.opened()).toEqual([]);
+  await bridge.finish();
+  await server.close();
+});
+
+test("no registration offered and no client named: an error that names the flag", async () => {
+  const server = await startProtected({ server: { registration_endpoint: undefined } });
+  const bridge = new AuthorizedBridge(server.url);
+  expect((await bridge.initialize()).error.message).toContain("--client-id");
+  await bridge.finish();
+  await server.close();
+});

@@ -1,0 +1,90 @@
+import { expect, test } from "bun:test";
+import { AuthorizedBridge, type Settings, startProtected } from "../support/mcp/protected.ts";
+
+/** Threat: metadata that leads elsewhere, lies about whose it is, or is meant to drown the reader. */
+
+async function refusal(changes: Partial<Settings>, flags: string[] = []) {
+  const server = await startProtected(changes);
+  const bridge = new AuthorizedBridge(server.url, flags);
+  const { error } = await bridge.initialize();
+  const { opened, registered } = { opened: bridge.opened(), registered: server.calls("/register").length };
+  await bridge.finish();
+  await server.close();
+  expect(opened).toEqual([]);
+  return { message: String(error?.message), registered };
+}
+
+test("metadata of 10 MB is not read to its end", async () => {
+  const { message } = await refusal({ serverBody: `{"issuer":"${"x".repeat(10_000_000)}"}` });
+  expect(message).toContain("sent more than 1000000 bytes");
+});
+
+test("ten thousand authorization servers: the first is asked, or the document is too long", async () => {
+  const many = Array.from({ length: 10_000 }, (_, i) => `http://127.0.0.1:9/${i}`);
+  const { message } = await refusal({ resource: { authorization_servers: many } });
+  expect(message).toContain("cannot reach http://127.0.0.1:9");
+});
+
+test("metadata of another resource is refused before anything is opened (RFC 9728 section 3.3)", async () => {
+  const { message, registered } = await refusal({ resource: { resource: "https://evil.example.com/mcp" } });
+  expect(message).toContain("is for another resource, https://evil.example.com/mcp");
+  expect(registered).toBe(0);
+});
+
+test("metadata that names another issuer is refused (RFC 8414 section 3.3)", async () => {
+  const { message, registered } = await refusal({ server: { issuer: "https://login.example.com" } });
+  expect(message).toContain("says it is https://login.example.com");
+  expect(registered).toBe(0);
+});
+
+test("with --issuer no other authorization server is asked for anything", async () => {
+  const { message, registered } = await refusal({}, ["--issuer", "https://login.example.com"]);
+  expect(message).toContain("not to https://login.example.com");
+  expect(registered).toBe(0);
+});
+
+for (const endpoint of ["token_endpoint", "registration_endpoint", "revocation_endpoint"]) {
+  test(`a ${endpoint} in clear, on another machine, is refused`, async () => {
+    const { message } = await refusal({ server: { [endpoint]: "http://192.0.2.1/x" } });
+    expect(message).toContain(`the ${endpoint.replace("_", " ")} that the server names cannot be used`);
+  });
+}
+
+test("an authorization server that has no metadata is refused, not guessed at", async () => {
+  const { message } = await refusal({ server: undefined });
+  expect(message).toContain("has no metadata at its well-known addresses (RFC 8414 section 3)");
+});
+
+test("a server that says it cannot do S256 is refused (RFC 7636)", async () => {
+  const { message, registered } = await refusal({ server: { code_challenge_methods_supported: ["plain"] } });
+  expect(message).toContain("does not support PKCE with S256");
+  expect(registered).toBe(0);
+});
+
+test("a server that does not say gets S256 all the same", async () => {
+  const server = await startProtected({ server: { code_challenge_methods_supported: undefined } });
+  const bridge = new AuthorizedBridge(server.url);
+  expect((await bridge.initialize()).result).toBeDefined();
+  expect(server.calls("/authorize")[0]?.query.get("code_challenge_method")).toBe("S256");
+  await bridge.finish();
+  await server.close();
+});
+
+test("a server on the network cannot send us to what listens on this machine", async () => {
+  const { OAuthHttp } = await import("../../src/mcp/oauth/http.ts");
+  const { Cookies } = await import("../../src/mcp/cookie-jar.ts");
+  const log = { info: () => undefined, debug: () => undefined };
+  const never = () => Promise.reject(new Error("nothing is sent"));
+  const http = new OAuthHttp(new URL("https://mcp.example.com/mcp"), false, never, new Cookies(), log);
+  for (const address of [
+    "http://127.0.0.1:8080/",
+    "http://localhost/",
+    "http://[::1]/",
+    "http://169.254.169.254/",
+    "ftp://x/",
+    "//x",
+  ]) {
+    expect(() => http.allowed(address, "it")).toThrow("cannot be used");
+  }
+  expect(http.allowed("https://login.example.com/", "it").origin).toBe("https://login.example.com");
+});

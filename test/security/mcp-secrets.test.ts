@@ -1,0 +1,89 @@
+import { expect, test } from "bun:test";
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { Glob } from "bun";
+import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
+
+/** Threat: a token, a code, a verifier, a cookie, a client's secret or a message ends in a file or on a screen. */
+
+test("after a whole life with MCP_PROXY_DEBUG=true no secret and no body is anywhere, and the log is 0600", async () => {
+  const server = await startProtected({
+    server: { token_endpoint_auth_methods_supported: ["client_secret_post"] },
+    answer: (seen, response) => {
+      if (seen.path === "/token") response.setHeader("set-cookie", "as=cookie-of-the-login-server; Path=/");
+    },
+    guard: (_message, _scope, response) => {
+      response.setHeader("set-cookie", "sticky=cookie-of-the-server; Path=/; HttpOnly");
+      return false;
+    },
+  });
+  const flags = ["--client-id", "mine", "--client-secret-env", "MINE", "--header", "X-Key: header-secret"];
+  const bridge = new AuthorizedBridge(`${server.url}?key=query-secret`, flags, {
+    MINE: "secret-of-the-client",
+    MCP_PROXY_DEBUG: "true",
+  });
+  await bridge.initialize();
+  await bridge.call("tools/call", { argument: "body-of-a-request" });
+  server.live.clear();
+  await bridge.call("again"); // a refresh
+  expect(await bridge.end()).toBe(0);
+
+  const secrets = [
+    ...server.secrets,
+    ...["secret-of-the-client", "cookie-of-the-login-server", "cookie-of-the-server", "header-secret", "query-secret"],
+    ...["body-of-a-request", "serverInfo"],
+  ];
+  for (const kind of ["access-", "refresh-", "code-"]) expect(secrets.some((one) => one.startsWith(kind))).toBe(true);
+  const { codemieHome } = bridge.person;
+  const files = [...new Glob("**/*").scanSync({ cwd: codemieHome, onlyFiles: true, dot: true })];
+  expect(files).toEqual(["logs/mcp-proxy.log"]);
+  const log = bridge.log();
+  expect(log).toContain("client → tools/call");
+  expect(log).toContain("POST ");
+  for (const secret of secrets) {
+    expect([secret, log.includes(secret)]).toEqual([secret, false]);
+    expect([secret, bridge.err.includes(secret)]).toEqual([secret, false]);
+  }
+  for (const path of ["logs", "logs/mcp-proxy.log"]) {
+    expect(statSync(join(codemieHome, path)).mode & 0o077).toBe(0);
+  }
+  bridge.person.remove();
+  await server.close();
+});
+
+test("the token goes to the server's own origin and nowhere else", async () => {
+  const other = await startProtected();
+  const server = await startProtected({
+    guard: (message, _scope, response) => {
+      if (message.method !== "away") return false;
+      response.writeHead(307, { location: other.url }).end();
+      return true;
+    },
+  });
+  const bridge = new AuthorizedBridge(server.url);
+  await bridge.initialize();
+  expect((await bridge.call("away")).error.message).toContain("which is not followed");
+  expect(other.record).toEqual([]);
+  await bridge.finish();
+  await server.close();
+  await other.close();
+});
+
+test("the log is rotated, and what was put aside is kept", async () => {
+  const server = await startProtected();
+  const first = new AuthorizedBridge(server.url);
+  await first.initialize();
+  await first.end();
+  const file = join(first.person.codemieHome, "logs/mcp-proxy.log");
+  await Bun.write(file, "x".repeat(1_000_001));
+  for (let run = 0; run < 2; run++) {
+    const next = new AuthorizedBridge(server.url, [], {}, first.person);
+    await next.initialize();
+    await next.end();
+  }
+  expect(statSync(file).size).toBeLessThan(10_000);
+  expect(statSync(`${file}.1`).size).toBe(1_000_001);
+  expect(statSync(file).mode & 0o077).toBe(0);
+  first.person.remove();
+  await server.close();
+});
