@@ -62,6 +62,10 @@ const confirmedForMs = 60_000;
 const renewAheadMs = 5 * 60_000;
 /** How long to wait for another process that may be storing a newer session just now, ms. */
 const siblingMs = 2_000;
+/** How long to wait for another process that renews: longer than a provider may take for it, ms. */
+const renewalMs = 50_000;
+/** A login that was made less than this ago and is refused again is not made once more, ms. */
+const uselessLoginMs = 60_000;
 
 /**
  * The one place that answers "give me a credential that works now".
@@ -75,6 +79,8 @@ export class Broker implements Credentials {
   readonly #record: string;
   #lease: StoredLease | undefined;
   #stamp = "";
+  /** when a person was last asked to log in, ms since the epoch */
+  #loggedInAt = Number.NEGATIVE_INFINITY;
   #flight: Promise<StoredLease> | undefined;
   #renewal: { readonly of: StoredLogin; readonly done: Promise<Lease | undefined> } | undefined;
 
@@ -116,16 +122,26 @@ export class Broker implements Credentials {
   async capture(lease: Lease, setCookies: readonly string[]): Promise<void> {
     const sent = lease.login;
     if (sent?.method !== "sso") return;
-    const change = applySetCookies(sent.cookies, setCookies, this.#options.runtime.now());
-    if (change.kind === "incomplete") return await this.#askUnlessNewer(sent);
-    if (change.kind !== "replaced") return; // an ended session stays stored until a new one takes its place
-    await this.#locked(async () => {
-      const { login } = await this.#read();
-      // A newer set of a sibling is never overwritten by an answer to an older one.
-      if (sentAs(login) !== sentAs(sent)) return;
-      await this.#store({ ...sent, cookies: change.set });
-      await this.#options.renewed?.();
-    });
+    const { vault, runtime } = this.#options;
+    const change = applySetCookies(sent.cookies, setCookies, runtime.now());
+    if (change.kind === "none" || change.kind === "ended") return; // an ended session stays until a new one takes its place
+    try {
+      if (change.kind === "incomplete") return await this.#askUnlessNewer(sent);
+      const store = async () => {
+        const { login } = await this.#read();
+        // A newer set of a sibling is never overwritten by an answer to an older one.
+        if (sentAs(login) !== sentAs(sent)) return;
+        await this.#store({ ...sent, cookies: change.set });
+        await this.#options.renewed?.();
+      };
+      await this.#locked(store, siblingMs);
+    } catch (error) {
+      // The answer is there, and the request must not be made again for the sake of a record: what cannot be stored now is
+      // at least used, until somebody stores another.
+      if (!isVault(error)) throw error;
+      if (change.kind !== "replaced") return;
+      this.#take({ ...sent, cookies: change.set, confirmedAt: runtime.now() }, await vault.stamp(this.#record));
+    }
   }
 
   /**
@@ -201,13 +217,14 @@ export class Broker implements Credentials {
   }
 
   /** Where nothing can be written (a read-only home) there is no lock, and nobody who would store anything either. */
-  async #locked<T>(work: () => Promise<T>): Promise<T> {
+  async #locked<T>(work: () => Promise<T>, patienceMs = renewalMs): Promise<T> {
+    const enter = () => {
+      entered = true;
+      return work();
+    };
     let entered = false;
     try {
-      return await this.#options.vault.locked(this.#record, () => {
-        entered = true;
-        return work();
-      });
+      return await this.#options.vault.locked(this.#record, enter, patienceMs);
     } catch (error) {
       if (entered || !isDisk(error)) throw error;
       return await work();
@@ -218,8 +235,12 @@ export class Broker implements Credentials {
   async #confirm(): Promise<StoredLease> {
     const stored = await this.#read();
     if (this.#isFresh(stored)) return stored;
-    await this.#locked(async () => {
+    const confirm = async () => {
       if (!this.#isFresh(await this.#read())) await this.#ask();
+    };
+    await this.#locked(confirm).catch((error: unknown) => {
+      // Whoever holds the record waits for a host that does not answer: it is used as it is, and the host decides.
+      if (!(error instanceof CodemieError) || error.code !== "vault_locked") throw error;
     });
     return this.#lease ?? stored;
   }
@@ -233,7 +254,8 @@ export class Broker implements Credentials {
     if (found.kind === "renewed") {
       await this.#store(found.login);
       await this.#options.renewed?.();
-    } else if (found.kind === "valid") await this.#store(login);
+      // A front that does not answer is not asked by every process anew, each waiting for the one before.
+    } else if (found.kind === "valid" || (found.kind === "unknown" && login.method === "sso")) await this.#store(login);
     // Without a yes it is used as it is, the host decides, and it is not asked about again for a while.
     else this.#take({ ...login, confirmedAt: runtime.now() }, this.#stamp);
     return found.kind;
@@ -248,7 +270,7 @@ export class Broker implements Credentials {
   }
 
   async #search(refused: StoredLogin): Promise<Lease | undefined> {
-    const { vault, loginAgain } = this.#options;
+    const { vault, loginAgain, runtime } = this.#options;
     const newer = async () => {
       const stored = await this.#read();
       return sentAs(stored.login) === sentAs(refused) ? undefined : stored;
@@ -261,7 +283,10 @@ export class Broker implements Credentials {
       await this.#askUnlessNewer(refused);
       const renewed = await newer();
       if (renewed || !loginAgain) return renewed;
+      // A login that was made just now and does not help either would not help the next time: no browser for each request.
+      if (runtime.now() - this.#loggedInAt < uselessLoginMs) return undefined;
       await loginAgain();
+      this.#loggedInAt = runtime.now();
       return await newer();
     } catch (error) {
       if (error instanceof CodemieError && error.exitCode !== 1) return undefined;
@@ -269,6 +294,9 @@ export class Broker implements Credentials {
     }
   }
 }
+
+/** The vault could not take it: its disk, its lock, its key, its record. */
+const isVault = (error: unknown) => error instanceof CodemieError && (error.code === "disk" || error.exitCode === 6);
 
 const isDisk = (error: unknown) => error instanceof CodemieError && error.code === "disk";
 

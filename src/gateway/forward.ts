@@ -1,3 +1,4 @@
+import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from "node:zlib";
 import { isHtml } from "../api/judge.ts";
 import { type Host, modelUrl } from "../core/host.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
@@ -97,13 +98,40 @@ export function loggedOut(host: Host, isToken: boolean): GatewayError {
  */
 async function bodyUnlessLoggedOut(upstream: Response): Promise<ReadableStream | Uint8Array | null | "logged-out"> {
   const { status, headers } = upstream;
-  if ((status >= 300 && status < 400) || (status < 404 && isHtml(headers))) {
+  if (redirects.has(status) || ((status < 300 || status === 403) && isHtml(headers))) {
     await upstream.body?.cancel();
     return "logged-out";
   }
   if (status !== 401) return await bodyOf(upstream);
   const bytes = await readUpTo(upstream.body, bodyToJudge);
-  return bytes && isProviderError(new TextDecoder().decode(bytes)) ? bytes : "logged-out";
+  const text = bytes && decoded(bytes, headers.get("content-encoding"));
+  return bytes && text !== undefined && isProviderError(text) ? bytes : "logged-out";
+}
+
+const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+/** An answer's text, to be judged; undefined when its coding is unknown, broken, or hides more than we read. */
+function decoded(bytes: Uint8Array, coding: string | null): string | undefined {
+  const bound = { maxOutputLength: bodyToJudge };
+  try {
+    switch (coding?.trim().toLowerCase() || "identity") {
+      case "identity":
+        return new TextDecoder().decode(bytes);
+      case "gzip":
+      case "x-gzip":
+        return gunzipSync(bytes, bound).toString();
+      case "deflate":
+        return inflateSync(bytes, bound).toString();
+      case "br":
+        return brotliDecompressSync(bytes, bound).toString();
+      case "zstd":
+        return zstdDecompressSync(bytes, bound).toString();
+      default:
+        return undefined;
+    }
+  } catch {
+    return undefined;
+  }
 }
 
 /** The body as it comes; a model provider's answers are passed on whatever they say. */
@@ -118,7 +146,13 @@ const onePieceBytes = 16_384;
 
 function isSmall(headers: Headers): boolean {
   const length = headers.get("content-length");
-  return length !== null && Number(length) <= onePieceBytes && !headers.get("content-type")?.includes("event-stream");
+  // A length beside chunks says nothing of how long they are (RFC 9112 section 6.3).
+  return (
+    length !== null &&
+    !headers.has("transfer-encoding") &&
+    Number(length) <= onePieceBytes &&
+    !headers.get("content-type")?.includes("event-stream")
+  );
 }
 
 function isProviderError(text: string): boolean {

@@ -23,11 +23,15 @@ const neverUpstream: ReadonlySet<string> = new Set([
   "forwarded", // says where the request comes from, which is nobody's business and could be believed
   "via",
   "x-real-ip",
-  "x-auth-request-access-token", // the front's word to the backend (CodeMie fact 4.3)
+  "x-client-ip",
+  "true-client-ip",
+  "api-key", // other clients' ways to present a key: the agent's opens nothing but this gateway
+  "x-litellm-api-key",
   "user-id", // names the user at a host without a front
-  "x-original-url", // would name another path than the one that was judged
-  "x-rewrite-url",
+  "x-rewrite-url", // would name another path or method than the one that was judged
   "x-http-method-override",
+  "x-http-method",
+  "x-method-override",
   "set-cookie",
   "x-bind-key", // the backend's word to itself (CodeMie fact 4.3)
   "x-bind-nonce",
@@ -35,8 +39,15 @@ const neverUpstream: ReadonlySet<string> = new Set([
   "expect", // answered by our own server already
 ]);
 
-/** Name prefixes never forwarded upstream: forwarders' claims, and what is ours alone to say. */
-const neverUpstreamPrefixes = ["x-forwarded-", "x-codemie-"] as const;
+/** Name prefixes never forwarded upstream: what fronts say of who asks for what (CodeMie fact 4.3), and what is ours to say. */
+const neverUpstreamPrefixes = [
+  "x-forwarded-",
+  "x-original-",
+  "x-auth-request-",
+  "x-amzn-oidc-",
+  "x-goog-iap-",
+  "x-codemie-",
+] as const;
 
 /** Never forwarded to the agent, each with its reason. */
 const neverBack: ReadonlySet<string> = new Set([
@@ -44,11 +55,19 @@ const neverBack: ReadonlySet<string> = new Set([
   "set-cookie", // session cookies are credentials
   "set-cookie2",
   "location", // the host's login route answers with the session in it
+  "content-location",
+  "authorization", // a front that is set so tells the token of the session with every answer (CodeMie fact 2.4)
+  "gap-auth",
+  "authentication-info",
+  "proxy-authentication-info",
   "refresh",
   "alt-svc", // would lead the agent past the gateway
   "clear-site-data",
   "strict-transport-security",
 ]);
+
+/** Name prefix never forwarded to the agent: what the front found out of the session, its token among it (CodeMie fact 2.4). */
+const neverBackPrefix = "x-auth-request-";
 
 /**
  * Makes the headers of the upstream request: the agent's, less what must not leave, plus the credential and ours.
@@ -82,7 +101,10 @@ export function downstreamHeaders(upstream: Headers): Record<string, string> {
   const kept: Record<string, string> = {};
   const named = namedByConnection(upstream);
   const all = upstream.toJSON();
-  for (const name in all) if (!neverBack.has(name) && !named?.has(name)) kept[name] = all[name] as string;
+  for (const name in all) {
+    if (neverBack.has(name) || named?.has(name) || name.startsWith(neverBackPrefix)) continue;
+    kept[name] = all[name] as string;
+  }
   return kept;
 }
 

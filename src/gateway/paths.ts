@@ -34,7 +34,10 @@ const geminiCall = new RegExp(
 );
 
 /** Where the host hands out credentials: no profile can open these (CodeMie facts 2.1, 4.4). */
-const closed = /^\/v1\/(?:auth|local-auth)(?:\/|$)/i;
+const closed = /^(?:\/v1)?\/(?:auth|local-auth)(?:\/|$)/i;
+
+/** Methods that would have the credential sent back in the answer, or make a tunnel. */
+const neverMethods: ReadonlySet<string> = new Set(["TRACE", "TRACK", "CONNECT"]);
 
 /**
  * @param extra paths the profile adds, each `METHOD /path`, `*` for any method and for one segment of the path, for
@@ -49,6 +52,7 @@ export function modelCalls(extra: readonly string[]): (call: Call) => boolean {
   });
   return ({ method, path }) => {
     const line = `${method} ${path}`;
+    if (neverMethods.has(method)) return false;
     if (exact.has(line)) return true;
     if (method === "POST" && geminiCall.test(path)) return true;
     return added.some((pattern) => pattern.test(line)) && !closed.test(path);

@@ -223,10 +223,16 @@ export class Vault {
   /**
    * Runs `work` while nobody else changes the record.
    *
+   * @param patienceMs how long to wait for others, ms; without it, as long as storing may take
    * @throws `vault_locked` when another process keeps it for too long
    */
-  async locked<T>(name: string, work: () => Promise<T>): Promise<T> {
-    return await withLock(join(this.#files.run, `vault-${idOf(name)}.lock`), `the stored record ${name}`, work);
+  async locked<T>(name: string, work: () => Promise<T>, patienceMs?: number): Promise<T> {
+    return await withLock(
+      join(this.#files.run, `vault-${idOf(name)}.lock`),
+      `the stored record ${name}`,
+      work,
+      patienceMs,
+    );
   }
 
   /** @returns the file a record lies in, whether there is one or not */

@@ -37,4 +37,4 @@ export async function ageLogin(person: Person, profile = "default"): Promise<voi
   });
 }
 
-const vaultOf = (person: Person) => new Vault(vaultFiles(person.codemieHome, {}), Date.now);
+export const vaultOf = (person: Person) => new Vault(vaultFiles(person.codemieHome, {}), Date.now);

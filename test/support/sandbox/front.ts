@@ -29,6 +29,8 @@ export interface FrontSettings {
   rotates: boolean;
   /** false: nobody answers `/oauth2/auth` from outside */
   answersCheck: boolean;
+  /** true: `/oauth2/auth` takes the question and never answers */
+  hangsCheck: boolean;
   /** true: as nginx does, only the first `Set-Cookie` of the front's check is passed on with an answer of the backend */
   firstCookieOnly: boolean;
   /** `ingress`: nginx asks the front and redirects everybody without a session (family A); `direct`: no front (family D) */
@@ -99,6 +101,7 @@ export class Front {
         await this.#callback(seen, response);
         return true;
       case "/oauth2/auth": {
+        if (this.#settings.hangsCheck) return true;
         if (!this.#settings.answersCheck) return false;
         const found = await this.authenticate(seen);
         if (!found) send(response, 401, "Unauthorized\n");

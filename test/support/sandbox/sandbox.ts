@@ -33,6 +33,7 @@ export async function startSandbox(changes: Partial<FrontSettings & BackendSetti
     rotates: true,
     firstCookieOnly: false,
     answersCheck: true,
+    hangsCheck: false,
     mode: "ingress",
     handoff: "keycloak",
     answer: undefined,
