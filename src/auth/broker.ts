@@ -58,6 +58,8 @@ export interface BrokerOptions {
 
 /** A session that was confirmed within this time is used as it is, ms. An older one is confirmed first. */
 const confirmedForMs = 60_000;
+/** A record that was looked at this recently is not looked at for each request of a burst, ms. */
+const lookAgainMs = 20;
 /** A token is renewed this long before its end, ms, or a fifth of its life before, whichever is shorter. */
 const renewAheadMs = 5 * 60_000;
 /** How long to wait for another process that may be storing a newer session just now, ms. */
@@ -79,6 +81,8 @@ export class Broker implements Credentials {
   readonly #record: string;
   #lease: StoredLease | undefined;
   #stamp = "";
+  /** when the record was last seen unchanged, ms of the process's clock */
+  #lookedAt = Number.NEGATIVE_INFINITY;
   /** when a person was last asked to log in, ms since the epoch */
   #loggedInAt = Number.NEGATIVE_INFINITY;
   #flight: Promise<StoredLease> | undefined;
@@ -95,8 +99,13 @@ export class Broker implements Credentials {
    * @throws `auth_needed`, `auth_expired`, and what the vault throws
    */
   async current(): Promise<StoredLease> {
-    if (this.#lease && this.#isFresh(this.#lease) && (await this.#options.vault.stamp(this.#record)) === this.#stamp) {
-      return this.#lease;
+    if (this.#lease && this.#isFresh(this.#lease)) {
+      const now = performance.now();
+      if (now - this.#lookedAt < lookAgainMs) return this.#lease;
+      if ((await this.#options.vault.stamp(this.#record)) === this.#stamp) {
+        this.#lookedAt = now;
+        return this.#lease;
+      }
     }
     this.#flight ??= this.#confirm().finally(() => {
       this.#flight = undefined;
