@@ -28,6 +28,7 @@ const warnAheadMs = 7 * 24 * 3600 * 1000;
  */
 export function readBearerToken(text: string, nowMs: number): BearerToken {
   const token = text.trim();
+  if (/^bearer\s/i.test(token)) throw failure.badToken("it begins with the word Bearer; pass what comes behind it");
   if (!/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(token)) {
     throw failure.badToken("it has to be three base64url parts joined by dots, signature included");
   }

@@ -28,8 +28,9 @@ export interface Lease {
   /** the only origin it goes to */
   readonly origin: string;
   readonly authorize: Authorize;
-  /** the stored login it comes from, if it does */
+  /** the stored login it comes from, if it does, and whose profile's it is */
   readonly login: StoredLogin | undefined;
+  readonly profile?: string;
   /** the bearer token it is, if it is one */
   readonly bearer?: BearerToken;
 }
@@ -209,7 +210,8 @@ export class Broker implements Credentials {
   #take(login: StoredLogin, stamp: string): StoredLease {
     this.#stamp = stamp;
     const bearer = login.method === "jwt" ? { bearer: readBearerToken(login.token, this.#options.runtime.now()) } : {};
-    this.#lease = { origin: login.origin, login, authorize: authorizeWith(login), ...bearer };
+    const { profile } = this.#options;
+    this.#lease = { origin: login.origin, login, profile, authorize: authorizeWith(login), ...bearer };
     return this.#lease;
   }
 

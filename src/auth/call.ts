@@ -33,6 +33,6 @@ export async function callWith<T>(
 }
 
 /** What to say when the host does not take a credential and there is no newer one. */
-function refusal({ origin, bearer }: Lease): CodemieError {
-  return bearer ? failure.tokenRefused(origin) : failure.sessionEnded(origin);
+function refusal({ origin, bearer, profile }: Lease): CodemieError {
+  return bearer ? failure.tokenRefused(origin) : failure.sessionEnded(origin, profile);
 }

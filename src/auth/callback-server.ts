@@ -103,7 +103,16 @@ type Handler = (request: Request) => Response | Promise<Response>;
 /** One port on `127.0.0.1` and, where the machine has it, `::1`. */
 function listenOnLoopback(fetch: Handler, fixedPort: number): { port: number; stop(force: boolean): Promise<void> } {
   const listen = (hostname: string, port: number) =>
-    Bun.serve({ hostname, port, idleTimeout: 0, maxRequestBodySize: 65_536, development: false, fetch });
+    // Outside development the runtime would share the port with others of this user, and some answers would be theirs.
+    Bun.serve({
+      hostname,
+      port,
+      reusePort: false,
+      idleTimeout: 0,
+      maxRequestBodySize: 65_536,
+      development: false,
+      fetch,
+    });
   for (let attempt = 1; ; attempt++) {
     const v4 = fixedPort === 0 ? listen("127.0.0.1", 0) : listenAt(fixedPort, listen);
     const port = Number(v4.port);

@@ -41,6 +41,7 @@ export async function record({ runtime, output }: Cli, vault: Vault, fact: Audit
 /**
  * Runs something and writes down how it ended.
  *
+ * @param detailOf what of the result is worth writing down; never a secret
  * @throws what `work` throws
  */
 export async function recorded<T>(
@@ -48,13 +49,17 @@ export async function recorded<T>(
   vault: Vault,
   fact: Omit<AuditFact, "outcome">,
   work: () => Promise<T>,
+  detailOf: (result: T) => AuditFact["detail"] = () => fact.detail,
 ): Promise<T> {
   try {
     const result = await work();
-    await record(cli, vault, { ...fact, outcome: "ok" });
+    const detail = detailOf(result);
+    await record(cli, vault, { ...fact, outcome: "ok", ...(detail ? { detail } : {}) });
     return result;
   } catch (error) {
-    await record(cli, vault, { ...fact, outcome: asCodemieError(error).code });
+    const { code } = asCodemieError(error);
+    // What was typed wrong did not begin.
+    if (code !== "usage") await record(cli, vault, { ...fact, outcome: code });
     throw error;
   }
 }

@@ -82,8 +82,9 @@ async function effective(cli: Cli, profile: string | undefined): Promise<Effecti
   ];
 }
 
-function sourceOfName({ host }: Settled, flag: string | undefined, variable: string | undefined): string {
+function sourceOfName({ host, exists }: Settled, flag: string | undefined, variable: string | undefined): string {
   if (flag !== undefined) return "flag";
   if (variable) return "environment";
+  if (!exists) return "default";
   return host?.source === "environment" ? "environment" : "profile";
 }

@@ -129,7 +129,7 @@ function vaultCheck(vault: Vault): Check {
         const records = await vault.records();
         const problem = records.flatMap((record) => ("problem" in record ? record.problem : []))[0];
         if (problem) return failedWith(problem);
-        return ok(`opens, and so do its ${records.length} records`);
+        return ok(`opens, ${records.length} ${records.length === 1 ? "record" : "records"}`);
       } catch (error) {
         return failedWith(asCodemieError(error));
       }

@@ -1,4 +1,5 @@
 import type { ArgDef, ArgsDef } from "citty";
+import { wrap } from "../core/text.ts";
 import { programSummaries } from "./agents.ts";
 import { type Cli, type Command, commonArgs, stores } from "./command.ts";
 import { versionLine } from "./version.ts";
@@ -14,7 +15,12 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
   const heading = (text: string) => paint("bold", text);
   const entries = (pairs: [string, string][]) => {
     const width = Math.max(...pairs.map(([left]) => left.length));
-    return pairs.map(([left, right]) => `  ${paint("accent", left.padEnd(width))}  ${right}`.trimEnd());
+    const indent = " ".repeat(width + 4);
+    const columns = cli.runtime.terminal.columns("out");
+    return pairs.map(([left, right]) => {
+      const line = `  ${paint("accent", left.padEnd(width).replaceAll(" ", "\u00a0"))}  ${right}`.trimEnd();
+      return wrap(line, columns, indent).replaceAll("\u00a0", " ");
+    });
   };
 
   if (command.subCommands) {

@@ -1,5 +1,6 @@
 import { type ConsolaInstance, createConsola } from "consola/core";
 import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
+import { wrap } from "../core/text.ts";
 import type { Terminal } from "../platform/terminal.ts";
 
 /** The one accent, and the few shades the terminal output uses. */
@@ -35,7 +36,9 @@ export class Output {
       warn: `${this.paint("warn", "warning:", "err")} `,
     };
     this.say = createConsola({
-      reporters: [{ log: (entry) => this.#err(`${mark[entry.type] ?? ""}${entry.args.join(" ")}\n`) }],
+      reporters: [
+        { log: (entry) => this.#err(`${this.#fit(`${mark[entry.type] ?? ""}${entry.args.join(" ")}`, "  ")}\n`) },
+      ],
     });
   }
 
@@ -69,8 +72,8 @@ export class Output {
       this.#terminal.out(`${json({ error: { code, message, hint: hint ?? null } })}\n`);
       return;
     }
-    this.#err(`${this.paint("bad", "error:", "err")} ${message}\n`);
-    if (hint) this.#err(`${this.paint("accent", "hint:", "err")} ${hint}\n`);
+    this.#err(`${this.#fit(`${this.paint("bad", "error:", "err")} ${message}`, "       ")}\n`);
+    if (hint) this.#err(`${this.#fit(`${this.paint("accent", "hint:", "err")} ${hint}`, "      ")}\n`);
   }
 
   /**
@@ -120,6 +123,10 @@ export class Output {
     const prompt = this.#signs(`${this.paint("accent", "?", "err")} ${question} [y/N] `);
     const answer = await this.#terminal.readLine({ prompt, echo: true, signal });
     return /^y(es)?$/i.test(answer.trim());
+  }
+
+  #fit(line: string, indent: string): string {
+    return wrap(line, this.#terminal.columns("err"), indent);
   }
 
   #err(text: string): void {

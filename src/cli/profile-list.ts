@@ -1,4 +1,5 @@
-import { usableHostOf } from "../profiles/resolve.ts";
+import { printable } from "../core/text.ts";
+import { methodOf, usableHostOf } from "../profiles/resolve.ts";
 import { type Cli, command, stores } from "./command.ts";
 
 export const profileList = (cli: Cli) =>
@@ -13,14 +14,21 @@ export const profileList = (cli: Cli) =>
         name,
         active: name === config.activeProfile,
         url: usableHostOf(profile)?.origin ?? null,
+        method: methodOf(profile),
         model: profile.model ?? null,
       }));
       output.result(rows, () =>
         rows.length === 0
-          ? ["no profiles yet: run codemie profile login --url https://codemie.example.com"]
+          ? ["no profiles yet: run codemie setup"]
           : output.table([
-              [" ", "PROFILE", "HOST", "MODEL"],
-              ...rows.map(({ name, active, url, model }) => [active ? "*" : " ", name, url ?? "-", model ?? "-"]),
+              [" ", "PROFILE", "HOST", "LOGIN", "MODEL"],
+              ...rows.map(({ name, active, url, method, model }) => [
+                active ? "*" : " ",
+                printable(name, 64),
+                url ?? "-",
+                method,
+                printable(model ?? "-", 60),
+              ]),
             ]),
       );
     },

@@ -6,7 +6,7 @@ import { defaultScope, type OidcClient } from "../auth/oidc.ts";
 import { failure } from "../core/errors.ts";
 import { stopSignal } from "../platform/processes.ts";
 import type { Profile } from "../profiles/config.ts";
-import { hostOf, methodOf, type Resolved, resolveProfile } from "../profiles/resolve.ts";
+import { hostOf, type Method, methodOf, type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import type { ProfileStore } from "../profiles/store.ts";
 import type { Vault } from "../vault/vault.ts";
 import { recorded } from "./auditing.ts";
@@ -97,10 +97,23 @@ export const profileLogin = (given: Cli) =>
           }
           return login;
         },
+        (login) => ({ method: login.method, person: describe(login.identity) }),
       );
+      const [was, is] = [methodOf(resolved.profile), login.method];
+      if (resolved.exists && was !== is) {
+        output.say.warn(`profile ${resolved.name} now logs in ${waysIn[is]}; before, ${waysIn[was]}`);
+      }
       report(cli, resolved, login);
     },
   });
+
+/** Ways to log in, as words behind "logs in". */
+const waysIn: Readonly<Record<Method, string>> = {
+  sso: "by the host's own single sign-on",
+  oidc: "at an OpenID provider",
+  jwt: "with a bearer token",
+  "api-key": "with an API key",
+};
 
 /** The OpenID provider to log in at: the flags', else the profile's; none is the host's own single sign-on. */
 function clientOf(

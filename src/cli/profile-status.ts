@@ -57,6 +57,8 @@ interface Status {
   readonly problem: CodemieError | undefined;
   /** what stands in for a login, in words */
   readonly with?: string | undefined;
+  /** false: the host was not asked */
+  readonly checked?: boolean;
 }
 
 /** A profile that leads to no host of ours, among others that do. */
@@ -110,7 +112,8 @@ async function statusOf(
         models: asked.models,
       },
       with: withWhat(given, here.method),
-      problem: asked.problem ?? (expired ? failure.sessionEnded(host.origin) : undefined),
+      checked: online,
+      problem: asked.problem ?? (expired ? failure.sessionEnded(host.origin, resolved.name) : undefined),
     };
   } catch (error) {
     return { data: here, problem: asCodemieError(error), with: undefined };
@@ -162,15 +165,18 @@ function withWhat(given: Given | undefined, method: string): string | undefined 
     : "an API key in the configuration file, in clear";
 }
 
-function linesOf({ runtime, output }: Cli, { data, with: stand }: Status): string[] {
+function linesOf({ runtime, output }: Cli, { data, with: stand, checked }: Status): string[] {
   const now = runtime.now();
-  const mark = data.authenticated ? output.paint("good", "✓ logged in") : output.paint("bad", "✗ not logged in");
+  const known = checked
+    ? `${output.paint("good", "✓ logged in")} to ${data.url}`
+    : `· a stored login for ${data.url}, not checked now`;
+  const heading = data.authenticated ? known : `${output.paint("bad", "✗ not logged in")} to ${data.url}`;
   const row = (label: string, value: string) => `  ${output.paint("dim", label.padEnd(8))} ${value}`;
-  const lines = [`${mark} to ${data.url}`, row("profile", data.profile)];
+  const lines = [heading, row("profile", data.profile)];
   if (stand) lines.push(row("with", stand));
   if (data.user) lines.push(row("user", describe({ id: "", ...data.user })));
   if (data.loggedInAt) lines.push(row("since", when(Date.parse(data.loggedInAt), now)));
-  if (data.user) {
+  if (data.user && data.authenticated) {
     lines.push(row("until", data.expiresAt ? when(Date.parse(data.expiresAt), now) : "unknown"));
     const why = {
       estimate: "(estimated: 7 days from its issue; the host decides)",

@@ -60,6 +60,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   let current = tree;
   let path = "codemie";
   let rest = args.filter((arg) => arg !== "--no-color");
+  if (rest[0] === "help") rest = [...rest.slice(1), "--help"];
   while (current.subCommands) {
     // A word behind a flag may be that flag's value: only a word that comes first names a command.
     const first = rest.find((arg) => !isCommonFlag(arg));
@@ -82,7 +83,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     const known: Record<string, unknown> = { ...current.subCommands, ...(path === "codemie" ? programSummaries : {}) };
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
     if (!load) {
-      const close = nearest(name, Object.keys(known));
+      const close = elsewhere[`${path} ${name}`] ?? nearest(name, Object.keys(known));
       throw failure.usage(
         `${path} has no command ${name}`,
         close ? `did you mean ${path} ${close}` : `see ${path} --help`,
@@ -109,6 +110,19 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   );
   return typeof result === "number" ? result : 0;
 }
+
+/** What people type who know other tools. */
+const elsewhere: Readonly<Record<string, string>> = {
+  "codemie login": "profile login",
+  "codemie logout": "profile logout",
+  "codemie status": "profile status",
+  "codemie whoami": "profile status",
+  "codemie auth": "profile",
+  "codemie switch": "profile use",
+  "codemie init": "setup",
+  "codemie run": "claude",
+  "codemie version": "--version",
+};
 
 const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");
 const isCommonFlag = (arg: string) => ["--json", "--no-color", "--help", "-h"].includes(arg);

@@ -7,6 +7,7 @@ import { callWith } from "../auth/call.ts";
 import { givenToken } from "../auth/given-token.ts";
 import { CodemieError, failure } from "../core/errors.ts";
 import { trustingFetch } from "../platform/network.ts";
+import type { Env } from "../platform/runtime.ts";
 import { providerOf } from "../profiles/providers.ts";
 import { methodOf, type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -41,20 +42,23 @@ export function brokerFor(cli: Cli, vault: Vault, whose: Whose, loginAgain?: () 
   const renewed = () => record(cli, vault, { event: "refresh", profile: name, host: host.origin, outcome: "ok" });
   const { runtime } = cli;
   const method = methodOf(profile);
-  const options = { vault, profile: name, host, runtime, renewed, missing: () => missing(whose), method };
+  const options = { vault, profile: name, host, runtime, renewed, missing: () => missing(whose, runtime.env), method };
   return new Broker(loginAgain ? { ...options, loginAgain } : options);
 }
 
 /** What to say when a profile has no credential: how its own method gets one. */
-function missing({ name, profile, host }: Whose): CodemieError {
+function missing({ name, profile, host }: Whose, env: Env): CodemieError {
   const { origin } = host.value;
+  // In CI a secret that a job may not read arrives as an empty variable.
+  const empty = [profile.jwtConfig?.tokenEnvVar, tokenVariable].find((variable) => variable && env[variable] === "");
+  if (empty && host.value.kind === "codemie") return failure.tokenEmpty(empty);
   switch (methodOf(profile)) {
     case "api-key":
       return failure.keyMissing(origin, name);
     case "jwt":
       return failure.tokenMissing(origin, profile.jwtConfig?.tokenEnvVar ?? tokenVariable);
     default:
-      return failure.loginNeeded(origin);
+      return failure.loginNeeded(origin, host.source === "profile" ? name : undefined);
   }
 }
 

@@ -1,5 +1,5 @@
 import { readApiKey } from "../auth/api-key.ts";
-import { previousLogin } from "../auth/login.ts";
+import { describe, previousLogin } from "../auth/login.ts";
 import { failure } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { stopSignal } from "../platform/processes.ts";
@@ -108,7 +108,12 @@ export const setup = (cli: Cli) =>
           return await save(draft, profiles, context, args.yes ?? false);
         },
       );
-      if (draft.held && !draft.held.passing) await record(cli, vault, { event: "login", ...where, outcome: "ok" });
+      if (draft.held && !draft.held.passing) {
+        const { login } = draft.held;
+        const person = login.method === "api-key" ? {} : { person: describe(login.identity) };
+        const detail = { method: login.method, ...person };
+        await record(cli, vault, { event: "login", ...where, outcome: "ok", detail });
+      }
       if (kept) output.say.warn(`the stored login was damaged and is kept as ${kept}`);
       report(cli, saved, draft);
     },

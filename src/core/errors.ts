@@ -82,6 +82,15 @@ export function asCodemieError(error: unknown): CodemieError {
 
 const login = (url?: string) => `run codemie profile login${url ? ` --url ${url}` : ""}`;
 
+/**
+ * The command that logs a profile in. One host may have several profiles: unless it is the first one's, the name has to be
+ * said.
+ */
+export const loginCommand = (origin: string, profile?: string) =>
+  profile === undefined || profile === "default"
+    ? `codemie profile login --url ${origin}`
+    : `codemie profile login --profile ${printable(profile, 64)}`;
+
 const mcpStatusHints: Readonly<Record<number, string>> = {
   403: "ask the server's administrator for access",
   404: "check the path of the address: it is often /mcp or /sse",
@@ -144,11 +153,16 @@ export const failure = {
   profileHasOtherHost: (name: string, origin: string) =>
     new CodemieError("usage", `profile ${name} belongs to ${origin}`, "choose another name with --profile"),
 
-  loginNeeded: (origin: string) => new CodemieError("auth_needed", `not logged in to ${origin}`, login(origin)),
+  loginNeeded: (origin: string, profile?: string) =>
+    new CodemieError("auth_needed", `not logged in to ${origin}`, `run ${loginCommand(origin, profile)}`),
   otherOrigin: (profile: string, own: string, asked: string) =>
     new CodemieError("auth_needed", `the login of profile ${profile} is for ${own}, not for ${asked}`, login(asked)),
-  sessionEnded: (origin: string) =>
-    new CodemieError("auth_expired", `the session at ${origin} is no longer valid`, login(origin)),
+  sessionEnded: (origin: string, profile?: string) =>
+    new CodemieError(
+      "auth_expired",
+      `the session at ${origin} is no longer valid`,
+      `run ${loginCommand(origin, profile)}`,
+    ),
   forbidden: (origin: string, detail?: string) =>
     new CodemieError(
       "auth_refused",
@@ -232,6 +246,18 @@ export const failure = {
     ),
   loginOfOther: (flag: string, method: string) =>
     new CodemieError("usage", `${flag} has no place in a login by ${method}`, "leave it out, or name its own --method"),
+  tokenEmpty: (variable: string) =>
+    new CodemieError(
+      "auth_needed",
+      `${variable} is set but empty`,
+      "check that the secret is there and that this job may read it",
+    ),
+  tokenWithoutHost: () =>
+    new CodemieError(
+      "usage",
+      "a bearer token is given, but no CodeMie host",
+      "set CODEMIE_URL=https://codemie.example.com, or use --base-url",
+    ),
   keyMissing: (origin: string, profile: string) =>
     new CodemieError(
       "auth_needed",
@@ -450,7 +476,7 @@ export const failure = {
     new CodemieError(
       "config_damaged",
       `${file} cannot be read: ${printable(why, 200)}`,
-      "correct the file, or move it away; nothing was overwritten",
+      "correct the file, or begin anew with codemie config reset, which keeps it aside; nothing was overwritten",
     ),
   disk: (file: string, error: unknown) => {
     const why: Record<string, string> = {

@@ -73,3 +73,24 @@ export function closest(typed: string, known: readonly string[], count: number):
   const distance = new Map(known.map((word) => [word, editDistance(typed.toLowerCase(), word.toLowerCase())]));
   return known.toSorted((a, b) => (distance.get(a) ?? 0) - (distance.get(b) ?? 0)).slice(0, count);
 }
+
+/**
+ * Breaks text between words, so that a terminal does not break it within them. A word longer than the line stays whole.
+ *
+ * @param text one line, possibly with colour
+ * @param columns width of the terminal
+ * @param indent what every line but the first begins with
+ */
+export function wrap(text: string, columns: number, indent: string): string {
+  const lines: string[] = [];
+  const [first = "", ...words] = text.split(" ");
+  let line = first;
+  for (const word of words) {
+    const next = `${line} ${word}`;
+    if (line.trim() !== "" && Bun.stringWidth(next) > columns) {
+      lines.push(line);
+      line = indent + word;
+    } else line = next;
+  }
+  return [...lines, line].join("\n");
+}

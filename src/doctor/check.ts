@@ -35,14 +35,14 @@ export const failedWith = ({ message, hint }: CodemieError): Finding => failed(m
  *
  * @param limitMs how long one may take, ms; one that takes longer has failed
  * @param done told of each as it ends
- * @returns the results, in the checks' order
+ * @returns the results, in the checks' order; what failed for a reason that was named before says so
  */
 export async function examine(
   checks: readonly Check[],
   limitMs: number,
   done: (result: Result) => void = () => undefined,
 ): Promise<Result[]> {
-  return await Promise.all(
+  const results = await Promise.all(
     checks.map(async ({ id, title, run }) => {
       const start = performance.now();
       const finding = await withLimit(run, limitMs);
@@ -51,6 +51,11 @@ export async function examine(
       return result;
     }),
   );
+  return results.map((result, at) => {
+    const first = results.slice(0, at).find((one) => one.status === "failed" && result.message.includes(one.message));
+    if (result.status !== "failed" || !first) return result;
+    return { ...result, status: "skipped", message: `fails for the same reason: see ${first.title}`, hint: undefined };
+  });
 }
 
 async function withLimit(run: Check["run"], limitMs: number): Promise<Finding> {

@@ -1,5 +1,7 @@
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from "node:zlib";
 import { isHtml } from "../api/judge.ts";
+import type { Lease } from "../auth/broker.ts";
+import { loginCommand } from "../core/errors.ts";
 import { type Host, modelUrl } from "../core/host.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { GatewayError } from "./errors.ts";
@@ -85,10 +87,10 @@ export async function replayableBody(request: Request): Promise<ArrayBuffer | Re
 }
 
 /** The answer when the host takes the credential no longer: what happened and what helps. */
-export function loggedOut(host: Host, isToken: boolean): GatewayError {
-  const message = isToken
+export function loggedOut(host: Host, { bearer, profile }: Lease): GatewayError {
+  const message = bearer
     ? `${host.origin} did not accept the bearer token; get a new one and start again with it`
-    : `the CodeMie session at ${host.origin} is no longer valid; run: codemie profile login --url ${host.origin}`;
+    : `the CodeMie session at ${host.origin} is no longer valid; run: ${loginCommand(host.origin, profile)}`;
   return { status: 401, message };
 }
 

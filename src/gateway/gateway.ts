@@ -107,7 +107,7 @@ export function startGateway(options: GatewayOptions): Gateway {
       if (outcome.setCookies.length > 0) await credentials.capture(lease, outcome.setCookies);
       if (outcome.kind === "answer") return outcome.response;
       const newer = left === 0 ? undefined : await credentials.renew(lease);
-      if (!newer || body instanceof ReadableStream) return loggedOut(host, lease.bearer !== undefined);
+      if (!newer || body instanceof ReadableStream) return loggedOut(host, lease);
       lease = newer;
     }
   }
@@ -158,6 +158,7 @@ function listen(port: number, handle: (request: Request) => Promise<Response>) {
     return Bun.serve({
       hostname: "127.0.0.1",
       port,
+      reusePort: false, // outside development the runtime would share the port with others of this user
       idleTimeout: 0, // a stream may be silent for as long as a model thinks
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       development: false,

@@ -83,6 +83,7 @@ const networkWords: Record<string, string> = {
   ENOTFOUND: "the host name does not resolve",
   ConnectionTimeout: "the connection timed out",
   ETIMEDOUT: "the connection timed out",
+  EPROTO: "it does not speak TLS (plain http:// is allowed on this machine only)",
   TooManyRedirects: "too many redirects",
 };
 

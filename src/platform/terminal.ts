@@ -12,8 +12,8 @@ export interface Terminal {
   color(stream: "out" | "err"): boolean;
   /** whether characters beyond ASCII are shown as what they are; assumed where the environment says nothing else */
   readonly unicode: boolean;
-  /** width of the terminal in columns, 80 where there is none */
-  readonly columns: number;
+  /** width of the terminal in columns; without end where the stream is none, so that nothing is broken for a script */
+  columns(stream: "out" | "err"): number;
   out(text: string): void;
   err(text: string): void;
   /** Reads standard input to its end. */
@@ -52,8 +52,9 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
       if (plain) return false;
       return forced || Boolean((stream === "out" ? process.stdout : process.stderr).isTTY);
     },
-    get columns() {
-      return process.stderr.columns || process.stdout.columns || 80;
+    columns(stream) {
+      const { isTTY, columns } = stream === "out" ? process.stdout : process.stderr;
+      return isTTY ? columns || 80 : Number.POSITIVE_INFINITY;
     },
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

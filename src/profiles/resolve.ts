@@ -54,7 +54,8 @@ export function resolveProfile(
   const { host, name, profile, exists } = settled;
   if (host) return { ...settled, host };
   if (!exists && Object.keys(config.profiles).length > 0) throw failure.noProfile(name, Object.keys(config.profiles));
-  throw isCodemie(profile) ? failure.noHost() : failure.otherService(name, profile.provider ?? "");
+  if (!isCodemie(profile)) throw failure.otherService(name, profile.provider ?? "");
+  throw env.CODEMIE_JWT_TOKEN || env.CODEMIE_JWT_TOKEN_FILE ? failure.tokenWithoutHost() : failure.noHost();
 }
 
 /**

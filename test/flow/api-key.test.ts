@@ -233,7 +233,7 @@ test("setting up again with another key replaces it; without a key the stored on
   ]);
   expect(again.code).toBe(0);
   expect(JSON.parse((await person.run(["profile", "--json"])).out)).toEqual([
-    { name: "default", active: true, url: provider.origin, model: "gpt-5.2" },
+    { name: "default", active: true, url: provider.origin, method: "api-key", model: "gpt-5.2" },
   ]);
   expect((await person.run(["token"])).out).toBe(`${provider.key}\n`);
 });

@@ -224,7 +224,7 @@ test("the flat first format is a profile named default", async () => {
   provider = await startModelProvider("litellm");
   write({ provider: "litellm", baseUrl: provider.api, apiKey: provider.key, model: "gpt-5.2" });
   expect(JSON.parse((await person.run(["profile", "--json"])).out)).toEqual([
-    { name: "default", active: true, url: provider.origin, model: "gpt-5.2" },
+    { name: "default", active: true, url: provider.origin, method: "api-key", model: "gpt-5.2" },
   ]);
   expect((await person.run(["models"])).code).toBe(0);
   await person.run(["config", "set", "timeout", "1"]);

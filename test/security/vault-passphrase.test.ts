@@ -18,6 +18,8 @@ let sandbox: Sandbox;
 let person: Person;
 let hung: Promise<Finished>;
 let hungAt: number;
+/** seconds nobody else on this machine sleeps */
+const longNap = `600.${process.pid}`;
 beforeAll(async () => {
   sandbox = await startSandbox();
   person = new Person();
@@ -27,7 +29,7 @@ beforeAll(async () => {
   delete person.env.CODEMIE_VAULT_PASSPHRASE;
   // started now, so that its minute passes while the other tests run
   hungAt = performance.now();
-  hung = withCommand("sh -c 'exec sleep 600'");
+  hung = withCommand(`sh -c 'exec sleep ${longNap}'`);
 });
 afterAll(async () => {
   person.remove();
@@ -231,5 +233,5 @@ test("a command that hangs is killed after a minute, and said", async () => {
   expect(err).toContain("sh did not end within 60 s and was killed");
   expect(performance.now() - hungAt).toBeGreaterThan(59_000);
   const left = Bun.spawnSync(["ps", "-eo", "args"]).stdout.toString();
-  expect(left).not.toContain("sleep 600");
+  expect(left).not.toContain(`sleep ${longNap}`);
 });

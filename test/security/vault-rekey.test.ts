@@ -65,11 +65,13 @@ test("who reads while keys change finds the vault open, every time", async () =>
   await child.stdout.getReader().read();
   const key = () => readFileSync(join(home, "vault.key"), "utf8");
   let changes = 0;
-  for (let last = key(), n = 0; n < 2_000; n++) {
+  // as long as it takes until the reader met many keys: on a busy machine the writer may get its turn late
+  for (let last = key(), n = 0; n < 2_000 || changes <= 20; n++) {
     expect(await new Vault(vaultFiles(home, {}), Date.now).read("r", z.string())).toBe("still here");
     const now = key();
     if (now !== last) changes++;
     last = now;
+    if (n % 50 === 0) await Bun.sleep(0);
   }
   child.kill("SIGKILL");
   await child.exited;

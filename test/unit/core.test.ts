@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { inspect } from "node:util";
 import { parseHost } from "../../src/core/host.ts";
 import { Secret } from "../../src/core/secret.ts";
-import { editDistance, headerSafe, nearest, printable } from "../../src/core/text.ts";
+import { editDistance, headerSafe, nearest, printable, wrap } from "../../src/core/text.ts";
 
 test("a host is what people type, stored by origin", () => {
   for (const [given, origin] of [
@@ -50,4 +50,12 @@ test("the nearest word is offered, a far one is not", () => {
   expect(editDistance("", "abc")).toBe(3);
   expect(nearest("logn", ["login", "logout"])).toBe("login");
   expect(nearest("zebra", ["login", "logout"])).toBeUndefined();
+});
+
+test("text is broken between words, its indent kept, what is longer than the line left whole", () => {
+  expect(wrap("error: one two three", 14, "       ")).toBe("error: one two\n       three");
+  expect(wrap("  --flag  about it", 80, "")).toBe("  --flag  about it");
+  expect(wrap("  --flag  about it", 12, "    ")).toBe("  --flag  \n    about it".replace("  \n", " \n"));
+  expect(wrap("a https://example.com/long b", 10, "  ")).toBe("a\n  https://example.com/long\n  b");
+  expect(wrap("any length", Number.POSITIVE_INFINITY, "  ")).toBe("any length");
 });

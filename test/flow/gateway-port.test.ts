@@ -1,0 +1,30 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { Person } from "../support/codemie.ts";
+import { logIn } from "../support/login.ts";
+import { Probe } from "../support/probe.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/** A port belongs to one gateway: shared, half of the requests would go to the other's, with a key that is not its own. */
+
+let sandbox: Sandbox;
+beforeEach(async () => {
+  sandbox = await startSandbox();
+});
+afterEach(() => sandbox.close());
+
+test("two gateways of ours cannot have the same port", async () => {
+  const person = new Person();
+  await logIn(person, sandbox, "ada", ["--profile", "one"]);
+  await logIn(person, sandbox, "ada", ["--profile", "two"]);
+  const first = new Probe(person, ["--profile", "one"]);
+  const { port } = new URL((await first.started()).url);
+  for (const run of [
+    person.run(["proxy", "start", "--profile", "two", "--port", port]),
+    person.run(["proxy", "start", "--profile", "two", "--port", port, "--detach"]),
+    new Probe(person, ["--profile", "two"], { CODEMIE_PROXY_PORT: port }).running.finished(),
+  ]) {
+    const { code, err } = await run;
+    expect({ code, taken: err.includes(`port ${port} is taken`) }).toEqual({ code: 1, taken: true });
+  }
+  await first.stop();
+});
