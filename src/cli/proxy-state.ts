@@ -5,6 +5,7 @@ import { CodemieError, failure } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { readIfPresent, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
+import { checkBaseFolder } from "../platform/private.ts";
 
 /** What a gateway that runs on its own writes down for `proxy status` and `proxy stop`. */
 const gatewayState = z.object({
@@ -32,10 +33,12 @@ const lookMs = 500;
  * lives, so a file whose lock is free is what a killed one left behind, whoever has its process number now.
  */
 export class ProxyStates {
+  readonly #home: string;
   readonly #run: string;
 
   /** @param home base folder of all our files */
   constructor(home: string) {
+    this.#home = home;
     this.#run = join(home, "run");
   }
 
@@ -108,6 +111,7 @@ export class ProxyStates {
   }
 
   async #read(profile: string): Promise<GatewayState | undefined> {
+    checkBaseFolder(this.#home, () => undefined);
     return parseJson((await readIfPresent(this.#file(profile))) ?? "", gatewayState);
   }
 

@@ -324,6 +324,12 @@ export const failure = {
       `the vault holds logins, but ${file}, which opens them, is missing`,
       "restore it from a backup, or move the vault folder away and log in again",
     ),
+  vaultGone: (file: string) =>
+    new CodemieError(
+      "vault_key",
+      `the vault was moved away while this ran: ${file} is missing`,
+      "run codemie profile login",
+    ),
   vaultKeyNotOurs: (file: string) =>
     new CodemieError(
       "vault_key",
@@ -407,7 +413,7 @@ export const failure = {
   sharedFolder: (path: string) =>
     new CodemieError(
       "vault_unreadable",
-      `everybody may write in ${path}, so no vault is used or made there`,
+      `everybody may write in ${path}, so nothing of ours is read or kept there`,
       "set CODEMIE_HOME to a folder of your own",
     ),
   auditHeadDamaged: (file: string, folder: string) =>
