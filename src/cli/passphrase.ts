@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
-import { isAbsolute, resolve } from "node:path";
+import { isAbsolute } from "node:path";
 import type { ArgsDef } from "citty";
 import { withoutOwnSecrets } from "../agents/environment.ts";
 import { failure, systemCode } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import { requireAbsolute } from "../platform/places.ts";
 import { ask, findProgram, untilStopped } from "../platform/processes.ts";
 import type { Runtime } from "../platform/runtime.ts";
 
@@ -36,7 +37,7 @@ export interface PassphraseFlags {
 export async function vaultPassphrase(runtime: Runtime, variable: string | undefined): Promise<Secret> {
   const value = (variable && runtime.env[variable]) || "";
   if (variable === "CODEMIE_VAULT_PASSPHRASE") return new Secret(value);
-  if (variable === "CODEMIE_VAULT_PASSPHRASE_FILE") return await fromFile(resolve(runtime.cwd, value), variable);
+  if (variable === "CODEMIE_VAULT_PASSPHRASE_FILE") return await fromFile(requireAbsolute(variable, value), variable);
   if (variable === "CODEMIE_VAULT_PASSPHRASE_COMMAND") return await fromCommand(runtime, value, variable);
   if (!runtime.terminal.interactive) throw failure.passphraseMissing();
   return await typed(runtime, "passphrase of the vault");

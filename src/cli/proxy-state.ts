@@ -25,6 +25,9 @@ const gatewayState = z.object({
 });
 export type GatewayState = z.infer<typeof gatewayState>;
 
+/** @returns a profile's name as a part of a file's: a configuration of the existing CLI may call a profile anything */
+export const fileNameOf = (profile: string): string => encodeURIComponent(profile);
+
 /** How long a start waits for a `proxy status` that looks at the lock just now, ms. */
 const lookMs = 500;
 
@@ -92,8 +95,9 @@ export class ProxyStates {
     const names = await readdir(this.#run).catch(() => []);
     const found: GatewayState[] = [];
     for (const name of names.sort()) {
-      const profile = /^proxy-(.+)\.json$/.exec(name)?.[1];
-      const state = profile === undefined ? undefined : await this.running(profile);
+      if (!/^proxy-.+\.json$/.test(name)) continue;
+      const said = await this.#readFile(join(this.#run, name));
+      const state = said && this.#file(said.profile) === join(this.#run, name) && (await this.running(said.profile));
       if (state) found.push(state);
     }
     return found;
@@ -112,14 +116,18 @@ export class ProxyStates {
 
   async #read(profile: string): Promise<GatewayState | undefined> {
     checkBaseFolder(this.#home, () => undefined);
-    return parseJson((await readIfPresent(this.#file(profile))) ?? "", gatewayState);
+    return await this.#readFile(this.#file(profile));
+  }
+
+  async #readFile(file: string): Promise<GatewayState | undefined> {
+    return parseJson((await readIfPresent(file)) ?? "", gatewayState);
   }
 
   #file(profile: string): string {
-    return join(this.#run, `proxy-${profile}.json`);
+    return join(this.#run, `proxy-${fileNameOf(profile)}.json`);
   }
 
   #lock(profile: string): string {
-    return join(this.#run, `proxy-${profile}.lock`);
+    return join(this.#run, `proxy-${fileNameOf(profile)}.lock`);
   }
 }

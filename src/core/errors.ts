@@ -495,6 +495,12 @@ export const failure = {
       `${variable} names ${printable(file, 200)}, and ${why}`,
       "give the absolute path of a file with certificates in PEM",
     ),
+  relativePath: (variable: string, path: string) =>
+    new CodemieError(
+      "usage",
+      `${variable} is ${printable(path, 200)}, a relative path: the folder you stand in would decide what it names`,
+      "give an absolute path",
+    ),
   proxyRuns: (profile: string, url = "an address not known yet") =>
     new CodemieError(
       "failed",

@@ -103,6 +103,26 @@ test("a model's name from the host does not reach the shell through the printed 
   expect((await running.finished()).code).toBe(0);
 });
 
+test("a profile's name from the configuration file leads nowhere else", async () => {
+  const file = join(person.codemieHome, "codemie-cli.config.json");
+  const name = "x/../../../escaped";
+  const config = JSON.parse(readFileSync(file, "utf8"));
+  writeFileSync(file, JSON.stringify({ ...config, profiles: { [name]: config.profiles.default } }));
+  const token = await sandbox.front.mintToken("ci");
+  const env = { CODEMIE_JWT_TOKEN: token };
+  const { code } = await person.run(["proxy", "start", "--detach", "--profile", name], { env });
+  expect(code).toBe(0);
+  expect([...new Bun.Glob("**/*escaped*").scanSync({ cwd: person.root, dot: true })].sort()).toEqual([
+    "home/.codemie/logs/proxy-x%2F..%2F..%2F..%2Fescaped.log",
+    "home/.codemie/run/proxy-x%2F..%2F..%2F..%2Fescaped.json",
+    "home/.codemie/run/proxy-x%2F..%2F..%2F..%2Fescaped.lock",
+    "home/.codemie/run/proxy-x%2F..%2F..%2F..%2Fescaped.lock-journal",
+  ]);
+  const [shown] = JSON.parse((await person.run(["proxy", "status", "--json"])).out);
+  expect(shown.profile).toBe(name);
+  expect((await person.run(["proxy", "stop", "--profile", name])).code).toBe(0);
+});
+
 test("strangers learn nothing from /health and /ready but that something lives", async () => {
   const { url, key } = await start();
   for (const path of ["/health", "/ready"]) {
