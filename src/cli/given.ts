@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { withoutOwnSecrets } from "../agents/environment.ts";
 import { readApiKey } from "../auth/api-key.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
 import type { Credentials } from "../auth/broker.ts";
@@ -93,4 +94,12 @@ export async function warnOfTokensEnd({ runtime, output }: Cli, credentials: Cre
 export function withoutTokens(env: Env, config: Config): Env {
   const names = new Set(Object.values(config.profiles).map((profile) => profile.jwtConfig?.tokenEnvVar));
   return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
+}
+
+/**
+ * @param config the configuration, where it can be read
+ * @returns the environment of a program that we start and that is no agent: without anything that holds a credential
+ */
+export function environmentForOthers(env: Env, config: Config | undefined): Record<string, string> {
+  return withoutOwnSecrets(config ? withoutTokens(env, config) : env);
 }

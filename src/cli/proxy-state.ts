@@ -6,6 +6,7 @@ import { parseJson } from "../core/json.ts";
 import { readIfPresent, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
 import { checkBaseFolder } from "../platform/private.ts";
+import type { Runtime } from "../platform/runtime.ts";
 
 /** What a gateway that runs on its own writes down for `proxy status` and `proxy stop`. */
 const gatewayState = z.object({
@@ -27,6 +28,25 @@ export type GatewayState = z.infer<typeof gatewayState>;
 
 /** @returns a profile's name as a part of a file's: a configuration of the existing CLI may call a profile anything */
 export const fileNameOf = (profile: string): string => encodeURIComponent(profile);
+
+/** How long a gateway may take to say how it is, ms. */
+const askMs = 2_000;
+
+/** @returns what a gateway says of itself to who has its key, or undefined when it does not answer */
+export async function countsOf(
+  { fetch }: Runtime,
+  { url, key }: GatewayState,
+): Promise<{ forwarded: number; denied: number } | undefined> {
+  try {
+    const headers = { authorization: `Bearer ${key}` };
+    const answer = await fetch(`${url}/ready`, { headers, signal: AbortSignal.timeout(askMs) });
+    const { forwarded, denied } = (await answer.json()) as Record<string, unknown>;
+    if (typeof forwarded !== "number" || typeof denied !== "number") return undefined;
+    return { forwarded, denied };
+  } catch {
+    return undefined;
+  }
+}
 
 /** How long a start waits for a `proxy status` that looks at the lock just now, ms. */
 const lookMs = 500;

@@ -517,6 +517,12 @@ export const failure = {
     new CodemieError("failed", "the gateway ended while it started", `what it said is in ${log}`),
   whichProxy: (profiles: readonly string[]) =>
     new CodemieError("usage", "several gateways are running", `use --all, or --profile: ${profiles.join(", ")}`),
+  proxySilent: (url: string, pid: number) =>
+    new CodemieError(
+      "failed",
+      `the gateway at ${url} does not answer, so process ${pid} may be another one here, and is left alone`,
+      `stop it where it was started; if that is here, with kill ${pid}`,
+    ),
   proxyStays: (pid: number) =>
     new CodemieError("failed", `the gateway (process ${pid}) does not end`, `end it with kill -9 ${pid}`),
 

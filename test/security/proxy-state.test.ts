@@ -97,10 +97,34 @@ test("the key is in a file for the owner, and on the screen only when asked for"
 
 test("a model's name from the host does not reach the shell through the printed lines", async () => {
   const running = person.start(["proxy", "start"], { env: { CODEMIE_MODEL: "x'; touch /tmp/owned; '" } });
-  await running.says(/# curl\ncurl .*\n/);
+  await running.says(/# curl\necho .*\n/);
   expect(running.output).not.toContain("touch");
   running.kill("SIGTERM");
   expect((await running.finished()).code).toBe(0);
+});
+
+test("a process number from another container is not signalled", async () => {
+  const started = await person.run(["proxy", "start", "--detach", "--json", "--drain", "0"]);
+  const real = readFileSync(state, "utf8");
+  const innocent = Bun.spawn(["sleep", "60"]);
+  // as a container sees it that shares the home, but neither process numbers nor loopback
+  writeFileSync(state, JSON.stringify({ ...JSON.parse(real), pid: innocent.pid, url: "http://127.0.0.1:9" }));
+  const { code, err } = await person.run(["proxy", "stop"]);
+  expect(code).toBe(1);
+  expect(err).toContain(`process ${innocent.pid} may be another one here, and is left alone`);
+  expect([innocent.exitCode, innocent.signalCode]).toEqual([null, null]);
+  innocent.kill();
+  await innocent.exited;
+  writeFileSync(state, real);
+  expect(started.code).toBe(0);
+});
+
+test("what is printed shows the key to no process list", async () => {
+  const { key } = await start();
+  const { out } = await person.run(["proxy", "status", "--show-key"]);
+  // each stands before its program, as a variable, or is written by the shell itself
+  expect(out.match(new RegExp(key, "g"))).toHaveLength(5);
+  expect(out).not.toMatch(new RegExp(`(claude|opencode|codex|gemini|curl) .*${key}`));
 });
 
 test("a profile's name from the configuration file leads nowhere else", async () => {
