@@ -1,9 +1,12 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureFolder } from "../platform/files.ts";
 
 const prefix = "agent-";
+
+/** Process numbers mean something on one machine only, and containers may share a home. */
+const machine = () => hostname().replace(/[^A-Za-z0-9.]/g, "");
 
 /**
  * Makes the private folder of one agent run and clears those of runs that were killed. A home that cannot be written
@@ -18,7 +21,7 @@ export async function makeRunFolder(home: string): Promise<{ folder: string; rem
   try {
     await ensureFolder(parent);
     await clearDead(parent);
-    folder = await mkdtemp(join(parent, `${prefix}${process.pid}-`));
+    folder = await mkdtemp(join(parent, `${prefix}${process.pid}-${machine()}-`));
   } catch {
     folder = await mkdtemp(join(tmpdir(), `codemie-${prefix}${process.pid}-`));
   }
@@ -27,8 +30,8 @@ export async function makeRunFolder(home: string): Promise<{ folder: string; rem
 
 async function clearDead(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
-    const pid = Number(/^agent-(\d+)-/.exec(name)?.[1]);
-    if (pid && !isAlive(pid)) await rm(join(parent, name), { recursive: true, force: true });
+    const [, pid, where] = /^agent-(\d+)-([^-]*)-/.exec(name) ?? [];
+    if (where === machine() && !isAlive(Number(pid))) await rm(join(parent, name), { recursive: true, force: true });
   }
 }
 

@@ -1,5 +1,5 @@
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
-import { failure } from "../core/errors.ts";
+import { CodemieError, failure } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 
 /** A bearer token that passed every check that needs no key. Its signature is the host's to verify. */
@@ -62,6 +62,17 @@ export function readBearerToken(text: string, nowMs: number): BearerToken {
     name: String(claim("name", "preferred_username", "email", "sub") ?? ""),
     email: String(claim("email") ?? ""),
   };
+}
+
+/** @returns true for a text that is a JWT in every respect but its time, without anything around it */
+export function isBearerToken(text: string): boolean {
+  try {
+    readBearerToken(text, 0);
+  } catch (error) {
+    // Its time is looked at last.
+    if (!(error instanceof CodemieError) || error.code !== "auth_expired") return false;
+  }
+  return text === text.trim();
 }
 
 /** @returns when a token says it ends, ms since the epoch, or undefined; for one that was checked when it was stored */

@@ -1,5 +1,4 @@
 import type { Agent } from "../agents/agent.ts";
-import { withoutOwnSecrets } from "../agents/environment.ts";
 import { readRepository } from "../agents/repository.ts";
 import { makeRunFolder } from "../agents/run-folder.ts";
 import type { Model } from "../api/schemas.ts";
@@ -15,7 +14,7 @@ import type { Vault } from "../vault/vault.ts";
 import { type AgentArgs, readAgentArgs } from "./agent-args.ts";
 import { record } from "./auditing.ts";
 import { type Cli, stores } from "./command.ts";
-import { givenToRun, warnOfShown, warnOfTokensEnd, withoutTokens } from "./given.ts";
+import { environmentForOthers, givenToRun, warnOfShown, warnOfTokensEnd, withoutTokens } from "./given.ts";
 import { openGateway, portFor } from "./local-gateway.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "./session.ts";
 import { version, versionLine } from "./version.ts";
@@ -39,7 +38,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     const config = await stores(runtime)
       .profiles.read()
       .catch(() => undefined);
-    const env = withoutOwnSecrets(config ? withoutTokens(runtime.env, config) : runtime.env);
+    const env = environmentForOthers(runtime.env, config);
     const theirs = binary ? await versionOf(binary, env) : undefined;
     runtime.terminal.out(`${versionLine}\n${agent.binary} ${theirs ?? "not found on PATH"}\n`);
     return 0;

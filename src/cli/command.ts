@@ -1,5 +1,6 @@
 import type { ArgsDef, CommandDef } from "citty";
 import type { Secret } from "../core/secret.ts";
+import type { Note } from "../platform/private.ts";
 import type { Env, Runtime } from "../platform/runtime.ts";
 import { ProfileStore } from "../profiles/store.ts";
 import { type VaultAccess, vaultFiles } from "../vault/key.ts";
@@ -44,11 +45,25 @@ export const commonArgs = {
 
 /** @returns the vault and the configuration under the base folder */
 export function stores(runtime: Runtime): { vault: Vault; profiles: ProfileStore } {
+  const note = noteOnce(runtime);
   return {
-    vault: new Vault(vaultFiles(runtime.home, runtime.env), runtime.now, vaultAccess(runtime)),
-    profiles: new ProfileStore(runtime.home),
+    vault: new Vault(vaultFiles(runtime.home, runtime.env), runtime.now, vaultAccess(runtime, note)),
+    profiles: new ProfileStore(runtime.home, note),
   };
 }
+
+/** @returns the function that says what was put right with our files, each thing once */
+function noteOnce({ terminal }: Runtime): Note {
+  const noted = notedOn.get(terminal) ?? new Set();
+  notedOn.set(terminal, noted);
+  return (text) => {
+    if (!noted.has(text)) terminal.err(`note: ${text}\n`);
+    noted.add(text);
+  };
+}
+
+/** A command makes its stores more than once; what it said is the terminal's. */
+const notedOn = new WeakMap<object, Set<string>>();
 
 /**
  * For commands that change anything: secrets that the existing CLI left in the configuration file move to the vault
@@ -78,11 +93,10 @@ export function passphraseVariable(env: Env): string | undefined {
 }
 
 /** What the vault is given: a passphrase when it needs one, got once however it turns out, and a place for its notes. */
-function vaultAccess(runtime: Runtime): VaultAccess {
+function vaultAccess(runtime: Runtime, note: Note): VaultAccess {
   const variable = passphraseVariable(runtime.env);
   let passphrase: Promise<Secret> | undefined;
   const read = async () => (await import("./passphrase.ts")).vaultPassphrase(runtime, variable);
-  const noted = new Set<string>();
   return {
     passphrase: {
       variable,
@@ -91,9 +105,6 @@ function vaultAccess(runtime: Runtime): VaultAccess {
         return passphrase;
       },
     },
-    note: (text) => {
-      if (!noted.has(text)) runtime.terminal.err(`note: ${text}\n`);
-      noted.add(text);
-    },
+    note,
   };
 }

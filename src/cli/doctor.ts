@@ -1,4 +1,3 @@
-import { withoutOwnSecrets } from "../agents/environment.ts";
 import { errorSentence } from "../api/judge.ts";
 import type { Credentials } from "../auth/broker.ts";
 import { asCodemieError, CodemieError } from "../core/errors.ts";
@@ -12,7 +11,7 @@ import { type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { agentLoaders } from "./agents.ts";
 import { type Cli, command, stores } from "./command.ts";
-import { withoutTokens } from "./given.ts";
+import { environmentForOthers } from "./given.ts";
 import { openGateway } from "./local-gateway.ts";
 import { callApi, credentialsFor, forProfile, listModels } from "./session.ts";
 import { versionLine } from "./version.ts";
@@ -77,7 +76,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
       runtime,
       agents,
       Object.keys(agentLoaders).map((agent) => `codemie-${agent}`),
-      withoutOwnSecrets(config ? withoutTokens(runtime.env, config) : runtime.env),
+      environmentForOthers(runtime.env, config),
     ),
   ];
 }

@@ -1,10 +1,13 @@
 import { resolve } from "node:path";
+import { withoutOwnSecrets } from "../agents/environment.ts";
 import { readApiKey } from "../auth/api-key.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
 import type { Credentials } from "../auth/broker.ts";
 import type { TokenSource } from "../auth/given-token.ts";
 import { failure } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
+import { readIfPresent } from "../platform/files.ts";
+import { isDescriptor } from "../platform/processes.ts";
 import type { Env } from "../platform/runtime.ts";
 import type { Config } from "../profiles/config.ts";
 import { type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
@@ -51,7 +54,15 @@ export interface CredentialFlags {
  *
  * @throws usage error for a key that is none, or a credential the profile's host does not take
  */
-export async function givenToRun({ runtime }: Cli, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
+export async function givenToRun(cli: Cli, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
+  const given = await askedFor(cli, asked, whose);
+  if (given?.kind !== "file" || !isDescriptor(given.path)) return given;
+  const text = await readIfPresent(given.path);
+  if (text === undefined) throw failure.tokenFileMissing(given.path);
+  return { kind: "text", text };
+}
+
+async function askedFor({ runtime }: Cli, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
   if (asked.apiKey !== undefined) return { kind: "key", key: readApiKey(asked.apiKey), from: "run" };
   const asksForToken = asked.jwtToken !== undefined || asked.jwtTokenFile !== undefined;
   if (asksForToken && whose.host.value.kind === "provider") throw failure.notForProvider("bearer token", whose.name);
@@ -83,4 +94,12 @@ export async function warnOfTokensEnd({ runtime, output }: Cli, credentials: Cre
 export function withoutTokens(env: Env, config: Config): Env {
   const names = new Set(Object.values(config.profiles).map((profile) => profile.jwtConfig?.tokenEnvVar));
   return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
+}
+
+/**
+ * @param config the configuration, where it can be read
+ * @returns the environment of a program that we start and that is no agent: without anything that holds a credential
+ */
+export function environmentForOthers(env: Env, config: Config | undefined): Record<string, string> {
+  return withoutOwnSecrets(config ? withoutTokens(env, config) : env);
 }

@@ -1,11 +1,13 @@
-import { readFile } from "node:fs/promises";
-import { isAbsolute, resolve } from "node:path";
+import { isAbsolute } from "node:path";
 import type { ArgsDef } from "citty";
-import { withoutOwnSecrets } from "../agents/environment.ts";
 import { failure, systemCode } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import { readBounded } from "../platform/files.ts";
+import { requireAbsolute } from "../platform/places.ts";
 import { ask, findProgram, untilStopped } from "../platform/processes.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import { ProfileStore } from "../profiles/store.ts";
+import { environmentForOthers } from "./given.ts";
 
 /** How long a command that yields a passphrase may take, ms: a person may have to unlock a password manager first. */
 const commandPatienceMs = 60_000;
@@ -36,7 +38,8 @@ export interface PassphraseFlags {
 export async function vaultPassphrase(runtime: Runtime, variable: string | undefined): Promise<Secret> {
   const value = (variable && runtime.env[variable]) || "";
   if (variable === "CODEMIE_VAULT_PASSPHRASE") return new Secret(value);
-  if (variable === "CODEMIE_VAULT_PASSPHRASE_FILE") return await fromFile(resolve(runtime.cwd, value), variable);
+  if (variable === "CODEMIE_VAULT_PASSPHRASE_FILE")
+    return await fromFile(runtime, requireAbsolute(variable, value), variable);
   if (variable === "CODEMIE_VAULT_PASSPHRASE_COMMAND") return await fromCommand(runtime, value, variable);
   if (!runtime.terminal.interactive) throw failure.passphraseMissing();
   return await typed(runtime, "passphrase of the vault");
@@ -91,15 +94,19 @@ export function commandWords(text: string): string[] | undefined {
   return words;
 }
 
-async function fromFile(file: string, variable: string): Promise<Secret> {
+async function fromFile({ terminal }: Runtime, file: string, variable: string): Promise<Secret> {
+  const from = `${file} (${variable})`;
   try {
-    return firstLine(await readFile(file), `${file} (${variable})`);
+    const { content, isOpen } = await readBounded(file, longest);
+    if (!content) throw failure.passphraseUnusable(from, `it is longer than ${longest / 1024} KiB`);
+    if (isOpen) terminal.err(`note: other users of this machine may read ${from}\n`);
+    return firstLine(content, from);
   } catch (error) {
     const code = systemCode(error);
     if (!code) throw error;
     const why =
       { ENOENT: "there is no such file", EACCES: "permission denied", EISDIR: "it is a folder" }[code] ?? code;
-    throw failure.passphraseUnusable(`${file} (${variable})`, why);
+    throw failure.passphraseUnusable(from, why);
   }
 }
 
@@ -113,7 +120,8 @@ async function fromCommand(runtime: Runtime, command: string, from: string): Pro
     throw failure.passphraseUnusable(from, `${name} is not on PATH`, "give the program's name or its absolute path");
   }
   const bounds = { patienceMs: commandPatienceMs, limit: longest };
-  const answer = await ask([program, ...args], withoutOwnSecrets(runtime.env), bounds);
+  const config = await new ProfileStore(runtime.home, () => undefined).read().catch(() => undefined);
+  const answer = await ask([program, ...args], environmentForOthers(runtime.env, config), bounds);
   const hint = "run the command by itself to see what it does; it is run without a shell, in the root folder";
   switch (answer.ended) {
     case "not-started":

@@ -5,7 +5,7 @@ import { parseJson } from "../core/json.ts";
 import { ensureFolder, readIfPresent } from "../platform/files.ts";
 import { startDetached } from "../platform/processes.ts";
 import type { Cli } from "./command.ts";
-import { type GatewayState, ProxyStates } from "./proxy-state.ts";
+import { fileNameOf, type GatewayState, ProxyStates } from "./proxy-state.ts";
 
 /** What the started gateway says: that it listens, or why it does not. */
 const firstLine = z.union([
@@ -35,7 +35,7 @@ export async function serveDetached(
 ): Promise<GatewayState> {
   const logs = join(runtime.home, "logs");
   await ensureFolder(logs);
-  const log = join(logs, `proxy-${profile}.log`);
+  const log = join(logs, `proxy-${fileNameOf(profile)}.log`);
   const args = ["proxy", "start", "--json", ...flags, ...(token === undefined ? [] : ["--jwt-token", "-"])];
   const line = await startDetached(args, { env: runtime.env, stdin: token, log });
   const said = parseJson(line ?? "", firstLine);

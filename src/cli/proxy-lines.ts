@@ -25,7 +25,8 @@ export function linesToUse({ output }: Cli, { url, key, ...state }: GatewayState
       `CODEMIE_GATEWAY_KEY=${key} codex -c model_provider=codemie -c 'model_providers.codemie=${codex}' -m '${model}'`,
     ],
     ["Gemini", `GOOGLE_GEMINI_BASE_URL=${url} GEMINI_API_KEY=${key} gemini`],
-    ["curl", `curl -H 'Authorization: Bearer ${key}' ${url}/v1/models`],
+    // Not as an argument: other users of the machine see those.
+    ["curl", `echo 'Authorization: Bearer ${key}' | curl -H @- ${url}/v1/models`],
   ];
   return lines.flatMap(([name, line]) => [output.paint("dim", `# ${name}`), line]);
 }

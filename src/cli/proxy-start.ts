@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import { failure } from "../core/errors.ts";
 import { allowManyRequests } from "../platform/processes.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
@@ -47,9 +46,9 @@ export const proxyStart = (given: Cli) =>
           port: args.port,
           drain: args.drain,
           timeout: args.timeout,
-          "jwt-token-file": args["jwt-token-file"] && resolve(runtime.cwd, args["jwt-token-file"]),
+          "jwt-token-file": source?.kind === "file" ? source.path : undefined,
         }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
-        const token = args["jwt-token"] !== undefined && source?.kind === "text" ? source.text : undefined;
+        const token = source?.kind === "text" ? source.text : undefined;
         report(given, await serveDetached(given, resolved.name, handedOn, token));
         return 0;
       }

@@ -5,6 +5,8 @@ import { CodemieError, failure } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { readIfPresent, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
+import { checkBaseFolder } from "../platform/private.ts";
+import type { Runtime } from "../platform/runtime.ts";
 
 /** What a gateway that runs on its own writes down for `proxy status` and `proxy stop`. */
 const gatewayState = z.object({
@@ -24,6 +26,28 @@ const gatewayState = z.object({
 });
 export type GatewayState = z.infer<typeof gatewayState>;
 
+/** @returns a profile's name as a part of a file's: a configuration of the existing CLI may call a profile anything */
+export const fileNameOf = (profile: string): string => encodeURIComponent(profile);
+
+/** How long a gateway may take to say how it is, ms. */
+const askMs = 2_000;
+
+/** @returns what a gateway says of itself to who has its key, or undefined when it does not answer */
+export async function countsOf(
+  { fetch }: Runtime,
+  { url, key }: GatewayState,
+): Promise<{ forwarded: number; denied: number } | undefined> {
+  try {
+    const headers = { authorization: `Bearer ${key}` };
+    const answer = await fetch(`${url}/ready`, { headers, signal: AbortSignal.timeout(askMs) });
+    const { forwarded, denied } = (await answer.json()) as Record<string, unknown>;
+    if (typeof forwarded !== "number" || typeof denied !== "number") return undefined;
+    return { forwarded, denied };
+  } catch {
+    return undefined;
+  }
+}
+
 /** How long a start waits for a `proxy status` that looks at the lock just now, ms. */
 const lookMs = 500;
 
@@ -32,10 +56,12 @@ const lookMs = 500;
  * lives, so a file whose lock is free is what a killed one left behind, whoever has its process number now.
  */
 export class ProxyStates {
+  readonly #home: string;
   readonly #run: string;
 
   /** @param home base folder of all our files */
   constructor(home: string) {
+    this.#home = home;
     this.#run = join(home, "run");
   }
 
@@ -89,8 +115,9 @@ export class ProxyStates {
     const names = await readdir(this.#run).catch(() => []);
     const found: GatewayState[] = [];
     for (const name of names.sort()) {
-      const profile = /^proxy-(.+)\.json$/.exec(name)?.[1];
-      const state = profile === undefined ? undefined : await this.running(profile);
+      if (!/^proxy-.+\.json$/.test(name)) continue;
+      const said = await this.#readFile(join(this.#run, name));
+      const state = said && this.#file(said.profile) === join(this.#run, name) && (await this.running(said.profile));
       if (state) found.push(state);
     }
     return found;
@@ -108,14 +135,19 @@ export class ProxyStates {
   }
 
   async #read(profile: string): Promise<GatewayState | undefined> {
-    return parseJson((await readIfPresent(this.#file(profile))) ?? "", gatewayState);
+    checkBaseFolder(this.#home, () => undefined);
+    return await this.#readFile(this.#file(profile));
+  }
+
+  async #readFile(file: string): Promise<GatewayState | undefined> {
+    return parseJson((await readIfPresent(file)) ?? "", gatewayState);
   }
 
   #file(profile: string): string {
-    return join(this.#run, `proxy-${profile}.json`);
+    return join(this.#run, `proxy-${fileNameOf(profile)}.json`);
   }
 
   #lock(profile: string): string {
-    return join(this.#run, `proxy-${profile}.lock`);
+    return join(this.#run, `proxy-${fileNameOf(profile)}.lock`);
   }
 }

@@ -2,10 +2,7 @@ import { failure } from "../core/errors.ts";
 import { type Cli, command } from "./command.ts";
 import { when } from "./output.ts";
 import { linesToUse } from "./proxy-lines.ts";
-import { type GatewayState, ProxyStates } from "./proxy-state.ts";
-
-/** How long a gateway may take to say how it is, ms. */
-const askMs = 2_000;
+import { countsOf, ProxyStates } from "./proxy-state.ts";
 
 export const proxyStatus = (cli: Cli) =>
   command({
@@ -21,7 +18,7 @@ export const proxyStatus = (cli: Cli) =>
       const named = args.profile === undefined ? undefined : await states.running(args.profile);
       const found = args.profile === undefined ? await states.all() : named ? [named] : [];
       if (found.length === 0) throw failure.noProxyRuns(args.profile);
-      const asked = await Promise.all(found.map(async (state) => ({ state, counts: await countsOf(cli, state) })));
+      const asked = await Promise.all(found.map(async (state) => ({ state, counts: await countsOf(runtime, state) })));
       output.result(
         asked.map(({ state, counts }) => {
           const { key, drainSeconds: _, model: __, ...shown } = state;
@@ -42,15 +39,3 @@ export const proxyStatus = (cli: Cli) =>
       return asked.every(({ counts }) => counts) ? 0 : 1;
     },
   });
-
-async function countsOf({ runtime }: Cli, { url, key }: GatewayState) {
-  try {
-    const headers = { authorization: `Bearer ${key}` };
-    const answer = await runtime.fetch(`${url}/ready`, { headers, signal: AbortSignal.timeout(askMs) });
-    const { forwarded, denied } = (await answer.json()) as Record<string, unknown>;
-    if (typeof forwarded !== "number" || typeof denied !== "number") return undefined;
-    return { forwarded, denied };
-  } catch {
-    return undefined;
-  }
-}

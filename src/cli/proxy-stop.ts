@@ -1,7 +1,7 @@
 import { failure } from "../core/errors.ts";
 import { tell } from "../platform/processes.ts";
 import { type Cli, command } from "./command.ts";
-import { type GatewayState, ProxyStates } from "./proxy-state.ts";
+import { countsOf, type GatewayState, ProxyStates } from "./proxy-state.ts";
 
 /** How long a gateway may take to end beyond the time its streams get, ms. */
 const graceMs = 3_000;
@@ -22,7 +22,7 @@ export const proxyStop = (cli: Cli) =>
       if (found.length === 0) throw failure.noProxyRuns(args.profile);
       if (found.length > 1 && !args.all) throw failure.whichProxy(found.map(({ profile }) => profile));
       await output.during("waiting for running requests to end", () =>
-        Promise.all(found.map((one) => stop(states, one))),
+        Promise.all(found.map((one) => stop(cli, states, one))),
       );
       output.result(
         found.map(({ profile, pid }) => ({ profile, pid, stopped: true })),
@@ -31,11 +31,17 @@ export const proxyStop = (cli: Cli) =>
     },
   });
 
-/** Asks it to end, insists after its own time for that, and is told by its lock that it has. */
-async function stop(states: ProxyStates, { profile, pid, drainSeconds }: GatewayState): Promise<void> {
+/**
+ * Asks it to end, insists after its own time for that, and is told by its lock that it has. In a home that containers
+ * share the process number may be another's here: what does not answer with its key is awaited, and not signalled.
+ */
+async function stop({ runtime }: Cli, states: ProxyStates, state: GatewayState): Promise<void> {
+  const { profile, pid, url, drainSeconds } = state;
+  const isHere = (await countsOf(runtime, state)) !== undefined;
   for (const patienceMs of [drainSeconds * 1000 + graceMs, graceMs]) {
-    tell(pid, "SIGTERM");
+    if (isHere) tell(pid, "SIGTERM");
     if (await states.ended(profile, patienceMs)) return;
+    if (!isHere) throw failure.proxySilent(url, pid);
   }
   throw failure.proxyStays(pid);
 }

@@ -16,7 +16,7 @@ const formats = ["raw", "header", "json"];
 export const token = (given: Cli) =>
   command({
     meta: { name: "token", description: "Print the credential, for a script" },
-    examples: ["codemie token", 'curl -H "$(codemie token --format header)" …', "codemie token --format json"],
+    examples: ["codemie token", "codemie token --format header | curl -H @- …", "codemie token --format json"],
     args: {
       profile: { type: "string", valueHint: "NAME", description: "profile whose credential to print" },
       format: { type: "string", valueHint: "FORMAT", default: "raw", description: "raw, header or json" },

@@ -1,20 +1,19 @@
 import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { z } from "zod";
 import { loginRecord, type StoredLogin } from "../auth/credential.ts";
-import { describe, previousLogin } from "../auth/login.ts";
+import { describe, previousLogin, samePerson } from "../auth/login.ts";
 import { failure, systemCode } from "../core/errors.ts";
-import { parseHost } from "../core/host.ts";
 import { parseJson } from "../core/json.ts";
 import { printable } from "../core/text.ts";
-import { type Profile, profileName, profile as profileShape } from "../profiles/config.ts";
+import { untilStopped } from "../platform/processes.ts";
+import { type Profile, profileName } from "../profiles/config.ts";
 import { hostOf } from "../profiles/resolve.ts";
 import { openExport } from "../vault/portable.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./auditing.ts";
 import { type Cli, command, storesToChange } from "./command.ts";
 import { passphraseArgs, passphraseOf } from "./passphrase.ts";
-import { asLogin, largestExport, type Portable, portable, profileOfRecord } from "./portable.ts";
+import { asLogin, importedProfile, largestExport, type Portable, portable, profileOfRecord } from "./portable.ts";
 
 /** What became of a record. */
 const outcomes = {
@@ -22,6 +21,7 @@ const outcomes = {
   replaced: "imported; the login that was here is kept aside",
   same: "is here already",
   kept: "left out: there is another login here (--replace takes the file's and keeps this one aside)",
+  "other-person": "left out: the login here is another person's (--yes takes the file's all the same)",
   "other-host": "left out: the profile here belongs to another host",
   unknown: "left out: not a login this version knows",
 } as const;
@@ -31,6 +31,8 @@ interface Imported {
   readonly name: string;
   readonly outcome: Outcome;
   readonly login?: StoredLogin;
+  /** members of its profile in the file that do not come along */
+  readonly leftOut?: readonly string[];
 }
 
 export const vaultImport = (cli: Cli) =>
@@ -40,6 +42,7 @@ export const vaultImport = (cli: Cli) =>
     args: {
       file: { type: "positional", required: false, description: "file to read" },
       replace: { type: "boolean", description: "where there is a login already, take the file's and keep it aside" },
+      yes: { type: "boolean", description: "with --replace, even if the login here is another person's" },
       ...passphraseArgs,
     },
     async run({ args }) {
@@ -52,20 +55,28 @@ export const vaultImport = (cli: Cli) =>
       await vault.prepare();
       const done: Imported[] = [];
       for (const one of content.records) {
-        done.push(await importOne(cli, vault, one, content.profiles, args.replace === true));
+        done.push(await importOne(cli, vault, one, content.profiles, args));
       }
       const taken = done.filter(({ outcome }) => outcome === "imported" || outcome === "replaced");
       const detail = { records: taken.length };
       await record(cli, vault, { event: "vault-imported", profile: "", host: "", outcome: "ok", detail });
-      output.result({ file, records: done.map(({ name, outcome }) => ({ name, outcome })) }, () =>
-        done.length === 0
-          ? ["there is no login in it"]
-          : done.map(({ name, outcome, login }) => {
-              const mark = outcome === "imported" || outcome === "replaced" ? output.paint("good", "✓") : "-";
-              const whose = login ? ` (${whoseIs(login)} at ${login.origin})` : "";
-              return `${mark} ${printable(name, 80)}${whose}: ${outcomes[outcome]}`;
-            }),
+      output.result(
+        { file, records: done.map(({ name, outcome, leftOut = [] }) => ({ name, outcome, leftOut })) },
+        () =>
+          done.length === 0
+            ? ["there is no login in it"]
+            : done.map(({ name, outcome, login }) => {
+                const mark = outcome === "imported" || outcome === "replaced" ? output.paint("good", "✓") : "-";
+                const whose = login ? ` (${whoseIs(login)} at ${login.origin})` : "";
+                return `${mark} ${printable(name, 80)}${whose}: ${outcomes[outcome]}`;
+              }),
       );
+      for (const { name, leftOut = [] } of done) {
+        if (leftOut.length === 0) continue;
+        const profile = profileOfRecord(name);
+        output.say.warn(`settings of profile ${profile} that do not come along: ${printable(leftOut.join(", "))}`);
+      }
+      return done.some(({ outcome }) => outcome === "other-person") ? 4 : 0;
     },
   });
 
@@ -100,55 +111,59 @@ async function importOne(
   vault: Vault,
   { name, record: content }: Portable["records"][number],
   settings: Portable["profiles"],
-  replace: boolean,
+  flags: { readonly replace?: boolean | undefined; readonly yes?: boolean | undefined },
 ): Promise<Imported> {
   const { profiles } = await storesToChange(cli.runtime);
   const profile = profileOfRecord(name);
   const login = asLogin(content);
-  if (profile === undefined || !profileName.test(profile) || !login || !isOrigin(login.origin)) {
-    return { name, outcome: "unknown" };
-  }
+  if (profile === undefined || !profileName.test(profile) || !login) return { name, outcome: "unknown" };
   const known = (await profiles.read()).profiles;
   const own = Object.hasOwn(known, profile) ? known[profile] : undefined;
   if (own && originOf(own) !== login.origin) return { name, outcome: "other-host", login };
+  // Asked before the lock is taken: a person may take longer than others wait.
+  const seen = flags.replace && !flags.yes ? await previousLogin(vault, profile) : undefined;
+  if (typeof seen === "object" && !(await mayReplace(cli, profile, seen, login))) {
+    return { name, outcome: "other-person", login };
+  }
   const outcome = await vault.locked(name, async (): Promise<Outcome> => {
     const before = await previousLogin(vault, profile);
     if (before === "damaged") cli.output.say.warn(`a damaged login is kept as ${await vault.setAside(name)}`);
     else if (before) {
       if (Bun.deepEquals(before, login)) return "same";
-      if (!replace) return "kept";
+      const isAsSeen = typeof seen === "object" && !areTwoPeople(seen, before);
+      if (!flags.replace || !(flags.yes || isAsSeen)) return "kept";
       await vault.keepCopy(name);
     }
     await vault.write(loginRecord(profile), login);
     return before && before !== "damaged" ? "replaced" : "imported";
   });
-  if (!own && outcome !== "kept") await addProfile(cli, profile, settings[profile], login);
-  return { name, outcome, login };
+  if (own || outcome === "kept") return { name, outcome, login };
+  return { name, outcome, login, leftOut: await addProfile(cli, profile, settings[profile], login) };
 }
-
-/** What an imported profile may bring along; where it leads is up to the login. */
-const settingsShape = z.object(profileShape.shape).omit({ name: true, codeMieUrl: true, baseUrl: true });
 
 /** The profile comes with its login where there is none of its name, so that the login can be used. */
-async function addProfile(cli: Cli, name: string, given: unknown, login: StoredLogin): Promise<void> {
-  const settings = settingsShape.safeParse(given).data;
+async function addProfile(cli: Cli, name: string, given: unknown, login: StoredLogin): Promise<readonly string[]> {
+  const { profile, leftOut } = importedProfile(name, login, given);
+  let added = false;
   await (await storesToChange(cli.runtime)).profiles.update((config) => {
     if (Object.hasOwn(config.profiles, name)) return;
-    config.profiles[name] = { ...settings, name, ...leadsTo(login, given) };
+    config.profiles[name] = profile;
     config.activeProfile ??= name;
+    added = true;
   });
+  return added ? leftOut.map((one) => printable(one, 40)) : [];
 }
 
-/** The members that lead to the login's host; of a provider's base URL only the path is the file's to say. */
-function leadsTo(login: StoredLogin, given: unknown): Profile {
-  if (login.method !== "api-key") {
-    const host = parseHost(login.origin);
-    return { codeMieUrl: host.origin, baseUrl: host.api };
-  }
-  const said = profileShape.safeParse(given).data;
-  const baseUrl = said && originOf(said) === login.origin ? said.baseUrl : undefined;
-  return { provider: login.provider, authMethod: "api-key", baseUrl: baseUrl ?? `${login.origin}/v1` };
+/** Another person's login is replaced only when somebody says so. */
+async function mayReplace(cli: Cli, profile: string, before: StoredLogin, login: StoredLogin): Promise<boolean> {
+  if (before.method === "api-key" || login.method === "api-key" || !areTwoPeople(before, login)) return true;
+  if (!cli.runtime.terminal.interactive) return false;
+  const question = `profile ${profile} belongs to ${describe(before.identity)}; replace it with ${describe(login.identity)}?`;
+  return await untilStopped((stop) => cli.output.confirm(question, stop));
 }
+
+const areTwoPeople = (a: StoredLogin, b: StoredLogin) =>
+  a.method !== "api-key" && b.method !== "api-key" && !samePerson(a.identity, b.identity);
 
 function whoseIs(login: StoredLogin): string {
   return login.method === "api-key" ? "an API key" : describe(login.identity);
@@ -159,13 +174,5 @@ function originOf(profile: Profile): string | undefined {
     return hostOf(profile)?.origin;
   } catch {
     return undefined;
-  }
-}
-
-function isOrigin(origin: string): boolean {
-  try {
-    return parseHost(origin).origin === origin;
-  } catch {
-    return false;
   }
 }

@@ -350,6 +350,12 @@ export const failure = {
       `the vault holds logins, but ${file}, which opens them, is missing`,
       "restore it from a backup, or move the vault folder away and log in again",
     ),
+  vaultGone: (file: string) =>
+    new CodemieError(
+      "vault_key",
+      `the vault was moved away while this ran: ${file} is missing`,
+      "run codemie profile login",
+    ),
   vaultKeyNotOurs: (file: string) =>
     new CodemieError(
       "vault_key",
@@ -433,7 +439,7 @@ export const failure = {
   sharedFolder: (path: string) =>
     new CodemieError(
       "vault_unreadable",
-      `everybody may write in ${path}, so no vault is used or made there`,
+      `everybody may write in ${path}, so nothing of ours is read or kept there`,
       "set CODEMIE_HOME to a folder of your own",
     ),
   auditHeadDamaged: (file: string, folder: string) =>
@@ -515,6 +521,12 @@ export const failure = {
       `${variable} names ${printable(file, 200)}, and ${why}`,
       "give the absolute path of a file with certificates in PEM",
     ),
+  relativePath: (variable: string, path: string) =>
+    new CodemieError(
+      "usage",
+      `${variable} is ${printable(path, 200)}, a relative path: the folder you stand in would decide what it names`,
+      "give an absolute path",
+    ),
   proxyRuns: (profile: string, url = "an address not known yet") =>
     new CodemieError(
       "failed",
@@ -531,6 +543,12 @@ export const failure = {
     new CodemieError("failed", "the gateway ended while it started", `what it said is in ${log}`),
   whichProxy: (profiles: readonly string[]) =>
     new CodemieError("usage", "several gateways are running", `use --all, or --profile: ${profiles.join(", ")}`),
+  proxySilent: (url: string, pid: number) =>
+    new CodemieError(
+      "failed",
+      `the gateway at ${url} does not answer, so process ${pid} may be another one here, and is left alone`,
+      `stop it where it was started; if that is here, with kill ${pid}`,
+    ),
   proxyStays: (pid: number) =>
     new CodemieError("failed", `the gateway (process ${pid}) does not end`, `end it with kill -9 ${pid}`),
 

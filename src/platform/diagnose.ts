@@ -119,7 +119,7 @@ export const ownPath = (): string => process.execPath;
 export function proxyFor(url: URL, env: Readonly<Record<string, string | undefined>>): URL | undefined {
   const name = url.protocol === "https:" ? "https_proxy" : "http_proxy";
   const proxy = env[name] || env[name.toUpperCase()];
-  const passed = (env.no_proxy || env.NO_PROXY || "")
+  const passed = `${env.no_proxy ?? ""},${env.NO_PROXY ?? ""}`
     .split(",")
     .map((entry) =>
       entry

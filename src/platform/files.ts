@@ -24,6 +24,31 @@ export async function readIfPresent(file: string): Promise<string | undefined> {
 }
 
 /**
+ * Reads a file of somebody's own choice, which may be a pipe or have no end.
+ *
+ * @param limit most that is read, bytes
+ * @returns the content, or undefined when there is more; and whether it is a file that others may read
+ * @throws the system's error
+ */
+export async function readBounded(file: string, limit: number): Promise<{ content?: Uint8Array; isOpen: boolean }> {
+  const handle = await open(file, "r");
+  try {
+    const found = await handle.stat();
+    const isOpen = process.platform !== "win32" && found.isFile() && (found.mode & 0o044) !== 0;
+    const buffer = Buffer.alloc(limit + 1);
+    let length = 0;
+    while (length < buffer.length) {
+      const { bytesRead } = await handle.read(buffer, length, buffer.length - length);
+      if (bytesRead === 0) return { content: buffer.subarray(0, length), isOpen };
+      length += bytesRead;
+    }
+    return { isOpen };
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
  * Makes a folder (and those above it) that only the owner may enter, and closes it where it stood open.
  *
  * @throws `disk` when it cannot be made

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
-import { isAbsolute } from "node:path";
+import { delimiter, isAbsolute } from "node:path";
 import { getCACertificates } from "node:tls";
 import { CodemieError, failure, systemCode } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
+import { requireAbsolute } from "./places.ts";
 
 /** What a request may ask for beyond the standard: Bun's own switches that we rely on. */
 export interface FetchOptions extends RequestInit {
@@ -49,7 +50,7 @@ export function trustingFetch(inner: Fetch, origin: string): Fetch {
  * Handed authorities of our own, the runtime forgets all others, so they are handed over together. A relative path would
  * let a cloned repository say whom to believe.
  *
- * @param env `CODEMIE_CA_CERTS`, `NODE_EXTRA_CA_CERTS`
+ * @param env `CODEMIE_CA_CERTS`, `NODE_EXTRA_CA_CERTS`, `SSL_CERT_FILE`, `SSL_CERT_DIR`
  * @returns the authorities to believe, PEM; undefined where the runtime's own are all
  * @throws usage error when a variable names no file with certificates
  */
@@ -57,6 +58,10 @@ export function extraAuthorities(env: Readonly<Record<string, string | undefined
   for (const variable of ["CODEMIE_CA_CERTS", "NODE_EXTRA_CA_CERTS"]) {
     const file = env[variable];
     if (file && !isAbsolute(file)) throw failure.caFile(variable, file, "that is not an absolute path");
+  }
+  // These are the runtime's own to read.
+  for (const variable of ["SSL_CERT_FILE", "SSL_CERT_DIR"]) {
+    for (const path of (env[variable] ?? "").split(delimiter).filter(Boolean)) requireAbsolute(variable, path);
   }
   const file = env.CODEMIE_CA_CERTS;
   if (!file) return undefined;
@@ -101,7 +106,8 @@ export function networkFailure(origin: string, error: unknown): CodemieError {
   return failure.unreachable(origin, printable(words, 80));
 }
 
-const loopbackNames = "localhost,127.0.0.1,::1";
+/** All that `isLoopback` takes for this machine; `127.0.0.1` once more for agents that do not know networks. */
+const loopbackNames = "localhost,127.0.0.1,127.0.0.0/8,::1";
 
 /**
  * @param env environment variables
@@ -109,7 +115,6 @@ const loopbackNames = "localhost,127.0.0.1,::1";
  *   never goes to a proxy
  */
 export function withoutLoopbackProxy(env: Record<string, string | undefined>): { NO_PROXY: string; no_proxy: string } {
-  const given = env.NO_PROXY || env.no_proxy;
-  const value = given ? `${given},${loopbackNames}` : loopbackNames;
+  const value = [...new Set([env.NO_PROXY, env.no_proxy]), loopbackNames].filter(Boolean).join(",");
   return { NO_PROXY: value, no_proxy: value };
 }

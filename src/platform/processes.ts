@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { constants } from "node:os";
 import { delimiter, isAbsolute } from "node:path";
@@ -116,7 +117,7 @@ export async function runForeground(command: readonly string[], env: Env): Promi
   const forward = (signal: NodeJS.Signals) => () => void child.kill(signal);
   const handlers: [NodeJS.Signals, () => void][] = [
     ["SIGTERM", forward("SIGTERM")],
-    ["SIGHUP", forward("SIGHUP")],
+    ...(ignoresHangUp() ? [] : [["SIGHUP", forward("SIGHUP")] as [NodeJS.Signals, () => void]]),
     ["SIGINT", onTerminal ? () => undefined : forward("SIGINT")],
     ["SIGQUIT", onTerminal ? () => undefined : forward("SIGQUIT")],
   ];
@@ -147,6 +148,16 @@ export async function untilStopped<T>(work: (stop: AbortSignal) => Promise<T>): 
   }
 }
 
+/** @returns true when whoever started this program had it ignore hang-ups, as `nohup` does; known on Linux only */
+function ignoresHangUp(): boolean {
+  try {
+    const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+    return (BigInt(`0x${ignored ?? 0}`) & 1n) === 1n; // SIGHUP is signal 1, the lowest bit
+  } catch {
+    return false;
+  }
+}
+
 /** The signals that ask this program to stop, one after the other, for programs that have something to finish. */
 export class StopRequests {
   readonly #handlers: [NodeJS.Signals, () => void][];
@@ -154,7 +165,8 @@ export class StopRequests {
   #wake: () => void = () => undefined;
 
   constructor() {
-    this.#handlers = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((signal) => [
+    const signals = (["SIGINT", "SIGTERM", "SIGHUP"] as const).filter((one) => one !== "SIGHUP" || !ignoresHangUp());
+    this.#handlers = signals.map((signal) => [
       signal,
       () => {
         this.#came.push(signal);
@@ -186,18 +198,24 @@ export function exitCodeOf(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
+/** @returns true for a path that means something open in this process only, such as bash's `<(…)`; it is read once */
+export const isDescriptor = (path: string): boolean => /^\/(dev\/fd|proc)\//.test(path);
+
 /** The runtime sends 256 requests at once and lets the others wait, unless this stands in the environment at its start. */
 const manyRequests = { BUN_CONFIG_MAX_HTTP_REQUESTS: "65535" } as const;
 
 /**
  * Starts this program anew in its own place, with the number of simultaneous requests unbounded: same process, same
- * arguments, about 15 ms. Call it before anything else is done. Where the system cannot do that (Windows) nothing
- * happens, and 256 requests run at once.
+ * arguments, about 15 ms. Call it before anything else is done. Where the system cannot do that (Windows), or something
+ * is to be read from a descriptor, which would be closed, nothing happens, and 256 requests run at once.
  *
  * @param env the environment as it was at the start
  */
 export function allowManyRequests(env: Env): void {
   if (env.BUN_CONFIG_MAX_HTTP_REQUESTS || !process.execve) return;
+  const ours = Object.entries(env).flatMap(([name, value]) => (name.startsWith("CODEMIE_") ? [value ?? ""] : []));
+  const args = process.argv.slice(2).map((arg) => arg.replace(/^--[a-z-]+=/, ""));
+  if ([...ours, ...args].some(isDescriptor)) return;
   try {
     process.execve(process.execPath, [process.argv0, ...process.argv.slice(2)], { ...env, ...manyRequests } as Env);
   } catch {
@@ -211,6 +229,7 @@ export function allowManyRequests(env: Env): void {
  * @param args its arguments; it has to write one line to standard output once it is ready
  * @param options `stdin`: what it reads; `log`: file its standard error goes to, mode 0600
  * @returns the line, or undefined when it ended without one
+ * @throws `interrupted`, `terminated` when this program is stopped before the line has come; the started one ends too
  */
 export async function startDetached(
   args: readonly string[],
@@ -218,22 +237,26 @@ export async function startDetached(
 ): Promise<string | undefined> {
   const handle = await open(log, "w", 0o600);
   try {
-    const child = Bun.spawn([process.execPath, ...args], {
-      argv0: "codemie",
-      env: { ...env, ...manyRequests },
-      stdin: stdin === undefined ? "ignore" : new Blob([stdin]),
-      stdout: "pipe",
-      stderr: handle.fd,
-      detached: true,
+    return await untilStopped(async (stop) => {
+      const child = Bun.spawn([process.execPath, ...args], {
+        argv0: "codemie",
+        env: { ...env, ...manyRequests },
+        stdin: stdin === undefined ? "ignore" : new Blob([stdin]),
+        stdout: "pipe",
+        stderr: handle.fd,
+        detached: true,
+      });
+      child.unref();
+      stop.addEventListener("abort", () => child.kill("SIGTERM"));
+      let text = "";
+      const decoder = new TextDecoder();
+      for await (const chunk of child.stdout) {
+        text += decoder.decode(chunk, { stream: true });
+        if (!stop.aborted && text.includes("\n")) return text.slice(0, text.indexOf("\n"));
+      }
+      stop.throwIfAborted();
+      return undefined;
     });
-    child.unref();
-    let text = "";
-    const decoder = new TextDecoder();
-    for await (const chunk of child.stdout) {
-      text += decoder.decode(chunk, { stream: true });
-      if (text.includes("\n")) return text.slice(0, text.indexOf("\n"));
-    }
-    return undefined;
   } finally {
     await handle.close();
   }

@@ -1,6 +1,5 @@
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
 import { type Fetch, secureFetch } from "./network.ts";
+import { baseFolder } from "./places.ts";
 import { realTerminal, type Terminal } from "./terminal.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -11,7 +10,7 @@ export interface Runtime {
   readonly env: Env;
   /** the folder the user stands in; nothing in it is trusted */
   readonly cwd: string;
-  /** the base folder of all our files */
+  /** the base folder of all our files; a usage error when the environment names it by a relative path */
   readonly home: string;
   /** operating system and processor, for example `linux x64` */
   readonly platform: string;
@@ -23,11 +22,12 @@ export interface Runtime {
 
 /** @returns the real machine; `env` is the environment at the start, `noColor` the `--no-color` flag */
 export function realRuntime(env: Env, noColor: boolean): Runtime {
-  const cwd = process.cwd();
   return {
     env,
-    cwd,
-    home: env.CODEMIE_HOME ? resolve(cwd, env.CODEMIE_HOME) : join(env.HOME || homedir(), ".codemie"),
+    cwd: process.cwd(),
+    get home() {
+      return baseFolder(env);
+    },
     platform: `${process.platform} ${process.arch}`,
     now: Date.now,
     terminal: realTerminal(env, noColor),

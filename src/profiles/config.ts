@@ -19,8 +19,8 @@ export const profile = z.looseObject({
   oidc: z.looseObject({ issuer: z.string(), clientId: z.string(), scope: z.string().optional() }).optional(),
   /** how a bearer token is found; a token itself is never here */
   jwtConfig: z.looseObject({ tokenEnvVar: z.string().optional() }).optional(),
-  /** seconds a request may wait for its first byte, 0 for ever */
-  timeout: z.number().nonnegative().optional(),
+  /** seconds a request may wait for its first byte, 0 for ever; a timer of more ms than 2^31 would end at once */
+  timeout: z.number().nonnegative().max(2_147_483).optional(),
   /** more paths of the host that agents may use through the gateway, each `METHOD /path` with `*` for one segment */
   gatewayPaths: z
     .array(z.string().regex(/^(?:[A-Z]+|\*) (?:\/(?:[A-Za-z0-9_~@:-][A-Za-z0-9._~@:-]*|\*))+$/, "not METHOD /path"))

@@ -10,6 +10,7 @@ import {
   replaceFile,
 } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
+import { checkBaseFolder, type Note } from "../platform/private.ts";
 import { type Config, config, type RepositoryProfile, repositoryProfile } from "./config.ts";
 import { readConfig } from "./read-config.ts";
 import { type FoundSecret, findSecrets, removeSecrets } from "./secrets.ts";
@@ -21,17 +22,26 @@ const fileName = "codemie-cli.config.json";
 export class ProfileStore {
   readonly file: string;
   readonly #home: string;
+  readonly #note: Note;
 
-  constructor(home: string) {
+  /**
+   * @param home base folder of all our files
+   * @param note told when it stood open
+   */
+  constructor(home: string, note: Note) {
     this.#home = home;
+    this.#note = note;
     this.file = join(home, fileName);
   }
 
   /**
    * @returns the configuration; an empty one when there is no file
-   * @throws `config_damaged`, naming the place, when the file is not JSON or not of the expected shape
+   * @throws `config_damaged`, naming the place, when the file is not JSON or not of the expected shape;
+   *   `vault_unreadable` when it lies in another user's folder or in one that everybody shares: it says where
+   *   credentials go
    */
   async read(): Promise<Config> {
+    checkBaseFolder(this.#home, this.#note);
     const text = await readIfPresent(this.file);
     if (text === undefined) return config.parse({});
     return await readConfig(text, this.file);
@@ -87,6 +97,7 @@ export class ProfileStore {
   }
 
   async #locked<T>(work: () => Promise<T>): Promise<T> {
+    checkBaseFolder(this.#home, this.#note);
     await ensureFolder(this.#home);
     return await withLock(join(this.#home, "run", "config.lock"), "the configuration", work);
   }

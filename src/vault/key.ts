@@ -5,6 +5,7 @@ import { CodemieError, failure } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import { ensureFolder, namesIn, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
+import { requireAbsolute } from "../platform/places.ts";
 import { checkBaseFolder, checkFolder, type Note, readPrivate } from "../platform/private.ts";
 import { deriveKey, freshKdf, type Kdf, requireLength } from "./kdf.ts";
 import { labelOf, seal, unseal } from "./seal.ts";
@@ -46,13 +47,15 @@ export const keyFileOnly: VaultAccess = {
 /**
  * @param home base folder of all our files
  * @param env `CODEMIE_VAULT_KEY_FILE` puts the key file elsewhere
+ * @throws usage error when that is a relative path
  */
 export function vaultFiles(home: string, env: Readonly<Record<string, string | undefined>>): VaultFiles {
   const folder = join(home, "vault");
+  const keyFile = env.CODEMIE_VAULT_KEY_FILE;
   return {
     home,
     folder,
-    masterKey: env.CODEMIE_VAULT_KEY_FILE || join(home, "vault.key"),
+    masterKey: keyFile ? requireAbsolute("CODEMIE_VAULT_KEY_FILE", keyFile) : join(home, "vault.key"),
     dataKey: join(folder, "data-key.json"),
     run: join(home, "run"),
   };

@@ -47,7 +47,8 @@ export class Vault {
   readonly #files: VaultFiles;
   readonly #now: () => number;
   readonly #access: VaultAccess;
-  #dataKey: Uint8Array | undefined;
+  /** the data key, and the stamp of the file it was opened from */
+  #opened: { readonly key: Uint8Array; readonly stamp: string } | undefined;
 
   /**
    * @param files where the vault lies
@@ -76,7 +77,7 @@ export class Vault {
    * @throws `disk`, `vault_key`
    */
   async prepare(): Promise<void> {
-    this.#dataKey = await openOrCreateDataKey(this.#files, this.#access);
+    await this.#open(openOrCreateDataKey);
     const probe = join(this.#files.folder, "probe");
     await withLock(join(this.#files.run, "vault-probe.lock"), "the vault", async () => {
       await removeLeftovers(probe);
@@ -90,8 +91,8 @@ export class Vault {
    * @throws `vault_key`, `vault_damaged`
    */
   async exists(): Promise<boolean> {
-    this.#dataKey ??= await openDataKey(this.#files, this.#access);
-    return this.#dataKey !== undefined;
+    if (this.#opened && (await this.#stampNow()) !== "") return true;
+    return (await this.#open(openDataKey)) !== undefined;
   }
 
   /**
@@ -109,7 +110,8 @@ export class Vault {
    * @throws as {@link rekey}
    */
   async rekey(newKey: () => Promise<NewKey>): Promise<void> {
-    this.#dataKey = await rekey(this.#files, this.#access, newKey);
+    const key = await rekey(this.#files, this.#access, newKey);
+    this.#opened = { key, stamp: await this.#stampNow() };
   }
 
   /**
@@ -153,9 +155,14 @@ export class Vault {
     const file = this.fileOf(name);
     const text = readPrivate(file, this.#access.note);
     if (text === undefined) return undefined;
-    this.#dataKey ??= await openDataKey(this.#files, this.#access);
-    if (!this.#dataKey) throw failure.vaultDamaged(this.#files.dataKey);
-    const opened = await unseal(text, this.#dataKey, boundName(name));
+    const key = this.#opened?.key ?? (await this.#open(openDataKey));
+    if (!key) throw failure.vaultDamaged(this.#files.dataKey);
+    let opened = await unseal(text, key, boundName(name));
+    if (!("plain" in opened) && (await this.#stampNow()) !== this.#opened?.stamp) {
+      // Another vault may lie here by now.
+      const other = await this.#open(openDataKey);
+      if (other) opened = await unseal(text, other, boundName(name));
+    }
     const record = "plain" in opened ? parseJson(new TextDecoder().decode(opened.plain), schema) : undefined;
     if (record === undefined) throw failure.recordDamaged(name, file);
     return record;
@@ -164,13 +171,14 @@ export class Vault {
   /**
    * Stores a record, replacing the old one at once and as a whole. Call it inside {@link locked}.
    *
-   * @throws `disk` (the old record is then still there), `vault_key`
+   * @throws `disk` (the old record is then still there), `vault_key`, also when the vault that was open is not here any
+   *   more
    */
   async write(name: string, record: unknown): Promise<void> {
     const file = this.fileOf(name);
-    this.#dataKey ??= await openOrCreateDataKey(this.#files, this.#access);
+    const key = await this.#keyToWrite(name);
     const plain = new TextEncoder().encode(JSON.stringify(record));
-    const sealed = await seal(plain, this.#dataKey, boundName(name));
+    const sealed = await seal(plain, key, boundName(name));
     await ensureFolder(this.#files.folder);
     await removeLeftovers(file);
     await replaceFile(file, sealed);
@@ -233,6 +241,36 @@ export class Vault {
       work,
       patienceMs,
     );
+  }
+
+  async #open(
+    open: (files: VaultFiles, access: VaultAccess) => Promise<Uint8Array | undefined>,
+  ): Promise<Uint8Array | undefined> {
+    const before = await this.#stampNow();
+    const key = await open(this.#files, this.#access);
+    if (key) this.#opened = { key, stamp: before || (await this.#stampNow()) };
+    return key;
+  }
+
+  /**
+   * While a gateway runs, its vault may be moved away, and another one made in its place: what the old key seals opens
+   * in none of them.
+   */
+  async #keyToWrite(name: string): Promise<Uint8Array> {
+    const opened = this.#opened;
+    const now = await this.#stampNow();
+    if (opened && now === opened.stamp) return opened.key;
+    if (opened && now === "") throw failure.vaultGone(this.#files.dataKey);
+    // Sealed anew, perhaps with a passphrase nobody gave to us, it still has the same data key: the record shows it.
+    const text = opened && readPrivate(this.fileOf(name), this.#access.note);
+    if (opened && text !== undefined && "plain" in (await unseal(text, opened.key, boundName(name)))) return opened.key;
+    const key = await this.#open(opened ? openDataKey : openOrCreateDataKey);
+    if (!key) throw failure.vaultGone(this.#files.dataKey);
+    return key;
+  }
+
+  #stampNow(): Promise<string> {
+    return stampOf(this.#files.dataKey);
   }
 
   /** @returns the file a record lies in, whether there is one or not */

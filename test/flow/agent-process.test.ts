@@ -90,8 +90,8 @@ test("the environment: models by tier, loopback past every proxy, no secret of o
     ANTHROPIC_DEFAULT_HAIKU_MODEL: "claude-haiku-4-5",
     ANTHROPIC_DEFAULT_SONNET_MODEL: "claude-sonnet-4-6",
     ANTHROPIC_DEFAULT_OPUS_MODEL: "claude-haiku-4-5",
-    NO_PROXY: "intranet,localhost,127.0.0.1,::1",
-    no_proxy: "intranet,localhost,127.0.0.1,::1",
+    NO_PROXY: "intranet,localhost,127.0.0.1,127.0.0.0/8,::1",
+    no_proxy: "intranet,localhost,127.0.0.1,127.0.0.0/8,::1",
     KEPT: "1",
   });
   for (const name of [

@@ -67,6 +67,32 @@ test("loopback never goes to a proxy, whatever the environment says", async () =
   expect(network.asked).toEqual([]);
 });
 
+test("all of 127.0.0.0/8 is this machine", async () => {
+  const asked: string[] = [];
+  const host = Bun.serve({
+    hostname: "127.0.0.2",
+    port: 0,
+    fetch: (request) => {
+      asked.push(request.headers.get("authorization") ?? "");
+      return new Response("{}", { status: 500 });
+    },
+  });
+  const token = env.CODEMIE_JWT_TOKEN;
+  await models({ CODEMIE_URL: `http://127.0.0.2:${host.port}`, HTTP_PROXY: network.proxyUrl });
+  expect({ seen: asked[0], proxy: network.asked }).toEqual({ seen: `Bearer ${token}`, proxy: [] });
+  await host.stop(true);
+});
+
+test("NO_PROXY and no_proxy are honoured together", async () => {
+  for (const [upper, lower] of [
+    ["codemie.test", "other.test"],
+    ["other.test", "codemie.test"],
+  ] as const) {
+    expect((await models({ NO_PROXY: upper, no_proxy: lower })).code).toBe(5);
+  }
+  expect(network.asked).toEqual([]);
+});
+
 test("a proxy that refuses is an error that says so", async () => {
   network.refuse = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
   const { code, out } = await models();

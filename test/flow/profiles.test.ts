@@ -138,6 +138,7 @@ test("a file that is wrong is named by line and member, and never overwritten", 
   for (const [text, says] of [
     ['{\n "version": 2,\n "profiles": {\n', "line 4: close brace expected"],
     ['{\n "version": 2,\n "profiles": { "a": {\n  "timeout": "long" } } }', "line 4, profiles.a.timeout: "],
+    ['{\n "version": 2,\n "profiles": { "a": {\n  "timeout": 3000000 } } }', "line 4, profiles.a.timeout: "],
     ['{\n "version": 3 }', "line 2, version: "],
     ["[]", "line 1, the file: "],
   ] as const) {

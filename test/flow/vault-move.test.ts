@@ -66,8 +66,8 @@ test("export and import: the logins work on the other machine, and only they wen
   expect(JSON.parse(again.out)).toEqual({
     file,
     records: [
-      { name: "login default", outcome: "same" },
-      { name: "login work", outcome: "same" },
+      { name: "login default", outcome: "same", leftOut: [] },
+      { name: "login work", outcome: "same", leftOut: [] },
     ],
   });
   from.remove();
@@ -85,7 +85,7 @@ test("another login that is there stays; --replace takes the file's and keeps it
   expect(kept.out).toContain("left out: there is another login here (--replace takes the file's");
   expect(kept.out).toContain("✓ login work");
   expect(readFileSync(loginFile(to))).toEqual(before);
-  const replaced = await to.run(["vault", "import", file, "--passphrase-stdin", "--replace"], { stdin });
+  const replaced = await to.run(["vault", "import", file, "--passphrase-stdin", "--replace", "--yes"], { stdin });
   expect(replaced.out).toContain("imported; the login that was here is kept aside");
   expect((await to.run(["profile", "status"])).out).toContain("Ada");
   const [aside] = readdirSync(join(to.codemieHome, "vault")).filter((name) => name.includes(".replaced-"));

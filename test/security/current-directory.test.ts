@@ -86,3 +86,30 @@ test("a model name that would talk to the terminal is not taken from a repositor
   expect(err).not.toContain("\u001b");
   await sandbox.close();
 });
+
+test("no variable that names a file of ours, or a certificate authority, means one in the current directory", async () => {
+  const sandbox = await startSandbox();
+  const person = new Person();
+  await logIn(person, sandbox);
+  mkdirSync(join(person.cwd, ".codemie"));
+  for (const name of ["evil.pem", "vault.key", "passphrase"]) writeFileSync(join(person.cwd, name), "x\n");
+  for (const [name, value] of [
+    ["CODEMIE_HOME", ".codemie"],
+    ["CODEMIE_VAULT_KEY_FILE", "vault.key"],
+    ["SSL_CERT_FILE", "evil.pem"],
+    ["SSL_CERT_DIR", "/etc/ssl/certs:certs"],
+    ["CODEMIE_VAULT_PASSPHRASE_FILE", "passphrase"],
+    ["HOME", "."],
+  ] as const) {
+    const isPassphrase = name.includes("PASSPHRASE");
+    const args = isPassphrase ? ["profile", "login", "--url", sandbox.origin, "--profile", "new"] : ["models"];
+    const home = isPassphrase ? { CODEMIE_HOME: join(person.root, "new") } : {};
+    const { code, err } = await person.run(args, { env: { ...home, [name]: value } });
+    expect({ name, code }).toEqual({ name, code: 2 });
+    expect(err).toContain(`error: ${name} is ${value.split(":").at(-1)}, a relative path`);
+  }
+  const bridge = await person.run(["mcp-proxy", "http://127.0.0.1:9/mcp"], { env: { CODEMIE_HOME: ".codemie" } });
+  expect({ code: bridge.code, err: bridge.err }).toMatchObject({ code: 2 });
+  expect((await person.run(["--help"], { env: { CODEMIE_HOME: ".codemie" } })).code).toBe(0);
+  await sandbox.close();
+});

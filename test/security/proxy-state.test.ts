@@ -97,10 +97,54 @@ test("the key is in a file for the owner, and on the screen only when asked for"
 
 test("a model's name from the host does not reach the shell through the printed lines", async () => {
   const running = person.start(["proxy", "start"], { env: { CODEMIE_MODEL: "x'; touch /tmp/owned; '" } });
-  await running.says(/# curl\ncurl .*\n/);
+  await running.says(/# curl\necho .*\n/);
   expect(running.output).not.toContain("touch");
   running.kill("SIGTERM");
   expect((await running.finished()).code).toBe(0);
+});
+
+test("a process number from another container is not signalled", async () => {
+  const started = await person.run(["proxy", "start", "--detach", "--json", "--drain", "0"]);
+  const real = readFileSync(state, "utf8");
+  const innocent = Bun.spawn(["sleep", "60"]);
+  // as a container sees it that shares the home, but neither process numbers nor loopback
+  writeFileSync(state, JSON.stringify({ ...JSON.parse(real), pid: innocent.pid, url: "http://127.0.0.1:9" }));
+  const { code, err } = await person.run(["proxy", "stop"]);
+  expect(code).toBe(1);
+  expect(err).toContain(`process ${innocent.pid} may be another one here, and is left alone`);
+  expect([innocent.exitCode, innocent.signalCode]).toEqual([null, null]);
+  innocent.kill();
+  await innocent.exited;
+  writeFileSync(state, real);
+  expect(started.code).toBe(0);
+});
+
+test("what is printed shows the key to no process list", async () => {
+  const { key } = await start();
+  const { out } = await person.run(["proxy", "status", "--show-key"]);
+  // each stands before its program, as a variable, or is written by the shell itself
+  expect(out.match(new RegExp(key, "g"))).toHaveLength(5);
+  expect(out).not.toMatch(new RegExp(`(claude|opencode|codex|gemini|curl) .*${key}`));
+});
+
+test("a profile's name from the configuration file leads nowhere else", async () => {
+  const file = join(person.codemieHome, "codemie-cli.config.json");
+  const name = "x/../../../escaped";
+  const config = JSON.parse(readFileSync(file, "utf8"));
+  writeFileSync(file, JSON.stringify({ ...config, profiles: { [name]: config.profiles.default } }));
+  const token = await sandbox.front.mintToken("ci");
+  const env = { CODEMIE_JWT_TOKEN: token };
+  const { code } = await person.run(["proxy", "start", "--detach", "--profile", name], { env });
+  expect(code).toBe(0);
+  expect([...new Bun.Glob("**/*escaped*").scanSync({ cwd: person.root, dot: true })].sort()).toEqual([
+    "home/.codemie/logs/proxy-x%2F..%2F..%2F..%2Fescaped.log",
+    "home/.codemie/run/proxy-x%2F..%2F..%2F..%2Fescaped.json",
+    "home/.codemie/run/proxy-x%2F..%2F..%2F..%2Fescaped.lock",
+    "home/.codemie/run/proxy-x%2F..%2F..%2F..%2Fescaped.lock-journal",
+  ]);
+  const [shown] = JSON.parse((await person.run(["proxy", "status", "--json"])).out);
+  expect(shown.profile).toBe(name);
+  expect((await person.run(["proxy", "stop", "--profile", name])).code).toBe(0);
 });
 
 test("strangers learn nothing from /health and /ready but that something lives", async () => {

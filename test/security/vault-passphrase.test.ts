@@ -153,6 +153,31 @@ test("the current directory and our own secrets have no part in it", async () =>
   expect(relative.err).toContain("is not on PATH");
 });
 
+test("nor has the variable in which a profile finds its token", async () => {
+  const file = join(person.codemieHome, "codemie-cli.config.json");
+  const config = JSON.parse(readFileSync(file, "utf8"));
+  config.profiles.ci = { codeMieUrl: "https://codemie.example.com", jwtConfig: { tokenEnvVar: "CI_TOKEN" } };
+  writeFileSync(file, JSON.stringify(config));
+  const look = script("look", `echo "\${CI_TOKEN-none} \${KEPT-none}" >&2; printf '%s' '${passphrase}'`);
+  const env = { CI_TOKEN: "secret", KEPT: "kept", CODEMIE_VAULT_PASSPHRASE_COMMAND: look };
+  expect((await status(env, ["vault", "status"])).err).toBe("none kept\n");
+});
+
+test("a passphrase file has a longest length, and a note when others may read it", async () => {
+  const file = join(person.root, "passphrase");
+  writeFileSync(file, `${passphrase}\n`, { mode: 0o640 });
+  const open = await status({ CODEMIE_VAULT_PASSPHRASE_FILE: file });
+  const note = `note: other users of this machine may read ${file} (CODEMIE_VAULT_PASSPHRASE_FILE)\n`;
+  expect({ code: open.code, err: open.err }).toEqual({ code: 0, err: note });
+  chmodSync(file, 0o600);
+  expect((await status({ CODEMIE_VAULT_PASSPHRASE_FILE: file })).err).toBe("");
+  for (const endless of ["/dev/zero", join(person.root, "long")]) {
+    writeFileSync(join(person.root, "long"), `${passphrase}\n${"x".repeat(64 * 1024)}`);
+    const { code, err } = await status({ CODEMIE_VAULT_PASSPHRASE_FILE: endless });
+    expect({ code, err }).toEqual({ code: 6, err: expect.stringContaining("it is longer than 64 KiB") });
+  }
+});
+
 test("a program that a command leaves behind does not hold it up", async () => {
   const give = script("leaves", `sleep 20 2>&- & printf '%s' '${passphrase}'`);
   const start = performance.now();

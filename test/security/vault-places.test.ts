@@ -118,7 +118,7 @@ test("a folder that everybody shares is no base folder, and is left as it is", a
   const login = ["profile", "login", "--url", sandbox.origin];
   const { code, err } = await person.run(login, { env: { CODEMIE_HOME: shared } });
   expect(code).toBe(6);
-  expect(err).toContain(`error: everybody may write in ${shared}, so no vault is used or made there`);
+  expect(err).toContain(`error: everybody may write in ${shared}, so nothing of ours is read or kept there`);
   expect(statSync(shared).mode & 0o7777).toBe(0o1777);
   expect(readdirSync(shared)).toEqual([]);
 });

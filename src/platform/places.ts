@@ -1,0 +1,26 @@
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { failure } from "../core/errors.ts";
+
+/**
+ * A relative path in the environment would mean a file of the cloned repository one stands in, and let it decide.
+ *
+ * @param variable the environment variable
+ * @param path its value
+ * @returns the path
+ * @throws usage error when it is relative
+ */
+export function requireAbsolute(variable: string, path: string): string {
+  if (!isAbsolute(path)) throw failure.relativePath(variable, path);
+  return path;
+}
+
+/**
+ * @param env `CODEMIE_HOME`, else `HOME`
+ * @returns the base folder of all our files
+ * @throws usage error when it is relative
+ */
+export function baseFolder(env: Readonly<Record<string, string | undefined>>): string {
+  if (env.CODEMIE_HOME) return requireAbsolute("CODEMIE_HOME", env.CODEMIE_HOME);
+  return join(requireAbsolute("HOME", env.HOME || homedir()), ".codemie");
+}
