@@ -639,6 +639,13 @@ export const failure = {
       `Claude Code did not take the server: ${printable(said)}`,
       "see claude mcp list; a server of that name may be there already (claude mcp remove NAME)",
     ),
+  mcpVariable: () =>
+    new CodemieError(
+      "usage",
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text itself
+      "the agent fills in ${VARIABLE} itself, and its value would then stand in the list of processes",
+      "name the variable instead, for example --header-env 'X-Api-Key: MCP_KEY'",
+    ),
   mcpKey: (why: string) =>
     new CodemieError("usage", `the client's key cannot be used: ${why}`, "check --client-key or --client-key-env"),
   mcpToken: (issuer: string, why: string) =>
