@@ -32,7 +32,8 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
   const { vault } = stores(runtime);
   const { url, grant } = asked;
   const trace: Trace = (step) => {
-    log.debug(`${step.name}: ${step.ok ? "ok" : "failed"}, ${step.detail}`);
+    // Its detail is in the server's words.
+    log.debug(`${step.name}: ${step.ok ? "ok" : "failed"}`);
     context.trace?.(step);
   };
   const client = {
@@ -79,7 +80,7 @@ function loggedToo(dialogue: LoginDialogue, log: Log): LoginDialogue {
   return {
     ...dialogue,
     atUrl(url, opened, canPaste) {
-      log.info(`${opened ? "opening" : "to be opened"}: ${url}`);
+      log.toOpen(opened ? "opening" : "to be opened", url);
       dialogue.atUrl(url, opened, canPaste);
     },
     note(text) {

@@ -526,12 +526,14 @@ export const failure = {
       "wrong_base_url",
       `${origin} does not answer like an MCP server: ${printable(what)}`,
       "check the address; run codemie mcp-proxy --explain with it to see what it answers",
+      `${origin} does not answer like an MCP server`,
     ),
   mcpRedirect: (address: string, target: string) =>
     new CodemieError(
       "wrong_base_url",
       `${address} redirects to ${printable(target, 200)}, which is not followed`,
       "register the address it leads to, if you trust it",
+      "a redirect was not followed",
     ),
   mcpLost: (origin: string) =>
     new CodemieError(
@@ -565,36 +567,42 @@ export const failure = {
       "auth_refused",
       `${what} that the server names cannot be used: ${printable(address, 200)}`,
       "only https: addresses are followed (http: on this machine, for a server on this machine); report it to the server",
+      `${what} that the server names cannot be used`,
     ),
   mcpTooLong: (address: string, bytes: number) =>
     new CodemieError(
       "server_error",
       `${printable(address, 200)} sent more than ${bytes} bytes`,
       "this is no metadata; report it to the server",
+      "a document was too long",
     ),
   mcpIssuer: (expected: string, found: string) =>
     new CodemieError(
       "auth_refused",
       `the authorization server ${printable(expected, 120)} says it is ${printable(found, 120)} (RFC 8414 section 3.3)`,
       "report it to the server's administrator: the issuer has to be the address its metadata is found at",
+      "the authorization server says it is another one",
     ),
   mcpOtherIssuer: (expected: string, found: string) =>
     new CodemieError(
       "auth_refused",
       `the server leads to the authorization server ${printable(found, 120)}, not to ${printable(expected, 120)}`,
       "if that is as it should be, start the bridge again, with another --issuer if you named one",
+      "the server leads to another authorization server",
     ),
   mcpResource: (address: string, found: string) =>
     new CodemieError(
       "auth_refused",
       `the metadata of ${printable(address, 120)} is for another resource, ${printable(found, 120)} (RFC 9728 section 3.3)`,
       "report it to the server's administrator, or name the resource with --resource if you trust it",
+      "the metadata is for another resource",
     ),
   mcpNoMetadata: (issuer: string) =>
     new CodemieError(
       "auth_refused",
       `the authorization server ${printable(issuer, 120)} has no metadata at its well-known addresses (RFC 8414 section 3)`,
       "report it to the server's administrator",
+      "the authorization server has no metadata at its well-known addresses",
     ),
   mcpNoPkce: (issuer: string) =>
     new CodemieError(
@@ -680,6 +688,7 @@ export const failure = {
       "auth_refused",
       `${origin} demands ${scope === undefined ? "more than it was granted" : `the scope ${printable(scope, 120)}`}, and asking for it did not help`,
       "ask the server's administrator for the permission",
+      `${origin} demands a scope, and asking for it did not help`,
     ),
   declined: () => new CodemieError("failed", "nothing was changed"),
   interrupted: () => new CodemieError("interrupted", "interrupted"),

@@ -12,7 +12,8 @@ export type ResourceMetadata = z.infer<typeof resourceMetadata>;
 
 /** Authorization server metadata (RFC 8414 section 2, OpenID Connect Discovery 1.0), as far as it is used. */
 export const serverMetadata = z.object({
-  issuer: z.string(),
+  // RFC 8414 section 2: an address. Without blanks it is one word wherever it is shown.
+  issuer: z.string().regex(/^https?:\/\/[\x21-\x7e]+$/),
   authorization_endpoint: z.string().optional(),
   token_endpoint: z.string(),
   registration_endpoint: z.string().optional(),

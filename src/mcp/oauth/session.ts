@@ -199,7 +199,7 @@ export class OAuthSession implements Authorization {
     const before = this.#grant?.scope;
     const wanted = wantedScope(this.#options.scope, challenge, deployment, kind === "authorization-code");
     const scope = challenge.status === 403 ? joinScopes(before, wanted) : wanted;
-    log.info(`authorizing at ${deployment.server.issuer}${scope === undefined ? "" : ` for ${scope}`}`);
+    log.info(`authorizing at ${new URL(deployment.server.issuer).origin}`);
     let opened = kind !== "authorization-code";
     try {
       const { answer, client } = await this.#token(deployment, scope, () => {

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { failure } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
+import { addressOnly } from "../log.ts";
 import { faultOf } from "../message.ts";
 import { type Client, codeOf } from "./client.ts";
 import type { OAuthHttp } from "./http.ts";
@@ -45,7 +46,7 @@ export async function requestToken(
   const reference = "RFC 6749 section 5";
   const { status, text } = await post(url, server, client, form, http);
   const answer = status === 200 || status === 201 ? parseJson(text, tokenAnswer) : undefined;
-  const detail = `${form.grant_type}: ${status} ${url.href}`;
+  const detail = `${form.grant_type}: ${status} ${addressOnly(url)}`;
   trace({ name: "token", ok: answer !== undefined, detail, reference });
   if (answer) {
     if (!/^bearer$/i.test(answer.token_type)) throw failure.mcpToken(server.issuer, "it is not a bearer token");
