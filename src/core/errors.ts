@@ -590,6 +590,13 @@ export const failure = {
       "if that is as it should be, start the bridge again, with another --issuer if you named one",
       "the server leads to another authorization server",
     ),
+  mcpNameIssuer: (found: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the server leads to the authorization server ${printable(found, 120)}, and the client's secret is not sent there unasked`,
+      `if the client is registered there, say so with --issuer ${printable(found, 120)}`,
+      "the client's secret is not sent to another host than the server's without --issuer",
+    ),
   mcpResource: (address: string, found: string) =>
     new CodemieError(
       "auth_refused",

@@ -42,11 +42,15 @@ export async function discover(options: DiscoveryOptions): Promise<Deployment> {
   const wanted = options.resource === "none" ? undefined : (options.resource ?? resource?.resource);
   const [first] = resource?.authorization_servers ?? [];
   if (first === undefined) {
+    if (options.issuer !== undefined && !sameOrigin(options.issuer, url.origin)) {
+      throw failure.mcpOtherIssuer(options.issuer, url.origin);
+    }
     const server = await findServer(url.origin, true, http, trace);
     if (!sameOrigin(server.issuer, url.origin)) throw failure.mcpIssuer(url.origin, server.issuer);
     return checked({ resource: wanted, scopes: resource?.scopes_supported, server }, options);
   }
-  const named = resource?.authorization_servers?.find((one) => sameIssuer(one, options.issuer ?? first)) ?? first;
+  const named = resource?.authorization_servers?.find((one) => sameIssuer(one, options.issuer ?? first));
+  if (named === undefined) throw failure.mcpOtherIssuer(options.issuer ?? "", first);
   const server = await findServer(named, false, http, trace);
   if (!sameIssuer(server.issuer, named)) {
     trace({ name: "issuer", ok: false, detail: `it is ${server.issuer}`, reference: "RFC 8414 section 3.3" });

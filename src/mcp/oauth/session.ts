@@ -125,6 +125,11 @@ export class OAuthSession implements Authorization {
     const before = this.#deployment?.server.issuer;
     if (before !== undefined && before !== found.server.issuer)
       throw failure.mcpOtherIssuer(before, found.server.issuer);
+    // Registered where the user knows, and not wherever the server says.
+    const elsewhere = new URL(found.server.issuer).hostname !== url.hostname;
+    if (this.#options.client.clientSecret && issuer === undefined && elsewhere) {
+      throw failure.mcpNameIssuer(found.server.issuer);
+    }
     this.#named = named;
     this.#deployment = found;
     return found;

@@ -12,7 +12,8 @@ import type { ServerMetadata, Trace } from "./metadata.ts";
 const tokenAnswer = z.object({
   access_token: z.string().regex(/^[\x21-\x7e]+$/),
   token_type: z.string(),
-  expires_in: z.coerce.number().positive().nullish(),
+  // What is no lifetime says nothing about one.
+  expires_in: z.coerce.number().positive().nullish().catch(undefined),
   refresh_token: z.string().min(1).nullish(),
   scope: z.string().nullish(),
 });
