@@ -57,3 +57,37 @@ export async function giveUp(
     http.send(http.allowed(management.uri, "the registration"), { method: "DELETE", headers, patienceMs: left });
   await within(left, remove());
 }
+
+/** Most of what was replaced that is remembered, to be given up at the end. */
+const mostLeftovers = 20;
+
+/** Tokens and registrations that others took the place of, and that the server still takes. */
+export class Leftovers {
+  #all: { readonly client: Client; readonly grant: Grant | undefined }[] = [];
+
+  /** Tokens that were replaced by a new authorization. */
+  tokens({ registered: _, ...client }: Client, grant: Grant): void {
+    this.#add(client, grant);
+  }
+
+  /** A registration that is not used again. */
+  registration(client: Client): void {
+    this.#add(client, undefined);
+  }
+
+  #add(client: Client, grant: Grant | undefined): void {
+    this.#all = [...this.#all, { client, grant }].slice(-mostLeftovers);
+  }
+
+  /**
+   * Gives up all of it, within half of the time there is. Never throws.
+   *
+   * @returns how much time is left, ms
+   */
+  async giveUp(server: ServerMetadata, http: OAuthHttp, patienceMs: number): Promise<number> {
+    const begun = performance.now();
+    await Promise.all(this.#all.map(({ client, grant }) => giveUp(server, client, grant, http, patienceMs / 2)));
+    this.#all = [];
+    return patienceMs - (performance.now() - begun);
+  }
+}

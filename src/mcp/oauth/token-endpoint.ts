@@ -25,6 +25,9 @@ export interface Refused {
   readonly description: string;
 }
 
+/** Refusals that say nothing about what was presented (RFC 6749 section 4.1.2.1 has the codes, servers use them here too). */
+const passing = ["temporarily_unavailable", "server_error", "slow_down"];
+
 /** How long an assertion we sign is valid, seconds. */
 const assertionSeconds = 300;
 
@@ -55,7 +58,8 @@ export async function requestToken(
   }
   if (status >= 300 && status < 400) throw failure.mcpToken(server.issuer, "the token endpoint redirects");
   const code = codeOf(text);
-  if (code !== undefined && status < 500) return { refused: code, description: faultOf(text) ?? "" };
+  if (code !== undefined && status < 500 && status !== 429 && !passing.includes(code))
+    return { refused: code, description: faultOf(text) ?? "" };
   throw failure.mcpToken(server.issuer, `the token endpoint answered ${status}`);
 }
 
