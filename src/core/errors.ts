@@ -688,6 +688,18 @@ export const failure = {
       `nobody finished the authorization at ${printable(issuer, 120)} within ${seconds} s`,
       "try again in a minute; --auth-timeout SECONDS gives more time, and the address to open is in logs/mcp-proxy.log",
     ),
+  mcpNoLogin: (origin: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${printable(origin, 120)} demands a credential and offers no login`,
+      "if it takes a key, name the variable it is in, for example --header-env 'Authorization: Bearer MCP_KEY'",
+    ),
+  mcpJustAsked: (origin: string) =>
+    new CodemieError(
+      "auth_needed",
+      `another window asked for access to ${origin} and did not get it`,
+      "try again in a minute to be asked once more",
+    ),
   mcpLoginNeeded: (origin: string) =>
     new CodemieError("auth_needed", `${origin} demands an authorization`, "use one of its tools to start it"),
   mcpScope: (origin: string, scope: string | undefined) =>

@@ -84,3 +84,33 @@ test("a stored login that the server no longer takes is replaced, in the middle 
   person.remove();
   await server.close();
 });
+
+test("--persist: several windows that start at once open one tab, also when access is declined", async () => {
+  const server = await startProtected({ callback: { error: "access_denied", code: undefined } });
+  const person = new Person();
+  const windows = Array.from({ length: 4 }, () => new AuthorizedBridge(server.url, ["--persist"], {}, person));
+  const answers = await Promise.all(windows.map((bridge) => bridge.initialize()));
+  for (const { error } of answers) expect(error.message).toContain("in a minute");
+  const said = answers.map(({ error }) => /access_denied|another window/.exec(error.message)?.[0]).sort();
+  expect(said).toEqual(["access_denied", ...Array(3).fill("another window")]);
+  expect(windows[0]?.opened().length).toBe(1);
+  await Promise.all(windows.map((bridge) => bridge.end()));
+  person.remove();
+  await server.close();
+});
+
+test("--persist: a window that is closed while it asks leaves the asking to the next", async () => {
+  const server = await startProtected();
+  const person = new Person();
+  const first = new AuthorizedBridge(server.url, ["--persist"], { BROWSER_STAYS: "1" }, person);
+  first.send({ jsonrpc: "2.0", id: 1, method: "initialize", params: {} });
+  await first.until(() => /authorize\?/.exec(first.err)?.[0]);
+  const second = new AuthorizedBridge(server.url, ["--persist"], {}, person);
+  const initialized = second.initialize();
+  first.child.kill("SIGTERM");
+  await first.exited();
+  expect((await initialized).result).toBeDefined();
+  await second.end();
+  person.remove();
+  await server.close();
+});

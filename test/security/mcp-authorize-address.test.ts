@@ -53,7 +53,12 @@ test("a server on the network cannot send the browser to what listens on this ma
   const http = new OAuthHttp(new URL("https://mcp.example.com/mcp"), false, never, new Cookies(), log);
   for (const authorization_endpoint of ["http://localhost:8080/do", "https://127.0.0.1/do", "http://[::1]/do"]) {
     const server = { issuer: "https://login.example.com", token_endpoint: "https://login.example.com/token" };
-    const deployment = { resource: undefined, scopes: undefined, server: { ...server, authorization_endpoint } };
+    const deployment = {
+      resource: undefined,
+      scopes: undefined,
+      guessed: false,
+      server: { ...server, authorization_endpoint },
+    };
     const flow = { deployment, http, trace: () => undefined } as unknown as Parameters<typeof authorizeByCode>[0];
     await expect(authorizeByCode(flow, () => undefined)).rejects.toThrow("the authorization endpoint");
   }

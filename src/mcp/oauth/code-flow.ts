@@ -56,7 +56,8 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
     chosen(client);
   } catch (error) {
     await listening.close();
-    throw error;
+    const refused = error instanceof CodemieError && error.code === "auth_refused";
+    throw refused && deployment.guessed ? failure.mcpNoLogin(server.issuer) : error;
   }
   const offline = scope?.split(" ").includes("offline_access");
   for (const [name, value] of Object.entries({

@@ -36,6 +36,8 @@ export interface Deployment {
   /** scopes the resource says it uses */
   readonly scopes: readonly string[] | undefined;
   readonly server: ServerMetadata;
+  /** there is no metadata at all: the server's endpoints are those an older one would have */
+  readonly guessed: boolean;
 }
 
 /** A step on the way to a token, for whoever wants to see how it went. */

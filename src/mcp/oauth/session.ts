@@ -121,6 +121,7 @@ export class OAuthSession implements Authorization {
       if (challenge.status === 401 && renewable && (await this.#refreshed(deployment, key))) return;
       if (!attended && this.#options.grant === "authorization-code")
         throw failure.mcpLoginNeeded(this.#options.url.origin);
+      await this.#notJustAsked(key);
       await this.#authorize(deployment, key, challenge);
     });
   }
@@ -215,6 +216,14 @@ export class OAuthSession implements Authorization {
     return true;
   }
 
+  /** Where windows share a login they share its refusal too: one tab is opened, and not one by each of them. */
+  async #notJustAsked(key: StoreKey): Promise<void> {
+    const { store, grant, url } = this.#options;
+    if (!store || grant !== "authorization-code") return;
+    const left = (await store.restsUntil(key)) - this.#now();
+    if (left > 0 && left <= restMs) throw failure.mcpJustAsked(url.origin);
+  }
+
   async #authorize(deployment: Deployment, key: StoreKey, challenge: Challenge): Promise<void> {
     const { log, authorized, grant: kind } = this.#options;
     const [before, clientBefore] = [this.#grant, this.#client];
@@ -239,7 +248,12 @@ export class OAuthSession implements Authorization {
         this.#leftovers.registration(this.#client);
         this.#client = undefined;
       }
-      throw opened ? this.#pause(asCodemieError(error)) : error;
+      if (!opened) throw error;
+      const failed = asCodemieError(error);
+      // A bridge that ends was not declined anything.
+      if (failed.code !== "terminated")
+        await this.#options.store?.rest(key, this.#now() + restMs).catch(() => undefined);
+      throw this.#pause(failed);
     }
     log.info("authorized");
     await authorized(deployment.server.issuer);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { CodemieError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
+import { readIfPresent, replaceFile } from "../../platform/files.ts";
 import { withLock } from "../../platform/lock.ts";
 import type { Vault } from "../../vault/vault.ts";
 import { authMethods, type Client } from "./client.ts";
@@ -48,8 +49,22 @@ export class GrantStore {
    * @param patienceMs how long to wait for others, ms
    */
   async exclusive<T>(key: StoreKey, patienceMs: number, work: () => Promise<T>): Promise<T> {
+    return await withLock(this.#file(key, "lock"), `the login at ${key.issuer}`, work, patienceMs);
+  }
+
+  #file(key: StoreKey, kind: "lock" | "rest"): string {
     const id = createHash("sha256").update(nameOf(key)).digest("hex").slice(0, 32);
-    return await withLock(join(this.#run, `mcp-${id}.lock`), `the login at ${key.issuer}`, work, patienceMs);
+    return join(this.#run, `mcp-${id}.${kind}`);
+  }
+
+  /** Notes, for all processes, until when nobody is asked again for this login, ms since the epoch. */
+  async rest(key: StoreKey, untilMs: number): Promise<void> {
+    await replaceFile(this.#file(key, "rest"), `${untilMs}\n`);
+  }
+
+  /** @returns until when nobody is asked for this login, ms since the epoch; 0 when that was never noted */
+  async restsUntil(key: StoreKey): Promise<number> {
+    return Number(await readIfPresent(this.#file(key, "rest"))) || 0;
   }
 
   /** @returns the login, or undefined; one that does not open counts as none, and a new login replaces it */
