@@ -1,10 +1,10 @@
 import type { Agent } from "../agents/agent.ts";
-import { withoutOwnSecrets } from "../agents/environment.ts";
 import { readRepository } from "../agents/repository.ts";
 import { makeRunFolder } from "../agents/run-folder.ts";
 import type { Model } from "../api/schemas.ts";
 import { loginAgain } from "../auth/login-again.ts";
 import { failure } from "../core/errors.ts";
+import { withoutOwnSecrets } from "../core/own-secrets.ts";
 import { closest, printable } from "../core/text.ts";
 import { browserFor } from "../platform/browser.ts";
 import { findProgram, runForeground, versionOf } from "../platform/processes.ts";

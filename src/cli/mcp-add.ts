@@ -1,5 +1,5 @@
-import { withoutOwnSecrets } from "../agents/environment.ts";
 import { failure } from "../core/errors.ts";
+import { withoutOwnSecrets } from "../core/own-secrets.ts";
 import { findProgram, ownProgram, runCaptured } from "../platform/processes.ts";
 import { type Cli, command } from "./command.ts";
 import { readMcpArgs } from "./mcp-args.ts";

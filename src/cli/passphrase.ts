@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { isAbsolute, resolve } from "node:path";
 import type { ArgsDef } from "citty";
-import { withoutOwnSecrets } from "../agents/environment.ts";
 import { failure, systemCode } from "../core/errors.ts";
+import { withoutOwnSecrets } from "../core/own-secrets.ts";
 import { Secret } from "../core/secret.ts";
 import { ask, findProgram, untilStopped } from "../platform/processes.ts";
 import type { Runtime } from "../platform/runtime.ts";

@@ -15,7 +15,11 @@ test("without --persist nothing is kept: the next run logs in again, and tokens 
     expect(server.calls("/revoke").length).toBe(2 * run);
     expect(server.live.size).toBe(0);
   }
-  expect(await Bun.file(`${person.codemieHome}/vault.key`).exists()).toBe(false);
+  // What is left is the trail of what was granted, on a machine that had none before.
+  const { out } = await person.run(["audit", "list", "--json"]);
+  const granted = { event: "mcp-authorized", host: server.origin, detail: { stored: "no" } };
+  expect(JSON.parse(out)).toMatchObject([granted, granted]);
+  expect((await person.run(["audit", "verify"])).code).toBe(0);
   person.remove();
   await server.close();
 });
@@ -112,5 +116,15 @@ test("--persist: a window that is closed while it asks leaves the asking to the 
   expect((await initialized).result).toBeDefined();
   await second.end();
   person.remove();
+  await server.close();
+});
+
+test("a home that cannot be written: the access is granted all the same, and that it was not written down is said", async () => {
+  const server = await startProtected();
+  const bridge = new AuthorizedBridge(server.url, [], { CODEMIE_HOME: "/dev/null/home" });
+  expect((await bridge.initialize()).result).toBeDefined();
+  expect(await bridge.end()).toBe(0);
+  expect(bridge.err).toContain("the audit trail could not be written");
+  bridge.person.remove();
   await server.close();
 });
