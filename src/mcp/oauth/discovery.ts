@@ -91,11 +91,16 @@ async function findResource(options: DiscoveryOptions): Promise<ResourceMetadata
   return found;
 }
 
-function covering(resource: string, url: URL): boolean {
+/** @returns whether a resource indicator covers an address: same origin, and its path begins with the indicator's */
+export function covering(resource: string, url: URL): boolean {
   return URL.canParse(resource) && checkResourceAllowed({ requestedResource: url.href, configuredResource: resource });
 }
 
-async function findServer(issuer: string, http: OAuthHttp, trace: Trace): Promise<ServerMetadata | undefined> {
+/**
+ * @returns an authorization server's metadata, or undefined where it has none
+ * @throws as {@link discover}
+ */
+export async function findServer(issuer: string, http: OAuthHttp, trace: Trace): Promise<ServerMetadata | undefined> {
   const url = http.allowed(issuer, "the authorization server");
   const path = url.pathname.replace(/\/$/, "");
   const candidates = [

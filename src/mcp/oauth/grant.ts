@@ -35,6 +35,7 @@ export function grantOf(answer: TokenAnswer, asked: string | undefined, nowMs: n
  * as far as the server lets us. Never throws.
  *
  * @param patienceMs how long it may take, ms
+ * @returns whether the server said that all tokens are revoked
  */
 export async function giveUp(
   server: ServerMetadata,
@@ -42,20 +43,24 @@ export async function giveUp(
   grant: Grant | undefined,
   http: OAuthHttp,
   patienceMs: number,
-): Promise<void> {
+): Promise<boolean> {
   const begun = performance.now();
+  let open = 0;
   const revoke = async (token: Secret | undefined, hint: "refresh_token" | "access_token") => {
-    if (token) await revokeToken(server, client, token.reveal(), hint, http, patienceMs);
+    if (!token) return;
+    open++;
+    if (await revokeToken(server, client, token.reveal(), hint, http, patienceMs)) open--;
   };
   const { refreshToken, accessToken } = grant ?? {};
   await within(patienceMs, Promise.all([revoke(refreshToken, "refresh_token"), revoke(accessToken, "access_token")]));
   const left = patienceMs - (performance.now() - begun);
   const management = client.registered?.management;
-  if (!management || left <= 0) return;
+  if (!management || left <= 0) return open === 0;
   const headers = new Headers({ authorization: `Bearer ${management.token.reveal()}` });
   const remove = async () =>
     http.send(http.allowed(management.uri, "the registration"), { method: "DELETE", headers, patienceMs: left });
   await within(left, remove());
+  return open === 0;
 }
 
 /** Most of what was replaced that is remembered, to be given up at the end. */

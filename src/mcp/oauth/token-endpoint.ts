@@ -67,6 +67,7 @@ export async function requestToken(
  * Revokes a token (RFC 7009). Never throws.
  *
  * @param patienceMs how long it may take, ms
+ * @returns whether the server said that it is revoked
  */
 export async function revokeToken(
   server: ServerMetadata,
@@ -75,13 +76,15 @@ export async function revokeToken(
   hint: "refresh_token" | "access_token",
   http: OAuthHttp,
   patienceMs: number,
-): Promise<void> {
-  if (server.revocation_endpoint === undefined) return;
+): Promise<boolean> {
+  if (server.revocation_endpoint === undefined) return false;
   try {
     const url = http.allowed(server.revocation_endpoint, "the revocation endpoint");
-    await post(url, server, client, { token, token_type_hint: hint }, http, patienceMs);
+    const { status } = await post(url, server, client, { token, token_type_hint: hint }, http, patienceMs);
+    return status === 200;
   } catch {
     // The token ends by itself; the process has to end now.
+    return false;
   }
 }
 
