@@ -68,8 +68,6 @@ function checked(args: readonly string[]): string {
     throw failure.usage("--help, --version and --explain are not for a registration", "see codemie-mcp-proxy --help");
   }
   // The agent fills these in itself, and what comes of it stands in the list of processes for everybody to read.
-  if (args.some((arg) => /\$\{\w+\}/.test(arg))) {
-    throw failure.mcpVariable();
-  }
+  if (args.some((arg) => arg.includes("${"))) throw failure.mcpVariable();
   return url.href;
 }

@@ -63,6 +63,8 @@ test("--header-env may have a scheme before the variable, and says which variabl
 for (const [what, args, said] of [
   // biome-ignore lint/suspicious/noTemplateCurlyInString: Claude Code would fill it in
   ["a variable the agent would fill in", ["x", "--", "--header", "X-Api-Key: ${MCP_KEY}"], "--header-env"],
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the same
+  ["such a variable with a default", ["x", "--", "--header", "X-Api-Key: ${MCP_KEY:-none}"], "--header-env"],
   ["an unknown flag", ["x", "--", "--bogus"], "no flag --bogus"],
   ["a flag without its value", ["x", "--", "--header"], "--header needs a value"],
   ["a second address", ["x", "--", "https://other.example.com/mcp"], "does not take https://other.example.com/mcp"],

@@ -250,9 +250,9 @@ export class OAuthSession implements Authorization {
       }
       if (!opened) throw error;
       const failed = asCodemieError(error);
-      // A bridge that ends was not declined anything.
-      if (failed.code !== "terminated")
-        await this.#options.store?.rest(key, this.#now() + restMs).catch(() => undefined);
+      // A bridge that was ended was not declined anything.
+      const ended = failed.code === "terminated" || failed.code === "interrupted";
+      if (!ended) await this.#options.store?.rest(key, this.#now() + restMs).catch(() => undefined);
       throw this.#pause(failed);
     }
     log.info("authorized");
