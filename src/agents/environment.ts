@@ -1,14 +1,5 @@
+import { withoutOwnSecrets } from "../core/own-secrets.ts";
 import { withoutLoopbackProxy } from "../platform/network.ts";
-
-/** Ours, and secret: no agent needs them. */
-const ownSecrets =
-  /^CODEMIE_(JWT_TOKEN|JWT_TOKEN_FILE|API_KEY|VAULT_PASSPHRASE|VAULT_PASSPHRASE_FILE|VAULT_PASSPHRASE_COMMAND|VAULT_KEY_FILE)$/;
-
-/** @returns the environment without our own secrets: for anything of the agent's that we start */
-export function withoutOwnSecrets(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const kept = Object.entries(env).filter(([name, value]) => value !== undefined && !ownSecrets.test(name));
-  return Object.fromEntries(kept) as Record<string, string>;
-}
 
 /**
  * The environment of an agent: the user's, first emptied of what competes with the gateway, then filled with ours.

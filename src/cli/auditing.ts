@@ -29,10 +29,18 @@ export function auditTrail(runtime: Runtime, vault: Vault): AuditTrail {
 /**
  * Writes an event down where there is a vault. That it could not be written is said and does not stop what it is about: a
  * full disk must not keep anybody from logging out.
+ *
+ * @param begin whether the trail is begun where there is none: for what is worth one though nothing was stored
  */
-export async function record({ runtime, output }: Cli, vault: Vault, fact: AuditFact): Promise<void> {
+export async function record(
+  { runtime, output }: Cli,
+  vault: Vault,
+  fact: AuditFact,
+  { begin = false }: { begin?: boolean } = {},
+): Promise<void> {
   try {
-    if (await vault.exists()) await auditTrail(runtime, vault).append(fact);
+    if (begin) await vault.prepare();
+    if (begin || (await vault.exists())) await auditTrail(runtime, vault).append(fact);
   } catch (error) {
     output.say.warn(`the audit trail could not be written: ${asCodemieError(error).message}`);
   }

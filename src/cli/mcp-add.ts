@@ -1,8 +1,8 @@
-import { withoutOwnSecrets } from "../agents/environment.ts";
 import { failure } from "../core/errors.ts";
+import { withoutOwnSecrets } from "../core/own-secrets.ts";
 import { findProgram, ownProgram, runCaptured } from "../platform/processes.ts";
 import { type Cli, command } from "./command.ts";
-import { serverUrl } from "./mcp-args.ts";
+import { readMcpArgs } from "./mcp-args.ts";
 
 const bridge = "codemie-mcp-proxy";
 const scopes = ["local", "user", "project"];
@@ -25,13 +25,16 @@ export const mcpAdd = (cli: Cli) =>
     async run({ args }) {
       const { runtime, output, rest } = cli;
       const { name, url, scope } = args;
-      if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) {
-        throw failure.usage(`${name} cannot be the name of a server`, "use letters, digits, dashes and underscores");
+      if (!/^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/.test(name)) {
+        throw failure.usage(
+          `${name} cannot be the name of a server`,
+          "use letters, digits, dashes and underscores, and no dash at the start",
+        );
       }
       if (scope !== undefined && !scopes.includes(scope)) {
         throw failure.usage(`there is no scope ${scope}`, `scopes: ${scopes.join(", ")}`);
       }
-      const address = serverUrl(url, rest.includes("--allow-http")).href;
+      const address = checked([url, ...rest]);
       // By name where it is on PATH: the entry then outlives a move of the program.
       const start = findProgram(bridge, runtime.env) ? [bridge] : [ownProgram(), "mcp-proxy"];
       const [program = bridge, ...before] = start;
@@ -53,3 +56,18 @@ export const mcpAdd = (cli: Cli) =>
       ]);
     },
   });
+
+/**
+ * What the bridge would refuse at each start is refused here.
+ *
+ * @returns the server's address
+ */
+function checked(args: readonly string[]): string {
+  const { url, help, version, explain } = readMcpArgs(args, "unknown");
+  if (help || version || explain) {
+    throw failure.usage("--help, --version and --explain are not for a registration", "see codemie-mcp-proxy --help");
+  }
+  // The agent fills these in itself, and what comes of it stands in the list of processes for everybody to read.
+  if (args.some((arg) => arg.includes("${"))) throw failure.mcpVariable();
+  return url.href;
+}

@@ -4,7 +4,8 @@ import { Secret } from "../core/secret.ts";
 import { headerSafe } from "../core/text.ts";
 import { type Flag, see, splitFlags } from "./mcp-flags.ts";
 
-type Env = Readonly<Record<string, string | undefined>>;
+/** `unknown`: the names of variables are checked, not what they hold. */
+type Env = Readonly<Record<string, string | undefined>> | "unknown";
 
 /** What the bridge was asked for. */
 export interface McpArgs {
@@ -46,7 +47,7 @@ const standardAuthSeconds = 120;
  * Reads the bridge's command line.
  *
  * @param args what stands after the program's name
- * @param env where `${NAME}` in a header's value is looked up
+ * @param env where variables are looked up; `unknown` when the arguments are for another start of the bridge
  * @throws usage errors
  */
 export function readMcpArgs(args: readonly string[], env: Env): McpArgs {
@@ -67,7 +68,7 @@ export function readMcpArgs(args: readonly string[], env: Env): McpArgs {
     help,
     version,
     url: asksOnly ? new URL("https://localhost") : serverUrl(url ?? "", is("allow-http")),
-    headers: readHeaders(values.header ?? [], env),
+    headers: readHeaders(values, env),
     transport: oneOf("transport", text("transport") ?? "auto", transports),
     allowHttp: is("allow-http"),
     silenceSeconds: secondsOf("--timeout", text("timeout"), standardSilenceSeconds),
@@ -126,7 +127,7 @@ function oneOf<T extends string>(what: string, value: string, known: readonly T[
 
 function secretOf(flag: Flag, name: string | undefined, env: Env): Secret | undefined {
   if (name === undefined) return undefined;
-  const value = env[name];
+  const value = variableIn(env, name);
   if (!value) throw failure.usage(`--${flag} names the variable ${name}, which is not set`, see);
   return new Secret(value);
 }
@@ -163,7 +164,11 @@ export function serverUrl(text: string, allowHttp: boolean): URL {
   const url = URL.parse(text);
   if (!url) throw failure.mcpUrl(text, "it is not a web address");
   if (url.username || url.password) {
-    throw failure.mcpUrl(url.origin, "a user name or password in it is not allowed", "use --header for a credential");
+    throw failure.mcpUrl(
+      url.origin,
+      "a user name or password in it is not allowed",
+      "use --header-env for a credential",
+    );
   }
   if (url.protocol !== "https:" && url.protocol !== "http:") {
     throw failure.mcpUrl(text, `${url.protocol} is not supported, only https:`);
@@ -176,20 +181,40 @@ export function serverUrl(text: string, allowHttp: boolean): URL {
   return url;
 }
 
-function readHeaders(given: readonly string[], env: Env): Headers {
+function variableIn(env: Env, name: string): string | undefined {
+  return env === "unknown" ? name : env[name];
+}
+
+const headerLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:\s*(.*)$/s;
+
+function readHeaders(values: { header?: string[]; "header-env"?: string[] }, env: Env): Headers {
   const headers = new Headers();
-  for (const line of given) {
-    const [, name, raw] = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:\s*(.*)$/s.exec(line) ?? [];
+  const add = (flag: string, name: string, value: string) => {
+    const safe = headerSafe(value.trim());
+    if (safe === undefined) throw failure.usage(`the value of ${flag} ${name} cannot be sent as a header`, see);
+    headers.append(name, safe);
+  };
+  const filled = (flag: string, name: string, variable: string) => {
+    const found = variableIn(env, variable);
+    if (!found) throw failure.usage(`${flag} ${name} needs the variable ${variable}, which is not set`, see);
+    return found;
+  };
+  for (const line of values.header ?? []) {
+    const [, name, raw] = headerLine.exec(line) ?? [];
     // What is wrong with it is said without the value: it may be a credential.
     if (!name || raw === undefined) throw failure.usage("a --header is not of the form 'Name: value'", see);
-    const value = raw.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, variable: string) => {
-      const found = env[variable];
-      if (!found) throw failure.usage(`--header ${name} needs the variable ${variable}, which is not set`, see);
-      return found;
-    });
-    const safe = headerSafe(value.trim());
-    if (safe === undefined) throw failure.usage(`the value of --header ${name} cannot be sent as a header`, see);
-    headers.append(name, safe);
+    const value = raw.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, variable: string) =>
+      filled("--header", name, variable),
+    );
+    add("--header", name, value);
+  }
+  for (const line of values["header-env"] ?? []) {
+    const [, name, raw = ""] = headerLine.exec(line) ?? [];
+    const [, before = "", variable] = /^(.*\s)?([A-Za-z_][A-Za-z0-9_]*)\s*$/s.exec(raw) ?? [];
+    if (!name || !variable) {
+      throw failure.usage("a --header-env is not of the form 'Name: VARIABLE'", "for example 'X-Api-Key: MCP_KEY'");
+    }
+    add("--header-env", name, before + filled("--header-env", name, variable));
   }
   return headers;
 }

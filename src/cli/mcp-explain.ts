@@ -26,7 +26,7 @@ export async function runExplain(cli: Cli, asked: McpArgs): Promise<number> {
   const { runtime, output } = cli;
   const { url } = asked;
   const stop = stopSignal();
-  const log: Log = { info: () => undefined, debug: () => undefined };
+  const log: Log = { info: () => undefined, debug: () => undefined, toOpen: () => undefined };
   const steps: Step[] = [];
   const trace: Trace = (step) => {
     steps.push(step);

@@ -4,6 +4,7 @@ import { nearest } from "../core/text.ts";
 /** Flags of the bridge: those with a value, and those without. */
 const flags = {
   header: "value",
+  "header-env": "value",
   transport: "value",
   "allow-http": "switch",
   timeout: "value",

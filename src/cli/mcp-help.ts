@@ -9,7 +9,9 @@ ${bold("Usage")}
   codemie-mcp-proxy URL [flags]
 
 ${bold("Flags")}
-      --header 'NAME: VALUE'       send this header to the server; \${VARIABLE} in it is filled in (repeatable)
+      --header 'NAME: VALUE'       send this header to the server (repeatable)
+      --header-env 'NAME: VARIABLE'
+                                   the same, with what the variable holds: for secrets (repeatable)
       --transport KIND             auto (default), http (Streamable HTTP) or sse (the older HTTP+SSE)
       --allow-http                 allow plain http: to another machine
       --timeout SECONDS            longest wait without a byte from the server, 0 for ever (default 600)
@@ -40,6 +42,7 @@ It speaks MCP on standard input and output. Its log is logs/mcp-proxy.log; MCP_P
 ${bold("Examples")}
   codemie-mcp-proxy https://mcp.example.com/mcp
   codemie-mcp-proxy https://mcp.example.com/sse --transport sse
-  codemie-mcp-proxy https://mcp.example.com/mcp --header 'X-Api-Key: \${MCP_KEY}'
+  codemie-mcp-proxy https://mcp.example.com/mcp --header-env 'X-Api-Key: MCP_KEY'
+  codemie-mcp-proxy https://mcp.example.com/mcp --header-env 'Authorization: Bearer MCP_TOKEN'
 `;
 }

@@ -11,6 +11,7 @@ import type { Trace } from "../mcp/oauth/metadata.ts";
 import { OAuthSession } from "../mcp/oauth/session.ts";
 import { GrantStore } from "../mcp/oauth/store.ts";
 import { readIfPresent } from "../platform/files.ts";
+import type { Env } from "../platform/runtime.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./auditing.ts";
@@ -32,7 +33,8 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
   const { vault } = stores(runtime);
   const { url, grant } = asked;
   const trace: Trace = (step) => {
-    log.debug(`${step.name}: ${step.ok ? "ok" : "failed"}, ${step.detail}`);
+    // Its detail is in the server's words.
+    log.debug(`${step.name}: ${step.ok ? "ok" : "failed"}`);
     context.trace?.(step);
   };
   const client = {
@@ -43,7 +45,7 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     clientName: runtime.env.MCP_CLIENT_NAME || "CodeMie CLI",
   };
   const person = {
-    runtime,
+    runtime: { ...runtime, env: withoutSecrets(runtime.env, asked) },
     dialogue: loggedToo(dialogueOf(cli, url.origin), log),
     timeoutMs: asked.authSeconds * 1000,
     mayOpenBrowser: asked.browser,
@@ -63,14 +65,16 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     http: new OAuthHttp(url, asked.allowHttp, runtime.fetch, cookies, log),
     log,
     trace,
-    authorized: (issuer) =>
-      record(cli, vault, {
+    authorized: (issuer) => {
+      const detail = { issuer, grant, stored: asked.persist ? "yes" : "no" };
+      const granted = {
         event: "mcp-authorized",
         profile: asked.profile ?? "",
         host: url.origin,
         outcome: "ok",
-        detail: { issuer, grant, stored: asked.persist ? "yes" : "no" },
-      }),
+      } as const;
+      return record(cli, vault, { ...granted, detail }, { begin: true });
+    },
   });
 }
 
@@ -79,7 +83,7 @@ function loggedToo(dialogue: LoginDialogue, log: Log): LoginDialogue {
   return {
     ...dialogue,
     atUrl(url, opened, canPaste) {
-      log.info(`${opened ? "opening" : "to be opened"}: ${url}`);
+      log.toOpen(opened ? "opening" : "to be opened", url);
       dialogue.atUrl(url, opened, canPaste);
     },
     note(text) {
@@ -87,6 +91,18 @@ function loggedToo(dialogue: LoginDialogue, log: Log): LoginDialogue {
       dialogue.note(text);
     },
   };
+}
+
+/** The environment for the browser, without the secrets the user named for the bridge. */
+function withoutSecrets(env: Env, { clientSecret, clientKey, provider, headers }: McpArgs): Env {
+  const secrets = [clientSecret, clientKey, provider?.idToken].flatMap((one) =>
+    one instanceof Secret ? one.reveal() : [],
+  );
+  // A header may hold a word before the secret.
+  const sent = [...headers.values()].flatMap((value) => value.split(/[\s,]+/));
+  const known = new Set([...secrets, ...headers.values(), ...sent]);
+  const kept = Object.entries(env).filter(([, value]) => !value || !known.has(value));
+  return Object.fromEntries(kept);
 }
 
 async function keyOf({ clientKey }: McpArgs, cwd: string): Promise<Secret | undefined> {

@@ -93,7 +93,10 @@ export const tree: Command = group(
       group(
         "mcp",
         "Use remote MCP servers in your coding agent",
-        { add: async () => (await import("./mcp-add.ts")).mcpAdd },
+        {
+          add: async () => (await import("./mcp-add.ts")).mcpAdd,
+          logout: async () => (await import("./mcp-logout.ts")).mcpLogout,
+        },
         undefined,
         ["codemie mcp add tracker https://mcp.example.com/mcp"],
       ),

@@ -570,12 +570,14 @@ export const failure = {
       "wrong_base_url",
       `${origin} does not answer like an MCP server: ${printable(what)}`,
       "check the address; run codemie mcp-proxy --explain with it to see what it answers",
+      `${origin} does not answer like an MCP server`,
     ),
   mcpRedirect: (address: string, target: string) =>
     new CodemieError(
       "wrong_base_url",
       `${address} redirects to ${printable(target, 200)}, which is not followed`,
       "register the address it leads to, if you trust it",
+      "a redirect was not followed",
     ),
   mcpLost: (origin: string) =>
     new CodemieError(
@@ -609,36 +611,49 @@ export const failure = {
       "auth_refused",
       `${what} that the server names cannot be used: ${printable(address, 200)}`,
       "only https: addresses are followed (http: on this machine, for a server on this machine); report it to the server",
+      `${what} that the server names cannot be used`,
     ),
   mcpTooLong: (address: string, bytes: number) =>
     new CodemieError(
       "server_error",
       `${printable(address, 200)} sent more than ${bytes} bytes`,
       "this is no metadata; report it to the server",
+      "a document was too long",
     ),
   mcpIssuer: (expected: string, found: string) =>
     new CodemieError(
       "auth_refused",
       `the authorization server ${printable(expected, 120)} says it is ${printable(found, 120)} (RFC 8414 section 3.3)`,
       "report it to the server's administrator: the issuer has to be the address its metadata is found at",
+      "the authorization server says it is another one",
     ),
   mcpOtherIssuer: (expected: string, found: string) =>
     new CodemieError(
       "auth_refused",
       `the server leads to the authorization server ${printable(found, 120)}, not to ${printable(expected, 120)}`,
       "if that is as it should be, start the bridge again, with another --issuer if you named one",
+      "the server leads to another authorization server",
+    ),
+  mcpNameIssuer: (found: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the server leads to the authorization server ${printable(found, 120)}, and the client's secret is not sent there unasked`,
+      `if the client is registered there, say so with --issuer ${printable(found, 120)}`,
+      "the client's secret is not sent to another host than the server's without --issuer",
     ),
   mcpResource: (address: string, found: string) =>
     new CodemieError(
       "auth_refused",
       `the metadata of ${printable(address, 120)} is for another resource, ${printable(found, 120)} (RFC 9728 section 3.3)`,
       "report it to the server's administrator, or name the resource with --resource if you trust it",
+      "the metadata is for another resource",
     ),
   mcpNoMetadata: (issuer: string) =>
     new CodemieError(
       "auth_refused",
       `the authorization server ${printable(issuer, 120)} has no metadata at its well-known addresses (RFC 8414 section 3)`,
       "report it to the server's administrator",
+      "the authorization server has no metadata at its well-known addresses",
     ),
   mcpNoPkce: (issuer: string) =>
     new CodemieError(
@@ -683,6 +698,13 @@ export const failure = {
       `Claude Code did not take the server: ${printable(said)}`,
       "see claude mcp list; a server of that name may be there already (claude mcp remove NAME)",
     ),
+  mcpVariable: () =>
+    new CodemieError(
+      "usage",
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text itself
+      "the agent fills in ${VARIABLE} itself, and its value would then stand in the list of processes",
+      "name the variable instead, for example --header-env 'X-Api-Key: MCP_KEY'",
+    ),
   mcpKey: (why: string) =>
     new CodemieError("usage", `the client's key cannot be used: ${why}`, "check --client-key or --client-key-env"),
   mcpToken: (issuer: string, why: string) =>
@@ -710,6 +732,18 @@ export const failure = {
       `nobody finished the authorization at ${printable(issuer, 120)} within ${seconds} s`,
       "try again in a minute; --auth-timeout SECONDS gives more time, and the address to open is in logs/mcp-proxy.log",
     ),
+  mcpNoLogin: (origin: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${printable(origin, 120)} demands a credential and offers no login`,
+      "if it takes a key, name the variable it is in, for example --header-env 'Authorization: Bearer MCP_KEY'",
+    ),
+  mcpJustAsked: (origin: string) =>
+    new CodemieError(
+      "auth_needed",
+      `another window asked for access to ${origin} and did not get it`,
+      "try again in a minute to be asked once more",
+    ),
   mcpLoginNeeded: (origin: string) =>
     new CodemieError("auth_needed", `${origin} demands an authorization`, "use one of its tools to start it"),
   mcpScope: (origin: string, scope: string | undefined) =>
@@ -717,6 +751,7 @@ export const failure = {
       "auth_refused",
       `${origin} demands ${scope === undefined ? "more than it was granted" : `the scope ${printable(scope, 120)}`}, and asking for it did not help`,
       "ask the server's administrator for the permission",
+      `${origin} demands a scope, and asking for it did not help`,
     ),
   declined: () => new CodemieError("failed", "nothing was changed"),
   interrupted: () => new CodemieError("interrupted", "interrupted"),

@@ -1,4 +1,5 @@
 import { failure } from "../core/errors.ts";
+import { withoutOwnSecrets } from "../core/own-secrets.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -29,7 +30,7 @@ export async function openBrowser(url: string, env: Env): Promise<void> {
     try {
       Bun.spawn([browser.path, url], {
         stdio: ["ignore", "ignore", "ignore"],
-        env: { ...env },
+        env: withoutOwnSecrets(env),
         detached: true,
       }).unref();
     } catch {

@@ -278,7 +278,9 @@ export function tell(pid: number, signal: NodeJS.Signals): void {
 export function stopSignal(): AbortSignal {
   const controller = new AbortController();
   process.once("SIGINT", () => controller.abort(failure.interrupted()));
-  process.once("SIGTERM", () => controller.abort(failure.terminated()));
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => controller.abort(failure.terminated()));
+  }
   return controller.signal;
 }
 

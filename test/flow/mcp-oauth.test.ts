@@ -191,3 +191,16 @@ test("other requests wait for an authorization under way, and an end of input do
   bridge.person.remove();
   await server.close();
 });
+
+test("a server that takes a key and knows no login: the error names the flag for the key", async () => {
+  const server = await startScripted((_seen, message, response) => {
+    response.writeHead(message?.method === "initialize" ? 401 : 404).end();
+  });
+  const bridge = new AuthorizedBridge(server.url);
+  const { error } = await bridge.initialize();
+  expect(error.message).toContain("demands a credential and offers no login");
+  expect(error.message).toContain("--header-env");
+  expect(bridge.opened()).toEqual([]);
+  await bridge.finish();
+  await server.close();
+});

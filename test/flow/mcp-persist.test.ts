@@ -15,7 +15,11 @@ test("without --persist nothing is kept: the next run logs in again, and tokens 
     expect(server.calls("/revoke").length).toBe(2 * run);
     expect(server.live.size).toBe(0);
   }
-  expect(await Bun.file(`${person.codemieHome}/vault.key`).exists()).toBe(false);
+  // What is left is the trail of what was granted, on a machine that had none before.
+  const { out } = await person.run(["audit", "list", "--json"]);
+  const granted = { event: "mcp-authorized", host: server.origin, detail: { stored: "no" } };
+  expect(JSON.parse(out)).toMatchObject([granted, granted]);
+  expect((await person.run(["audit", "verify"])).code).toBe(0);
   person.remove();
   await server.close();
 });
@@ -82,5 +86,45 @@ test("a stored login that the server no longer takes is replaced, in the middle 
   expect(first.opened().length).toBe(2);
   await first.end();
   person.remove();
+  await server.close();
+});
+
+test("--persist: several windows that start at once open one tab, also when access is declined", async () => {
+  const server = await startProtected({ callback: { error: "access_denied", code: undefined } });
+  const person = new Person();
+  const windows = Array.from({ length: 4 }, () => new AuthorizedBridge(server.url, ["--persist"], {}, person));
+  const answers = await Promise.all(windows.map((bridge) => bridge.initialize()));
+  for (const { error } of answers) expect(error.message).toContain("in a minute");
+  const said = answers.map(({ error }) => /access_denied|another window/.exec(error.message)?.[0]).sort();
+  expect(said).toEqual(["access_denied", ...Array(3).fill("another window")]);
+  expect(windows[0]?.opened().length).toBe(1);
+  await Promise.all(windows.map((bridge) => bridge.end()));
+  person.remove();
+  await server.close();
+});
+
+test("--persist: a window that is closed while it asks leaves the asking to the next", async () => {
+  const server = await startProtected();
+  const person = new Person();
+  const first = new AuthorizedBridge(server.url, ["--persist"], { BROWSER_STAYS: "1" }, person);
+  first.send({ jsonrpc: "2.0", id: 1, method: "initialize", params: {} });
+  await first.until(() => /authorize\?/.exec(first.err)?.[0]);
+  const second = new AuthorizedBridge(server.url, ["--persist"], {}, person);
+  const initialized = second.initialize();
+  first.child.kill("SIGTERM");
+  await first.exited();
+  expect((await initialized).result).toBeDefined();
+  await second.end();
+  person.remove();
+  await server.close();
+});
+
+test("a home that cannot be written: the access is granted all the same, and that it was not written down is said", async () => {
+  const server = await startProtected();
+  const bridge = new AuthorizedBridge(server.url, [], { CODEMIE_HOME: "/dev/null/home" });
+  expect((await bridge.initialize()).result).toBeDefined();
+  expect(await bridge.end()).toBe(0);
+  expect(bridge.err).toContain("the audit trail could not be written");
+  bridge.person.remove();
   await server.close();
 });

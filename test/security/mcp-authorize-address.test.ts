@@ -11,6 +11,7 @@ for (const address of [
   "-R /Applications",
   "--version",
   "http://192.0.2.1/authorize",
+  "https://accounts.example.com@evil.example.com/authorize",
   "$(touch /tmp/owned)",
   "",
 ]) {
@@ -41,4 +42,24 @@ test("shell metacharacters in the address reach the browser as one argument and 
   expect(await Bun.file(owned).exists()).toBe(false);
   await bridge.finish();
   await server.close();
+});
+
+test("a server on the network cannot send the browser to what listens on this machine", async () => {
+  const { authorizeByCode } = await import("../../src/mcp/oauth/code-flow.ts");
+  const { OAuthHttp } = await import("../../src/mcp/oauth/http.ts");
+  const { Cookies } = await import("../../src/mcp/cookie-jar.ts");
+  const log = { info: () => undefined, debug: () => undefined, toOpen: () => undefined };
+  const never = () => Promise.reject(new Error("nothing is sent"));
+  const http = new OAuthHttp(new URL("https://mcp.example.com/mcp"), false, never, new Cookies(), log);
+  for (const authorization_endpoint of ["http://localhost:8080/do", "https://127.0.0.1/do", "http://[::1]/do"]) {
+    const server = { issuer: "https://login.example.com", token_endpoint: "https://login.example.com/token" };
+    const deployment = {
+      resource: undefined,
+      scopes: undefined,
+      guessed: false,
+      server: { ...server, authorization_endpoint },
+    };
+    const flow = { deployment, http, trace: () => undefined } as unknown as Parameters<typeof authorizeByCode>[0];
+    await expect(authorizeByCode(flow, () => undefined)).rejects.toThrow("the authorization endpoint");
+  }
 });

@@ -43,6 +43,40 @@ test("with --issuer no other authorization server is asked for anything", async 
   expect(registered).toBe(0);
 });
 
+test("with --issuer another authorization server gets no request at all", async () => {
+  for (const resource of [{}, undefined]) {
+    const server = await startProtected({ resource });
+    const bridge = new AuthorizedBridge(server.url, ["--issuer", "https://login.example.com"]);
+    expect((await bridge.initialize()).error.message).toContain("not to https://login.example.com");
+    expect(server.serverRecord).toEqual([]);
+    expect(server.record.filter(({ path }) => path.includes("authorization-server"))).toEqual([]);
+    await bridge.finish();
+    await server.close();
+  }
+});
+
+test("a client's secret goes to another host than the server's only where --issuer names it", async () => {
+  const server = await startProtected();
+  const issuer = server.issuer.replace("127.0.0.1", "localhost");
+  server.settings.resource = { authorization_servers: [issuer] };
+  server.settings.server = {
+    issuer,
+    token_endpoint: `${issuer}/token`,
+    token_endpoint_auth_methods_supported: ["client_secret_post"],
+  };
+  const flags = ["--grant", "client-credentials", "--client-id", "mine", "--client-secret-env", "MINE"];
+  const steered = new AuthorizedBridge(server.url, flags, { MINE: "secret-of-the-client" });
+  expect((await steered.initialize()).error.message).toContain(`say so with --issuer ${issuer}`);
+  expect(server.calls("/token")).toEqual([]);
+  await steered.finish();
+
+  const named = new AuthorizedBridge(server.url, [...flags, "--issuer", issuer], { MINE: "secret-of-the-client" });
+  expect((await named.initialize()).result).toBeDefined();
+  expect(server.calls("/token")[0]?.body).toContain("secret-of-the-client");
+  await named.finish();
+  await server.close();
+});
+
 for (const endpoint of ["token_endpoint", "registration_endpoint", "revocation_endpoint"]) {
   test(`a ${endpoint} in clear, on another machine, is refused`, async () => {
     const { message } = await refusal({ server: { [endpoint]: "http://192.0.2.1/x" } });
@@ -73,7 +107,7 @@ test("a server that does not say gets S256 all the same", async () => {
 test("a server on the network cannot send us to what listens on this machine", async () => {
   const { OAuthHttp } = await import("../../src/mcp/oauth/http.ts");
   const { Cookies } = await import("../../src/mcp/cookie-jar.ts");
-  const log = { info: () => undefined, debug: () => undefined };
+  const log = { info: () => undefined, debug: () => undefined, toOpen: () => undefined };
   const never = () => Promise.reject(new Error("nothing is sent"));
   const http = new OAuthHttp(new URL("https://mcp.example.com/mcp"), false, never, new Cookies(), log);
   for (const address of [
@@ -82,9 +116,30 @@ test("a server on the network cannot send us to what listens on this machine", a
     "http://[::1]/",
     "http://169.254.169.254/",
     "ftp://x/",
+    "https://127.0.0.1:8443/",
+    "https://0x7f.1/",
+    "https://localhost/",
+    "https://localhost./",
+    "https://x.localhost/",
+    "https://[::1]/",
+    "https://[::]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://[::ffff:169.254.169.254]/",
+    "https://[fe80::1]/",
+    "https://169.254.169.254/",
+    "https://0.0.0.0/",
+    "https://login.example.com@evil.example.com/",
     "//x",
   ]) {
     expect(() => http.allowed(address, "it")).toThrow("cannot be used");
   }
-  expect(http.allowed("https://login.example.com/", "it").origin).toBe("https://login.example.com");
+  // A company's own network is no secret place.
+  for (const address of [
+    "https://login.example.com",
+    "https://10.1.2.3",
+    "https://[fd00::1]",
+    "https://127.example.com",
+  ]) {
+    expect(http.allowed(address, "it").origin).toBe(address);
+  }
 });

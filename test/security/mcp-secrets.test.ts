@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { Glob } from "bun";
+import { Person } from "../support/codemie.ts";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
 
 /** Threat: a token, a code, a verifier, a cookie, a client's secret or a message ends in a file or on a screen. */
@@ -36,7 +37,12 @@ test("after a whole life with MCP_PROXY_DEBUG=true no secret and no body is anyw
   for (const kind of ["access-", "refresh-", "code-"]) expect(secrets.some((one) => one.startsWith(kind))).toBe(true);
   const { codemieHome } = bridge.person;
   const files = [...new Glob("**/*").scanSync({ cwd: codemieHome, onlyFiles: true, dot: true })];
-  expect(files).toEqual(["logs/mcp-proxy.log"]);
+  expect(files).toContain("logs/mcp-proxy.log");
+  expect(files).toContain("audit/audit-000001.jsonl");
+  for (const file of files) {
+    const text = await Bun.file(join(codemieHome, file)).text();
+    for (const secret of secrets) expect([file, secret, text.includes(secret)]).toEqual([file, secret, false]);
+  }
   const log = bridge.log();
   expect(log).toContain("client → tools/call");
   expect(log).toContain("POST ");
@@ -111,5 +117,20 @@ test("the log is rotated, and what was put aside is kept", async () => {
   expect(statSync(`${file}.1`).size).toBe(1_000_001);
   expect(statSync(file).mode & 0o077).toBe(0);
   first.person.remove();
+  await server.close();
+});
+
+test("the browser is started without the secrets the bridge was given", async () => {
+  const server = await startProtected({ server: { token_endpoint_auth_methods_supported: ["client_secret_post"] } });
+  const flags = ["--client-id", "mine", "--client-secret-env", "MINE", "--header-env", "X-Key: Key HEADER"];
+  const person = new Person();
+  const file = join(person.root, "environment");
+  const secrets = { MINE: "secret-of-the-client", HEADER: "secret-of-the-header", CODEMIE_API_KEY: "secret-of-ours" };
+  const bridge = new AuthorizedBridge(server.url, flags, { ...secrets, BROWSER_ENV: file }, person);
+  expect((await bridge.initialize()).result).toBeDefined();
+  const had = await Bun.file(file).json();
+  expect(had.HOME).toBe(person.home);
+  expect(JSON.stringify(had)).not.toContain("secret-of");
+  await bridge.finish();
   await server.close();
 });

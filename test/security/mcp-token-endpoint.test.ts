@@ -52,3 +52,16 @@ for (const [what, answer, expected] of [
     await server.close();
   });
 }
+
+for (const expires_in of [0, -1, "soon", "3600", null]) {
+  test(`a lifetime of ${JSON.stringify(expires_in)} is no reason to refuse the token`, async () => {
+    const server = await startProtected();
+    server.settings.expiresIn = expires_in as number;
+    const bridge = new AuthorizedBridge(server.url);
+    expect((await bridge.initialize()).result).toBeDefined();
+    expect((await bridge.call("x")).result).toBeDefined();
+    expect(server.calls("/token").length).toBe(1);
+    await bridge.finish();
+    await server.close();
+  });
+}

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { failure } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
+import { addressOnly } from "../log.ts";
 import { faultOf } from "../message.ts";
 import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata, Trace } from "./metadata.ts";
@@ -111,7 +112,8 @@ async function register(
   }
   const supported = server.token_endpoint_auth_methods_supported ?? ["none"];
   const wanted = authMethods.find((method) => method !== "private_key_jwt" && supported.includes(method)) ?? "none";
-  const { status, text } = await http.send(http.allowed(endpoint, "the registration endpoint"), {
+  const url = http.allowed(endpoint, "the registration endpoint");
+  const { status, text } = await http.send(url, {
     method: "POST",
     headers: new Headers({ "content-type": "application/json" }),
     body: JSON.stringify({
@@ -125,7 +127,7 @@ async function register(
     }),
   });
   const made = status === 200 || status === 201 ? parseJson(text, registration) : undefined;
-  trace({ name: "registration", ok: made !== undefined, detail: `${status} ${endpoint}`, reference });
+  trace({ name: "registration", ok: made !== undefined, detail: `${status} ${addressOnly(url)}`, reference });
   if (!made) throw failure.mcpRegistration(server.issuer, status, faultOf(text) ?? codeOf(text));
   const { client_secret, client_secret_expires_at, registration_client_uri, registration_access_token } = made;
   const secret = client_secret ? new Secret(client_secret) : undefined;

@@ -2,7 +2,6 @@ import { createHash, randomBytes } from "node:crypto";
 import { browserLogin, type LoginDialogue } from "../../auth/browser-login.ts";
 import { type CallbackServer, startCallbackServer } from "../../auth/callback-server.ts";
 import { CodemieError, failure } from "../../core/errors.ts";
-import { isLoopback } from "../../core/host.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import { plainCode } from "../log.ts";
 import { type Client, type ClientOptions, chooseClient } from "./client.ts";
@@ -46,7 +45,7 @@ const callbackPath = "/callback";
 export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) => void): Promise<TokenAnswer> {
   const { deployment, scope, person, http, trace } = flow;
   const { server, resource } = deployment;
-  const endpoint = authorizationEndpoint(server, trace);
+  const endpoint = authorizationEndpoint(server, http, trace);
   const [state, verifier] = [random(), random()];
   const listening = listen(flow, (url) => url.searchParams.get("state") === state);
   const redirectUri = `http://localhost:${listening.port}${callbackPath}`;
@@ -57,7 +56,8 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
     chosen(client);
   } catch (error) {
     await listening.close();
-    throw error;
+    const refused = error instanceof CodemieError && error.code === "auth_refused";
+    throw refused && deployment.guessed ? failure.mcpNoLogin(server.issuer) : error;
   }
   const offline = scope?.split(" ").includes("offline_access");
   for (const [name, value] of Object.entries({
@@ -98,12 +98,8 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
 }
 
 /** Where the browser goes: an address a browser may be handed, of a server that does not rule PKCE with S256 out. */
-function authorizationEndpoint(server: ServerMetadata, trace: Trace): URL {
-  const url = URL.parse(server.authorization_endpoint ?? "");
-  if (!url) throw failure.mcpAddress("the authorization endpoint", server.authorization_endpoint ?? "(none)");
-  if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname))) {
-    throw failure.mcpAddress("the authorization endpoint", url.href);
-  }
+function authorizationEndpoint(server: ServerMetadata, http: OAuthHttp, trace: Trace): URL {
+  const url = http.allowed(server.authorization_endpoint || "(none)", "the authorization endpoint");
   const methods = server.code_challenge_methods_supported;
   const can = methods === undefined || methods.includes("S256");
   const detail = methods?.join(", ") ?? "not listed; S256 is sent all the same";

@@ -28,6 +28,7 @@ export interface DiscoveryOptions {
 
 const rfc9728 = "RFC 9728 section 3";
 const rfc8414 = "RFC 8414 section 3";
+const serverDocument = "authorization server metadata";
 
 /**
  * Finds out how a server is protected: its protected-resource metadata (from its challenge, else at the well-known
@@ -42,17 +43,23 @@ export async function discover(options: DiscoveryOptions): Promise<Deployment> {
   const wanted = options.resource === "none" ? undefined : (options.resource ?? resource?.resource);
   const [first] = resource?.authorization_servers ?? [];
   if (first === undefined) {
-    const server = await findServer(url.origin, true, http, trace);
+    if (options.issuer !== undefined && !sameOrigin(options.issuer, url.origin)) {
+      throw failure.mcpOtherIssuer(options.issuer, url.origin);
+    }
+    const found = await findServer(url.origin, http, trace);
+    const server = found ?? fixedEndpoints(url.origin, trace);
     if (!sameOrigin(server.issuer, url.origin)) throw failure.mcpIssuer(url.origin, server.issuer);
-    return checked({ resource: wanted, scopes: resource?.scopes_supported, server }, options);
+    return checked({ resource: wanted, scopes: resource?.scopes_supported, server, guessed: !found }, options);
   }
-  const named = resource?.authorization_servers?.find((one) => sameIssuer(one, options.issuer ?? first)) ?? first;
-  const server = await findServer(named, false, http, trace);
+  const named = resource?.authorization_servers?.find((one) => sameIssuer(one, options.issuer ?? first));
+  if (named === undefined) throw failure.mcpOtherIssuer(options.issuer ?? "", first);
+  const server = await findServer(named, http, trace);
+  if (!server) throw failure.mcpNoMetadata(named);
   if (!sameIssuer(server.issuer, named)) {
     trace({ name: "issuer", ok: false, detail: `it is ${server.issuer}`, reference: "RFC 8414 section 3.3" });
     throw failure.mcpIssuer(named, server.issuer);
   }
-  return checked({ resource: wanted, scopes: resource?.scopes_supported, server }, options);
+  return checked({ resource: wanted, scopes: resource?.scopes_supported, server, guessed: false }, options);
 }
 
 function checked(deployment: Deployment, { issuer, http, trace }: DiscoveryOptions): Deployment {
@@ -84,11 +91,16 @@ async function findResource(options: DiscoveryOptions): Promise<ResourceMetadata
   return found;
 }
 
-function covering(resource: string, url: URL): boolean {
+/** @returns whether a resource indicator covers an address: same origin, and its path begins with the indicator's */
+export function covering(resource: string, url: URL): boolean {
   return URL.canParse(resource) && checkResourceAllowed({ requestedResource: url.href, configuredResource: resource });
 }
 
-async function findServer(issuer: string, legacy: boolean, http: OAuthHttp, trace: Trace): Promise<ServerMetadata> {
+/**
+ * @returns an authorization server's metadata, or undefined where it has none
+ * @throws as {@link discover}
+ */
+export async function findServer(issuer: string, http: OAuthHttp, trace: Trace): Promise<ServerMetadata | undefined> {
   const url = http.allowed(issuer, "the authorization server");
   const path = url.pathname.replace(/\/$/, "");
   const candidates = [
@@ -96,16 +108,18 @@ async function findServer(issuer: string, legacy: boolean, http: OAuthHttp, trac
     `${url.origin}/.well-known/openid-configuration${path}`,
     ...(path === "" ? [] : [`${url.origin}${path}/.well-known/openid-configuration`]),
   ];
-  const name = "authorization server metadata";
-  const found = await firstFound(candidates, name, rfc8414, serverMetadata, http, trace);
-  if (found) return found;
-  if (!legacy) throw failure.mcpNoMetadata(issuer);
-  trace({ name, ok: true, detail: "none: the fixed endpoints of MCP 2025-03-26", reference: "MCP 2025-03-26" });
+  return await firstFound(candidates, serverDocument, rfc8414, serverMetadata, http, trace);
+}
+
+/** What a server of MCP 2025-03-26 has where it has no metadata (its section on fallbacks). */
+function fixedEndpoints(origin: string, trace: Trace): ServerMetadata {
+  const detail = "none: the fixed endpoints of MCP 2025-03-26";
+  trace({ name: serverDocument, ok: true, detail, reference: "MCP 2025-03-26" });
   return {
-    issuer: url.origin,
-    authorization_endpoint: `${url.origin}/authorize`,
-    token_endpoint: `${url.origin}/token`,
-    registration_endpoint: `${url.origin}/register`,
+    issuer: origin,
+    authorization_endpoint: `${origin}/authorize`,
+    token_endpoint: `${origin}/token`,
+    registration_endpoint: `${origin}/register`,
   };
 }
 

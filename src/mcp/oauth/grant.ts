@@ -35,6 +35,7 @@ export function grantOf(answer: TokenAnswer, asked: string | undefined, nowMs: n
  * as far as the server lets us. Never throws.
  *
  * @param patienceMs how long it may take, ms
+ * @returns whether the server said that all tokens are revoked
  */
 export async function giveUp(
   server: ServerMetadata,
@@ -42,18 +43,56 @@ export async function giveUp(
   grant: Grant | undefined,
   http: OAuthHttp,
   patienceMs: number,
-): Promise<void> {
+): Promise<boolean> {
   const begun = performance.now();
+  let open = 0;
   const revoke = async (token: Secret | undefined, hint: "refresh_token" | "access_token") => {
-    if (token) await revokeToken(server, client, token.reveal(), hint, http, patienceMs);
+    if (!token) return;
+    open++;
+    if (await revokeToken(server, client, token.reveal(), hint, http, patienceMs)) open--;
   };
   const { refreshToken, accessToken } = grant ?? {};
   await within(patienceMs, Promise.all([revoke(refreshToken, "refresh_token"), revoke(accessToken, "access_token")]));
   const left = patienceMs - (performance.now() - begun);
   const management = client.registered?.management;
-  if (!management || left <= 0) return;
+  if (!management || left <= 0) return open === 0;
   const headers = new Headers({ authorization: `Bearer ${management.token.reveal()}` });
   const remove = async () =>
     http.send(http.allowed(management.uri, "the registration"), { method: "DELETE", headers, patienceMs: left });
   await within(left, remove());
+  return open === 0;
+}
+
+/** Most of what was replaced that is remembered, to be given up at the end. */
+const mostLeftovers = 20;
+
+/** Tokens and registrations that others took the place of, and that the server still takes. */
+export class Leftovers {
+  #all: { readonly client: Client; readonly grant: Grant | undefined }[] = [];
+
+  /** Tokens that were replaced by a new authorization. */
+  tokens({ registered: _, ...client }: Client, grant: Grant): void {
+    this.#add(client, grant);
+  }
+
+  /** A registration that is not used again. */
+  registration(client: Client): void {
+    this.#add(client, undefined);
+  }
+
+  #add(client: Client, grant: Grant | undefined): void {
+    this.#all = [...this.#all, { client, grant }].slice(-mostLeftovers);
+  }
+
+  /**
+   * Gives up all of it, within half of the time there is. Never throws.
+   *
+   * @returns how much time is left, ms
+   */
+  async giveUp(server: ServerMetadata, http: OAuthHttp, patienceMs: number): Promise<number> {
+    const begun = performance.now();
+    await Promise.all(this.#all.map(({ client, grant }) => giveUp(server, client, grant, http, patienceMs / 2)));
+    this.#all = [];
+    return patienceMs - (performance.now() - begun);
+  }
 }

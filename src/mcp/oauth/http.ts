@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { CodemieError, failure } from "../../core/errors.ts";
 import { isLoopback } from "../../core/host.ts";
 import { type Fetch, networkFailure } from "../../platform/network.ts";
@@ -43,14 +44,17 @@ export class OAuthHttp {
   }
 
   /**
-   * Judges an address out of metadata. Plain `http:` is for a server on this machine, which may name others on it: a server
-   * on the network must not send us to what listens here.
+   * Judges an address out of metadata. A server on the network must not send us to what listens on this machine or answers
+   * on its link only (RFC 9728 section 7.7), with whatever protocol; a company's private addresses are reached from its
+   * network as others are. Plain `http:` is for a server on this machine, which may name others on it.
    *
    * @param what what the address is, for the error
    * @throws `auth_refused` when nothing may be sent there
    */
   allowed(address: string, what: string): URL {
     const url = URL.parse(address);
+    const [from, to] = [this.#server.hostname, url?.hostname ?? ""].map(isLocalOnly);
+    if (to && !from) throw failure.mcpAddress(what, address);
     if (url?.protocol === "https:" && !url.username && !url.password) return url;
     const local = isLoopback(this.#server.hostname) && url !== null && isLoopback(url.hostname);
     const own = this.#allowHttp && url?.hostname === this.#server.hostname;
@@ -90,4 +94,19 @@ export class OAuthHttp {
     }
     return new TextDecoder().decode(Buffer.concat(chunks));
   }
+}
+
+/** Names and addresses that mean another machine to each who asks: unspecified, loopback, link-local (RFC 6890). */
+function isLocalOnly(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$|\.$/g, "").toLowerCase();
+  if (host === "localhost" || host.endsWith(".localhost")) return true;
+  if (isIP(host) === 4) return /^(0|127|169\.254)\./.test(host);
+  if (isIP(host) !== 6) return false;
+  // The URL parser writes the last 32 bits of `::ffff:a.b.c.d` in hexadecimal.
+  const [, high, low] = /^::(?:ffff:)?([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host) ?? [];
+  if (high !== undefined && low !== undefined) {
+    const [a, b] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
+    return isLocalOnly([a >> 8, a & 255, b >> 8, b & 255].join("."));
+  }
+  return host === "::" || host === "::1" || /^fe[89ab]/.test(host);
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { failure } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import type { Secret } from "../../core/secret.ts";
+import { addressOnly } from "../log.ts";
 import { faultOf } from "../message.ts";
 import { type Client, codeOf } from "./client.ts";
 import type { OAuthHttp } from "./http.ts";
@@ -66,7 +67,7 @@ export async function authorizeByEnterprise(
   });
   const { status, text } = await http.send(provider.tokenEndpoint, { method: "POST", body });
   const vouched = status === 200 ? parseJson(text, exchanged) : undefined;
-  const detail = `${status} ${provider.tokenEndpoint.href}`;
+  const detail = `${status} ${addressOnly(provider.tokenEndpoint)}`;
   trace({ name: "token exchange", ok: vouched !== undefined, detail, reference: "RFC 8693 section 2" });
   if (!vouched) {
     throw failure.mcpRefused(provider.tokenEndpoint.origin, codeOf(text) ?? String(status), faultOf(text) ?? "");

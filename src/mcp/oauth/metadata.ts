@@ -12,7 +12,8 @@ export type ResourceMetadata = z.infer<typeof resourceMetadata>;
 
 /** Authorization server metadata (RFC 8414 section 2, OpenID Connect Discovery 1.0), as far as it is used. */
 export const serverMetadata = z.object({
-  issuer: z.string(),
+  // RFC 8414 section 2: an address. Without blanks it is one word wherever it is shown.
+  issuer: z.string().regex(/^https?:\/\/[\x21-\x7e]+$/),
   authorization_endpoint: z.string().optional(),
   token_endpoint: z.string(),
   registration_endpoint: z.string().optional(),
@@ -35,6 +36,8 @@ export interface Deployment {
   /** scopes the resource says it uses */
   readonly scopes: readonly string[] | undefined;
   readonly server: ServerMetadata;
+  /** there is no metadata at all: the server's endpoints are those an older one would have */
+  readonly guessed: boolean;
 }
 
 /** A step on the way to a token, for whoever wants to see how it went. */

@@ -3,21 +3,22 @@ import type { AccessToken, Authorization, Waiting } from "../authorization.ts";
 import type { Challenge } from "../challenge.ts";
 import { loggable, plainCode } from "../log.ts";
 import { orAborted } from "../transport.ts";
+import { askForToken } from "./ask.ts";
 import { type Client, givenClient } from "./client.ts";
-import { authorizeByCode } from "./code-flow.ts";
 import { discover } from "./discovery.ts";
-import { type Grant, giveUp, grantOf } from "./grant.ts";
-import { authorizeAsMachine, authorizeByEnterprise } from "./machine.ts";
+import { type Grant, giveUp, grantOf, Leftovers } from "./grant.ts";
 import type { Deployment } from "./metadata.ts";
 import type { SessionOptions } from "./options.ts";
 import { coversScope, joinScopes, wantedScope } from "./scope.ts";
 import type { StoreKey } from "./store.ts";
-import { requestToken, type TokenAnswer } from "./token-endpoint.ts";
+import { requestToken } from "./token-endpoint.ts";
 
 /** No browser opens for so long after an authorization that came to nothing, ms. */
 const restMs = 60_000;
 /** A token is renewed this long before its end, or a fifth of its life before, whichever is shorter, ms. */
 const renewAheadMs = 60_000;
+/** After a renewal ahead that failed, how long until the next one, ms. */
+const renewPauseMs = 10_000;
 /** How long one process may wait for another's login beyond the time that may take, ms. */
 const lockExtraMs = 15_000;
 
@@ -32,8 +33,11 @@ export class OAuthSession implements Authorization {
   #client: Client | undefined;
   #grant: Grant | undefined;
   #grantedAt = 0;
-  /** a token that was just issued and that the server has not taken yet */
-  #unproved: AccessToken | undefined;
+  /** a token that was just issued and that the server has not taken yet; from a renewal, or a new authorization */
+  #unproved: { readonly token: AccessToken; readonly renewed: boolean } | undefined;
+  readonly #leftovers = new Leftovers();
+  /** ms; no renewal ahead before it */
+  #renewFrom = 0;
   /** the scopes last asked for, and until when they are not asked for again */
   #asked: { readonly scope: string | undefined; readonly until: number } | undefined;
   #flight: Promise<void> | undefined;
@@ -46,7 +50,7 @@ export class OAuthSession implements Authorization {
 
   async current(signal: AbortSignal): Promise<AccessToken | undefined> {
     await orAborted(this.#flight, signal);
-    if (this.#grant?.refreshToken && this.#endsSoon(this.#grant)) {
+    if (this.#grant?.refreshToken && this.#endsSoon(this.#grant) && this.#now() >= this.#renewFrom) {
       this.#fly(() => this.#renewAhead());
       await orAborted(this.#flight, signal);
     }
@@ -54,7 +58,7 @@ export class OAuthSession implements Authorization {
   }
 
   accepted(token: AccessToken | undefined): void {
-    if (token !== undefined && token === this.#unproved) this.#unproved = undefined;
+    if (token !== undefined && token === this.#unproved?.token) this.#unproved = undefined;
   }
 
   async renew(challenge: Challenge, refused: AccessToken | undefined, waiting: Waiting): Promise<void> {
@@ -63,21 +67,25 @@ export class OAuthSession implements Authorization {
     if (!this.#flight) {
       const now = person.runtime.now();
       if (this.#rest && now < this.#rest.until) throw this.#rest.error;
-      if (challenge.status === 401 && refused !== undefined && refused === this.#unproved) {
+      const unproved = challenge.status === 401 && refused !== undefined && refused === this.#unproved?.token;
+      if (unproved && !this.#unproved?.renewed) {
         throw this.#pause(failure.mcpTokenRefused(url.origin));
       }
       if (challenge.status === 403) this.#judgeScope(challenge);
-      const alone = grant !== "authorization-code" || this.#grant?.refreshToken !== undefined;
+      // Where the server refuses what a renewal brought, another renewal would bring the same.
+      const alone = grant !== "authorization-code" || (this.#grant?.refreshToken !== undefined && !unproved);
       if (!waiting.attended && !alone) throw failure.mcpLoginNeeded(url.origin);
-      this.#fly(() => this.#obtain(challenge, waiting.attended));
+      this.#fly(() => this.#obtain(challenge, waiting.attended, !unproved));
     }
     await orAborted(this.#flight, waiting.signal, true);
   }
 
   async close(patienceMs: number): Promise<void> {
     const { store, http } = this.#options;
-    if (store || !this.#deployment || !this.#client) return;
-    await giveUp(this.#deployment.server, this.#client, this.#grant, http, patienceMs);
+    if (!this.#deployment) return;
+    const { server } = this.#deployment;
+    const left = await this.#leftovers.giveUp(server, http, patienceMs);
+    if (!store && this.#client) await giveUp(server, this.#client, this.#grant, http, left);
   }
 
   #fly(work: () => Promise<void>): void {
@@ -104,15 +112,16 @@ export class OAuthSession implements Authorization {
     if (granted || (asked && this.#now() < (this.#asked?.until ?? 0))) throw failure.mcpScope(origin, scope);
   }
 
-  async #obtain(challenge: Challenge, attended: boolean): Promise<void> {
+  async #obtain(challenge: Challenge, attended: boolean, renewable: boolean): Promise<void> {
     const deployment = await this.#discovered(challenge);
     const key = this.#keyOf(deployment);
     const refused = this.#grant;
     await this.#exclusive(key, async () => {
       if (await this.#adopted(key, refused, challenge)) return;
-      if (challenge.status === 401 && (await this.#refreshed(deployment, key))) return;
+      if (challenge.status === 401 && renewable && (await this.#refreshed(deployment, key))) return;
       if (!attended && this.#options.grant === "authorization-code")
         throw failure.mcpLoginNeeded(this.#options.url.origin);
+      await this.#notJustAsked(key);
       await this.#authorize(deployment, key, challenge);
     });
   }
@@ -125,6 +134,11 @@ export class OAuthSession implements Authorization {
     const before = this.#deployment?.server.issuer;
     if (before !== undefined && before !== found.server.issuer)
       throw failure.mcpOtherIssuer(before, found.server.issuer);
+    // Registered where the user knows, and not wherever the server says.
+    const elsewhere = new URL(found.server.issuer).hostname !== url.hostname;
+    if (this.#options.client.clientSecret && issuer === undefined && elsewhere) {
+      throw failure.mcpNameIssuer(found.server.issuer);
+    }
     this.#named = named;
     this.#deployment = found;
     return found;
@@ -163,16 +177,21 @@ export class OAuthSession implements Authorization {
     const before = this.#grant;
     try {
       await this.#exclusive(key, async () => {
-        if (!(await this.#adopted(key, before))) await this.#refreshed(deployment, key);
+        if (!(await this.#adopted(key, before))) await this.#refreshed(deployment, key, true);
       });
     } catch (error) {
       // The token in hand may still be good; if not, the server says so.
+      this.#renewFrom = this.#now() + renewPauseMs;
       this.#options.log.info(`could not renew ahead: ${loggable(error)}`);
     }
   }
 
-  /** Refreshes the token (RFC 6749 section 6); false when only a new authorization helps. */
-  async #refreshed(deployment: Deployment, key: StoreKey): Promise<boolean> {
+  /**
+   * Refreshes the token (RFC 6749 section 6); false when only a new authorization helps.
+   *
+   * @param ahead the token in hand has not ended: it is kept to its end
+   */
+  async #refreshed(deployment: Deployment, key: StoreKey, ahead = false): Promise<boolean> {
     const { http, trace, log } = this.#options;
     const [grant, client] = [this.#grant, this.#client];
     if (!grant?.refreshToken || !client) return false;
@@ -185,64 +204,59 @@ export class OAuthSession implements Authorization {
     if ("refused" in answer) {
       log.info(`the refresh token is no longer taken: ${plainCode(answer.refused)}`);
       if (answer.refused === "invalid_client") this.#client = undefined;
-      this.#grant = undefined;
+      const { refreshToken: _, ...bare } = grant;
+      this.#grant = ahead ? bare : undefined;
       return false;
     }
     // A server that does not rotate sends no new refresh token: the old one goes on.
-    await this.#keep({ ...grantOf(answer, grant.scope, this.#now(), grant.refreshToken) }, client, key);
+    const renewed = grantOf(answer, grant.scope, this.#now(), grant.refreshToken);
+    this.#unproved = { token: renewed, renewed: true };
+    await this.#keep(renewed, client, key);
     log.info("the token was renewed");
     return true;
   }
 
+  /** Where windows share a login they share its refusal too: one tab is opened, and not one by each of them. */
+  async #notJustAsked(key: StoreKey): Promise<void> {
+    const { store, grant, url } = this.#options;
+    if (!store || grant !== "authorization-code") return;
+    const left = (await store.restsUntil(key)) - this.#now();
+    if (left > 0 && left <= restMs) throw failure.mcpJustAsked(url.origin);
+  }
+
   async #authorize(deployment: Deployment, key: StoreKey, challenge: Challenge): Promise<void> {
     const { log, authorized, grant: kind } = this.#options;
-    const before = this.#grant?.scope;
+    const [before, clientBefore] = [this.#grant, this.#client];
     const wanted = wantedScope(this.#options.scope, challenge, deployment, kind === "authorization-code");
-    const scope = challenge.status === 403 ? joinScopes(before, wanted) : wanted;
-    log.info(`authorizing at ${deployment.server.issuer}${scope === undefined ? "" : ` for ${scope}`}`);
+    const scope = challenge.status === 403 ? joinScopes(before?.scope, wanted) : wanted;
+    log.info(`authorizing at ${new URL(deployment.server.issuer).origin}`);
     let opened = kind !== "authorization-code";
     try {
-      const { answer, client } = await this.#token(deployment, scope, () => {
+      const { answer, client } = await askForToken(this.#options, deployment, scope, this.#client, (chosen) => {
+        this.#client = chosen;
         opened = true;
       });
       const grant = grantOf(answer, scope, this.#now());
-      this.#unproved = grant;
+      this.#unproved = { token: grant, renewed: false };
       this.#asked = { scope, until: this.#now() + restMs };
+      // What others share may hang together with what replaces it.
+      if (before && clientBefore && !this.#options.store) this.#leftovers.tokens(clientBefore, before);
       await this.#keep(grant, client, key);
     } catch (error) {
       // A registration the server no longer knows shows as a page in the browser and as silence here.
-      if (this.#client?.registered && !this.#grant) this.#client = undefined;
-      throw opened ? this.#pause(asCodemieError(error)) : error;
+      if (this.#client?.registered && !this.#grant) {
+        this.#leftovers.registration(this.#client);
+        this.#client = undefined;
+      }
+      if (!opened) throw error;
+      const failed = asCodemieError(error);
+      // A bridge that was ended was not declined anything.
+      const ended = failed.code === "terminated" || failed.code === "interrupted";
+      if (!ended) await this.#options.store?.rest(key, this.#now() + restMs).catch(() => undefined);
+      throw this.#pause(failed);
     }
     log.info("authorized");
     await authorized(deployment.server.issuer);
-  }
-
-  /** @param opened told when the browser is about to open */
-  async #token(
-    deployment: Deployment,
-    scope: string | undefined,
-    opened: () => void,
-  ): Promise<{ answer: TokenAnswer; client: Client }> {
-    const { grant, client: clientOptions, enterprise, person, http, trace } = this.#options;
-    if (grant === "authorization-code") {
-      const known = this.#client;
-      const flow = { deployment, scope, known, clientOptions, person, http, trace };
-      let client: Client | undefined;
-      const answer = await authorizeByCode(flow, (chosen) => {
-        client = chosen;
-        this.#client = chosen;
-        opened();
-      });
-      if (!client) throw failure.mcpClientNeeded(grant);
-      return { answer, client };
-    }
-    const client = givenClient(deployment.server, clientOptions);
-    if (!client || (grant === "enterprise" && !enterprise)) throw failure.mcpClientNeeded(grant);
-    const answer = enterprise
-      ? await authorizeByEnterprise(deployment, client, scope, await enterprise(), http, trace)
-      : await authorizeAsMachine(deployment, client, scope, http, trace);
-    return { answer, client };
   }
 
   async #keep(grant: Grant, client: Client, key: StoreKey): Promise<void> {

@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
 import { CodemieError } from "../../core/errors.ts";
+import { parseJson } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
+import { readIfPresent, replaceFile } from "../../platform/files.ts";
 import { withLock } from "../../platform/lock.ts";
 import type { Vault } from "../../vault/vault.ts";
 import { authMethods, type Client } from "./client.ts";
@@ -29,7 +31,9 @@ export interface StoreKey {
   readonly client: string;
 }
 
-const nameOf = ({ issuer, resource, client }: StoreKey) => `mcp ${JSON.stringify([issuer, resource, client])}`;
+const prefix = "mcp ";
+const keyParts = z.tuple([z.string(), z.string(), z.string()]);
+const nameOf = ({ issuer, resource, client }: StoreKey) => prefix + JSON.stringify([issuer, resource, client]);
 
 /** Logins to MCP servers that outlive the process: sealed in the vault, and gone about by one process at a time. */
 export class GrantStore {
@@ -48,8 +52,36 @@ export class GrantStore {
    * @param patienceMs how long to wait for others, ms
    */
   async exclusive<T>(key: StoreKey, patienceMs: number, work: () => Promise<T>): Promise<T> {
+    return await withLock(this.#file(key, "lock"), `the login at ${key.issuer}`, work, patienceMs);
+  }
+
+  #file(key: StoreKey, kind: "lock" | "rest"): string {
     const id = createHash("sha256").update(nameOf(key)).digest("hex").slice(0, 32);
-    return await withLock(join(this.#run, `mcp-${id}.lock`), `the login at ${key.issuer}`, work, patienceMs);
+    return join(this.#run, `mcp-${id}.${kind}`);
+  }
+
+  /** Notes, for all processes, until when nobody is asked again for this login, ms since the epoch. */
+  async rest(key: StoreKey, untilMs: number): Promise<void> {
+    await replaceFile(this.#file(key, "rest"), `${untilMs}\n`);
+  }
+
+  /** @returns until when nobody is asked for this login, ms since the epoch; 0 when that was never noted */
+  async restsUntil(key: StoreKey): Promise<number> {
+    return Number(await readIfPresent(this.#file(key, "rest"))) || 0;
+  }
+
+  /** @returns what there are logins for, those that do not open too */
+  async keys(): Promise<StoreKey[]> {
+    return (await this.#vault.records()).flatMap(({ name }) => {
+      const parts = name?.startsWith(prefix) ? parseJson(name.slice(prefix.length), keyParts) : undefined;
+      return parts ? [{ issuer: parts[0], resource: parts[1], client: parts[2] }] : [];
+    });
+  }
+
+  /** Removes a login for good. */
+  async remove(key: StoreKey): Promise<void> {
+    const name = nameOf(key);
+    await this.#vault.locked(name, () => this.#vault.remove(name));
   }
 
   /** @returns the login, or undefined; one that does not open counts as none, and a new login replaces it */

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { failure } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
+import { addressOnly } from "../log.ts";
 import { faultOf } from "../message.ts";
 import { type Client, codeOf } from "./client.ts";
 import type { OAuthHttp } from "./http.ts";
@@ -11,7 +12,8 @@ import type { ServerMetadata, Trace } from "./metadata.ts";
 const tokenAnswer = z.object({
   access_token: z.string().regex(/^[\x21-\x7e]+$/),
   token_type: z.string(),
-  expires_in: z.coerce.number().positive().nullish(),
+  // What is no lifetime says nothing about one.
+  expires_in: z.coerce.number().positive().nullish().catch(undefined),
   refresh_token: z.string().min(1).nullish(),
   scope: z.string().nullish(),
 });
@@ -22,6 +24,9 @@ export interface Refused {
   readonly refused: string;
   readonly description: string;
 }
+
+/** Refusals that say nothing about what was presented (RFC 6749 section 4.1.2.1 has the codes, servers use them here too). */
+const passing = ["temporarily_unavailable", "server_error", "slow_down"];
 
 /** How long an assertion we sign is valid, seconds. */
 const assertionSeconds = 300;
@@ -45,7 +50,7 @@ export async function requestToken(
   const reference = "RFC 6749 section 5";
   const { status, text } = await post(url, server, client, form, http);
   const answer = status === 200 || status === 201 ? parseJson(text, tokenAnswer) : undefined;
-  const detail = `${form.grant_type}: ${status} ${url.href}`;
+  const detail = `${form.grant_type}: ${status} ${addressOnly(url)}`;
   trace({ name: "token", ok: answer !== undefined, detail, reference });
   if (answer) {
     if (!/^bearer$/i.test(answer.token_type)) throw failure.mcpToken(server.issuer, "it is not a bearer token");
@@ -53,7 +58,8 @@ export async function requestToken(
   }
   if (status >= 300 && status < 400) throw failure.mcpToken(server.issuer, "the token endpoint redirects");
   const code = codeOf(text);
-  if (code !== undefined && status < 500) return { refused: code, description: faultOf(text) ?? "" };
+  if (code !== undefined && status < 500 && status !== 429 && !passing.includes(code))
+    return { refused: code, description: faultOf(text) ?? "" };
   throw failure.mcpToken(server.issuer, `the token endpoint answered ${status}`);
 }
 
@@ -61,6 +67,7 @@ export async function requestToken(
  * Revokes a token (RFC 7009). Never throws.
  *
  * @param patienceMs how long it may take, ms
+ * @returns whether the server said that it is revoked
  */
 export async function revokeToken(
   server: ServerMetadata,
@@ -69,13 +76,15 @@ export async function revokeToken(
   hint: "refresh_token" | "access_token",
   http: OAuthHttp,
   patienceMs: number,
-): Promise<void> {
-  if (server.revocation_endpoint === undefined) return;
+): Promise<boolean> {
+  if (server.revocation_endpoint === undefined) return false;
   try {
     const url = http.allowed(server.revocation_endpoint, "the revocation endpoint");
-    await post(url, server, client, { token, token_type_hint: hint }, http, patienceMs);
+    const { status } = await post(url, server, client, { token, token_type_hint: hint }, http, patienceMs);
+    return status === 200;
   } catch {
     // The token ends by itself; the process has to end now.
+    return false;
   }
 }
 

@@ -1,0 +1,40 @@
+import { failure } from "../../core/errors.ts";
+import { type Client, givenClient } from "./client.ts";
+import { authorizeByCode } from "./code-flow.ts";
+import { authorizeAsMachine, authorizeByEnterprise } from "./machine.ts";
+import type { Deployment } from "./metadata.ts";
+import type { SessionOptions } from "./options.ts";
+import type { TokenAnswer } from "./token-endpoint.ts";
+
+/**
+ * Asks for a token by the grant the user chose.
+ *
+ * @param known the client we are already, if we are one
+ * @param chosen told who we are, before the browser opens
+ * @throws as {@link authorizeByCode}, {@link authorizeAsMachine} and {@link authorizeByEnterprise}
+ */
+export async function askForToken(
+  options: SessionOptions,
+  deployment: Deployment,
+  scope: string | undefined,
+  known: Client | undefined,
+  chosen: (client: Client) => void,
+): Promise<{ answer: TokenAnswer; client: Client }> {
+  const { grant, client: clientOptions, enterprise, person, http, trace } = options;
+  if (grant === "authorization-code") {
+    let client: Client | undefined;
+    const flow = { deployment, scope, known, clientOptions, person, http, trace };
+    const answer = await authorizeByCode(flow, (one) => {
+      client = one;
+      chosen(one);
+    });
+    if (!client) throw failure.mcpClientNeeded(grant);
+    return { answer, client };
+  }
+  const client = givenClient(deployment.server, clientOptions);
+  if (!client || (grant === "enterprise" && !enterprise)) throw failure.mcpClientNeeded(grant);
+  const answer = enterprise
+    ? await authorizeByEnterprise(deployment, client, scope, await enterprise(), http, trace)
+    : await authorizeAsMachine(deployment, client, scope, http, trace);
+  return { answer, client };
+}
