@@ -4,7 +4,6 @@ import { makeRunFolder } from "../agents/run-folder.ts";
 import type { Model } from "../api/schemas.ts";
 import { loginAgain } from "../auth/login-again.ts";
 import { failure } from "../core/errors.ts";
-import { withoutOwnSecrets } from "../core/own-secrets.ts";
 import { closest, printable } from "../core/text.ts";
 import { browserFor } from "../platform/browser.ts";
 import { findProgram, runForeground, versionOf } from "../platform/processes.ts";

@@ -1,7 +1,6 @@
 import { errorSentence } from "../api/judge.ts";
 import type { Credentials } from "../auth/broker.ts";
 import { asCodemieError, CodemieError } from "../core/errors.ts";
-import { withoutOwnSecrets } from "../core/own-secrets.ts";
 import { type Check, examine, failed, failedWith, ok, type Result, type Status, skipped } from "../doctor/check.ts";
 import { fileChecks } from "../doctor/files.ts";
 import { loginChecks } from "../doctor/login.ts";

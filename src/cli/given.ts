@@ -1,10 +1,10 @@
 import { resolve } from "node:path";
-import { withoutOwnSecrets } from "../agents/environment.ts";
 import { readApiKey } from "../auth/api-key.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
 import type { Credentials } from "../auth/broker.ts";
 import type { TokenSource } from "../auth/given-token.ts";
 import { failure } from "../core/errors.ts";
+import { withoutOwnSecrets } from "../core/own-secrets.ts";
 import type { Secret } from "../core/secret.ts";
 import { readIfPresent } from "../platform/files.ts";
 import { isDescriptor } from "../platform/processes.ts";

@@ -83,6 +83,7 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
     written = stdio.write(`${line}\n`).catch(() => {
       ended.resolve({ code: 0, why: "nobody reads the answers", graceMs: 0 });
     });
+    return written;
   };
   const transport = await chooseTransport(asked.transport, wire, log, asked.silenceSeconds * 1000);
   const bridge = new Bridge({ origin: url.origin, transport, write, log });

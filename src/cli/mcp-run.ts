@@ -11,7 +11,8 @@ import { Output } from "./output.ts";
  */
 export async function runBridge(args: readonly string[], env: Env): Promise<number> {
   const runtime = realRuntime(env, args.includes("--no-color"));
-  const output = new Output(runtime.terminal, args.includes("--json"));
+  // Standard output is the client's: what is wrong is said there to a script that asked for a document, and to nobody else.
+  const output = new Output(runtime.terminal, args.includes("--explain") && args.includes("--json"));
   try {
     return await runMcpProxy({ runtime, output, rest: [] }, args);
   } catch (error) {

@@ -1,7 +1,6 @@
 import { isAbsolute } from "node:path";
 import type { ArgsDef } from "citty";
 import { failure, systemCode } from "../core/errors.ts";
-import { withoutOwnSecrets } from "../core/own-secrets.ts";
 import { Secret } from "../core/secret.ts";
 import { readBounded } from "../platform/files.ts";
 import { requireAbsolute } from "../platform/places.ts";

@@ -67,11 +67,15 @@ export function systemCode(error: unknown): string {
 
 /**
  * @param error anything thrown
- * @returns the same error if it is one of ours, else an `internal` one that names it without its stack
+ * @returns the same error if it is one of ours, else an `internal` one that names it without its stack and without addresses,
+ *   which may hold a key
  */
 export function asCodemieError(error: unknown): CodemieError {
   if (error instanceof CodemieError) return error;
-  const text = error instanceof Error ? error.message : String(error);
+  const text = (error instanceof Error ? error.message : String(error)).replace(
+    /\bhttps?:\/\/[^\s"'<>]+/gi,
+    "an address",
+  );
   return new CodemieError(
     "internal",
     `unexpected: ${printable(text)}`,
@@ -584,6 +588,20 @@ export const failure = {
       "unreachable",
       `the connection to ${origin} ended before the answer came; whether the request had its effect is not known`,
       "look at the result before you try again",
+    ),
+  mcpMessageTooLong: (bytes: number) =>
+    new CodemieError(
+      "server_error",
+      `the server sent a message longer than ${bytes} bytes, which was not taken`,
+      "ask for less at a time",
+    ),
+  mcpCancelled: () => new CodemieError("interrupted", "the request was cancelled before it was sent"),
+  mcpNotReopened: (origin: string, said: string) =>
+    new CodemieError(
+      "server_error",
+      `${origin} does not open the session again: ${printable(said)}`,
+      "do what it says, or start the server anew in the client",
+      `${origin} does not open the session again`,
     ),
   mcpSilent: (origin: string, ms: number) =>
     new CodemieError(

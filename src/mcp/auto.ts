@@ -36,7 +36,7 @@ export class Auto implements Transport {
       return outcome;
     const sse = await this.#older();
     try {
-      await sse.open();
+      await sse.open(exchange.attended);
     } catch {
       // It is not an old server either: what it said first is what it has to say.
       return outcome;
@@ -53,6 +53,10 @@ export class Auto implements Transport {
 
   reset(): void {
     this.#chosen.reset();
+  }
+
+  leave(): void {
+    this.#chosen.leave();
   }
 
   async close(patienceMs: number): Promise<void> {

@@ -2,15 +2,15 @@ import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
 import { Exchange } from "./exchange.ts";
 import { type Line, longestLine } from "./framing.ts";
 import { type Log, loggable } from "./log.ts";
-import { errorAnswer, type Key, member, oneLine, readEnvelope, rpcCodes } from "./message.ts";
+import { type Envelope, errorAnswer, type Key, member, membersOf, oneLine, readEnvelope, rpcCodes } from "./message.ts";
 import { backoffMs, pause, type Transport, type TransportEvents, within } from "./transport.ts";
 
 export interface BridgeOptions {
   /** origin of the server, for messages */
   readonly origin: string;
   readonly transport: (events: TransportEvents) => Transport;
-  /** takes one line for the client */
-  readonly write: (line: string) => void;
+  /** takes one line for the client; resolves once the client has read it */
+  readonly write: (line: string) => Promise<void>;
   readonly log: Log;
 }
 
@@ -25,8 +25,6 @@ const overtakeMs = 50;
 const lastAnswersMs = 150;
 /** How often a request is sent again because the server had forgotten the session. */
 const mostSessions = 2;
-/** How many requests that we answered ourselves are remembered, so that a late answer does not follow. */
-const remembered = 1_000;
 
 /**
  * Stands between a client on lines of text and a server behind a transport. Every message passes unchanged; every request
@@ -38,13 +36,12 @@ export class Bridge {
   readonly #closing = new AbortController();
   /** requests whose answers are owed to the client */
   readonly #pending = new Map<Key, Exchange>();
-  readonly #answered = new Set<Key>();
   readonly #running = new Set<Promise<void>>();
   readonly #untaken = new Set<Exchange>();
   #order: Promise<void> = Promise.resolve();
   /** the client's `initialize` under way: nothing else goes before it is answered */
   #handshake: Promise<void> | undefined;
-  #renewal: Promise<void> | undefined;
+  #renewal: { readonly done: Promise<void>; readonly attended: boolean } | undefined;
   /** what the client opened its session with, to open another one in its place */
   #initialize: string | undefined;
   #initialized: string | undefined;
@@ -72,7 +69,9 @@ export class Bridge {
     const exchange = new Exchange(line.text, envelope);
     this.#options.log.debug(`client → ${envelope.method ?? "answer"} ${envelope.requests} (${line.text.length})`);
     for (const key of envelope.requests) this.#pending.set(key, exchange);
-    if (envelope.method === "notifications/cancelled") this.#cancelled(envelope.value);
+    // The client no longer wants that answer, so none is made up for it.
+    const { cancels } = envelope;
+    if (cancels !== undefined) this.#pending.get(cancels)?.settle(cancels);
     this.#order = this.#order.then(() => this.#start(exchange));
   }
 
@@ -97,9 +96,8 @@ export class Bridge {
   /** Starts a message once those before it are on their way, and waits for those that get no answer to be taken. */
   async #start(exchange: Exchange): Promise<void> {
     await this.#handshake;
-    await this.#renewal?.catch(() => undefined);
-    const answered = exchange.envelope.requests.length > 0;
-    if (!answered && this.#untaken.size > 0) {
+    await this.#renewal?.done.catch(() => undefined);
+    if (!exchange.asks && this.#untaken.size > 0) {
       await within(overtakeMs, Promise.all([...this.#untaken].map(({ taken }) => taken)));
     }
     this.#untaken.add(exchange);
@@ -108,7 +106,7 @@ export class Bridge {
     this.#running.add(sent);
     void sent.then(() => this.#running.delete(sent));
     if (exchange.method === "initialize") this.#handshake = sent;
-    else if (!answered) await within(orderMs, sent);
+    else if (!exchange.asks) await within(orderMs, sent);
   }
 
   /** Carries a message to its end. Never rejects. */
@@ -137,11 +135,11 @@ export class Bridge {
     if (exchange.method === "initialize") {
       this.#initialize = exchange.text;
       this.#initialized = undefined;
-      this.#transport.reset();
+      this.#transport.leave();
       return await this.#transport.send(exchange);
     }
     for (let sessions = 0; ; sessions++) {
-      if (this.#initialize !== undefined && !this.#transport.ready) await this.#renew();
+      if (this.#initialize !== undefined && !this.#transport.ready && exchange.wanted) await this.#renew(true);
       const outcome = await this.#transport.send(exchange);
       if (exchange.method === "notifications/initialized" && outcome.kind === "done") {
         this.#initialized = exchange.text;
@@ -152,30 +150,43 @@ export class Bridge {
     }
   }
 
-  /** Opens a new session the way the client opened its own; all who need it wait for the same one. */
-  async #renew(): Promise<void> {
-    this.#renewal ??= this.#reopen().finally(() => {
-      this.#renewal = undefined;
-    });
-    await this.#renewal;
+  /**
+   * Opens a new session the way the client opened its own; all who need it wait for the same one.
+   *
+   * @param attended whether somebody waits for it; one that nobody waited for is not enough, as no login is begun for it
+   */
+  async #renew(attended: boolean): Promise<void> {
+    while (this.#renewal && attended && !this.#renewal.attended) await this.#renewal.done.catch(() => undefined);
+    if (this.#transport.ready) return;
+    this.#renewal ??= {
+      attended,
+      done: this.#reopen(attended).finally(() => {
+        this.#renewal = undefined;
+      }),
+    };
+    await this.#renewal.done;
   }
 
-  async #reopen(): Promise<void> {
+  async #reopen(attended: boolean): Promise<void> {
     const { origin, log } = this.#options;
-    const replay = (text: string) => {
+    const replay = async (text: string) => {
       const envelope = readEnvelope(text);
       if (typeof envelope === "string") throw failure.mcpUnanswered(origin);
-      const exchange = new Exchange(text, envelope, true);
+      const exchange = new Exchange(text, envelope, true, attended);
       for (const key of envelope.requests) this.#pending.set(key, exchange);
-      return this.#transport.send(exchange);
+      const outcome = await this.#transport.send(exchange);
+      for (const key of envelope.requests) this.#pending.delete(key);
+      if (outcome.kind === "failed") throw outcome.error;
+      return exchange.answer;
     };
     log.info("opening the session again");
     this.#transport.reset();
-    const outcome = await replay(this.#initialize ?? "");
-    if (outcome.kind === "failed") throw outcome.error;
+    const answer = await replay(this.#initialize ?? "");
+    const refused = member(member(answer, "error"), "message");
+    if (typeof refused === "string") throw failure.mcpNotReopened(origin, refused);
     if (!this.#transport.ready) throw failure.mcpUnanswered(origin);
     if (this.#initialized === undefined) return;
-    await replay(this.#initialized);
+    await replay(this.#initialized).catch((error: unknown) => log.info(loggable(error)));
     this.#transport.listen();
   }
 
@@ -185,36 +196,45 @@ export class Bridge {
     for (let failures = 0; !signal.aborted && !this.#transport.ready; failures++) {
       await pause(backoffMs(failures), signal);
       if (signal.aborted || this.#transport.ready) return;
-      await this.#renew().catch((error: unknown) => this.#options.log.info(loggable(error)));
+      try {
+        await this.#renew(false);
+      } catch (error) {
+        this.#options.log.info(loggable(error));
+        // A login is for somebody who waits: the client's next message begins it.
+        if (asCodemieError(error).code === "auth_needed") return;
+      }
     }
   }
 
-  #fromServer(text: string): void {
+  async #fromServer(text: string): Promise<void> {
     const envelope = readEnvelope(text);
     const { log } = this.#options;
     if (typeof envelope === "string") return void log.info(`dropped what the server sent: ${envelope}`);
     log.debug(`server → ${envelope.method ?? "answer"} ${envelope.answers} (${text.length})`);
     const owing = envelope.answers.map((key) => this.#pending.get(key));
-    const late =
-      envelope.answers.length > 0 && envelope.answers.every((key, i) => !owing[i] && this.#answered.has(key));
-    if (late) return void log.info("dropped an answer that came too late");
-    if (!owing.some((exchange) => exchange?.internal)) this.#options.write(oneLine(text));
+    // An error whose id is null belongs to no request, and the client may want to know of it.
+    const unasked = envelope.answers.every((key, i) => !owing[i] && key !== "null");
+    if (unasked && envelope.answers.length > 0) return void log.info("dropped an answer that nobody waits for");
+    const line = owing.some((exchange) => exchange?.internal) ? this.#withoutOurs(envelope) : oneLine(text);
+    const written = line === undefined ? undefined : this.#options.write(line);
     for (const [i, key] of envelope.answers.entries()) {
       this.#pending.delete(key);
       owing[i]?.settle(key);
     }
+    await written;
   }
 
-  /** The client no longer wants an answer, so none is made up for it. */
-  #cancelled(value: unknown): void {
-    const key = JSON.stringify(member(member(value, "params"), "requestId"));
-    this.#pending.get(key)?.settle(key);
+  /** Takes the answers to our own requests out of what the server sent. @returns what is left for the client, as a line */
+  #withoutOurs({ value }: Envelope): string | undefined {
+    const others = membersOf(value).filter((one) => {
+      const exchange = this.#pending.get(JSON.stringify(member(one, "id")));
+      if (exchange?.internal) exchange.answer = one;
+      return !exchange?.internal;
+    });
+    return others.length > 0 ? JSON.stringify(others) : undefined;
   }
 
   #refuse(key: Key, code: number, text: string, data?: Readonly<Record<string, unknown>>): void {
-    this.#answered.add(key);
-    const [oldest] = this.#answered;
-    if (this.#answered.size > remembered && oldest !== undefined) this.#answered.delete(oldest);
-    this.#options.write(errorAnswer(key, code, `codemie-mcp-proxy: ${text}`, data));
+    void this.#options.write(errorAnswer(key, code, `codemie-mcp-proxy: ${text}`, data));
   }
 }

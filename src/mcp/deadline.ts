@@ -6,6 +6,9 @@ export interface Deadline {
   touch(): void;
   /** the time stands still until the next sign of life */
   hold(): void;
+  /** from now on there is so much time left, ms, whatever comes */
+  last(ms: number): void;
+  /** the work is done: the signal aborts with its parent only */
   end(): void;
 }
 
@@ -17,11 +20,25 @@ export interface Deadline {
 export function deadline(ms: number, parent: AbortSignal, reason: () => Error): Deadline {
   const controller = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const touch = () => {
+  let [fixed, ended] = [false, false];
+  const arm = (left: number) => {
     clearTimeout(timer);
-    if (ms > 0) timer = setTimeout(() => controller.abort(reason()), ms);
+    timer = setTimeout(() => controller.abort(reason()), left);
   };
-  const hold = () => clearTimeout(timer);
+  const touch = () => {
+    if (ms > 0 && !fixed && !ended) arm(ms);
+  };
+  const hold = () => {
+    if (!fixed) clearTimeout(timer);
+  };
+  const last = (left: number) => {
+    if (!fixed && !ended) arm(left);
+    fixed = true;
+  };
+  const end = () => {
+    ended = true;
+    clearTimeout(timer);
+  };
   touch();
-  return { signal: AbortSignal.any([controller.signal, parent]), touch, hold, end: hold };
+  return { signal: AbortSignal.any([controller.signal, parent]), touch, hold, last, end };
 }

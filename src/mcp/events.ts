@@ -1,4 +1,6 @@
 import { createParser } from "eventsource-parser";
+import { failure } from "../core/errors.ts";
+import { longestLine } from "./framing.ts";
 
 /** One event of a stream (HTML standard, server-sent events). */
 export interface StreamEvent {
@@ -14,42 +16,49 @@ export interface Position {
   retryMs?: number;
 }
 
-/** The longest event taken, characters; beyond it the stream is given up. */
-const longestEvent = 256 * 1024 * 1024;
+/** Bounds of the pause a server may ask for before its stream is taken up again, ms: neither a storm nor for ever. */
+const [shortestRetryMs, longestRetryMs] = [500, 60_000];
 
 /**
  * Reads an event stream to its end.
  *
  * @param body the bytes
  * @param position brought up to date as events come
- * @param onEvent gets each event that carries data
+ * @param onEvent gets each event that carries data; no more is read until what it returns has resolved
  * @param onBytes told of every chunk, comments included: a sign of life
- * @throws what the stream throws when the connection breaks
+ * @returns how many events came, those without data included
+ * @throws `server_error` for an event longer than {@link longestLine} characters; what the stream throws when the connection
+ *   breaks
  */
 export async function readEvents(
   body: ReadableStream<Uint8Array> | null,
   position: Position,
-  onEvent: (event: StreamEvent) => void,
+  onEvent: (event: StreamEvent) => Promise<void>,
   onBytes: () => void = () => undefined,
-): Promise<void> {
-  let broken: Error | undefined;
+): Promise<number> {
+  let tooLong = false;
+  let events = 0;
+  let handled: Promise<void> | undefined;
   const parser = createParser({
-    maxBufferSize: longestEvent,
+    maxBufferSize: longestLine,
     onEvent(event) {
+      events++;
       if (event.id !== undefined) position.lastEventId = event.id;
-      if (event.data !== "") onEvent({ type: event.event ?? "message", data: event.data });
+      if (event.data !== "") handled = onEvent({ type: event.event ?? "message", data: event.data });
     },
     onRetry(ms) {
-      position.retryMs = ms;
+      position.retryMs = Math.min(longestRetryMs, Math.max(shortestRetryMs, ms));
     },
     onError(error) {
-      if (error.type === "max-buffer-size-exceeded") broken = error;
+      if (error.type === "max-buffer-size-exceeded") tooLong = true;
     },
   });
   const decoder = new TextDecoder();
   for await (const chunk of body ?? []) {
     onBytes();
     parser.feed(decoder.decode(chunk, { stream: true }));
-    if (broken) throw broken;
+    if (tooLong) throw failure.mcpMessageTooLong(longestLine);
+    await handled;
   }
+  return events;
 }

@@ -6,14 +6,19 @@ export class Exchange {
   readonly envelope: Envelope;
   /** true: we asked on our own, and the client must not see the answer */
   readonly internal: boolean;
+  /** false: nobody waits for it, so no browser is opened for it */
+  readonly attended: boolean;
+  /** what the server answered, where the client must not see it */
+  answer: unknown;
   readonly #owed: Set<Key>;
   readonly #settled = Promise.withResolvers<void>();
   readonly #taken = Promise.withResolvers<void>();
 
-  constructor(text: string, envelope: Envelope, internal = false) {
+  constructor(text: string, envelope: Envelope, internal = false, attended = true) {
     this.text = text;
     this.envelope = envelope;
     this.internal = internal;
+    this.attended = attended;
     this.#owed = new Set(envelope.requests);
     if (this.#owed.size === 0) this.#settled.resolve();
   }
@@ -25,6 +30,16 @@ export class Exchange {
   /** ids of the requests that have no answer yet */
   get owed(): ReadonlySet<Key> {
     return this.#owed;
+  }
+
+  /** whether it asks for an answer at all */
+  get asks(): boolean {
+    return this.envelope.requests.length > 0;
+  }
+
+  /** false: it was answered or cancelled, so the server must not be made to act on it (again) */
+  get wanted(): boolean {
+    return !this.asks || this.#owed.size > 0;
   }
 
   /** Resolves once the server is known to have the text, or will not get it. */

@@ -40,7 +40,7 @@ export async function explain(
   const exchange = new Exchange(text, envelope);
   let answer: unknown;
   const transport = open({
-    message(received) {
+    async message(received) {
       const found = readEnvelope(received);
       if (typeof found === "string" || !found.answers.includes("1")) return;
       answer = found.value;

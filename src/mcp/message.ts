@@ -1,4 +1,4 @@
-/** The id of a request as JSON text: what its answer is known by. */
+/** The id of a request as JSON text: what its answer is known by. A number no `number` can hold is as it was written. */
 export type Key = string;
 
 /** What has to be known of a JSON-RPC text to carry it: the text itself is never changed. */
@@ -7,6 +7,8 @@ export interface Envelope {
   readonly requests: readonly Key[];
   /** ids of the requests it answers */
   readonly answers: readonly Key[];
+  /** id of the request it cancels */
+  readonly cancels: Key | undefined;
   /** its method, when it is a single request or notification */
   readonly method: string | undefined;
   /** the parsed value */
@@ -25,17 +27,47 @@ export function readEnvelope(text: string): Envelope | "not-json" | "not-a-messa
   } catch {
     return "not-json";
   }
-  const members: unknown[] = Array.isArray(value) ? value : [value];
+  const members = membersOf(value);
   if (members.length === 0 || !members.every(isObject)) return "not-a-message";
+  const cancelled = member(member(value, "params"), "requestId");
+  const rounded = members.some(({ id }) => isRounded(id)) || isRounded(cancelled);
+  const exact = rounded ? withExactIds(text) : value;
   const requests: Key[] = [];
   const answers: Key[] = [];
-  for (const member of members) {
-    if (!("id" in member)) continue;
-    (typeof member.method === "string" ? requests : answers).push(JSON.stringify(member.id));
+  for (const one of membersOf(exact) as Record<string, unknown>[]) {
+    if ("id" in one) (typeof one.method === "string" ? requests : answers).push(keyOf(one.id));
   }
   const method = isObject(value) && typeof value.method === "string" ? value.method : undefined;
-  return { requests, answers, method, value };
+  const cancels =
+    method === "notifications/cancelled" && cancelled !== undefined
+      ? keyOf(member(member(exact, "params"), "requestId"))
+      : undefined;
+  return { requests, answers, cancels, method, value };
 }
+
+/** @returns the messages of a batch, or the one message */
+export function membersOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [value];
+}
+
+/** A number as it was written. */
+class Written {
+  readonly source: string;
+  constructor(source: string) {
+    this.source = source;
+  }
+}
+
+const isRounded = (id: unknown) => typeof id === "number" && Math.abs(id) > Number.MAX_SAFE_INTEGER;
+
+/** Parses a text again, with the ids a `number` would round as they were written; it takes longer, so only where there are some. */
+function withExactIds(text: string): unknown {
+  const exact = (_name: string, value: unknown, context?: { readonly source?: string }) =>
+    isRounded(value) && context?.source !== undefined ? new Written(context.source) : value;
+  return JSON.parse(text, exact);
+}
+
+const keyOf = (id: unknown): Key => (id instanceof Written ? id.source : JSON.stringify(id));
 
 /** @returns the member of an object by that name, or undefined where there is no such object or member */
 export function member(value: unknown, name: string): unknown {

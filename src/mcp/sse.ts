@@ -1,11 +1,11 @@
 import { asCodemieError, failure } from "../core/errors.ts";
-import { deadline } from "./deadline.ts";
-import { readEvents } from "./events.ts";
+import { type Deadline, deadline } from "./deadline.ts";
+import { readEvents, type StreamEvent } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
 import { addressOnly, type Log } from "./log.ts";
 import { faultOf } from "./message.ts";
 import { bounded, mediaType } from "./response.ts";
-import { type Outcome, type Transport, type TransportEvents, within } from "./transport.ts";
+import { lingerMs, type Outcome, silenceFor, type Transport, type TransportEvents, within } from "./transport.ts";
 import type { Wire } from "./wire.ts";
 
 /** How long the server may take to open its stream and name its endpoint, ms. */
@@ -20,6 +20,8 @@ interface Channel {
   /** resolves when the stream has ended, however */
   readonly ended: Promise<void>;
   readonly close: () => void;
+  /** time limits of those who wait for an answer on it: every byte is a sign of life */
+  readonly waiting: Set<Deadline>;
   /** an `initialize` was answered on it */
   initialized: boolean;
 }
@@ -34,7 +36,7 @@ export class Sse implements Transport {
   #channel: Channel | undefined;
   #opening: Promise<Channel> | undefined;
 
-  /** @param silenceMs how long a request may wait for its answer, ms; 0 for ever */
+  /** @param silenceMs how long a request may wait without a byte from the server, ms; 0 for ever */
   constructor(wire: Wire, events: TransportEvents, log: Log, silenceMs: number) {
     this.#wire = wire;
     this.#events = events;
@@ -51,6 +53,11 @@ export class Sse implements Transport {
     this.#channel = undefined;
   }
 
+  leave(): void {
+    // The session ends with its stream.
+    this.reset();
+  }
+
   listen(): void {
     // The one stream is open as long as the session lasts.
   }
@@ -58,22 +65,26 @@ export class Sse implements Transport {
   /**
    * Opens the stream, unless it is open.
    *
+   * @param attended false: no browser is opened for it
    * @throws `wrong_base_url` when what answers is no such server; as {@link Wire.send}
    */
-  async open(): Promise<Channel> {
+  async open(attended: boolean): Promise<Channel> {
     if (this.#channel) return this.#channel;
-    this.#opening ??= this.#connect().finally(() => {
+    this.#opening ??= this.#connect(attended).finally(() => {
       this.#opening = undefined;
     });
     return await this.#opening;
   }
 
   async send(exchange: Exchange): Promise<Outcome> {
-    const silence = exchange.owed.size > 0 ? this.#silenceMs : openMs;
+    const silence = exchange.asks ? silenceFor(exchange, this.#silenceMs) : openMs;
     const time = deadline(silence, this.#closed.signal, () => failure.mcpSilent(this.#wire.url.origin, silence));
+    if (exchange.asks) void exchange.settled.then(() => time.last(lingerMs));
+    let channel: Channel | undefined;
     try {
       time.hold();
-      const channel = await this.open();
+      channel = await this.open(exchange.attended);
+      channel.waiting.add(time);
       time.touch();
       const response = await this.#wire.send({
         url: channel.endpoint,
@@ -82,14 +93,15 @@ export class Sse implements Transport {
         body: exchange.text,
         signal: time.signal,
         time,
-        attended: true,
+        attended: exchange.attended,
+        exchange,
       });
       exchange.take();
       const { status } = response;
       const refusal = response.ok ? "" : await bounded(response, longestRefusal);
       if (response.ok) await response.body?.cancel();
       else if (status === 404 && channel.initialized) {
-        this.reset();
+        if (this.#channel === channel) this.reset();
         return { kind: "session-lost" };
       } else
         return { kind: "failed", error: failure.mcpStatus(this.#wire.url.origin, status, faultOf(refusal)), status };
@@ -100,13 +112,15 @@ export class Sse implements Transport {
       if (exchange.method === "initialize") channel.initialized = true;
       return { kind: "done" };
     } catch (error) {
+      if (!exchange.wanted) return { kind: "done" };
       return { kind: "failed", error: this.#closed.signal.aborted ? failure.mcpClosing() : asCodemieError(error) };
     } finally {
+      channel?.waiting.delete(time);
       time.end();
     }
   }
 
-  async #connect(): Promise<Channel> {
+  async #connect(attended: boolean): Promise<Channel> {
     const { origin } = this.#wire.url;
     const own = new AbortController();
     const opening = deadline(openMs, AbortSignal.any([own.signal, this.#closed.signal]), () =>
@@ -115,7 +129,7 @@ export class Sse implements Transport {
     const headers = { accept: "text/event-stream" };
     try {
       const { signal } = opening;
-      const response = await this.#wire.send({ method: "GET", headers, signal, time: opening, attended: true });
+      const response = await this.#wire.send({ method: "GET", headers, signal, time: opening, attended });
       if (!response.ok) {
         throw failure.mcpStatus(origin, response.status, faultOf(await bounded(response, longestRefusal)));
       }
@@ -125,9 +139,13 @@ export class Sse implements Transport {
       }
       const endpoint = Promise.withResolvers<URL>();
       endpoint.promise.catch(() => undefined);
-      const reading = readEvents(response.body, {}, (event) => {
-        if (event.type === "message") this.#events.message(event.data);
-        else if (event.type === "endpoint") this.#take(event.data, endpoint);
+      const waiting = new Set<Deadline>();
+      const onEvent = async ({ type, data }: StreamEvent) => {
+        if (type === "message") await this.#events.message(data);
+        else if (type === "endpoint") this.#take(data, endpoint);
+      };
+      const reading = readEvents(response.body, {}, onEvent, () => {
+        for (const time of waiting) time.touch();
       });
       let channel: Channel | undefined;
       const ended = reading.catch(() => undefined).then(() => this.#ended(channel));
@@ -140,6 +158,7 @@ export class Sse implements Transport {
         endpoint: await Promise.race([endpoint.promise, failed]),
         ended,
         close: () => own.abort(),
+        waiting,
         initialized: false,
       };
       this.#channel = channel;

@@ -1,21 +1,30 @@
-import { asCodemieError, failure } from "../core/errors.ts";
+import { asCodemieError, CodemieError, failure, systemCode } from "../core/errors.ts";
 import { headerSafe } from "../core/text.ts";
 import { type Deadline, deadline } from "./deadline.ts";
-import { type Position, readEvents } from "./events.ts";
+import { type Position, readEvents, type StreamEvent } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
 import { type Log, loggable } from "./log.ts";
 import { faultOf, member, readEnvelope } from "./message.ts";
-import { bounded, mediaType } from "./response.ts";
+import { bounded, mediaType, whole } from "./response.ts";
+import { followServerStream } from "./server-stream.ts";
 import { Slots } from "./slots.ts";
-import { backoffMs, type Outcome, pause, type Transport, type TransportEvents } from "./transport.ts";
+import {
+  lingerMs,
+  type Outcome,
+  pause,
+  Streak,
+  silenceFor,
+  type Transport,
+  type TransportEvents,
+} from "./transport.ts";
 import type { Wire } from "./wire.ts";
 
 /** How long it is tried to take up a stream that broke before its answer came, ms. */
 const resumeMs = 6_000;
 /** Longest answer to a request whose status is an error, characters. */
 const longestRefusal = 65_536;
-/** How long the first `initialize` may take to be answered, ms. */
-const handshakeMs = 30_000;
+/** How long the end of a session that is left for another may take, ms. */
+const leaveMs = 5_000;
 
 const eventStream = "text/event-stream";
 const json = "application/json";
@@ -30,7 +39,6 @@ export class StreamableHttp implements Transport {
   readonly #slots = new Slots();
   #session: string | undefined;
   #protocol: string | undefined;
-  #initialized = false;
   #ready = false;
   #listening: AbortController | undefined;
 
@@ -47,7 +55,6 @@ export class StreamableHttp implements Transport {
   }
 
   reset(): void {
-    this.#initialized = false;
     this.#ready = false;
     this.#session = undefined;
     this.#protocol = undefined;
@@ -55,17 +62,29 @@ export class StreamableHttp implements Transport {
     this.#listening = undefined;
   }
 
+  leave(): void {
+    void this.#endSession(leaveMs);
+    this.reset();
+  }
+
   async send(exchange: Exchange): Promise<Outcome> {
-    const release = exchange.owed.size > 0 ? await this.#slots.take() : () => undefined;
-    const initialize = exchange.method === "initialize";
-    const silence = initialize ? Math.min(handshakeMs, this.#silenceMs || handshakeMs) : this.#silenceMs;
+    const carried = this.#carry(exchange);
+    if (!exchange.asks) return await carried;
+    // What the server sends after its last answer is read on the side.
+    return await Promise.race([carried, exchange.settled.then((): Outcome => ({ kind: "done" }))]);
+  }
+
+  /** Carries a text until its request has ended, which may be a while after its last answer; the slot is held as long. */
+  async #carry(exchange: Exchange): Promise<Outcome> {
+    const release = exchange.asks ? await this.#slots.take() : () => undefined;
+    const silence = silenceFor(exchange, this.#silenceMs);
     const time = deadline(silence, this.#closed.signal, () => failure.mcpSilent(this.#wire.url.origin, silence));
+    if (exchange.asks) void exchange.settled.then(() => time.last(lingerMs));
     try {
-      const outcome = await this.#post(exchange, time);
-      if (initialize && outcome.kind === "done" && this.#initialized) this.#ready = true;
-      return outcome;
+      return await this.#post(exchange, time);
     } catch (error) {
-      return { kind: "failed", error: this.#closed.signal.aborted ? failure.mcpClosing() : asCodemieError(error) };
+      if (this.#closed.signal.aborted) return { kind: "failed", error: failure.mcpClosing() };
+      return { kind: "failed", error: asCodemieError(time.signal.aborted ? time.signal.reason : error) };
     } finally {
       time.end();
       release();
@@ -80,10 +99,12 @@ export class StreamableHttp implements Transport {
       body: exchange.text,
       signal: time.signal,
       time,
-      attended: true,
+      attended: exchange.attended,
+      exchange,
     });
     exchange.take();
     time.touch();
+    if (!exchange.asks) time.last(lingerMs);
     if (!response.ok) return await this.#refused(response, exchange, session);
     if (exchange.method === "initialize") this.#session = response.headers.get("mcp-session-id") ?? undefined;
     const type = mediaType(response);
@@ -93,7 +114,7 @@ export class StreamableHttp implements Transport {
       return { kind: "done" };
     }
     if (type === json) {
-      this.#deliver(await response.text(), exchange);
+      await this.#deliver(await whole(response, this.#wire.url.origin, () => time.touch()), exchange);
       return { kind: "done" };
     }
     await response.body?.cancel();
@@ -108,14 +129,15 @@ export class StreamableHttp implements Transport {
     const text = await bounded(response, longestRefusal);
     const envelope = readEnvelope(text);
     const detail = faultOf(text);
-    // Servers built on the reference implementation say 400 where the specification says 404.
-    const forgotten = status === 404 || (status === 400 && /session/i.test(detail ?? ""));
+    const answered = typeof envelope !== "string" && envelope.answers.some((key) => exchange.owed.has(key));
+    // Servers built on the reference implementation say 400 where the specification says 404, and name no request.
+    const forgotten = status === 404 || (status === 400 && !answered && /session/i.test(detail ?? ""));
     if (session !== undefined && forgotten) {
       if (this.#session === session) this.reset();
       return { kind: "session-lost" };
     }
-    if (typeof envelope !== "string" && envelope.answers.some((key) => exchange.owed.has(key))) {
-      this.#deliver(text, exchange);
+    if (answered) {
+      await this.#deliver(text, exchange);
       return { kind: "done" };
     }
     return { kind: "failed", error: failure.mcpStatus(this.#wire.url.origin, status, detail), status };
@@ -126,89 +148,91 @@ export class StreamableHttp implements Transport {
     const lost: Outcome = { kind: "failed", error: failure.mcpLost(this.#wire.url.origin) };
     const position: Position = {};
     const session = this.#session;
+    const streak = new Streak();
     for (let response: Response | undefined = first; response; ) {
-      await this.#read(response, position, exchange, time);
+      streak.opened();
+      streak.ended(await this.#read(response, position, exchange, time));
       if (exchange.owed.size === 0) return { kind: "done" };
-      response =
-        headerSafe(position.lastEventId) === undefined ? undefined : await this.#resume(position, session, time);
+      if (headerSafe(position.lastEventId) === undefined) return lost;
+      response = await this.#resume(position, session, exchange, time, streak);
     }
     return lost;
   }
 
   /** Takes a broken stream up again; gives up after a while, and when the session is another one by then. */
-  async #resume(position: Position, session: string | undefined, time: Deadline): Promise<Response | undefined> {
+  async #resume(
+    position: Position,
+    session: string | undefined,
+    { attended }: Exchange,
+    time: Deadline,
+    streak: Streak,
+  ): Promise<Response | undefined> {
     const brokenAt = performance.now();
-    for (let failures = 0; failures === 0 || performance.now() - brokenAt < resumeMs; failures++) {
-      await pause(position.retryMs ?? backoffMs(failures), time.signal);
+    for (let first = true; first || performance.now() - brokenAt < resumeMs; first = false) {
+      await pause(streak.pauseMs(position.retryMs), time.signal);
       if (time.signal.aborted) throw time.signal.reason;
       if (this.#session !== session) return undefined;
-      time.touch();
       try {
-        const response = await this.#get(position.lastEventId, time.signal, true);
+        const response = await this.#get(position.lastEventId, time.signal, attended);
         if (mediaType(response) === eventStream) return response;
         await response.body?.cancel();
         return undefined;
       } catch (error) {
+        streak.failed();
         this.#log.info(`a stream could not be taken up again: ${loggable(error)}`);
       }
     }
     return undefined;
   }
 
-  /** Reads until the stream ends or breaks; after the last answer the rest is read on the side. */
-  async #read(response: Response, position: Position, exchange: Exchange, time: Deadline): Promise<void> {
-    const onEvent = (event: { type: string; data: string }) => {
-      if (event.type === "message") this.#deliver(event.data, exchange);
+  /** Reads until the stream ends or breaks. @returns how many events came */
+  async #read(response: Response, position: Position, exchange: Exchange, time: Deadline): Promise<number> {
+    let events = 0;
+    const onEvent = async ({ type, data }: StreamEvent) => {
+      events++;
+      if (type === "message") await this.#deliver(data, exchange);
     };
-    const reading = readEvents(response.body, position, onEvent, () => time.touch()).catch((error: unknown) => {
-      if (!time.signal.aborted) this.#log.info(`a stream broke: ${error instanceof Error ? error.message : "unknown"}`);
-    });
-    await (exchange.owed.size > 0 ? Promise.race([reading, exchange.settled]) : reading);
+    try {
+      return await readEvents(response.body, position, onEvent, () => time.touch());
+    } catch (error) {
+      if (exchange.owed.size === 0) return events;
+      if (time.signal.aborted || error instanceof CodemieError) throw error;
+      // What the runtime says holds the whole address.
+      this.#log.info(`a stream broke: ${systemCode(error) || "unknown error"}`);
+      return events;
+    }
   }
 
-  #deliver(text: string, exchange: Exchange): void {
+  async #deliver(text: string, exchange: Exchange): Promise<void> {
     if (exchange.method === "initialize") {
       const envelope = readEnvelope(text);
       const result = typeof envelope === "string" ? undefined : member(envelope.value, "result");
-      this.#initialized ||= result !== undefined;
+      this.#ready ||= result !== undefined;
       this.#protocol = protocolOf(result) ?? this.#protocol;
     }
-    this.#events.message(text);
+    await this.#events.message(text);
   }
 
   listen(): void {
     if (this.#listening || this.#closed.signal.aborted) return;
     const controller = new AbortController();
     this.#listening = controller;
-    void this.#listen(AbortSignal.any([controller.signal, this.#closed.signal]), controller);
+    void this.#listen(AbortSignal.any([controller.signal, this.#closed.signal]));
   }
 
-  /** Keeps the stream open on which the server speaks unasked; a server without one answers 405. */
-  async #listen(signal: AbortSignal, own: AbortController): Promise<void> {
-    const position: Position = {};
+  async #listen(signal: AbortSignal): Promise<void> {
     const session = this.#session;
-    for (let failures = 0; !signal.aborted; ) {
-      try {
-        const response = await this.#get(position.lastEventId, signal, false);
-        if (mediaType(response) !== eventStream) {
-          await response.body?.cancel();
-          const gone = response.status === 404 || response.status === 400;
-          if (!gone || session === undefined || this.#session !== session) return;
-          this.#log.info("the server no longer knows the session");
-          this.reset();
-          return this.#events.lost();
-        }
-        failures = 0;
-        await readEvents(response.body, position, (event) => {
-          if (event.type === "message") this.#events.message(event.data);
-        });
-      } catch (error) {
-        if (!signal.aborted) this.#log.info(`the server's own stream: ${loggable(error)}`);
-        failures++;
-      }
-      await pause(position.retryMs ?? backoffMs(failures), signal);
-    }
-    if (this.#listening === own) this.#listening = undefined;
+    const lost = await followServerStream({
+      origin: this.#wire.url.origin,
+      get: (lastEventId) => this.#get(lastEventId, signal, false),
+      message: (text) => this.#events.message(text),
+      log: this.#log,
+      signal,
+    });
+    if (!lost || session === undefined || this.#session !== session) return;
+    this.#log.info("the server no longer knows the session");
+    this.reset();
+    this.#events.lost();
   }
 
   async #get(lastEventId: string | undefined, signal: AbortSignal, attended: boolean): Promise<Response> {
@@ -221,11 +245,16 @@ export class StreamableHttp implements Transport {
   }
 
   async close(patienceMs: number): Promise<void> {
-    const headers = this.#headers();
-    const session = this.#session;
+    const ended = this.#endSession(patienceMs);
     this.reset();
     this.#closed.abort();
-    if (session === undefined) return;
+    await ended;
+  }
+
+  /** Tells the server that the session is over. Never rejects. */
+  async #endSession(patienceMs: number): Promise<void> {
+    const headers = this.#headers();
+    if (this.#session === undefined) return;
     try {
       const signal = AbortSignal.timeout(patienceMs);
       const response = await this.#wire.send({ method: "DELETE", headers, signal, attended: false });

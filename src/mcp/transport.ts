@@ -23,22 +23,71 @@ export interface Transport {
   listen(): void;
   /** Forgets the session, so that the next `initialize` begins a new one. */
   reset(): void;
+  /** The same for a session the server still has: it is told that the session is over. */
+  leave(): void;
   /** Ends the session at the server, as far as that works within the time. */
   close(patienceMs: number): Promise<void>;
 }
 
 /** What a transport tells the bridge. */
 export interface TransportEvents {
-  /** a text from the server */
-  message(text: string): void;
+  /** a text from the server; resolves once the client has room for more */
+  message(text: string): Promise<void>;
   /** the session ended while nobody asked for anything */
   lost(): void;
 }
 
 /** @returns ms to wait before the n-th try (from 0): doubling from a second to half a minute, a little uneven */
 export function backoffMs(failures: number): number {
-  return Math.min(30_000, 1_000 * 2 ** failures) * (0.85 + 0.3 * Math.random());
+  return Math.min(longestPauseMs, 1_000 * 2 ** failures) * (0.85 + 0.3 * Math.random());
 }
+
+/** The longest pause between two tries, and a little less than the shortest life of a stream that counts as one, ms. */
+const longestPauseMs = 30_000;
+
+/** Counts the streams in a row that failed or came to nothing, so that the next is not asked for at once. */
+export class Streak {
+  #failures = 0;
+  #openedAt = 0;
+
+  /** A stream is open. */
+  opened(): void {
+    this.#openedAt = performance.now();
+  }
+
+  /** @param events how many events came: a stream without one that did not last either is no better than none */
+  ended(events: number): void {
+    if (events > 0 || performance.now() - this.#openedAt > longestPauseMs) this.#failures = 0;
+    else this.#failures++;
+  }
+
+  failed(): void {
+    this.#failures++;
+  }
+
+  /** @param retryMs what the server asks for, ms */
+  pauseMs(retryMs: number | undefined): number {
+    if (this.#failures === 0) return retryMs ?? backoffMs(0);
+    return Math.max(retryMs ?? 0, backoffMs(this.#failures - 1));
+  }
+}
+
+/** How long the first `initialize` may take to be answered, ms. */
+const handshakeMs = 30_000;
+
+/**
+ * @param silenceMs what the user allows, ms; 0 for ever
+ * @returns how long a request may wait without a byte from the server, ms; 0 for ever
+ */
+export function silenceFor(exchange: Exchange, silenceMs: number): number {
+  return exchange.method === "initialize" ? Math.min(handshakeMs, silenceMs || handshakeMs) : silenceMs;
+}
+
+/**
+ * How long a request is kept open once nobody waits for its answer any more (it came, or was cancelled), ms: the server may
+ * still send what belongs to it, and a cancellation has to reach it before the connection ends.
+ */
+export const lingerMs = 2_000;
 
 /** Waits, but not beyond the signal's abort. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -4,6 +4,7 @@ import type { Authorization } from "./authorization.ts";
 import { readChallenge } from "./challenge.ts";
 import type { Cookies } from "./cookie-jar.ts";
 import type { Deadline } from "./deadline.ts";
+import type { Exchange } from "./exchange.ts";
 import { addressOnly, type Log } from "./log.ts";
 import { pause } from "./transport.ts";
 
@@ -28,6 +29,8 @@ export interface WireRequest {
   readonly time?: Deadline;
   /** false: nobody waits for this, so no browser is opened for it */
   readonly attended: boolean;
+  /** the message in it: one that is no longer wanted is not sent */
+  readonly exchange?: Exchange;
 }
 
 /** Pauses before a refused connection is tried again, ms: a server that restarts is often back by then. */
@@ -38,6 +41,11 @@ const mayHaveArrived = ["ECONNRESET", "ConnectionClosed", "ECONNABORTED", "EPIPE
 const mostRedirects = 5;
 /** How often one request may be authorized anew. */
 const mostRounds = 3;
+
+/** What was cancelled meanwhile is not sent, and nobody logs in for it. */
+function stillWanted({ exchange }: WireRequest): void {
+  if (exchange?.wanted === false) throw failure.mcpCancelled();
+}
 
 /** Sends requests to the MCP server with what belongs on them: the user's headers, cookies, the access token. */
 export class Wire {
@@ -53,7 +61,7 @@ export class Wire {
    * Sends a request; authorizes and sends it again when the server demands that.
    *
    * @returns the answer, whatever its status but 401 and the `insufficient_scope` kind of 403
-   * @throws `unreachable`, `tls`, and what the authorization throws
+   * @throws `unreachable`, `tls`, `interrupted` when the message was cancelled before it was sent, and what the authorization throws
    */
   async send(request: WireRequest): Promise<Response> {
     const { authorization } = this.#options;
@@ -70,6 +78,7 @@ export class Wire {
       await response.body?.cancel();
       if (this.#options.headers.has("authorization")) throw failure.mcpHeaderRefused(this.url.origin, response.status);
       if (round === mostRounds) throw failure.mcpTokenRefused(this.url.origin);
+      stillWanted(request);
       request.time?.hold();
       await authorization.renew(challenge, token, request);
     }
@@ -100,6 +109,7 @@ export class Wire {
     if (jar) headers.set("cookie", [headers.get("cookie"), jar].filter(Boolean).join("; "));
     const body = request.body === undefined ? {} : { body: request.body };
     for (let tries = 0; ; tries++) {
+      stillWanted(request);
       try {
         const response = await this.#options.fetch(url.href, {
           method: request.method,

@@ -7,6 +7,8 @@ import { withLock } from "./lock.ts";
 const rotateAtBytes = 1_000_000;
 /** How many files put aside are kept. */
 const kept = 3;
+/** How many lines may wait to be written; more are dropped, and counted. */
+const mostWaiting = 1_000;
 /** How long another process may take to rotate, ms. */
 const patienceMs = 1_000;
 
@@ -15,6 +17,7 @@ export class LogFile {
   readonly #file: string;
   readonly #lock: string;
   #lines: string[] = [];
+  #dropped = 0;
   #writing: Promise<void> | undefined;
 
   /**
@@ -28,7 +31,8 @@ export class LogFile {
 
   /** Adds a line; it is written soon. */
   write(line: string): void {
-    this.#lines.push(`${line}\n`);
+    if (this.#lines.length < mostWaiting) this.#lines.push(`${line}\n`);
+    else this.#dropped++;
     this.#writing ??= this.#flush().finally(() => {
       this.#writing = undefined;
     });
@@ -43,8 +47,10 @@ export class LogFile {
     try {
       await ensureFolder(dirname(this.#file));
       while (this.#lines.length > 0) {
+        if (this.#dropped > 0) this.#lines.push(`${this.#dropped} lines more than could be written were dropped\n`);
         const text = this.#lines.join("");
         this.#lines = [];
+        this.#dropped = 0;
         await this.#rotate();
         // One write of whole lines at the end of the file: lines of several processes do not mix.
         await appendFile(this.#file, text, { mode: 0o600 });

@@ -1,4 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import type { ServerResponse } from "node:http";
+import { join } from "node:path";
 import { Person } from "../support/codemie.ts";
 import { RawBridge } from "../support/mcp/bridge.ts";
 import { freePort, startEverything } from "../support/mcp/everything.ts";
@@ -131,6 +134,93 @@ test("signs of life set the time limit back", async () => {
   await bridge.initialize();
   expect((await bridge.call("slow")).result).toBe("late");
 });
+
+test("a stream and a body that go silent midway: an error once --timeout is over", async () => {
+  const { bridge } = await start(
+    (_seen, message, response) => {
+      if (message?.method !== "stream" && message?.method !== "body") return;
+      if (message.method === "stream") openStream(response);
+      else response.writeHead(200, { "content-type": "application/json" });
+      response.write(message.method === "stream" ? ": here\n\n" : "{");
+      return new Promise((resolve) => response.on("close", resolve));
+    },
+    ["--timeout", "1"],
+  );
+  await bridge.initialize();
+  for (const method of ["stream", "body"]) {
+    expect((await bridge.call(method)).error.message).toContain("sent nothing for 1 s; try again");
+  }
+});
+
+test("a body that comes in drips sets the time limit back", async () => {
+  const { bridge } = await start(
+    async (_seen, message, response) => {
+      if (message?.method !== "slow") return;
+      response.writeHead(200, { "content-type": "application/json" });
+      const text = JSON.stringify({ jsonrpc: "2.0", id: message.id, result: "late" });
+      for (let from = 0; from < text.length; from += 10) {
+        response.write(text.slice(from, from + 10));
+        await Bun.sleep(400);
+      }
+      response.end();
+    },
+    ["--timeout", "1"],
+  );
+  await bridge.initialize();
+  expect((await bridge.call("slow")).result).toBe("late");
+});
+
+test("the older transport: what comes on the stream sets the time limit back", async () => {
+  let stream: ServerResponse | undefined;
+  const { bridge } = await start(
+    async (seen, message, response) => {
+      if (seen.method === "GET") {
+        openStream(response);
+        response.write("event: endpoint\ndata: /mcp\n\n");
+        stream = response;
+        return;
+      }
+      response.writeHead(202).end();
+      for (let i = 0; message?.method === "slow" && i < 4; i++) {
+        await Bun.sleep(400);
+        stream?.write(": still here\n\n");
+      }
+      const answer = { jsonrpc: "2.0", id: message?.id, result: "late" };
+      if (message?.id !== undefined) stream?.write(`data: ${JSON.stringify(answer)}\n\n`);
+    },
+    ["--timeout", "1", "--transport", "sse"],
+  );
+  await bridge.initialize();
+  expect((await bridge.call("slow")).result).toBe("late");
+});
+
+for (const [what, body] of [
+  ["breaks off", (r) => void setTimeout(() => r.destroy(), 20)],
+  ["cannot be unpacked", (r) => void r.end("this is no gzip")],
+] as [string, (response: ServerResponse) => void][]) {
+  test(`a JSON answer that ${what} is no defect of ours, and its address stays out of answer and log`, async () => {
+    const server = await startScripted((_seen, message, response) => {
+      if (message?.method !== "bad") return;
+      const packed = what === "breaks off" ? {} : { "content-encoding": "gzip" };
+      response.writeHead(200, { "content-type": "application/json", ...packed });
+      response.write(what === "breaks off" ? '{"jsonrpc"' : "");
+      body(response);
+    });
+    const person = new Person();
+    const bridge = new RawBridge(person, [`${server.url}?api_key=query-secret`], { env: { MCP_PROXY_DEBUG: "true" } });
+    ends.push(
+      () => server.close(),
+      () => person.remove(),
+    );
+    await bridge.initialize();
+    const { error } = await bridge.call("bad");
+    expect(error.message).toContain("ended before the answer came");
+    await bridge.end();
+    const log = readFileSync(join(person.codemieHome, "logs/mcp-proxy.log"), "utf8");
+    expect(log).toContain("bad: the connection to");
+    for (const text of [log, bridge.err, ...bridge.lines]) expect(text).not.toContain("query-secret");
+  });
+}
 
 test("a name that does not resolve and a certificate nobody vouches for are said", async () => {
   const nowhere = bridgeTo("https://does-not-exist.invalid/mcp");

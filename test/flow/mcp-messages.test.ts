@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import type { ServerResponse } from "node:http";
 import { Person } from "../support/codemie.ts";
 import { initializeParams, RawBridge, type Rpc } from "../support/mcp/bridge.ts";
 import { initializeResult, openStream, type Script, type Scripted, startScripted } from "../support/mcp/scripted.ts";
@@ -127,6 +128,76 @@ test("a line of 10 MB passes whole; one of 65 MB is refused without being kept, 
   expect(refused.error.message).toContain("longer than");
   await bridge.call("after");
   expect(server.methods().at(-1)).toBe("after");
+});
+
+test("an id no double can hold comes back as it was, in our own errors too", async () => {
+  const { bridge } = await start((_seen, message, response) => {
+    if (message?.method === "bad") response.writeHead(502).end();
+  });
+  await bridge.initialize();
+  bridge.line('{"jsonrpc":"2.0","id":9007199254740993,"method":"bad"}');
+  bridge.line('{"jsonrpc":"2.0","id":9007199254740992,"method":"bad","params":{"id":{"deep":9007199254740993}}}');
+  const ids = () => bridge.lines.flatMap((line) => /"id":(90071992547409\d\d),"error"/.exec(line)?.[1] ?? []);
+  await bridge.until(() => (ids().length === 2 ? true : undefined));
+  expect(ids().toSorted()).toEqual(["9007199254740992", "9007199254740993"]);
+});
+
+test("an error of the server that names no request reaches the client, also after a bad line", async () => {
+  const error = '{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"going down"}}';
+  const { bridge } = await start((_seen, message, response) => {
+    if (message?.method !== "go") return;
+    openStream(response);
+    response.end(`data: ${error}\n\ndata: ${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: 1 })}\n\n`);
+  });
+  await bridge.initialize();
+  bridge.line("{");
+  await bridge.call("go");
+  expect(bridge.lines).toContain(error);
+});
+
+test("in a batch with the answer to an initialize of ours, the other answer reaches the client alone", async () => {
+  const held = Promise.withResolvers<ServerResponse>();
+  let opened = 0;
+  let refused = false;
+  const { bridge } = await start(async (_seen, message, response) => {
+    if (message?.method === "held") {
+      held.resolve(response);
+      return new Promise((resolve) => response.on("close", resolve));
+    }
+    if (message?.method === "lost" && !refused) {
+      refused = true;
+      response.writeHead(404).end();
+    }
+    if (message?.method !== "initialize" || ++opened < 2) return;
+    await held.promise;
+    const answers = [
+      { jsonrpc: "2.0", id: message.id, result: initializeResult },
+      { jsonrpc: "2.0", id: 700, result: "with the other" },
+    ];
+    openStream(response);
+    response.end(
+      `data: ${JSON.stringify(answers)}\n\ndata: ${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: initializeResult })}\n\n`,
+    );
+  });
+  await bridge.initialize();
+  bridge.send({ jsonrpc: "2.0", id: 700, method: "held" });
+  await held.promise;
+  const lost = bridge.call("lost");
+  await bridge.until(() => bridge.lines.find((line) => line.includes("with the other")));
+  expect(JSON.parse(bridge.lines.find((line) => line.includes("with the other")) ?? "")).toEqual([
+    { jsonrpc: "2.0", id: 700, result: "with the other" },
+  ]);
+  void lost;
+});
+
+test("a mistake on the command line is said on standard error, also with --json", async () => {
+  const { codemieMcpProxy } = await import("../support/codemie.ts");
+  const run = (...args: string[]) => Bun.spawnSync([codemieMcpProxy, ...args], { env: new Person().env });
+  const wrong = run("ftp://example.com/mcp", "--json");
+  expect([wrong.exitCode, wrong.stdout.toString()]).toEqual([2, ""]);
+  expect(wrong.stderr.toString()).toContain("ftp: is not supported");
+  const explained = run("ftp://example.com/mcp", "--json", "--explain");
+  expect(JSON.parse(explained.stdout.toString()).error.code).toBe("usage");
 });
 
 test("standard output carries JSON-RPC only, also with MCP_PROXY_DEBUG=true, and the log holds no body", async () => {

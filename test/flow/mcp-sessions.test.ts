@@ -1,8 +1,10 @@
 import { afterEach, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
+import type { ServerResponse } from "node:http";
 import { Person } from "../support/codemie.ts";
 import { initializeParams, RawBridge, type Rpc } from "../support/mcp/bridge.ts";
 import { openStream, type Script, type Scripted, startScripted } from "../support/mcp/scripted.ts";
+import { sendJson } from "../support/sandbox/http.ts";
 
 /** Sessions that are lost, streams that break, and the end of it all. */
 
@@ -122,6 +124,88 @@ test("a session that is lost while nobody asks is opened again, for what the ser
   await bridge.initialize();
   await bridge.until(() => bridge.messages().find(({ method }: Rpc) => method === "notifications/back"));
   expect(server.methods().filter((method) => method === "initialize").length).toBe(2);
+});
+
+test("a 400 that answers the call and happens to speak of a session is that call's answer", async () => {
+  const { server, bridge } = await start((_seen, message, response) => {
+    const error = { code: -32602, message: "session_name is required" };
+    if (message?.method === "bad") sendJson(response, 400, { jsonrpc: "2.0", id: message.id, error });
+  });
+  await bridge.initialize();
+  expect((await bridge.call("bad")).error).toEqual({ code: -32602, message: "session_name is required" });
+  expect(server.methods()).toEqual(["initialize", "notifications/initialized", "bad"]);
+});
+
+test("a server that does not open the session again says why", async () => {
+  let opened = 0;
+  const { bridge } = await start((_seen, message, response) => {
+    const error = { code: -32001, message: "license expired" };
+    if (message?.method === "initialize" && ++opened > 1) {
+      sendJson(response, 200, { jsonrpc: "2.0", id: message.id, error });
+    } else if (message?.method === "call") response.writeHead(404).end();
+  });
+  await bridge.initialize();
+  expect((await bridge.call("call")).error.message).toContain("does not open the session again: license expired");
+});
+
+test("a second initialize of the client ends the session of the first", async () => {
+  const { server, bridge } = await start();
+  await bridge.initialize();
+  await bridge.initialize();
+  await bridge.call("after");
+  const ended = server.record.filter(({ method }) => method === "DELETE");
+  expect(ended.map(({ headers }) => headers["mcp-session-id"])).toEqual(["session-1"]);
+});
+
+test("the server's own stream is asked for again after 502 and 503", async () => {
+  const refusals = [502, 503];
+  const { bridge } = await start((seen, _message, response) => {
+    if (seen.method !== "GET") return;
+    const status = refusals.shift();
+    if (status !== undefined) return void response.writeHead(status).end();
+    openStream(response);
+    response.write(event("b", { jsonrpc: "2.0", method: "notifications/back" }));
+  });
+  await bridge.initialize();
+  await bridge.until(() => bridge.messages().find(({ method }: Rpc) => method === "notifications/back"));
+});
+
+test("the older transport: a late 404 of the old session leaves the new one alone", async () => {
+  const streams: ServerResponse[] = [];
+  const late = Promise.withResolvers<ServerResponse>();
+  const reopened = Promise.withResolvers<void>();
+  const server = await startScripted(async (seen, message, response) => {
+    if (seen.method === "GET") {
+      openStream(response);
+      response.write(`event: endpoint\ndata: /mcp?n=${streams.push(response)}\n\n`);
+      if (streams.length === 2) reopened.resolve();
+      return;
+    }
+    if (message?.method === "late" && seen.query.get("n") === "1") {
+      late.resolve(response);
+      return await new Promise((resolve) => response.on("close", resolve));
+    }
+    response.writeHead(202).end();
+    if (message?.id === undefined) return;
+    const answer = { jsonrpc: "2.0", id: message.id, result: { n: seen.query.get("n") } };
+    streams.at(-1)?.write(`data: ${JSON.stringify(answer)}\n\n`);
+  });
+  const person = new Person();
+  const bridge = new RawBridge(person, [server.url, "--transport", "sse"]);
+  ends.push(
+    () => server.close(),
+    () => person.remove(),
+    () => bridge.end(),
+  );
+  await bridge.initialize();
+  bridge.send({ jsonrpc: "2.0", id: 900, method: "late" });
+  const held = await late.promise;
+  streams[0]?.end();
+  await reopened.promise;
+  expect((await bridge.call("between")).result).toEqual({ n: "2" });
+  held.writeHead(404).end();
+  expect((await bridge.answer(900)).result).toEqual({ n: "2" });
+  expect(streams.length).toBe(2);
 });
 
 test("a protocol version and an event id that would break a header are not sent back", async () => {

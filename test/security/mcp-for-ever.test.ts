@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
+import type { ServerResponse } from "node:http";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
+import { openStream } from "../support/mcp/scripted.ts";
 
 /** Threat: a server, or a person, makes the bridge open tab after tab. */
 
@@ -84,6 +86,33 @@ test("the person never answers: an error after --auth-timeout, and no new tab", 
   expect((await bridge.initialize()).error.message).toContain("nobody finished the authorization");
   expect((await bridge.call("again")).error.message).toContain("logs/mcp-proxy.log");
   expect(bridge.opened().length).toBe(1);
+  await bridge.finish();
+  await server.close();
+});
+
+test("a session that is lost while nobody asks opens no tab; the next request opens one", async () => {
+  const opened = Promise.withResolvers<ServerResponse>();
+  const server = await startProtected({
+    stream: (response) => {
+      openStream(response);
+      opened.resolve(response);
+    },
+  });
+  const bridge = new AuthorizedBridge(server.url, [], { MCP_PROXY_DEBUG: "true" });
+  await bridge.initialize();
+  const stream = await opened.promise;
+  // The server forgets session and tokens.
+  server.live.clear();
+  server.settings.stream = (response) => void response.writeHead(404).end();
+  server.settings.answer = (seen, response) => {
+    if (seen.path === "/token" && seen.body.includes("refresh_token"))
+      response.writeHead(400).end('{"error":"invalid_grant"}');
+  };
+  stream.end();
+  await bridge.until(() => (bridge.err.includes("demands an authorization") ? true : undefined));
+  expect(bridge.opened().length).toBe(1);
+  expect((await bridge.call("again")).result).toBeDefined();
+  expect(bridge.opened().length).toBe(2);
   await bridge.finish();
   await server.close();
 });

@@ -23,6 +23,8 @@ export interface Settings {
   answer: ((seen: Seen, response: ServerResponse) => void | Promise<void>) | undefined;
   /** judges a request to the MCP server with a valid token; true when it answered */
   guard: ((message: Rpc, scope: string, response: ServerResponse) => boolean) | undefined;
+  /** answers a GET to the MCP server itself, whatever its token */
+  stream: ((response: ServerResponse) => void) | undefined;
   /** the MCP server takes no token at all */
   takesNone: boolean;
   expiresIn: number;
@@ -54,6 +56,7 @@ export async function startProtected(changes: Partial<Settings> = {}): Promise<P
     callback: {},
     answer: undefined,
     guard: undefined,
+    stream: undefined,
     takesNone: false,
     expiresIn: 3600,
     ...changes,
@@ -79,6 +82,7 @@ export async function startProtected(changes: Partial<Settings> = {}): Promise<P
       return sendJson(response, 200, { ...standard, ...settings.resource });
     }
     if (seen.path !== "/mcp") return send(response, 404, "none");
+    if (seen.method === "GET" && settings.stream) return settings.stream(response);
     const scope = live.get(String(seen.headers.authorization ?? "").replace(/^Bearer /, ""));
     if (scope === undefined || settings.takesNone) {
       const where = `resource_metadata="${server.origin}/.well-known/oauth-protected-resource/mcp"`;

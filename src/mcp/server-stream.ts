@@ -1,0 +1,52 @@
+import { failure } from "../core/errors.ts";
+import { type Position, readEvents, type StreamEvent } from "./events.ts";
+import { type Log, loggable } from "./log.ts";
+import { mediaType } from "./response.ts";
+import { pause, Streak } from "./transport.ts";
+
+export interface ServerStreamOptions {
+  /** origin of the server, for messages */
+  readonly origin: string;
+  /** asks for the stream, from after an event on */
+  readonly get: (lastEventId: string | undefined) => Promise<Response>;
+  /** takes a text from the server; resolves once there is room for more */
+  readonly message: (text: string) => Promise<void>;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Keeps the stream open on which the server speaks unasked, until the signal aborts; a server without one says so, most with
+ * 405 (MCP 2025-11-25, basic/transports, listening for messages). Never rejects.
+ *
+ * @returns true when the server no longer knows the session
+ */
+export async function followServerStream(options: ServerStreamOptions): Promise<boolean> {
+  const { origin, get, message, log, signal } = options;
+  const position: Position = {};
+  const streak = new Streak();
+  const onEvent = async ({ type, data }: StreamEvent) => {
+    if (type === "message") await message(data);
+  };
+  for (let had = false; !signal.aborted; ) {
+    try {
+      const response = await get(position.lastEventId);
+      const { ok, status } = response;
+      if (!ok || mediaType(response) !== "text/event-stream") {
+        await response.body?.cancel();
+        const unavailable = status === 429 || (status >= 500 && status !== 501);
+        if (unavailable) throw failure.mcpStatus(origin, status);
+        // Where there never was a stream, its lack says nothing about the session.
+        return had && (status === 404 || status === 400);
+      }
+      had = true;
+      streak.opened();
+      streak.ended(await readEvents(response.body, position, onEvent));
+    } catch (error) {
+      if (!signal.aborted) log.info(`the server's own stream: ${loggable(error)}`);
+      streak.failed();
+    }
+    await pause(streak.pauseMs(position.retryMs), signal);
+  }
+  return false;
+}

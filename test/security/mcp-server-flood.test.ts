@@ -1,0 +1,116 @@
+import { afterEach, expect, test } from "bun:test";
+import { Person } from "../support/codemie.ts";
+import { RawBridge, type Rpc } from "../support/mcp/bridge.ts";
+import { openStream, type Script, type Scripted, startScripted } from "../support/mcp/scripted.ts";
+
+/** Threat: a server uses up what the bridge has: its connections, its patience, its processor. */
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+async function start(script: Script, flags: string[] = []): Promise<{ server: Scripted; bridge: RawBridge }> {
+  const server = await startScripted(script);
+  const person = new Person();
+  const bridge = new RawBridge(person, [server.url, ...flags]);
+  ends.push(
+    () => server.close(),
+    () => person.remove(),
+    () => bridge.end(),
+  );
+  return { server, bridge };
+}
+
+test("streams that are left open after their answer do not use up the connections", async () => {
+  const { bridge } = await start((_seen, message, response) => {
+    if (message?.method !== "open") return;
+    openStream(response);
+    response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: "here" })}\n\n`);
+    const alive = setInterval(() => response.write(": alive\n\n"), 100);
+    response.on("close", () => clearInterval(alive));
+  });
+  await bridge.initialize();
+  for (let i = 0; i < 300; i++) expect((await bridge.call("open")).result).toBe("here");
+  expect((await bridge.call("plain")).result).toBeDefined();
+});
+
+for (const retry of ["0", "99999999999"]) {
+  test(`retry: ${retry} makes no storm of requests for the server's own stream`, async () => {
+    const gets: number[] = [];
+    const enough = Promise.withResolvers<void>();
+    const { bridge } = await start((seen, _message, response) => {
+      if (seen.method !== "GET") return;
+      gets.push(performance.now());
+      if (gets.length === (retry === "0" ? 3 : 1)) enough.resolve();
+      openStream(response);
+      response.end(`retry: ${retry}\n\n`);
+    });
+    await bridge.initialize();
+    await enough.promise;
+    const first = gets.length;
+    // Each pause is as long as the server may make it at the shortest; a storm would bring hundreds meanwhile.
+    for (let i = 0; i < 50; i++) await bridge.call("meanwhile");
+    expect(gets.length - first).toBeLessThan(3);
+    for (const [i, at] of gets.entries()) if (i > 0) expect(at - (gets[i - 1] ?? 0)).toBeGreaterThan(490);
+  });
+}
+
+test("a stream that ends again and again without a byte does not outlive --timeout", async () => {
+  let gets = 0;
+  const { bridge } = await start(
+    (seen, message, response) => {
+      if (message?.method !== "never" && !(seen.method === "GET" && seen.headers["last-event-id"])) return;
+      openStream(response);
+      if (message) response.write("retry: 0\nid: 1\ndata:\n\n");
+      else gets++;
+      response.end();
+    },
+    ["--timeout", "2"],
+  );
+  await bridge.initialize();
+  expect((await bridge.call("never")).error.message).toContain("sent nothing for 2 s");
+  expect(gets).toBeGreaterThan(0);
+  expect(gets).toBeLessThan(6);
+});
+
+test("a GET that is refused with 404 does not open session after session", async () => {
+  let gets = 0;
+  const asked = Promise.withResolvers<void>();
+  const { server, bridge } = await start((seen, _message, response) => {
+    if (seen.method !== "GET") return;
+    gets++;
+    response.writeHead(404).end();
+    asked.resolve();
+  });
+  await bridge.initialize();
+  await asked.promise;
+  for (let i = 0; i < 50; i++) await bridge.call("meanwhile");
+  expect(gets).toBe(1);
+  expect(server.methods().filter((method) => method === "initialize").length).toBe(1);
+});
+
+test("of a challenge no more than 4 KB is looked at", async () => {
+  const { bridge } = await start((_seen, message, response) => {
+    if (message?.method !== "late") return;
+    const value = `Basic realm="${"x".repeat(4_096)}", Bearer error="insufficient_scope", scope="b"`;
+    response.writeHead(403, { "www-authenticate": value }).end();
+  });
+  await bridge.initialize();
+  expect((await bridge.call("late")).error.message).toContain("answered 403; ask the server's administrator");
+});
+
+test("an answer that is sent again is not passed on twice", async () => {
+  const { bridge } = await start((_seen, message, response) => {
+    if (message?.method !== "twice") return;
+    openStream(response);
+    const answer = `data: ${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: "once" })}\n\n`;
+    response.end(answer + answer);
+  });
+  await bridge.initialize();
+  bridge.send({ jsonrpc: "2.0", id: 800, method: "twice" });
+  await bridge.answer(800);
+  await bridge.call("after");
+  await bridge.call("after");
+  expect(bridge.messages().filter(({ id }: Rpc) => id === 800).length).toBe(1);
+});
