@@ -6,8 +6,8 @@ import { readBounded } from "../platform/files.ts";
 import { requireAbsolute } from "../platform/places.ts";
 import { ask, findProgram, untilStopped } from "../platform/processes.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import { environmentForOthers } from "../profiles/environment.ts";
 import { ProfileStore } from "../profiles/store.ts";
-import { environmentForOthers } from "./given.ts";
 
 /** How long a command that yields a passphrase may take, ms: a person may have to unlock a password manager first. */
 const commandPatienceMs = 60_000;
