@@ -106,7 +106,7 @@ export class Sse implements Transport {
       } else
         return { kind: "failed", error: failure.mcpStatus(this.#wire.url.origin, status, faultOf(refusal)), status };
       const silent = new Promise<void>((resolve) => time.signal.addEventListener("abort", () => resolve()));
-      await Promise.race([exchange.settled, channel.ended, silent]);
+      if (!time.signal.aborted) await Promise.race([exchange.settled, channel.ended, silent]);
       if (time.signal.aborted) throw time.signal.reason;
       if (exchange.owed.size > 0) return { kind: "failed", error: failure.mcpLost(this.#wire.url.origin) };
       if (exchange.method === "initialize") channel.initialized = true;

@@ -42,7 +42,7 @@ export function backoffMs(failures: number): number {
   return Math.min(longestPauseMs, 1_000 * 2 ** failures) * (0.85 + 0.3 * Math.random());
 }
 
-/** The longest pause between two tries, and a little less than the shortest life of a stream that counts as one, ms. */
+/** The longest pause between two tries, ms; a stream that was open for longer was one, though nothing came on it. */
 const longestPauseMs = 30_000;
 
 /** Counts the streams in a row that failed or came to nothing, so that the next is not asked for at once. */
