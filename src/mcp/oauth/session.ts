@@ -252,7 +252,8 @@ export class OAuthSession implements Authorization {
       const failed = asCodemieError(error);
       // A bridge that was ended was not declined anything.
       const ended = failed.code === "terminated" || failed.code === "interrupted";
-      if (!ended) await this.#options.store?.rest(key, this.#now() + restMs).catch(() => undefined);
+      if (!ended && kind === "authorization-code")
+        await this.#options.store?.rest(key, this.#now() + restMs).catch(() => undefined);
       throw this.#pause(failed);
     }
     log.info("authorized");
