@@ -14,8 +14,9 @@ import type { Vault } from "../vault/vault.ts";
 import { type AgentArgs, readAgentArgs } from "./agent-args.ts";
 import { record } from "./auditing.ts";
 import { type Cli, stores } from "./command.ts";
-import { environmentForOthers, givenToRun, warnOfShown, warnOfTokensEnd, withoutTokens } from "./given.ts";
+import { givenToRun, warnOfShown, warnOfTokensEnd } from "./given.ts";
 import { openGateway, portFor } from "./local-gateway.ts";
+import { environmentForOthers, withoutTokens } from "./other-programs.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "./session.ts";
 import { version, versionLine } from "./version.ts";
 

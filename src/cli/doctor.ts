@@ -11,8 +11,8 @@ import { type Resolved, resolveProfile } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { agentLoaders } from "./agents.ts";
 import { type Cli, command, stores } from "./command.ts";
-import { environmentForOthers } from "./given.ts";
 import { openGateway } from "./local-gateway.ts";
+import { environmentForOthers } from "./other-programs.ts";
 import { callApi, credentialsFor, forProfile, listModels } from "./session.ts";
 import { versionLine } from "./version.ts";
 

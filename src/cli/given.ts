@@ -1,5 +1,4 @@
 import { resolve } from "node:path";
-import { withoutOwnSecrets } from "../agents/environment.ts";
 import { readApiKey } from "../auth/api-key.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
 import type { Credentials } from "../auth/broker.ts";
@@ -9,7 +8,6 @@ import type { Secret } from "../core/secret.ts";
 import { readIfPresent } from "../platform/files.ts";
 import { isDescriptor } from "../platform/processes.ts";
 import type { Env } from "../platform/runtime.ts";
-import type { Config } from "../profiles/config.ts";
 import { type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
 import { clearKeyOf } from "../profiles/secrets.ts";
 import type { Cli } from "./command.ts";
@@ -88,18 +86,4 @@ export async function warnOfTokensEnd({ runtime, output }: Cli, credentials: Cre
   if (bearer?.expiresAt !== undefined && endsSoon(bearer, runtime.now())) {
     output.say.warn(`the bearer token ends ${when(bearer.expiresAt, runtime.now())}`);
   }
-}
-
-/** @returns the environment without the variables that profiles find bearer tokens in: for anything of the agent's */
-export function withoutTokens(env: Env, config: Config): Env {
-  const names = new Set(Object.values(config.profiles).map((profile) => profile.jwtConfig?.tokenEnvVar));
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
-}
-
-/**
- * @param config the configuration, where it can be read
- * @returns the environment of a program that we start and that is no agent: without anything that holds a credential
- */
-export function environmentForOthers(env: Env, config: Config | undefined): Record<string, string> {
-  return withoutOwnSecrets(config ? withoutTokens(env, config) : env);
 }

@@ -7,7 +7,7 @@ import { requireAbsolute } from "../platform/places.ts";
 import { ask, findProgram, untilStopped } from "../platform/processes.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { ProfileStore } from "../profiles/store.ts";
-import { environmentForOthers } from "./given.ts";
+import { environmentForOthers } from "./other-programs.ts";
 
 /** How long a command that yields a passphrase may take, ms: a person may have to unlock a password manager first. */
 const commandPatienceMs = 60_000;
