@@ -15,10 +15,10 @@ import {
 } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
 import { readPrivate, writeNewFile } from "../platform/private.ts";
+import { DataKey } from "./data-key.ts";
 import {
   keyFileOnly,
   type NewKey,
-  openDataKey,
   openOrCreateDataKey,
   recordFiles,
   rekey,
@@ -47,8 +47,7 @@ export class Vault {
   readonly #files: VaultFiles;
   readonly #now: () => number;
   readonly #access: VaultAccess;
-  /** the data key, and the stamp of the file it was opened from */
-  #opened: { readonly key: Uint8Array; readonly stamp: string } | undefined;
+  readonly #dataKey: DataKey;
 
   /**
    * @param files where the vault lies
@@ -59,6 +58,7 @@ export class Vault {
     this.#files = files;
     this.#now = now;
     this.#access = access;
+    this.#dataKey = new DataKey(files, access);
   }
 
   /** where the records lie */
@@ -77,7 +77,7 @@ export class Vault {
    * @throws `disk`, `vault_key`
    */
   async prepare(): Promise<void> {
-    await this.#open(openOrCreateDataKey);
+    await this.#dataKey.open(openOrCreateDataKey);
     const probe = join(this.#files.folder, "probe");
     await withLock(join(this.#files.run, "vault-probe.lock"), "the vault", async () => {
       await removeLeftovers(probe);
@@ -91,8 +91,7 @@ export class Vault {
    * @throws `vault_key`, `vault_damaged`
    */
   async exists(): Promise<boolean> {
-    if (this.#opened && (await this.#stampNow()) !== "") return true;
-    return (await this.#open(openDataKey)) !== undefined;
+    return await this.#dataKey.isThere();
   }
 
   /**
@@ -110,8 +109,7 @@ export class Vault {
    * @throws as {@link rekey}
    */
   async rekey(newKey: () => Promise<NewKey>): Promise<void> {
-    const key = await rekey(this.#files, this.#access, newKey);
-    this.#opened = { key, stamp: await this.#stampNow() };
+    await this.#dataKey.sealedAnew(await rekey(this.#files, this.#access, newKey));
   }
 
   /**
@@ -155,14 +153,9 @@ export class Vault {
     const file = this.fileOf(name);
     const text = readPrivate(file, this.#access.note);
     if (text === undefined) return undefined;
-    const key = this.#opened?.key ?? (await this.#open(openDataKey));
-    if (!key) throw failure.vaultDamaged(this.#files.dataKey);
-    let opened = await unseal(text, key, boundName(name));
-    if (!("plain" in opened) && (await this.#stampNow()) !== this.#opened?.stamp) {
-      // Another vault may lie here by now.
-      const other = await this.#open(openDataKey);
-      if (other) opened = await unseal(text, other, boundName(name));
-    }
+    let opened = await unseal(text, await this.#dataKey.toRead(), boundName(name));
+    const another = "plain" in opened ? undefined : await this.#dataKey.another();
+    if (another) opened = await unseal(text, another, boundName(name));
     const record = "plain" in opened ? parseJson(new TextDecoder().decode(opened.plain), schema) : undefined;
     if (record === undefined) throw failure.recordDamaged(name, file);
     return record;
@@ -176,7 +169,10 @@ export class Vault {
    */
   async write(name: string, record: unknown): Promise<void> {
     const file = this.fileOf(name);
-    const key = await this.#keyToWrite(name);
+    const key = await this.#dataKey.toWrite(async (key) => {
+      const before = readPrivate(file, this.#access.note);
+      return before !== undefined && "plain" in (await unseal(before, key, boundName(name)));
+    });
     const plain = new TextEncoder().encode(JSON.stringify(record));
     const sealed = await seal(plain, key, boundName(name));
     await ensureFolder(this.#files.folder);
@@ -241,36 +237,6 @@ export class Vault {
       work,
       patienceMs,
     );
-  }
-
-  async #open(
-    open: (files: VaultFiles, access: VaultAccess) => Promise<Uint8Array | undefined>,
-  ): Promise<Uint8Array | undefined> {
-    const before = await this.#stampNow();
-    const key = await open(this.#files, this.#access);
-    if (key) this.#opened = { key, stamp: before || (await this.#stampNow()) };
-    return key;
-  }
-
-  /**
-   * While a gateway runs, its vault may be moved away, and another one made in its place: what the old key seals opens
-   * in none of them.
-   */
-  async #keyToWrite(name: string): Promise<Uint8Array> {
-    const opened = this.#opened;
-    const now = await this.#stampNow();
-    if (opened && now === opened.stamp) return opened.key;
-    if (opened && now === "") throw failure.vaultGone(this.#files.dataKey);
-    // Sealed anew, perhaps with a passphrase nobody gave to us, it still has the same data key: the record shows it.
-    const text = opened && readPrivate(this.fileOf(name), this.#access.note);
-    if (opened && text !== undefined && "plain" in (await unseal(text, opened.key, boundName(name)))) return opened.key;
-    const key = await this.#open(opened ? openDataKey : openOrCreateDataKey);
-    if (!key) throw failure.vaultGone(this.#files.dataKey);
-    return key;
-  }
-
-  #stampNow(): Promise<string> {
-    return stampOf(this.#files.dataKey);
   }
 
   /** @returns the file a record lies in, whether there is one or not */
