@@ -12,6 +12,8 @@ export const auditVerify = (cli: Cli) =>
       const verdict = await auditTrail(runtime, stores(runtime).vault).verify();
       if (!verdict.ok) throw failure.auditBroken(verdict.file, verdict.line, verdict.why);
       const { entries } = verdict;
-      output.result({ ok: true, entries }, () => [`${output.paint("good", "✓")} the trail is whole: ${entries} lines`]);
+      output.result({ ok: true, entries }, () => [
+        `${output.paint("good", "✓")} the trail is whole: ${entries} ${entries === 1 ? "line" : "lines"}`,
+      ]);
     },
   });

@@ -17,6 +17,7 @@ for (const name of new Glob("*.txt").scanSync(import.meta.dir)) {
     const expected = await Bun.file(file).text();
     const sandbox = await startSandbox();
     const person = new Person();
+    person.env.PATH = "/usr/bin:/bin"; // whatever agents this machine has elsewhere
     const provider = await startModelProvider("litellm");
     let actual = "";
     for (const block of expected.split(/^(?=\$ |#)/m)) {
@@ -49,7 +50,15 @@ async function play(command: string, person: Person, sandbox: Sandbox, provider:
   const text = (out + err)
     .replaceAll(sandbox.origin, "HOST")
     .replaceAll(provider.origin, "PROVIDER")
+    .replaceAll(new URL(sandbox.origin).host, "HOST:PORT")
+    .replace(/\S+ \(\d+\)(?= {2})/g, "NAME")
     .replace(/"actor":"[^"]*"/g, '"actor":"NAME"')
+    .replace(/"ms":\d+/g, '"ms":MS')
+    .replace(/\d+ ms\b/g, "MS ms")
+    .replace(/[\d.]+ GB free/g, "SPACE free")
+    .replace(/, \w+ \w+, \d{4}-\d\d-\d\dT[\d:]+Z/g, ", SYSTEM, DATE")
+    .replace(/\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?/g, "DATE")
+    .replaceAll(join(import.meta.dir, "../../dist"), "BIN")
     .replace(/"mac":"[^"]*"/g, '"mac":"MAC"')
     .replace(/backup-\d+/g, "backup-TIME")
     .replaceAll(person.codemieHome, "~/.codemie")
