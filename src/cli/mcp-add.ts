@@ -1,7 +1,7 @@
 import { failure } from "../core/errors.ts";
-import { withoutOwnSecrets } from "../core/own-secrets.ts";
 import { findProgram, ownProgram, runCaptured } from "../platform/processes.ts";
-import { type Cli, command } from "./command.ts";
+import { environmentForOthers } from "../profiles/environment.ts";
+import { type Cli, command, stores } from "./command.ts";
 import { readMcpArgs } from "./mcp-args.ts";
 
 const bridge = "codemie-mcp-proxy";
@@ -48,7 +48,15 @@ export const mcpAdd = (cli: Cli) =>
       }
       const scoped = scope === undefined ? [] : ["--scope", scope];
       const added = [claude, "mcp", "add", ...scoped, name, "--", entry.command, ...entry.args];
-      const { code, said } = await runCaptured(added, withoutOwnSecrets(runtime.env));
+      const { code, said } = await runCaptured(
+        added,
+        environmentForOthers(
+          runtime.env,
+          await stores(runtime)
+            .profiles.read()
+            .catch(() => undefined),
+        ),
+      );
       if (code !== 0) throw failure.mcpAdd(said);
       output.result({ name, ...entry, scope: scope ?? "local" }, () => [
         `${output.paint("good", "✓")} Claude Code knows ${name}: ${address}`,

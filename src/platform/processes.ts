@@ -279,6 +279,7 @@ export function stopSignal(): AbortSignal {
   const controller = new AbortController();
   process.once("SIGINT", () => controller.abort(failure.interrupted()));
   for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+    if (signal === "SIGHUP" && ignoresHangUp()) continue;
     process.once(signal, () => controller.abort(failure.terminated()));
   }
   return controller.signal;

@@ -57,8 +57,7 @@ async function play(command: string, person: Person, sandbox: Sandbox, provider:
     .replace(/\d+ ms\b/g, "MS ms")
     .replace(/[\d.]+ GB free/g, "SPACE free")
     .replace(/, \w+ \w+, \d{4}-\d\d-\d\dT[\d:]+Z/g, ", SYSTEM, DATE")
-    .replace(/\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?/g, "DATE")
-    .replaceAll(join(import.meta.dir, "../../dist"), "BIN")
+
     .replace(/"mac":"[^"]*"/g, '"mac":"MAC"')
     .replace(/backup-\d+/g, "backup-TIME")
     .replaceAll(person.codemieHome, "~/.codemie")
@@ -68,6 +67,8 @@ async function play(command: string, person: Person, sandbox: Sandbox, provider:
     .replace(/login\/\d+/g, "login/PORT")
     .replace(/(\d+ seconds? ago|now) \(\d{4}-\d\d-\d\d \d\d:\d\d\)/g, "a moment ago (DATE)")
     .replace(/in \d days \(\d{4}-\d\d-\d\d \d\d:\d\d\)/g, "in some days (DATE)")
-    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "DATE");
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "DATE")
+    .replace(/\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?/g, "DATE")
+    .replaceAll(join(import.meta.dir, "../../dist"), "BIN");
   return text + (code === 0 ? "" : `[exit ${code}]\n`);
 }
