@@ -112,9 +112,11 @@ export const ownProgram = (): string => process.execPath;
  * @returns its exit code; 128 + number when a signal ended it
  */
 export async function runForeground(command: readonly string[], env: Env): Promise<number> {
-  const child = Bun.spawn([...command], { env: { ...env }, stdio: ["inherit", "inherit", "inherit"] });
+  // The handlers stand before the program does: a signal that comes in between must not end us and leave it behind.
+  let child: Bun.Subprocess | undefined;
+  const early: NodeJS.Signals[] = [];
   const onTerminal = Boolean(process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY);
-  const forward = (signal: NodeJS.Signals) => () => void child.kill(signal);
+  const forward = (signal: NodeJS.Signals) => () => void (child ? child.kill(signal) : early.push(signal));
   const handlers: [NodeJS.Signals, () => void][] = [
     ["SIGTERM", forward("SIGTERM")],
     ...(ignoresHangUp() ? [] : [["SIGHUP", forward("SIGHUP")] as [NodeJS.Signals, () => void]]),
@@ -123,6 +125,8 @@ export async function runForeground(command: readonly string[], env: Env): Promi
   ];
   for (const [signal, handler] of handlers) process.on(signal, handler);
   try {
+    child = Bun.spawn([...command], { env: { ...env }, stdio: ["inherit", "inherit", "inherit"] });
+    for (const signal of early) child.kill(signal);
     await child.exited;
     const ended = child.signalCode;
     return ended ? (typeof ended === "number" ? 128 + ended : exitCodeOf(ended)) : (child.exitCode ?? 1);
