@@ -104,8 +104,9 @@ export const setup = (cli: Cli) =>
         { event: "config-changed", ...where, detail },
         async () => {
           await storesToChange(runtime);
+          const outcome = await save(draft, profiles, context, args.yes ?? false);
           await endFormerLogin(cli, vault, draft);
-          return await save(draft, profiles, context, args.yes ?? false);
+          return outcome;
         },
       );
       if (draft.held && !draft.held.passing) {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Person } from "../support/codemie.ts";
+import { codemie, Person } from "../support/codemie.ts";
 import { handOff, logIn } from "../support/login.ts";
 import { type ModelProvider, startModelProvider } from "../support/model-provider.ts";
 import { Pty } from "../support/pty.ts";
@@ -265,4 +265,19 @@ test("the wizard edits: another person's login is asked about", async () => {
   pty.type(`n`);
   expect(await pty.ended()).toBe(4);
   expect(JSON.parse((await person.run(["profile", "status", "--json"])).out).user.name).toBe("Ada");
+});
+
+test("when the profile cannot be saved, its former login stays", async () => {
+  await logIn(person, sandbox);
+  const file = join(person.codemieHome, "codemie-cli.config.json");
+  const settings = config();
+  settings.profiles.large = { name: "large", note: "x".repeat(300_000) };
+  writeFileSync(file, JSON.stringify(settings));
+  // No file over 100 KiB can be written: the settings are larger, records of the vault and the audit trail are not.
+  const limited = ["-c", 'trap "" XFSZ; ulimit -f 100; exec "$0" "$@"', codemie];
+  const setup = ["setup", "--profile", "default", "--method", "jwt", "--url", sandbox.origin, "--yes"];
+  const { code, err } = await person.run([...limited, ...setup], { program: "bash" });
+  expect([code, err.startsWith("error: ") || err.includes("\nerror: ")]).toEqual([1, true]);
+  expect(config()).toEqual(settings);
+  expect((await person.run(["profile", "status"])).code).toBe(0);
 });

@@ -145,7 +145,7 @@ async function firstFound<T>(
 }
 
 /** Issuers are compared as addresses, and a slash at the end does not count: both spellings are about. */
-export function sameIssuer(a: string, b: string): boolean {
+function sameIssuer(a: string, b: string): boolean {
   const plain = (text: string) => (URL.parse(text)?.href ?? text).replace(/\/$/, "");
   return plain(a) === plain(b);
 }
