@@ -82,7 +82,7 @@ export class Broker implements Credentials {
   readonly #record: string;
   #lease: StoredLease | undefined;
   #stamp = "";
-  /** when the record was last seen unchanged, ms of the process's clock */
+  /** when the record was last looked at, ms of the process's clock */
   #lookedAt = Number.NEGATIVE_INFINITY;
   /** when a person was last asked to log in, ms since the epoch */
   #loggedInAt = Number.NEGATIVE_INFINITY;
@@ -103,10 +103,9 @@ export class Broker implements Credentials {
     if (this.#lease && this.#isFresh(this.#lease)) {
       const now = performance.now();
       if (now - this.#lookedAt < lookAgainMs) return this.#lease;
-      if ((await this.#options.vault.stamp(this.#record)) === this.#stamp) {
-        this.#lookedAt = now;
-        return this.#lease;
-      }
+      // One of a burst looks; the others do not wait for it.
+      this.#lookedAt = now;
+      if ((await this.#options.vault.stamp(this.#record)) === this.#stamp) return this.#lease;
     }
     this.#flight ??= this.#confirm().finally(() => {
       this.#flight = undefined;
