@@ -1,7 +1,6 @@
 import type { Host } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { StoredLogin } from "./credential.ts";
-import { refreshOidc } from "./oidc.ts";
 import { probeSession } from "./probe.ts";
 
 /** What came of renewing a login without a person. */
@@ -26,6 +25,7 @@ export async function renewLogin(login: StoredLogin, host: Host, runtime: Runtim
   }
   // A token and a key come from elsewhere, and so does a newer one.
   if (login.method !== "oidc") return { kind: "ended" };
+  const { refreshOidc } = await import("./oidc.ts");
   const found = await refreshOidc(login, runtime);
   return found.kind === "renewed" ? { kind: "renewed", login: { ...login, ...found.tokens } } : found;
 }
