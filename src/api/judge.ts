@@ -28,7 +28,12 @@ export function judge(answer: Answer, expectsJson: boolean): Verdict {
 
 /** @returns true when the answer is a page for people */
 export function isHtml(headers: Headers): boolean {
-  return /^\s*(text\/html|application\/xhtml)/i.test(headers.get("content-type") ?? "");
+  return isHtmlType(headers.get("content-type"));
+}
+
+/** @returns true when a `Content-Type` is that of a page for people */
+export function isHtmlType(contentType: string | null | undefined): boolean {
+  return /^\s*(text\/html|application\/xhtml)/i.test(contentType ?? "");
 }
 
 /**

@@ -3,11 +3,15 @@ import type { Repository } from "../agents/repository.ts";
 import type { Credentials } from "../auth/broker.ts";
 import { failure } from "../core/errors.ts";
 import { headerSafe } from "../core/text.ts";
+import { upstreamByFetch } from "../gateway/by-fetch.ts";
+import { directUpstream } from "../gateway/direct.ts";
 import { type Gateway, startGateway } from "../gateway/gateway.ts";
+import type { Upstream } from "../gateway/upstream.ts";
+import { namedProxy, tlsSettings } from "../platform/network.ts";
 import type { Env } from "../platform/runtime.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import type { Cli } from "./command.ts";
-import { listModels } from "./session.ts";
+import { blindlyTrusted, listModels } from "./session.ts";
 import { version } from "./version.ts";
 
 /** Who a gateway works for. */
@@ -31,12 +35,22 @@ export function openGateway(cli: Cli, resolved: Resolved, credentials: Credentia
     host: resolved.host.value,
     credentials,
     ownHeaders: resolved.host.value.kind === "codemie" ? codemieHeaders(resolved, client) : {},
-    fetch: cli.runtime.fetch,
+    upstream: upstreamFor(cli, resolved),
     timeoutMs: resolved.timeout.value * 1000,
     port: client.port,
     extraPaths: resolved.profile.gatewayPaths ?? [],
     models: () => listModels(cli, credentials, resolved),
   });
+}
+
+function upstreamFor({ runtime }: Cli, { host, profile }: Resolved): Upstream {
+  const { origin } = host.value;
+  // Plain http: is for loopback, which never goes to a proxy. Where no certificate is looked at, the one function that may do
+  // so connects.
+  const isProxied = origin.startsWith("https:") && namedProxy(runtime.env, "https:") !== undefined;
+  if (isProxied || blindlyTrusted(profile) === origin) return upstreamByFetch(runtime.fetch);
+  const tls = tlsSettings(runtime.env);
+  return directUpstream(origin, () => tls(false));
 }
 
 /**

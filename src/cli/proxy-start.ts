@@ -1,5 +1,4 @@
 import { failure } from "../core/errors.ts";
-import { allowManyRequests } from "../platform/processes.ts";
 import { resolveProfile } from "../profiles/resolve.ts";
 import { type Cli, command, stores } from "./command.ts";
 import { givenToRun, warnOfShown } from "./given.ts";
@@ -30,7 +29,6 @@ export const proxyStart = (given: Cli) =>
     },
     async run({ args }) {
       const { runtime } = given;
-      if (!args.detach) allowManyRequests(runtime.env);
       const port = portFor(runtime.env, args.port);
       const drainSeconds = secondsOf("--drain", args.drain);
       const timeout = args.timeout === undefined ? undefined : secondsOf("--timeout", args.timeout);

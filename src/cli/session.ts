@@ -22,12 +22,17 @@ import { version } from "./version.ts";
  * said on every run.
  */
 export function forProfile(cli: Cli, { name, profile }: Pick<Resolved, "name" | "profile">): Cli {
-  const host = profile.insecureSkipTlsVerify ? usableHostOf(profile) : undefined;
-  if (!host) return cli;
+  const origin = blindlyTrusted(profile);
+  if (!origin) return cli;
   cli.output.say.warn(
-    `profile ${name} has insecureSkipTlsVerify: anybody in between can read and change what goes to ${host.origin}`,
+    `profile ${name} has insecureSkipTlsVerify: anybody in between can read and change what goes to ${origin}`,
   );
-  return { ...cli, runtime: { ...cli.runtime, fetch: trustingFetch(cli.runtime.fetch, host.origin) } };
+  return { ...cli, runtime: { ...cli.runtime, fetch: trustingFetch(cli.runtime.fetch, origin) } };
+}
+
+/** @returns the one origin whose certificate a profile says not to look at, its own host's */
+export function blindlyTrusted(profile: Resolved["profile"]): string | undefined {
+  return profile.insecureSkipTlsVerify ? usableHostOf(profile)?.origin : undefined;
 }
 
 /**

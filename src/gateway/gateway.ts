@@ -4,21 +4,22 @@ import { type Credentials, renewals } from "../auth/broker.ts";
 import { asCodemieError, failure, systemCode } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
-import type { Fetch } from "../platform/network.ts";
 import { errorResponse, type GatewayError } from "./errors.ts";
-import { forward, loggedOut, replayableBody } from "./forward.ts";
-import { guardForm, guardOrigin, keyGuard } from "./guard.ts";
-import { upstreamHeaders } from "./inject.ts";
+import { discard, forward, loggedOut, type Outcome, replayableBody, upstreamUrl } from "./forward.ts";
+import { type Guard, guardForm, keyGuard, originGuard } from "./guard.ts";
+import { fixedHeaders, upstreamHeaders } from "./inject.ts";
 import { type LocalRoute, localRoutes } from "./local.ts";
-import { type Call, callOf, dialectOf, modelCalls } from "./paths.ts";
+import { type Call, callOf, dialectOf, type HeaderRecord, modelCalls } from "./paths.ts";
+import type { Upstream } from "./upstream.ts";
 
 export interface GatewayOptions {
   readonly host: Host;
   readonly credentials: Credentials;
   /** `X-CodeMie-*` headers of every request */
   readonly ownHeaders: Readonly<Record<string, string>>;
-  readonly fetch: Fetch;
-  /** ms to wait for the first byte of an answer, 0 for ever */
+  /** the way to the host */
+  readonly upstream: Upstream;
+  /** ms to wait for an answer to begin, or for all of it where it is short; 0 for ever */
   readonly timeoutMs: number;
   /** port to listen on, 0 for a random one */
   readonly port: number;
@@ -26,8 +27,6 @@ export interface GatewayOptions {
   readonly extraPaths?: readonly string[];
   /** the models this account may use, for `GET …/models`; without it the question goes upstream */
   readonly models?: () => Promise<readonly Model[]>;
-  /** more routes that are answered here and not upstream */
-  readonly routes?: readonly LocalRoute[];
 }
 
 export interface Gateway {
@@ -55,65 +54,81 @@ export function startGateway(options: GatewayOptions): Gateway {
   const key = new Secret(randomBytes(32).toString("base64url"));
   const guardKey = keyGuard(key.reveal());
   const counts = { forwarded: 0, denied: 0 };
+  // A model provider is told nothing of CodeMie's.
+  const isCodemie = options.host.kind === "codemie";
+  const fixedFor = fixedHeaders(isCodemie ? options.ownHeaders : {});
   const isModelCall = modelCalls(options.extraPaths ?? []);
-  const locals = [...localRoutes({ ...options, counts, guardKey }), ...(options.routes ?? [])];
-  let port = 0;
+  const localRoute = localRoutes({ ...options, counts, guardKey });
+  let guardOrigin: Guard;
   let draining = false;
   let served = 0;
 
   /** What happens to every request, in this order and in this one place: guard → inject → forward → audit. */
-  async function handle(request: Request): Promise<Response> {
+  function handle(request: Request): Response | Promise<Response> {
     served++;
-    const { headers } = request;
+    const headers: HeaderRecord = request.headers.toJSON();
     const call = callOf(request);
-    const requestId = randomUUID();
-    const refuse = (error: GatewayError) => errorResponse(dialectOf(call?.path ?? "/"), error, requestId);
-    const deny = (error: GatewayError) => {
-      counts.denied++;
-      return refuse(error);
-    };
-
-    const stranger = guardOrigin(headers, port);
-    if (stranger) return deny(stranger);
-    if (!call) return refuse({ status: 400, message: "codemie gateway: the request's target is not a path" });
-    const local = locals.find((route) => route.takes(call, headers));
+    const stranger = guardOrigin(headers);
+    if (stranger) return deny(call, stranger);
+    if (!call) return refuse(call, { status: 400, message: "codemie gateway: the request's target is not a path" });
+    const local = localRoute(call, headers);
     const intruder = local?.open ? undefined : guardKey(headers);
-    if (intruder) return deny(intruder);
-    const malformed = draining ? stopping : guardForm(request);
-    if (malformed) return refuse(malformed);
+    if (intruder) return deny(call, intruder);
+    const malformed = draining ? stopping : guardForm(call.method, headers);
+    if (malformed) return refuse(call, malformed);
+    if (local) return answerHere(call, local, headers);
+    if (!isModelCall(call)) return refuse(call, unknownCall(call));
+    counts.forwarded++;
+    return send(call, request, headers);
+  }
+
+  function deny(call: Call | undefined, error: GatewayError): Response {
+    counts.denied++;
+    return refuse(call, error);
+  }
+
+  async function answerHere(call: Call, route: LocalRoute, headers: HeaderRecord): Promise<Response> {
     try {
-      if (local) return (await local.answer(call, request)) ?? refuse(unknownCall(call));
-      if (!isModelCall(call)) return refuse(unknownCall(call));
-      counts.forwarded++;
-      const answer = await send(call, request, requestId);
-      return answer instanceof Response ? answer : refuse(answer);
+      return (await route.answer(headers)) ?? refuse(call, unknownCall(call));
     } catch (error) {
-      return refuse(asGatewayError(error));
+      return refuse(call, asGatewayError(error));
     }
   }
 
   /** Inject and forward; once more with each newer credential while nothing has reached the agent. */
-  async function send(call: Call, request: Request, requestId: string): Promise<Response | GatewayError> {
+  async function send(call: Call, request: Request, incoming: HeaderRecord): Promise<Response> {
     const { credentials, host } = options;
-    // A model provider is told nothing of CodeMie's.
-    const own = host.kind === "codemie" ? { ...options.ownHeaders, "x-codemie-request-id": requestId } : {};
-    const body = await replayableBody(request);
-    let lease = await credentials.current();
-    for (let left = renewals; ; left--) {
-      const headers = upstreamHeaders(request.headers, own, lease.authorize);
-      const outcome = await forward(call, body, headers, request.signal, options);
-      if (outcome.kind === "failed") return outcome.error;
-      // Stored before the first byte goes on: the old session may be spent already.
-      if (outcome.setCookies.length > 0) await credentials.capture(lease, outcome.setCookies);
-      if (outcome.kind === "answer") return outcome.response;
-      const newer = left === 0 ? undefined : await credentials.renew(lease);
-      if (!newer || body instanceof ReadableStream) return loggedOut(host, lease);
-      lease = newer;
+    const requestId = randomUUID();
+    let outcome: Outcome | undefined;
+    try {
+      const announced = incoming["content-length"];
+      const length = announced === undefined ? undefined : Number(announced);
+      const body = await replayableBody(request, length);
+      const { method, signal } = request;
+      const url = upstreamUrl(host, call);
+      let lease = await credentials.current();
+      for (let left = renewals; ; left--) {
+        const fixed = fixedFor(lease.authorize);
+        const headers = upstreamHeaders(incoming, fixed);
+        if (isCodemie) headers["x-codemie-request-id"] = requestId;
+        outcome = await forward({ method, url, headers, fixed, body, length, signal }, options);
+        if (outcome.kind === "failed") return refuse(call, outcome.error, requestId);
+        // Stored before the first byte goes on: the old session may be spent already.
+        if (outcome.setCookies.length > 0) await credentials.capture(lease, outcome.setCookies);
+        if (outcome.kind === "answer") return outcome.response;
+        const newer = left === 0 ? undefined : await credentials.renew(lease);
+        if (!newer || body instanceof ReadableStream) return refuse(call, loggedOut(host, lease), requestId);
+        lease = newer;
+      }
+    } catch (error) {
+      if (outcome?.kind === "answer") discard(outcome.response.body);
+      return refuse(call, asGatewayError(error), requestId);
     }
   }
 
   const server = listen(options.port, handle);
-  port = Number(server.port);
+  const port = Number(server.port);
+  guardOrigin = originGuard(port);
   let collected = 0;
   const idle = setInterval(() => {
     // What a busy time left behind is given back in the quiet after it; the runtime alone would keep it for hours.
@@ -136,9 +151,14 @@ export function startGateway(options: GatewayOptions): Gateway {
     async close() {
       clearInterval(idle);
       await server.stop(true);
+      options.upstream.close();
     },
   };
 }
+
+/** @returns a failure of ours, in the words of the API that was called */
+const refuse = (call: Call | undefined, error: GatewayError, requestId: string = randomUUID()): Response =>
+  errorResponse(dialectOf(call?.path ?? "/"), error, requestId);
 
 const stopping: GatewayError = { status: 503, message: "codemie gateway: it is stopping" };
 
@@ -153,7 +173,7 @@ function asGatewayError(error: unknown): GatewayError {
   return { status, message: hint ? `${message}; ${hint}` : message };
 }
 
-function listen(port: number, handle: (request: Request) => Promise<Response>) {
+function listen(port: number, handle: (request: Request) => Response | Promise<Response>) {
   try {
     return Bun.serve({
       hostname: "127.0.0.1",

@@ -1,4 +1,6 @@
+import type { Authorize } from "../auth/authorize.ts";
 import { keyHeaders } from "./guard.ts";
+import type { HeaderRecord } from "./paths.ts";
 
 /** Concern one connection only and mean nothing on the next (RFC 9110 section 7.6.1). */
 const hopByHop = [
@@ -20,6 +22,7 @@ const neverUpstream: ReadonlySet<string> = new Set([
   ...keyHeaders, // the agent's credential is the gateway's own key, and next to session cookies the host refuses it
   "cookie", // the session's cookies are the only ones
   "host", // the upstream's own name goes there
+  "content-length", // whoever sends the body says how long it is
   "forwarded", // says where the request comes from, which is nobody's business and could be believed
   "via",
   "x-real-ip",
@@ -70,47 +73,56 @@ const neverBack: ReadonlySet<string> = new Set([
 const neverBackPrefix = "x-auth-request-";
 
 /**
- * Makes the headers of the upstream request: the agent's, less what must not leave, plus the credential and ours.
+ * Makes the headers of the upstream request: the agent's, less what must not leave.
  *
  * @param incoming the agent's headers
- * @param own our `X-CodeMie-*` headers
- * @param authorize puts the credential on
+ * @param fixed the headers of every request, which take the place of all others of their names
+ * @returns by lower-case name, without the fixed ones; `Host` and the body's length are for whoever sends them to say
  */
-export function upstreamHeaders(
-  incoming: Headers,
-  own: Readonly<Record<string, string>>,
-  authorize: (headers: Headers) => void,
-): Headers {
-  // Without this the runtime would ask for compression in the agent's name.
+export function upstreamHeaders(incoming: HeaderRecord, fixed: HeaderRecord): Record<string, string> {
+  // What an agent that says nothing of it takes is not a coding it may not know.
   const kept: Record<string, string> = { "accept-encoding": "identity" };
-  const named = namedByConnection(incoming);
-  const all = incoming.toJSON();
-  for (const name in all) {
-    if (neverUpstream.has(name) || named?.has(name)) continue;
+  const named = namedByConnection(incoming.connection);
+  for (const name in incoming) {
+    if (neverUpstream.has(name) || Object.hasOwn(fixed, name) || named?.has(name)) continue;
     if (name.startsWith("x-") && neverUpstreamPrefixes.some((prefix) => name.startsWith(prefix))) continue;
-    kept[name] = all[name] as string;
+    kept[name] = incoming[name] as string;
   }
-  for (const name in own) kept[name] = own[name] as string;
-  const headers = new Headers(kept);
-  authorize(headers);
-  return headers;
+  return kept;
+}
+
+/**
+ * @param own our `X-CodeMie-*` headers
+ * @returns from what puts a credential on, the headers of every request with that credential: its own and ours, the same
+ *   object each time. What could compete with them never goes upstream.
+ */
+export function fixedHeaders(own: HeaderRecord): (authorize: Authorize) => HeaderRecord {
+  const known = new WeakMap<Authorize, HeaderRecord>();
+  return (authorize) => {
+    let fixed = known.get(authorize);
+    if (!fixed) {
+      const headers = new Headers(own);
+      authorize(headers);
+      fixed = headers.toJSON();
+      known.set(authorize, fixed);
+    }
+    return fixed;
+  };
 }
 
 /** @returns the headers of the answer to the agent: the upstream's, less what must not come back */
-export function downstreamHeaders(upstream: Headers): Record<string, string> {
+export function downstreamHeaders(upstream: HeaderRecord): Record<string, string> {
   const kept: Record<string, string> = {};
-  const named = namedByConnection(upstream);
-  const all = upstream.toJSON();
-  for (const name in all) {
+  const named = namedByConnection(upstream.connection);
+  for (const name in upstream) {
     if (neverBack.has(name) || named?.has(name) || name.startsWith(neverBackPrefix)) continue;
-    kept[name] = all[name] as string;
+    kept[name] = upstream[name] as string;
   }
   return kept;
 }
 
 /** Headers the `Connection` header declares to be for this connection only. */
-function namedByConnection(headers: Headers): ReadonlySet<string> | undefined {
-  const value = headers.get("connection");
-  if (value === null || value === "keep-alive" || value === "close") return undefined;
+function namedByConnection(value: string | undefined): ReadonlySet<string> | undefined {
+  if (!value || value === "keep-alive" || value === "close") return undefined;
   return new Set(value.toLowerCase().split(/\s*,\s*/));
 }

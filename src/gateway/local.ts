@@ -1,63 +1,52 @@
 import type { Model } from "../api/schemas.ts";
-import type { KeyGuard } from "./guard.ts";
+import type { Guard } from "./guard.ts";
 import { modelsAnswer, modelsQuestion } from "./models.ts";
-import type { Call } from "./paths.ts";
+import type { Call, HeaderRecord } from "./paths.ts";
 
 /** A route that is answered here and not upstream. */
 export interface LocalRoute {
   /** true: without the gateway's key */
   readonly open: boolean;
-  takes(call: Call, headers: Headers): boolean;
   /** @returns the answer, or undefined for "no such thing" */
-  answer(call: Call, request: Request): Promise<Response | undefined> | Response | undefined;
+  answer(headers: HeaderRecord): Promise<Response | undefined> | Response | undefined;
 }
 
 export interface LocalOptions {
   readonly counts: Readonly<Record<string, number>>;
-  readonly guardKey: KeyGuard;
+  readonly guardKey: Guard;
   readonly models?: () => Promise<readonly Model[]>;
 }
 
 /**
  * @param options what the answers are made of
- * @returns the routes the gateway answers itself
+ * @returns finds the route that answers a call here, if there is one
  */
-export function localRoutes({ counts, guardKey, models }: LocalOptions): LocalRoute[] {
-  const routes: LocalRoute[] = [
-    {
-      // Whoever has no key learns that something lives here, and no more.
-      open: true,
-      takes: ({ method, path }) => method === "GET" && (path === "/health" || path === "/ready"),
-      answer: (_, { headers }) => Response.json(guardKey(headers) ? { status: "ok" } : { status: "ok", ...counts }),
-    },
-    {
-      // Claude Code asks this at its start, without a key, to see whether somebody listens.
-      open: true,
-      takes: ({ method, path }) => method === "HEAD" && path === "/",
-      answer: () => new Response(null),
-    },
-    {
-      // Agents report about their users to their makers. What is asked here stays here.
+export function localRoutes({ counts, guardKey, models }: LocalOptions) {
+  // Whoever has no key learns that something lives here, and no more.
+  const alive: LocalRoute = {
+    open: true,
+    answer: (headers) => Response.json(guardKey(headers) ? { status: "ok" } : { status: "ok", ...counts }),
+  };
+  // Claude Code asks this at its start, without a key, to see whether somebody listens.
+  const listens: LocalRoute = { open: true, answer: () => new Response(null) };
+  // Agents report about their users to their makers. What is asked here stays here.
+  const report: LocalRoute = { open: false, answer: () => Response.json({ success: true }) };
+  const settings: LocalRoute = { open: false, answer: () => Response.json({}) };
+
+  return ({ method, path }: Call, headers: HeaderRecord): LocalRoute | undefined => {
+    if (path === "/api/event_logging/batch") return report;
+    if (method === "HEAD" && path === "/") return listens;
+    if (method !== "GET") return undefined;
+    if (path === "/health" || path === "/ready") return alive;
+    if (path.endsWith("/managed-settings")) return settings;
+    const question = models && modelsQuestion(path, headers);
+    if (!question) return undefined;
+    return {
       open: false,
-      takes: ({ path }) => path === "/api/event_logging/batch",
-      answer: () => Response.json({ success: true }),
-    },
-    {
-      open: false,
-      takes: ({ method, path }) => method === "GET" && path.endsWith("/managed-settings"),
-      answer: () => Response.json({}),
-    },
-  ];
-  if (models) {
-    routes.push({
-      open: false,
-      takes: ({ method, path }, headers) => modelsQuestion(method, path, headers) !== undefined,
-      async answer({ method, path }, { headers }) {
-        const question = modelsQuestion(method, path, headers);
-        const document = question && modelsAnswer(question, await models());
+      async answer() {
+        const document = modelsAnswer(question, await models());
         return document === undefined ? undefined : Response.json(document);
       },
-    });
-  }
-  return routes;
+    };
+  };
 }

@@ -1,5 +1,5 @@
 import type { Model } from "../api/schemas.ts";
-import type { Dialect } from "./paths.ts";
+import type { Dialect, HeaderRecord } from "./paths.ts";
 
 /** What `GET …/models` asks for: whose list, and one model of it or all. */
 export interface ModelsQuestion {
@@ -12,13 +12,14 @@ const listPath = /^(?:\/v1|\/v1beta)?\/models(?:\/([A-Za-z0-9][A-Za-z0-9._~@-]*)
 /**
  * Whose format a client expects cannot be seen from `/v1/models` alone: Anthropic's clients always send their version.
  *
+ * @param path of a GET request
  * @returns the question, or undefined when the path asks another
  */
-export function modelsQuestion(method: string, path: string, headers: Headers): ModelsQuestion | undefined {
-  const found = method === "GET" ? listPath.exec(path) : null;
+export function modelsQuestion(path: string, headers: HeaderRecord): ModelsQuestion | undefined {
+  const found = listPath.exec(path);
   if (!found) return undefined;
   const gemini = path.startsWith("/v1beta/");
-  const dialect = gemini ? "gemini" : headers.has("anthropic-version") ? "anthropic" : "openai";
+  const dialect = gemini ? "gemini" : headers["anthropic-version"] !== undefined ? "anthropic" : "openai";
   return { dialect, id: found[1] };
 }
 

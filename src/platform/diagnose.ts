@@ -4,6 +4,7 @@ import { access, stat, statfs } from "node:fs/promises";
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls, type PeerCertificate } from "node:tls";
 import { systemCode } from "../core/errors.ts";
+import { namedProxy } from "./network.ts";
 
 /** @returns the addresses a name resolves to */
 export async function addressesOf(hostname: string): Promise<string[]> {
@@ -113,12 +114,11 @@ export async function isFreePort(port: number): Promise<boolean> {
 export const ownPath = (): string => process.execPath;
 
 /**
- * @param env `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`, in either case
+ * @param env as {@link namedProxy}, and `NO_PROXY` in either case
  * @returns the proxy requests to a URL go over, or undefined
  */
 export function proxyFor(url: URL, env: Readonly<Record<string, string | undefined>>): URL | undefined {
-  const name = url.protocol === "https:" ? "https_proxy" : "http_proxy";
-  const proxy = env[name] || env[name.toUpperCase()];
+  const proxy = namedProxy(env, url.protocol);
   const passed = `${env.no_proxy ?? ""},${env.NO_PROXY ?? ""}`
     .split(",")
     .map((entry) =>

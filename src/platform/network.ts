@@ -24,13 +24,12 @@ export type Fetch = (url: string, options?: FetchOptions) => Promise<Response>;
  * @returns the fetch; it throws a usage error when those variables name no such file
  */
 export function secureFetch(env: Readonly<Record<string, string | undefined>>): Fetch {
-  let authorities: string[] | undefined | null = null;
+  const tls = tlsSettings(env);
   return async (url, { insecureSkipTlsVerify = false, ...options } = {}) => {
-    if (authorities === null) authorities = extraAuthorities(env);
     return await fetch(url, {
       ...options,
       redirect: "manual",
-      tls: { rejectUnauthorized: !insecureSkipTlsVerify, ...(authorities && { ca: authorities }) },
+      tls: tls(insecureSkipTlsVerify),
       timeout: false,
       verbose: false, // else `BUN_CONFIG_VERBOSE_FETCH` has every request printed, with its credential
     } as BunFetchRequestInit);
@@ -44,6 +43,37 @@ export function secureFetch(env: Readonly<Record<string, string | undefined>>): 
 export function trustingFetch(inner: Fetch, origin: string): Fetch {
   return (url, options) =>
     inner(url, new URL(url).origin === origin ? { ...options, insecureSkipTlsVerify: true } : options);
+}
+
+/** Whom to believe on a connection. */
+export interface TlsSettings {
+  readonly rejectUnauthorized: boolean;
+  readonly ca?: string[];
+}
+
+/**
+ * @param env as {@link extraAuthorities}
+ * @returns whom to believe; certificates are verified whatever the environment says, unless it is asked to believe any. It
+ *   throws as {@link extraAuthorities}, which is asked once
+ */
+export function tlsSettings(
+  env: Readonly<Record<string, string | undefined>>,
+): (insecureSkipTlsVerify: boolean) => TlsSettings {
+  let authorities: string[] | undefined | null = null;
+  return (insecureSkipTlsVerify) => {
+    if (authorities === null) authorities = extraAuthorities(env);
+    return { rejectUnauthorized: !insecureSkipTlsVerify, ...(authorities && { ca: authorities }) };
+  };
+}
+
+/**
+ * @param env `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY`, in either case: what the runtime's `fetch` looks at
+ * @param protocol of a request's address, for example `https:`
+ * @returns the proxy the environment names for it, if it does; `NO_PROXY` may spare the host all the same
+ */
+export function namedProxy(env: Readonly<Record<string, string | undefined>>, protocol: string): string | undefined {
+  const own = protocol === "https:" ? env.https_proxy || env.HTTPS_PROXY : env.http_proxy || env.HTTP_PROXY;
+  return own || env.all_proxy || env.ALL_PROXY || undefined;
 }
 
 /**
@@ -88,6 +118,8 @@ const networkWords: Record<string, string> = {
   ENOTFOUND: "the host name does not resolve",
   ConnectionTimeout: "the connection timed out",
   ETIMEDOUT: "the connection timed out",
+  BadAnswer: "what it answers is not HTTP",
+  BadRequest: "the request cannot be put into HTTP/1.1",
   EPROTO: "it does not speak TLS (plain http:// is allowed on this machine only)",
   TooManyRedirects: "too many redirects",
 };

@@ -205,27 +205,8 @@ export function exitCodeOf(signal: NodeJS.Signals): number {
 /** @returns true for a path that means something open in this process only, such as bash's `<(…)`; it is read once */
 export const isDescriptor = (path: string): boolean => /^\/(dev\/fd|proc)\//.test(path);
 
-/** The runtime sends 256 requests at once and lets the others wait, unless this stands in the environment at its start. */
+/** The runtime's `fetch` sends 256 requests at once and lets the others wait, unless this stands in the environment at its start. */
 const manyRequests = { BUN_CONFIG_MAX_HTTP_REQUESTS: "65535" } as const;
-
-/**
- * Starts this program anew in its own place, with the number of simultaneous requests unbounded: same process, same
- * arguments, about 15 ms. Call it before anything else is done. Where the system cannot do that (Windows), or something
- * is to be read from a descriptor, which would be closed, nothing happens, and 256 requests run at once.
- *
- * @param env the environment as it was at the start
- */
-export function allowManyRequests(env: Env): void {
-  if (env.BUN_CONFIG_MAX_HTTP_REQUESTS || !process.execve) return;
-  const ours = Object.entries(env).flatMap(([name, value]) => (name.startsWith("CODEMIE_") ? [value ?? ""] : []));
-  const args = process.argv.slice(2).map((arg) => arg.replace(/^--[a-z-]+=/, ""));
-  if ([...ours, ...args].some(isDescriptor)) return;
-  try {
-    process.execve(process.execPath, [process.argv0, ...process.argv.slice(2)], { ...env, ...manyRequests } as Env);
-  } catch {
-    // then it goes on as it is
-  }
-}
 
 /**
  * Starts this program once more, in a session of its own, so that it lives on when this one and its terminal end.

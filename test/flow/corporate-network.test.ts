@@ -126,6 +126,34 @@ test("an agent's requests stream through the proxy, and our key stays on this ma
   await probe.stop();
 });
 
+test("ALL_PROXY is a proxy for everything, for the gateway as for commands", async () => {
+  for (const variable of ["ALL_PROXY", "all_proxy"]) {
+    const probe = new Probe(person, [], { ...env, HTTPS_PROXY: "", [variable]: network.proxyUrl });
+    const { url, key } = await probe.started();
+    network.asked.length = 0;
+    const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
+    const answer = await fetch(`${url}/v1/messages`, { method: "POST", body, headers: { "x-api-key": key } });
+    expect({ status: answer.status, asked: network.asked.length <= 1 }).toEqual({ status: 200, asked: true });
+    await probe.stop();
+    person = new Person();
+    await Bun.write(String(env.CODEMIE_CA_CERTS), network.certificate);
+  }
+});
+
+test("a large body keeps its length through a proxy", async () => {
+  const probe = new Probe(person, [], env);
+  const { url, key } = await probe.started();
+  sandbox.settings.answer = (seen, response) => void response.end(String(seen.body.length));
+  const body = "x".repeat(9_000_000);
+  const answer = await fetch(`${url}/v1/messages`, { method: "POST", body, headers: { "x-api-key": key } });
+  expect(await answer.text()).toBe("9000000");
+  const headers = sandbox.record.at(-1)?.headers;
+  expect([headers?.["content-length"], headers?.["transfer-encoding"]]).toEqual(["9000000", undefined]);
+  sandbox.settings.answer = undefined;
+  await probe.stop();
+  person = new Person();
+});
+
 test("one tunnel serves many requests", async () => {
   const probe = new Probe(person, [], env);
   const { url, key } = await probe.started();

@@ -68,6 +68,34 @@ test("a provider's own 401 is the agent's to see, however it is compressed; so a
   person = new Person();
 });
 
+test("a provider's own 401 is passed on however long it is, up to what is read of it", async () => {
+  await logIn(person, sandbox);
+  const probe = new Probe(person);
+  const { url, key } = await probe.started();
+  for (const length of [1_000, 17_000, 40_000, 60_000]) {
+    const long = JSON.stringify({
+      type: "error",
+      error: { type: "authentication_error", message: "x".repeat(length) },
+    });
+    sandbox.settings.answer = async (_seen, response) => {
+      response.writeHead(401, { "content-type": "application/json" });
+      for (let at = 0; at < long.length; at += 20_000) {
+        response.write(long.slice(at, at + 20_000));
+        await Bun.sleep(5);
+      }
+      response.end();
+    };
+    const answer = await post(url, key);
+    expect({ length, status: answer.status, same: (await answer.text()) === long }).toEqual({
+      length,
+      status: 401,
+      same: true,
+    });
+  }
+  await probe.stop();
+  person = new Person();
+});
+
 test("a login that did not help is not asked for again with each request", async () => {
   const browser = await startBrowser();
   const context = await browser.newContext();

@@ -66,6 +66,40 @@ test("a request pipelined behind another goes nowhere, whatever becomes of the f
   }
 });
 
+test("no character of a header becomes a line's end on the way", async () => {
+  // U+010A and U+010D end in the bytes of a line feed and a carriage return, as do others of every block
+  for (const value of ["a\u010d\u010aX-Evil: 1", "\u0a0d\u0a0a", "\u{1f60d}\u{1f60a}", "\xe9", "\u0100"]) {
+    sandbox.record.length = 0;
+    const bytes = Buffer.from(`${head(`X-Odd: ${value}\r\nContent-Length: 2\r\n`)}{}`, "utf8");
+    const { statuses } = await sendRaw(url, bytes);
+    expect([200, 400, 502]).toContain(statuses[0] ?? 0);
+    for (const seen of sandbox.record) {
+      const names = seen.rawHeaders.map(([name]) => name.toLowerCase());
+      expect(names).not.toContain("x-evil");
+      expect(seen.rawHeaders.find(([name]) => name.toLowerCase() === "x-odd")?.[1]).not.toMatch(/[\r\n]/);
+    }
+  }
+});
+
+test("a GET or HEAD that announces a body goes nowhere: its body would be the next request", async () => {
+  for (const method of ["GET", "HEAD"]) {
+    for (const lines of [`Content-Length: ${inner.length}\r\n`, "Transfer-Encoding: chunked\r\n"]) {
+      const body = lines.startsWith("Content") ? inner : `${inner.length.toString(16)}\r\n${inner}\r\n0\r\n\r\n`;
+      const asked = head(`${lines}Connection: close\r\n`, "/v1/health").replace("POST", method);
+      const { statuses } = await sendRaw(url, asked + body);
+      for (const status of statuses) expect([400, 404]).toContain(status);
+      await sendRaw(url, `${head("Content-Length: 2\r\n")}{}`);
+      expect(sandbox.record.map((seen) => `${seen.method} ${seen.path} ${seen.body}`)).toEqual([
+        "POST /code-assistant-api/v1/messages {}",
+      ]);
+      sandbox.record.length = 0;
+    }
+  }
+  const asked = head("Content-Length: 0\r\nConnection: close\r\n", "/v1/health").replace("POST", "GET");
+  await sendRaw(url, asked);
+  expect(sandbox.record.map(({ method, path }) => `${method} ${path}`)).toEqual(["GET /code-assistant-api/v1/health"]);
+});
+
 test("a chunked body goes up whole, its extensions do not", async () => {
   const body = '3;ext=1\r\n{"a\r\n4\r\n":1}\r\n0\r\n\r\n';
   const { statuses, text } = await sendRaw(url, head("Transfer-Encoding: chunked\r\nTrailer: X-Trailer\r\n") + body);

@@ -191,6 +191,173 @@ test("64 MB read slowly arrive byte for byte", async () => {
   expect(hash.digest("hex")).toBe(createHash("sha256").update(data).digest("hex"));
 });
 
+test("a connection that had to wait for a slow reader answers the next request", async () => {
+  const data = randomBytes(16 * 1024 * 1024);
+  for (let round = 0; round < 3; round++) {
+    reply = (socket) => {
+      socket.write(`${json}Content-Length: ${data.length}\r\n\r\n`);
+      socket.write(data);
+    };
+    let got = 0;
+    for await (const piece of (await post()).body ?? []) {
+      got += piece.length;
+      if (got % 7 === 0) await Bun.sleep(1);
+    }
+    expect(got).toBe(data.length);
+    reply = (socket) => socket.write(`${json}Content-Length: 2\r\n\r\n{}`);
+    expect(await (await post()).text()).toBe("{}");
+  }
+});
+
+test("an answer that ends with its connection arrives whole at a slow reader", async () => {
+  const data = randomBytes(16 * 1024 * 1024);
+  reply = (socket) => {
+    socket.write("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n");
+    socket.end(data);
+  };
+  const hash = createHash("sha256");
+  let pieces = 0;
+  for await (const piece of (await post()).body ?? []) {
+    hash.update(piece);
+    if (++pieces % 20 === 0) await Bun.sleep(5);
+  }
+  expect(hash.digest("hex")).toBe(createHash("sha256").update(data).digest("hex"));
+});
+
+test("a kept connection that the host closes costs no request; one that was just made is not tried again", async () => {
+  const answer = (socket: Socket) => socket.write(`${json}Content-Length: 2\r\n\r\n{}`);
+  reply = (socket) => {
+    answer(socket);
+    // the next request comes to a connection that is closed under it
+    reply = (again) => {
+      expect(again).toBe(socket);
+      again.destroy();
+      reply = answer;
+    };
+  };
+  for (let n = 0; n < 2; n++) expect(await (await post()).text()).toBe("{}");
+  expect(requests).toBe(3);
+  for (const socket of sockets) socket.destroy();
+  await Bun.sleep(50);
+  reply = (socket) => socket.destroy();
+  expect((await post()).status).toBe(502);
+  expect(requests).toBe(4);
+});
+
+test("a request that the host had time to work on is not sent again, kept connection or not", async () => {
+  const answer = (socket: Socket) => socket.write(`${json}Content-Length: 2\r\n\r\n{}`);
+  reply = answer;
+  expect((await post()).status).toBe(200);
+  reply = (socket) => {
+    reply = answer;
+    setTimeout(() => socket.end(), 1_500);
+  };
+  expect((await post()).status).toBe(502);
+  expect(requests).toBe(2);
+});
+
+test("a body without a length that ends with a reset is broken", async () => {
+  reply = (socket) => {
+    socket.write(`${sse}\r\n${event}`);
+    setTimeout(() => socket.resetAndDestroy(), 50);
+  };
+  const answer = await post();
+  await expect(answer.text()).rejects.toThrow();
+});
+
+test("a 401 that breaks off, or whose reader leaves, ends one request and not the gateway", async () => {
+  const begin = `HTTP/1.1 401 X\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"a":\r\n`;
+  const works = async (where = { url, key }) => {
+    reply = (socket) => socket.write(`${json}Content-Length: 2\r\n\r\n{}`);
+    expect(await (await post({}, where)).text()).toBe("{}");
+  };
+  for (const tail of ["", "zz\r\n"]) {
+    reply = (socket) => {
+      socket.write(begin);
+      setTimeout(() => (tail ? socket.write(tail) : socket.destroy()), 30);
+    };
+    expect((await post()).status).toBe(502);
+    await works();
+  }
+  reply = (socket) => void socket.write(begin);
+  await expect(post({ signal: AbortSignal.timeout(100) })).rejects.toThrow();
+  await works();
+  const timed = await start(["--timeout", "1"]);
+  reply = (socket) => void socket.write(begin);
+  expect((await post({}, timed)).status).toBe(504);
+  await works(timed);
+  const { err } = await timed.probe.stop();
+  expect(err.split("\n").filter((line) => line && !line.startsWith("codemie ·"))).toEqual([]);
+});
+
+test("a status that no answer can have is a 502, and leaves no connection behind", async () => {
+  for (const status of [600, 999]) {
+    const gone = Promise.withResolvers<void>();
+    reply = (socket) => {
+      socket.on("close", () => gone.resolve());
+      socket.write(`HTTP/1.1 ${status} X\r\nContent-Type: text/event-stream\r\n\r\n${event}`);
+    };
+    expect((await post()).status).toBe(502);
+    await gone.promise;
+  }
+});
+
+test("what the host says unasked on a kept connection is nobody's answer", async () => {
+  const evil = `${json}Content-Length: 6\r\n\r\n"evil"`;
+  const said = Promise.withResolvers<void>();
+  reply = (socket) => {
+    socket.write(`${json}Content-Length: 2\r\n\r\n{}`);
+    setTimeout(() => socket.write(evil, () => said.resolve()), 30);
+  };
+  expect(await (await post()).text()).toBe("{}");
+  await said.promise;
+  reply = (socket) => socket.write(`${json}Content-Length: 3\r\n\r\n"2"`);
+  for (let n = 0; n < 3; n++) expect(await (await post()).text()).toBe('"2"');
+});
+
+test("an answer that comes before the whole request was sent is passed on, and its connection not used again", async () => {
+  const first = Promise.withResolvers<Socket>();
+  reply = (socket) => {
+    first.resolve(socket);
+    socket.write(`HTTP/1.1 413 x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`);
+    reply = (other) => {
+      expect(other).not.toBe(socket);
+      other.write(`${json}Content-Length: 2\r\n\r\n{}`);
+    };
+  };
+  const body = new ReadableStream({
+    async start(controller) {
+      controller.enqueue(new Uint8Array(1000));
+      await first.promise;
+      await Bun.sleep(50);
+      controller.close();
+    },
+  });
+  const answer = await post({ body });
+  expect([answer.status, await answer.text()]).toEqual([413, "{}"]);
+  expect((await post()).status).toBe(200);
+});
+
+test("answers that two parsers could read differently are refused", async () => {
+  const chunks = "Transfer-Encoding: chunked\r\n";
+  for (const head of [
+    `${json}Content-Length: 5\r\n${chunks}\r\n0\r\n\r\n`,
+    `${json}Content-Length: 5\r\nContent-Length: 0\r\n\r\nhello`,
+    `${json}Content-Length: 5, 5\r\n\r\nhello`,
+    `${json}Transfer-Encoding: x, chunked\r\n\r\n0\r\n\r\n`,
+    `${json}Content-Length : 5\r\n\r\nhello`,
+    `${json}X-A: 1\r\n Content-Length: 5\r\n\r\nhello`,
+    `${json}X-A: 1\nContent-Length: 5\r\n\r\nhello`,
+    `HTTP/1.1 101 x\r\nUpgrade: x\r\n\r\n`,
+    `${json}X-A: ${"x".repeat(300_000)}\r\nContent-Length: 0\r\n\r\n`,
+  ]) {
+    reply = (socket) => socket.write(head);
+    const answer = await post();
+    expect({ head: head.slice(0, 120), status: answer.status }).toEqual({ head: head.slice(0, 120), status: 502 });
+    expect(await answer.json()).toMatchObject({ error: { message: expect.stringContaining("not HTTP") } });
+  }
+});
+
 test("an agent that hangs up in the middle of its upload leaves no request behind", async () => {
   const gone = Promise.withResolvers<void>();
   const begun = Promise.withResolvers<void>();

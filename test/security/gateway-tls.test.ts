@@ -1,0 +1,171 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdirSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import { Person } from "../support/codemie.ts";
+import { certificateFor } from "../support/corporate.ts";
+import { Probe } from "../support/probe.ts";
+
+/** Threat: while the gateway runs, somebody takes the host's place with another certificate and is given the credential. */
+
+const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+const token = `${part({ alg: "RS256" })}.${part({ sub: "ada" })}.c2lnbmF0dXJl`;
+
+type Pair = Awaited<ReturnType<typeof certificateFor>>;
+let own: Pair;
+let server: Bun.Server<undefined>;
+let person: Person;
+const seen: string[] = [];
+
+function serve({ cert, private: key }: Pair, port = 0): Bun.Server<undefined> {
+  return Bun.serve({
+    port,
+    hostname: "127.0.0.1",
+    tls: { cert, key },
+    fetch: ({ method, url, headers }) => {
+      seen.push(`${method} ${new URL(url).pathname} ${headers.get("authorization")}`);
+      return Response.json(method === "GET" ? [] : { ok: true });
+    },
+  });
+}
+
+beforeEach(async () => {
+  own = await certificateFor("127.0.0.1");
+  server = serve(own);
+  person = new Person();
+  await Bun.write(`${person.root}/ca.pem`, own.cert);
+  seen.length = 0;
+});
+afterEach(() => server.stop(true));
+
+async function started(env: Record<string, string>) {
+  const base = { CODEMIE_JWT_TOKEN: token, CODEMIE_URL: `https://127.0.0.1:${server.port}` };
+  const probe = new Probe(person, ["--model", "m"], { ...base, ...env });
+  const { url, key } = await probe.started();
+  const post = async (signal?: AbortSignal) => {
+    const init = { method: "POST", body: "{}", headers: { "x-api-key": key }, ...(signal && { signal }) };
+    const answer = await fetch(`${url}/v1/messages`, init);
+    return { status: answer.status, text: await answer.text() };
+  };
+  return { probe, post };
+}
+
+for (const [name, variable] of [
+  ["our own variable", "CODEMIE_CA_CERTS"],
+  ["the runtime's variable", "NODE_EXTRA_CA_CERTS"],
+  ["the system's store", "SSL_CERT_FILE"],
+] as const) {
+  test(`authorities of ${name} are believed by the gateway`, async () => {
+    const { probe, post } = await started({ [variable]: `${person.root}/ca.pem` });
+    for (let n = 0; n < 2; n++) expect((await post()).status).toBe(200);
+    expect(seen.at(-1)).toBe(`POST /code-assistant-api/v1/messages Bearer ${token}`);
+    await probe.stop();
+  });
+}
+
+for (const [name, impostor, variables] of [
+  ["nobody vouches for", "127.0.0.1", {}],
+  ["nobody vouches for, whatever the shell says", "127.0.0.1", { NODE_TLS_REJECT_UNAUTHORIZED: "0" }],
+  ["made for another name, by an authority that is believed", "other.test", {}],
+] as const) {
+  test(`a certificate ${name}: no request is sent`, async () => {
+    const other = await certificateFor(impostor);
+    if (impostor === "other.test") await Bun.write(`${person.root}/ca.pem`, `${own.cert}\n${other.cert}`);
+    const { probe, post } = await started({ CODEMIE_CA_CERTS: `${person.root}/ca.pem`, ...variables });
+    expect((await post()).status).toBe(200);
+    const port = Number(server.port);
+    await server.stop(true);
+    server = serve(other, port);
+    seen.length = 0;
+    for (let n = 0; n < 3; n++) {
+      const { status, text } = await post();
+      expect({ status, text }).toEqual({ status: 502, text: expect.stringContaining("cannot be trusted") });
+    }
+    expect(seen).toEqual([]);
+    await server.stop(true);
+    server = serve(own, port);
+    expect((await post()).status).toBe(200);
+    await probe.stop();
+  });
+}
+
+test("a host that takes a connection and never shakes hands keeps none of those that were given up", async () => {
+  const { probe, post } = await started({ CODEMIE_CA_CERTS: `${person.root}/ca.pem` });
+  const port = Number(server.port);
+  await server.stop(true);
+  const open = new Set<Socket>();
+  const silent = createServer((socket) => {
+    open.add(socket);
+    socket.on("close", () => open.delete(socket)).on("error", () => undefined);
+    socket.resume();
+  });
+  await new Promise<void>((resolve) => silent.listen(port, "127.0.0.1", resolve));
+  const given = Array.from({ length: 5 }, () => post(AbortSignal.timeout(300)).catch(() => undefined));
+  await Promise.all(given);
+  for (let tries = 0; tries < 200 && open.size > 0; tries++) await Bun.sleep(10); // the system tells us nothing sooner
+  expect(open.size).toBe(0);
+  const stopped = probe.stop();
+  await stopped;
+  await new Promise((resolve) => silent.close(resolve));
+  server = serve(own);
+});
+
+test("a host that shakes hands again in the middle of an answer (TLS 1.2) is still heard", async () => {
+  const { probe, post } = await started({ CODEMIE_CA_CERTS: `${person.root}/ca.pem` });
+  const port = Number(server.port);
+  await server.stop(true);
+  await Bun.write(`${person.root}/own.pem`, own.cert);
+  await Bun.write(`${person.root}/own.key`, own.private);
+  const files = ["-cert", `${person.root}/own.pem`, "-key", `${person.root}/own.key`];
+  const command = ["openssl", "s_server", "-accept", `127.0.0.1:${port}`, ...files, "-tls1_2"];
+  const host = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "ignore" });
+  const said = async (word: string) => {
+    while (!heard.includes(word)) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error(`openssl ended: ${heard}`);
+      heard += new TextDecoder().decode(value);
+    }
+  };
+  let heard = "";
+  const reader = host.stdout.getReader();
+  await said("ACCEPT");
+  const answer = post();
+  await said("POST /code-assistant-api/v1/messages");
+  host.stdin.write("R\n");
+  await host.stdin.flush();
+  await said("Read BLOCK");
+  await Bun.sleep(300); // openssl does not say when the second handshake is over
+  host.stdin.write("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n");
+  await host.stdin.flush();
+  expect(await answer).toEqual({ status: 200, text: "ok\n" });
+  host.kill();
+  await host.exited;
+  server = serve(own);
+  await probe.stop();
+});
+
+test("a profile's insecureSkipTlsVerify holds for its gateway too, and for no other host", async () => {
+  mkdirSync(`${person.home}/.codemie`, { recursive: true });
+  const write = (codeMieUrl: string) =>
+    Bun.write(
+      `${person.home}/.codemie/codemie-cli.config.json`,
+      JSON.stringify({
+        version: 2,
+        activeProfile: "default",
+        profiles: { default: { codeMieUrl, insecureSkipTlsVerify: true } },
+      }),
+    );
+  await write(`https://127.0.0.1:${server.port}`);
+  const { probe, post } = await started({});
+  expect((await post()).status).toBe(200);
+  await probe.stop();
+  person = new Person();
+  mkdirSync(`${person.home}/.codemie`, { recursive: true });
+  await write("https://127.0.0.1:9");
+  await Bun.write(`${person.root}/ca.pem`, own.cert);
+  const other = await started({ CODEMIE_CA_CERTS: `${person.root}/ca.pem` });
+  const port = Number(server.port);
+  await server.stop(true);
+  server = serve(await certificateFor("127.0.0.1"), port);
+  expect((await other.post()).status).toBe(502);
+  await other.probe.stop();
+});
