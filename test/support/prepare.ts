@@ -12,7 +12,7 @@ for (const [name, installed] of Object.entries(counterparts)) {
   if (existsSync(join(folder, installed))) continue;
   run(["bun", "install", "--frozen-lockfile"], folder, "the programs the tests run could not be installed");
 }
-const missing = ["bash", "zsh", "fish"].filter((shell) => !Bun.which(shell));
+const missing = ["bash", "zsh", "fish", "openssl"].filter((program) => !Bun.which(program));
 if (!chromiumPath()) missing.push("chromium");
 if (missing.length > 0) {
   const names = missing.join(" ");
