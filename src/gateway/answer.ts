@@ -10,7 +10,7 @@ const trailerBytes = 65_536;
 const textBytes = 8_192;
 
 /** Answers announced to be this short are passed on as one piece, which costs less than a stream, bytes. */
-const shortBytes = 16_384;
+export const shortBytes = 16_384;
 
 /** What the host sent is no answer: `code` says so where errors are told by it. */
 export class BadAnswer extends Error {
@@ -159,11 +159,10 @@ export class AnswerReader {
         this.#part = "header";
         return;
       }
-      case "header": {
+      case "header":
         if (line === "") this.#headEnds();
         else this.#header(line);
         return;
-      }
       case "chunk-line": {
         const size = chunkLine.exec(line)?.[1];
         if (!size) throw new BadAnswer("a chunk's size is none");

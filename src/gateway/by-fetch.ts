@@ -1,10 +1,8 @@
 import type { Fetch } from "../platform/network.ts";
+import { shortBytes } from "./answer.ts";
 import type { HeaderRecord } from "./paths.ts";
 import { releaseWhole } from "./stream.ts";
 import type { Upstream } from "./upstream.ts";
-
-/** Answers announced to be this short are passed on as one piece, bytes. */
-const shortBytes = 16_384;
 
 /**
  * The way to the host by the runtime's `fetch`, which knows proxies, their passwords, and TLS to them.

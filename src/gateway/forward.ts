@@ -128,15 +128,16 @@ async function decoded(bytes: Uint8Array, coding: string | undefined): Promise<s
   if (name === "identity") return new TextDecoder().decode(bytes);
   // Few gateways ever see such an answer, and the rest would hold a few megabytes for nothing.
   const { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } = await import("node:zlib");
-  const decoders: Readonly<Record<string, (bytes: Uint8Array, options: { maxOutputLength: number }) => Buffer>> = {
-    gzip: gunzipSync,
-    "x-gzip": gunzipSync,
-    deflate: inflateSync,
-    br: brotliDecompressSync,
-    zstd: zstdDecompressSync,
-  };
+  // A map, since the name is the host's: an object would know `constructor` as well.
+  const decoders = new Map<string, (bytes: Uint8Array, options: { maxOutputLength: number }) => Buffer>([
+    ["gzip", gunzipSync],
+    ["x-gzip", gunzipSync],
+    ["deflate", inflateSync],
+    ["br", brotliDecompressSync],
+    ["zstd", zstdDecompressSync],
+  ]);
   try {
-    return decoders[name]?.(bytes, { maxOutputLength: bodyToJudge }).toString();
+    return decoders.get(name)?.(bytes, { maxOutputLength: bodyToJudge }).toString();
   } catch {
     return undefined;
   }

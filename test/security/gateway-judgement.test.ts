@@ -68,6 +68,24 @@ test("a provider's own 401 is the agent's to see, however it is compressed; so a
   person = new Person();
 });
 
+test("a 401 in a coding that nobody knows is the host's, whatever the coding is called", async () => {
+  await logIn(person, sandbox);
+  const probe = new Probe(person);
+  const { url, key } = await probe.started();
+  for (const coding of ["constructor", "__proto__", "compress"]) {
+    sandbox.settings.answer = (_seen, response) =>
+      void response.writeHead(401, { "content-type": "application/json", "content-encoding": coding }).end(refusal);
+    const answer = await post(url, key);
+    expect({ coding, status: answer.status, text: await answer.text() }).toEqual({
+      coding,
+      status: 401,
+      text: expect.stringContaining("codemie profile login"),
+    });
+  }
+  await probe.stop();
+  person = new Person();
+});
+
 test("a provider's own 401 is passed on however long it is, up to what is read of it", async () => {
   await logIn(person, sandbox);
   const probe = new Probe(person);
