@@ -452,6 +452,12 @@ export const failure = {
       `the sealed end of the audit trail is damaged (${file})`,
       `move that file and the folder ${folder} away to begin a new trail; keep both, they are evidence`,
     ),
+  auditEndMissing: (file: string, folder: string) =>
+    new CodemieError(
+      "vault_damaged",
+      `the sealed end of the audit trail is missing in ${folder}`,
+      `move that folder and ${file} away to begin a new trail; keep both, they are evidence`,
+    ),
   recordDamaged: (name: string, file: string) =>
     new CodemieError(
       "vault_damaged",
@@ -462,11 +468,12 @@ export const failure = {
     new CodemieError("vault_damaged", `the vault's file ${file} is damaged`, "restore it from a backup"),
   vaultUnreadable: (file: string, why: string) =>
     new CodemieError("vault_unreadable", `cannot read ${file}: ${why}`, "check the owner and mode of the file"),
-  locked: (what: string, seconds: number) =>
+  /** @param holder number of the process that holds the lock, where it is known */
+  locked: (what: string, waitedMs: number, holder?: number) =>
     new CodemieError(
       "vault_locked",
-      `${what} has been locked by another codemie for ${seconds} s`,
-      "end the other process or try again",
+      `${what} has been locked by another codemie for ${Math.round(waitedMs / 1000)} s`,
+      holder === undefined ? "end the other process or try again" : `end process ${holder} or try again`,
     ),
   auditBroken: (file: string, line: number, why: string) =>
     new CodemieError(

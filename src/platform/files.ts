@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { statSync } from "node:fs";
-import { chmod, mkdir, open, readdir, readFile, rename, rm, stat, watch } from "node:fs/promises";
+import { chmodSync, mkdirSync, statSync } from "node:fs";
+import { chmod, open, readdir, readFile, rename, rm, watch, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { failure, systemCode } from "../core/errors.ts";
 
@@ -55,8 +55,9 @@ export async function readBounded(file: string, limit: number): Promise<{ conten
  */
 export async function ensureFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: folderMode });
-    if (process.platform !== "win32" && ((await stat(folder)).mode & 0o077) !== 0) await chmod(folder, folderMode);
+    // Asked synchronously: it is nearly always there, and a trip to the thread pool costs ten times as much.
+    mkdirSync(folder, { recursive: true, mode: folderMode });
+    if (process.platform !== "win32" && (statSync(folder).mode & 0o077) !== 0) chmodSync(folder, folderMode);
   } catch (error) {
     throw failure.disk(folder, error);
   }
@@ -64,6 +65,10 @@ export async function ensureFolder(folder: string): Promise<void> {
 
 const temporaryPrefix = (file: string) => `.${basename(file)}.`;
 const temporarySuffix = ".tmp";
+const temporaryFile = (file: string) => {
+  const name = `${temporaryPrefix(file)}${process.pid}.${randomBytes(6).toString("hex")}${temporarySuffix}`;
+  return join(dirname(file), name);
+};
 
 /**
  * Replaces a file so that a reader, or a crash at any moment, finds the old content or the new one and nothing else:
@@ -74,10 +79,7 @@ const temporarySuffix = ".tmp";
  * @throws `disk` when it cannot be written; the old content is then still there
  */
 export async function replaceFile(file: string, data: string): Promise<void> {
-  const temporary = join(
-    dirname(file),
-    `${temporaryPrefix(file)}${process.pid}.${randomBytes(6).toString("hex")}${temporarySuffix}`,
-  );
+  const temporary = temporaryFile(file);
   try {
     const handle = await open(temporary, "wx", fileMode);
     try {
@@ -91,6 +93,25 @@ export async function replaceFile(file: string, data: string): Promise<void> {
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw failure.disk(file, error);
+  }
+}
+
+/**
+ * Tries whether files can be written in a folder. Takes no lock: each try has a file of its own name.
+ *
+ * @throws `disk` when they cannot
+ */
+export async function tryToWrite(folder: string): Promise<void> {
+  const file = join(folder, "probe");
+  const own = temporaryFile(file);
+  // Another process's try may lose its file to this. It is removed in the end anyway, and nobody misses it.
+  await removeLeftovers(file);
+  try {
+    await writeFile(own, "x", { flag: "wx", mode: fileMode });
+  } catch (error) {
+    throw failure.disk(file, error);
+  } finally {
+    await rm(own, { force: true });
   }
 }
 
@@ -216,8 +237,26 @@ export async function closeToOthers(file: string): Promise<void> {
   }
 }
 
-/** A rename lasts through a power cut only once its folder is synced (Windows has no such call). */
-async function syncFolder(folder: string): Promise<void> {
+/**
+ * Returns once everything written to a file is on the disk.
+ *
+ * @throws `disk`
+ */
+export async function syncFile(file: string): Promise<void> {
+  try {
+    const handle = await open(file, "a", fileMode);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw failure.disk(file, error);
+  }
+}
+
+/** A new or renamed file lasts through a power cut only once its folder is synced (Windows has no such call). */
+export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(folder, "r");
   try {

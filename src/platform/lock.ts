@@ -1,22 +1,37 @@
-import { open } from "node:fs/promises";
+import { accessSync, closeSync, constants, openSync } from "node:fs";
 import { dirname } from "node:path";
-import { failure, systemCode } from "../core/errors.ts";
+import { CodemieError, failure, systemCode } from "../core/errors.ts";
 import { ensureFolder } from "./files.ts";
+import { nobodyQueues, Place, type Ticket } from "./lock-queue.ts";
+import { isOwnFile } from "./private.ts";
 
-/** How long a lock may be held by others before we give up, in ms: longer than any storing, shorter than patience. */
+type Timer = ReturnType<typeof setTimeout>;
+
+/** How long one holder may keep the others waiting before they give up, ms: longer than any storing, shorter than patience. */
 const defaultPatienceMs = 10_000;
+/** How often the second in the queue looks whether the first takes its turn, ms. */
+const lookMs = 1_000;
+/** How much later each one behind it looks, ms: in a long queue, looking is what costs. */
+const laterMs = 100;
+/** Who holds a lock no longer than this, ms, and met nobody, is spared the queue: the next one asks now and then instead. */
+const briefMs = 20;
+/** Pauses of the first in the queue while somebody who is not in it holds the lock, ms. */
+const shortestPauseMs = 1;
+const longestPauseMs = 25;
 
 /**
  * Runs `work` while no other process (and no other call in this one) runs with the same lock file.
  *
  * The lock is SQLite's exclusive lock on an empty database: the operating system drops it with its owner, however that
- * one dies, so there is no such thing as a stale lock.
+ * one dies, so there is no such thing as a stale lock. Whose turn it is, a queue says ({@link Place}), so that waiters
+ * are served in about the order they came.
  *
  * @param file the lock's file, made when missing and never removed
  * @param what what is locked, in words for the error
  * @param work runs once the lock is held
- * @param patienceMs how long to wait for others, ms
- * @throws `vault_locked` after `patienceMs`; `disk` when the lock's file cannot be made; whatever `work` throws
+ * @param patienceMs how long one and the same holder may keep us waiting, ms
+ * @throws `vault_locked` when the same process holds it for `patienceMs`; `vault_unreadable` when its file is a link, no
+ *   file, or another user's; `disk` when it cannot be made; whatever `work` throws
  */
 export async function withLock<T>(
   file: string,
@@ -25,34 +40,162 @@ export async function withLock<T>(
   patienceMs = defaultPatienceMs,
 ): Promise<T> {
   await ensureFolder(dirname(file));
-  const { Database } = await import("bun:sqlite");
-  let database: InstanceType<typeof Database>;
+  const lock = await Lock.open(file);
+  let place: Place | undefined;
+  let later: Timer | undefined;
   try {
-    await (await open(file, "a", 0o600)).close();
-    database = new Database(file, { readwrite: true });
-  } catch (error) {
-    throw failure.disk(file, error);
-  }
-  try {
-    const deadline = performance.now() + patienceMs;
-    while (!tryLock(database, file)) {
-      if (performance.now() >= deadline) throw failure.locked(what, Math.round(patienceMs / 1000));
-      // Another process's lock raises no event here; a short uneven pause keeps waiters from marching in step.
-      await Bun.sleep(5 + Math.random() * 20);
+    if (nobodyQueues(file) && lock.take()) {
+      later = setTimeout(() => {
+        place = Place.take(file);
+        place?.hold();
+      }, briefMs);
+    } else {
+      place = Place.take(file);
+      await takeTurn(lock, place, what, patienceMs);
+      place?.hold();
     }
     return await work();
   } finally {
-    database.close();
+    clearTimeout(later);
+    // In this order: whom we wake finds the lock free.
+    lock.close();
+    place?.leave();
   }
 }
 
-/** SQLite's own waiting would block the event loop, and with it every stream of the gateway: so it is tried, not awaited. */
-function tryLock(database: { run(sql: string): unknown }, file: string): boolean {
+/**
+ * Looks whether a lock is held, without taking it: whoever comes meanwhile does not find it held because of us.
+ *
+ * @param file the lock's file
+ * @returns false when nobody holds it, or there is no such file
+ * @throws `vault_unreadable`, `disk` as {@link withLock}
+ */
+export async function isLocked(file: string): Promise<boolean> {
+  if (!isOwnFile(file)) return false;
+  const lock = await Lock.open(file);
   try {
-    database.run("BEGIN EXCLUSIVE");
-    return true;
+    return lock.isHeld();
+  } finally {
+    lock.close();
+  }
+}
+
+async function takeTurn(lock: Lock, place: Place | undefined, what: string, patienceMs: number): Promise<void> {
+  const stay = new Stay();
+  let pauseMs = shortestPauseMs;
+  let nextMs = 0;
+  for (;;) {
+    const before = place?.before() ?? [];
+    const [first] = before;
+    const last = before.at(-1);
+    const stayedMs = stay.lengthMs(first, nextMs);
+    if (first === undefined || last === undefined || place === undefined) {
+      if (lock.take()) return;
+      // Somebody holds it who is not in the queue: only briefly, or it could not queue, or it died a moment ago.
+      if (stayedMs >= patienceMs) throw failure.locked(what, patienceMs);
+      nextMs = Math.min(pauseMs, patienceMs);
+      pauseMs = Math.min(pauseMs * 2, longestPauseMs);
+      await Bun.sleep(nextMs);
+      continue;
+    }
+    if (stayedMs >= Math.min(lookMs, patienceMs / 2)) {
+      if (lock.take()) {
+        // It had its time to take a free lock: it is stopped, and would keep everybody waiting.
+        lock.release();
+        place.evict(first);
+        continue;
+      }
+      if (stayedMs >= patienceMs) throw failure.locked(what, patienceMs, Place.processOf(first));
+    }
+    nextMs = Math.min(lookMs + laterMs * (before.length - 1), patienceMs / 2);
+    await place.left(last, nextMs);
+  }
+}
+
+/** How long the same process has been first in the queue. */
+class Stay {
+  #first: Ticket | undefined;
+  #lengthMs = 0;
+  #lookedAt = performance.now();
+
+  /**
+   * @param first who is first now
+   * @param nextMs how far from now the last look put this one, ms
+   * @returns ms since the first look that found it there. What passed beyond `nextMs` does not count: the machine slept, or
+   *   this process was stopped or had no processor
+   */
+  lengthMs(first: Ticket | undefined, nextMs: number): number {
+    const now = performance.now();
+    this.#lengthMs = first === this.#first ? this.#lengthMs + Math.min(now - this.#lookedAt, nextMs) : 0;
+    this.#lookedAt = now;
+    this.#first = first;
+    return this.#lengthMs;
+  }
+}
+
+/** What the lock needs of SQLite. */
+interface Database {
+  run(sql: string): unknown;
+  close(): void;
+}
+
+/** The lock itself, as one opening of its file. */
+class Lock {
+  readonly #file: string;
+  readonly #database: Database;
+
+  private constructor(file: string, database: Database) {
+    this.#file = file;
+    this.#database = database;
+  }
+
+  static async open(file: string): Promise<Lock> {
+    const { Database } = await import("bun:sqlite");
+    try {
+      // Closing any handle of a file ends this process's locks on it (POSIX fcntl), so it is only opened to be made.
+      if (!isOwnFile(file)) makeFile(file);
+      // SQLite opens a file that cannot be written all the same, and then keeps nobody out.
+      accessSync(file, constants.W_OK);
+      return new Lock(file, new Database(file, { readwrite: true }));
+    } catch (error) {
+      throw error instanceof CodemieError ? error : failure.disk(file, error);
+    }
+  }
+
+  /** SQLite's own waiting would block the event loop, and with it every stream of the gateway: so it is tried, not awaited. */
+  take(): boolean {
+    // A journal on the disk costs as much again, is of no use (nothing is ever written), and cannot be made on a full disk.
+    return this.#try("PRAGMA journal_mode = MEMORY") && this.#try("BEGIN EXCLUSIVE");
+  }
+
+  release(): void {
+    this.#database.run("ROLLBACK");
+  }
+
+  /** Any reading meets a holder, and keeps nobody from reading. */
+  isHeld(): boolean {
+    return !this.#try("PRAGMA schema_version");
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #try(sql: string): boolean {
+    try {
+      this.#database.run(sql);
+      return true;
+    } catch (error) {
+      if (systemCode(error).startsWith("SQLITE_BUSY")) return false;
+      throw failure.disk(this.#file, error);
+    }
+  }
+}
+
+function makeFile(file: string): void {
+  try {
+    closeSync(openSync(file, "wx", 0o600));
   } catch (error) {
-    if (systemCode(error).startsWith("SQLITE_BUSY")) return false;
-    throw failure.disk(file, error);
+    if (systemCode(error) !== "EEXIST") throw error;
   }
 }

@@ -71,6 +71,21 @@ export function checkFolder(folder: string, note: Note): void {
 }
 
 /**
+ * Checks a file of ours that is not read, such as a lock's.
+ *
+ * @returns false when there is none
+ * @throws `vault_unreadable` when it is a link, not a file, or another user's
+ */
+export function isOwnFile(file: string): boolean {
+  const found = present(file, lstatSync);
+  if (!found) return false;
+  if (found.isSymbolicLink()) throw failure.symbolicLink(file);
+  if (!found.isFile()) throw failure.vaultUnreadable(file, "it is not a file");
+  requireOwner(file, found.uid);
+  return true;
+}
+
+/**
  * Checks the folder everything of ours lies in, where there is one. People put it elsewhere with a link, so it may be
  * one; but it must be ours, since whoever may write in it can take away what lies there or lay something else in its
  * place.

@@ -11,6 +11,7 @@ import {
   removeLeftovers,
   replaceFile,
   stampOf,
+  tryToWrite,
   waitForChange,
 } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
@@ -78,12 +79,7 @@ export class Vault {
    */
   async prepare(): Promise<void> {
     await this.#dataKey.open(openOrCreateDataKey);
-    const probe = join(this.#files.folder, "probe");
-    await withLock(join(this.#files.run, "vault-probe.lock"), "the vault", async () => {
-      await removeLeftovers(probe);
-      await replaceFile(probe, "x");
-      await removeFile(probe);
-    });
+    await tryToWrite(this.#files.folder);
   }
 
   /**

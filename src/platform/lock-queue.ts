@@ -1,0 +1,211 @@
+import { randomBytes } from "node:crypto";
+import { closeSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { systemCode } from "../core/errors.ts";
+
+/** Where a process stands in the queue for a lock: its file's name. Names sort in the order of the queue. */
+export type Ticket = string;
+
+/** A socket that was left without a ticket is rubbish once it is this old, ms. */
+const strayMs = 60_000;
+
+const numberLength = 10;
+/** number in the queue, process number, name of the socket */
+const ticketEnd = /\.\d{10}\.\d+\.[0-9a-f]{12}$/;
+/** The holder's number sorts before everybody else's. */
+const holderNumber = "0".repeat(numberLength);
+
+const windows = process.platform === "win32";
+/** What a connection to a dead process fails with: whoever lays a ticket listens by then. */
+const nobodyListens = windows ? "ENOENT" : "ECONNREFUSED";
+
+/** Another's place, with the connection that ends when it is left. */
+interface Watched {
+  readonly ticket: Ticket;
+  readonly gone: Promise<void>;
+  end(): void;
+}
+
+/**
+ * A place in the queue for a lock, across processes. Each process in the queue listens on a socket (Windows: a named
+ * pipe) and lays an empty file, its ticket, beside the lock; it sleeps on a connection to whoever stands before it. That
+ * connection ends when the other leaves the queue, and also when it dies: the operating system closes it. So a release
+ * wakes the next one and nobody else, and nobody polls.
+ *
+ * The queue only says whose turn it is. Whether the lock is free is for the lock itself to say: tickets that are lost,
+ * late or out of order cost a wait, never exclusion.
+ */
+export class Place {
+  readonly #folder: string;
+  readonly #prefix: string;
+  /** ends the ticket's name, and names the socket */
+  readonly #id = `${process.pid}.${randomBytes(6).toString("hex")}`;
+  readonly #listener: { stop(closeActiveConnections?: boolean): void };
+  #ticket: Ticket;
+  #watched: Watched | undefined;
+
+  /**
+   * Takes the last place.
+   *
+   * @param lockFile the lock's file, in an existing folder
+   * @returns undefined where there can be no queue: the disk is full or knows no sockets, the path is too long for one,
+   *   or the process may open no more files
+   */
+  static take(lockFile: string): Place | undefined {
+    try {
+      return new Place(lockFile);
+    } catch {
+      return undefined;
+    }
+  }
+
+  private constructor(lockFile: string) {
+    this.#folder = dirname(lockFile);
+    this.#prefix = `${basename(lockFile)}.`;
+    const listener = Bun.listen({ unix: this.#address(this.#id), socket: { data: () => undefined } });
+    listener.unref();
+    this.#listener = listener;
+    try {
+      const names = readdirSync(this.#folder);
+      this.#removeStrays(names);
+      this.#ticket = this.#layTicket(ticketsOf(names, this.#prefix));
+    } catch (error) {
+      this.#stopListening();
+      throw error;
+    }
+  }
+
+  /** @returns the tickets before ours, first the holder's; ours is laid anew, at the end, when somebody removed it */
+  before(): Ticket[] {
+    const tickets = ticketsIn(this.#folder, this.#prefix);
+    const ours = tickets.indexOf(this.#ticket);
+    if (ours >= 0) return tickets.slice(0, ours);
+    this.#ticket = this.#layTicket(tickets);
+    return this.before();
+  }
+
+  /** Tells the others that we hold the lock: they wait for us, whatever their number. */
+  hold(): void {
+    const ticket = `${this.#prefix}${holderNumber}.${this.#id}`;
+    try {
+      renameSync(join(this.#folder, this.#ticket), join(this.#folder, ticket));
+      this.#ticket = ticket;
+    } catch {
+      // Somebody removed our ticket. We hold the lock all the same, and the others find it taken.
+    }
+  }
+
+  /**
+   * Waits until another process has left its place, or died. What a dead one left is removed.
+   *
+   * @param ticket the other's, as {@link before} said
+   * @param mostMs returns after this time at the latest, ms
+   */
+  async left(ticket: Ticket, mostMs: number): Promise<void> {
+    if (this.#watched?.ticket !== ticket) {
+      this.#watched?.end();
+      this.#watched = this.#watch(ticket);
+    }
+    const watched = this.#watched;
+    // Asked anew afterwards: one that died has a ticket still, and only a connection that fails tells so.
+    if (await within(watched.gone, mostMs)) this.#watched = undefined;
+  }
+
+  /** Takes another's place away, since it does not take its turn. It queues anew once it notices. */
+  evict(ticket: Ticket): void {
+    this.#remove(ticket);
+  }
+
+  /** Leaves the queue, and wakes the next one. */
+  leave(): void {
+    this.#watched?.end();
+    this.#remove(this.#ticket);
+    this.#stopListening();
+  }
+
+  /** @returns the process number on a ticket */
+  static processOf(ticket: Ticket): number {
+    return Number(ticket.split(".").at(-2));
+  }
+
+  #layTicket(others: readonly Ticket[]): Ticket {
+    const last = others.at(-1)?.slice(this.#prefix.length, this.#prefix.length + numberLength);
+    const number = String(Number(last ?? holderNumber) + 1).padStart(numberLength, "0");
+    const ticket = `${this.#prefix}${number}.${this.#id}`;
+    closeSync(openSync(join(this.#folder, ticket), "wx", 0o600));
+    return ticket;
+  }
+
+  #watch(ticket: Ticket): Watched {
+    const address = this.#address(ticket);
+    const { promise: gone, resolve } = Promise.withResolvers<void>();
+    const connected = Bun.connect({ unix: address, socket: { data: () => undefined, close: () => resolve() } });
+    connected.catch((error: unknown) => {
+      // Any other error tells nothing of the process: its socket's file may have been removed.
+      if (systemCode(error) !== nobodyListens) return;
+      this.#remove(ticket);
+      removeSocket(address);
+      resolve();
+    });
+    const end = () => void connected.then((connection) => connection.end()).catch(() => undefined);
+    return { ticket, gone, end };
+  }
+
+  #remove(ticket: Ticket): void {
+    rmSync(join(this.#folder, ticket), { force: true });
+  }
+
+  #stopListening(): void {
+    this.#listener.stop(true);
+    removeSocket(this.#address(this.#id));
+  }
+
+  /** Removes the sockets of processes that were killed after they began to listen and before they laid their ticket. */
+  #removeStrays(names: readonly string[]): void {
+    if (windows) return;
+    const named = new Set(names.filter((name) => ticketEnd.test(name)).map((name) => name.split(".").at(-1)));
+    // The disk's clock made both times, so ours may be as wrong as it likes.
+    const now = statSync(this.#address(this.#id)).mtimeMs;
+    for (const name of names) {
+      const id = /^([0-9a-f]{12})\.sock$/.exec(name)?.[1];
+      if (id === undefined || named.has(id)) continue;
+      const file = join(this.#folder, name);
+      const made = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? now;
+      if (now - made > strayMs) removeSocket(file);
+    }
+  }
+
+  #address(ticketOrId: string): string {
+    const name = ticketOrId.split(".").at(-1);
+    return windows ? `\\\\.\\pipe\\codemie-lock-${name}` : join(this.#folder, `${name}.sock`);
+  }
+}
+
+/** @returns whether no process queues for a lock; one that holds it only briefly may not be in the queue */
+export function nobodyQueues(lockFile: string): boolean {
+  return ticketsIn(dirname(lockFile), `${basename(lockFile)}.`).length === 0;
+}
+
+function ticketsIn(folder: string, prefix: string): Ticket[] {
+  return ticketsOf(readdirSync(folder), prefix);
+}
+
+function ticketsOf(names: readonly string[], prefix: string): Ticket[] {
+  return names.filter((name) => name.startsWith(prefix) && ticketEnd.test(name)).sort();
+}
+
+/** A named pipe is no file: Windows removes it with its process. */
+function removeSocket(address: string): void {
+  if (!windows) rmSync(address, { force: true });
+}
+
+/** @returns whether something came to pass within `mostMs` */
+async function within(done: Promise<void>, mostMs: number): Promise<boolean> {
+  const { promise: over, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, mostMs, false);
+  try {
+    return await Promise.race([done.then(() => true), over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

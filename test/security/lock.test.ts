@@ -1,0 +1,282 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { waitForChange } from "../../src/platform/files.ts";
+import { isLocked, withLock } from "../../src/platform/lock.ts";
+import { Worker } from "../support/worker.ts";
+
+/** Threat: a process that is slow, stopped, dead or unlucky keeps others from their logins, or two change one at a time. */
+
+let root: string;
+let run: string;
+let lock: string;
+let workers: Worker[];
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "codemie-lock-"));
+  run = join(root, "run");
+  lock = join(run, "thing.lock");
+  mkdirSync(run, { mode: 0o700 });
+  workers = [];
+});
+afterEach(async () => {
+  for (const worker of workers) worker.kill("SIGKILL");
+  await Promise.all(workers.map((worker) => worker.ended));
+  rmSync(root, { recursive: true });
+});
+
+const start = (...words: string[]): Worker => {
+  const worker = new Worker("lock-worker.ts", [lock, ...words]);
+  workers.push(worker);
+  return worker;
+};
+const tickets = () => readdirSync(run).filter((name) => name.startsWith("thing.lock."));
+/** Resolves once so many callers hold the lock or wait for it. */
+const queued = async (count: number) => {
+  const isThere = waitForChange(run, 60_000, async () => tickets().length === count);
+  const died = Promise.race(workers.map((worker) => worker.ended.then(() => worker.output)));
+  expect(await Promise.race([isThere, died])).toBe(true);
+};
+/** Starts a process that holds the lock, and some that wait, one after the other. */
+async function queue(count: number, ...words: string[]): Promise<[Worker, ...Worker[]]> {
+  const holder = start("hold=end");
+  await holder.says("held");
+  const waiting: Worker[] = [];
+  for (let i = 0; i < count; i++) {
+    waiting.push(start("hold=end", ...words));
+    await queued(2 + i);
+  }
+  return [holder, ...waiting];
+}
+
+test("12 processes are served in the order they came", async () => {
+  const line = await queue(12);
+  for (const [i, one] of line.entries()) {
+    await one.says("held");
+    expect(line.slice(i + 1).some((later) => later.output.includes("held"))).toBe(false);
+    one.end();
+    await one.says("released");
+  }
+  await Promise.all(line.map(({ ended }) => ended));
+  expect(readdirSync(run)).toEqual(["thing.lock"]);
+});
+
+test("two callers in one process: they do not let another process in", async () => {
+  let isOver = false;
+  await withLock(lock, "it", async () => {
+    const second = withLock(lock, "it", async () => isOver);
+    const other = start();
+    await queued(3);
+    expect(await isLocked(lock)).toBe(true);
+    expect(other.output).not.toContain("held");
+    isOver = true;
+    void second.then((saw) => expect(saw).toBe(true));
+  });
+  await workers[0]?.says("released");
+});
+
+test("1,000 waiters: everyone has a turn, one at a time, and nothing is left behind", async () => {
+  const count = join(root, "count");
+  writeFileSync(count, "0");
+  const holder = start("hold=end");
+  await holder.says("held");
+  const crowd = Array.from({ length: 10 }, () => start("times=100", `count=${count}`));
+  await queued(1001);
+  holder.end();
+  for (const one of crowd) expect(await one.ended).toBe(0);
+  expect(readFileSync(count, "utf8")).toBe("1000");
+  expect(readdirSync(run)).toEqual(["thing.lock"]);
+}, 300_000);
+
+test("patience is for a holder that does not change: 8 in turn outlast it together, and nobody gives up", async () => {
+  const crowd = Array.from({ length: 8 }, () => start("hold=500", "patience=2000"));
+  for (const one of crowd) expect(await one.ended).toBe(0);
+  for (const one of crowd) expect(one.output).toContain("released");
+});
+
+test("a holder that is killed, also one whose child lives on, is followed at once by the next", async () => {
+  const holder = start("hold=end", "child");
+  const child = Number((await holder.says(/child (\d+)/))[1]);
+  const next = start();
+  await queued(2);
+  holder.kill("SIGKILL");
+  await next.says("released");
+  expect(existsSync(`/proc/${child}`)).toBe(true);
+  process.kill(child, "SIGKILL");
+});
+
+for (const which of ["at the head", "in the middle"] as const) {
+  test(`a waiter that is killed ${which} of the queue delays nobody`, async () => {
+    const [holder, first, second, third] = await queue(3);
+    const victim = which === "at the head" ? first : second;
+    const left = [first, second, third].filter((one) => one !== victim);
+    victim?.kill("SIGKILL");
+    await victim?.ended;
+    holder.end();
+    for (const one of left) {
+      await one?.says("held");
+      one?.end();
+    }
+    await third?.says("released");
+    expect(tickets()).toEqual([]);
+  });
+}
+
+test("a holder that is stopped: who waits is told which process it is, and it loses nothing", async () => {
+  const [holder, waiting] = await queue(1, "patience=1500");
+  holder.kill("SIGSTOP");
+  const said = "vault_locked: the thing has been locked by another codemie for 2 s; end process PID or try again";
+  await waiting?.says(said.replace("PID", String(holder.pid)));
+  holder.kill("SIGCONT");
+  holder.end();
+  await holder.says("released");
+});
+
+test("waiters that are stopped keep nobody waiting, and have their turn when they go on", async () => {
+  const [holder, first, second, third] = await queue(3);
+  first?.kill("SIGSTOP");
+  second?.kill("SIGSTOP");
+  holder.end();
+  await third?.says("held");
+  first?.kill("SIGCONT");
+  second?.kill("SIGCONT");
+  third?.end();
+  for (const one of [first, second]) one?.end();
+  for (const one of [first, second, third]) await one?.says("released");
+});
+
+test("a machine that sleeps: the time does not count against a holder that slept too", async () => {
+  const [holder, waiting] = await queue(1, "patience=4000");
+  const all = [holder, waiting];
+  for (const one of all) one?.kill("SIGSTOP");
+  await Bun.sleep(6_000); // the sleep itself is what is tested
+  for (const one of all) one?.kill("SIGCONT");
+  holder.end();
+  await waiting?.says("held");
+});
+
+test("a clock that jumps changes neither order nor patience", async () => {
+  const line = await queue(4, "clock");
+  for (const one of line) {
+    await one.says("held");
+    one.end();
+    await one.says("released");
+  }
+});
+
+test("processes that can open no socket have their turn too", async () => {
+  const count = join(root, "count");
+  writeFileSync(count, "0");
+  const crowd = Array.from({ length: 10 }, (_, i) => start("times=3", `count=${count}`, ...(i % 2 ? ["deaf"] : [])));
+  for (const one of crowd) expect(await one.ended).toBe(0);
+  expect(readFileSync(count, "utf8")).toBe("30");
+});
+
+test("processes that are killed and stopped at random: one at a time all the same", async () => {
+  const count = join(root, "count");
+  writeFileSync(count, "0");
+  const crowd = Array.from({ length: 12 }, () => start("times=40", `count=${count}`));
+  const victims = crowd.slice(0, 6);
+  for (const victim of victims) {
+    await victim.says("held");
+    victim.kill("SIGSTOP");
+    await Bun.sleep(Math.random() * 50); // any moment will do
+    victim.kill(Math.random() < 0.5 ? "SIGKILL" : "SIGCONT");
+  }
+  await Promise.all(crowd.map(({ ended }) => ended));
+  const released = crowd.reduce((sum, { output }) => sum + output.split("released\n").length - 1, 0);
+  const killed = crowd.filter(({ signal }) => signal !== null).length;
+  const counted = Number(readFileSync(count, "utf8"));
+  // One that was killed may have counted without having said so.
+  expect(counted).toBeGreaterThanOrEqual(released);
+  expect(counted).toBeLessThanOrEqual(released + killed * 2);
+  expect(crowd.some(({ output }) => output.includes("vault_locked"))).toBe(false);
+  await withLock(lock, "it", async () => undefined);
+  expect(tickets()).toEqual([]);
+}, 300_000);
+
+test("a lock's file that is a link, a folder or another user's is refused, and left as it is", async () => {
+  const target = join(root, "target");
+  writeFileSync(target, "");
+  symlinkSync(target, lock);
+  expect(withLock(lock, "it", async () => 1)).rejects.toMatchObject({ code: "vault_unreadable" });
+  expect(isLocked(lock)).rejects.toMatchObject({ code: "vault_unreadable" });
+  expect(readFileSync(target, "utf8")).toBe("");
+  rmSync(lock);
+  symlinkSync(join(root, "nowhere"), lock);
+  expect(withLock(lock, "it", async () => 1)).rejects.toMatchObject({ code: "vault_unreadable" });
+  expect(existsSync(join(root, "nowhere"))).toBe(false);
+  rmSync(lock);
+  mkdirSync(lock);
+  expect(withLock(lock, "it", async () => 1)).rejects.toMatchObject({ code: "vault_unreadable" });
+  rmSync(lock, { recursive: true });
+  if (process.getuid?.() !== 0) return;
+  writeFileSync(lock, "");
+  const ours = process.getuid;
+  process.getuid = () => 1000;
+  try {
+    chownSync(lock, 4321, 4321);
+    expect(withLock(lock, "it", async () => 1)).rejects.toMatchObject({ code: "vault_unreadable" });
+  } finally {
+    process.getuid = ours;
+  }
+});
+
+test("looking at a lock takes nothing: many look at once, and it is free all the time", async () => {
+  await withLock(lock, "it", async () => expect(await isLocked(lock)).toBe(true));
+  const looks = Array.from({ length: 50 }, () => isLocked(lock));
+  await withLock(lock, "it", async () => undefined, 0);
+  expect((await Promise.all(looks)).length).toBe(50);
+  expect(await isLocked(lock)).toBe(false);
+  expect(await isLocked(join(run, "none.lock"))).toBe(false);
+  expect(existsSync(join(run, "none.lock"))).toBe(false);
+});
+
+test("sockets that killed processes left behind are removed, those of the living are not", async () => {
+  const stray = join(run, "0123456789ab.sock");
+  const young = join(run, "ba9876543210.sock");
+  for (const file of [stray, young]) writeFileSync(file, "");
+  utimesSync(stray, new Date(0), new Date(0));
+  await withLock(lock, "it", async () => undefined);
+  expect(readdirSync(run).sort()).toEqual(["ba9876543210.sock", "thing.lock"]);
+});
+
+const canMount = Bun.spawnSync(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
+if (!canMount) console.log("skipped: this machine lets no one mount in a namespace of their own (unshare -rm)");
+const worker = join(import.meta.dir, "../support/lock-worker.ts");
+const inside = (script: string) =>
+  Bun.spawnSync(["unshare", "-rm", "sh", "-c", script, process.execPath, worker, root]).stdout.toString();
+
+test.skipIf(!canMount)("a full disk: the lock that is there holds, a new one says what is wrong", () => {
+  const said = inside(`
+    mkdir $2/full && mount -t tmpfs -o size=64k,nr_inodes=8 tmpfs $2/full
+    "$0" "$1" $2/full/run/old.lock
+    i=0; while touch $2/full/$i; do i=$((i + 1)); done 2>/dev/null
+    "$0" "$1" $2/full/run/old.lock
+    "$0" "$1" $2/full/run/new.lock`);
+  expect(said).toMatch(
+    /^started\nheld\nreleased\nstarted\nheld\nreleased\nstarted\ndisk: .*new\.lock: the disk is full; /,
+  );
+});
+
+test.skipIf(!canMount)("a read-only disk says so, whether the lock is there or not", () => {
+  const said = inside(`
+    mkdir $2/ro && mount -t tmpfs tmpfs $2/ro
+    "$0" "$1" $2/ro/run/old.lock
+    mount -o remount,ro $2/ro
+    "$0" "$1" $2/ro/run/old.lock
+    "$0" "$1" $2/ro/run/new.lock`);
+  const refused = (name: string) => `started\ndisk: cannot write [^\n]*${name}: the file system is read-only; [^\n]*\n`;
+  expect(said).toMatch(new RegExp(`^started\nheld\nreleased\n${refused("old.lock")}${refused("new.lock")}$`));
+});
