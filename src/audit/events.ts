@@ -15,6 +15,7 @@ export const auditEvents = {
   "vault-rekeyed": "the vault was sealed with another key or passphrase",
   "vault-exported": "logins were written to a file for another machine",
   "vault-imported": "logins were taken from such a file",
+  "lines-missing": "what happened before could not be written down",
 } as const;
 export type AuditEvent = keyof typeof auditEvents;
 
@@ -45,6 +46,6 @@ export type AuditEntry = z.infer<typeof auditEntry>;
 export type AuditFact = Pick<AuditEntry, "event" | "profile" | "host" | "outcome"> &
   Partial<Pick<AuditEntry, "detail">>;
 
-/** Where the chain stands: the key, and the last line that was written. Sealed in the vault. */
-export const auditHead = z.object({ key: z.string(), seq: z.number(), mac: z.string() });
+/** The trail's key, sealed in the vault. The first version kept the end of the trail beside it. */
+export const auditHead = z.object({ key: z.string(), seq: z.number().optional(), mac: z.string().optional() });
 export type AuditHead = z.infer<typeof auditHead>;

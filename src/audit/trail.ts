@@ -1,18 +1,21 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { open, readdir, readFile, truncate } from "node:fs/promises";
+import { closeSync, openSync } from "node:fs";
+import { appendFile, open, readFile, rename, rm, truncate } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { failure, systemCode } from "../core/errors.ts";
+import { failure } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
-import { ensureFolder } from "../platform/files.ts";
+import { ensureFolder, namesIn, syncFile, syncFolder } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
 import { type AuditEntry, type AuditFact, type AuditHead, auditEntry } from "./events.ts";
 
 /** A file is closed and the next one begun once it has this many lines. */
 const linesPerFile = 1_000;
 
-/** Where the head of the chain is kept: in the vault. */
+/** Where the trail's key is kept: in the vault. */
 export interface HeadStore {
+  /** the file it lies in, to name it */
+  readonly file: string;
   /** @returns the head, or undefined when nothing was ever written */
   read(): Promise<AuditHead | undefined>;
   write(head: AuditHead): Promise<void>;
@@ -24,116 +27,268 @@ export type Verdict =
   /** the first line that does not fit, and why */
   | { readonly ok: false; readonly file: string; readonly line: number; readonly why: string };
 
+/** A line's place in the chain. */
+type Link = Pick<AuditEntry, "seq" | "mac">;
+
+/** The sealed end, and whether a line is the one it was made for. */
+interface End {
+  readonly seq: number;
+  /** its file in the trail's folder; undefined where the head still holds the end, as the first version left it */
+  readonly name: string | undefined;
+  isAt(link: Link): boolean;
+}
+
 /**
- * The audit trail: JSON lines, each chained to the one before by a keyed hash, across files and processes. The key and
- * the last line's hash are sealed in the vault, so a line that was changed, removed, moved or added is found, also at
- * the end.
+ * The audit trail: JSON lines, each chained to the one before by a keyed hash, across files and processes. The key lies in
+ * the vault. The end of the trail is an empty file whose name tells the last line's number, sealed with that key; it is
+ * renamed from line to line, since a rename happens as a whole or not at all. So a line that was changed, removed, moved
+ * or added is found, also at the end.
+ *
+ * Writing a line and syncing the disk are two steps under two locks: whoever syncs takes along every line that others
+ * wrote meanwhile, and these find their line on the disk when it is their turn.
  */
 export class AuditTrail {
   readonly #folder: string;
-  readonly #lock: string;
+  readonly #writeLock: string;
+  readonly #syncLock: string;
   readonly #head: HeadStore;
   readonly #now: () => number;
 
   constructor(home: string, head: HeadStore, now: () => number) {
     this.#folder = join(home, "audit");
-    this.#lock = join(home, "run", "audit.lock");
+    this.#writeLock = join(home, "run", "audit.lock");
+    this.#syncLock = join(home, "run", "audit-sync.lock");
     this.#head = head;
     this.#now = now;
   }
 
   /**
-   * Writes one event.
+   * Writes one event; it is on the disk when this returns. Where lines before could not be written, one that says so goes
+   * before it.
    *
-   * @throws `disk`, `vault_locked`, and what the head's store throws
+   * @throws `disk`, `vault_locked`, and what the head's store throws; the next line then says that this one is missing
    */
   async append(fact: AuditFact): Promise<void> {
-    await ensureFolder(this.#folder);
-    await withLock(this.#lock, "the audit trail", async () => {
-      const stored = (await this.#head.read()) ?? { key: randomBytes(32).toString("base64url"), seq: 0, mac: "" };
-      const head = await this.#afterCrash(stored);
-      const entry = {
-        seq: head.seq + 1,
-        time: new Date(this.#now()).toISOString(),
-        event: fact.event,
-        actor: await userName(),
-        profile: fact.profile,
-        host: fact.host,
-        outcome: fact.outcome,
-        detail: fact.detail ?? {},
-      };
-      const mac = macOf(head.key, head.mac, entry);
-      const file = join(this.#folder, fileName(entry.seq));
-      const line = `${JSON.stringify({ ...entry, mac })}\n`;
-      await appendSynced(file, line);
-      await this.#head.write({ key: head.key, seq: entry.seq, mac });
-    });
+    let written: { link: Link; head: AuditHead };
+    try {
+      await ensureFolder(this.#folder);
+      const actor = await userName();
+      written = await withLock(this.#writeLock, "the audit trail", () => this.#write(fact, actor));
+    } catch (error) {
+      this.missed(fact);
+      throw error;
+    }
+    await this.#settle(written.link, written.head);
+  }
+
+  /** Notes that an event is missing in the trail, for the next one that is written. An empty file fits on a full disk too. */
+  missed({ event }: AuditFact): void {
+    const name = `missed-${this.#now()}-${event}-${randomBytes(6).toString("hex")}`;
+    try {
+      closeSync(openSync(join(this.#folder, name), "wx", 0o600));
+    } catch {
+      // There is no trail yet, or nothing at all can be written: the caller's message is all there is.
+    }
   }
 
   /** @returns every line that can be read, in order */
   async entries(): Promise<AuditEntry[]> {
-    const lines = await this.#lines();
+    const lines = await this.#lines(await this.#names());
     return lines.flatMap(({ text }) => parseJson(text, auditEntry) ?? []);
   }
 
-  /** Checks the whole chain, from the first line to the head. */
+  /** Checks the whole chain, from the first line to the end. Lines that are written meanwhile count or do not. */
   async verify(): Promise<Verdict> {
-    return await withLock(this.#lock, "the audit trail", async () => {
-      const stored = await this.#head.read();
-      const head = stored && (await this.#afterCrash(stored));
-      const lines = await this.#lines();
-      let [seq, mac] = [0, ""];
-      for (const { file, line, text } of lines) {
-        const wrong = (why: string): Verdict => ({ ok: false, file, line, why });
-        const entry = parseJson(text, auditEntry);
-        if (!entry) return wrong("it is not a line of the trail");
-        if (!head) return wrong("the vault knows of no trail");
-        if (entry.seq !== seq + 1) return wrong(`line ${seq + 1} is missing before it`);
-        const { mac: given, ...rest } = entry;
-        if (macOf(head.key, mac, rest) !== given || JSON.stringify({ ...rest, mac: given }) !== text) {
-          return wrong("it was changed, or belongs elsewhere");
-        }
-        [seq, mac] = [entry.seq, given];
+    const head = await this.#head.read();
+    const { end } = head ? await this.#end(head) : {};
+    // Read after the end: it may be that there are more lines by now, never fewer.
+    const lines = await this.#lines(await this.#names());
+    let last = beginning;
+    for (const { file, line, text } of lines) {
+      const wrong = (why: string): Verdict => ({ ok: false, file, line, why });
+      const entry = parseJson(text, auditEntry);
+      if (!entry) return wrong("it is not a line of the trail");
+      if (!head) return wrong("the vault knows of no trail");
+      if (entry.seq !== last.seq + 1) return wrong(`line ${last.seq + 1} is missing before it`);
+      const { mac, ...rest } = entry;
+      const isWritten = macOf(head.key, last.mac, rest) === mac && JSON.stringify({ ...rest, mac }) === text;
+      if (!isWritten || (entry.seq === end?.seq && !end.isAt(entry))) {
+        return wrong("it was changed, or belongs elsewhere");
       }
-      if (head && (seq !== head.seq || mac !== head.mac)) {
-        const last = lines.at(-1);
-        const why = `the lines after it are missing, up to ${head.seq}`;
-        return { ok: false, file: last?.file ?? join(this.#folder, fileName(1)), line: last?.line ?? 0, why };
+      last = entry;
+    }
+    const after = lines.at(-1) ?? { file: join(this.#folder, fileName(1)), line: 0 };
+    const wrong = (why: string): Verdict => ({ ok: false, file: after.file, line: after.line, why });
+    if (head && !end) return wrong("the trail's sealed end is missing, so lines after it may be missing too");
+    if (end && end.seq > last.seq) return wrong(`the lines after it are missing, up to ${end.seq}`);
+    if (end?.seq === 0 && !end.isAt(beginning)) return wrong("the trail's sealed end was changed");
+    return { ok: true, entries: last.seq };
+  }
+
+  /** Writes the line, and does not wait for the disk. Runs under the lock for writing. */
+  async #write(fact: AuditFact, actor: string): Promise<{ link: Link; head: AuditHead }> {
+    const head = (await this.#head.read()) ?? (await this.#begin());
+    const { end, names } = await this.#end(head);
+    if (!end) throw failure.auditEndMissing(this.#head.file, this.#folder);
+    const { last, file, tornAt } = await this.#last(names, head, end);
+    if (tornAt !== undefined) await truncate(file, tornAt);
+    // What should be there and is not leaves a gap in the numbers, and nothing to be chained to.
+    let link: Link = last ?? { seq: end.seq, mac: "" };
+    const add = async ({ event, profile, host, outcome, detail = {} }: AuditFact) => {
+      const time = new Date(this.#now()).toISOString();
+      const entry = { seq: link.seq + 1, time, event, actor, profile, host, outcome, detail };
+      const mac = macOf(head.key, link.mac, entry);
+      await appendLine(join(this.#folder, fileName(entry.seq)), `${JSON.stringify({ ...entry, mac })}\n`);
+      link = { seq: entry.seq, mac };
+    };
+    const missed = names.filter((name) => missedName.test(name));
+    if (missed.length > 0) await add(missing(missed));
+    for (const name of missed) await rm(join(this.#folder, name), { force: true });
+    await add(fact);
+    return { link, head };
+  }
+
+  /** Sees to it that a line is on the disk, with all before it, and moves the end there. */
+  async #settle(link: Link, head: AuditHead): Promise<void> {
+    const isSettled = (end: End | undefined) => end !== undefined && end.seq >= link.seq;
+    if (isSettled((await this.#end(head)).end)) return;
+    await withLock(this.#syncLock, "the audit trail", async () => {
+      const { end, names } = await this.#end(head);
+      if (isSettled(end)) return;
+      if (!end) throw failure.auditEndMissing(this.#head.file, this.#folder);
+      // Whoever wrote after us is taken along.
+      const { last = link } = await this.#last(names, head, end);
+      const [settled, now] = [fileName(end.seq), fileName(last.seq)];
+      for (const name of names) {
+        if (trailFile.test(name) && name >= settled && name <= now) await syncFile(join(this.#folder, name));
       }
-      return { ok: true, entries: seq };
+      if (settled !== now) await syncFolder(this.#folder);
+      await this.#moveEnd(end, last, head.key);
     });
+  }
+
+  /** After a power cut this rename may be undone. That is why lines after the end count, as long as they fit. */
+  async #moveEnd(end: End | undefined, { seq, mac }: Link, key: string): Promise<void> {
+    const to = join(this.#folder, endName(key, { seq, mac }));
+    try {
+      if (end?.name !== undefined) return await rename(join(this.#folder, end.name), to);
+      await (await open(to, "a", 0o600)).close();
+      await syncFolder(this.#folder);
+    } catch (error) {
+      throw failure.disk(to, error);
+    }
+    await this.#head.write({ key });
+  }
+
+  /** The end is there before the head that asks for it. */
+  async #begin(): Promise<AuditHead> {
+    const key = randomBytes(32).toString("base64url");
+    for (const name of await this.#names()) if (endFile.test(name)) await rm(join(this.#folder, name));
+    await this.#moveEnd(undefined, beginning, key);
+    return { key };
+  }
+
+  /** Looks for the end among the folder's names. Where it is being renamed, a look may find neither name. */
+  async #end(head: AuditHead): Promise<{ end: End | undefined; names: string[] }> {
+    for (let looks = 1; ; looks++) {
+      const names = await this.#names();
+      const end = endOf(names, head);
+      if (end || looks === 3) return { end, names };
+    }
   }
 
   /**
-   * A process that was killed while it wrote leaves half a line, which is cut off, or a whole one that the head does not
-   * know of yet, which is taken: only a holder of the key could have written it.
+   * Finds where the chain goes on.
+   *
+   * @returns the last line, as {@link lastOf} judges it; the newest file, and where in it half a line begins, bytes, when a
+   *   process was killed while it wrote
    */
-  async #afterCrash(head: AuditHead): Promise<AuditHead> {
-    const file = join(this.#folder, fileName(head.seq + 1));
+  async #last(
+    names: readonly string[],
+    { key }: AuditHead,
+    end: End,
+  ): Promise<{ last: Link | undefined; file: string; tornAt: number | undefined }> {
+    const [newest = fileName(1), before] = names.filter((name) => trailFile.test(name)).reverse();
+    const file = join(this.#folder, newest);
     const text = await readFile(file, "utf8").catch(() => "");
-    const end = text.lastIndexOf("\n") + 1;
-    if (end < text.length) await truncate(file, Buffer.byteLength(text.slice(0, end)));
-    const last = parseJson(text.slice(0, end).trimEnd().split("\n").at(-1) ?? "", auditEntry);
-    if (last?.seq !== head.seq + 1) return head;
-    const { mac, ...entry } = last;
-    return macOf(head.key, head.mac, entry) === mac ? { key: head.key, seq: last.seq, mac } : head;
+    const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+    const tornAt = whole.length < text.length ? Buffer.byteLength(whole) : undefined;
+    const lines = whole.split("\n").slice(-3, -1);
+    if (lines.length < 2 && before !== undefined) {
+      const earlier = await readFile(join(this.#folder, before), "utf8");
+      lines.unshift(...earlier.split("\n").slice(-3, -1));
+    }
+    return { last: lastOf(lines, key, end), file, tornAt };
   }
 
-  async #lines(): Promise<{ file: string; line: number; text: string }[]> {
-    const names = await readdir(this.#folder).catch((error: unknown) => {
-      if (systemCode(error) === "ENOENT") return [];
-      throw failure.vaultUnreadable(this.#folder, systemCode(error));
-    });
+  async #names(): Promise<string[]> {
+    return await namesIn(this.#folder);
+  }
+
+  async #lines(names: readonly string[]): Promise<{ file: string; line: number; text: string }[]> {
     const found: { file: string; line: number; text: string }[] = [];
-    for (const name of names.filter((one) => /^audit-\d{6}\.jsonl$/.test(one)).sort()) {
+    for (const name of names.filter((one) => trailFile.test(one))) {
       const file = join(this.#folder, name);
-      const text = await readFile(file, "utf8");
-      const lines = text.split("\n");
-      if (lines.at(-1) === "") lines.pop();
+      const lines = (await readFile(file, "utf8")).split("\n");
+      // Behind the last line's end there is nothing, or half a line that is being written, or that a killed process left.
+      lines.pop();
       for (const [i, one] of lines.entries()) found.push({ file, line: i + 1, text: one });
     }
     return found;
   }
+}
+
+/** What the first line is chained to. */
+const beginning: Link = { seq: 0, mac: "" };
+
+const trailFile = /^audit-\d{6}\.jsonl$/;
+const endFile = /^end-(\d{12})-[0-9a-f]{64}$/;
+const missedName = /^missed-(\d+)-([a-z-]+)-[0-9a-f]{12}$/;
+
+function endName(key: string, { seq, mac }: Link): string {
+  const sealed = createHmac("sha256", Buffer.from(key, "base64url")).update(`end ${seq} ${mac}`).digest("hex");
+  return `end-${String(seq).padStart(12, "0")}-${sealed}`;
+}
+
+/** @returns the sealed end, undefined when it is missing */
+function endOf(names: readonly string[], { key, seq, mac }: AuditHead): End | undefined {
+  const name = names.findLast((one) => endFile.test(one));
+  if (name !== undefined) {
+    return { seq: Number(endFile.exec(name)?.[1]), name, isAt: (link) => endName(key, link) === name };
+  }
+  if (seq === undefined) return undefined;
+  return { seq, name, isAt: (link) => link.seq === seq && link.mac === mac };
+}
+
+/**
+ * Judges the last line. Lines that the end does not know of yet count, since only a holder of the key could have written
+ * them: a process was killed before it moved the end, or the power was cut before the disk had the end's new name.
+ *
+ * @param lines the last two lines, or as many as there are
+ * @returns the last line; undefined when it is neither the end's nor fits to the line before
+ */
+function lastOf(lines: readonly string[], key: string, end: End): Link | undefined {
+  if (lines.length === 0) return end.isAt(beginning) ? beginning : undefined;
+  const [last, previous] = lines.map((line) => parseJson(line, auditEntry)).reverse();
+  if (!last || end.isAt(last)) return last;
+  const { mac, ...entry } = last;
+  const before = last.seq === 1 ? beginning : previous;
+  const fits = last.seq > end.seq && before?.seq === last.seq - 1 && macOf(key, before.mac, entry) === mac;
+  return fits ? last : undefined;
+}
+
+/** What is written down of events that could not be. */
+function missing(names: readonly string[]): AuditFact {
+  const notes = names.map((name) => missedName.exec(name) ?? []);
+  const events = [...new Set(notes.map(([, , event]) => event))].join(", ");
+  const since = new Date(Number(notes[0]?.[1])).toISOString();
+  return {
+    event: "lines-missing",
+    profile: "",
+    host: "",
+    outcome: "missing",
+    detail: { lines: names.length, events, since },
+  };
 }
 
 const fileName = (seq: number) => `audit-${String(Math.ceil(seq / linesPerFile)).padStart(6, "0")}.jsonl`;
@@ -145,15 +300,9 @@ function macOf(key: string, before: string, entry: Omit<AuditEntry, "mac">): str
     .digest("base64url");
 }
 
-async function appendSynced(file: string, line: string): Promise<void> {
+async function appendLine(file: string, line: string): Promise<void> {
   try {
-    const handle = await open(file, "a", 0o600);
-    try {
-      await handle.writeFile(line);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await appendFile(file, line, { mode: 0o600 });
   } catch (error) {
     throw failure.disk(file, error);
   }

@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import { type AuditFact, auditHead } from "../audit/events.ts";
+import { type AuditFact, type AuditHead, auditHead } from "../audit/events.ts";
 import { AuditTrail } from "../audit/trail.ts";
 import { asCodemieError, CodemieError, failure } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Cli } from "./command.ts";
@@ -12,6 +13,7 @@ const headRecord = "audit head";
 /** @returns the audit trail under the base folder, its head sealed in the vault */
 export function auditTrail(runtime: Runtime, vault: Vault): AuditTrail {
   const head = {
+    file: vault.fileOf(headRecord),
     read: async () => {
       try {
         return await vault.read(headRecord, auditHead);
@@ -21,14 +23,14 @@ export function auditTrail(runtime: Runtime, vault: Vault): AuditTrail {
         throw failure.auditHeadDamaged(vault.fileOf(headRecord), join(runtime.home, "audit"));
       }
     },
-    write: (value: unknown) => vault.write(headRecord, value),
+    write: (value: AuditHead) => vault.write(headRecord, value),
   };
   return new AuditTrail(runtime.home, head, runtime.now);
 }
 
 /**
- * Writes an event down where there is a vault. That it could not be written is said and does not stop what it is about: a
- * full disk must not keep anybody from logging out.
+ * Writes an event down where there is a vault. If that fails, it warns and does not stop what the event is about: a full
+ * disk must not keep anybody from logging out.
  *
  * @param begin whether the trail is begun where there is none: for what is worth one though nothing was stored
  */
@@ -38,11 +40,18 @@ export async function record(
   fact: AuditFact,
   { begin = false }: { begin?: boolean } = {},
 ): Promise<void> {
+  const trail = auditTrail(runtime, vault);
+  let isOpen = false;
   try {
     if (begin) await vault.prepare();
-    if (begin || (await vault.exists())) await auditTrail(runtime, vault).append(fact);
+    else if (!(await vault.exists())) return;
+    isOpen = true;
+    await trail.append(fact);
   } catch (error) {
-    output.say.warn(`the audit trail could not be written: ${asCodemieError(error).message}`);
+    if (!isOpen) trail.missed(fact);
+    const { event, profile } = fact;
+    const what = profile === "" ? event : `${event} of profile ${printable(profile, 40)}`;
+    output.say.warn(`the audit trail could not be written: ${asCodemieError(error).message}; it lacks ${what}`);
   }
 }
 

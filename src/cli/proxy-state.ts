@@ -4,7 +4,7 @@ import { z } from "zod";
 import { CodemieError, failure } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { readIfPresent, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
-import { withLock } from "../platform/lock.ts";
+import { isLocked, withLock } from "../platform/lock.ts";
 import { checkBaseFolder } from "../platform/private.ts";
 import type { Runtime } from "../platform/runtime.ts";
 
@@ -48,8 +48,10 @@ export async function countsOf(
   }
 }
 
-/** How long a start waits for a `proxy status` that looks at the lock just now, ms. */
+/** How long a start waits for a gateway that is just ending, or a look for a start, ms. */
 const lookMs = 500;
+
+const named = (profile: string) => `the gateway of profile ${profile}`;
 
 /**
  * The state files of gateways that run on their own, one per profile. A gateway holds its file's lock for as long as it
@@ -85,7 +87,7 @@ export class ProxyStates {
       }
     };
     try {
-      return await withLock(this.#lock(profile), `the gateway of profile ${profile}`, whileHeld, lookMs);
+      return await withLock(this.#lock(profile), named(profile), whileHeld, lookMs);
     } catch (error) {
       if (held || !(error instanceof CodemieError) || error.code !== "vault_locked") throw error;
       const state = await this.#read(profile);
@@ -96,8 +98,10 @@ export class ProxyStates {
   /** @returns the gateway of a profile, or undefined when none runs; what a killed one left is removed */
   async running(profile: string): Promise<GatewayState | undefined> {
     if (!(await this.#read(profile))) return undefined;
-    const left = await this.#ifFree(profile, 0, () => removeFile(this.#file(profile)));
-    return left ? undefined : await this.#read(profile);
+    const isLeft =
+      !(await isLocked(this.#lock(profile))) &&
+      (await this.#ifFree(profile, lookMs, () => removeFile(this.#file(profile))));
+    return isLeft ? undefined : await this.#read(profile);
   }
 
   /**
@@ -126,7 +130,7 @@ export class ProxyStates {
   /** @returns whether the lock was free within that time, and `work` ran under it */
   async #ifFree(profile: string, patienceMs: number, work: () => Promise<void>): Promise<boolean> {
     try {
-      await withLock(this.#lock(profile), `the gateway of profile ${profile}`, work, patienceMs);
+      await withLock(this.#lock(profile), named(profile), work, patienceMs);
       return true;
     } catch (error) {
       if (error instanceof CodemieError && error.code === "vault_locked") return false;

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { systemCode } from "../core/errors.ts";
 
@@ -66,6 +66,7 @@ export class Place {
     listener.unref();
     this.#listener = listener;
     try {
+      if (!windows) chmodSync(this.#address(this.#id), 0o600);
       const names = readdirSync(this.#folder);
       this.#removeStrays(names);
       this.#ticket = this.#layTicket(ticketsOf(names, this.#prefix));
@@ -141,11 +142,12 @@ export class Place {
     const { promise: gone, resolve } = Promise.withResolvers<void>();
     const connected = Bun.connect({ unix: address, socket: { data: () => undefined, close: () => resolve() } });
     connected.catch((error: unknown) => {
-      // Any other error tells nothing of the process: its socket's file may have been removed.
-      if (systemCode(error) !== nobodyListens) return;
-      this.#remove(ticket);
-      removeSocket(address);
-      resolve();
+      if (systemCode(error) === nobodyListens) {
+        this.#remove(ticket);
+        removeSocket(address);
+      }
+      // It has left meanwhile, or was dead. With any other error nothing is known: somebody removed its socket's file.
+      if (!existsSync(join(this.#folder, ticket))) resolve();
     });
     const end = () => void connected.then((connection) => connection.end()).catch(() => undefined);
     return { ticket, gone, end };

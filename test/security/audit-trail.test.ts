@@ -1,5 +1,15 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AuditHead, auditHead } from "../../src/audit/events.ts";
@@ -26,6 +36,7 @@ beforeEach(() => {
 afterAll(() => sandbox.close());
 
 const head = () => ({
+  file: vault.fileOf("audit head"),
   read: () => vault.read("audit head", auditHead),
   write: (value: AuditHead) => vault.write("audit head", value),
 });
@@ -66,6 +77,7 @@ test("another key proves nothing: a trail rewritten with one is found", async ()
   let forged: AuditHead | undefined;
   rmSync(join(home, "audit"), { recursive: true });
   const store = {
+    file: "",
     read: async () => forged,
     write: async (value: AuditHead) => {
       forged = value;
@@ -73,32 +85,130 @@ test("another key proves nothing: a trail rewritten with one is found", async ()
   };
   const forger = new AuditTrail(home, store, Date.now);
   for (let i = 0; i < 10; i++) await forger.append(fact);
-  expect(own?.seq).toBe(10);
+  expect(own?.key).toHaveLength(43);
   expect(await trail().verify()).toMatchObject({ ok: false, line: 1 });
   rmSync(home, { recursive: true });
 });
 
-test("a process killed while it wrote: half a line is cut off, a whole one counts, and the chain goes on", async () => {
+const endName = () => readdirSync(join(home, "audit")).find((name) => name.startsWith("end-")) ?? "";
+const endFile = () => join(home, "audit", endName());
+const ends: [string, () => void, RegExp][] = [
+  ["missing", () => rmSync(endFile()), /sealed end is missing/],
+  ["missing, and all lines", () => rmSync(join(home, "audit"), { recursive: true }), /sealed end is missing/],
+  [
+    "made for an earlier line, which is the last one now",
+    () => {
+      const lines = readFileSync(file(), "utf8").split("\n").slice(0, 9);
+      writeFileSync(file(), `${lines.join("\n")}\n`);
+      renameSync(endFile(), endFile().replace("end-000000000010", "end-000000000009"));
+    },
+    /it was changed, or belongs elsewhere/,
+  ],
+  [
+    "another key's",
+    () => renameSync(endFile(), join(home, "audit", `end-000000000010-${"0".repeat(64)}`)),
+    /was changed/,
+  ],
+];
+for (const [what, change, why] of ends) {
+  test(`a sealed end that is ${what} is found`, async () => {
+    await ten();
+    change();
+    const verdict = await trail().verify();
+    expect(verdict.ok ? "" : verdict.why).toMatch(why);
+    rmSync(home, { recursive: true });
+  });
+}
+
+test("without its sealed end the trail is not written on: that would hide what is gone", async () => {
   await ten();
-  const before = await vault.read("audit head", auditHead);
-  await trail().append(fact);
-  await vault.write("audit head", before); // the line was written, the head was not
-  await trail().append(fact);
-  appendFileSync(file(), '{"seq":13,"ti');
-  await trail().append(fact);
-  expect(await trail().verify()).toEqual({ ok: true, entries: 13 });
+  rmSync(endFile());
+  expect(trail().append(fact)).rejects.toMatchObject({ code: "vault_damaged" });
+  expect((await trail().entries()).length).toBe(10);
   rmSync(home, { recursive: true });
 });
+
+test("a trail that was changed is written on, and the change is found all the same", async () => {
+  const lines = await ten();
+  writeFileSync(file(), `${lines.slice(0, 8).join("\n")}\n`);
+  for (let i = 0; i < 3; i++) await trail().append(fact);
+  expect((await trail().entries()).map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13]);
+  expect(await trail().verify()).toMatchObject({ ok: false, line: 9, why: "line 9 is missing before it" });
+  rmSync(home, { recursive: true });
+});
+
+test("a process killed while it wrote: half a line is cut off, whole ones count, and the chain goes on", async () => {
+  await ten();
+  const before = endFile();
+  for (let i = 0; i < 3; i++) await trail().append(fact);
+  renameSync(endFile(), before); // the lines were written, the end was not moved
+  expect(await trail().verify()).toEqual({ ok: true, entries: 13 });
+  await trail().append(fact);
+  appendFileSync(file(), '{"seq":15,"ti');
+  expect(await trail().verify()).toEqual({ ok: true, entries: 14 });
+  await trail().append(fact);
+  expect(await trail().verify()).toEqual({ ok: true, entries: 15 });
+  expect(endName()).toStartWith("end-000000000015-");
+  rmSync(home, { recursive: true });
+});
+
+test("a process killed at its very first line, or in the first line of a new file: the chain goes on", async () => {
+  mkdirSync(join(home, "audit"), { mode: 0o700 });
+  writeFileSync(file(), '{"seq":1,"ti');
+  writeFileSync(join(home, "audit", `end-000000000000-${"0".repeat(64)}`), "");
+  for (let i = 0; i < 1000; i++) await trail().append(fact);
+  writeFileSync(join(home, "audit/audit-000002.jsonl"), '{"seq":1001,"ti');
+  await trail().append(fact);
+  expect(await trail().verify()).toEqual({ ok: true, entries: 1001 });
+  await trail().append(fact);
+  expect(await trail().verify()).toEqual({ ok: true, entries: 1002 });
+  rmSync(home, { recursive: true });
+}, 120_000);
+
+test("a trail of the first version, whose end lies in the vault, goes on", async () => {
+  const lines = await ten();
+  const { key } = (await vault.read("audit head", auditHead)) ?? { key: "" };
+  const old = { key, seq: 10, mac: JSON.parse(lines.at(-1) ?? "").mac };
+  rmSync(endFile());
+  await vault.write("audit head", old);
+  expect(await trail().verify()).toEqual({ ok: true, entries: 10 });
+  writeFileSync(file(), `${lines.slice(0, 9).join("\n")}\n`);
+  expect(await trail().verify()).toMatchObject({ ok: false, line: 9 });
+  writeFileSync(file(), `${lines.join("\n")}\n`);
+  await Promise.all(Array.from({ length: 5 }, () => trail().append(fact)));
+  expect(await trail().verify()).toEqual({ ok: true, entries: 15 });
+  // the old end is no way back
+  expect(await vault.read("audit head", auditHead)).toEqual({ key });
+  rmSync(endFile());
+  expect(await trail().verify()).toMatchObject({ ok: false });
+  rmSync(home, { recursive: true });
+});
+
+test("a trail that is being written is whole at every look", async () => {
+  await trail().append(fact);
+  let isOver = false;
+  const writing = (async () => {
+    for (let i = 0; i < 300; i++) await trail().append(fact);
+    isOver = true;
+  })();
+  let looks = 0;
+  for (; !isOver; looks++) expect((await trail().verify()).ok).toBe(true);
+  await writing;
+  expect(looks).toBeGreaterThan(3);
+  rmSync(home, { recursive: true });
+}, 120_000);
 
 test("40 at once, over several files: one chain", async () => {
   await Promise.all(Array.from({ length: 40 }, () => trail().append(fact)));
   expect((await trail().entries()).map(({ seq }) => seq)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
-  const now = await vault.read("audit head", auditHead);
-  expect(now?.seq).toBe(40);
   // the next file begins with line 1001
   const many = new AuditTrail(home, head(), Date.now);
   for (let i = 41; i <= 1002; i++) await many.append(fact);
-  expect(readdirSync(join(home, "audit")).sort()).toEqual(["audit-000001.jsonl", "audit-000002.jsonl"]);
+  expect(readdirSync(join(home, "audit")).sort()).toEqual([
+    "audit-000001.jsonl",
+    "audit-000002.jsonl",
+    expect.stringMatching(/^end-000000001002-[0-9a-f]{64}$/),
+  ]);
   expect(await trail().verify()).toEqual({ ok: true, entries: 1002 });
   rmSync(join(home, "audit/audit-000001.jsonl"));
   expect(await trail().verify()).toMatchObject({ ok: false, line: 1 });

@@ -86,6 +86,19 @@ test("two callers in one process: they do not let another process in", async () 
   await workers[0]?.says("released");
 });
 
+test("whoever leaves or dies wakes the next one: nobody has to look now and then", async () => {
+  const count = join(root, "count");
+  writeFileSync(count, "0");
+  const holder = start("hold=end");
+  await holder.says("held");
+  const crowd = Array.from({ length: 6 }, () => start("times=50", `count=${count}`, "events"));
+  await queued(301);
+  holder.kill("SIGKILL");
+  crowd[0]?.kill("SIGKILL");
+  for (const one of crowd.slice(1)) expect(await one.ended).toBe(0);
+  expect(Number(readFileSync(count, "utf8"))).toBeGreaterThanOrEqual(250);
+});
+
 test("1,000 waiters: everyone has a turn, one at a time, and nothing is left behind", async () => {
   const count = join(root, "count");
   writeFileSync(count, "0");
@@ -108,7 +121,7 @@ test("patience is for a holder that does not change: 8 in turn outlast it togeth
 test("a holder that is killed, also one whose child lives on, is followed at once by the next", async () => {
   const holder = start("hold=end", "child");
   const child = Number((await holder.says(/child (\d+)/))[1]);
-  const next = start();
+  const next = start("events");
   await queued(2);
   holder.kill("SIGKILL");
   await next.says("released");
@@ -118,7 +131,7 @@ test("a holder that is killed, also one whose child lives on, is followed at onc
 
 for (const which of ["at the head", "in the middle"] as const) {
   test(`a waiter that is killed ${which} of the queue delays nobody`, async () => {
-    const [holder, first, second, third] = await queue(3);
+    const [holder, first, second, third] = await queue(3, "events");
     const victim = which === "at the head" ? first : second;
     const left = [first, second, third].filter((one) => one !== victim);
     victim?.kill("SIGKILL");
@@ -248,7 +261,8 @@ test("sockets that killed processes left behind are removed, those of the living
   const young = join(run, "ba9876543210.sock");
   for (const file of [stray, young]) writeFileSync(file, "");
   utimesSync(stray, new Date(0), new Date(0));
-  await withLock(lock, "it", async () => undefined);
+  const twice = [1, 2].map(() => withLock(lock, "it", () => Bun.sleep(1)));
+  await Promise.all(twice); // the second one queues
   expect(readdirSync(run).sort()).toEqual(["ba9876543210.sock", "thing.lock"]);
 });
 

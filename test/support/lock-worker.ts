@@ -7,6 +7,7 @@
  *   count=FILE      while the lock is held: reads the number in the file and writes the next one
  *   clock           the wall clock jumps with every look
  *   deaf            no socket can be opened
+ *   events          no timer of half a second or more ever ends: what is to happen must come of an event
  *   child           starts a child of its own while it holds the lock
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -21,6 +22,14 @@ if (has("deaf")) {
   Bun.listen = () => {
     throw new Error("no sockets here");
   };
+}
+if (has("events")) {
+  const timeout = globalThis.setTimeout;
+  const never = () => 0 as unknown as ReturnType<typeof timeout>;
+  globalThis.setTimeout = Object.assign(
+    (work: () => void, ms: number, ...rest: []) => (ms < 500 ? timeout(work, ms, ...rest) : never()),
+    timeout,
+  );
 }
 const say = (text: string) => process.stdout.write(`${text}\n`);
 

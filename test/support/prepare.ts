@@ -14,6 +14,7 @@ for (const [name, installed] of Object.entries(counterparts)) {
 }
 const missing = ["bash", "zsh", "fish", "openssl"].filter((program) => !Bun.which(program));
 if (!chromiumPath()) missing.push("chromium");
+if (!Bun.which("cc")) missing.push("gcc", "libc6-dev");
 if (missing.length > 0) {
   const names = missing.join(" ");
   if (process.getuid?.() !== 0 || !Bun.which("apt-get")) {
