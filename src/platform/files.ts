@@ -108,10 +108,10 @@ export async function tryToWrite(folder: string): Promise<void> {
   await removeLeftovers(file);
   try {
     await writeFile(own, "x", { flag: "wx", mode: fileMode });
-  } catch (error) {
-    throw failure.disk(file, error);
-  } finally {
     await rm(own, { force: true });
+  } catch (error) {
+    await rm(own, { force: true }).catch(() => undefined);
+    throw failure.disk(file, error);
   }
 }
 

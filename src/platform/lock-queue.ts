@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, closeSync, existsSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { systemCode } from "../core/errors.ts";
+import { failure, systemCode } from "../core/errors.ts";
 
 /** Where a process stands in the queue for a lock: its file's name. Names sort in the order of the queue. */
 export type Ticket = string;
@@ -154,7 +154,7 @@ export class Place {
   }
 
   #remove(ticket: Ticket): void {
-    rmSync(join(this.#folder, ticket), { force: true });
+    removeFile(join(this.#folder, ticket));
   }
 
   #stopListening(): void {
@@ -189,7 +189,11 @@ export function nobodyQueues(lockFile: string): boolean {
 }
 
 function ticketsIn(folder: string, prefix: string): Ticket[] {
-  return ticketsOf(readdirSync(folder), prefix);
+  try {
+    return ticketsOf(readdirSync(folder), prefix);
+  } catch (error) {
+    throw failure.disk(folder, error);
+  }
 }
 
 function ticketsOf(names: readonly string[], prefix: string): Ticket[] {
@@ -198,7 +202,14 @@ function ticketsOf(names: readonly string[], prefix: string): Ticket[] {
 
 /** A named pipe is no file: Windows removes it with its process. */
 function removeSocket(address: string): void {
-  if (!windows) rmSync(address, { force: true });
+  if (!windows) removeFile(address);
+}
+
+/** What cannot be removed is what a killed process would have left: the others find out that nobody listens there. */
+function removeFile(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {}
 }
 
 /** @returns whether something came to pass within `mostMs` */

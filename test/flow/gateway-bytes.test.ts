@@ -5,13 +5,14 @@ import { createServer as createTls } from "node:tls";
 import { Person } from "../support/codemie.ts";
 import { certificateFor, listening } from "../support/corporate.ts";
 import { Probe } from "../support/probe.ts";
+import { soak } from "../support/soak.ts";
 
 /**
  * Bodies both ways, framed, cut and delayed by chance, some given up in the middle: what arrives is what was sent, and
  * nobody waits for ever. `CODEMIE_TEST_SEED` repeats a run, `CODEMIE_TEST_ROUNDS` makes it longer.
  */
 const seed = Number(process.env.CODEMIE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const rounds = Number(process.env.CODEMIE_TEST_ROUNDS ?? 150);
+const rounds = Number(process.env.CODEMIE_TEST_ROUNDS ?? soak(50, 1_000));
 
 /** Numbers by chance that a seed repeats (mulberry32). */
 function chance(start: number) {

@@ -5,6 +5,7 @@ import { startBrowser } from "../support/browser.ts";
 import { claudeFolder, codemieClaude, Person, type Running } from "../support/codemie.ts";
 import { cliClientId } from "../support/sandbox/identity.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { soak } from "../support/soak.ts";
 
 /** Logging in at an OpenID provider: the real one, in a real browser, with rotating refresh tokens. */
 
@@ -81,9 +82,11 @@ test("log in, run the real Claude Code, see the status, log out with revocation"
   expect((await again.finished()).code).toBe(0);
 });
 
-test("20 processes at once with an ended token: one refresh in all, 20 successes, 20 times", async () => {
+const rounds = soak(3, 20);
+
+test(`20 processes at once with an ended token: one refresh in all, 20 successes, ${rounds} times`, async () => {
   expect((await (await logIn()).finished()).code).toBe(0);
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < rounds; round++) {
     await ageLogin(person);
     const before = refreshRequests();
     const results = await Promise.all(Array.from({ length: 20 }, () => person.run(["token"])));

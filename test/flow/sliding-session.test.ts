@@ -5,6 +5,7 @@ import { beginLogin, handOff, logIn } from "../support/login.ts";
 import { Probe } from "../support/probe.ts";
 import { cookiesOf } from "../support/sandbox/front.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { soak } from "../support/soak.ts";
 
 /** Sessions that slide: the front renews them on some request, and the old cookies then end everything if used again. */
 
@@ -46,7 +47,7 @@ const ask = (url: string, key: string) =>
     headers: { "x-api-key": key },
   });
 
-for (let round = 1; round <= 20; round++) {
+for (let round = 1; round <= soak(3, 20); round++) {
   test(`20 processes at once with a session that is due: one renewal, 20 successes (${round})`, async () => {
     await logInWithOldSession();
     const results = await Promise.all(Array.from({ length: 20 }, () => person.run(["models", "--json"])));

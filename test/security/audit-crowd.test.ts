@@ -6,6 +6,7 @@ import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
 import { slowDisk } from "../support/slow-disk.ts";
+import { soak } from "../support/soak.ts";
 import { Worker } from "../support/worker.ts";
 
 /** Threat: what was done is not in the trail, since many did something at once, or the disk was slow or full. */
@@ -16,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => sandbox.close());
 
-const crowd = Number(process.env.CODEMIE_TEST_CROWD ?? 60);
+const crowd = soak(40, 200);
 
 for (const [disk, syncMs] of [
   ["a quick disk", 0],
