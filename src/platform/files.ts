@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, statSync } from "node:fs";
-import { chmod, open, readdir, readFile, rename, rm, watch, writeFile } from "node:fs/promises";
+import { chmodSync, type FSWatcher, mkdirSync, statSync, watch } from "node:fs";
+import { chmod, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { failure, systemCode } from "../core/errors.ts";
 
@@ -174,6 +174,12 @@ export async function stampOf(file: string): Promise<string> {
 }
 
 /**
+ * How often a folder is looked at although nothing was told of it, ms: the runtime's watch begins a moment after it is
+ * asked for, and loses changes now and then (Bun 1.4).
+ */
+const lookMs = 250;
+
+/**
  * Waits until something in a folder makes a condition true.
  *
  * @param folder the folder to watch
@@ -186,17 +192,40 @@ export async function waitForChange(
   patienceMs: number,
   condition: () => Promise<boolean>,
 ): Promise<boolean> {
-  const over = AbortSignal.timeout(patienceMs);
+  const { promise: failed, reject } = Promise.withResolvers<never>();
+  const end = performance.now() + patienceMs;
+  let isStale = false;
+  let wake = () => {};
+  const look = () => {
+    isStale = true;
+    wake();
+  };
+  const watcher = openWatch(folder, look);
+  watcher.on("error", (error) => reject(cannotWatch(folder, error)));
+  const timer = setInterval(look, Math.min(lookMs, patienceMs));
   try {
-    // The watch begins before the first look, so that no change falls between the two.
-    const changes = watch(folder, { signal: over });
-    if (await condition()) return true;
-    for await (const _ of changes) if (await condition()) return true;
-  } catch (error) {
-    if (!over.aborted) throw failure.vaultUnreadable(folder, systemCode(error) || "it cannot be watched");
+    for (;;) {
+      isStale = false;
+      if (await condition()) return true;
+      if (performance.now() >= end) return false;
+      if (!isStale) await Promise.race([new Promise<void>((resolve) => (wake = resolve)), failed]);
+    }
+  } finally {
+    clearInterval(timer);
+    watcher.close();
   }
-  return await condition();
 }
+
+function openWatch(folder: string, onChange: () => void): FSWatcher {
+  try {
+    return watch(folder, onChange);
+  } catch (error) {
+    throw cannotWatch(folder, error);
+  }
+}
+
+const cannotWatch = (folder: string, error: unknown) =>
+  failure.vaultUnreadable(folder, systemCode(error) || "it cannot be watched");
 
 /**
  * Moves a file that cannot be used out of the way, keeping it.

@@ -133,7 +133,11 @@ export class Place {
     const last = others.at(-1)?.slice(this.#prefix.length, this.#prefix.length + numberLength);
     const number = String(Number(last ?? holderNumber) + 1).padStart(numberLength, "0");
     const ticket = `${this.#prefix}${number}.${this.#id}`;
-    closeSync(openSync(join(this.#folder, ticket), "wx", 0o600));
+    try {
+      closeSync(openSync(join(this.#folder, ticket), "wx", 0o600));
+    } catch (error) {
+      throw failure.disk(this.#folder, error);
+    }
     return ticket;
   }
 

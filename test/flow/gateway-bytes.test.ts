@@ -12,7 +12,7 @@ import { soak } from "../support/soak.ts";
  * nobody waits for ever. `CODEMIE_TEST_SEED` repeats a run, `CODEMIE_TEST_ROUNDS` makes it longer.
  */
 const seed = Number(process.env.CODEMIE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const rounds = Number(process.env.CODEMIE_TEST_ROUNDS ?? soak(50, 1_000));
+const rounds = Number(process.env.CODEMIE_TEST_ROUNDS ?? soak(30, 1_000));
 
 /** Numbers by chance that a seed repeats (mulberry32). */
 function chance(start: number) {

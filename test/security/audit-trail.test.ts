@@ -152,18 +152,14 @@ test("a process killed while it wrote: half a line is cut off, whole ones count,
   rmSync(home, { recursive: true });
 });
 
-test("a process killed at its very first line, or in the first line of a new file: the chain goes on", async () => {
+test("a process killed at its very first line: the trail begins all the same", async () => {
   mkdirSync(join(home, "audit"), { mode: 0o700 });
   writeFileSync(file(), '{"seq":1,"ti');
   writeFileSync(join(home, "audit", `end-000000000000-${"0".repeat(64)}`), "");
-  for (let i = 0; i < 1000; i++) await trail().append(fact);
-  writeFileSync(join(home, "audit/audit-000002.jsonl"), '{"seq":1001,"ti');
-  await trail().append(fact);
-  expect(await trail().verify()).toEqual({ ok: true, entries: 1001 });
-  await trail().append(fact);
-  expect(await trail().verify()).toEqual({ ok: true, entries: 1002 });
+  for (let i = 0; i < 2; i++) await trail().append(fact);
+  expect(await trail().verify()).toEqual({ ok: true, entries: 2 });
   rmSync(home, { recursive: true });
-}, 120_000);
+});
 
 test("a trail of the first version, whose end lies in the vault, goes on", async () => {
   const lines = await ten();
@@ -203,7 +199,10 @@ test("40 at once, over several files: one chain", async () => {
   expect((await trail().entries()).map(({ seq }) => seq)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
   // the next file begins with line 1001
   const many = new AuditTrail(home, head(), Date.now);
-  for (let i = 41; i <= 1002; i++) await many.append(fact);
+  for (let i = 41; i <= 1000; i++) await many.append(fact);
+  // a process was killed at the first line of the second file
+  writeFileSync(join(home, "audit/audit-000002.jsonl"), '{"seq":1001,"ti');
+  for (let i = 1001; i <= 1002; i++) await many.append(fact);
   expect(readdirSync(join(home, "audit")).sort()).toEqual([
     "audit-000001.jsonl",
     "audit-000002.jsonl",

@@ -31,7 +31,7 @@ const openAnew = async (home: string) => {
   return await new Vault(vaultFiles(home, {}), Date.now, access).read("r", z.string());
 };
 
-const kills = soak(60, 300);
+const kills = soak(36, 300);
 
 test(`${kills} kills at random moments of a change of keys: the vault opens every time`, async () => {
   const home = mkdtempSync(join(tmpdir(), "codemie-rekey-"));

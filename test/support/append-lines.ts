@@ -2,7 +2,8 @@
  * Appends lines to the audit trail under a base folder; for the tests of the trail. Arguments: base folder, then words,
  * done one after the other:
  *   N        appends N lines at once and prints the code of each that fails
- *   held=N   does so while the disk may not be synced, and lets it be synced once all are written
+ *   each=N   appends N lines one after the other
+ *   held=N   appends N lines at once while the disk may not be synced, and lets it be synced once all are written
  */
 import { join } from "node:path";
 import { auditHead } from "../../src/audit/events.ts";
@@ -33,7 +34,7 @@ const appended = (count: number) =>
 
 if (!(await vault.exists())) await vault.prepare();
 for (const word of words) {
-  const count = Number(word.replace("held=", ""));
+  const count = Number(word.replace(/^\w+=/, ""));
   if (word.startsWith("held=")) {
     const before = (await trail().entries()).length;
     let lines: Promise<unknown> | undefined;
@@ -43,6 +44,7 @@ for (const word of words) {
       if (!(await waitForChange(join(home, "audit"), 60_000, all))) console.log("they are not all written");
     });
     await lines;
-  } else await appended(count);
+  } else if (word.startsWith("each=")) for (let i = 0; i < count; i++) await appended(1);
+  else await appended(count);
   console.log(`${word} done`);
 }
