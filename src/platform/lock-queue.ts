@@ -19,13 +19,6 @@ const windows = process.platform === "win32";
 /** What a connection to a dead process fails with: whoever lays a ticket listens by then. */
 const nobodyListens = windows ? "ENOENT" : "ECONNREFUSED";
 
-/** Another's place, with the connection that ends when it is left. */
-interface Watched {
-  readonly ticket: Ticket;
-  readonly gone: Promise<void>;
-  end(): void;
-}
-
 /**
  * A place in the queue for a lock, across processes. Each process in the queue listens on a socket (Windows: a named
  * pipe) and lays an empty file, its ticket, beside the lock; it sleeps on a connection to whoever stands before it. That
@@ -42,7 +35,6 @@ export class Place {
   readonly #id = `${process.pid}.${randomBytes(6).toString("hex")}`;
   readonly #listener: { stop(closeActiveConnections?: boolean): void };
   #ticket: Ticket;
-  #watched: Watched | undefined;
 
   /**
    * Takes the last place.
@@ -97,19 +89,16 @@ export class Place {
   }
 
   /**
-   * Waits until another process has left its place, or died. What a dead one left is removed.
+   * Waits until another process has left its place, or died. What a dead one left is removed. A process that dies in the
+   * moment of connecting may leave a connection that never ends (Bun 1.4), so each call has one of its own: call it again.
    *
    * @param ticket the other's, as {@link before} said
    * @param mostMs returns after this time at the latest, ms
    */
   async left(ticket: Ticket, mostMs: number): Promise<void> {
-    if (this.#watched?.ticket !== ticket) {
-      this.#watched?.end();
-      this.#watched = this.#watch(ticket);
-    }
-    const watched = this.#watched;
-    // Asked anew afterwards: one that died has a ticket still, and only a connection that fails tells so.
-    if (await within(watched.gone, mostMs)) this.#watched = undefined;
+    const { gone, end } = this.#watch(ticket);
+    await within(gone, mostMs);
+    end();
   }
 
   /** Takes another's place away, since it does not take its turn. It queues anew once it notices. */
@@ -119,7 +108,6 @@ export class Place {
 
   /** Leaves the queue, and wakes the next one. */
   leave(): void {
-    this.#watched?.end();
     this.#remove(this.#ticket);
     this.#stopListening();
   }
@@ -141,7 +129,8 @@ export class Place {
     return ticket;
   }
 
-  #watch(ticket: Ticket): Watched {
+  /** Connects to another's socket: the connection ends when its place is left. */
+  #watch(ticket: Ticket): { readonly gone: Promise<void>; readonly end: () => void } {
     const address = this.#address(ticket);
     const { promise: gone, resolve } = Promise.withResolvers<void>();
     const connected = Bun.connect({ unix: address, socket: { data: () => undefined, close: () => resolve() } });
@@ -154,7 +143,7 @@ export class Place {
       if (!existsSync(join(this.#folder, ticket))) resolve();
     });
     const end = () => void connected.then((connection) => connection.end()).catch(() => undefined);
-    return { ticket, gone, end };
+    return { gone, end };
   }
 
   #remove(ticket: Ticket): void {
@@ -216,13 +205,10 @@ function removeFile(file: string): void {
   } catch {}
 }
 
-/** @returns whether something came to pass within `mostMs` */
-async function within(done: Promise<void>, mostMs: number): Promise<boolean> {
-  const { promise: over, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(resolve, mostMs, false);
-  try {
-    return await Promise.race([done.then(() => true), over]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** Waits for something, and no longer than `mostMs`. */
+async function within(done: Promise<void>, mostMs: number): Promise<void> {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, mostMs);
+  await Promise.race([done, over]);
+  clearTimeout(timer);
 }

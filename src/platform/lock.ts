@@ -9,6 +9,8 @@ type Timer = ReturnType<typeof setTimeout>;
 
 /** How long one holder may keep the others waiting before they give up, ms: longer than any storing, shorter than patience. */
 const defaultPatienceMs = 10_000;
+/** How long the first sleep behind another lasts at most, ms; each further one may last twice as long. */
+const firstLookMs = 50;
 /** How often the second in the queue looks whether the first takes its turn, ms. */
 const lookMs = 1_000;
 /** How much later each one behind it looks, ms: in a long queue, looking is what costs. */
@@ -84,6 +86,7 @@ async function takeTurn(lock: Lock, place: Place | undefined, what: string, pati
   const stay = new Stay();
   let pauseMs = shortestPauseMs;
   let nextMs = 0;
+  let behind: Ticket | undefined;
   for (;;) {
     const before = place?.before() ?? [];
     const [first] = before;
@@ -107,7 +110,9 @@ async function takeTurn(lock: Lock, place: Place | undefined, what: string, pati
       }
       if (stayedMs >= patienceMs) throw failure.locked(what, patienceMs, Place.processOf(first));
     }
-    nextMs = Math.min(lookMs + laterMs * (before.length - 1), patienceMs / 2);
+    nextMs = last === behind ? nextMs * 2 : firstLookMs;
+    nextMs = Math.min(nextMs, lookMs + laterMs * (before.length - 1), patienceMs / 2);
+    behind = last;
     await place.left(last, nextMs);
   }
 }
