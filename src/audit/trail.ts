@@ -132,7 +132,7 @@ export class AuditTrail {
     if (!end) throw failure.auditEndMissing(this.#head.file, this.#folder);
     const { last, file, tornAt } = await this.#last(names, head, end);
     if (tornAt !== undefined) await truncate(file, tornAt);
-    // What should be there and is not leaves a gap in the numbers, and nothing to be chained to.
+    // If lines are gone, the numbers show the gap, and the new line is chained to nothing.
     let link: Link = last ?? { seq: end.seq, mac: "" };
     const add = async ({ event, profile, host, outcome, detail = {} }: AuditFact) => {
       const time = new Date(this.#now()).toISOString();
@@ -156,7 +156,7 @@ export class AuditTrail {
       const { end, names } = await this.#end(head);
       if (isSettled(end)) return;
       if (!end) throw failure.auditEndMissing(this.#head.file, this.#folder);
-      // Whoever wrote after us is taken along.
+      // Take along the lines that others wrote after ours.
       const { last = link } = await this.#last(names, head, end);
       const [settled, now] = [fileName(end.seq), fileName(last.seq)];
       for (const name of names) {
@@ -238,7 +238,7 @@ export class AuditTrail {
   }
 }
 
-/** What the first line is chained to. */
+/** The place before the first line, which that line is chained to. */
 const beginning: Link = { seq: 0, mac: "" };
 
 const trailFile = /^audit-\d{6}\.jsonl$/;
@@ -277,7 +277,7 @@ function lastOf(lines: readonly string[], key: string, end: End): Link | undefin
   return fits ? last : undefined;
 }
 
-/** What is written down of events that could not be. */
+/** The line that stands for events nobody could write down. */
 function missing(names: readonly string[]): AuditFact {
   const notes = names.map((name) => missedName.exec(name) ?? []);
   const events = [...new Set(notes.map(([, , event]) => event))].join(", ");

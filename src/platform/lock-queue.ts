@@ -16,7 +16,7 @@ const ticketEnd = /\.\d{10}\.\d+\.[0-9a-f]{12}$/;
 const holderNumber = "0".repeat(numberLength);
 
 const windows = process.platform === "win32";
-/** What a connection to a dead process fails with: whoever lays a ticket listens by then. */
+/** How connecting to a dead process fails: a process listens before it lays its ticket. */
 const nobodyListens = windows ? "ENOENT" : "ECONNREFUSED";
 
 /**
@@ -198,7 +198,7 @@ function removeSocket(address: string): void {
   if (!windows) removeFile(address);
 }
 
-/** What cannot be removed is what a killed process would have left: the others find out that nobody listens there. */
+/** A file that cannot be removed does no more harm than one a killed process leaves: nobody listens there, the others see. */
 function removeFile(file: string): void {
   try {
     rmSync(file, { force: true });

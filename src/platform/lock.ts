@@ -42,7 +42,7 @@ export async function withLock<T>(
   patienceMs = defaultPatienceMs,
 ): Promise<T> {
   await ensureFolder(dirname(file));
-  const lock = await Lock.open(file);
+  const lock = await Lock.openToTake(file);
   let place: Place | undefined;
   let later: Timer | undefined;
   try {
@@ -70,11 +70,11 @@ export async function withLock<T>(
  *
  * @param file the lock's file
  * @returns false when nobody holds it, or there is no such file
- * @throws `vault_unreadable`, `disk` as {@link withLock}
+ * @throws `vault_unreadable` as {@link withLock}; `disk` when its file cannot be opened
  */
 export async function isLocked(file: string): Promise<boolean> {
   if (!isOwnFile(file)) return false;
-  const lock = await Lock.open(file);
+  const lock = await Lock.openToLook(file);
   try {
     return lock.isHeld();
   } finally {
@@ -138,7 +138,7 @@ class Stay {
   }
 }
 
-/** What the lock needs of SQLite. */
+/** The part of SQLite that the lock uses. */
 interface Database {
   run(sql: string): unknown;
   close(): void;
@@ -154,16 +154,30 @@ class Lock {
     this.#database = database;
   }
 
-  static async open(file: string): Promise<Lock> {
-    const { Database } = await import("bun:sqlite");
+  /** @throws as {@link withLock} */
+  static async openToTake(file: string): Promise<Lock> {
     try {
       // Closing any handle of a file ends this process's locks on it (POSIX fcntl), so it is only opened to be made.
       if (!isOwnFile(file)) makeFile(file);
       // SQLite opens a file that cannot be written all the same, and then keeps nobody out.
       accessSync(file, constants.W_OK);
-      return new Lock(file, new Database(file, { readwrite: true }));
     } catch (error) {
       throw error instanceof CodemieError ? error : failure.disk(file, error);
+    }
+    return await Lock.#open(file, { readwrite: true });
+  }
+
+  /** @throws as {@link isLocked} */
+  static async openToLook(file: string): Promise<Lock> {
+    return await Lock.#open(file, { readonly: true });
+  }
+
+  static async #open(file: string, options: { readwrite: true } | { readonly: true }): Promise<Lock> {
+    const { Database } = await import("bun:sqlite");
+    try {
+      return new Lock(file, new Database(file, options));
+    } catch (error) {
+      throw failure.disk(file, error);
     }
   }
 
