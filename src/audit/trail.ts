@@ -3,9 +3,9 @@ import { closeSync, openSync } from "node:fs";
 import { appendFile, open, readFile, rename, rm, truncate } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { failure } from "../core/errors.ts";
+import { CodemieError, failure } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
-import { ensureFolder, namesIn, syncFile, syncFolder } from "../platform/files.ts";
+import { ensureFolder, namesIn, readIfPresent, syncFile, syncFolder } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
 import { type AuditEntry, type AuditFact, type AuditHead, auditEntry } from "./events.ts";
 
@@ -66,7 +66,8 @@ export class AuditTrail {
    * Writes one event; it is on the disk when this returns. Where lines before could not be written, one that says so goes
    * before it.
    *
-   * @throws `disk`, `vault_locked`, and what the head's store throws; the next line then says that this one is missing
+   * @throws `disk`, `vault_locked`, `vault_damaged`, and what the head's store throws: the next line then says that this one
+   *   is missing, if that can be noted; `audit_unsynced` when the line is written, but perhaps not on the disk
    */
   async append(fact: AuditFact): Promise<void> {
     let written: { link: Link; head: AuditHead };
@@ -76,9 +77,13 @@ export class AuditTrail {
       written = await withLock(this.#writeLock, "the audit trail", () => this.#write(fact, actor));
     } catch (error) {
       this.missed(fact);
-      throw error;
+      throw error instanceof CodemieError ? error : failure.disk(this.#folder, error);
     }
-    await this.#settle(written.link, written.head);
+    try {
+      await this.#settle(written.link, written.head);
+    } catch (error) {
+      throw failure.auditUnsynced(error instanceof CodemieError ? error : failure.disk(this.#folder, error));
+    }
   }
 
   /** Notes that an event is missing in the trail, for the next one that is written. An empty file fits on a full disk too. */
@@ -103,6 +108,8 @@ export class AuditTrail {
     const { end } = head ? await this.#end(head) : {};
     // Read after the end: it may be that there are more lines by now, never fewer.
     const lines = await this.#lines(await this.#names());
+    // Another process may have begun the trail meanwhile.
+    if (!head && lines.length > 0 && (await this.#head.read())) return await this.verify();
     let last = beginning;
     for (const { file, line, text } of lines) {
       const wrong = (why: string): Verdict => ({ ok: false, file, line, why });
@@ -119,7 +126,8 @@ export class AuditTrail {
     }
     const after = lines.at(-1) ?? { file: join(this.#folder, fileName(1)), line: 0 };
     const wrong = (why: string): Verdict => ({ ok: false, file: after.file, line: after.line, why });
-    if (head && !end) return wrong("the trail's sealed end is missing, so lines after it may be missing too");
+    if (head && !end)
+      return wrong("the trail's sealed end is missing, or there is more than one, so lines may be missing");
     if (end && end.seq > last.seq) return wrong(`the lines after it are missing, up to ${end.seq}`);
     if (end?.seq === 0 && !end.isAt(beginning)) return wrong("the trail's sealed end was changed");
     return { ok: true, entries: last.seq };
@@ -130,21 +138,25 @@ export class AuditTrail {
     const head = (await this.#head.read()) ?? (await this.#begin());
     const { end, names } = await this.#end(head);
     if (!end) throw failure.auditEndMissing(this.#head.file, this.#folder);
-    const { last, file, tornAt } = await this.#last(names, head, end);
+    const { last, count, file, tornAt } = await this.#last(names, head, end);
     if (tornAt !== undefined) await truncate(file, tornAt);
-    // If lines are gone, the numbers show the gap, and the new line is chained to nothing.
-    let link: Link = last ?? { seq: end.seq, mac: "" };
+    // A line that is chained to none never fits: from here on the trail shows for ever that it was changed.
+    let link = last ?? { seq: count, mac: "chained to none" };
     const add = async ({ event, profile, host, outcome, detail = {} }: AuditFact) => {
       const time = new Date(this.#now()).toISOString();
       const entry = { seq: link.seq + 1, time, event, actor, profile, host, outcome, detail };
+      const name = fileName(entry.seq);
+      if (!trailFile.test(name)) throw failure.auditEndMissing(this.#head.file, this.#folder);
       const mac = macOf(head.key, link.mac, entry);
-      await appendLine(join(this.#folder, fileName(entry.seq)), `${JSON.stringify({ ...entry, mac })}\n`);
+      await appendLine(join(this.#folder, name), `${JSON.stringify({ ...entry, mac })}\n`);
       link = { seq: entry.seq, mac };
     };
     const missed = names.filter((name) => missedName.test(name));
     if (missed.length > 0) await add(missing(missed));
-    for (const name of missed) await rm(join(this.#folder, name), { force: true });
+    for (const name of missed) await rm(join(this.#folder, name), { force: true, recursive: true });
     await add(fact);
+    // The end stays with the line that is gone, so nobody would sync this one.
+    if (!last) await syncFile(join(this.#folder, fileName(link.seq)));
     return { link, head };
   }
 
@@ -188,37 +200,44 @@ export class AuditTrail {
     return { key };
   }
 
-  /** Looks for the end among the folder's names. Where it is being renamed, a look may find neither name. */
+  /** Looks for the end among the folder's names. Where it is being renamed, a look may find neither name, or both. */
   async #end(head: AuditHead): Promise<{ end: End | undefined; names: string[] }> {
     for (let looks = 1; ; looks++) {
       const names = await this.#names();
       const end = endOf(names, head);
-      if (end || looks === 3) return { end, names };
+      if (end || looks === 5) return { end, names };
+      await Bun.sleep(2 ** looks);
     }
   }
 
   /**
    * Finds where the chain goes on.
    *
-   * @returns the last line, as {@link lastOf} judges it; the newest file, and where in it half a line begins, bytes, when a
-   *   process was killed while it wrote
+   * @returns the last line, as {@link lastOf} judges it; how many lines there are; the newest file, and where in it half a
+   *   line begins, bytes, when a process was killed while it wrote
+   * @throws `vault_unreadable`
    */
   async #last(
     names: readonly string[],
     { key }: AuditHead,
     end: End,
-  ): Promise<{ last: Link | undefined; file: string; tornAt: number | undefined }> {
-    const [newest = fileName(1), before] = names.filter((name) => trailFile.test(name)).reverse();
-    const file = join(this.#folder, newest);
-    const text = await readFile(file, "utf8").catch(() => "");
-    const whole = text.slice(0, text.lastIndexOf("\n") + 1);
-    const tornAt = whole.length < text.length ? Buffer.byteLength(whole) : undefined;
-    const lines = whole.split("\n").slice(-3, -1);
-    if (lines.length < 2 && before !== undefined) {
-      const earlier = await readFile(join(this.#folder, before), "utf8");
-      lines.unshift(...earlier.split("\n").slice(-3, -1));
+  ): Promise<{ last: Link | undefined; count: number; file: string; tornAt: number | undefined }> {
+    const files = names.filter((name) => trailFile.test(name));
+    const newest = files.at(-1) ?? fileName(1);
+    const lines: string[] = [];
+    let tornAt: number | undefined;
+    let count = 0;
+    // Only from the end on: nothing before it is written any more.
+    const first = fileName(Math.max(end.seq, 1));
+    for (const name of files.filter((one) => one >= first || one === newest)) {
+      const text = (await readIfPresent(join(this.#folder, name))) ?? "";
+      const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+      tornAt = whole.length < text.length ? Buffer.byteLength(whole) : undefined;
+      const own = whole.split("\n").slice(0, -1);
+      lines.push(...own);
+      count = (Number(/\d+/.exec(name)) - 1) * linesPerFile + own.length;
     }
-    return { last: lastOf(lines, key, end), file, tornAt };
+    return { last: lastOf(lines, key, end), count, file: join(this.#folder, newest), tornAt };
   }
 
   async #names(): Promise<string[]> {
@@ -243,16 +262,17 @@ const beginning: Link = { seq: 0, mac: "" };
 
 const trailFile = /^audit-\d{6}\.jsonl$/;
 const endFile = /^end-(\d{12})-[0-9a-f]{64}$/;
-const missedName = /^missed-(\d+)-([a-z-]+)-[0-9a-f]{12}$/;
+const missedName = /^missed-(\d{13})-([a-z-]+)-[0-9a-f]{12}$/;
 
 function endName(key: string, { seq, mac }: Link): string {
   const sealed = createHmac("sha256", Buffer.from(key, "base64url")).update(`end ${seq} ${mac}`).digest("hex");
   return `end-${String(seq).padStart(12, "0")}-${sealed}`;
 }
 
-/** @returns the sealed end, undefined when it is missing */
+/** @returns the sealed end; undefined when it is missing, or when there is more than one and so one that is not ours */
 function endOf(names: readonly string[], { key, seq, mac }: AuditHead): End | undefined {
-  const name = names.findLast((one) => endFile.test(one));
+  const [name, another] = names.filter((one) => endFile.test(one));
+  if (another !== undefined) return undefined;
   if (name !== undefined) {
     return { seq: Number(endFile.exec(name)?.[1]), name, isAt: (link) => endName(key, link) === name };
   }
@@ -261,20 +281,25 @@ function endOf(names: readonly string[], { key, seq, mac }: AuditHead): End | un
 }
 
 /**
- * Judges the last line. Lines that the end does not know of yet count, since only a holder of the key could have written
- * them: a process was killed before it moved the end, or the power was cut before the disk had the end's new name.
+ * Judges the last line. It must be the end's, or come after it: lines that the end does not know of yet count if each fits to
+ * the one before, since only a holder of the key could have written them. A process was killed before it moved the end, or
+ * the power was cut before the disk had the end's new name. Without the end's own line nothing counts: the end may be made up.
  *
- * @param lines the last two lines, or as many as there are
- * @returns the last line; undefined when it is neither the end's nor fits to the line before
+ * @param lines all lines from the file of the end on
+ * @returns the last line; undefined when the trail was changed
  */
 function lastOf(lines: readonly string[], key: string, end: End): Link | undefined {
-  if (lines.length === 0) return end.isAt(beginning) ? beginning : undefined;
-  const [last, previous] = lines.map((line) => parseJson(line, auditEntry)).reverse();
-  if (!last || end.isAt(last)) return last;
-  const { mac, ...entry } = last;
-  const before = last.seq === 1 ? beginning : previous;
-  const fits = last.seq > end.seq && before?.seq === last.seq - 1 && macOf(key, before.mac, entry) === mac;
-  return fits ? last : undefined;
+  const at = end.seq === 0 ? 0 : ((end.seq - 1) % linesPerFile) + 1;
+  let last = end.seq === 0 ? beginning : parseJson(lines[at - 1] ?? "", auditEntry);
+  if (!last || !end.isAt(last)) return undefined;
+  for (const line of lines.slice(at)) {
+    const next = parseJson(line, auditEntry);
+    if (!next) return undefined;
+    const { mac, ...entry } = next;
+    if (next.seq !== last.seq + 1 || macOf(key, last.mac, entry) !== mac) return undefined;
+    last = next;
+  }
+  return last;
 }
 
 /** The line that stands for events nobody could write down. */

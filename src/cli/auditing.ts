@@ -51,7 +51,9 @@ export async function record(
     if (!isOpen) trail.missed(fact);
     const { event, profile } = fact;
     const what = profile === "" ? event : `${event} of profile ${printable(profile, 40)}`;
-    output.say.warn(`the audit trail could not be written: ${asCodemieError(error).message}; it lacks ${what}`);
+    const { code, message } = asCodemieError(error);
+    if (code === "audit_unsynced") output.say.warn(`the audit trail, ${what}: ${message}`);
+    else output.say.warn(`the audit trail could not be written: ${message}; it lacks ${what}`);
   }
 }
 

@@ -6,6 +6,7 @@ const exitCodes = {
   internal: 1,
   config_damaged: 1,
   disk: 1,
+  audit_unsynced: 1,
   exists: 1,
   agent_missing: 1,
   port_taken: 1,
@@ -452,10 +453,17 @@ export const failure = {
       `the sealed end of the audit trail is damaged (${file})`,
       `move that file and the folder ${folder} away to begin a new trail; keep both, they are evidence`,
     ),
+  auditUnsynced: (why: CodemieError) =>
+    new CodemieError(
+      "audit_unsynced",
+      `the line is written, but perhaps not on the disk yet: ${why.message}`,
+      "codemie audit list shows it; a power cut now may lose it",
+      why,
+    ),
   auditEndMissing: (file: string, folder: string) =>
     new CodemieError(
       "vault_damaged",
-      `the sealed end of the audit trail is missing in ${folder}`,
+      `the audit trail in ${folder} has no sealed end, or more than one`,
       `move that folder and ${file} away to begin a new trail; keep both, they are evidence`,
     ),
   recordDamaged: (name: string, file: string) =>

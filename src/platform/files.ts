@@ -193,6 +193,7 @@ export async function waitForChange(
   condition: () => Promise<boolean>,
 ): Promise<boolean> {
   const { promise: failed, reject } = Promise.withResolvers<never>();
+  failed.catch(() => undefined); // it may fail while nobody waits for it
   const end = performance.now() + patienceMs;
   let isStale = false;
   let wake = () => {};

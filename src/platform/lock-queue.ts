@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, closeSync, existsSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { failure, systemCode } from "../core/errors.ts";
 
@@ -11,7 +11,8 @@ const strayMs = 60_000;
 
 const numberLength = 10;
 /** number in the queue, process number, name of the socket */
-const ticketEnd = /\.\d{10}\.\d+\.[0-9a-f]{12}$/;
+const ticketEnd = /^\d{10}\.\d+\.[0-9a-f]{12}$/;
+const anyTicket = /\.\d{10}\.\d+\.([0-9a-f]{12})$/;
 /** The holder's number sorts before everybody else's. */
 const holderNumber = "0".repeat(numberLength);
 
@@ -40,8 +41,8 @@ export class Place {
    * Takes the last place.
    *
    * @param lockFile the lock's file, in an existing folder
-   * @returns undefined where there can be no queue: the disk is full or knows no sockets, the path is too long for one,
-   *   or the process may open no more files
+   * @returns undefined where there can be no queue: the disk is full or knows no sockets, or the process may open no more
+   *   files
    */
   static take(lockFile: string): Place | undefined {
     try {
@@ -68,23 +69,29 @@ export class Place {
     }
   }
 
-  /** @returns the tickets before ours, first the holder's; ours is laid anew, at the end, when somebody removed it */
+  /**
+   * @returns the tickets before ours, first the holder's; ours is laid anew, at the end, when somebody removed it
+   * @throws `disk`
+   */
   before(): Ticket[] {
     const tickets = ticketsIn(this.#folder, this.#prefix);
-    const ours = tickets.indexOf(this.#ticket);
-    if (ours >= 0) return tickets.slice(0, ours);
-    this.#ticket = this.#layTicket(tickets);
-    return this.before();
+    if (!tickets.includes(this.#ticket)) {
+      this.#ticket = this.#layTicket(tickets);
+      return tickets;
+    }
+    return tickets.filter((one) => one < this.#ticket);
   }
 
   /** Tells the others that we hold the lock: they wait for us, whatever their number. */
   hold(): void {
     const ticket = `${this.#prefix}${holderNumber}.${this.#id}`;
     try {
-      renameSync(join(this.#folder, this.#ticket), join(this.#folder, ticket));
+      // Somebody may have removed ours, and a rename would fail.
+      closeSync(openSync(join(this.#folder, ticket), "wx", 0o600));
+      this.#remove(this.#ticket);
       this.#ticket = ticket;
     } catch {
-      // Somebody removed our ticket. We hold the lock all the same, and the others find it taken.
+      // We hold the lock all the same, and the others find it taken.
     }
   }
 
@@ -101,9 +108,14 @@ export class Place {
     end();
   }
 
-  /** Takes another's place away, since it does not take its turn. It queues anew once it notices. */
-  evict(ticket: Ticket): void {
+  /**
+   * Takes another's place away, since it does not take its turn. It queues anew once it notices.
+   *
+   * @returns false when its ticket cannot be removed
+   */
+  evict(ticket: Ticket): boolean {
     this.#remove(ticket);
+    return !existsSync(join(this.#folder, ticket));
   }
 
   /** Leaves the queue, and wakes the next one. */
@@ -112,9 +124,10 @@ export class Place {
     this.#stopListening();
   }
 
-  /** @returns the process number on a ticket */
-  static processOf(ticket: Ticket): number {
-    return Number(ticket.split(".").at(-2));
+  /** @returns the number of the process that holds the lock, when that is the ticket of one */
+  static holderOf(ticket: Ticket): number | undefined {
+    const [number, process] = ticket.split(".").slice(-3);
+    return number === holderNumber ? Number(process) : undefined;
   }
 
   #layTicket(others: readonly Ticket[]): Ticket {
@@ -158,7 +171,7 @@ export class Place {
   /** Removes the sockets of processes that were killed after they began to listen and before they laid their ticket. */
   #removeStrays(names: readonly string[]): void {
     if (windows) return;
-    const named = new Set(names.filter((name) => ticketEnd.test(name)).map((name) => name.split(".").at(-1)));
+    const named = new Set(names.map((name) => anyTicket.exec(name)?.[1]));
     // The disk's clock made both times, so ours may be as wrong as it likes.
     const now = statSync(this.#address(this.#id)).mtimeMs;
     for (const name of names) {
@@ -190,7 +203,8 @@ function ticketsIn(folder: string, prefix: string): Ticket[] {
 }
 
 function ticketsOf(names: readonly string[], prefix: string): Ticket[] {
-  return names.filter((name) => name.startsWith(prefix) && ticketEnd.test(name)).sort();
+  // A lock's name may begin with another's: proxy-x.lock and proxy-x.lock.lock, for profiles called x and x.lock.
+  return names.filter((name) => name.startsWith(prefix) && ticketEnd.test(name.slice(prefix.length))).sort();
 }
 
 /** A named pipe is no file: Windows removes it with its process. */

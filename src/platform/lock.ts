@@ -66,7 +66,7 @@ export async function withLock<T>(
 }
 
 /**
- * Looks whether a lock is held, without taking it: whoever comes meanwhile does not find it held because of us.
+ * Looks whether a lock is held, without taking it. Many may look at once; whoever takes the lock in that moment tries again.
  *
  * @param file the lock's file
  * @returns false when nobody holds it, or there is no such file
@@ -104,11 +104,11 @@ async function takeTurn(lock: Lock, place: Place | undefined, what: string, pati
     if (stayedMs >= Math.min(lookMs, patienceMs / 2)) {
       if (lock.take()) {
         // It had its time to take a free lock: it is stopped, and would keep everybody waiting.
+        if (!place.evict(first)) return;
         lock.release();
-        place.evict(first);
         continue;
       }
-      if (stayedMs >= patienceMs) throw failure.locked(what, patienceMs, Place.processOf(first));
+      if (stayedMs >= patienceMs) throw failure.locked(what, patienceMs, Place.holderOf(first));
     }
     nextMs = last === behind ? nextMs * 2 : firstLookMs;
     nextMs = Math.min(nextMs, lookMs + laterMs * (before.length - 1), patienceMs / 2);

@@ -120,6 +120,79 @@ for (const [what, change, why] of ends) {
   });
 }
 
+const made = (seq: number) => join(home, "audit", `end-${String(seq).padStart(12, "0")}-${"0".repeat(64)}`);
+const attacks: [string, (lines: string[]) => void][] = [
+  [
+    "lines cut off, and an end made up for one that is left",
+    (lines) => {
+      writeFileSync(file(), `${lines.slice(0, 6).join("\n")}\n`);
+      renameSync(endFile(), made(5));
+    },
+  ],
+  [
+    "all lines removed, and an end made up for none",
+    () => {
+      rmSync(file());
+      renameSync(endFile(), made(0));
+    },
+  ],
+  ["an end made up far beyond the last line", () => renameSync(endFile(), made(999_999_999_999))],
+  ["the last line removed, the end left", (lines) => writeFileSync(file(), `${lines.slice(0, 9).join("\n")}\n`)],
+  ["the first lines removed", (lines) => writeFileSync(file(), `${lines.slice(2).join("\n")}\n`)],
+  [
+    "a line changed that is not the last",
+    (lines) => writeFileSync(file(), `${lines.join("\n").replace('"ok"', '"no"')}\n`),
+  ],
+];
+for (const [what, attack] of attacks) {
+  test(`${what}: found before and after more is written`, async () => {
+    attack(await ten());
+    expect((await trail().verify()).ok).toBe(false);
+    for (let i = 0; i < 3; i++) {
+      await trail().append({ ...fact, detail: { later: i } });
+      expect((await trail().verify()).ok).toBe(false);
+      expect((await trail().entries()).at(-1)?.detail).toEqual({ later: i });
+    }
+    rmSync(home, { recursive: true });
+  });
+}
+
+test("a second end beside the sealed one: found, and nothing is written where nobody would read it", async () => {
+  await ten();
+  for (const seq of [0, 5, 999_999_999_999]) {
+    writeFileSync(made(seq), "");
+    expect(await trail().verify()).toMatchObject({ ok: false, why: expect.stringContaining("more than one") });
+    expect(trail().append(fact)).rejects.toMatchObject({ code: "vault_damaged" });
+    rmSync(made(seq));
+  }
+  expect((await trail().entries()).length).toBe(10);
+  rmSync(home, { recursive: true });
+});
+
+test("notes of missing lines that somebody made up stop nothing", async () => {
+  await ten();
+  for (const note of ["missed-10000000000000000-login-aaaaaaaaaaaa", "missed-x", "missed-1764000000000-login-b"]) {
+    writeFileSync(join(home, "audit", note), "");
+  }
+  mkdirSync(join(home, "audit/missed-1764000000000-login-aaaaaaaaaaaa"));
+  for (let i = 0; i < 2; i++) await trail().append(fact);
+  expect((await trail().entries()).slice(10).map(({ event }) => event)).toEqual(["lines-missing", "login", "login"]);
+  expect(await trail().verify()).toEqual({ ok: true, entries: 13 });
+  rmSync(home, { recursive: true });
+});
+
+test("a trail that cannot be read for a moment is not taken for an empty one", async () => {
+  const lines = await ten();
+  rmSync(file());
+  mkdirSync(file());
+  expect(trail().append(fact)).rejects.toMatchObject({ code: "vault_unreadable" });
+  rmSync(file(), { recursive: true });
+  writeFileSync(file(), `${lines.join("\n")}\n`);
+  await trail().append(fact);
+  expect(await trail().verify()).toEqual({ ok: true, entries: 12 });
+  rmSync(home, { recursive: true });
+});
+
 test("without its sealed end the trail is not written on: that would hide what is gone", async () => {
   await ten();
   rmSync(endFile());
@@ -132,8 +205,8 @@ test("a trail that was changed is written on, and the change is found all the sa
   const lines = await ten();
   writeFileSync(file(), `${lines.slice(0, 8).join("\n")}\n`);
   for (let i = 0; i < 3; i++) await trail().append(fact);
-  expect((await trail().entries()).map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13]);
-  expect(await trail().verify()).toMatchObject({ ok: false, line: 9, why: "line 9 is missing before it" });
+  expect((await trail().entries()).map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  expect(await trail().verify()).toMatchObject({ ok: false, line: 9, why: "it was changed, or belongs elsewhere" });
   rmSync(home, { recursive: true });
 });
 

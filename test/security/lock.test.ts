@@ -42,6 +42,8 @@ const start = (...words: string[]): Worker => {
   workers.push(worker);
   return worker;
 };
+/** However long it takes on this machine until all of them have started. */
+const patient = "patience=600000";
 const tickets = () => readdirSync(run).filter((name) => name.startsWith("thing.lock."));
 /** Resolves once so many callers hold the lock or wait for it. */
 const queued = async (count: number) => {
@@ -55,7 +57,7 @@ async function queue(count: number, ...words: string[]): Promise<[Worker, ...Wor
   await holder.says("held");
   const waiting: Worker[] = [];
   for (let i = 0; i < count; i++) {
-    waiting.push(start("hold=end", ...words));
+    waiting.push(start("hold=end", patient, ...words));
     await queued(2 + i);
   }
   return [holder, ...waiting];
@@ -92,7 +94,7 @@ test("whoever leaves or dies wakes the next one: nobody has to look now and then
   writeFileSync(count, "0");
   const holder = start("hold=end");
   await holder.says("held");
-  const crowd = Array.from({ length: 6 }, () => start("times=20", `count=${count}`, "events"));
+  const crowd = Array.from({ length: 6 }, () => start("times=20", `count=${count}`, patient, "events"));
   await queued(121);
   holder.kill("SIGKILL");
   crowd[0]?.kill("SIGKILL");
@@ -107,7 +109,7 @@ test(`${waiters} waiters: everyone has a turn, one at a time, and nothing is lef
   writeFileSync(count, "0");
   const holder = start("hold=end");
   await holder.says("held");
-  const crowd = Array.from({ length: 10 }, () => start(`times=${waiters / 10}`, `count=${count}`));
+  const crowd = Array.from({ length: 10 }, () => start(`times=${waiters / 10}`, `count=${count}`, patient));
   await queued(waiters + 1);
   holder.end();
   for (const one of crowd) expect(await one.ended).toBe(0);
@@ -116,7 +118,7 @@ test(`${waiters} waiters: everyone has a turn, one at a time, and nothing is lef
 }, 300_000);
 
 test("patience is for a holder that does not change: 8 in turn outlast it together, and nobody gives up", async () => {
-  const crowd = Array.from({ length: 8 }, () => start("hold=500", "patience=2000"));
+  const crowd = Array.from({ length: 8 }, () => start("hold=500", "patience=3000"));
   for (const one of crowd) expect(await one.ended).toBe(0);
   for (const one of crowd) expect(one.output).toContain("released");
 });
@@ -257,6 +259,24 @@ test("looking at a lock takes nothing: many look at once, and it is free all the
   expect(await isLocked(lock)).toBe(false);
   expect(await isLocked(join(run, "none.lock"))).toBe(false);
   expect(existsSync(join(run, "none.lock"))).toBe(false);
+});
+
+test("a lock whose name begins with another's has a queue of its own", async () => {
+  const longer = new Worker("lock-worker.ts", [`${lock}.lock`, "hold=end"]);
+  workers.push(longer);
+  await longer.says("held");
+  const isThere = async () => readdirSync(run).some((name) => name.startsWith("thing.lock.lock."));
+  expect(await waitForChange(run, 60_000, isThere)).toBe(true);
+  const crowd = [1, 2, 3].map(() => start());
+  for (const one of crowd) expect(await one.ended).toBe(0);
+  for (const one of crowd) expect(one.output).toContain("released");
+});
+
+test("a ticket of a dead process that cannot be removed stops nobody", async () => {
+  const ticket = `${lock}.0000000001.1.0123456789ab`;
+  mkdirSync(ticket);
+  await start().says("released");
+  expect(existsSync(ticket)).toBe(true);
 });
 
 test("sockets that killed processes left behind are removed, those of the living are not", async () => {

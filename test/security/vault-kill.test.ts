@@ -23,7 +23,9 @@ test(`${kills} kills at random moments of a replacement: the old or the new reco
   let moved = 0;
   let halfWay = 0;
   const leftovers = () => readdirSync(join(home, "vault")).filter((name) => name.endsWith(".tmp"));
-  for (let killed = 0; killed < kills; killed++) {
+  let killed = 0;
+  // as many more as it takes on this machine until one fell into a replacement: else this test would prove nothing
+  for (; killed < kills || (halfWay === 0 && killed < 50 * kills); killed++) {
     const worker = new Worker("replace-records.ts", [home, "r"]);
     await worker.says("stored");
     await Bun.sleep(Math.random() * 15);
@@ -36,9 +38,8 @@ test(`${kills} kills at random moments of a replacement: the old or the new reco
     if (read && read.n !== newest) moved++;
     newest = read?.n ?? newest;
   }
-  // every process replaced it, and some kills fell into a replacement: else this test would prove nothing
-  expect(moved).toBe(kills);
-  expect(halfWay).toBeGreaterThan(kills / 100);
+  expect(moved).toBe(killed);
+  expect(halfWay).toBeGreaterThan(0);
   await vault.locked("r", () => vault.write("r", { n: 0, filler: "y".repeat(20_000) }));
   expect(leftovers()).toEqual([]);
   rmSync(home, { recursive: true });
