@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, closeSync, existsSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { failure, systemCode } from "../core/errors.ts";
 
@@ -86,9 +86,9 @@ export class Place {
   hold(): void {
     const ticket = `${this.#prefix}${holderNumber}.${this.#id}`;
     try {
-      // Somebody may have removed ours, and a rename would fail.
-      closeSync(openSync(join(this.#folder, ticket), "wx", 0o600));
-      this.#remove(this.#ticket);
+      if (existsSync(join(this.#folder, this.#ticket))) {
+        renameSync(join(this.#folder, this.#ticket), join(this.#folder, ticket));
+      } else closeSync(openSync(join(this.#folder, ticket), "wx", 0o600)); // somebody removed ours
       this.#ticket = ticket;
     } catch {
       // We hold the lock all the same, and the others find it taken.

@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, openSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, statSync, utimesSync } from "node:fs";
 import { dirname } from "node:path";
 import { CodemieError, failure, systemCode } from "../core/errors.ts";
 import { ensureFolder } from "./files.ts";
@@ -46,16 +46,18 @@ export async function withLock<T>(
   let place: Place | undefined;
   let later: Timer | undefined;
   try {
-    if (nobodyQueues(file) && lock.take()) {
+    const isFree = nobodyQueues(file) && lock.take();
+    if (!isFree) {
+      place = Place.take(file);
+      await takeTurn(lock, place, what, patienceMs);
+    }
+    lock.beginTurn();
+    if (isFree) {
       later = setTimeout(() => {
         place = Place.take(file);
         place?.hold();
       }, briefMs);
-    } else {
-      place = Place.take(file);
-      await takeTurn(lock, place, what, patienceMs);
-      place?.hold();
-    }
+    } else place?.hold();
     return await work();
   } finally {
     clearTimeout(later);
@@ -83,7 +85,8 @@ export async function isLocked(file: string): Promise<boolean> {
 }
 
 async function takeTurn(lock: Lock, place: Place | undefined, what: string, patienceMs: number): Promise<void> {
-  const stay = new Stay();
+  const turn = new Stay<number>();
+  const head = new Stay<Ticket | undefined>();
   let pauseMs = shortestPauseMs;
   let nextMs = 0;
   let behind: Ticket | undefined;
@@ -91,24 +94,26 @@ async function takeTurn(lock: Lock, place: Place | undefined, what: string, pati
     const before = place?.before() ?? [];
     const [first] = before;
     const last = before.at(-1);
-    const stayedMs = stay.lengthMs(first, nextMs);
+    const heldMs = turn.lengthMs(lock.turn(), nextMs);
+    const firstMs = head.lengthMs(first, nextMs);
     if (first === undefined || last === undefined || place === undefined) {
       if (lock.take()) return;
       // Somebody holds it who is not in the queue: only briefly, or it could not queue, or it died a moment ago.
-      if (stayedMs >= patienceMs) throw failure.locked(what, patienceMs);
+      if (heldMs >= patienceMs) throw failure.locked(what, patienceMs);
       nextMs = Math.min(pauseMs, patienceMs);
       pauseMs = Math.min(pauseMs * 2, longestPauseMs);
       await Bun.sleep(nextMs);
       continue;
     }
-    if (stayedMs >= Math.min(lookMs, patienceMs / 2)) {
-      if (lock.take()) {
-        // It had its time to take a free lock: it is stopped, and would keep everybody waiting.
-        if (!place.evict(first)) return;
-        lock.release();
-        continue;
-      }
-      if (stayedMs >= patienceMs) throw failure.locked(what, patienceMs, Place.holderOf(first));
+    if (firstMs >= Math.min(lookMs, patienceMs / 2) && lock.take()) {
+      // The first had its time to take a free lock: it is stopped, and would keep everybody waiting.
+      if (!place.evict(first)) return;
+      lock.release();
+      continue;
+    }
+    if (heldMs >= patienceMs) {
+      if (!lock.take()) throw failure.locked(what, patienceMs, Place.holderOf(first));
+      lock.release();
     }
     nextMs = last === behind ? nextMs * 2 : firstLookMs;
     nextMs = Math.min(nextMs, lookMs + laterMs * (before.length - 1), patienceMs / 2);
@@ -117,23 +122,23 @@ async function takeTurn(lock: Lock, place: Place | undefined, what: string, pati
   }
 }
 
-/** How long the same process has been first in the queue. */
-class Stay {
-  #first: Ticket | undefined;
+/** How long something has been as it is. */
+class Stay<T> {
+  #now: T | undefined;
   #lengthMs = 0;
   #lookedAt = performance.now();
 
   /**
-   * @param first who is first now
+   * @param now how it is now
    * @param nextMs how far from now the last look put this one, ms
-   * @returns ms since the first look that found it there. What passed beyond `nextMs` does not count: the machine slept, or
+   * @returns ms since the first look that found it so. Time that passed beyond `nextMs` does not count: the machine slept, or
    *   this process was stopped or had no processor
    */
-  lengthMs(first: Ticket | undefined, nextMs: number): number {
-    const now = performance.now();
-    this.#lengthMs = first === this.#first ? this.#lengthMs + Math.min(now - this.#lookedAt, nextMs) : 0;
-    this.#lookedAt = now;
-    this.#first = first;
+  lengthMs(now: T, nextMs: number): number {
+    const at = performance.now();
+    this.#lengthMs = now === this.#now ? this.#lengthMs + Math.min(at - this.#lookedAt, nextMs) : 0;
+    this.#lookedAt = at;
+    this.#now = now;
     return this.#lengthMs;
   }
 }
@@ -189,6 +194,21 @@ class Lock {
 
   release(): void {
     this.#database.run("ROLLBACK");
+  }
+
+  /** Shows the others that somebody else holds it now, and that they do not wait in vain: the file's time is any other. */
+  beginTurn(): void {
+    const seconds = Math.random() * 2 ** 31;
+    try {
+      utimesSync(this.#file, seconds, seconds);
+    } catch {
+      // Then they may think that it hangs, and give up too early.
+    }
+  }
+
+  /** @returns another number with each holder */
+  turn(): number {
+    return statSync(this.#file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   }
 
   /** Any reading meets a holder, and keeps nobody from reading. */

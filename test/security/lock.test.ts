@@ -161,6 +161,22 @@ test("a holder that is stopped: who waits is told which process it is, and it lo
   await holder.says("released");
 });
 
+test("a holder that is stopped at once, before it queued: all who wait are told so, each after its own patience", async () => {
+  const holder = start("hold=end");
+  await holder.says("held");
+  holder.kill("SIGSTOP");
+  // as if it had been stopped in its first moments
+  for (const ticket of tickets()) rmSync(join(run, ticket));
+  const crowd = Array.from({ length: 15 }, () => start("patience=2000"));
+  const began = performance.now();
+  for (const one of crowd) await one.says("vault_locked: the thing has been locked by another codemie for 2 s; ");
+  // one after the other, they would take fifteen times their patience
+  expect(performance.now() - began).toBeLessThan(25_000);
+  holder.kill("SIGCONT");
+  holder.end();
+  await holder.says("released");
+});
+
 test("waiters that are stopped keep nobody waiting, and have their turn when they go on", async () => {
   const [holder, first, second, third] = await queue(3);
   first?.kill("SIGSTOP");
