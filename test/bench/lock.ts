@@ -50,7 +50,7 @@ const first = await several(20, async () => Number(Bun.spawnSync([process.execPa
 async function drainOurs(waiters: number): Promise<number> {
   const holder = new Worker("lock-worker.ts", [file, "hold=end"]);
   await holder.says("held");
-  const crowd = Array.from({ length: waiters }, () => new Worker("lock-worker.ts", [file]));
+  const crowd = Array.from({ length: waiters }, () => new Worker("lock-worker.ts", [file, "patience=600000"]));
   await until(() => readdirSync(run).filter((name) => name.startsWith("bench.lock.")).length === waiters + 1);
   return await timed(async () => {
     holder.end();
@@ -91,7 +91,7 @@ const cpuMs = (pid: number) => {
 };
 const holder = new Worker("lock-worker.ts", [file, "hold=end"]);
 await holder.says("held");
-const waiting = Array.from({ length: 20 }, () => new Worker("lock-worker.ts", [file, "patience=60000"]));
+const waiting = Array.from({ length: 20 }, () => new Worker("lock-worker.ts", [file, "patience=600000"]));
 await until(() => readdirSync(run).filter((name) => name.startsWith("bench.lock.")).length === 21);
 await Bun.sleep(1_000);
 const before = waiting.map(({ pid }) => cpuMs(pid));
