@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { versionLine } from "./cli/version.ts";
+import { versionLine } from "./cli/frame/version.ts";
 
 const program = basename(process.argv0).replace(/\.exe$/i, "");
 const args = process.argv.slice(2);
@@ -16,10 +16,10 @@ if (!program.startsWith("codemie-") && args.length === 1 && (args[0] === "--vers
   const named = program === "codemie-mcp-proxy";
   if (named || (!program.startsWith("codemie-") && args[0] === "mcp-proxy")) {
     // Ten editor windows may run ten of them all day: it loads nothing of the other commands.
-    const { runBridge } = await import("./cli/mcp-run.ts");
+    const { runBridge } = await import("./cli/bridge/run.ts");
     process.exitCode = await runBridge(named ? args : args.slice(1), start);
   } else {
-    const { run } = await import("./cli/run.ts");
+    const { run } = await import("./cli/frame/run.ts");
     process.exitCode = await run({ program, args }, start);
   }
 }

@@ -7,8 +7,8 @@ import type { Authorize } from "./authorize.ts";
 import { type BearerToken, readBearerToken } from "./bearer-token.ts";
 import { applySetCookies } from "./cookies.ts";
 import { authorizeWith, loginRecord, type StoredLogin, sentAs } from "./credential.ts";
-import { currentLogin } from "./login.ts";
 import { type Renewal, renewLogin } from "./renew.ts";
+import { currentLogin } from "./stored-login.ts";
 
 /** The one contract of all methods: the credential to use now, what answers do to it, and a newer one when refused. */
 export interface Credentials {

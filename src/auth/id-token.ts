@@ -1,11 +1,11 @@
 import { failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
+import { OidcProvider } from "../oauth/provider.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Vault } from "../vault/vault.ts";
 import { loginRecord } from "./credential.ts";
-import { currentLogin } from "./login.ts";
-import { OidcProvider } from "./oidc-provider.ts";
+import { currentLogin } from "./stored-login.ts";
 
 /** An ID token of a stored login, and the provider it is from. */
 export interface FreshIdToken {

@@ -25,7 +25,7 @@ export async function renewLogin(login: StoredLogin, host: Host, runtime: Runtim
   }
   // A token and a key come from elsewhere, and so does a newer one.
   if (login.method !== "oidc") return { kind: "ended" };
-  const { refreshOidc } = await import("./oidc.ts");
+  const { refreshOidc } = await import("./login/oidc.ts");
   const found = await refreshOidc(login, runtime);
   return found.kind === "renewed" ? { kind: "renewed", login: { ...login, ...found.tokens } } : found;
 }

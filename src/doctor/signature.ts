@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, customFetch, decodeJwt, decodeProtectedHeader, errors, jwtVerify } from "jose";
-import { OidcProvider, publicKeyAlgorithms } from "../auth/oidc-provider.ts";
 import { asCodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
+import { OidcProvider, publicKeyAlgorithms } from "../oauth/provider.ts";
 import type { Fetch } from "../platform/network.ts";
 import { type Finding, failed, ok, skipped, warning } from "./check.ts";
 

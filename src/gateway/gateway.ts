@@ -4,11 +4,11 @@ import { type Credentials, renewals } from "../auth/broker.ts";
 import { asCodemieError, failure, systemCode } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
+import { discard, forward, loggedOut, type Outcome, replayableBody, upstreamUrl } from "./attempt.ts";
 import { errorResponse, type GatewayError } from "./errors.ts";
-import { discard, forward, loggedOut, type Outcome, replayableBody, upstreamUrl } from "./forward.ts";
 import { type Guard, guardForm, keyGuard, originGuard } from "./guard.ts";
-import { fixedHeaders, upstreamHeaders } from "./inject.ts";
-import { type LocalRoute, localRoutes } from "./local.ts";
+import { fixedHeaders, upstreamHeaders } from "./headers.ts";
+import { type LocalRoute, localRoutes } from "./local-routes.ts";
 import { type Call, callOf, dialectOf, type HeaderRecord, modelCalls } from "./paths.ts";
 import type { Upstream } from "./upstream.ts";
 

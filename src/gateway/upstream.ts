@@ -1,4 +1,4 @@
-import type { AnswerHead } from "./answer.ts";
+import type { AnswerHead } from "../http1/answer.ts";
 import type { HeaderRecord } from "./paths.ts";
 
 /** A request on its way to the host. */

@@ -1,6 +1,6 @@
 import type { Log } from "./log.ts";
+import type { Wire } from "./server-client.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
-import type { Wire } from "./wire.ts";
 
 /**
  * Loads the transport that was chosen, and no other.

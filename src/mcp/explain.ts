@@ -1,8 +1,8 @@
 import { type CodemieError, failure } from "../core/errors.ts";
+import type { Step, Trace } from "../oauth/metadata.ts";
 import { Exchange } from "./exchange.ts";
 import { addressOnly } from "./log.ts";
 import { member, readEnvelope } from "./message.ts";
-import type { Step, Trace } from "./oauth/metadata.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
 /** What came of the way to a server. */

@@ -5,8 +5,8 @@ import type { Exchange } from "./exchange.ts";
 import { addressOnly, type Log } from "./log.ts";
 import { faultOf } from "./message.ts";
 import { bounded, mediaType } from "./response.ts";
+import type { Wire } from "./server-client.ts";
 import { lingerMs, type Outcome, silenceFor, type Transport, type TransportEvents, within } from "./transport.ts";
-import type { Wire } from "./wire.ts";
 
 /** How long the server may take to open its stream and name its endpoint, ms. */
 const openMs = 15_000;

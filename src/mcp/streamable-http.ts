@@ -6,6 +6,7 @@ import type { Exchange } from "./exchange.ts";
 import { type Log, loggable } from "./log.ts";
 import { faultOf, member, readEnvelope } from "./message.ts";
 import { bounded, mediaType, whole } from "./response.ts";
+import type { Wire } from "./server-client.ts";
 import { followServerStream } from "./server-stream.ts";
 import { Slots } from "./slots.ts";
 import {
@@ -17,7 +18,6 @@ import {
   type Transport,
   type TransportEvents,
 } from "./transport.ts";
-import type { Wire } from "./wire.ts";
 
 /** How long it is tried to take up a stream that broke before its answer came, ms. */
 const resumeMs = 6_000;

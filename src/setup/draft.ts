@@ -1,7 +1,7 @@
 import type { Integration, Model } from "../api/schemas.ts";
-import type { LoginDialogue } from "../auth/browser-login.ts";
 import type { StoredLogin } from "../auth/credential.ts";
-import type { OidcClient } from "../auth/oidc.ts";
+import type { LoginDialogue } from "../auth/login/browser.ts";
+import type { OidcClient } from "../auth/login/oidc.ts";
 import { CodemieError, failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { Secret } from "../core/secret.ts";

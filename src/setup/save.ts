@@ -1,5 +1,5 @@
 import type { StoredLogin } from "../auth/credential.ts";
-import { describe, previousLogin, samePerson, storeLogin } from "../auth/login.ts";
+import { describe, previousLogin, samePerson, storeLogin } from "../auth/stored-login.ts";
 import { failure } from "../core/errors.ts";
 import type { Profile } from "../profiles/config.ts";
 import type { ProfileStore } from "../profiles/store.ts";

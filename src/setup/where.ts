@@ -1,4 +1,4 @@
-import { defaultScope } from "../auth/oidc.ts";
+import { defaultScope } from "../auth/login/oidc.ts";
 import { failure } from "../core/errors.ts";
 import { parseHost, parseProvider } from "../core/host.ts";
 import { back, type Choice } from "../platform/prompts.ts";

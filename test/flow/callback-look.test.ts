@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import axe from "axe-core";
 import type { Browser } from "playwright-core";
-import { type Page, renderPage } from "../../src/auth/callback-page.ts";
+import { type Page, renderPage } from "../../src/auth/login/callback-page.ts";
 import { startBrowser } from "../support/browser.ts";
 
 /**

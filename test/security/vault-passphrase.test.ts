@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { commandWords } from "../../src/cli/passphrase.ts";
+import { commandWords } from "../../src/access/passphrase.ts";
 import { loginFile } from "../support/age.ts";
 import { type Finished, Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { claude } from "../../src/agents/claude.ts";
-import { readAgentArgs } from "../../src/cli/agent-args.ts";
+import { readAgentArgs } from "../../src/cli/commands/agent/args.ts";
 
 const read = (...args: string[]) => readAgentArgs(args, "codemie-claude");
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { AnswerReader, BadAnswer } from "../../src/gateway/answer.ts";
+import { AnswerReader, BadAnswer } from "../../src/http1/answer.ts";
 
 /** Feeds an answer in pieces of `size` bytes and tells what came of it. */
 function read(text: string, size = text.length, method = "POST") {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { type Connection, Exchange } from "../../src/gateway/connection.ts";
 import type { UpstreamRequest } from "../../src/gateway/upstream.ts";
+import { type Connection, Exchange } from "../../src/http1/exchange.ts";
 
 /** A connection whose socket takes so many bytes at once and keeps what it took. */
 function slowConnection(atOnce: number) {

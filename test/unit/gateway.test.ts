@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
 import { hostAt } from "../../src/core/host.ts";
-import { directUpstream } from "../../src/gateway/direct.ts";
 import { startGateway } from "../../src/gateway/gateway.ts";
+import { directUpstream } from "../../src/http1/pool.ts";
 import { listening } from "../support/corporate.ts";
 
 /** A host that begins an answer and never ends it, and what is open to it. */

@@ -7,7 +7,7 @@ import {
   takeSessionCookies,
 } from "../../src/auth/cookies.ts";
 import { expiryOf } from "../../src/auth/credential.ts";
-import { readHandoff, readPastedUrl } from "../../src/auth/handoff.ts";
+import { readHandoff, readPastedUrl } from "../../src/auth/login/handoff.ts";
 
 const seconds = 1_795_000_000;
 const value = `${"a".repeat(50)}|${seconds}|${"b".repeat(43)}`;

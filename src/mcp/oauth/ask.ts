@@ -1,10 +1,10 @@
 import { failure } from "../../core/errors.ts";
+import { authorizeByCode } from "../../oauth/code-flow.ts";
+import type { Deployment } from "../../oauth/metadata.ts";
+import type { TokenAnswer } from "../../oauth/token-endpoint.ts";
 import { type Client, givenClient } from "./client.ts";
-import { authorizeByCode } from "./code-flow.ts";
 import { authorizeAsMachine, authorizeByEnterprise } from "./machine.ts";
-import type { Deployment } from "./metadata.ts";
 import type { SessionOptions } from "./options.ts";
-import type { TokenAnswer } from "./token-endpoint.ts";
 
 /**
  * Asks for a token by the grant the user chose.

@@ -2,10 +2,10 @@ import { z } from "zod";
 import { failure } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
+import type { OAuthHttp } from "../../oauth/http.ts";
+import type { ServerMetadata, Trace } from "../../oauth/metadata.ts";
 import { addressOnly } from "../log.ts";
 import { faultOf } from "../message.ts";
-import type { OAuthHttp } from "./http.ts";
-import type { ServerMetadata, Trace } from "./metadata.ts";
 
 /** How a client proves who it is at the token endpoint (RFC 7591 section 2). */
 export const authMethods = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"] as const;

@@ -2,8 +2,7 @@ import { checkResourceAllowed } from "@modelcontextprotocol/sdk/shared/auth-util
 import type { ZodType } from "zod";
 import { failure } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
-import { addressOnly } from "../log.ts";
-import type { OAuthHttp } from "./http.ts";
+import type { OAuthHttp } from "../../oauth/http.ts";
 import {
   type Deployment,
   type ResourceMetadata,
@@ -11,7 +10,8 @@ import {
   type ServerMetadata,
   serverMetadata,
   type Trace,
-} from "./metadata.ts";
+} from "../../oauth/metadata.ts";
+import { addressOnly } from "../log.ts";
 
 export interface DiscoveryOptions {
   /** the MCP server's address */

@@ -1,10 +1,10 @@
 import { Secret } from "../../core/secret.ts";
+import type { OAuthHttp } from "../../oauth/http.ts";
+import type { ServerMetadata } from "../../oauth/metadata.ts";
+import { revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import type { AccessToken } from "../authorization.ts";
 import { within } from "../transport.ts";
 import type { Client } from "./client.ts";
-import type { OAuthHttp } from "./http.ts";
-import type { ServerMetadata } from "./metadata.ts";
-import { revokeToken, type TokenAnswer } from "./token-endpoint.ts";
 
 /** A token and what came with it. */
 export interface Grant extends AccessToken {

@@ -2,12 +2,12 @@ import { z } from "zod";
 import { failure } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import type { Secret } from "../../core/secret.ts";
+import type { OAuthHttp } from "../../oauth/http.ts";
+import type { Deployment, Trace } from "../../oauth/metadata.ts";
+import { requestToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import { addressOnly } from "../log.ts";
 import { faultOf } from "../message.ts";
 import { type Client, codeOf } from "./client.ts";
-import type { OAuthHttp } from "./http.ts";
-import type { Deployment, Trace } from "./metadata.ts";
-import { requestToken, type TokenAnswer } from "./token-endpoint.ts";
 
 /** A company's identity provider, which vouches for a person to the servers it manages. */
 export interface EnterpriseProvider {

@@ -1,9 +1,9 @@
+import type { PersonOptions } from "../../oauth/code-flow.ts";
+import type { OAuthHttp } from "../../oauth/http.ts";
+import type { Trace } from "../../oauth/metadata.ts";
 import type { Log } from "../log.ts";
 import type { ClientOptions } from "./client.ts";
-import type { PersonOptions } from "./code-flow.ts";
-import type { OAuthHttp } from "./http.ts";
 import type { EnterpriseProvider } from "./machine.ts";
-import type { Trace } from "./metadata.ts";
 import type { GrantStore } from "./store.ts";
 
 /** How a token is come by: through a person, as a machine, or by the company's provider. */

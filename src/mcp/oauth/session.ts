@@ -1,4 +1,6 @@
 import { asCodemieError, type CodemieError, failure } from "../../core/errors.ts";
+import type { Deployment } from "../../oauth/metadata.ts";
+import { requestToken } from "../../oauth/token-endpoint.ts";
 import type { AccessToken, Authorization, Waiting } from "../authorization.ts";
 import type { Challenge } from "../challenge.ts";
 import { loggable, plainCode } from "../log.ts";
@@ -7,11 +9,9 @@ import { askForToken } from "./ask.ts";
 import { type Client, givenClient } from "./client.ts";
 import { discover } from "./discovery.ts";
 import { type Grant, giveUp, grantOf, Leftovers } from "./grant.ts";
-import type { Deployment } from "./metadata.ts";
 import type { SessionOptions } from "./options.ts";
 import { coversScope, joinScopes, wantedScope } from "./scope.ts";
 import type { StoreKey } from "./store.ts";
-import { requestToken } from "./token-endpoint.ts";
 
 /** No browser opens for so long after an authorization that came to nothing, ms. */
 const restMs = 60_000;

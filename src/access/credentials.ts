@@ -1,0 +1,124 @@
+import type { Api } from "../api/client.ts";
+import { modelsOfProvider } from "../api/provider.ts";
+import type { Model } from "../api/schemas.ts";
+import { givenKey } from "../auth/api-key.ts";
+import { Broker, type Credentials } from "../auth/broker.ts";
+import { callWith } from "../auth/call.ts";
+import { givenToken } from "../auth/given-token.ts";
+import type { Cli } from "../cli/frame/command.ts";
+import { version } from "../cli/frame/version.ts";
+import { CodemieError, failure } from "../core/errors.ts";
+import { trustingFetch } from "../platform/network.ts";
+import type { Env } from "../platform/runtime.ts";
+import { providerOf } from "../profiles/providers.ts";
+import { methodOf, type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
+import type { Vault } from "../vault/vault.ts";
+import { record } from "./audit.ts";
+import { type Given, givenIn, type Whose } from "./given.ts";
+import { recallModels } from "./models.ts";
+
+/**
+ * What a profile is worked with. Where it says `insecureSkipTlsVerify`, its host's certificate is not looked at, which is
+ * said on every run.
+ */
+export function forProfile(cli: Cli, { name, profile }: Pick<Resolved, "name" | "profile">): Cli {
+  const origin = blindlyTrusted(profile);
+  if (!origin) return cli;
+  cli.output.say.warn(
+    `profile ${name} has insecureSkipTlsVerify: anybody in between can read and change what goes to ${origin}`,
+  );
+  return { ...cli, runtime: { ...cli.runtime, fetch: trustingFetch(cli.runtime.fetch, origin) } };
+}
+
+/** @returns the one origin whose certificate a profile says not to look at, its own host's */
+export function blindlyTrusted(profile: Resolved["profile"]): string | undefined {
+  return profile.insecureSkipTlsVerify ? usableHostOf(profile)?.origin : undefined;
+}
+
+/**
+ * @param vault where the login lies
+ * @param whose profile and host
+ * @param loginAgain renews by a login where a person is there to do it
+ * @returns the broker of a profile's login
+ */
+export function brokerFor(cli: Cli, vault: Vault, whose: Whose, loginAgain?: () => Promise<void>): Broker {
+  const { name, profile } = whose;
+  const host = whose.host.value;
+  const renewed = () => record(cli, vault, { event: "refresh", profile: name, host: host.origin, outcome: "ok" });
+  const { runtime } = cli;
+  const method = methodOf(profile);
+  const options = { vault, profile: name, host, runtime, renewed, missing: () => missing(whose, runtime.env), method };
+  return new Broker(loginAgain ? { ...options, loginAgain } : options);
+}
+
+/** What to say when a profile has no credential: how its own method gets one. */
+function missing({ name, profile, host }: Whose, env: Env): CodemieError {
+  const { origin } = host.value;
+  // In CI a secret that a job may not read arrives as an empty variable.
+  const empty = [profile.jwtConfig?.tokenEnvVar, tokenVariable].find((variable) => variable && env[variable] === "");
+  if (empty && host.value.kind === "codemie") return failure.tokenEmpty(empty);
+  switch (methodOf(profile)) {
+    case "api-key":
+      return failure.keyMissing(origin, name);
+    case "jwt":
+      return failure.tokenMissing(origin, profile.jwtConfig?.tokenEnvVar ?? tokenVariable);
+    default:
+      return failure.loginNeeded(origin, host.source === "profile" ? name : undefined);
+  }
+}
+
+/** @returns the credentials of a call: what is given for this run, else the profile's login */
+export function credentialsFor(
+  cli: Cli,
+  vault: Vault,
+  whose: Whose,
+  given: Given | undefined = givenIn(cli.runtime.env, whose),
+): Credentials {
+  if (!given) return brokerFor(cli, vault, whose);
+  const host = whose.host.value;
+  if (given.kind !== "key") return givenToken(given, host, cli.runtime.now);
+  const provider = providerOf(whose.profile.provider);
+  if (!provider || host.kind !== "provider") throw failure.keyWithoutProvider(whose.name, host.origin);
+  return givenKey(provider, given.key, host);
+}
+
+/**
+ * Runs a call of the REST API with the credential that works now.
+ *
+ * @throws as {@link callWith}
+ */
+export async function callApi<T>(cli: Cli, credentials: Credentials, call: (api: Api) => Promise<T>): Promise<T> {
+  return await callWith(credentials, cli.runtime, version, call);
+}
+
+/**
+ * The models the credential may use, at a CodeMie host or at a model provider; asking proves the credential too.
+ *
+ * @throws as {@link Api.models} and {@link modelsOfProvider}, and as {@link callWith}
+ */
+export async function listModels(cli: Cli, credentials: Credentials, whose: Whose): Promise<Model[]> {
+  const models = await askForModels(cli, credentials, whose);
+  await recallModels(cli.runtime.home, whose, models);
+  return models;
+}
+
+async function askForModels(cli: Cli, credentials: Credentials, whose: Whose): Promise<Model[]> {
+  const host = whose.host.value;
+  const provider = providerOf(whose.profile.provider);
+  if (host.kind === "codemie" || !provider) return await callApi(cli, credentials, (api) => api.models());
+  const { authorize } = await credentials.current();
+  return await modelsOfProvider({ host, provider, authorize, fetch: cli.runtime.fetch });
+}
+
+/**
+ * Asks for the models as {@link listModels}; a host that cannot list them just now does not keep anything from running.
+ */
+export async function availableModels(cli: Cli, credentials: Credentials, whose: Whose): Promise<Model[]> {
+  try {
+    return await listModels(cli, credentials, whose);
+  } catch (error) {
+    if (!(error instanceof CodemieError) || error.code !== "server_error") throw error;
+    cli.output.say.warn(`the list of models could not be had: ${error.message}`);
+    return [];
+  }
+}

@@ -1,0 +1,59 @@
+import { Api } from "../api/client.ts";
+import { authorizeWithCookies } from "../auth/authorize.ts";
+import { loginRecord, type StoredLogin } from "../auth/credential.ts";
+import { revokeOidc } from "../auth/login/oidc.ts";
+import { previousLogin } from "../auth/stored-login.ts";
+import type { Cli } from "../cli/frame/command.ts";
+import { version } from "../cli/frame/version.ts";
+import { CodemieError } from "../core/errors.ts";
+import { hostAt } from "../core/host.ts";
+import type { Runtime } from "../platform/runtime.ts";
+import type { Method } from "../profiles/resolve.ts";
+import type { Vault } from "../vault/vault.ts";
+import { record } from "./audit.ts";
+
+/** What became of a login that was to end. */
+export interface Ended {
+  readonly profile: string;
+  /** false: there was none */
+  readonly removed: boolean;
+  readonly endedAtHost: boolean;
+  readonly method: Method | undefined;
+}
+
+/**
+ * Ends a profile's login here, and at its host as far as that can be done.
+ *
+ * @throws `disk`, `vault_locked`
+ */
+export async function endLogin(cli: Cli, vault: Vault, profile: string): Promise<Ended> {
+  const { host, ...ended } = await remove(cli, vault, profile);
+  if (ended.removed) {
+    const detail = { "ended-at-host": String(ended.endedAtHost) };
+    await record(cli, vault, { event: "logout", profile, host, outcome: "ok", detail });
+  }
+  return { profile, ...ended };
+}
+
+/** The local login goes in any case: also when the host does not answer, or when the record or its key is damaged. */
+async function remove({ runtime, output }: Cli, vault: Vault, profile: string) {
+  const login = await previousLogin(vault, profile).catch((error: unknown) => {
+    if (!(error instanceof CodemieError)) throw error;
+    output.say.warn(error.message);
+    return "damaged" as const;
+  });
+  const nothing = { endedAtHost: false, host: "", method: undefined };
+  if (login === undefined) return { removed: false, ...nothing };
+  const name = loginRecord(profile);
+  await vault.locked(name, () => vault.remove(name));
+  if (login === "damaged") return { removed: true, ...nothing };
+  return { removed: true, endedAtHost: await endAtOrigin(login, runtime), host: login.origin, method: login.method };
+}
+
+/** A session is ended at the host's front, tokens at their provider; what came from elsewhere is ended there. */
+async function endAtOrigin(login: StoredLogin, runtime: Runtime): Promise<boolean> {
+  if (login.method === "jwt" || login.method === "api-key") return false;
+  if (login.method === "oidc") return await revokeOidc(login, runtime);
+  const authorize = authorizeWithCookies(login.cookies);
+  return await new Api({ host: hostAt(login.origin), authorize, fetch: runtime.fetch, version }).signOut();
+}

@@ -1,0 +1,89 @@
+import { resolve } from "node:path";
+import { readApiKey } from "../auth/api-key.ts";
+import { endsSoon } from "../auth/bearer-token.ts";
+import type { Credentials } from "../auth/broker.ts";
+import type { TokenSource } from "../auth/given-token.ts";
+import type { Cli } from "../cli/frame/command.ts";
+import { when } from "../cli/frame/output.ts";
+import { failure } from "../core/errors.ts";
+import type { Secret } from "../core/secret.ts";
+import { readIfPresent } from "../platform/files.ts";
+import { isDescriptor } from "../platform/processes.ts";
+import type { Env } from "../platform/runtime.ts";
+import { type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
+import { clearKeyOf } from "../profiles/secrets.ts";
+
+/** The parts of a resolved profile that its credentials depend on. */
+export type Whose = Pick<Resolved, "name" | "profile" | "host">;
+
+/** A credential that is given for this run and stored nowhere. It stands before a stored login. */
+export type Given = TokenSource | { readonly kind: "key"; readonly key: Secret; readonly from: "run" | "file" };
+
+/**
+ * What the environment gives for this run: a key for a profile of a model provider, a bearer token for a CodeMie host.
+ *
+ * @returns where it comes from, or undefined when there is none
+ * @throws usage error for a key that is none
+ */
+export function givenIn(env: Env, whose: Whose): Given | undefined {
+  const host = whose.host.value;
+  if (host.kind === "provider") {
+    // A file of the existing CLI may hold the key in clear until a command changes something.
+    const key = env.CODEMIE_API_KEY || clearKeyOf(whose.profile);
+    return key ? { kind: "key", key: readApiKey(key), from: env.CODEMIE_API_KEY ? "run" : "file" } : undefined;
+  }
+  // The variable chosen at set-up holds a token for the profile's own host, and for no other that was asked for now.
+  const chosen = usableHostOf(whose.profile)?.origin === host.origin ? whose.profile.jwtConfig?.tokenEnvVar : undefined;
+  const text = (chosen && env[chosen]) || env[tokenVariable];
+  if (text) return { kind: "text", text };
+  return env.CODEMIE_JWT_TOKEN_FILE ? { kind: "file", path: env.CODEMIE_JWT_TOKEN_FILE } : undefined;
+}
+
+/** Flags that give a credential for one run. */
+export interface CredentialFlags {
+  /** the token itself, or `-` for standard input */
+  readonly jwtToken: string | undefined;
+  readonly jwtTokenFile: string | undefined;
+  readonly apiKey: string | undefined;
+}
+
+/**
+ * The credential of this run: flag over environment. It is stored nowhere.
+ *
+ * @throws usage error for a key that is none, or a credential the profile's host does not take
+ */
+export async function givenToRun(cli: Cli, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
+  const given = await askedFor(cli, asked, whose);
+  if (given?.kind !== "file" || !isDescriptor(given.path)) return given;
+  const text = await readIfPresent(given.path);
+  if (text === undefined) throw failure.tokenFileMissing(given.path);
+  return { kind: "text", text };
+}
+
+async function askedFor({ runtime }: Cli, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
+  if (asked.apiKey !== undefined) return { kind: "key", key: readApiKey(asked.apiKey), from: "run" };
+  const asksForToken = asked.jwtToken !== undefined || asked.jwtTokenFile !== undefined;
+  if (asksForToken && whose.host.value.kind === "provider") throw failure.notForProvider("bearer token", whose.name);
+  if (asked.jwtToken === "-") return { kind: "text", text: await runtime.terminal.readAll() };
+  if (asked.jwtToken !== undefined) return { kind: "text", text: asked.jwtToken };
+  if (asked.jwtTokenFile !== undefined) return { kind: "file", path: resolve(runtime.cwd, asked.jwtTokenFile) };
+  return givenIn(runtime.env, whose);
+}
+
+/** Says so when a credential stood on the command line. */
+export function warnOfShown({ output }: Cli, { jwtToken, apiKey }: CredentialFlags): void {
+  const seen = (what: string, instead: string) =>
+    output.say.warn(`other users of this machine can see a ${what} on the command line; use ${instead}`);
+  if (apiKey !== undefined) seen("key", "CODEMIE_API_KEY or codemie setup");
+  if (jwtToken !== undefined && jwtToken !== "-") {
+    seen("token", "CODEMIE_JWT_TOKEN, --jwt-token-file FILE or --jwt-token -");
+  }
+}
+
+/** Says so when a token ends soon. */
+export async function warnOfTokensEnd({ runtime, output }: Cli, credentials: Credentials): Promise<void> {
+  const { bearer } = await credentials.current();
+  if (bearer?.expiresAt !== undefined && endsSoon(bearer, runtime.now())) {
+    output.say.warn(`the bearer token ends ${when(bearer.expiresAt, runtime.now())}`);
+  }
+}

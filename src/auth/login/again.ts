@@ -1,0 +1,30 @@
+import { failure } from "../../core/errors.ts";
+import type { Vault } from "../../vault/vault.ts";
+import type { OidcLogin, SsoLogin } from "../credential.ts";
+import { currentLogin, describe, samePerson, storeLogin } from "../stored-login.ts";
+import { type LoginRequest, logIn } from "./index.ts";
+
+/**
+ * Renews a login through the browser, by the method it was made with; with a live session at the identity provider
+ * nothing has to be typed. The old login stays until the new one is proved, and it has to be the same person's.
+ *
+ * @returns the new login, stored
+ * @throws `other_person`, what a login throws, and what the vault throws
+ */
+export async function loginAgain(
+  vault: Vault,
+  profile: string,
+  request: Omit<LoginRequest, "client" | "anew">,
+): Promise<SsoLogin | OidcLogin> {
+  const before = await currentLogin(vault, profile, request.host);
+  if (before.method === "jwt" || before.method === "api-key") throw failure.loginNeeded(before.origin);
+  const client = before.method === "oidc" ? before : undefined;
+  return await logIn({ ...request, client, anew: true }, async (login) => {
+    const who = describe(login.identity);
+    if (!samePerson(login.identity, before.identity))
+      throw failure.otherPerson(who, describe(before.identity), profile);
+    await storeLogin(vault, profile, login);
+    const lines = [`${who} at ${login.origin}`, "You can close this page and go back to your terminal."];
+    return { result: login, page: { good: true, title: "Your session is renewed", lines } };
+  });
+}

@@ -1,0 +1,51 @@
+import { createHash } from "node:crypto";
+import { escapeHtml } from "../../core/text.ts";
+
+/** What the page in the browser says. All of it is escaped. */
+export interface Page {
+  readonly good: boolean;
+  readonly title: string;
+  readonly lines: readonly string[];
+}
+
+const style = `
+:root{color-scheme:light dark;--ink:#1c2024;--soft:#60646c;--ground:#f6f7f9;--card:#fff;--line:#e0e3e8;--good:#18794e;--bad:#b42318}
+@media(prefers-color-scheme:dark){:root{--ink:#edeef0;--soft:#a3a9b3;--ground:#111315;--card:#1a1d21;--line:#2c3036;--good:#4cc38a;--bad:#ff8a7a}}
+*{box-sizing:border-box}
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:24px;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{width:100%;max-width:30rem;background:var(--card);border:1px solid var(--line);border-radius:14px;padding:32px 36px}
+.mark{width:44px;height:44px;border-radius:50%;display:grid;place-items:center;color:var(--card);font-size:22px;font-weight:700}
+.good .mark{background:var(--good)}.bad .mark{background:var(--bad)}
+h1{font-size:1.3rem;line-height:1.3;margin:18px 0 8px}
+p{margin:0 0 6px;color:var(--soft);overflow-wrap:anywhere}
+footer{margin-top:24px;padding-top:14px;border-top:1px solid var(--line);font-size:.8rem;color:var(--soft)}
+`;
+
+/** No script, no image, no font, nothing from anywhere; only the one style above, by its hash (CSP level 3). */
+const styleHash = createHash("sha256").update(style).digest("base64");
+
+/** Headers of every answer of the callback server: nothing is kept, nothing is told on, nothing runs. */
+export const pageHeaders: Readonly<Record<string, string>> = {
+  "content-security-policy": `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  "cache-control": "no-store",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+};
+
+/** @returns the page as HTML, with its headers and status */
+export function renderPage(page: Page, status = 200): Response {
+  const lines = page.lines.map((line) => `<p>${escapeHtml(line)}</p>`).join("\n");
+  const html = `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>${escapeHtml(page.title)} · CodeMie</title><link rel="icon" href="data:,"><style>${style}</style></head>
+<body><main class="${page.good ? "good" : "bad"}"><div class="mark" aria-hidden="true">${page.good ? "✓" : "!"}</div>
+<h1>${escapeHtml(page.title)}</h1>
+${lines}
+<footer>codemie · this page was served by the program in your terminal</footer></main></body></html>
+`;
+  return new Response(html, { status, headers: { ...pageHeaders, "content-type": "text/html; charset=utf-8" } });
+}

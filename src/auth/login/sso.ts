@@ -1,0 +1,93 @@
+import { judge } from "../../api/judge.ts";
+import { failure } from "../../core/errors.ts";
+import type { Host } from "../../core/host.ts";
+import { networkFailure } from "../../platform/network.ts";
+import type { Runtime } from "../../platform/runtime.ts";
+import { type CookieSet, takeSessionCookies } from "../cookies.ts";
+import { browserLogin, type LoginDialogue, type LoginOptions, type Use } from "./browser.ts";
+import { type Callback, startCallbackServer } from "./callback-server.ts";
+import { handoffPath, readHandoff, readPastedUrl } from "./handoff.ts";
+
+export interface SsoOptions extends LoginOptions {
+  readonly host: Host;
+  /**
+   * true: begin at the front's own login, which asks the identity provider anew. The login route would hand back the
+   * session the browser still has, also when the token inside it is dead (CodeMie fact 2.6).
+   */
+  readonly anew?: boolean;
+}
+
+/** How long the look at the login route may take, ms. */
+const lookMs = 15_000;
+
+/**
+ * Logs in through the host's own single sign-on: the CodeMie hand-off (CodeMie fact 2.1).
+ *
+ * @param options host, person, time
+ * @param use gets the session cookies, proves and stores them, and says what the browser shows in the end
+ * @returns what `use` returned
+ * @throws `auth_timeout`, `auth_refused`, `unreachable`, `tls`, `wrong_base_url`, the stop signal's failure, and what
+ *   `use` throws
+ */
+export async function loginBySso<T>(options: SsoOptions, use: Use<CookieSet, T>): Promise<T> {
+  const { host, runtime, dialogue } = options;
+  const server = startCallbackServer(handoffPath, (url) => readHandoff(url) !== undefined);
+  const route = `${host.api}/v1/auth/login/${server.port}`;
+  const url = options.anew ? `${host.origin}/oauth2/start?rd=${encodeURIComponent(new URL(route).pathname)}` : route;
+  try {
+    await lookAtLoginRoute(host, url, runtime);
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+  const paste = (over: AbortSignal) => pasted(server.port, runtime, dialogue, over);
+  return await browserLogin(options, server, url, (callback) => use(sessionOf(callback, host)), paste);
+}
+
+function sessionOf(url: URL, host: Host): CookieSet {
+  const handoff = readHandoff(url);
+  const taken = takeSessionCookies(handoff?.cookies ?? {});
+  if ("unsafe" in taken) throw failure.unsafeCookie(host.origin, taken.unsafe);
+  if (Object.keys(taken.set).length === 0) {
+    throw failure.noSessionHandedOver(host.origin, handoff?.provider ?? "unknown");
+  }
+  return taken.set;
+}
+
+/**
+ * Asks for the login route without a credential, as the browser will: an address that is wrong, cannot be reached or
+ * not be trusted is said now and not after two minutes of waiting.
+ */
+async function lookAtLoginRoute(host: Host, loginUrl: string, runtime: Runtime): Promise<void> {
+  let answer: Response;
+  try {
+    answer = await runtime.fetch(loginUrl, {
+      headers: { accept: "text/html" },
+      signal: AbortSignal.timeout(lookMs),
+    });
+  } catch (error) {
+    throw networkFailure(host.origin, error);
+  }
+  await answer.body?.cancel();
+  const verdict = judge(answer, true);
+  if (verdict === "wrong-base-url") {
+    throw failure.wrongBaseUrl(host.origin, answer.status === 405 ? "405 at its login address" : "it sent a web page");
+  }
+  if (answer.status === 404) throw failure.wrongBaseUrl(host.origin, "404 at its login address");
+  if (verdict === "failed") throw failure.server(host.origin, answer.status);
+}
+
+/** Waits for the person to paste the address the browser ended at; what is no such address is said and asked for again. */
+async function pasted(port: number, runtime: Runtime, dialogue: LoginDialogue, over: AbortSignal): Promise<Callback> {
+  for (let refused = false; ; ) {
+    // Said while the next line is read already: see browserLogin.
+    const reading = runtime.terminal.readLine({ echo: false, signal: over });
+    if (refused) {
+      dialogue.note(`that is not the address of this login: it begins with http://localhost:${port}/auth?token=`);
+    }
+    const line = await reading;
+    const url = readPastedUrl(line, port);
+    if (url && readHandoff(url)) return { url, finish: () => undefined };
+    refused = line.trim() !== "";
+  }
+}

@@ -1,0 +1,145 @@
+import { Api } from "../api/client.ts";
+import { CodemieError, failure } from "../core/errors.ts";
+import type { Host } from "../core/host.ts";
+import { Secret } from "../core/secret.ts";
+import { printable } from "../core/text.ts";
+import type { Runtime } from "../platform/runtime.ts";
+import type { Method } from "../profiles/resolve.ts";
+import type { Vault } from "../vault/vault.ts";
+import { authorizeWithBearer, authorizeWithCookies } from "./authorize.ts";
+import { applySetCookies, type CookieSet } from "./cookies.ts";
+import {
+  type Identity,
+  type JwtLogin,
+  loginRecord,
+  type OidcLogin,
+  type SsoLogin,
+  type StoredLogin,
+  storedLogin,
+} from "./credential.ts";
+import type { OidcTokens } from "./login/oidc.ts";
+
+/** @returns true unless both are known and differ: a token that was never shown to its host is nobody's in particular */
+export function samePerson(a: Identity, b: Identity): boolean {
+  return a.id === "" || b.id === "" || a.id === b.id;
+}
+
+/** How somebody is shown: name and mail address, printable. */
+export function describe(person: Identity): string {
+  const name = printable(person.name, 80);
+  const email = printable(person.email, 120);
+  return email && email !== name ? `${name} <${email}>` : name;
+}
+
+/**
+ * Proves a session by asking the host whom it belongs to.
+ *
+ * @throws `auth_refused` when the host does not accept it; as {@link Api.user} otherwise
+ */
+export async function proveSession(
+  host: Host,
+  cookies: CookieSet,
+  runtime: Runtime,
+  version: string,
+): Promise<SsoLogin> {
+  let current = cookies;
+  const received = async (setCookies: string[]) => {
+    const change = applySetCookies(current, setCookies, runtime.now());
+    if (change.kind === "replaced") current = change.set;
+  };
+  const authorize = authorizeWithCookies(cookies);
+  const whose = await whoIs(new Api({ host, authorize, received, fetch: runtime.fetch, version }), host);
+  return { method: "sso", origin: host.origin, cookies: current, ...whose, ...atOnce(runtime) };
+}
+
+/**
+ * Proves tokens by asking the host whom they belong to.
+ *
+ * @throws as {@link proveSession}
+ */
+export async function proveTokens(
+  host: Host,
+  tokens: OidcTokens,
+  runtime: Runtime,
+  version: string,
+): Promise<OidcLogin> {
+  const authorize = authorizeWithBearer(new Secret(tokens.accessToken));
+  const whose = await whoIs(new Api({ host, authorize, fetch: runtime.fetch, version }), host);
+  return { method: "oidc", origin: host.origin, ...tokens, ...whose, ...atOnce(runtime) };
+}
+
+/**
+ * Proves a bearer token that its owner asked to be stored.
+ *
+ * @throws as {@link proveSession}
+ */
+export async function proveBearer(host: Host, token: Secret, runtime: Runtime, version: string): Promise<JwtLogin> {
+  const whose = await whoIs(
+    new Api({ host, authorize: authorizeWithBearer(token), fetch: runtime.fetch, version }),
+    host,
+  );
+  return { method: "jwt", origin: host.origin, token: token.reveal(), ...whose, ...atOnce(runtime) };
+}
+
+const atOnce = ({ now }: Runtime) => ({ loggedInAt: now(), confirmedAt: now() });
+
+async function whoIs(api: Api, host: Host): Promise<{ identity: Identity }> {
+  try {
+    const user = await api.user();
+    const name = user.name || user.username || user.user_id;
+    return { identity: { id: user.user_id, name, email: user.email || user.username } };
+  } catch (error) {
+    if (error instanceof CodemieError && error.code === "auth_expired") throw failure.loginRefused(host.origin);
+    throw error;
+  }
+}
+
+/**
+ * Reads the login a profile has. A record that does not open stays where it is; only storing a new login moves it aside.
+ *
+ * @returns the login; undefined when there is none; `damaged` when there is one that does not open
+ */
+export async function previousLogin(vault: Vault, profile: string): Promise<StoredLogin | undefined | "damaged"> {
+  try {
+    return await vault.read(loginRecord(profile), storedLogin);
+  } catch (error) {
+    if (error instanceof CodemieError && error.code === "vault_damaged") return "damaged";
+    throw error;
+  }
+}
+
+/**
+ * Stores a login under the record's lock. A record that was damaged is kept aside, never overwritten.
+ *
+ * @returns the file a damaged record was moved to, if there was one
+ */
+export async function storeLogin(vault: Vault, profile: string, login: StoredLogin): Promise<string | undefined> {
+  const name = loginRecord(profile);
+  return await vault.locked(name, async () => {
+    const before = await previousLogin(vault, profile);
+    const kept = before === "damaged" ? await vault.setAside(name) : undefined;
+    await vault.write(name, login);
+    return kept;
+  });
+}
+
+/**
+ * The credential a profile has for a host.
+ *
+ * @param missing what to say when there is none
+ * @param method how the profile logs in; a stored key or token of another method is not the profile's any more
+ * @throws `auth_needed` when there is none, or when it belongs to another origin: it goes nowhere but home
+ */
+export async function currentLogin(
+  vault: Vault,
+  profile: string,
+  host: Host,
+  missing = () => failure.loginNeeded(host.origin),
+  method?: Method,
+): Promise<StoredLogin> {
+  const login = await vault.read(loginRecord(profile), storedLogin);
+  if (!login || (login.method === "api-key") !== (host.kind === "provider")) throw missing();
+  if (method !== undefined && (login.method === "jwt") !== (method === "jwt")) throw missing();
+  if (login.origin === host.origin) return login;
+  throw host.kind === "provider" ? missing() : failure.otherOrigin(profile, login.origin, host.origin);
+}

@@ -1,0 +1,227 @@
+import { failure } from "../../core/errors.ts";
+import { isLoopback } from "../../core/host.ts";
+import { Secret } from "../../core/secret.ts";
+import { headerSafe } from "../../core/text.ts";
+import { type Flag, see, splitFlags } from "./flags.ts";
+
+/** `unknown`: the names of variables are checked, not what they hold. */
+type Env = Readonly<Record<string, string | undefined>> | "unknown";
+
+/** What the bridge was asked for. */
+export interface McpArgs {
+  readonly help: boolean;
+  readonly version: boolean;
+  /** the server's address; of no meaning when help or version is wanted */
+  readonly url: URL;
+  readonly headers: Headers;
+  readonly transport: "auto" | "http" | "sse";
+  readonly allowHttp: boolean;
+  /** seconds a request may wait without a byte from the server, 0 for ever */
+  readonly silenceSeconds: number;
+  readonly grant: "authorization-code" | "client-credentials" | "enterprise";
+  readonly scope: string | undefined;
+  /** `none`: send none */
+  readonly resource: string | undefined;
+  readonly issuer: string | undefined;
+  readonly clientId: string | undefined;
+  readonly clientSecret: Secret | undefined;
+  /** the client's private key, or the file it is in */
+  readonly clientKey: Secret | { readonly file: string } | undefined;
+  readonly clientMetadataUrl: string | undefined;
+  /** the company's identity provider, when it is not an OIDC profile's */
+  readonly provider: { readonly tokenEndpoint: URL; readonly clientId: string; readonly idToken: Secret } | undefined;
+  readonly profile: string | undefined;
+  readonly callbackPort: number | undefined;
+  readonly authSeconds: number;
+  readonly browser: boolean;
+  readonly persist: boolean;
+  readonly explain: boolean;
+}
+
+const transports = ["auto", "http", "sse"] as const;
+const grants = ["authorization-code", "client-credentials", "enterprise"] as const;
+const standardSilenceSeconds = 600;
+const standardAuthSeconds = 120;
+
+/**
+ * Reads the bridge's command line.
+ *
+ * @param args what stands after the program's name
+ * @param env where variables are looked up; `unknown` when the arguments are for another start of the bridge
+ * @throws usage errors
+ */
+export function readMcpArgs(args: readonly string[], env: Env): McpArgs {
+  const { values, words } = splitFlags(args);
+  const text = (name: Flag) => values[name]?.at(-1);
+  const is = (name: Flag) => values[name] !== undefined;
+  const [url, ...more] = words;
+  if (more.length > 0) throw failure.usage(`codemie-mcp-proxy does not take ${more[0]}`, see);
+  const [help, version] = [is("help"), is("version")];
+  const asksOnly = help || version;
+  if (!asksOnly && url === undefined) {
+    throw failure.usage(
+      "codemie-mcp-proxy needs the address of an MCP server",
+      "codemie-mcp-proxy https://mcp.example.com/mcp",
+    );
+  }
+  return {
+    help,
+    version,
+    url: asksOnly ? new URL("https://localhost") : serverUrl(url ?? "", is("allow-http")),
+    headers: readHeaders(values, env),
+    transport: oneOf("transport", text("transport") ?? "auto", transports),
+    allowHttp: is("allow-http"),
+    silenceSeconds: secondsOf("--timeout", text("timeout"), standardSilenceSeconds),
+    scope: text("scope"),
+    resource: resourceOf(text("resource"), is("no-resource")),
+    issuer: httpsOf("--issuer", text("issuer")),
+    ...readClient(text, env),
+    profile: text("profile"),
+    callbackPort: portOf(text("callback-port")),
+    authSeconds: Math.max(1, secondsOf("--auth-timeout", text("auth-timeout"), standardAuthSeconds)),
+    browser: !is("no-browser"),
+    persist: is("persist"),
+    explain: is("explain"),
+  };
+}
+
+/** Who we are to the authorization server: what the grant needs has to be there, and what contradicts itself must not. */
+function readClient(text: (name: Flag) => string | undefined, env: Env) {
+  const grant = oneOf("grant", text("grant") ?? "authorization-code", grants);
+  const clientSecret = secretOf("client-secret-env", text("client-secret-env"), env);
+  const keyText = secretOf("client-key-env", text("client-key-env"), env);
+  const keyFile = text("client-key");
+  const clientKey = keyText ?? (keyFile === undefined ? undefined : { file: keyFile });
+  const clientId = text("client-id");
+  if ([clientSecret, keyText, keyFile].filter(Boolean).length > 1) {
+    throw failure.usage("a client has a secret or a key, not both", see);
+  }
+  if (clientId === undefined && (clientSecret || clientKey)) throw failure.usage("--client-id is missing", see);
+  const proof = clientSecret ?? clientKey;
+  if (grant !== "authorization-code" && (clientId === undefined || !proof)) throw failure.mcpClientNeeded(grant);
+  const clientMetadataUrl = text("client-metadata-url");
+  const document = URL.parse(clientMetadataUrl ?? "");
+  if (clientMetadataUrl !== undefined && (document?.protocol !== "https:" || document.pathname === "/")) {
+    throw failure.usage("--client-metadata-url has to be an https: address with a path", see);
+  }
+  return { grant, clientId, clientSecret, clientKey, clientMetadataUrl, provider: readProvider(text, env) };
+}
+
+function readProvider(text: (name: Flag) => string | undefined, env: Env): McpArgs["provider"] {
+  const tokenEndpoint = text("idp-token-endpoint");
+  const clientId = text("idp-client-id");
+  const idToken = secretOf("id-token-env", text("id-token-env"), env);
+  if (!tokenEndpoint && !clientId && !idToken) return undefined;
+  if (!tokenEndpoint || !clientId || !idToken) {
+    throw failure.usage("--idp-token-endpoint, --idp-client-id and --id-token-env belong together", see);
+  }
+  const url = URL.parse(httpsOf("--idp-token-endpoint", tokenEndpoint) ?? "");
+  return url ? { tokenEndpoint: url, clientId, idToken } : undefined;
+}
+
+function oneOf<T extends string>(what: string, value: string, known: readonly T[]): T {
+  const found = known.find((one) => one === value);
+  if (found === undefined) throw failure.usage(`there is no ${what} ${value}`, `choices: ${known.join(", ")}`);
+  return found;
+}
+
+function secretOf(flag: Flag, name: string | undefined, env: Env): Secret | undefined {
+  if (name === undefined) return undefined;
+  const value = variableIn(env, name);
+  if (!value) throw failure.usage(`--${flag} names the variable ${name}, which is not set`, see);
+  return new Secret(value);
+}
+
+function httpsOf(flag: string, text: string | undefined): string | undefined {
+  const url = URL.parse(text ?? "");
+  if (text === undefined || url?.protocol === "https:") return text;
+  if (url?.protocol === "http:" && isLoopback(url.hostname)) return text;
+  throw failure.usage(`${flag} has to be an https: address`, see);
+}
+
+function resourceOf(given: string | undefined, none: boolean): string | undefined {
+  if (given !== undefined && none) throw failure.usage("--resource and --no-resource contradict each other", see);
+  if (given !== undefined && !URL.parse(given)) {
+    throw failure.usage("--resource has to be an address", "for example --resource https://mcp.example.com/mcp");
+  }
+  return none ? "none" : given;
+}
+
+function portOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535)
+    throw failure.usage(`--callback-port ${text} is no port`, see);
+  return port;
+}
+
+/**
+ * @param text the server's address as typed
+ * @param allowHttp whether plain `http:` may leave this machine
+ * @throws usage error for what is no such address; credentials in it, and `http:` to other machines, are refused
+ */
+export function serverUrl(text: string, allowHttp: boolean): URL {
+  const url = URL.parse(text);
+  if (!url) throw failure.mcpUrl(text, "it is not a web address");
+  if (url.username || url.password) {
+    throw failure.mcpUrl(
+      url.origin,
+      "a user name or password in it is not allowed",
+      "use --header-env for a credential",
+    );
+  }
+  if (url.protocol !== "https:" && url.protocol !== "http:") {
+    throw failure.mcpUrl(text, `${url.protocol} is not supported, only https:`);
+  }
+  if (url.protocol === "http:" && !isLoopback(url.hostname) && !allowHttp) {
+    const hint = "use https:, or --allow-http if you know that nobody listens in between";
+    throw failure.mcpUrl(text, "plain http: sends messages and tokens in clear", hint);
+  }
+  url.hash = "";
+  return url;
+}
+
+function variableIn(env: Env, name: string): string | undefined {
+  return env === "unknown" ? name : env[name];
+}
+
+const headerLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:\s*(.*)$/s;
+
+function readHeaders(values: { header?: string[]; "header-env"?: string[] }, env: Env): Headers {
+  const headers = new Headers();
+  const add = (flag: string, name: string, value: string) => {
+    const safe = headerSafe(value.trim());
+    if (safe === undefined) throw failure.usage(`the value of ${flag} ${name} cannot be sent as a header`, see);
+    headers.append(name, safe);
+  };
+  const filled = (flag: string, name: string, variable: string) => {
+    const found = variableIn(env, variable);
+    if (!found) throw failure.usage(`${flag} ${name} needs the variable ${variable}, which is not set`, see);
+    return found;
+  };
+  for (const line of values.header ?? []) {
+    const [, name, raw] = headerLine.exec(line) ?? [];
+    // What is wrong with it is said without the value: it may be a credential.
+    if (!name || raw === undefined) throw failure.usage("a --header is not of the form 'Name: value'", see);
+    const value = raw.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, variable: string) =>
+      filled("--header", name, variable),
+    );
+    add("--header", name, value);
+  }
+  for (const line of values["header-env"] ?? []) {
+    const [, name, raw = ""] = headerLine.exec(line) ?? [];
+    const [, before = "", variable] = /^(.*\s)?([A-Za-z_][A-Za-z0-9_]*)\s*$/s.exec(raw) ?? [];
+    if (!name || !variable) {
+      throw failure.usage("a --header-env is not of the form 'Name: VARIABLE'", "for example 'X-Api-Key: MCP_KEY'");
+    }
+    add("--header-env", name, before + filled("--header-env", name, variable));
+  }
+  return headers;
+}
+
+function secondsOf(flag: string, text: string | undefined, standard: number): number {
+  if (text === undefined) return standard;
+  if (!/^\d{1,5}$/.test(text))
+    throw failure.usage(`${flag} ${text} is not a number of seconds`, `for example ${flag} 300`);
+  return Number(text);
+}

@@ -1,0 +1,71 @@
+import { asCodemieError } from "../../core/errors.ts";
+import { printable } from "../../core/text.ts";
+import { whenDemanded } from "../../mcp/authorization.ts";
+import { chooseTransport } from "../../mcp/choose-transport.ts";
+import { Cookies } from "../../mcp/cookie-jar.ts";
+import { explain } from "../../mcp/explain.ts";
+import { addressOnly, type Log } from "../../mcp/log.ts";
+import { Wire } from "../../mcp/server-client.ts";
+import type { Step, Trace } from "../../oauth/metadata.ts";
+import type { Fetch } from "../../platform/network.ts";
+import { stopSignal } from "../../platform/processes.ts";
+import type { Cli } from "../frame/command.ts";
+import { version } from "../frame/version.ts";
+import type { McpArgs } from "./args.ts";
+
+/** How long tokens and session may take to be given up at the end, ms. */
+const patienceMs = 2_000;
+
+/**
+ * Shows the way to a server step by step: what was asked, what came back, against which specification, and what to do about
+ * the step that failed.
+ *
+ * @returns 0 when the way leads to the server, else the failure's exit code
+ */
+export async function runExplain(cli: Cli, asked: McpArgs): Promise<number> {
+  const { runtime, output } = cli;
+  const { url } = asked;
+  const stop = stopSignal();
+  const log: Log = { info: () => undefined, debug: () => undefined, toOpen: () => undefined };
+  const steps: Step[] = [];
+  const trace: Trace = (step) => {
+    steps.push(step);
+    output.progress(line(cli, step));
+  };
+  const fetch: Fetch = async (address, options) => {
+    const response = await runtime.fetch(address, options);
+    const challenge = response.headers.get("www-authenticate");
+    const detail = `${options?.method ?? "GET"} ${addressOnly(new URL(address))} → ${response.status}`;
+    const ok = response.status < 400 || response.status === 401;
+    const reference = challenge === null ? {} : { reference: "RFC 6750 section 3" };
+    trace({ name: "server", ok, detail: challenge === null ? detail : `${detail}, ${challenge}`, ...reference });
+    return response;
+  };
+  const cookies = new Cookies();
+  const authorization = whenDemanded(async () => {
+    const { oauthSession } = await import("./oauth.ts");
+    return await oauthSession(cli, asked, { cookies, log, stop, trace });
+  });
+  const wire = new Wire({ url, headers: asked.headers, fetch, cookies, authorization, log });
+  const open = await chooseTransport(asked.transport, wire, log, asked.silenceSeconds * 1000);
+  const ended = new Promise<never>((_, reject) => stop.addEventListener("abort", () => reject(stop.reason)));
+  const client = { name: "codemie", version };
+  try {
+    const found = await Promise.race([explain(url, client, open, steps, trace), ended]);
+    const { error } = found;
+    const failed = error && { code: error.code, message: error.message, hint: error.hint ?? null };
+    output.result({ ...found, error: failed ?? null }, () =>
+      error ? [] : [`${output.paint("good", "✓")} ${addressOnly(url)} can be used`],
+    );
+    if (error && !output.json) output.fail(error);
+    return error ? asCodemieError(error).exitCode : 0;
+  } finally {
+    await authorization.close(patienceMs);
+  }
+}
+
+function line({ output }: Cli, { name, ok, detail, reference }: Step): string {
+  const mark = ok ? output.paint("good", "✓") : output.paint("bad", "✗");
+  const source = reference === undefined ? "" : output.paint("dim", `  (${reference})`);
+  return `${mark} ${output.paint("bold", name)}  ${printable(detail, 500)}${source}`;
+}

@@ -1,0 +1,48 @@
+import type { Output } from "../frame/output.ts";
+
+/** @returns the bridge's help */
+export function mcpHelp(output: Output): string {
+  const bold = (text: string) => output.paint("bold", text);
+  return `Connect a client that starts its MCP servers as programs to a server on the network
+
+${bold("Usage")}
+  codemie-mcp-proxy URL [flags]
+
+${bold("Flags")}
+      --header 'NAME: VALUE'       send this header to the server (repeatable)
+      --header-env 'NAME: VARIABLE'
+                                   the same, with what the variable holds: for secrets (repeatable)
+      --transport KIND             auto (default), http (Streamable HTTP) or sse (the older HTTP+SSE)
+      --allow-http                 allow plain http: to another machine
+      --timeout SECONDS            longest wait without a byte from the server, 0 for ever (default 600)
+      --persist                    keep the login in the vault, for all bridges to this server
+      --explain                    show the way to the server step by step, and where it ends
+      --json                       with --explain: as one JSON document
+      --version                    our version
+  -h, --help                       this help
+
+${bold("When the server demands a login")}
+      --grant KIND                 authorization-code (default), client-credentials or enterprise
+      --scope 'A B'                scopes to ask for (default: those the server names)
+      --resource URI               resource to name instead of the server's own; --no-resource names none
+      --issuer URL                 the only authorization server to go to
+      --client-id ID               our client there (default: it registers itself)
+      --client-secret-env NAME     variable with the client's secret
+      --client-key FILE            file with its private key, PKCS#8 PEM or JWK; --client-key-env NAME: a variable
+      --client-metadata-url URL    client ID metadata document
+      --callback-port N            fixed port of the callback http://localhost:N/callback
+      --auth-timeout SECONDS       how long to wait for the browser (default 120)
+      --no-browser                 print the address instead of opening a browser
+      --profile NAME               enterprise: the OpenID login to use (default: the active profile's)
+      --idp-token-endpoint URL --idp-client-id ID --id-token-env NAME
+                                   enterprise: another identity provider, and an ID token of it
+
+It speaks MCP on standard input and output. Its log is logs/mcp-proxy.log; MCP_PROXY_DEBUG=true says more.
+
+${bold("Examples")}
+  codemie-mcp-proxy https://mcp.example.com/mcp
+  codemie-mcp-proxy https://mcp.example.com/sse --transport sse
+  codemie-mcp-proxy https://mcp.example.com/mcp --header-env 'X-Api-Key: MCP_KEY'
+  codemie-mcp-proxy https://mcp.example.com/mcp --header-env 'Authorization: Bearer MCP_TOKEN'
+`;
+}

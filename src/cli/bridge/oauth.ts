@@ -1,0 +1,121 @@
+import { resolve } from "node:path";
+import { record } from "../../access/audit.ts";
+import { freshIdToken } from "../../auth/id-token.ts";
+import type { LoginDialogue } from "../../auth/login/browser.ts";
+import { failure } from "../../core/errors.ts";
+import { Secret } from "../../core/secret.ts";
+import type { Cookies } from "../../mcp/cookie-jar.ts";
+import type { Log } from "../../mcp/log.ts";
+import type { EnterpriseProvider } from "../../mcp/oauth/machine.ts";
+import { OAuthSession } from "../../mcp/oauth/session.ts";
+import { GrantStore } from "../../mcp/oauth/store.ts";
+import { OAuthHttp } from "../../oauth/http.ts";
+import type { Trace } from "../../oauth/metadata.ts";
+import { readIfPresent } from "../../platform/files.ts";
+import type { Env } from "../../platform/runtime.ts";
+import { resolveProfile } from "../../profiles/resolve.ts";
+import type { Vault } from "../../vault/vault.ts";
+import { type Cli, stores } from "../frame/command.ts";
+import { dialogueOf } from "../frame/login-dialogue.ts";
+import type { McpArgs } from "./args.ts";
+
+export interface OAuthContext {
+  readonly cookies: Cookies;
+  readonly log: Log;
+  readonly stop: AbortSignal;
+  readonly trace?: Trace;
+}
+
+/** @returns the OAuth client of one server, made once the server demands a token */
+export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthContext): Promise<OAuthSession> {
+  const { runtime } = cli;
+  const { cookies, log, stop } = context;
+  const { vault } = stores(runtime);
+  const { url, grant } = asked;
+  const trace: Trace = (step) => {
+    // Its detail is in the server's words.
+    log.debug(`${step.name}: ${step.ok ? "ok" : "failed"}`);
+    context.trace?.(step);
+  };
+  const client = {
+    clientId: asked.clientId,
+    clientSecret: asked.clientSecret,
+    clientKey: await keyOf(asked, runtime.cwd),
+    metadataUrl: asked.clientMetadataUrl,
+    clientName: runtime.env.MCP_CLIENT_NAME || "CodeMie CLI",
+  };
+  const person = {
+    runtime: { ...runtime, env: withoutSecrets(runtime.env, asked) },
+    dialogue: loggedToo(dialogueOf(cli, url.origin), log),
+    timeoutMs: asked.authSeconds * 1000,
+    mayOpenBrowser: asked.browser,
+    callbackPort: asked.callbackPort,
+    stop,
+  };
+  return new OAuthSession({
+    url,
+    grant,
+    scope: asked.scope,
+    resource: asked.resource,
+    issuer: asked.issuer,
+    client,
+    person,
+    enterprise: grant === "enterprise" ? () => providerOf(cli, asked, vault) : undefined,
+    store: asked.persist ? new GrantStore(vault, runtime.home) : undefined,
+    http: new OAuthHttp(url, asked.allowHttp, runtime.fetch, cookies, log),
+    log,
+    trace,
+    authorized: (issuer) => {
+      const detail = { issuer, grant, stored: asked.persist ? "yes" : "no" };
+      const granted = {
+        event: "mcp-authorized",
+        profile: asked.profile ?? "",
+        host: url.origin,
+        outcome: "ok",
+      } as const;
+      return record(cli, vault, { ...granted, detail }, { begin: true });
+    },
+  });
+}
+
+/** The address to open stands in the log too, before the wait for it begins. */
+function loggedToo(dialogue: LoginDialogue, log: Log): LoginDialogue {
+  return {
+    ...dialogue,
+    atUrl(url, opened, canPaste) {
+      log.toOpen(opened ? "opening" : "to be opened", url);
+      dialogue.atUrl(url, opened, canPaste);
+    },
+    note(text) {
+      log.info(text);
+      dialogue.note(text);
+    },
+  };
+}
+
+/** The environment for the browser, without the secrets the user named for the bridge. */
+function withoutSecrets(env: Env, { clientSecret, clientKey, provider, headers }: McpArgs): Env {
+  const secrets = [clientSecret, clientKey, provider?.idToken].flatMap((one) =>
+    one instanceof Secret ? one.reveal() : [],
+  );
+  // A header may hold a word before the secret.
+  const sent = [...headers.values()].flatMap((value) => value.split(/[\s,]+/));
+  const known = new Set([...secrets, ...headers.values(), ...sent]);
+  const kept = Object.entries(env).filter(([, value]) => !value || !known.has(value));
+  return Object.fromEntries(kept);
+}
+
+async function keyOf({ clientKey }: McpArgs, cwd: string): Promise<Secret | undefined> {
+  if (clientKey === undefined || clientKey instanceof Secret) return clientKey;
+  const file = resolve(cwd, clientKey.file);
+  const text = await readIfPresent(file);
+  if (text === undefined) throw failure.mcpKey(`there is no file ${file}`);
+  return new Secret(text);
+}
+
+async function providerOf({ runtime }: Cli, asked: McpArgs, vault: Vault): Promise<EnterpriseProvider> {
+  if (asked.provider) return asked.provider;
+  const { profiles } = stores(runtime);
+  const resolved = resolveProfile(await profiles.read(), { profile: asked.profile }, runtime.env, {});
+  return await freshIdToken(vault, resolved.name, resolved.host.value, runtime);
+}

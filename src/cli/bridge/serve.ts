@@ -1,0 +1,103 @@
+import { asCodemieError, failure } from "../../core/errors.ts";
+import { whenDemanded } from "../../mcp/authorization.ts";
+import { Bridge } from "../../mcp/bridge.ts";
+import { chooseTransport } from "../../mcp/choose-transport.ts";
+import { Cookies } from "../../mcp/cookie-jar.ts";
+import { readLines } from "../../mcp/framing.ts";
+import { addressOnly, type Log, makeLog } from "../../mcp/log.ts";
+import { Wire } from "../../mcp/server-client.ts";
+import { within } from "../../mcp/transport.ts";
+import { LogFile } from "../../platform/log-file.ts";
+import { endProcess, onceOrphaned, onUncaught, processId, stopSignal } from "../../platform/processes.ts";
+import { realStdio } from "../../platform/stdio.ts";
+import type { Cli } from "../frame/command.ts";
+import { version, versionLine } from "../frame/version.ts";
+import { type McpArgs, readMcpArgs } from "./args.ts";
+
+/** How long answers under way may still come once the client has closed its end, ms. */
+const graceMs = 600;
+/** How long session and tokens may take to be ended at the server, ms. Together they stay below the 2 s promised. */
+const patienceMs = 400;
+
+/** How long the last answers may take to be read, ms. */
+const lastWordsMs = 200;
+
+/**
+ * Runs the bridge until the client closes standard input, a signal comes, or the client dies. Standard output carries
+ * JSON-RPC and nothing else.
+ *
+ * @returns the exit code, where it returns at all
+ */
+export async function runMcpProxy(cli: Cli, args: readonly string[]): Promise<number> {
+  const { runtime, output } = cli;
+  const asked = readMcpArgs(args, runtime.env);
+  if (asked.help) {
+    const { mcpHelp } = await import("./help.ts");
+    runtime.terminal.out(mcpHelp(output));
+    return 0;
+  }
+  if (asked.version) {
+    runtime.terminal.out(`${versionLine}\n`);
+    return 0;
+  }
+  if (asked.explain) {
+    const { runExplain } = await import("./explain.ts");
+    return await runExplain(cli, asked);
+  }
+  const file = new LogFile(runtime.home, "mcp-proxy.log");
+  const verbose = [runtime.env.MCP_PROXY_DEBUG, runtime.env.CODEMIE_DEBUG].some((one) => one === "true" || one === "1");
+  const toBoth = (line: string) => {
+    file.write(line);
+    if (verbose) runtime.terminal.err(`${line}\n`);
+  };
+  const log = makeLog(toBoth, verbose, runtime.now, processId());
+  log.info(`bridge ${version} to ${addressOnly(asked.url)}`);
+  const { code, why } = await serve(cli, asked, log);
+  log.info(`ended: ${why}`);
+  await file.flushed();
+  endProcess(code);
+}
+
+async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number; why: string }> {
+  const { runtime } = cli;
+  const stdio = realStdio();
+  const stop = stopSignal();
+  const ended = Promise.withResolvers<{ code: number; why: string; graceMs: number }>();
+  stop.addEventListener("abort", () => {
+    const failed = asCodemieError(stop.reason);
+    ended.resolve({ code: failed.exitCode, why: failed.message, graceMs: 0 });
+  });
+  onceOrphaned(() => ended.resolve({ code: 0, why: "the client is gone", graceMs: 0 }));
+  onUncaught((error) => log.info(`unexpected: ${asCodemieError(error).message}`));
+
+  const { url } = asked;
+  const cookies = new Cookies();
+  const closing = new AbortController();
+  const authorization = whenDemanded(async () => {
+    const { oauthSession } = await import("./oauth.ts");
+    return await oauthSession(cli, asked, { cookies, log, stop: closing.signal });
+  });
+  const wire = new Wire({ url, headers: asked.headers, fetch: runtime.fetch, cookies, authorization, log });
+  let written = Promise.resolve();
+  const write = (line: string) => {
+    written = stdio.write(`${line}\n`).catch(() => {
+      ended.resolve({ code: 0, why: "nobody reads the answers", graceMs: 0 });
+    });
+    return written;
+  };
+  const transport = await chooseTransport(asked.transport, wire, log, asked.silenceSeconds * 1000);
+  const bridge = new Bridge({ origin: url.origin, transport, write, log });
+  const reading = (async () => {
+    for await (const line of readLines(stdio.input)) bridge.fromClient(line);
+    ended.resolve({ code: 0, why: "end of input", graceMs });
+  })();
+  reading.catch(() => ended.resolve({ code: 0, why: "standard input failed", graceMs: 0 }));
+
+  const end = await ended.promise;
+  if (end.graceMs === 0) closing.abort(failure.mcpClosing());
+  await bridge.close(end.graceMs, patienceMs);
+  closing.abort(failure.mcpClosing());
+  await authorization.close(patienceMs);
+  await within(lastWordsMs, written);
+  return end;
+}

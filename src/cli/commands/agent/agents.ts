@@ -1,0 +1,10 @@
+/** The agents this program runs. They take their own arguments, so they are dispatched before the tree. */
+export const agentLoaders = {
+  claude: async () => (await import("../../../agents/claude.ts")).claude,
+} as const;
+
+/** What is dispatched before the tree: the agents, and the bridge. */
+export const programSummaries: Readonly<Record<keyof typeof agentLoaders | "mcp-proxy", string>> = {
+  claude: "Run Claude Code behind the gateway (same as codemie-claude)",
+  "mcp-proxy": "Connect a client to a remote MCP server (same as codemie-mcp-proxy)",
+};

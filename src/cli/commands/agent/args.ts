@@ -1,0 +1,108 @@
+import { failure } from "../../../core/errors.ts";
+import { editDistance } from "../../../core/text.ts";
+
+/** What of an agent's command line is ours. */
+export interface AgentArgs {
+  readonly help: boolean;
+  readonly version: boolean;
+  readonly silent: boolean;
+  readonly task: string | undefined;
+  readonly profile: string | undefined;
+  readonly baseUrl: string | undefined;
+  readonly model: string | undefined;
+  /** seconds */
+  readonly timeout: number | undefined;
+  readonly reasoningEffort: string | undefined;
+  readonly resume: string | undefined;
+  /** the token itself, or `-` for standard input */
+  readonly jwtToken: string | undefined;
+  readonly jwtTokenFile: string | undefined;
+  readonly apiKey: string | undefined;
+  /** the agent's own, in order */
+  readonly rest: readonly string[];
+}
+
+const valueFlags = {
+  "--task": "task",
+  "--profile": "profile",
+  "--base-url": "baseUrl",
+  "--model": "model",
+  "-m": "model",
+  "--timeout": "timeout",
+  "--reasoning-effort": "reasoningEffort",
+  "--jwt-token": "jwtToken",
+  "--jwt-token-file": "jwtTokenFile",
+  "--api-key": "apiKey",
+} as const;
+
+/** Flags whose value is a credential. Mistyped and passed on, it would stand in the agent's arguments for all to see. */
+const credentialFlags = ["--jwt-token", "--jwt-token-file", "--api-key"] as const;
+
+/**
+ * Takes our flags out of an agent's command line; the rest goes to the agent untouched and in order, and everything
+ * after `--` too.
+ *
+ * @throws usage error for a missing value, and for a flag that is, or nearly is, one that carries a credential
+ */
+export function readAgentArgs(args: readonly string[], program: string): AgentArgs {
+  const values: Partial<Record<(typeof valueFlags)[keyof typeof valueFlags] | "resume", string>> = {};
+  const rest: string[] = [];
+  let [help, version, silent] = [false, false, false];
+  let i = 0;
+  for (; i < args.length && args[i] !== "--"; i++) {
+    const arg = args[i] ?? "";
+    const at = arg.startsWith("-") ? arg.indexOf("=") : -1;
+    const [flag, inline] = at < 0 ? [arg, undefined] : [arg.slice(0, at), arg.slice(at + 1)];
+    if (Object.hasOwn(valueFlags, flag)) {
+      const value = inline ?? args[++i];
+      if (value === undefined || value === "") throw failure.usage(`${flag} needs a value`, `see ${program} --help`);
+      values[valueFlags[flag as keyof typeof valueFlags]] = value;
+    } else if (flag === "--resume") {
+      const next = args[i + 1];
+      values.resume = inline ?? (next === undefined || next.startsWith("-") ? "" : next);
+      if (inline === undefined && values.resume) i++;
+    } else if (flag === "--help" || flag === "-h") help = true;
+    else if (flag === "--version") version = true;
+    else if (flag === "--silent" || flag === "-s") silent = true;
+    else {
+      refuseCredential(flag);
+      rest.push(arg);
+    }
+  }
+  rest.push(...args.slice(i + 1));
+  return {
+    help,
+    version,
+    silent,
+    task: values.task,
+    profile: values.profile,
+    baseUrl: values.baseUrl,
+    model: values.model,
+    timeout: values.timeout === undefined ? undefined : secondsOf(values.timeout),
+    reasoningEffort: values.reasoningEffort,
+    resume: values.resume,
+    jwtToken: values.jwtToken,
+    jwtTokenFile: values.jwtTokenFile,
+    apiKey: values.apiKey,
+    rest,
+  };
+}
+
+function refuseCredential(flag: string): void {
+  if (!flag.startsWith("-")) return;
+  const bare = flag.replace(/^-+/, "").toLowerCase().replaceAll("_", "-");
+  for (const known of credentialFlags) {
+    const name = known.slice(2);
+    if (editDistance(bare, name) <= 2) {
+      throw failure.usage(
+        `${flag} looks like ${known}; it was not passed on, since the process list would show its value`,
+        "to pass it to the agent all the same, put it after --",
+      );
+    }
+  }
+}
+
+function secondsOf(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw failure.usage(`--timeout ${text} is not a number of seconds`, "0 waits for ever");
+  return Number(text);
+}

@@ -1,0 +1,199 @@
+import { record } from "../../../access/audit.ts";
+import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
+import { givenToRun, warnOfShown, warnOfTokensEnd } from "../../../access/given.ts";
+import type { Agent } from "../../../agents/agent.ts";
+import { readRepository } from "../../../agents/repository.ts";
+import { makeRunFolder } from "../../../agents/run-folder.ts";
+import type { Model } from "../../../api/schemas.ts";
+import { loginAgain } from "../../../auth/login/again.ts";
+import { failure } from "../../../core/errors.ts";
+import { closest, printable } from "../../../core/text.ts";
+import { openGateway, portFor } from "../../../daemon/open-gateway.ts";
+import { browserFor } from "../../../platform/browser.ts";
+import { findProgram, runForeground, versionOf } from "../../../platform/processes.ts";
+import { environmentForOthers, withoutTokens } from "../../../profiles/environment.ts";
+import { providerOf, providers } from "../../../profiles/providers.ts";
+import { type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
+import { readRepositoryProfile } from "../../../profiles/store.ts";
+import type { Vault } from "../../../vault/vault.ts";
+import { type Cli, stores } from "../../frame/command.ts";
+import { version, versionLine } from "../../frame/version.ts";
+import { type AgentArgs, readAgentArgs } from "./args.ts";
+
+/**
+ * Runs an agent behind a gateway of its own. Whatever can fail does so before anything starts: the profile, the login,
+ * the host, the agent's program.
+ *
+ * @returns the agent's exit code
+ */
+export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]): Promise<number> {
+  const { runtime } = outer;
+  const program = `codemie-${agent.name}`;
+  const asked = readAgentArgs(args, program);
+  if (asked.help) {
+    runtime.terminal.out(helpText(outer, agent, program));
+    return 0;
+  }
+  const binary = findProgram(agent.binary, runtime.env);
+  if (asked.version) {
+    const config = await stores(runtime)
+      .profiles.read()
+      .catch(() => undefined);
+    const env = environmentForOthers(runtime.env, config);
+    const theirs = binary ? await versionOf(binary, env) : undefined;
+    runtime.terminal.out(`${versionLine}\n${agent.binary} ${theirs ?? "not found on PATH"}\n`);
+    return 0;
+  }
+  if (!binary) throw failure.agentMissing(agent.title, agent.binary, agent.install);
+
+  const { vault, profiles } = stores(runtime);
+  const repositoryProfile = await readRepositoryProfile(runtime.cwd);
+  const config = await profiles.read();
+  const resolved = resolveProfile(
+    config,
+    { profile: asked.profile, url: asked.baseUrl, model: asked.model, timeout: asked.timeout },
+    runtime.env,
+    repositoryProfile,
+  );
+  const port = portFor(runtime.env);
+  const cli = forProfile(outer, resolved);
+  const host = resolved.host.value;
+  const ended = new AbortController();
+  const given = await givenToRun(cli, asked, resolved);
+  const credentials = given
+    ? credentialsFor(cli, vault, resolved, given)
+    : brokerFor(cli, vault, resolved, loginInMidRun(cli, vault, resolved, asked, ended.signal));
+  // The first look at the host has nobody wait for a browser: what is wrong is said before anything starts.
+  const first = credentialsFor(cli, vault, resolved, given);
+  if (!asked.silent) {
+    warnOfShown(cli, asked);
+    await warnOfTokensEnd(cli, first);
+    warnOfProvider(cli, agent, resolved);
+  }
+  const available = await availableModels(cli, first, resolved);
+  if (!asked.silent) warnOfModel(cli, resolved.model?.value, available);
+  const models = agent.chooseModels(available, resolved.model?.value, {
+    haiku: resolved.profile.haikuModel,
+    sonnet: resolved.profile.sonnetModel,
+    opus: resolved.profile.opusModel,
+  });
+
+  const repository = await readRepository(runtime.cwd);
+  const gateway = openGateway(cli, resolved, credentials, { name: program, model: models.main, repository, port });
+  let run: Awaited<ReturnType<typeof makeRunFolder>> | undefined;
+  try {
+    run = await makeRunFolder(runtime.home);
+    const { args: agentArgs, env } = await agent.start({
+      gatewayUrl: gateway.url,
+      gatewayKey: gateway.key,
+      models,
+      task: asked.task,
+      reasoningEffort: asked.reasoningEffort,
+      resume: asked.resume,
+      args: asked.rest,
+      folder: run.folder,
+      env: withoutTokens(runtime.env, config),
+    });
+    banner(cli, agent, asked, resolved, models.main);
+    const code = await runForeground([binary, ...agentArgs], env);
+    const { forwarded, denied } = gateway.counts;
+    const where = { profile: resolved.name, host: host.origin };
+    const detail = { agent: agent.name, exit: code, requests: forwarded };
+    await record(cli, vault, { event: "agent-run", ...where, outcome: "ok", detail });
+    if (denied > 0)
+      await record(cli, vault, { event: "request-denied", ...where, outcome: "denied", detail: { denied } });
+    return code;
+  } finally {
+    ended.abort(failure.interrupted());
+    await gateway.close();
+    await run?.remove();
+  }
+}
+
+/** An agent may be started on a provider whose API it does not speak: some compatible servers speak more than one. */
+function warnOfProvider({ output }: Cli, agent: Agent, { profile }: Resolved): void {
+  const provider = providerOf(profile.provider);
+  const speaks: readonly string[] = provider ? providers[provider].speaks : [];
+  if (!provider || speaks.includes(agent.speaks)) return;
+  const { title } = providers[provider];
+  output.say.warn(
+    `${agent.title} needs the ${agent.speaks} API, which ${title} itself does not have; requests may be refused`,
+  );
+}
+
+/** The host decides about the model, which may be an alias; a name that is not in the list is worth a word. */
+function warnOfModel({ output }: Cli, wished: string | undefined, models: readonly Model[]): void {
+  if (wished === undefined || models.length === 0 || models.some(({ id }) => id === wished)) return;
+  const ids = models.map(({ id }) => id);
+  const close = closest(wished, ids, 3).map((id) => printable(id, 60));
+  output.say.warn(
+    `${printable(wished, 60)} is not among this account's models; the nearest are ${close.join(", ")} (see codemie models)`,
+  );
+}
+
+/** How long a login in the middle of a run may take, ms. The agent just waits. */
+const midRunLoginMs = 120_000;
+
+/**
+ * When the session ends in the middle of an interactive run, the browser asks for a new login while the agent waits. The
+ * screen is the agent's, so nothing is printed; where no browser can open by itself, or nobody watches, there is none.
+ */
+function loginInMidRun(
+  { runtime }: Cli,
+  vault: Vault,
+  resolved: Resolved,
+  asked: AgentArgs,
+  stop: AbortSignal,
+): (() => Promise<void>) | undefined {
+  const watched = runtime.terminal.interactive && asked.task === undefined;
+  if (!watched || browserFor(runtime.env).kind === "none") return undefined;
+  return async () => {
+    await loginAgain(vault, resolved.name, {
+      host: resolved.host.value,
+      version,
+      runtime,
+      dialogue: { atUrl: () => undefined, atCode: () => undefined, note: () => undefined },
+      timeoutMs: midRunLoginMs,
+      mayOpenBrowser: true,
+      stop,
+    });
+  };
+}
+
+function banner({ output }: Cli, agent: Agent, asked: AgentArgs, resolved: Resolved, model: string | undefined): void {
+  if (asked.silent || asked.task !== undefined) return;
+  const parts = [agent.title, resolved.host.value.origin, `profile ${resolved.name}`, model && `model ${model}`];
+  output.say.info(`${output.paint("accent", "codemie", "err")} · ${parts.filter(Boolean).join(" · ")}`);
+}
+
+function helpText({ output }: Cli, agent: Agent, program: string): string {
+  const bold = (text: string) => output.paint("bold", text);
+  return `Run ${agent.title} behind the CodeMie gateway; it never sees your credential
+
+${bold("Usage")}
+  ${program} [flags] [prompt] [-- ${agent.binary}'s own arguments]
+
+${bold("Flags")}
+      --task TEXT               run TEXT without interaction and exit
+  -m, --model ID                model to use (default: the profile's, else the account's)
+      --profile NAME            profile to run with
+      --base-url URL            CodeMie host or its /code-assistant-api
+      --jwt-token TOKEN         use this token, stored nowhere (- reads standard input)
+      --jwt-token-file PATH     use the token in this file, read again when it changes
+      --api-key KEY             use this key of the profile's model provider, stored nowhere
+      --reasoning-effort LEVEL  how much the model should think
+      --resume [ID]             go on with an earlier session
+      --timeout SECONDS         longest wait for the first byte of an answer, 0 for ever
+  -s, --silent                  no banner, no notes
+      --version                 our version and the agent's
+  -h, --help                    this help (${agent.binary}'s own: ${program} -- --help)
+
+Everything else goes to ${agent.binary} untouched and in order.
+
+${bold("Examples")}
+  ${program}
+  ${program} --task "explain this repository"
+  CODEMIE_JWT_TOKEN=… ${program} --base-url https://codemie.example.com --task "review the last commit"
+  ${program} --model claude-sonnet-4-6 -- --verbose
+`;
+}

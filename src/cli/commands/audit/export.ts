@@ -1,0 +1,14 @@
+import { auditTrail } from "../../../access/audit.ts";
+import { type Cli, command, stores } from "../../frame/command.ts";
+
+export const auditExport = (cli: Cli) =>
+  command({
+    meta: { name: "export", description: "Print the whole trail as JSON lines (with --json: as one array)" },
+    examples: ["codemie audit export > trail.jsonl"],
+    args: {},
+    async run() {
+      const { runtime, output } = cli;
+      const entries = await auditTrail(runtime, stores(runtime).vault).entries();
+      output.result(entries, () => entries.map((entry) => JSON.stringify(entry)));
+    },
+  });

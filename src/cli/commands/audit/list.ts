@@ -1,0 +1,60 @@
+import { auditTrail } from "../../../access/audit.ts";
+import { auditEvents } from "../../../audit/events.ts";
+import { failure } from "../../../core/errors.ts";
+import { printable } from "../../../core/text.ts";
+import { type Cli, command, stores } from "../../frame/command.ts";
+
+export const auditList = (cli: Cli) =>
+  command({
+    meta: { name: "list", description: "Show what was done with your logins" },
+    examples: [
+      "codemie audit list",
+      "codemie audit list --event login --last 5",
+      "codemie audit list --since 2026-11-01",
+    ],
+    args: {
+      event: { type: "string", valueHint: "EVENT", description: `only these: ${Object.keys(auditEvents).join(", ")}` },
+      profile: { type: "string", valueHint: "NAME", description: "only this profile" },
+      since: { type: "string", valueHint: "DATE", description: "only from this day or moment on (ISO 8601)" },
+      last: { type: "string", valueHint: "N", description: "only the last N" },
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      if (args.event !== undefined && !Object.hasOwn(auditEvents, args.event)) {
+        throw failure.usage(`there is no event ${args.event}`, `events: ${Object.keys(auditEvents).join(", ")}`);
+      }
+      const since = args.since === undefined ? 0 : Date.parse(args.since);
+      if (Number.isNaN(since)) throw failure.usage(`--since ${args.since} is not a date`, "for example 2026-11-01");
+      const last = args.last === undefined ? Number.POSITIVE_INFINITY : Number(args.last);
+      if (!(last > 0)) throw failure.usage(`--last ${args.last} is not a number`, "for example --last 20");
+      const all = await auditTrail(runtime, stores(runtime).vault).entries();
+      const found = all.filter(
+        (entry) =>
+          (args.event === undefined || entry.event === args.event) &&
+          (args.profile === undefined || entry.profile === args.profile) &&
+          Date.parse(entry.time) >= since,
+      );
+      const shown = found.slice(-Math.min(last, found.length));
+      output.result(found.length === 0 ? [] : shown, () =>
+        found.length === 0
+          ? ["nothing was written down yet"]
+          : output.table([
+              ["TIME", "EVENT", "OUTCOME", "PROFILE", "HOST", "ACTOR", ""],
+              ...shown.map((entry) => [
+                entry.time.slice(0, 19).replace("T", " "),
+                entry.event,
+                entry.outcome,
+                printable(entry.profile, 40),
+                printable(entry.host, 60),
+                printable(entry.actor, 30),
+                printable(
+                  Object.entries(entry.detail)
+                    .map(([name, value]) => `${name}=${value}`)
+                    .join(" "),
+                  80,
+                ),
+              ]),
+            ]),
+      );
+    },
+  });

@@ -1,0 +1,19 @@
+import { auditTrail } from "../../../access/audit.ts";
+import { failure } from "../../../core/errors.ts";
+import { type Cli, command, stores } from "../../frame/command.ts";
+
+export const auditVerify = (cli: Cli) =>
+  command({
+    meta: { name: "verify", description: "Check that no line of the trail was changed, removed or added" },
+    examples: ["codemie audit verify"],
+    args: {},
+    async run() {
+      const { runtime, output } = cli;
+      const verdict = await auditTrail(runtime, stores(runtime).vault).verify();
+      if (!verdict.ok) throw failure.auditBroken(verdict.file, verdict.line, verdict.why);
+      const { entries } = verdict;
+      output.result({ ok: true, entries }, () => [
+        `${output.paint("good", "✓")} the trail is whole: ${entries} ${entries === 1 ? "line" : "lines"}`,
+      ]);
+    },
+  });

@@ -1,0 +1,90 @@
+import { type Settled, type Sourced, settleProfile } from "../../../profiles/resolve.ts";
+import { settings } from "../../../profiles/settings.ts";
+import { readRepositoryProfile } from "../../../profiles/store.ts";
+import { type Cli, command, stores } from "../../frame/command.ts";
+import { settingOf } from "./settings.ts";
+
+export const configList = (cli: Cli) =>
+  command({
+    meta: { name: "list", description: "Show the settings that apply here and now" },
+    examples: ["codemie config list", "codemie config list --sources"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "profile to look at (default: the active one)" },
+      sources: { type: "boolean", description: "show where each value comes from" },
+    },
+    async run({ args }) {
+      const { output } = cli;
+      const found = await effective(cli, args.profile);
+      const data = Object.fromEntries(
+        found.map(({ key, value, source }) => [key, args.sources ? { value, source } : value]),
+      );
+      output.result(data, () => {
+        const heading = args.sources ? ["SETTING", "VALUE", "FROM"] : ["SETTING", "VALUE"];
+        const rows = found.map(({ key, value, source }) => [key, value === null ? "-" : String(value), source]);
+        return output.table([heading, ...rows.map((row) => row.slice(0, heading.length))]);
+      });
+    },
+  });
+
+export const configGet = (cli: Cli) =>
+  command({
+    meta: { name: "get", description: "Print one setting that applies here and now" },
+    examples: ["codemie config get model"],
+    args: {
+      key: { type: "positional", required: true, description: "the setting, as in codemie config list" },
+      profile: { type: "string", valueHint: "NAME", description: "profile to look at (default: the active one)" },
+    },
+    async run({ args }) {
+      const found = await effective(cli, args.profile);
+      const one = found.find(({ key }) => key.toLowerCase() === args.key.toLowerCase());
+      const { key, value, source } = one ?? { key: settingOf(args.key).name, value: null, source: "default" };
+      cli.output.result({ key, value, source }, () => (value === null ? [] : [String(value)]));
+      return value === null ? 1 : 0;
+    },
+  });
+
+interface Effective {
+  readonly key: string;
+  readonly value: string | number | null;
+  readonly source: string;
+}
+
+/** Every setting with the value it has after flag, environment, repository, profile and default were asked in turn. */
+async function effective(cli: Cli, profile: string | undefined): Promise<Effective[]> {
+  const { runtime } = cli;
+  const config = await stores(runtime).profiles.read();
+  const resolved = settleProfile(config, { profile }, runtime.env, await readRepositoryProfile(runtime.cwd));
+  const row = (key: string, found: Sourced<string | number> | undefined): Effective => ({
+    key,
+    value: found?.value ?? null,
+    source: found?.source ?? "default",
+  });
+  const { host, timeout, model, project, profile: own } = resolved;
+  const resolvedHere: Record<string, Sourced<string | number> | undefined> = {
+    model,
+    codeMieProject: project,
+    timeout,
+  };
+  return [
+    { key: "profile", value: resolved.name, source: sourceOfName(resolved, profile, runtime.env.CODEMIE_PROFILE) },
+    row(
+      "url",
+      host && { value: host.value.kind === "provider" ? host.value.api : host.value.origin, source: host.source },
+    ),
+    ...settings.map(({ name }) => {
+      if (name in resolvedHere) return row(name, resolvedHere[name]);
+      const value = own[name];
+      return row(
+        name,
+        typeof value === "string" || typeof value === "number" ? { value, source: "profile" } : undefined,
+      );
+    }),
+  ];
+}
+
+function sourceOfName({ host, exists }: Settled, flag: string | undefined, variable: string | undefined): string {
+  if (flag !== undefined) return "flag";
+  if (variable) return "environment";
+  if (!exists) return "default";
+  return host?.source === "environment" ? "environment" : "profile";
+}

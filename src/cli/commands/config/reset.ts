@@ -1,0 +1,67 @@
+import { recorded } from "../../../access/audit.ts";
+import { endLogin } from "../../../access/end-login.ts";
+import { moveLeftovers } from "../../../access/legacy-secrets.ts";
+import { loginRecord } from "../../../auth/credential.ts";
+import { CodemieError, failure } from "../../../core/errors.ts";
+import { stopSignal } from "../../../platform/processes.ts";
+import type { Vault } from "../../../vault/vault.ts";
+import { type Cli, command, stores, storesToChange } from "../../frame/command.ts";
+
+export const configPath = (cli: Cli) =>
+  command({
+    meta: { name: "path", description: "Print where the configuration file is" },
+    examples: ["codemie config path"],
+    args: {},
+    async run() {
+      const { file } = stores(cli.runtime).profiles;
+      cli.output.result({ path: file }, () => [file]);
+    },
+  });
+
+export const configReset = (cli: Cli) =>
+  command({
+    meta: { name: "reset", description: "Begin anew: move the configuration aside, and the logins out if you want" },
+    examples: ["codemie config reset", "codemie config reset --credentials --yes"],
+    args: {
+      credentials: { type: "boolean", description: "remove the logins of all profiles too" },
+      yes: { type: "boolean", alias: "y", description: "do not ask" },
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const { vault, profiles } = stores(runtime);
+      if (!args.yes && !runtime.terminal.interactive) {
+        throw failure.usage("nobody is there to be asked whether to reset the configuration", "add --yes");
+      }
+      let credentials = args.credentials ?? false;
+      if (!args.yes) {
+        const stop = stopSignal();
+        if (!(await output.confirm("move the configuration aside and begin anew?", stop))) throw failure.declined();
+        credentials ||= await output.confirm("remove the logins of all profiles as well?", stop);
+      }
+      // A file that cannot be read names no profile, and being rid of it is what a reset is for.
+      await storesToChange(runtime).catch((error: unknown) => {
+        if (!(error instanceof CodemieError) || error.code !== "config_damaged") throw error;
+      });
+      const detail = { what: "reset", credentials: String(credentials) };
+      const fact = { event: "config-changed", profile: "", host: "", detail } as const;
+      const removed: string[] = [];
+      const backup = await recorded(cli, vault, fact, async () => {
+        for (const name of credentials ? await profilesWithLogin(vault) : []) {
+          if ((await endLogin(cli, vault, name)).removed) removed.push(name);
+          await moveLeftovers(vault, name, undefined);
+        }
+        return await profiles.reset(runtime.now());
+      });
+      output.result({ backup: backup ?? null, removed }, () => [
+        backup ? `${output.paint("good", "✓")} the configuration is now ${backup}` : "there was no configuration",
+        ...(removed.length ? [`  logged out: ${removed.join(", ")}`] : []),
+      ]);
+    },
+  });
+
+/** Every profile that has a login, whatever the configuration says of it. */
+async function profilesWithLogin(vault: Vault): Promise<string[]> {
+  const prefix = loginRecord("");
+  const names = (await vault.records()).map(({ name }) => name ?? "");
+  return names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+}

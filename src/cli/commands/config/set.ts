@@ -1,0 +1,38 @@
+import { settings } from "../../../profiles/settings.ts";
+import { type Cli, command } from "../../frame/command.ts";
+import { changeSetting, settingOf } from "./settings.ts";
+
+const names = settings.map(({ name }) => name).join(", ");
+
+export const configSet = (cli: Cli) =>
+  command({
+    meta: { name: "set", description: `Change a setting: ${names}` },
+    examples: ["codemie config set model claude-sonnet-4-6", "codemie config set timeout 600 --profile work"],
+    args: {
+      key: { type: "positional", required: true, description: "the setting" },
+      value: { type: "positional", required: true, description: "its new value" },
+      profile: { type: "string", valueHint: "NAME", description: "profile to change (default: the active one)" },
+    },
+    async run({ args }) {
+      const setting = settingOf(args.key);
+      const { name: profile, stored } = await changeSetting(cli, args.profile, setting, args.value);
+      const text = `${cli.output.paint("good", "✓")} ${setting.name} of profile ${profile} is now ${stored}`;
+      cli.output.result({ profile, key: setting.name, value: stored }, () => [text]);
+    },
+  });
+
+export const configUnset = (cli: Cli) =>
+  command({
+    meta: { name: "unset", description: "Remove a setting, so that what is usual applies" },
+    examples: ["codemie config unset model"],
+    args: {
+      key: { type: "positional", required: true, description: "the setting" },
+      profile: { type: "string", valueHint: "NAME", description: "profile to change (default: the active one)" },
+    },
+    async run({ args }) {
+      const setting = settingOf(args.key);
+      const { name: profile } = await changeSetting(cli, args.profile, setting, undefined);
+      const text = `${cli.output.paint("good", "✓")} ${setting.name} of profile ${profile} is no longer set`;
+      cli.output.result({ profile, key: setting.name, value: null }, () => [text]);
+    },
+  });

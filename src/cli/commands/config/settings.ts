@@ -1,0 +1,47 @@
+import { recorded } from "../../../access/audit.ts";
+import { failure } from "../../../core/errors.ts";
+import { nearest } from "../../../core/text.ts";
+import { settleProfile } from "../../../profiles/resolve.ts";
+import { change, type Setting, settings } from "../../../profiles/settings.ts";
+import { type Cli, storesToChange } from "../../frame/command.ts";
+
+/**
+ * @param key as typed, any case
+ * @throws usage error that names the nearest one
+ */
+export function settingOf(key: string): Setting {
+  const found = settings.find(({ name }) => name.toLowerCase() === key.toLowerCase());
+  if (found) return found;
+  const names = settings.map(({ name }) => name);
+  throw failure.noSetting(key, names, nearest(key, names));
+}
+
+/**
+ * Changes a setting of the active profile, or of the one that was named, and writes it down.
+ *
+ * @param value undefined removes it
+ * @returns the profile's name, and what is stored now
+ * @throws usage error for a value that is none
+ */
+export async function changeSetting(
+  cli: Cli,
+  profile: string | undefined,
+  setting: Setting,
+  value: string | undefined,
+): Promise<{ name: string; stored: unknown }> {
+  const { vault, profiles } = await storesToChange(cli.runtime);
+  const { name } = settleProfile(await profiles.read(), { profile }, cli.runtime.env, {});
+  const detail = { what: value === undefined ? "unset" : "set", setting: setting.name };
+  let stored: unknown;
+  await recorded(cli, vault, { event: "config-changed", profile: name, host: "", detail }, () =>
+    profiles.update((config) => {
+      try {
+        stored = change(config, name, setting, value);
+      } catch {
+        throw failure.badSetting(setting.name, value ?? "", setting.about);
+      }
+      if (stored === false) throw failure.noProfile(name, Object.keys(config.profiles));
+    }),
+  );
+  return { name, stored };
+}

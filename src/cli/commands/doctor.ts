@@ -1,0 +1,170 @@
+import { callApi, credentialsFor, forProfile, listModels } from "../../access/credentials.ts";
+import { errorSentence } from "../../api/judge.ts";
+import type { Credentials } from "../../auth/broker.ts";
+import { asCodemieError, CodemieError } from "../../core/errors.ts";
+import { openGateway } from "../../daemon/open-gateway.ts";
+import { type Check, examine, failed, failedWith, ok, type Result, type Status, skipped } from "../../doctor/check.ts";
+import { fileChecks } from "../../doctor/files.ts";
+import { loginChecks } from "../../doctor/login.ts";
+import { networkChecks } from "../../doctor/network.ts";
+import { programChecks } from "../../doctor/programs.ts";
+import type { Config } from "../../profiles/config.ts";
+import { environmentForOthers } from "../../profiles/environment.ts";
+import { type Resolved, resolveProfile } from "../../profiles/resolve.ts";
+import type { Vault } from "../../vault/vault.ts";
+import { type Cli, command, stores } from "../frame/command.ts";
+import { versionLine } from "../frame/version.ts";
+import { agentLoaders } from "./agent/agents.ts";
+
+/** How long one check may take, ms. */
+const limitMs = 15_000;
+
+const order: readonly Status[] = ["failed", "warning", "ok", "skipped"];
+
+export const doctor = (cli: Cli) =>
+  command({
+    meta: { name: "doctor", description: "Look at everything that can be wrong, and say what to do" },
+    examples: ["codemie doctor", "codemie doctor --verbose", "codemie doctor --json"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "profile to look at (default: the active one)" },
+      verbose: { type: "boolean", description: "show what does not apply, and how long each took" },
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const checks = await checksFor(cli, args.profile);
+      const results = await output.during(`making ${checks.length} checks`, () => examine(checks, limitMs));
+      const shown = results.map((result) => withoutHome(result, runtime.env.HOME));
+      const isOk = shown.every(({ status }) => status !== "failed");
+      const data = shown.map(({ id, status, message, hint, ms }) => ({ id, status, message, hint: hint ?? null, ms }));
+      output.result({ ok: isOk, checks: data }, () => linesOf(cli, shown, args.verbose ?? false));
+      return isOk ? 0 : 1;
+    },
+  });
+
+async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]> {
+  const { vault, profiles } = stores(outer.runtime);
+  let resolved: Resolved | undefined;
+  let config: Config | undefined;
+  try {
+    config = await profiles.read();
+    resolved = resolveProfile(config, { profile: name }, outer.runtime.env, {});
+  } catch (error) {
+    // Without a usable configuration there is no host to look at; why, the configuration's own check says.
+    if (name !== undefined || !(error instanceof CodemieError)) throw error;
+  }
+  const known = resolved;
+  const cli = known ? forProfile(outer, known) : outer;
+  const { runtime } = cli;
+  const host = known?.host.value;
+  const credentials = known && credentialsOf(cli, vault, known);
+  const agents = await Promise.all(Object.values(agentLoaders).map((load) => load()));
+  return [
+    ...fileChecks(runtime, profiles),
+    vaultCheck(vault),
+    ...networkChecks(host?.origin, runtime),
+    ...loginChecks({
+      runtime,
+      credentials,
+      issuer: known?.profile.oidc?.issuer,
+      origin: host?.origin,
+      api: host?.kind === "codemie" && credentials ? (call) => callApi(cli, credentials, call) : undefined,
+      models: async () => (credentials && known ? await listModels(cli, credentials, known) : []),
+      model: known?.model?.value,
+    }),
+    gatewayCheck(cli, known, credentials),
+    ...programChecks(
+      runtime,
+      agents,
+      Object.keys(agentLoaders).map((agent) => `codemie-${agent}`),
+      environmentForOthers(runtime.env, config),
+    ),
+  ];
+}
+
+/** Credentials that cannot even be read say so when they are asked for. */
+function credentialsOf(cli: Cli, vault: Vault, known: Resolved): Credentials {
+  try {
+    return credentialsFor(cli, vault, known);
+  } catch (error) {
+    const failing = () => Promise.reject(error);
+    return { current: failing, capture: failing, renew: failing };
+  }
+}
+
+/** A request through a gateway as an agent makes one: our own key, our own guard, the way to the host and back. */
+function gatewayCheck(cli: Cli, known: Resolved | undefined, credentials: Credentials | undefined): Check {
+  return {
+    id: "gateway",
+    title: "gateway",
+    async run(signal) {
+      if (!known || !credentials) return skipped("no host is set up");
+      const client = { name: "codemie-cli", model: undefined, repository: undefined, port: 0 };
+      const gateway = openGateway(cli, known, credentials, client);
+      try {
+        const start = performance.now();
+        const headers = { authorization: `Bearer ${gateway.key.reveal()}` };
+        const answer = await cli.runtime.fetch(`${gateway.url}/v1/models`, { headers, signal });
+        const text = await answer.text();
+        if (answer.status === 200)
+          return ok(`a request there and back takes ${Math.round(performance.now() - start)} ms`);
+        return failed(
+          `it answered ${answer.status}: ${errorSentence(text) ?? "no reason given"}`,
+          "see the checks above",
+        );
+      } finally {
+        await gateway.close();
+      }
+    },
+  };
+}
+
+function vaultCheck(vault: Vault): Check {
+  return {
+    id: "vault",
+    title: "vault",
+    async run() {
+      try {
+        if (!(await vault.exists())) return skipped("nothing is stored yet");
+        const records = await vault.records();
+        const problem = records.flatMap((record) => ("problem" in record ? record.problem : []))[0];
+        if (problem) return failedWith(problem);
+        return ok(`opens, ${records.length} ${records.length === 1 ? "record" : "records"}`);
+      } catch (error) {
+        return failedWith(asCodemieError(error));
+      }
+    },
+  };
+}
+
+/** What is printed may go into a ticket: a home folder's name is often a person's. */
+function withoutHome(result: Result, home: string | undefined): Result {
+  const short = (text: string) => (home && home !== "/" ? text.replaceAll(home, "~") : text);
+  return { ...result, message: short(result.message), hint: result.hint && short(result.hint) };
+}
+
+function linesOf({ runtime, output }: Cli, results: readonly Result[], verbose: boolean): string[] {
+  const mark: Record<Status, string> = {
+    ok: output.paint("good", "✓"),
+    warning: output.paint("warn", "!"),
+    failed: output.paint("bad", "✗"),
+    skipped: output.paint("dim", "-"),
+  };
+  const width = Math.max(...results.map(({ title }) => title.length));
+  const lines = [
+    output.paint("dim", `${versionLine}, ${runtime.platform}, ${new Date(runtime.now()).toISOString().slice(0, 16)}Z`),
+    "",
+  ];
+  for (const status of order) {
+    for (const { title, message, hint, ms, ...result } of results.filter((one) => one.status === status)) {
+      if (result.status === "skipped" && !verbose) continue;
+      const time = verbose ? output.paint("dim", `  ${ms} ms`) : "";
+      lines.push(`${mark[result.status]} ${title.padEnd(width)}  ${message}${time}`);
+      if (hint && status !== "ok") lines.push(`  ${" ".repeat(width)}  ${output.paint("accent", "hint:")} ${hint}`);
+    }
+  }
+  const count = (status: Status) => results.filter((one) => one.status === status).length;
+  const [bad, unsure] = [count("failed"), count("warning")];
+  const sum =
+    bad > 0 ? `${bad} failed` : unsure > 0 ? `nothing failed, ${unsure} to look at` : "everything is as it should be";
+  return [...lines, "", sum];
+}

@@ -1,0 +1,81 @@
+import { failure } from "../../../core/errors.ts";
+import { findProgram, ownProgram, runCaptured } from "../../../platform/processes.ts";
+import { environmentForOthers } from "../../../profiles/environment.ts";
+import { readMcpArgs } from "../../bridge/args.ts";
+import { type Cli, command, stores } from "../../frame/command.ts";
+
+const bridge = "codemie-mcp-proxy";
+const scopes = ["local", "user", "project"];
+
+export const mcpAdd = (cli: Cli) =>
+  command({
+    meta: { name: "add", description: "Register a remote MCP server with Claude Code, through the bridge" },
+    examples: [
+      "codemie mcp add tracker https://mcp.example.com/mcp",
+      "codemie mcp add tracker https://mcp.example.com/mcp --scope user -- --persist",
+      "codemie mcp add tracker https://mcp.example.com/mcp --print > .mcp.json",
+    ],
+    takesRest: true,
+    args: {
+      name: { type: "positional", required: true, description: "the name of the server in the agent" },
+      url: { type: "positional", required: true, description: "the address of the server" },
+      scope: { type: "string", valueHint: "SCOPE", description: "local, user or project (default: Claude Code's own)" },
+      print: { type: "boolean", description: "print the entry for .mcp.json instead" },
+    },
+    async run({ args }) {
+      const { runtime, output, rest } = cli;
+      const { name, url, scope } = args;
+      if (!/^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/.test(name)) {
+        throw failure.usage(
+          `${name} cannot be the name of a server`,
+          "use letters, digits, dashes and underscores, and no dash at the start",
+        );
+      }
+      if (scope !== undefined && !scopes.includes(scope)) {
+        throw failure.usage(`there is no scope ${scope}`, `scopes: ${scopes.join(", ")}`);
+      }
+      const address = checked([url, ...rest]);
+      // By name where it is on PATH: the entry then outlives a move of the program.
+      const start = findProgram(bridge, runtime.env) ? [bridge] : [ownProgram(), "mcp-proxy"];
+      const [program = bridge, ...before] = start;
+      const entry = { command: program, args: [...before, address, ...rest] };
+      const claude = findProgram("claude", runtime.env);
+      if (args.print || !claude) {
+        if (!args.print) output.say.warn("Claude Code (claude) is not on PATH; this is the entry for .mcp.json:");
+        const document = { mcpServers: { [name]: entry } };
+        output.result(document, () => [JSON.stringify(document, null, 2)]);
+        return;
+      }
+      const scoped = scope === undefined ? [] : ["--scope", scope];
+      const added = [claude, "mcp", "add", ...scoped, name, "--", entry.command, ...entry.args];
+      const { code, said } = await runCaptured(
+        added,
+        environmentForOthers(
+          runtime.env,
+          await stores(runtime)
+            .profiles.read()
+            .catch(() => undefined),
+        ),
+      );
+      if (code !== 0) throw failure.mcpAdd(said);
+      output.result({ name, ...entry, scope: scope ?? "local" }, () => [
+        `${output.paint("good", "✓")} Claude Code knows ${name}: ${address}`,
+        "  see claude mcp list",
+      ]);
+    },
+  });
+
+/**
+ * What the bridge would refuse at each start is refused here.
+ *
+ * @returns the server's address
+ */
+function checked(args: readonly string[]): string {
+  const { url, help, version, explain } = readMcpArgs(args, "unknown");
+  if (help || version || explain) {
+    throw failure.usage("--help, --version and --explain are not for a registration", "see codemie-mcp-proxy --help");
+  }
+  // The agent fills these in itself, and what comes of it stands in the list of processes for everybody to read.
+  if (args.some((arg) => arg.includes("${"))) throw failure.mcpVariable();
+  return url.href;
+}

@@ -1,0 +1,56 @@
+import { record } from "../../../access/audit.ts";
+import { Cookies } from "../../../mcp/cookie-jar.ts";
+import type { Log } from "../../../mcp/log.ts";
+import { covering, findServer } from "../../../mcp/oauth/discovery.ts";
+import { giveUp } from "../../../mcp/oauth/grant.ts";
+import { GrantStore, type StoreKey } from "../../../mcp/oauth/store.ts";
+import { OAuthHttp } from "../../../oauth/http.ts";
+import { serverUrl } from "../../bridge/args.ts";
+import { type Cli, command, stores } from "../../frame/command.ts";
+
+/** How long the tokens may take to be revoked, ms. */
+const patienceMs = 5_000;
+
+export const mcpLogout = (cli: Cli) =>
+  command({
+    meta: { name: "logout", description: "Revoke and remove the login that --persist keeps for a server" },
+    examples: ["codemie mcp logout https://mcp.example.com/mcp"],
+    args: { url: { type: "positional", required: true, description: "the address of the server" } },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const { vault } = stores(runtime);
+      const url = serverUrl(args.url, true);
+      const store = new GrantStore(vault, runtime.home);
+      const found = (await store.keys()).filter(({ resource }) => covering(resource, url));
+      const done: { issuer: string; resource: string; revoked: boolean }[] = [];
+      for (const key of found) {
+        const revoked = await revokedAtServer(cli, store, key, url);
+        await store.remove(key);
+        const { issuer, resource } = key;
+        done.push({ issuer, resource, revoked });
+        const detail = { issuer, revoked: revoked ? "yes" : "no" };
+        await record(cli, vault, { event: "logout", profile: "", host: url.origin, outcome: "ok", detail });
+      }
+      output.result(done, () => {
+        if (done.length === 0) return [`no login at ${url.href} is stored`];
+        return done.map(({ issuer, resource, revoked }) => {
+          const remote = revoked ? `${issuer} revoked its tokens` : `${issuer} did not revoke its tokens`;
+          return `${output.paint("good", "✓")} the login at ${resource} is removed (${remote})`;
+        });
+      });
+    },
+  });
+
+/** Whether the authorization server revoked the tokens. That it cannot be asked keeps nobody from removing them here. */
+async function revokedAtServer({ runtime }: Cli, store: GrantStore, key: StoreKey, url: URL): Promise<boolean> {
+  const log: Log = { info: () => undefined, debug: () => undefined, toOpen: () => undefined };
+  const http = new OAuthHttp(url, true, runtime.fetch, new Cookies(), log);
+  const login = await store.read(key);
+  if (!login) return false;
+  try {
+    const server = await findServer(key.issuer, http, () => undefined);
+    return server?.issuer === key.issuer && (await giveUp(server, login.client, login.grant, http, patienceMs));
+  } catch {
+    return false;
+  }
+}

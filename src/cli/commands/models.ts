@@ -1,0 +1,44 @@
+import { credentialsFor, forProfile, listModels } from "../../access/credentials.ts";
+import { printable } from "../../core/text.ts";
+import { resolveProfile } from "../../profiles/resolve.ts";
+import { readRepositoryProfile } from "../../profiles/store.ts";
+import { type Cli, command, stores } from "../frame/command.ts";
+
+export const modelsList = (given: Cli) =>
+  command({
+    meta: { name: "list", description: "List the models your account may use" },
+    examples: ["codemie models", "codemie models --json"],
+    args: { profile: { type: "string", valueHint: "NAME", description: "profile to ask with" } },
+    async run({ args }) {
+      const { runtime, output } = given;
+      const { vault, profiles } = stores(runtime);
+      const repository = await readRepositoryProfile(runtime.cwd);
+      const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, repository);
+      const cli = forProfile(given, resolved);
+      const host = resolved.host.value;
+      const credentials = credentialsFor(cli, vault, resolved);
+      await credentials.current(); // what is wrong here is said before anybody is asked
+      const models = await output.during(`asking ${host.origin} for its models`, () =>
+        listModels(cli, credentials, resolved),
+      );
+      const current = resolved.model?.value ?? models.find((model) => model.default)?.id;
+      output.result(models, () => [
+        ...output.table([
+          [" ", "MODEL", "LABEL", "PROVIDER", "IN $/M", "OUT $/M"],
+          ...models.map(({ id, label, provider, cost }) => [
+            id === current ? "*" : " ",
+            printable(id, 60),
+            printable(label, 40),
+            printable(provider ?? "-", 30),
+            perMillion(cost?.input),
+            perMillion(cost?.output),
+          ]),
+        ]),
+        output.paint("dim", "* used when no model is given; prices in USD per million tokens"),
+      ]);
+    },
+  });
+
+function perMillion(perToken: number | undefined): string {
+  return perToken === undefined ? "-" : (perToken * 1e6).toFixed(2);
+}

@@ -1,0 +1,44 @@
+import { recorded } from "../../../access/audit.ts";
+import { endLogin } from "../../../access/end-login.ts";
+import { moveLeftovers } from "../../../access/legacy-secrets.ts";
+import { failure } from "../../../core/errors.ts";
+import { stopSignal } from "../../../platform/processes.ts";
+import { type Cli, command, storesToChange } from "../../frame/command.ts";
+
+export const profileDelete = (cli: Cli) =>
+  command({
+    meta: { name: "delete", description: "Remove a profile and its login" },
+    examples: ["codemie profile delete old", "codemie profile delete old --yes"],
+    args: {
+      name: { type: "positional", required: true, description: "the profile" },
+      yes: { type: "boolean", alias: "y", description: "do not ask" },
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const { vault, profiles } = await storesToChange(runtime);
+      const { name } = args;
+      const { profiles: known } = await profiles.read();
+      if (!Object.hasOwn(known, name)) throw failure.noProfile(name, Object.keys(known));
+      if (!args.yes) {
+        if (!runtime.terminal.interactive)
+          throw failure.usage("nobody is there to be asked whether to delete it", "add --yes");
+        if (!(await output.confirm(`delete profile ${name} and its login?`, stopSignal()))) throw failure.declined();
+      }
+      const fact = { event: "config-changed", profile: name, host: "", detail: { what: "delete" } } as const;
+      const active = await recorded(cli, vault, fact, async () => {
+        await endLogin(cli, vault, name);
+        await moveLeftovers(vault, name, undefined);
+        let next: string | undefined;
+        await profiles.update((config) => {
+          delete config.profiles[name];
+          if (config.activeProfile === name) delete config.activeProfile;
+          next = config.activeProfile ?? Object.keys(config.profiles)[0];
+          if (next !== undefined) config.activeProfile = next;
+        });
+        return next;
+      });
+      output.result({ profile: name, active: active ?? null }, () => [
+        `${output.paint("good", "✓")} profile ${name} is deleted${active ? `; ${active} is the active one` : ""}`,
+      ]);
+    },
+  });

@@ -1,0 +1,196 @@
+import { recorded } from "../../../access/audit.ts";
+import { forProfile } from "../../../access/credentials.ts";
+import {
+  expiryOf,
+  type OidcLogin,
+  type PersonalLogin,
+  type SsoLogin,
+  type StoredLogin,
+} from "../../../auth/credential.ts";
+import type { Page } from "../../../auth/login/callback-page.ts";
+import { logIn } from "../../../auth/login/index.ts";
+import { defaultScope, type OidcClient } from "../../../auth/login/oidc.ts";
+import { describe, previousLogin, samePerson, storeLogin } from "../../../auth/stored-login.ts";
+import { failure } from "../../../core/errors.ts";
+import { stopSignal } from "../../../platform/processes.ts";
+import type { Profile } from "../../../profiles/config.ts";
+import { hostOf, type Method, methodOf, type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
+import type { ProfileStore } from "../../../profiles/store.ts";
+import type { Vault } from "../../../vault/vault.ts";
+import { type Cli, command, storesToChange } from "../../frame/command.ts";
+import { dialogueOf, timeoutMsOf } from "../../frame/login-dialogue.ts";
+import { version } from "../../frame/version.ts";
+
+export const profileLogin = (given: Cli) =>
+  command({
+    meta: { name: "login", description: "Log in through the browser and make the profile the active one" },
+    examples: [
+      "codemie profile login --url https://codemie.example.com",
+      "codemie profile login --profile work --url https://codemie.example.com",
+      "codemie profile login --no-browser",
+      "codemie profile login --issuer https://sso.example.com --client-id codemie --device",
+    ],
+    args: {
+      url: { type: "string", valueHint: "URL", description: "CodeMie host, as you open it in the browser" },
+      profile: { type: "string", valueHint: "NAME", description: "profile to log in" },
+      browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
+      timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up after this time" },
+      issuer: { type: "string", valueHint: "URL", description: "log in at this OpenID provider instead" },
+      "client-id": { type: "string", valueHint: "ID", description: "our client at that provider" },
+      scope: { type: "string", valueHint: "'A B'", description: `scopes to ask it for (default ${defaultScope})` },
+      device: { type: "boolean", description: "with a device code: no browser on this machine" },
+      yes: { type: "boolean", description: "replace the login even if it is now another person's" },
+    },
+    async run({ args }) {
+      const { env } = given.runtime;
+      const { vault, profiles } = await storesToChange(given.runtime);
+      const timeoutMs = timeoutMsOf(args.timeout);
+      const config = await profiles.read();
+      const named = args.url || env.CODEMIE_URL || env.CODEMIE_BASE_URL;
+      if (!named && Object.keys(config.profiles).length === 0) throw failure.whichHost();
+      const resolved = resolveProfile(config, { profile: args.profile, url: args.url }, env, {});
+      if (methodOf(resolved.profile) === "api-key") throw failure.notForProvider("browser login", resolved.name);
+      const cli = forProfile(given, resolved);
+      const { runtime, output } = cli;
+      const host = resolved.host.value;
+      const own = resolved.exists ? hostOf(resolved.profile) : undefined;
+      if (own && own.origin !== host.origin) throw failure.profileHasOtherHost(resolved.name, own.origin);
+      await vault.prepare();
+      const before = await previousLogin(vault, resolved.name);
+      const stop = stopSignal();
+
+      const client = clientOf(args, resolved.profile);
+      const login = await recorded(
+        cli,
+        vault,
+        { event: "login", profile: resolved.name, host: host.origin },
+        async () => {
+          const { login, asks } = await logIn<{ login: Login; asks: PersonalLogin | undefined }>(
+            {
+              host,
+              version,
+              client,
+              device: args.device,
+              runtime,
+              dialogue: dialogueOf(cli, host.origin),
+              timeoutMs,
+              mayOpenBrowser: args.browser,
+              stop,
+            },
+            async (login) => {
+              const who = describe(login.identity);
+              if (isOtherPerson(before, login) && !args.yes) {
+                if (!runtime.terminal.interactive) {
+                  throw failure.otherPerson(who, describe(before.identity), resolved.name);
+                }
+                const page = {
+                  good: true,
+                  title: "One question is left",
+                  lines: [`You logged in as ${who}, another person than before.`, "Answer it in your terminal."],
+                };
+                return { result: { login, asks: before }, page };
+              }
+              await store(cli, vault, profiles, resolved, login, client);
+              return { result: { login, asks: undefined }, page: successPage(who, host.origin) };
+            },
+          );
+          if (asks) {
+            const question = `profile ${resolved.name} belongs to ${describe(asks.identity)}; replace it with ${describe(login.identity)}?`;
+            if (!(await output.confirm(question, stop))) {
+              throw failure.otherPerson(describe(login.identity), describe(asks.identity), resolved.name);
+            }
+            await store(cli, vault, profiles, resolved, login, client);
+          }
+          return login;
+        },
+        (login) => ({ method: login.method, person: describe(login.identity) }),
+      );
+      const [was, is] = [methodOf(resolved.profile), login.method];
+      if (resolved.exists && was !== is) {
+        output.say.warn(`profile ${resolved.name} now logs in ${waysIn[is]}; before, ${waysIn[was]}`);
+      }
+      report(cli, resolved, login);
+    },
+  });
+
+/** Ways to log in, as words behind "logs in". */
+const waysIn: Readonly<Record<Method, string>> = {
+  sso: "by the host's own single sign-on",
+  oidc: "at an OpenID provider",
+  jwt: "with a bearer token",
+  "api-key": "with an API key",
+};
+
+/** The OpenID provider to log in at: the flags', else the profile's; none is the host's own single sign-on. */
+function clientOf(
+  args: { [name in "issuer" | "client-id" | "scope"]: string | undefined } & { device: boolean | undefined },
+  profile: Profile,
+): OidcClient | undefined {
+  const issuer = args.issuer ?? profile.oidc?.issuer;
+  const clientId = args["client-id"] ?? profile.oidc?.clientId;
+  if (!issuer && !clientId && !args.scope && !args.device) return undefined;
+  if (!issuer) throw failure.usage("an OpenID login needs --issuer", "for example --issuer https://sso.example.com");
+  if (!clientId) throw failure.usage("an OpenID login needs --client-id", "the provider's administrator knows it");
+  return { issuer, clientId, scope: args.scope ?? profile.oidc?.scope ?? defaultScope };
+}
+
+/** What a login through the browser gives. */
+type Login = SsoLogin | OidcLogin;
+
+function isOtherPerson(before: StoredLogin | undefined | "damaged", now: Login): before is PersonalLogin {
+  return typeof before === "object" && before.method !== "api-key" && !samePerson(before.identity, now.identity);
+}
+
+/** The login first, then the profile that leads to it: a profile never points at a login that was not stored. */
+async function store(
+  { output }: Cli,
+  vault: Vault,
+  profiles: ProfileStore,
+  resolved: Resolved,
+  login: Login,
+  client: OidcClient | undefined,
+) {
+  const kept = await storeLogin(vault, resolved.name, login);
+  if (kept) output.say.warn(`the stored login was damaged and is kept as ${kept}`);
+  const host = resolved.host.value;
+  await profiles.update((config) => {
+    const { jwtConfig: _, ...before } = config.profiles[resolved.name] ?? {};
+    config.profiles[resolved.name] = {
+      name: resolved.name,
+      ...before,
+      provider: client ? "bearer-auth" : "ai-run-sso",
+      codeMieUrl: host.origin,
+      baseUrl: host.api,
+      ...(client ? { oidc: { ...client } } : {}),
+    };
+    config.activeProfile = resolved.name;
+  });
+}
+
+function successPage(who: string, origin: string): Page {
+  return {
+    good: true,
+    title: "You are logged in",
+    lines: [`${who} at ${origin}`, "You can close this page and go back to your terminal."],
+  };
+}
+
+function report({ runtime, output }: Cli, resolved: Resolved, login: Login): void {
+  const expiry = expiryOf(login);
+  const data = {
+    profile: resolved.name,
+    method: login.method,
+    url: login.origin,
+    authenticated: true,
+    user: { name: login.identity.name, email: login.identity.email },
+    expiresAt: expiry.at === null ? null : new Date(expiry.at).toISOString(),
+    expiresFrom: expiry.from,
+  };
+  output.result(data, () => [
+    `${output.paint("good", "✓")} logged in to ${login.origin} as ${output.paint("bold", describe(login.identity))}`,
+    `  profile ${resolved.name}, now the active one`,
+  ]);
+  if (runtime.terminal.interactive) {
+    output.say.info(`${output.paint("dim", "next:", "err")} codemie-claude --task "say hello"`);
+  }
+}

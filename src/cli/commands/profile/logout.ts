@@ -1,0 +1,42 @@
+import { forProfile } from "../../../access/credentials.ts";
+import { type Ended, endLogin } from "../../../access/end-login.ts";
+import { type Method, resolveProfile } from "../../../profiles/resolve.ts";
+import { type Cli, command, storesToChange } from "../../frame/command.ts";
+
+export const profileLogout = (cli: Cli) =>
+  command({
+    meta: { name: "logout", description: "End the session at the host and remove it here" },
+    examples: ["codemie profile logout", "codemie profile logout --all"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "profile to log out" },
+      all: { type: "boolean", description: "every profile" },
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const { vault, profiles } = await storesToChange(runtime);
+      const config = await profiles.read();
+      const names = args.all
+        ? Object.keys(config.profiles)
+        : [resolveProfile(config, { profile: args.profile }, runtime.env, {}).name];
+      const done: Ended[] = [];
+      for (const name of names) {
+        const own = forProfile(cli, { name, profile: config.profiles[name] ?? {} });
+        done.push(await endLogin(own, vault, name));
+      }
+      const data = done.map(({ method: _, ...said }) => said);
+      output.result(data, () =>
+        done.map(({ profile, removed, endedAtHost, method }) => {
+          if (!removed) return `profile ${profile} was not logged in`;
+          const remote = endedAtHost ? "the host ended the session" : leftOver(method);
+          return `${output.paint("good", "✓")} profile ${profile} is logged out (${remote})`;
+        }),
+      );
+    },
+  });
+
+/** What the host still takes. */
+function leftOver(method: Method | undefined): string {
+  if (method === "api-key") return "the key itself stays good until its provider revokes it";
+  if (method === "jwt") return "the token itself stays good until it expires";
+  return "the host could not be asked to end the session";
+}

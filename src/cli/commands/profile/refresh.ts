@@ -1,0 +1,96 @@
+import { recorded } from "../../../access/audit.ts";
+import { brokerFor, callApi, forProfile } from "../../../access/credentials.ts";
+import { givenIn } from "../../../access/given.ts";
+import { expiryOf, type PersonalLogin } from "../../../auth/credential.ts";
+import { loginAgain } from "../../../auth/login/again.ts";
+import { describe } from "../../../auth/stored-login.ts";
+import { CodemieError, failure } from "../../../core/errors.ts";
+import { stopSignal } from "../../../platform/processes.ts";
+import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
+import { type Cli, command, stores } from "../../frame/command.ts";
+import { dialogueOf, timeoutMsOf } from "../../frame/login-dialogue.ts";
+import { version } from "../../frame/version.ts";
+
+const noRefreshOfToken = [
+  "a bearer token given by the environment cannot be renewed here",
+  "get a new one from where it came from, or unset CODEMIE_JWT_TOKEN and CODEMIE_JWT_TOKEN_FILE",
+] as const;
+
+/** How a refresh went. */
+type Outcome = "renewed" | "valid" | "logged-in";
+
+export const profileRefresh = (given: Cli) =>
+  command({
+    meta: { name: "refresh", description: "Renew the session, through the browser only where it has to be" },
+    examples: ["codemie profile refresh", "codemie profile refresh --force"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "profile to refresh" },
+      force: { type: "boolean", description: "log in anew even if the session is valid" },
+      browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
+      timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up after this time" },
+    },
+    async run({ args }) {
+      const { vault, profiles } = stores(given.runtime);
+      const timeoutMs = timeoutMsOf(args.timeout);
+      const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, given.runtime.env, {});
+      const cli = forProfile(given, resolved);
+      const { runtime } = cli;
+      const host = resolved.host.value;
+      const method = methodOf(resolved.profile);
+      if (method === "api-key") throw failure.notForProvider("session to renew", resolved.name);
+      if (givenIn(runtime.env, resolved)) throw failure.usage(...noRefreshOfToken);
+      if (method === "jwt") throw failure.notForToken("session to renew", resolved.name);
+      const broker = brokerFor(cli, vault, resolved);
+
+      /** What can be had without a person: the front's renewal, proved by the backend. */
+      const quietly = async (): Promise<Outcome | undefined> => {
+        const found = await broker.probe();
+        try {
+          await callApi(cli, broker, (api) => api.user());
+          return found === "renewed" ? "renewed" : "valid";
+        } catch (error) {
+          if (error instanceof CodemieError && error.code === "auth_expired") return undefined;
+          throw error;
+        }
+      };
+      let outcome = args.force ? undefined : await quietly();
+      if (!outcome) {
+        await vault.prepare();
+        const dialogue = dialogueOf(cli, host.origin);
+        const stop = stopSignal();
+        const mayOpenBrowser = args.browser;
+        const fact = { event: "refresh", profile: resolved.name, host: host.origin } as const;
+        const renewal = {
+          host,
+          version,
+          runtime,
+          dialogue,
+          timeoutMs,
+          mayOpenBrowser,
+          stop,
+        };
+        await recorded(cli, vault, fact, () => loginAgain(vault, resolved.name, renewal));
+        outcome = "logged-in";
+      }
+      const { login } = await broker.current();
+      if (login.method === "api-key") throw failure.notForProvider("session to renew", resolved.name);
+      report(cli, resolved.name, login, outcome);
+    },
+  });
+
+function report({ output }: Cli, profile: string, login: PersonalLogin, outcome: Outcome): void {
+  const expiry = expiryOf(login);
+  const data = {
+    profile,
+    url: login.origin,
+    outcome,
+    expiresAt: expiry.at === null ? null : new Date(expiry.at).toISOString(),
+    expiresFrom: expiry.from,
+  };
+  const words: Record<Outcome, string> = {
+    renewed: "the session is renewed",
+    valid: "the session is valid; the host does not renew it now, so there is nothing to do",
+    "logged-in": `logged in anew as ${describe(login.identity)}`,
+  };
+  output.result(data, () => [`${output.paint("good", "✓")} ${login.origin}: ${words[outcome]}`]);
+}

@@ -1,0 +1,53 @@
+import { recorded } from "../../../access/audit.ts";
+import { moveLeftovers } from "../../../access/legacy-secrets.ts";
+import { loginRecord, storedLogin } from "../../../auth/credential.ts";
+import { storeLogin } from "../../../auth/stored-login.ts";
+import { failure } from "../../../core/errors.ts";
+import { profileName } from "../../../profiles/config.ts";
+import { type Cli, command, storesToChange } from "../../frame/command.ts";
+
+export const profileRename = (cli: Cli) =>
+  command({
+    meta: { name: "rename", description: "Give a profile another name; its login comes along" },
+    examples: ["codemie profile rename default work"],
+    args: {
+      old: { type: "positional", required: true, description: "its name now" },
+      new: { type: "positional", required: true, description: "its new name" },
+    },
+    async run({ args }) {
+      const { vault, profiles } = await storesToChange(cli.runtime);
+      const [before, after] = [args.old, args.new];
+      const { profiles: known } = await profiles.read();
+      if (!Object.hasOwn(known, before)) throw failure.noProfile(before, Object.keys(known));
+      if (!profileName.test(after)) throw failure.badProfileName(after);
+      if (Object.hasOwn(known, after)) throw taken(after);
+
+      const fact = {
+        event: "config-changed",
+        profile: after,
+        host: "",
+        detail: { what: "rename", from: before },
+      } as const;
+      await recorded(cli, vault, fact, async () => {
+        // The copy first, the original last: at every moment in between the profile leads to a login.
+        const [from, to] = [loginRecord(before), loginRecord(after)];
+        await profiles.update(async (config) => {
+          const profile = Object.hasOwn(config.profiles, before) ? config.profiles[before] : undefined;
+          if (!profile) throw failure.noProfile(before, Object.keys(config.profiles));
+          if (Object.hasOwn(config.profiles, after)) throw taken(after);
+          await vault.locked(to, () => vault.remove(to)); // of a profile that is gone
+          const login = await vault.read(from, storedLogin);
+          if (login) await storeLogin(vault, after, login);
+          delete config.profiles[before];
+          config.profiles[after] = { ...profile, name: after };
+          if (config.activeProfile === before) config.activeProfile = after;
+        });
+        await vault.locked(from, () => vault.remove(from));
+        await moveLeftovers(vault, before, after);
+      });
+      const text = `${cli.output.paint("good", "✓")} profile ${before} is now ${after}`;
+      cli.output.result({ from: before, to: after }, () => [text]);
+    },
+  });
+
+const taken = (name: string) => failure.usage(`there is a profile ${name} already`, "choose another name");

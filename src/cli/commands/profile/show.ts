@@ -1,0 +1,54 @@
+import { failure } from "../../../core/errors.ts";
+import { printable } from "../../../core/text.ts";
+import { methodOf, usableHostOf } from "../../../profiles/resolve.ts";
+import { type Cli, command, stores } from "../../frame/command.ts";
+
+export const profileShow = (cli: Cli) =>
+  command({
+    meta: { name: "show", description: "Show what a profile holds; no secret is in it" },
+    examples: ["codemie profile show", "codemie profile show work --json"],
+    args: { name: { type: "positional", required: false, description: "the profile (default: the active one)" } },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const config = await stores(runtime).profiles.read();
+      const known = Object.keys(config.profiles);
+      const name = args.name ?? (runtime.env.CODEMIE_PROFILE || (config.activeProfile ?? known[0]));
+      if (name === undefined) throw failure.noHost();
+      const profile = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
+      if (!profile) throw failure.noProfile(name, known);
+      const members = flat({ ...profile, name });
+      const data = {
+        name,
+        active: name === config.activeProfile,
+        method: methodOf(profile),
+        settings: Object.fromEntries(members),
+      };
+      output.result(data, () => {
+        const width = Math.max(...members.map(([path]) => path.length));
+        const where = usableHostOf(profile)?.origin;
+        return [
+          `${output.paint("bold", printable(name, 64))}${data.active ? " (active)" : ""}: ${data.method}${where ? ` at ${where}` : ""}`,
+          ...members.map(
+            ([path, value]) => `  ${output.paint("dim", printable(path, 80).padEnd(width))}  ${printable(value, 200)}`,
+          ),
+        ];
+      });
+    },
+  });
+
+/** Members whose names say that they hold a secret, wherever they stand. The name of a variable is none. */
+const secretName = /token(?!EnvVar$)|secret|password|passphrase|api_?key|credential|cookie|authorization|private_?key/i;
+
+/** Members by their path, values as text; what could be a secret is not among them. */
+function flat(value: object, path: readonly string[] = []): [string, string][] {
+  return Object.entries(value).flatMap(([key, inner]): [string, string][] => {
+    const here = [...path, key];
+    if (inner === undefined) return [];
+    if (secretName.test(key)) return [[here.join("."), "[redacted]"]];
+    if (typeof inner === "object" && inner !== null) return flat(inner, here);
+    return [[here.join("."), withoutUser(String(inner))]];
+  });
+}
+
+/** A URL may hold a password before its host. */
+const withoutUser = (text: string) => text.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, "$1[redacted]@");

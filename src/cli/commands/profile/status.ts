@@ -1,0 +1,193 @@
+import { brokerFor, callApi, credentialsFor, forProfile, listModels } from "../../../access/credentials.ts";
+import { type Given, givenIn, type Whose } from "../../../access/given.ts";
+import type { BearerToken } from "../../../auth/bearer-token.ts";
+import type { Credentials } from "../../../auth/broker.ts";
+import { expiryOf, type StoredLogin } from "../../../auth/credential.ts";
+import { describe } from "../../../auth/stored-login.ts";
+import { asCodemieError, type CodemieError, failure } from "../../../core/errors.ts";
+import type { Config } from "../../../profiles/config.ts";
+import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
+import type { Vault } from "../../../vault/vault.ts";
+import { type Cli, command, stores } from "../../frame/command.ts";
+import { when } from "../../frame/output.ts";
+
+export const profileStatus = (cli: Cli) =>
+  command({
+    meta: { name: "status", description: "Show who is logged in, where, and until when" },
+    examples: ["codemie profile status", "codemie profile status --all --offline", "codemie profile status --json"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "profile to look at" },
+      all: { type: "boolean", description: "every profile" },
+      offline: { type: "boolean", description: "do not ask the host" },
+    },
+    async run({ args }) {
+      const { vault, profiles } = stores(cli.runtime);
+      const config = await profiles.read();
+      const names = args.all ? Object.keys(config.profiles) : [args.profile];
+      const found: Status[] = [];
+      for (const name of names) {
+        const status = statusOf(cli, vault, config, name, !args.offline);
+        found.push(await (args.all ? status.catch((error: unknown) => unusable(config, name ?? "", error)) : status));
+      }
+      const [single] = found;
+      cli.output.result(args.all ? found.map(({ data }) => data) : single?.data, () =>
+        found.flatMap((status, i) => (i > 0 ? ["", ...linesOf(cli, status)] : linesOf(cli, status))),
+      );
+      const problems = found.flatMap(({ problem }) => problem ?? []);
+      if (!args.json) for (const problem of problems) cli.output.fail(problem);
+      return Math.max(0, ...problems.map(({ exitCode }) => exitCode));
+    },
+  });
+
+interface Status {
+  readonly data: {
+    profile: string;
+    method: string;
+    url: string;
+    authenticated: boolean;
+    user: { name: string; email: string } | null;
+    /** ISO 8601 */
+    loggedInAt: string | null;
+    expiresAt: string | null;
+    /** how the end is known: `token` says it itself, `estimate` goes by the front's default lifetime */
+    expiresFrom: string | null;
+    /** ids of the models the account may use; null when the host was not asked */
+    models: string[] | null;
+  };
+  readonly problem: CodemieError | undefined;
+  /** what stands in for a login, in words */
+  readonly with?: string | undefined;
+  /** false: the host was not asked */
+  readonly checked?: boolean;
+}
+
+/** A profile that leads to no host of ours, among others that do. */
+function unusable(config: Config, name: string, error: unknown): Status {
+  const profile = config.profiles[name] ?? {};
+  const url = profile.codeMieUrl ?? profile.baseUrl ?? "";
+  return { data: { profile: name, method: methodOf(profile), url, ...nobody }, problem: asCodemieError(error) };
+}
+
+const nobody = {
+  authenticated: false,
+  user: null,
+  loggedInAt: null,
+  expiresAt: null,
+  expiresFrom: null,
+  models: null,
+} as const;
+
+async function statusOf(
+  outer: Cli,
+  vault: Vault,
+  config: Config,
+  name: string | undefined,
+  online: boolean,
+): Promise<Status> {
+  const { runtime } = outer;
+  const resolved = resolveProfile(config, { profile: name }, runtime.env, {});
+  const cli = forProfile(outer, resolved);
+  const host = resolved.host.value;
+  const given = givenIn(runtime.env, resolved);
+  const credentials = credentialsFor(cli, vault, resolved, given);
+  const here: Status["data"] = {
+    profile: resolved.name,
+    method: given && given.kind !== "key" ? "jwt" : methodOf(resolved.profile),
+    url: host.origin,
+    ...nobody,
+  };
+  try {
+    // What lies here is shown as it is; only a look at the host may renew it.
+    const stored = async () => await brokerFor(cli, vault, resolved).stored();
+    if (!given) await stored();
+    const asked = online ? await ask(cli, credentials, resolved) : { models: null, problem: undefined };
+    const known = given ? ofGiven((await credentials.current()).bearer) : ofLogin(await stored());
+    const expired = known.expiresAt !== null && known.expiresAt <= runtime.now() && !online;
+    return {
+      data: {
+        ...here,
+        ...known,
+        expiresAt: known.expiresAt === null ? null : new Date(known.expiresAt).toISOString(),
+        authenticated: asked.problem === undefined && !expired,
+        models: asked.models,
+      },
+      with: withWhat(given, here.method),
+      checked: online,
+      problem: asked.problem ?? (expired ? failure.sessionEnded(host.origin, resolved.name) : undefined),
+    };
+  } catch (error) {
+    return { data: here, problem: asCodemieError(error), with: undefined };
+  }
+}
+
+/** What a stored login says of itself. */
+function ofLogin(login: StoredLogin) {
+  const { loggedInAt, method } = login;
+  const { at, from } = expiryOf(login);
+  const user = login.method === "api-key" ? null : { name: login.identity.name, email: login.identity.email };
+  return { method, user, loggedInAt: new Date(loggedInAt).toISOString(), expiresAt: at, expiresFrom: from };
+}
+
+/** What a bearer token says of itself; a key says nothing. */
+function ofGiven(bearer: BearerToken | undefined) {
+  const at = bearer?.expiresAt ?? null;
+  const user = bearer ? { name: bearer.name, email: bearer.email } : null;
+  return { user, loggedInAt: null, expiresAt: at, expiresFrom: at === null ? null : "token" };
+}
+
+/** Asks the host who we are and what we may use; the models are an extra, the person decides. */
+async function ask(
+  cli: Cli,
+  credentials: Credentials,
+  whose: Whose,
+): Promise<{ models: string[] | null; problem: CodemieError | undefined }> {
+  try {
+    if (whose.host.value.kind === "provider") {
+      return { models: (await listModels(cli, credentials, whose)).map(({ id }) => id), problem: undefined };
+    }
+    return await callApi(cli, credentials, async (api) => {
+      const [user, models] = await Promise.allSettled([api.user(), api.models()]);
+      if (user.status === "rejected") throw user.reason;
+      return { models: models.status === "fulfilled" ? models.value.map(({ id }) => id) : null, problem: undefined };
+    });
+  } catch (error) {
+    return { models: null, problem: asCodemieError(error) };
+  }
+}
+
+/** What stands in for a login: a person may not know what their shell or an old file holds. */
+function withWhat(given: Given | undefined, method: string): string | undefined {
+  if (!given) return { jwt: "a stored bearer token", "api-key": "a stored API key" }[method];
+  if (given.kind === "file") return "a bearer token out of a file, stored nowhere";
+  if (given.kind === "text") return "a bearer token of this shell, stored nowhere";
+  return given.from === "run"
+    ? "an API key of this shell, stored nowhere"
+    : "an API key in the configuration file, in clear";
+}
+
+function linesOf({ runtime, output }: Cli, { data, with: stand, checked }: Status): string[] {
+  const now = runtime.now();
+  const known = checked
+    ? `${output.paint("good", "✓ logged in")} to ${data.url}`
+    : `· a stored login for ${data.url}, not checked now`;
+  const heading = data.authenticated ? known : `${output.paint("bad", "✗ not logged in")} to ${data.url}`;
+  const row = (label: string, value: string) => `  ${output.paint("dim", label.padEnd(8))} ${value}`;
+  const lines = [heading, row("profile", data.profile)];
+  if (stand) lines.push(row("with", stand));
+  if (data.user) lines.push(row("user", describe({ id: "", ...data.user })));
+  if (data.loggedInAt) lines.push(row("since", when(Date.parse(data.loggedInAt), now)));
+  if (data.user && data.authenticated) {
+    lines.push(row("until", data.expiresAt ? when(Date.parse(data.expiresAt), now) : "unknown"));
+    const why = {
+      estimate: "(estimated: 7 days from its issue; the host decides)",
+      token: undefined,
+    };
+    const note =
+      data.expiresFrom === null
+        ? "(it does not say until when; the host decides)"
+        : why[data.expiresFrom as keyof typeof why];
+    if (note) lines.push(output.paint("dim", `           ${note}`));
+  }
+  if (data.models) lines.push(row("models", `${data.models.length} (see codemie models)`));
+  return lines;
+}

@@ -1,0 +1,32 @@
+import type { GatewayState } from "../../../daemon/state.ts";
+import type { Cli } from "../../frame/command.ts";
+
+/** What may stand in a line that is pasted into a shell. */
+const plainModel = /^[A-Za-z0-9][A-Za-z0-9._:@/-]*$/;
+
+/** @returns the lines that point agents at a gateway, ready to be pasted into a shell */
+export function linesToUse({ output }: Cli, { url, key, ...state }: GatewayState): string[] {
+  const model = plainModel.test(state.model) ? state.model : "MODEL";
+  const openCode = {
+    provider: {
+      codemie: {
+        npm: "@ai-sdk/openai-compatible",
+        options: { baseURL: `${url}/v1`, apiKey: key },
+        models: { [model]: {} },
+      },
+    },
+  };
+  const codex = `{name="CodeMie",base_url="${url}/v1",env_key="CODEMIE_GATEWAY_KEY",wire_api="responses"}`;
+  const lines: [string, string][] = [
+    ["Claude Code", `ANTHROPIC_BASE_URL=${url} ANTHROPIC_AUTH_TOKEN=${key} claude`],
+    ["OpenCode", `OPENCODE_CONFIG_CONTENT='${JSON.stringify(openCode)}' opencode --model 'codemie/${model}'`],
+    [
+      "Codex",
+      `CODEMIE_GATEWAY_KEY=${key} codex -c model_provider=codemie -c 'model_providers.codemie=${codex}' -m '${model}'`,
+    ],
+    ["Gemini", `GOOGLE_GEMINI_BASE_URL=${url} GEMINI_API_KEY=${key} gemini`],
+    // Not as an argument: other users of the machine see those.
+    ["curl", `echo 'Authorization: Bearer ${key}' | curl -H @- ${url}/v1/models`],
+  ];
+  return lines.flatMap(([name, line]) => [output.paint("dim", `# ${name}`), line]);
+}

@@ -1,0 +1,70 @@
+import { forProfile } from "../../../access/credentials.ts";
+import { givenToRun, warnOfShown } from "../../../access/given.ts";
+import { failure } from "../../../core/errors.ts";
+import { serveDetached } from "../../../daemon/detach.ts";
+import { portFor } from "../../../daemon/open-gateway.ts";
+import { serve } from "../../../daemon/serve.ts";
+import type { GatewayState } from "../../../daemon/state.ts";
+import { resolveProfile } from "../../../profiles/resolve.ts";
+import { type Cli, command, stores } from "../../frame/command.ts";
+import { linesToUse } from "./lines.ts";
+
+export const proxyStart = (given: Cli) =>
+  command({
+    meta: { name: "start", description: "Run the gateway on its own, for agents you start yourself" },
+    examples: [
+      "codemie proxy start",
+      "codemie proxy start --detach --port 4001",
+      "CODEMIE_JWT_TOKEN=… codemie proxy start --url https://codemie.example.com --json",
+    ],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "profile to run with" },
+      url: { type: "string", valueHint: "URL", description: "CodeMie host or its /code-assistant-api" },
+      port: { type: "string", valueHint: "N", description: "port to listen on (else CODEMIE_PROXY_PORT, else any)" },
+      detach: { type: "boolean", description: "go on in the background" },
+      drain: { type: "string", valueHint: "SECONDS", default: "4", description: "time streams get to end at a stop" },
+      timeout: { type: "string", valueHint: "SECONDS", description: "longest wait for a first byte, 0 for ever" },
+      "jwt-token": { type: "string", valueHint: "TOKEN", description: "use this token (- reads standard input)" },
+      "jwt-token-file": { type: "string", valueHint: "PATH", description: "use the token in this file" },
+    },
+    async run({ args }) {
+      const { runtime } = given;
+      const port = portFor(runtime.env, args.port);
+      const drainSeconds = secondsOf("--drain", args.drain);
+      const timeout = args.timeout === undefined ? undefined : secondsOf("--timeout", args.timeout);
+      const wishes = { profile: args.profile, url: args.url, timeout };
+      const resolved = resolveProfile(await stores(runtime).profiles.read(), wishes, runtime.env, {});
+      const flags = { jwtToken: args["jwt-token"], jwtTokenFile: args["jwt-token-file"], apiKey: undefined };
+      const source = await givenToRun(given, flags, resolved);
+      warnOfShown(given, flags);
+      if (args.detach) {
+        const handedOn = Object.entries({
+          profile: args.profile,
+          url: args.url,
+          port: args.port,
+          drain: args.drain,
+          timeout: args.timeout,
+          "jwt-token-file": source?.kind === "file" ? source.path : undefined,
+        }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
+        const token = source?.kind === "text" ? source.text : undefined;
+        report(given, await serveDetached(given, resolved.name, handedOn, token));
+        return 0;
+      }
+      const cli = forProfile(given, resolved);
+      return await serve(cli, resolved, source, { port, drainSeconds, ready: (state) => report(cli, state) });
+    },
+  });
+
+function report(cli: Cli, state: GatewayState): void {
+  const { url, key, pid, host, profile } = state;
+  cli.output.result({ url, key, pid }, () => [
+    `${cli.output.paint("good", "✓")} gateway for ${host} (profile ${profile}) at ${cli.output.paint("accent", url)}`,
+    ...linesToUse(cli, state),
+  ]);
+}
+
+function secondsOf(flag: string, text: string): number {
+  if (!/^\d{1,6}$/.test(text))
+    throw failure.usage(`${flag} ${text} is not a number of seconds`, `for example ${flag} 10`);
+  return Number(text);
+}

@@ -1,0 +1,41 @@
+import { failure } from "../../../core/errors.ts";
+import { countsOf, ProxyStates } from "../../../daemon/state.ts";
+import { type Cli, command } from "../../frame/command.ts";
+import { when } from "../../frame/output.ts";
+import { linesToUse } from "./lines.ts";
+
+export const proxyStatus = (cli: Cli) =>
+  command({
+    meta: { name: "status", description: "Show the gateways that run on their own" },
+    examples: ["codemie proxy status", "codemie proxy status --show-key", "codemie proxy status --json"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "only this profile's" },
+      "show-key": { type: "boolean", description: "print the key and the lines that point agents at it again" },
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const states = new ProxyStates(runtime.home);
+      const named = args.profile === undefined ? undefined : await states.running(args.profile);
+      const found = args.profile === undefined ? await states.all() : named ? [named] : [];
+      if (found.length === 0) throw failure.noProxyRuns(args.profile);
+      const asked = await Promise.all(found.map(async (state) => ({ state, counts: await countsOf(runtime, state) })));
+      output.result(
+        asked.map(({ state, counts }) => {
+          const { key, drainSeconds: _, model: __, ...shown } = state;
+          return { ...shown, answers: counts !== undefined, ...counts, ...(args["show-key"] ? { key } : {}) };
+        }),
+        () =>
+          asked.flatMap(({ state, counts }) => [
+            counts
+              ? `${output.paint("good", "✓")} gateway for ${state.host} (profile ${state.profile})`
+              : `${output.paint("bad", "✗")} gateway for ${state.host} (profile ${state.profile}) runs and does not answer`,
+            `  url       ${state.url}`,
+            `  process   ${state.pid}`,
+            `  since     ${when(Date.parse(state.startedAt), runtime.now())}`,
+            ...(counts ? [`  requests  ${counts.forwarded} forwarded, ${counts.denied} refused`] : []),
+            ...(args["show-key"] ? linesToUse(cli, state) : []),
+          ]),
+      );
+      return asked.every(({ counts }) => counts) ? 0 : 1;
+    },
+  });

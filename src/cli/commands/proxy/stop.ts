@@ -1,0 +1,47 @@
+import { failure } from "../../../core/errors.ts";
+import { countsOf, type GatewayState, ProxyStates } from "../../../daemon/state.ts";
+import { tell } from "../../../platform/processes.ts";
+import { type Cli, command } from "../../frame/command.ts";
+
+/** How long a gateway may take to end beyond the time its streams get, ms. */
+const graceMs = 3_000;
+
+export const proxyStop = (cli: Cli) =>
+  command({
+    meta: { name: "stop", description: "Stop a gateway that runs on its own" },
+    examples: ["codemie proxy stop", "codemie proxy stop --profile work", "codemie proxy stop --all"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "this profile's" },
+      all: { type: "boolean", description: "all of them" },
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const states = new ProxyStates(runtime.home);
+      const running = await states.all();
+      const found = args.profile === undefined ? running : running.filter((one) => one.profile === args.profile);
+      if (found.length === 0) throw failure.noProxyRuns(args.profile);
+      if (found.length > 1 && !args.all) throw failure.whichProxy(found.map(({ profile }) => profile));
+      await output.during("waiting for running requests to end", () =>
+        Promise.all(found.map((one) => stop(cli, states, one))),
+      );
+      output.result(
+        found.map(({ profile, pid }) => ({ profile, pid, stopped: true })),
+        () => found.map(({ profile }) => `${output.paint("good", "✓")} the gateway of profile ${profile} has ended`),
+      );
+    },
+  });
+
+/**
+ * Asks it to end, insists after its own time for that, and is told by its lock that it has. In a home that containers
+ * share the process number may be another's here: what does not answer with its key is awaited, and not signalled.
+ */
+async function stop({ runtime }: Cli, states: ProxyStates, state: GatewayState): Promise<void> {
+  const { profile, pid, url, drainSeconds } = state;
+  const isHere = (await countsOf(runtime, state)) !== undefined;
+  for (const patienceMs of [drainSeconds * 1000 + graceMs, graceMs]) {
+    if (isHere) tell(pid, "SIGTERM");
+    if (await states.ended(profile, patienceMs)) return;
+    if (!isHere) throw failure.proxySilent(url, pid);
+  }
+  throw failure.proxyStays(pid);
+}

@@ -1,0 +1,171 @@
+import { record, recorded } from "../../access/audit.ts";
+import { endLogin } from "../../access/end-login.ts";
+import { readApiKey } from "../../auth/api-key.ts";
+import { describe, previousLogin } from "../../auth/stored-login.ts";
+import { failure } from "../../core/errors.ts";
+import { Secret } from "../../core/secret.ts";
+import { stopSignal } from "../../platform/processes.ts";
+import { realPrompts } from "../../platform/prompts.ts";
+import { providerName, providerNames } from "../../profiles/providers.ts";
+import { type Method, methods } from "../../profiles/resolve.ts";
+import { integration, model, name, project } from "../../setup/choices.ts";
+import { credential } from "../../setup/credential.ts";
+import { type Context, type Draft, type Wishes, walk } from "../../setup/draft.ts";
+import { save } from "../../setup/save.ts";
+import { api, base, how, where, which } from "../../setup/where.ts";
+import type { Vault } from "../../vault/vault.ts";
+import { type Cli, command, stores, storesToChange } from "../frame/command.ts";
+import { dialogueOf, timeoutMsOf } from "../frame/login-dialogue.ts";
+import { version } from "../frame/version.ts";
+
+const steps = [which, where, api, base, how, credential, project, integration, model, name];
+
+export const setup = (cli: Cli) =>
+  command({
+    meta: { name: "setup", description: "Set up a profile: where the models are, and how to log in" },
+    examples: [
+      "codemie setup",
+      "codemie setup --method sso --url https://codemie.example.com --project team-alpha --yes",
+      "codemie setup --method jwt --url https://codemie.example.com --token-env CI_TOKEN --yes",
+      "codemie setup --method api-key --provider openai --key-stdin --yes < key.txt",
+    ],
+    args: {
+      method: { type: "string", valueHint: "METHOD", description: "sso, oidc, jwt or api-key" },
+      url: { type: "string", valueHint: "URL", description: "CodeMie host, or base URL of a model API" },
+      profile: { type: "string", valueHint: "NAME", description: "profile to set up, or to change" },
+      project: { type: "string", valueHint: "NAME", description: "project the model calls count for" },
+      model: { type: "string", valueHint: "ID", description: "model to use" },
+      "token-env": { type: "string", valueHint: "NAME", description: "variable that will hold the bearer token" },
+      "token-stdin": { type: "boolean", description: "store the bearer token that standard input holds" },
+      "key-stdin": { type: "boolean", description: "store the API key that standard input holds" },
+      provider: { type: "string", valueHint: "NAME", description: `for an API key: ${providerNames.join(", ")}` },
+      issuer: { type: "string", valueHint: "URL", description: "log in at this OpenID provider" },
+      "client-id": { type: "string", valueHint: "ID", description: "our client at that provider" },
+      scope: { type: "string", valueHint: "'A B'", description: "scopes to ask it for" },
+      device: { type: "boolean", description: "with a device code: no browser on this machine" },
+      browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
+      timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up a login after this time" },
+      yes: { type: "boolean", description: "ask nothing: take the flags, and what is usual" },
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      const { vault, profiles } = stores(runtime);
+      const method = methodOf(args.method);
+      const provider = args.provider === undefined ? undefined : providerName.safeParse(args.provider).data;
+      if (args.provider !== undefined && !provider) {
+        throw failure.usage(`there is no provider ${args.provider}`, `providers: ${providerNames.join(", ")}`);
+      }
+      if (args["key-stdin"] && args["token-stdin"])
+        throw failure.usage("standard input holds a key or a token, not both");
+      const input = args["key-stdin"] || args["token-stdin"] ? await secretInput(cli) : undefined;
+      const wishes: Wishes = {
+        profile: args.profile,
+        method: method ?? (args["key-stdin"] || provider ? "api-key" : args["token-stdin"] ? "jwt" : undefined),
+        url: args.url,
+        provider,
+        client: {
+          ...(args.issuer === undefined ? {} : { issuer: args.issuer }),
+          ...(args["client-id"] === undefined ? {} : { clientId: args["client-id"] }),
+          ...(args.scope === undefined ? {} : { scope: args.scope }),
+        },
+        device: args.device ?? false,
+        mayOpenBrowser: args.browser,
+        timeoutMs: timeoutMsOf(args.timeout),
+        project: args.project,
+        model: args.model,
+        tokenEnv: args["token-env"],
+        token: args["token-stdin"] && input !== undefined ? new Secret(input) : undefined,
+        key: args["key-stdin"] && input !== undefined ? readApiKey(input) : undefined,
+      };
+      // What standard input was read for, nobody can answer at any more.
+      const asks = runtime.terminal.interactive && !args.yes && !args.json && input === undefined;
+      const stop = stopSignal();
+      const context: Context = {
+        runtime,
+        version,
+        vault,
+        config: await profiles.read(),
+        wishes,
+        prompts: asks ? await realPrompts(stop) : undefined,
+        typed: new Map(),
+        tell: { good: (text) => output.say.success(text), note: (text) => output.say.warn(text) },
+        during: (text, work) => output.during(text, work),
+        dialogue: (origin) => dialogueOf(cli, origin),
+        renewed: (profile, host) => record(cli, vault, { event: "refresh", profile, host, outcome: "ok" }),
+        stop,
+      };
+      context.prompts?.intro("codemie setup · Escape goes back, Ctrl-C leaves everything as it was");
+      const draft = await walk(steps, { before: {} }, context);
+      const where = { profile: draft.name ?? "", host: draft.host?.origin ?? "" };
+      const detail = { what: "setup", method: draft.method ?? "" };
+      const { name: saved, kept } = await recorded(
+        cli,
+        vault,
+        { event: "config-changed", ...where, detail },
+        async () => {
+          await storesToChange(runtime);
+          const outcome = await save(draft, profiles, context, args.yes ?? false);
+          await endFormerLogin(cli, vault, draft);
+          return outcome;
+        },
+      );
+      if (draft.held && !draft.held.passing) {
+        const { login } = draft.held;
+        const person = login.method === "api-key" ? {} : { person: describe(login.identity) };
+        const detail = { method: login.method, ...person };
+        await record(cli, vault, { event: "login", ...where, outcome: "ok", detail });
+      }
+      if (kept) output.say.warn(`the stored login was damaged and is kept as ${kept}`);
+      report(cli, saved, draft);
+    },
+  });
+
+/** A login of another method or host is not this profile's any more, and must not come back when its own is missing. */
+async function endFormerLogin(cli: Cli, vault: Vault, { name, method, host, held, keeps }: Draft): Promise<void> {
+  if (name === undefined || keeps !== undefined || (held && !held.passing)) return;
+  const before = await previousLogin(vault, name);
+  if (before === undefined || before === "damaged") return;
+  // A token in a variable takes the place of a stored one, too.
+  if (before.method === method && before.origin === host?.origin && method !== "jwt") return;
+  const { removed } = await endLogin(cli, vault, name);
+  if (removed) cli.output.say.info(`the former login of profile ${name} is removed`);
+}
+
+/** What standard input holds; typed at a terminal, a line of it, unseen. */
+async function secretInput({ runtime: { terminal } }: Cli): Promise<string> {
+  if (!terminal.interactive) return await terminal.readAll();
+  return await terminal.readLine({
+    prompt: "paste it and press Enter (it stays hidden): ",
+    echo: false,
+    signal: stopSignal(),
+  });
+}
+
+function methodOf(text: string | undefined): Method | undefined {
+  const known = methods.find((method) => method === text);
+  if (text !== undefined && !known) throw failure.usage(`there is no method ${text}`, `methods: ${methods.join(", ")}`);
+  return known;
+}
+
+function report({ output }: Cli, profile: string, draft: Draft): void {
+  const { host, method, project, model, tokenEnv, provider } = draft;
+  const data = {
+    profile,
+    method: method ?? null,
+    url: host?.kind === "provider" ? host.api : (host?.origin ?? null),
+    provider: provider ?? null,
+    project: project ?? null,
+    model: model ?? null,
+    tokenEnv: tokenEnv ?? null,
+  };
+  output.result(data, () => {
+    const lines = [`${output.paint("good", "✓")} profile ${profile} is set up, and the active one`];
+    if (method === "jwt" && tokenEnv) {
+      lines.push(
+        `  before a run, put the token into ${tokenEnv}; it is stored nowhere`,
+        `  for example: ${tokenEnv}=… codemie-claude --task "say hello"`,
+      );
+    } else lines.push('  try it: codemie-claude --task "say hello"');
+    return lines;
+  });
+}

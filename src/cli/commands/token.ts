@@ -1,0 +1,55 @@
+import { record } from "../../access/audit.ts";
+import { credentialsFor, forProfile } from "../../access/credentials.ts";
+import { expiryOf } from "../../auth/credential.ts";
+import { failure } from "../../core/errors.ts";
+import { resolveProfile } from "../../profiles/resolve.ts";
+import { type Cli, command, stores } from "../frame/command.ts";
+
+const noRawForm = [
+  "a browser session has no raw form: it is a set of cookies",
+  "use --format header, or start the agent through codemie-claude",
+] as const;
+/** Headers as they are usually spelled; in lower case they would work as well. */
+const headerNames: Readonly<Record<string, string>> = { authorization: "Authorization", cookie: "Cookie" };
+const formats = ["raw", "header", "json"];
+
+export const token = (given: Cli) =>
+  command({
+    meta: { name: "token", description: "Print the credential, for a script" },
+    examples: ["codemie token", "codemie token --format header | curl -H @- …", "codemie token --format json"],
+    args: {
+      profile: { type: "string", valueHint: "NAME", description: "profile whose credential to print" },
+      format: { type: "string", valueHint: "FORMAT", default: "raw", description: "raw, header or json" },
+    },
+    async run({ args }) {
+      const { runtime } = given;
+      if (!formats.includes(args.format)) {
+        throw failure.usage(`there is no format ${args.format}`, `formats: ${formats.join(", ")}`);
+      }
+      const { vault, profiles } = stores(runtime);
+      const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, {});
+      const cli = forProfile(given, resolved);
+      const lease = await credentialsFor(cli, vault, resolved).current();
+      const { login } = lease;
+      const headers = new Headers();
+      lease.authorize(headers);
+      const [[header, value] = ["", ""]] = headers;
+      const isCookie = header === "cookie";
+      const credential = value.replace(/^Bearer /, "");
+      const expiresAt = lease.bearer?.expiresAt ?? (login ? expiryOf(login).at : null);
+      const format = args.json ? "json" : args.format;
+      if (format === "raw" && isCookie) throw failure.usage(...noRawForm);
+      const fact = { event: "token-printed", profile: resolved.name, host: lease.origin, outcome: "ok" } as const;
+      await record(cli, vault, { ...fact, detail: { format } });
+      if (format === "json") {
+        const document = {
+          token: credential,
+          type: isCookie ? "cookie" : resolved.host.value.kind === "provider" ? "api-key" : "bearer",
+          expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString(),
+        };
+        runtime.terminal.out(`${JSON.stringify(document)}\n`);
+      } else if (format === "header") {
+        runtime.terminal.out(`${headerNames[header] ?? header}: ${value}\n`);
+      } else runtime.terminal.out(`${credential}\n`);
+    },
+  });

@@ -1,0 +1,185 @@
+import { readFile, stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { record } from "../../../access/audit.ts";
+import { passphraseArgs, passphraseOf } from "../../../access/passphrase.ts";
+import {
+  asLogin,
+  importedProfile,
+  largestExport,
+  type Portable,
+  portable,
+  profileOfRecord,
+} from "../../../access/portable.ts";
+import { loginRecord, type StoredLogin } from "../../../auth/credential.ts";
+import { describe, previousLogin, samePerson } from "../../../auth/stored-login.ts";
+import { failure, systemCode } from "../../../core/errors.ts";
+import { parseJson } from "../../../core/json.ts";
+import { printable } from "../../../core/text.ts";
+import { untilStopped } from "../../../platform/processes.ts";
+import { type Profile, profileName } from "../../../profiles/config.ts";
+import { hostOf } from "../../../profiles/resolve.ts";
+import { openExport } from "../../../vault/portable.ts";
+import type { Vault } from "../../../vault/vault.ts";
+import { type Cli, command, storesToChange } from "../../frame/command.ts";
+
+/** What became of a record. */
+const outcomes = {
+  imported: "imported",
+  replaced: "imported; the login that was here is kept aside",
+  same: "is here already",
+  kept: "left out: there is another login here (--replace takes the file's and keeps this one aside)",
+  "other-person": "left out: the login here is another person's (--yes takes the file's all the same)",
+  "other-host": "left out: the profile here belongs to another host",
+  unknown: "left out: not a login this version knows",
+} as const;
+type Outcome = keyof typeof outcomes;
+
+interface Imported {
+  readonly name: string;
+  readonly outcome: Outcome;
+  readonly login?: StoredLogin;
+  /** members of its profile in the file that do not come along */
+  readonly leftOut?: readonly string[];
+}
+
+export const vaultImport = (cli: Cli) =>
+  command({
+    meta: { name: "import", description: "Take logins out of a file that codemie vault export wrote" },
+    examples: ["codemie vault import logins.codemie", "codemie vault import logins.codemie --replace"],
+    args: {
+      file: { type: "positional", required: false, description: "file to read" },
+      replace: { type: "boolean", description: "where there is a login already, take the file's and keep it aside" },
+      yes: { type: "boolean", description: "with --replace, even if the login here is another person's" },
+      ...passphraseArgs,
+    },
+    async run({ args }) {
+      const { runtime, output } = cli;
+      if (!args.file)
+        throw failure.usage("the file to read is missing", "for example codemie vault import logins.codemie");
+      const file = resolve(runtime.cwd, args.file);
+      const content = await contentOf(cli, file, args);
+      const { vault } = await storesToChange(runtime);
+      await vault.prepare();
+      const done: Imported[] = [];
+      for (const one of content.records) {
+        done.push(await importOne(cli, vault, one, content.profiles, args));
+      }
+      const taken = done.filter(({ outcome }) => outcome === "imported" || outcome === "replaced");
+      const detail = { records: taken.length };
+      await record(cli, vault, { event: "vault-imported", profile: "", host: "", outcome: "ok", detail });
+      output.result(
+        { file, records: done.map(({ name, outcome, leftOut = [] }) => ({ name, outcome, leftOut })) },
+        () =>
+          done.length === 0
+            ? ["there is no login in it"]
+            : done.map(({ name, outcome, login }) => {
+                const mark = outcome === "imported" || outcome === "replaced" ? output.paint("good", "✓") : "-";
+                const whose = login ? ` (${whoseIs(login)} at ${login.origin})` : "";
+                return `${mark} ${printable(name, 80)}${whose}: ${outcomes[outcome]}`;
+              }),
+      );
+      for (const { name, leftOut = [] } of done) {
+        if (leftOut.length === 0) continue;
+        const profile = profileOfRecord(name);
+        output.say.warn(`settings of profile ${profile} that do not come along: ${printable(leftOut.join(", "))}`);
+      }
+      return done.some(({ outcome }) => outcome === "other-person") ? 4 : 0;
+    },
+  });
+
+async function contentOf(cli: Cli, file: string, flags: Parameters<typeof passphraseOf>[1]): Promise<Portable> {
+  const text = await textOf(file);
+  const opened = await openExport(text, () => passphraseOf(cli.runtime, flags, "passphrase of the export", false));
+  if ("failed" in opened) {
+    if (opened.failed === "wrong") throw failure.exportPassphraseWrong(file);
+    throw opened.failed === "newer" ? failure.vaultNewer(file) : failure.notAnExport(file);
+  }
+  const content = parseJson(new TextDecoder().decode(opened.plain), portable);
+  const names = new Set(content?.records.map(({ name }) => name));
+  if (!content || names.size !== content.records.length) throw failure.notAnExport(file);
+  return content;
+}
+
+async function textOf(file: string): Promise<string> {
+  let content: Buffer;
+  try {
+    content = (await stat(file)).size > largestExport ? Buffer.alloc(0) : await readFile(file);
+  } catch (error) {
+    const code = systemCode(error);
+    const why = { ENOENT: "there is no such file", EACCES: "permission denied", EISDIR: "it is a folder" }[code];
+    throw failure.exportUnreadable(file, why ?? code);
+  }
+  return content.toString("utf8");
+}
+
+/** Nothing that is here is lost: another login stays, or is kept aside when it is to be replaced. */
+async function importOne(
+  cli: Cli,
+  vault: Vault,
+  { name, record: content }: Portable["records"][number],
+  settings: Portable["profiles"],
+  flags: { readonly replace?: boolean | undefined; readonly yes?: boolean | undefined },
+): Promise<Imported> {
+  const { profiles } = await storesToChange(cli.runtime);
+  const profile = profileOfRecord(name);
+  const login = asLogin(content);
+  if (profile === undefined || !profileName.test(profile) || !login) return { name, outcome: "unknown" };
+  const known = (await profiles.read()).profiles;
+  const own = Object.hasOwn(known, profile) ? known[profile] : undefined;
+  if (own && originOf(own) !== login.origin) return { name, outcome: "other-host", login };
+  // Asked before the lock is taken: a person may take longer than others wait.
+  const seen = flags.replace && !flags.yes ? await previousLogin(vault, profile) : undefined;
+  if (typeof seen === "object" && !(await mayReplace(cli, profile, seen, login))) {
+    return { name, outcome: "other-person", login };
+  }
+  const outcome = await vault.locked(name, async (): Promise<Outcome> => {
+    const before = await previousLogin(vault, profile);
+    if (before === "damaged") cli.output.say.warn(`a damaged login is kept as ${await vault.setAside(name)}`);
+    else if (before) {
+      if (Bun.deepEquals(before, login)) return "same";
+      const isAsSeen = typeof seen === "object" && !areTwoPeople(seen, before);
+      if (!flags.replace || !(flags.yes || isAsSeen)) return "kept";
+      await vault.keepCopy(name);
+    }
+    await vault.write(loginRecord(profile), login);
+    return before && before !== "damaged" ? "replaced" : "imported";
+  });
+  if (own || outcome === "kept") return { name, outcome, login };
+  return { name, outcome, login, leftOut: await addProfile(cli, profile, settings[profile], login) };
+}
+
+/** The profile comes with its login where there is none of its name, so that the login can be used. */
+async function addProfile(cli: Cli, name: string, given: unknown, login: StoredLogin): Promise<readonly string[]> {
+  const { profile, leftOut } = importedProfile(name, login, given);
+  let added = false;
+  await (await storesToChange(cli.runtime)).profiles.update((config) => {
+    if (Object.hasOwn(config.profiles, name)) return;
+    config.profiles[name] = profile;
+    config.activeProfile ??= name;
+    added = true;
+  });
+  return added ? leftOut.map((one) => printable(one, 40)) : [];
+}
+
+/** Another person's login is replaced only when somebody says so. */
+async function mayReplace(cli: Cli, profile: string, before: StoredLogin, login: StoredLogin): Promise<boolean> {
+  if (before.method === "api-key" || login.method === "api-key" || !areTwoPeople(before, login)) return true;
+  if (!cli.runtime.terminal.interactive) return false;
+  const question = `profile ${profile} belongs to ${describe(before.identity)}; replace it with ${describe(login.identity)}?`;
+  return await untilStopped((stop) => cli.output.confirm(question, stop));
+}
+
+const areTwoPeople = (a: StoredLogin, b: StoredLogin) =>
+  a.method !== "api-key" && b.method !== "api-key" && !samePerson(a.identity, b.identity);
+
+function whoseIs(login: StoredLogin): string {
+  return login.method === "api-key" ? "an API key" : describe(login.identity);
+}
+
+function originOf(profile: Profile): string | undefined {
+  try {
+    return hostOf(profile)?.origin;
+  } catch {
+    return undefined;
+  }
+}

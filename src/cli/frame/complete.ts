@@ -1,0 +1,143 @@
+import type { ArgDef, ArgsDef } from "citty";
+import { recalledModels } from "../../access/models.ts";
+import { auditEvents } from "../../audit/events.ts";
+import { printable } from "../../core/text.ts";
+import { providerNames } from "../../profiles/providers.ts";
+import { methods, resolveProfile } from "../../profiles/resolve.ts";
+import { settings } from "../../profiles/settings.ts";
+import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
+import { shells } from "../commands/completion.ts";
+import { type Cli, type Command, commonArgs, type Loader, stores } from "./command.ts";
+import { tree } from "./tree.ts";
+
+/** A word that may come next, and what it is. */
+type Candidate = readonly [word: string, about: string];
+
+/** What a shell inserts unquoted must not be more than a word, whatever a host calls its models. */
+const plainWord = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$/;
+
+/** Flags of agents that are ours, for completion; the agent's own are its business. */
+const agentFlags: Readonly<Record<string, string>> = {
+  "--task": "run without interaction and exit",
+  "--model": "model to use",
+  "--profile": "profile to run with",
+  "--base-url": "CodeMie host",
+  "--jwt-token-file": "file with a bearer token",
+  "--reasoning-effort": "how much the model should think",
+  "--resume": "go on with an earlier session",
+  "--timeout": "longest wait for the first byte, seconds",
+  "--silent": "no banner, no notes",
+  "--help": "show the help",
+};
+
+/**
+ * Answers a shell's question what may come next, a line each: the word, a tab, what it is.
+ *
+ * @param words the words typed so far without the program's name; the last is the one being typed, possibly empty
+ */
+export async function complete(cli: Cli, words: readonly string[]): Promise<void> {
+  const typed = words.at(-1) ?? "";
+  const before = words.slice(0, -1);
+  const found = await candidates(cli, before, typed).catch(() => []);
+  const fitting = found.filter(([word]) => word.startsWith(typed));
+  const lines = fitting.map(([word, about]) => `${printable(word, 120)}\t${printable(about, 120)}\n`);
+  cli.runtime.terminal.out(lines.join(""));
+}
+
+async function candidates(cli: Cli, before: readonly string[], typed: string): Promise<Candidate[]> {
+  const [first = ""] = before;
+  const last = before.at(-1) ?? "";
+  if (Object.hasOwn(agentLoaders, first)) {
+    if (before.includes("--")) return [];
+    if (last.startsWith("-")) {
+      const values = await valuesOf(cli, last.replace(/^-m$/, "--model").slice(2), before);
+      if (values) return values;
+    }
+    return typed.startsWith("-") ? Object.entries(agentFlags) : [];
+  }
+  let command: Command = tree;
+  let path = "";
+  let words = 0;
+  for (const word of before) {
+    if (word.startsWith("-")) continue;
+    const load: Loader | undefined = command.subCommands?.[command.aliases?.[word] ?? word];
+    if (!load) {
+      words++;
+      continue;
+    }
+    command = (await load())(cli);
+    path = `${path} ${word}`.trim();
+    words = 0;
+  }
+  const standard: Loader | undefined = command.subCommands?.[String(command.default)];
+  if (standard && (typed.startsWith("-") || last.startsWith("-"))) command = (await standard())(cli);
+  const args: ArgsDef = { ...(command.args as ArgsDef | undefined), ...commonArgs };
+  const flag = Object.entries(args).find(([name, def]) => last === `--${name}` && def.type === "string");
+  if (flag) return (await valuesOf(cli, flag[0], before)) ?? [];
+  if (typed.startsWith("-")) return Object.entries(args).flatMap(flagOf);
+  if (command.subCommands) return await subCommands(cli, command, path);
+  return await positionals(cli, path, words);
+}
+
+function flagOf([name, def]: [string, ArgDef]): Candidate[] {
+  if (def.type === "positional") return [];
+  const negative = def.type === "boolean" && def.default === true && "negativeDescription" in def;
+  return [[`--${negative ? "no-" : ""}${name}`, String((negative ? def.negativeDescription : def.description) ?? "")]];
+}
+
+async function subCommands(cli: Cli, command: Command, path: string): Promise<Candidate[]> {
+  const found: Candidate[] = [];
+  for (const [name, load] of Object.entries(command.subCommands ?? {})) {
+    const { description } = (await load())(cli).meta as { description?: string };
+    found.push([name, description ?? ""]);
+  }
+  return path === "" ? [...found, ...Object.entries(programSummaries)] : found;
+}
+
+/** Words a command takes that have no flag. */
+async function positionals(cli: Cli, path: string, words: number): Promise<Candidate[]> {
+  const [group, name] = path.split(" ");
+  const one = words === 0;
+  if (one && group === "profile" && ["use", "switch", "show", "rename", "delete"].includes(name ?? ""))
+    return profilesOf(cli);
+  if (one && group === "config") return settings.map((setting): Candidate => [setting.name, setting.about]);
+  if (one && group === "completion") return shells.map((shell): Candidate => [shell, ""]);
+  return [];
+}
+
+/** Values a flag may have; undefined where any may come. */
+async function valuesOf(cli: Cli, flag: string, before: readonly string[]): Promise<Candidate[] | undefined> {
+  const list = (names: readonly string[]) => names.map((name): Candidate => [name, ""]);
+  switch (flag) {
+    case "profile":
+      return await profilesOf(cli);
+    case "model":
+      return await modelsOf(cli, before.includes("--profile") ? before[before.indexOf("--profile") + 1] : undefined);
+    case "provider":
+      return list(providerNames);
+    case "method":
+      return list(methods);
+    case "format":
+      return list(["raw", "header", "json"]);
+    case "event":
+      return Object.entries(auditEvents);
+    default:
+      return undefined;
+  }
+}
+
+async function profilesOf({ runtime }: Cli): Promise<Candidate[]> {
+  const { profiles } = await stores(runtime).profiles.read();
+  return Object.entries(profiles).map(([name, { codeMieUrl, baseUrl }]) => [name, codeMieUrl ?? baseUrl ?? ""]);
+}
+
+/**
+ * The models as they were last listed. Nobody is asked while a person waits for the Tab key: a request may renew a session,
+ * and one that is given up half-way would lose what it renewed.
+ */
+async function modelsOf(cli: Cli, profile: string | undefined): Promise<Candidate[]> {
+  const config = await stores(cli.runtime).profiles.read();
+  const whose = resolveProfile(config, { profile }, cli.runtime.env, {});
+  const models = await recalledModels(cli.runtime.home, whose);
+  return models.filter(({ id }) => plainWord.test(id)).map(({ id, label }) => [id, label]);
+}

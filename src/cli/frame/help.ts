@@ -1,0 +1,85 @@
+import type { ArgDef, ArgsDef } from "citty";
+import { wrap } from "../../core/text.ts";
+import { programSummaries } from "../commands/agent/agents.ts";
+import { type Cli, type Command, commonArgs, stores } from "./command.ts";
+import { versionLine } from "./version.ts";
+
+/**
+ * @param path the command as typed, for example `codemie profile login`
+ * @returns its help: what it does, how it is called, its flags, examples
+ */
+export async function helpFor(cli: Cli, path: string, command: Command): Promise<string> {
+  const paint = (shade: "accent" | "bold" | "dim", text: string) => cli.output.paint(shade, text);
+  const meta = command.meta as { description?: string } | undefined;
+  const lines = [meta?.description ?? "", ""];
+  const heading = (text: string) => paint("bold", text);
+  const entries = (pairs: [string, string][]) => {
+    const width = Math.max(...pairs.map(([left]) => left.length));
+    const indent = " ".repeat(width + 4);
+    const columns = cli.runtime.terminal.columns("out");
+    return pairs.map(([left, right]) => {
+      const line = `  ${paint("accent", left.padEnd(width).replaceAll(" ", "\u00a0"))}  ${right}`.trimEnd();
+      return wrap(line, columns, indent).replaceAll("\u00a0", " ");
+    });
+  };
+
+  if (command.subCommands) {
+    lines.push(heading("Usage"), `  ${path} <command> [flags]`, "", heading("Commands"));
+    const pairs: [string, string][] = [];
+    for (const [name, load] of Object.entries(command.subCommands)) {
+      const child = (await load())(cli).meta as { description?: string } | undefined;
+      pairs.push([name, child?.description ?? ""]);
+    }
+    if (path === "codemie") pairs.push(...Object.entries(programSummaries));
+    lines.push(...entries(pairs), "");
+    const version: [string, string][] = path === "codemie" ? [["    --version", "show the version"]] : [];
+    lines.push(heading("Flags"), ...entries([...flags(commonArgs), ...version]));
+  } else {
+    const args = Object.entries((command.args as ArgsDef | undefined) ?? {});
+    const words = args.filter(([, def]) => def.type === "positional");
+    const usage = words.map(([name, def]) => (def.required ? ` ${name.toUpperCase()}` : ` [${name.toUpperCase()}]`));
+    const after = command.takesRest ? " [-- …]" : "";
+    lines.push(heading("Usage"), `  ${path}${usage.join("")} [flags]${after}`, "");
+    if (words.length > 0) {
+      const pairs = words.map(([name, def]): [string, string] => [name.toUpperCase(), def.description ?? ""]);
+      lines.push(heading("Arguments"), ...entries(pairs), "");
+    }
+    const named = Object.fromEntries(args.filter(([, def]) => def.type !== "positional"));
+    lines.push(heading("Flags"), ...entries(flags({ ...named, ...commonArgs })));
+  }
+  if (command.examples?.length) {
+    lines.push("", heading("Examples"), ...command.examples.map((example) => `  ${example}`));
+  }
+  if (path === "codemie") lines.push("", paint("dim", versionLine));
+  return `${lines.join("\n")}\n`;
+}
+
+/** @returns what to do first, where nothing is set up yet */
+export async function firstSteps(cli: Cli): Promise<string | undefined> {
+  // A file that is wrong is for the commands to complain of that need it.
+  const config = await stores(cli.runtime)
+    .profiles.read()
+    .catch(() => undefined);
+  if (!config) return undefined;
+  const { env } = cli.runtime;
+  if (Object.keys(config.profiles).length > 0 || env.CODEMIE_URL || env.CODEMIE_BASE_URL) return undefined;
+  const typed = (text: string) => cli.output.paint("accent", text);
+  return `codemie runs coding agents behind your company's CodeMie gateway. To begin:
+  1. ${typed("codemie setup")}                      asks where your models are, and logs you in
+  2. ${typed('codemie-claude --task "say hello"')}  runs Claude Code
+In CI: ${typed("CODEMIE_URL=… CODEMIE_JWT_TOKEN=… codemie-claude --task …")}, no set-up needed.
+If something is wrong: ${typed("codemie doctor")}. All commands: ${typed("codemie --help")}.
+`;
+}
+
+function flags(args: ArgsDef): [string, string][] {
+  const named = Object.entries(args).filter(([, def]) => def.type !== "positional");
+  return named.map(([name, def]: [string, ArgDef]) => {
+    const short = "alias" in def && typeof def.alias === "string" ? `-${def.alias}, ` : "    ";
+    const negative = def.type === "boolean" && def.default === true;
+    const hint = def.type === "string" ? ` ${def.valueHint ?? "VALUE"}` : "";
+    const about = negative && "negativeDescription" in def ? def.negativeDescription : def.description;
+    const standard = def.type === "string" && def.default !== undefined ? ` (default ${def.default})` : "";
+    return [`${short}--${negative ? "no-" : ""}${name}${hint}`, `${about ?? ""}${standard}`];
+  });
+}

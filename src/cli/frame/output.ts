@@ -1,0 +1,174 @@
+import { type ConsolaInstance, createConsola } from "consola/core";
+import { asCodemieError, type CodemieError, failure } from "../../core/errors.ts";
+import { wrap } from "../../core/text.ts";
+import type { Terminal } from "../../platform/terminal.ts";
+
+/** The one accent, and the few shades the terminal output uses. */
+const codes = { accent: 36, good: 32, warn: 33, bad: 31, dim: 2, bold: 1 } as const;
+type Shade = keyof typeof codes;
+
+/** What our own few signs are where the terminal has ASCII only. */
+const ascii: Readonly<Record<string, string>> = { "✓": "+", "✗": "x", "…": "...", "·": "-", "“": '"', "”": '"' };
+
+/** Control characters but line ends and our own shades. */
+const foreign =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is being removed
+  /\u001b(?!\[\d{1,2}m)|[\u0000-\u0009\u000b-\u001a\u001c-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** JSON leaves the upper control characters as they are, and a terminal may obey them. */
+const json = (data: unknown) =>
+  JSON.stringify(data)?.replace(/[\u007f-\u009f]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
+
+/** Everything the program says: results on standard output, the rest on standard error. */
+export class Output {
+  /** messages for the person: `info`, `success`, `warn` */
+  readonly say: ConsolaInstance;
+  readonly #terminal: Terminal;
+  /** results and errors go out as one JSON document */
+  readonly json: boolean;
+
+  /** @param json results and errors as one JSON document on standard output */
+  constructor(terminal: Terminal, json: boolean) {
+    this.#terminal = terminal;
+    this.json = json;
+    const mark: Record<string, string> = {
+      success: `${this.paint("good", "✓", "err")} `,
+      warn: `${this.paint("warn", "warning:", "err")} `,
+    };
+    this.say = createConsola({
+      reporters: [
+        { log: (entry) => this.#err(`${this.#fit(`${mark[entry.type] ?? ""}${entry.args.join(" ")}`, "  ")}\n`) },
+      ],
+    });
+  }
+
+  /** @returns the text in a shade, where the stream takes colour */
+  paint(shade: Shade, text: string, stream: "out" | "err" = "out"): string {
+    return this.#terminal.color(stream) ? `\u001b[${codes[shade]}m${text}\u001b[0m` : text;
+  }
+
+  /** Prints a command's result: `data` with `--json`, else the lines. */
+  result(data: unknown, lines: () => string[]): void {
+    this.#terminal.out(
+      this.json
+        ? `${json(data)}\n`
+        : this.#signs(
+            lines()
+              .map((line) => `${line}\n`)
+              .join(""),
+          ),
+    );
+  }
+
+  /** Prints a line of a result that comes bit by bit; with `--json` the result has it at the end. */
+  progress(text: string): void {
+    if (!this.json) this.#terminal.out(`${text}\n`);
+  }
+
+  /** Prints what went wrong and what to do. */
+  fail(error: CodemieError): void {
+    const { code, message, hint } = error;
+    if (this.json) {
+      this.#terminal.out(`${json({ error: { code, message, hint: hint ?? null } })}\n`);
+      return;
+    }
+    this.#err(`${this.#fit(`${this.paint("bad", "error:", "err")} ${message}`, "       ")}\n`);
+    if (hint) this.#err(`${this.#fit(`${this.paint("accent", "hint:", "err")} ${hint}`, "      ")}\n`);
+  }
+
+  /**
+   * The one place where an error becomes lines and an exit code.
+   *
+   * @param error whatever ended the program
+   */
+  ended(error: unknown): number {
+    const failed = asCodemieError(error);
+    this.fail(failed);
+    return failed.exitCode;
+  }
+
+  /**
+   * Shows that something is going on while `work` runs: a spinner on a terminal, one line elsewhere.
+   *
+   * @param text what is being done
+   */
+  async during<T>(text: string, work: () => Promise<T>): Promise<T> {
+    if (!this.#terminal.animated || this.json) {
+      if (!this.json) this.say.info(`${text}…`);
+      return await work();
+    }
+    const frames = this.#terminal.unicode ? ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"] : ["|", "/", "-", "\\"];
+    let frame = 0;
+    const draw = () => {
+      this.#terminal.err("\r");
+      this.#err(`${this.paint("accent", frames[frame++ % frames.length] ?? "", "err")} ${text}… `);
+    };
+    draw();
+    const timer = setInterval(draw, 100);
+    try {
+      return await work();
+    } finally {
+      clearInterval(timer);
+      this.#terminal.err("\r\u001b[K");
+    }
+  }
+
+  /**
+   * Asks a question that is answered with yes or no; no is the default.
+   *
+   * @throws `interrupted` on Ctrl-C
+   */
+  async confirm(question: string, signal: AbortSignal): Promise<boolean> {
+    if (!this.#terminal.interactive) throw failure.usage("a question came up and nobody is there to answer it");
+    const prompt = this.#signs(`${this.paint("accent", "?", "err")} ${question} [y/N] `);
+    const answer = await this.#terminal.readLine({ prompt, echo: true, signal });
+    return /^y(es)?$/i.test(answer.trim());
+  }
+
+  #fit(line: string, indent: string): string {
+    return wrap(line, this.#terminal.columns("err"), indent);
+  }
+
+  #err(text: string): void {
+    this.#terminal.err(this.#signs(text));
+  }
+
+  /** What is not ours to say to a terminal goes no further, wherever it came from; our signs become ones it can show. */
+  #signs(text: string): string {
+    const safe = text.replace(foreign, "�");
+    return this.#terminal.unicode ? safe : safe.replace(/[✓✗…·“”]/g, (sign) => ascii[sign] ?? sign);
+  }
+
+  /** @returns rows as aligned columns, the first row being the heading */
+  table(rows: readonly (readonly string[])[]): string[] {
+    const widths: number[] = [];
+    for (const row of rows) {
+      for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, Bun.stringWidth(cell));
+    }
+    return rows.map((row, n) => {
+      const line = row.map((cell, i) => cell + " ".repeat((widths[i] ?? 0) - Bun.stringWidth(cell))).join("  ");
+      return n === 0 ? this.paint("dim", line.trimEnd()) : line.trimEnd();
+    });
+  }
+}
+
+/**
+ * @param atMs a moment, ms since the epoch
+ * @param nowMs now
+ * @returns the moment for people, both ways: `in 3 days (2026-01-31 14:05)`
+ */
+export function when(atMs: number, nowMs: number): string {
+  const seconds = Math.round((atMs - nowMs) / 1000);
+  const units: [number, Intl.RelativeTimeFormatUnit][] = [
+    [86_400, "day"],
+    [3_600, "hour"],
+    [60, "minute"],
+    [1, "second"],
+  ];
+  const [size, unit] = units.find(([length]) => Math.abs(seconds) >= length) ?? [1, "second"];
+  const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(Math.trunc(seconds / size), unit);
+  const date = new Date(atMs);
+  const two = (n: number) => String(n).padStart(2, "0");
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${relative} (${day} ${two(date.getHours())}:${two(date.getMinutes())})`;
+}

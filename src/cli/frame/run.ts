@@ -1,0 +1,182 @@
+import { type ArgsDef, runCommand } from "citty";
+import { failure } from "../../core/errors.ts";
+import { nearest } from "../../core/text.ts";
+import { type Env, realRuntime } from "../../platform/runtime.ts";
+import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
+import { type Cli, commonArgs } from "./command.ts";
+import { Output } from "./output.ts";
+import { tree } from "./tree.ts";
+import { versionLine } from "./version.ts";
+
+/** How the program was called: the name decides first, then the first word. */
+export interface Call {
+  /** file name of the program, without `.exe` */
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/**
+ * Runs one call from start to end.
+ *
+ * @param env the environment as it was at the start
+ * @returns the exit code
+ */
+export async function run(call: Call, env: Env): Promise<number> {
+  const agent = agentOf(call);
+  const args = agent ? agent.args : call.args;
+  const own = agent ? [] : args;
+  const runtime = realRuntime(env, own.includes("--no-color"));
+  const output = new Output(runtime.terminal, own.includes("--json"));
+  try {
+    if (agent) {
+      const { runAgent } = await import("../commands/agent/run.ts");
+      return await runAgent({ runtime, output, rest: [] }, await agentLoaders[agent.name](), agent.args);
+    }
+    if (args[0] === "__complete") {
+      await (await import("./complete.ts")).complete({ runtime, output, rest: [] }, args.slice(1));
+      return 0;
+    }
+    const end = args.indexOf("--");
+    const rest = end < 0 ? [] : args.slice(end + 1);
+    return await runTree({ runtime, output, rest }, end < 0 ? args : args.slice(0, end));
+  } catch (error) {
+    return output.ended(error);
+  }
+}
+
+type AgentName = keyof typeof agentLoaders;
+const isAgent = (name: string | undefined): name is AgentName =>
+  name !== undefined && Object.hasOwn(agentLoaders, name);
+
+function agentOf({ program, args }: Call): { name: AgentName; args: readonly string[] } | undefined {
+  const byName = program.startsWith("codemie-") ? program.slice("codemie-".length) : undefined;
+  if (isAgent(byName)) return { name: byName, args };
+  const [first, ...rest] = args;
+  return isAgent(first) ? { name: first, args: rest } : undefined;
+}
+
+async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
+  const { terminal } = cli.runtime;
+  let current = tree;
+  let path = "codemie";
+  let rest = args.filter((arg) => arg !== "--no-color");
+  if (rest[0] === "help") rest = [...rest.slice(1), "--help"];
+  while (current.subCommands) {
+    // A word behind a flag may be that flag's value: only a word that comes first names a command.
+    const first = rest.find((arg) => !isCommonFlag(arg));
+    const word = first?.startsWith("-") ? undefined : first;
+    const standard = current.default as string | undefined;
+    const asked = word !== undefined && Object.hasOwn(current.aliases ?? {}, word) ? current.aliases?.[word] : word;
+    const name = asked ?? (wantsHelp(rest) ? undefined : standard);
+    if (name === undefined) {
+      const unknown = rest.find((arg) => arg.startsWith("-") && !isCommonFlag(arg));
+      if (unknown === "--version" || unknown === "-v") {
+        terminal.out(`${versionLine}\n`);
+        return 0;
+      }
+      if (unknown) throw unknownFlag(unknown, commonArgs, path);
+      const { helpFor, firstSteps } = await import("./help.ts");
+      const greeting = args.length === 0 ? await firstSteps(cli) : undefined;
+      terminal.out(greeting ?? (await helpFor(cli, path, current)));
+      return 0;
+    }
+    const known: Record<string, unknown> = { ...current.subCommands, ...(path === "codemie" ? programSummaries : {}) };
+    const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
+    if (!load) {
+      const close = elsewhere[`${path} ${name}`] ?? nearest(name, Object.keys(known));
+      throw failure.usage(
+        `${path} has no command ${name}`,
+        close ? `did you mean ${path} ${close}` : `see ${path} --help`,
+      );
+    }
+    if (word !== undefined) rest = rest.toSpliced(rest.indexOf(word), 1);
+    path = `${path} ${name}`;
+    current = (await load())(cli);
+  }
+  if (wantsHelp(rest)) {
+    const { helpFor } = await import("./help.ts");
+    terminal.out(await helpFor(cli, path, current));
+    return 0;
+  }
+  if (cli.rest.length > 0 && !current.takesRest) {
+    throw failure.usage(`${path} takes nothing after --`, `see ${path} --help`);
+  }
+  checkFlags(rest, { ...(current.args as ArgsDef | undefined), ...commonArgs }, path);
+  const { result } = await runCommand(
+    { ...current, args: { ...(current.args as ArgsDef), ...commonArgs } },
+    {
+      rawArgs: rest,
+    },
+  );
+  return typeof result === "number" ? result : 0;
+}
+
+/** What people type who know other tools. */
+const elsewhere: Readonly<Record<string, string>> = {
+  "codemie login": "profile login",
+  "codemie logout": "profile logout",
+  "codemie status": "profile status",
+  "codemie whoami": "profile status",
+  "codemie auth": "profile",
+  "codemie switch": "profile use",
+  "codemie init": "setup",
+  "codemie run": "claude",
+  "codemie version": "--version",
+};
+
+const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");
+const isCommonFlag = (arg: string) => ["--json", "--no-color", "--help", "-h"].includes(arg);
+
+/** citty lets unknown flags, missing values and surplus words pass in silence; here each is an error. */
+function checkFlags(args: readonly string[], known: ArgsDef, path: string): void {
+  const positionals = Object.entries(known).filter(([, def]) => def.type === "positional");
+  let words = 0;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? "";
+    if (!arg.startsWith("-") || arg === "-") {
+      // What stands there may be a key that was meant for standard input: it is not repeated.
+      if (++words > positionals.length)
+        throw failure.usage(`${path} takes ${counted(positionals.length)}`, `see ${path} --help`);
+      continue;
+    }
+    const [flag = "", inline] = splitOnce(arg);
+    const name = nameOf(flag, known);
+    const def = name === undefined ? undefined : known[name];
+    if (!def) throw unknownFlag(flag, known, path);
+    if (def.type === "boolean") {
+      if (inline !== undefined) throw failure.usage(`${flag} takes no value`, `see ${path} --help`);
+      continue;
+    }
+    const value = inline ?? args[++i];
+    if (value === undefined || value === "" || (inline === undefined && value.startsWith("--"))) {
+      throw failure.usage(`${flag} needs a value`, `see ${path} --help`);
+    }
+  }
+  const missing = positionals[words];
+  if (missing?.[1].required) throw failure.usage(`${path} needs ${missing[1].description}`, `see ${path} --help`);
+}
+
+const counted = (words: number) => (words === 0 ? "flags only" : words === 1 ? "one word only" : `${words} words only`);
+
+/** The definition a flag means: by name, by one-letter alias, or by `--no-` for what is on unless switched off. */
+function nameOf(flag: string, known: ArgsDef): string | undefined {
+  const negative = flag.startsWith("--no-") ? flag.slice(5) : undefined;
+  if (negative !== undefined) return known[negative]?.type === "boolean" ? negative : undefined;
+  const name = flag.startsWith("--") ? flag.slice(2) : undefined;
+  if (name !== undefined) return Object.hasOwn(known, name) && known[name]?.type !== "positional" ? name : undefined;
+  return Object.entries(known).find(([, def]) => "alias" in def && def.alias === flag.slice(1))?.[0];
+}
+
+function splitOnce(arg: string): [string, string | undefined] {
+  const at = arg.indexOf("=");
+  return at < 0 ? [arg, undefined] : [arg.slice(0, at), arg.slice(at + 1)];
+}
+
+function unknownFlag(flag: string, known: ArgsDef, path: string) {
+  const named = Object.entries(known).filter(([, def]) => def.type !== "positional");
+  const names = named.map(([name, def]) =>
+    def.type === "boolean" && def.default === true ? `--no-${name}` : `--${name}`,
+  );
+  const close = nearest(flag, names);
+  return failure.usage(`${path} has no flag ${flag}`, close ? `did you mean ${close}` : `see ${path} --help`);
+}

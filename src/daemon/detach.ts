@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import { z } from "zod";
+import type { Cli } from "../cli/frame/command.ts";
+import { CodemieError, type ErrorCode, failure, isErrorCode } from "../core/errors.ts";
+import { parseJson } from "../core/json.ts";
+import { ensureFolder, readIfPresent } from "../platform/files.ts";
+import { startDetached } from "../platform/processes.ts";
+import { fileNameOf, type GatewayState, ProxyStates } from "./state.ts";
+
+/** What the started gateway says: that it listens, or why it does not. */
+const firstLine = z.union([
+  z.object({ url: z.string() }),
+  z.object({
+    error: z.object({
+      code: z.custom<ErrorCode>(isErrorCode),
+      message: z.string(),
+      hint: z.string().nullable(),
+    }),
+  }),
+]);
+
+/**
+ * Starts the gateway in the background and waits until it listens.
+ *
+ * @param flags of `codemie proxy start`; none of them holds a secret, since the process list shows them
+ * @param token a bearer token for it, handed over on its standard input
+ * @returns the running gateway
+ * @throws what it failed with
+ */
+export async function serveDetached(
+  { runtime, output }: Cli,
+  profile: string,
+  flags: readonly string[],
+  token: string | undefined,
+): Promise<GatewayState> {
+  const logs = join(runtime.home, "logs");
+  await ensureFolder(logs);
+  const log = join(logs, `proxy-${fileNameOf(profile)}.log`);
+  const args = ["proxy", "start", "--json", ...flags, ...(token === undefined ? [] : ["--jwt-token", "-"])];
+  const line = await startDetached(args, { env: runtime.env, stdin: token, log });
+  const said = parseJson(line ?? "", firstLine);
+  for (const warning of ((await readIfPresent(log)) ?? "").split("\n").filter(Boolean)) output.say.info(warning);
+  if (said && "error" in said) {
+    const { code, message, hint } = said.error;
+    throw new CodemieError(code, message, hint ?? undefined);
+  }
+  const state = said && (await new ProxyStates(runtime.home).running(profile));
+  if (!state) throw failure.proxyDied(log);
+  return state;
+}

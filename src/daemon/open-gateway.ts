@@ -1,0 +1,91 @@
+import { randomUUID } from "node:crypto";
+import { blindlyTrusted, listModels } from "../access/credentials.ts";
+import type { Repository } from "../agents/repository.ts";
+import type { Credentials } from "../auth/broker.ts";
+import type { Cli } from "../cli/frame/command.ts";
+import { version } from "../cli/frame/version.ts";
+import { failure } from "../core/errors.ts";
+import { headerSafe } from "../core/text.ts";
+import { type Gateway, startGateway } from "../gateway/gateway.ts";
+import type { Upstream } from "../gateway/upstream.ts";
+import { upstreamByFetch } from "../gateway/upstream-fetch.ts";
+import { directUpstream } from "../http1/pool.ts";
+import { namedProxy, tlsSettings } from "../platform/network.ts";
+import type { Env } from "../platform/runtime.ts";
+import type { Resolved } from "../profiles/resolve.ts";
+
+/** Who a gateway works for. */
+export interface GatewayClient {
+  /** client type as the platform knows them, for example `codemie-claude` (CodeMie fact 5.3) */
+  readonly name: string;
+  readonly model: string | undefined;
+  readonly repository: Repository | undefined;
+  /** port to listen on, 0 for a random one */
+  readonly port: number;
+}
+
+/**
+ * Starts the gateway of a profile.
+ *
+ * @param cli as {@link forProfile} gives it
+ * @throws `port_taken`
+ */
+export function openGateway(cli: Cli, resolved: Resolved, credentials: Credentials, client: GatewayClient): Gateway {
+  return startGateway({
+    host: resolved.host.value,
+    credentials,
+    ownHeaders: resolved.host.value.kind === "codemie" ? codemieHeaders(resolved, client) : {},
+    upstream: upstreamFor(cli, resolved),
+    timeoutMs: resolved.timeout.value * 1000,
+    port: client.port,
+    extraPaths: resolved.profile.gatewayPaths ?? [],
+    models: () => listModels(cli, credentials, resolved),
+  });
+}
+
+function upstreamFor({ runtime }: Cli, { host, profile }: Resolved): Upstream {
+  const { origin } = host.value;
+  // Plain http: is for loopback, which never goes to a proxy. Where no certificate is looked at, the one function that may do
+  // so connects.
+  const isProxied = origin.startsWith("https:") && namedProxy(runtime.env, "https:") !== undefined;
+  if (isProxied || blindlyTrusted(profile) === origin) return upstreamByFetch(runtime.fetch);
+  const tls = tlsSettings(runtime.env);
+  return directUpstream(origin, () => tls(false));
+}
+
+/**
+ * @param asked the `--port` flag, where there is one
+ * @returns the port the gateway has to listen on, 0 for a random one: flag over `CODEMIE_PROXY_PORT`
+ * @throws usage error when that is no port
+ */
+export function portFor(env: Env, asked?: string): number {
+  const given = asked ?? env.CODEMIE_PROXY_PORT;
+  if (!given) return 0;
+  const port = Number(given);
+  if (!/^\d{1,5}$/.test(given) || port < 1 || port > 65_535) {
+    throw failure.badPort(given, asked === undefined ? "CODEMIE_PROXY_PORT" : "--port");
+  }
+  return port;
+}
+
+/** What the platform wants to know of every request (CodeMie fact 5.3). Values that are no header are left out. */
+function codemieHeaders(resolved: Resolved, client: GatewayClient): Record<string, string> {
+  const timeoutMs = resolved.timeout.value * 1000;
+  const candidates: Record<string, string | undefined> = {
+    "x-codemie-cli": `codemie-cli/${version}`,
+    "x-codemie-client": client.name,
+    "x-codemie-session-id": randomUUID(),
+    "x-codemie-cli-model": client.model,
+    "x-codemie-repository": client.repository?.name,
+    "x-codemie-branch": client.repository?.branch,
+    "x-codemie-project": resolved.project?.value,
+    "x-codemie-integration": resolved.profile.codeMieIntegration?.id,
+    "x-codemie-cli-timeout": timeoutMs > 0 ? String(timeoutMs) : undefined,
+  };
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(candidates)) {
+    const safe = headerSafe(value);
+    if (safe !== undefined) headers[name] = safe;
+  }
+  return headers;
+}

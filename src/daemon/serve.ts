@@ -1,0 +1,94 @@
+import { record } from "../access/audit.ts";
+import { availableModels, credentialsFor } from "../access/credentials.ts";
+import { type Given, warnOfTokensEnd } from "../access/given.ts";
+import { type Cli, stores } from "../cli/frame/command.ts";
+import { CodemieError } from "../core/errors.ts";
+import { exitCodeOf, StopRequests } from "../platform/processes.ts";
+import type { Resolved } from "../profiles/resolve.ts";
+import { openGateway } from "./open-gateway.ts";
+import { type GatewayState, ProxyStates } from "./state.ts";
+
+/** How often refused requests are written to the audit trail while the gateway runs, at most, ms. */
+const auditEveryMs = 60_000;
+
+export interface ServeOptions {
+  /** 0 for a random one */
+  readonly port: number;
+  /** time running requests get to end when the gateway is stopped, s */
+  readonly drainSeconds: number;
+  /** called once it listens */
+  ready(state: GatewayState): void;
+}
+
+/**
+ * Runs the gateway on its own until a signal ends it. What can be wrong with the login is said before it listens.
+ *
+ * @param cli as {@link forProfile} gives it
+ * @param given a credential given for this run
+ * @returns the exit code: 0 after SIGTERM, by the signal otherwise, and when a second one cut the first short
+ * @throws what the credentials and the host throw, `port_taken`, `failed` when the profile has a gateway already
+ */
+export async function serve(
+  cli: Cli,
+  resolved: Resolved,
+  given: Given | undefined,
+  options: ServeOptions,
+): Promise<number> {
+  const { runtime, output } = cli;
+  const { vault } = stores(runtime);
+  const credentials = credentialsFor(cli, vault, resolved, given);
+  await warnOfTokensEnd(cli, credentials);
+  const models = await availableModels(cli, credentials, resolved);
+  const model = resolved.model?.value ?? (models.find((one) => one.default) ?? models[0])?.id ?? "MODEL";
+  const where = { profile: resolved.name, host: resolved.host.value.origin };
+  let started = false;
+
+  const run = async (write: (state: GatewayState) => Promise<void>): Promise<number> => {
+    started = true;
+    const stop = new StopRequests();
+    const client = { name: "codemie-daemon", model: resolved.model?.value, repository: undefined, port: options.port };
+    const gateway = openGateway(cli, resolved, credentials, client);
+    let audited = 0;
+    const auditDenied = async () => {
+      const denied = gateway.counts.denied - audited;
+      audited += denied;
+      const fact = { event: "request-denied", ...where, outcome: "denied", detail: { denied } } as const;
+      if (denied > 0) await record(cli, vault, fact);
+    };
+    const timer = setInterval(() => void auditDenied(), auditEveryMs);
+    try {
+      const state: GatewayState = {
+        ...where,
+        url: gateway.url,
+        key: gateway.key.reveal(),
+        pid: process.pid,
+        startedAt: new Date(runtime.now()).toISOString(),
+        model,
+        drainSeconds: options.drainSeconds,
+      };
+      await write(state);
+      await record(cli, vault, { event: "proxy-start", ...where, outcome: "ok", detail: { pid: state.pid } });
+      options.ready(state);
+      const signal = await stop.next();
+      output.say.info(`stopping; running requests get ${options.drainSeconds} s to end`);
+      const again = await Promise.race([gateway.drain(options.drainSeconds * 1000), stop.next()]);
+      if (again) return exitCodeOf(again);
+      return signal === "SIGTERM" ? 0 : exitCodeOf(signal);
+    } finally {
+      clearInterval(timer);
+      await gateway.close();
+      await auditDenied();
+      const detail = { requests: gateway.counts.forwarded };
+      await record(cli, vault, { event: "proxy-stop", ...where, outcome: "ok", detail });
+      stop.end();
+    }
+  };
+
+  try {
+    return await new ProxyStates(runtime.home).holding(resolved.name, run);
+  } catch (error) {
+    if (started || !(error instanceof CodemieError) || error.code !== "disk") throw error;
+    output.say.warn(`${error.message}; codemie proxy status and stop will not know this gateway`);
+    return await run(async () => undefined);
+  }
+}

@@ -1,0 +1,163 @@
+import { isHtmlType } from "../api/judge.ts";
+import type { Lease } from "../auth/broker.ts";
+import { loginCommand } from "../core/errors.ts";
+import { type Host, modelUrl } from "../core/host.ts";
+import { networkFailure } from "../platform/network.ts";
+import type { GatewayError } from "./errors.ts";
+import { downstreamHeaders } from "./headers.ts";
+import type { Call } from "./paths.ts";
+import type { Upstream, UpstreamAnswer, UpstreamRequest } from "./upstream.ts";
+
+/** How much of a 401 answer is read to see whose it is, bytes. */
+const bodyToJudge = 65_536;
+
+/** Bodies up to this length are kept until the answer begins, to be sent again after a renewal, bytes. */
+const replayableBytes = 8 * 1024 * 1024;
+
+export interface ForwardOptions {
+  readonly host: Host;
+  readonly upstream: Upstream;
+  /** ms to wait for the answer to begin, or for all of it where it is short; 0 for ever */
+  readonly timeoutMs: number;
+}
+
+/** What became of a request upstream. */
+export type Outcome =
+  /** the answer for the agent; `setCookies` are the upstream's, which it must not see */
+  | { readonly kind: "answer"; readonly response: Response; readonly setCookies: readonly string[] }
+  | { readonly kind: "logged-out"; readonly setCookies: readonly string[] }
+  | { readonly kind: "failed"; readonly error: GatewayError };
+
+/** The one place that forms upstream addresses: the path can only extend the configured base. */
+export const upstreamUrl = (host: Host, { path, query }: Call): string => modelUrl(host, path) + query;
+
+/**
+ * Sends a request upstream and hands the answer back as it comes: both bodies stream, nothing is decompressed, and when
+ * the agent hangs up, so do we.
+ *
+ * @param request the agent's call, already judged to be for the model API, with the credential on
+ */
+export function forward(request: UpstreamRequest, options: ForwardOptions): Promise<Outcome> {
+  return options.timeoutMs === 0 ? attempt(request, options) : attemptInTime(request, options);
+}
+
+async function attemptInTime(request: UpstreamRequest, options: ForwardOptions): Promise<Outcome> {
+  const { host, timeoutMs } = options;
+  const firstByte = new AbortController();
+  const timer = setTimeout(() => firstByte.abort(), timeoutMs);
+  const outcome = await attempt({ ...request, signal: AbortSignal.any([request.signal, firstByte.signal]) }, options);
+  clearTimeout(timer);
+  if (outcome.kind !== "failed" || !firstByte.signal.aborted) return outcome;
+  const message = `${host.origin} sent no answer within ${timeoutMs / 1000} s`;
+  return { kind: "failed", error: { status: 504, message } };
+}
+
+async function attempt(request: UpstreamRequest, { host, upstream }: ForwardOptions): Promise<Outcome> {
+  let answer: UpstreamAnswer | undefined;
+  try {
+    answer = await upstream.send(request);
+    const { status, setCookies } = answer;
+    const verdict = host.kind === "codemie" ? judged(answer) : "pass";
+    const passed = verdict === "pass" ? answer.body : await bodyUnlessLoggedOut(answer, verdict);
+    if (passed === "logged-out") return { kind: "logged-out", setCookies };
+    const response = new Response(passed, { status, headers: downstreamHeaders(answer.headers) });
+    return { kind: "answer", response, setCookies };
+  } catch (error) {
+    discard(answer?.body);
+    const failed = networkFailure(host.origin, error);
+    return { kind: "failed", error: { status: 502, message: `${failed.message}; ${failed.hint}` } };
+  }
+}
+
+/**
+ * Reads a body that may have to be sent again, up to a bound: beyond it, and where its length is not announced, it is
+ * streamed and can be sent once.
+ *
+ * @param length its announced length, bytes
+ */
+export function replayableBody(
+  request: Request,
+  length: number | undefined,
+): Promise<ArrayBuffer> | ReadableStream<Uint8Array> | null {
+  // Looking at `request.body` makes a stream of it, which is what costs most here.
+  if (length === undefined || length > replayableBytes) return request.body;
+  return length > 0 ? request.arrayBuffer() : null;
+}
+
+/** The answer when the host takes the credential no longer: what happened and what helps. */
+export function loggedOut(host: Host, { bearer, profile }: Lease): GatewayError {
+  const message = bearer
+    ? `${host.origin} did not accept the bearer token; get a new one and start again with it`
+    : `the CodeMie session at ${host.origin} is no longer valid; run: ${loginCommand(host.origin, profile)}`;
+  return { status: 401, message };
+}
+
+/**
+ * A login page is never passed off as an answer: redirects and pages mean that the session is over, and so does a 401 of
+ * the host itself (CodeMie fact 2.5). A 401 of the model's provider, told by its error `type`, is the agent's to see.
+ */
+function judged({ status, headers }: UpstreamAnswer): "pass" | "logged-out" | "read" {
+  if (redirects.has(status)) return "logged-out";
+  if ((status < 300 || status === 403) && isHtmlType(headers["content-type"])) return "logged-out";
+  return status === 401 ? "read" : "pass";
+}
+
+async function bodyUnlessLoggedOut(
+  { headers, body }: UpstreamAnswer,
+  verdict: "logged-out" | "read",
+): Promise<UpstreamAnswer["body"] | "logged-out"> {
+  if (verdict === "logged-out") {
+    discard(body);
+    return "logged-out";
+  }
+  const bytes = body instanceof ReadableStream ? await readUpTo(body, bodyToJudge) : (body ?? new Uint8Array());
+  const text = bytes && (await decoded(bytes, headers["content-encoding"]));
+  return bytes && text !== undefined && isProviderError(text) ? bytes : "logged-out";
+}
+
+/** Gives up what nobody will read; one that broke already says so once more, to nobody. */
+export function discard(body: UpstreamAnswer["body"] | undefined): void {
+  if (body instanceof ReadableStream && !body.locked) body.cancel().catch(() => undefined);
+}
+
+const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+/** An answer's text, to be judged; undefined when its coding is unknown, broken, or hides more than we read. */
+async function decoded(bytes: Uint8Array, coding: string | undefined): Promise<string | undefined> {
+  const name = coding?.trim().toLowerCase() || "identity";
+  if (name === "identity") return new TextDecoder().decode(bytes);
+  // Few gateways ever see such an answer, and the rest would hold a few megabytes for nothing.
+  const { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } = await import("node:zlib");
+  // A map, since the name is the host's: an object would know `constructor` as well.
+  const decoders = new Map<string, (bytes: Uint8Array, options: { maxOutputLength: number }) => Buffer>([
+    ["gzip", gunzipSync],
+    ["x-gzip", gunzipSync],
+    ["deflate", inflateSync],
+    ["br", brotliDecompressSync],
+    ["zstd", zstdDecompressSync],
+  ]);
+  try {
+    return decoders.get(name)?.(bytes, { maxOutputLength: bodyToJudge }).toString();
+  } catch {
+    return undefined;
+  }
+}
+
+function isProviderError(text: string): boolean {
+  try {
+    return typeof JSON.parse(text)?.error?.type === "string";
+  } catch {
+    return false;
+  }
+}
+
+async function readUpTo(body: ReadableStream<Uint8Array>, limit: number): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length > limit) return undefined;
+    chunks.push(Buffer.from(chunk)); // its sender takes the memory back
+  }
+  return Buffer.concat(chunks);
+}

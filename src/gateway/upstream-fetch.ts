@@ -1,0 +1,58 @@
+import { shortBytes } from "../http1/answer.ts";
+import { releaseWhole } from "../http1/body.ts";
+import type { Fetch } from "../platform/network.ts";
+import type { HeaderRecord } from "./paths.ts";
+import type { Upstream } from "./upstream.ts";
+
+/**
+ * The way to the host by the runtime's `fetch`, which knows proxies, their passwords, and TLS to them.
+ */
+export function upstreamByFetch(fetch: Fetch): Upstream {
+  return {
+    async send({ method, url, headers, fixed, body, length, signal }) {
+      // Of a stream the runtime knows no length, and would send it in chunks, which some hosts refuse.
+      const framing = body instanceof ReadableStream && length !== undefined && { "content-length": String(length) };
+      const all = { ...headers, ...fixed, ...framing };
+      const answer = await fetch(url, { method, headers: all, body, decompress: false, signal });
+      const { "set-cookie": _, ...rest } = answer.headers.toJSON() as Record<string, string>;
+      const head = { status: answer.status, headers: rest, setCookies: answer.headers.getSetCookie() };
+      if (isShort(rest)) return { ...head, body: await answer.bytes() };
+      return { ...head, body: answer.body && atReadersPace(answer.body) };
+    },
+    close() {},
+  };
+}
+
+function isShort(headers: HeaderRecord): boolean {
+  const length = headers["content-length"];
+  // A length beside chunks says nothing of how long they are (RFC 9112 section 6.3).
+  return (
+    length !== undefined &&
+    headers["transfer-encoding"] === undefined &&
+    Number(length) <= shortBytes &&
+    !headers["content-type"]?.includes("event-stream")
+  );
+}
+
+/** The same bytes. Handed the runtime's own stream, the server would print its errors, with the URL, into the agent's screen. */
+function atReadersPace(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  let sent: Uint8Array | undefined;
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          if (sent) releaseWhole(sent);
+          const { done, value } = await reader.read();
+          sent = value;
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch {
+          controller.error();
+        }
+      },
+      cancel: () => reader.cancel().catch(() => undefined),
+    },
+    { highWaterMark: 0 },
+  );
+}

@@ -1,0 +1,146 @@
+import type { Upstream, UpstreamAnswer, UpstreamRequest } from "../gateway/upstream.ts";
+import type { TlsSettings } from "../platform/network.ts";
+import { type Connection, ConnectionError, Exchange, Stale } from "./exchange.ts";
+
+/** How long a connection is kept open for the next request, s. */
+const idleSeconds = 60;
+/** How many are kept. */
+const idleConnections = 256;
+
+/**
+ * The way to the host over connections of our own, one request at a time on each. The runtime's `fetch` would do the same
+ * in a thread of its own, and from there every event of a stream takes twice as long.
+ *
+ * @param origin the only place it connects to
+ * @param tls whom to believe; asked when it connects
+ */
+export function directUpstream(origin: string, tls: () => TlsSettings): Upstream {
+  const { protocol, hostname, port } = new URL(origin);
+  const secure = protocol === "https:";
+  const name = hostname.replace(/^\[(.*)\]$/, "$1");
+  const address = { hostname: name, port: Number(port) || (secure ? 443 : 80) };
+  const idle: Connection[] = [];
+  const open = new Set<Connection>();
+  /** gives up what is being connected just now */
+  const connecting = new Set<() => void>();
+  let closed = false;
+
+  function keep(connection: Connection): void {
+    connection.keptAt = Date.now();
+    if (closed || idle.length >= idleConnections) connection.socket.terminate();
+    else {
+      connection.socket.timeout(idleSeconds);
+      idle.push(connection);
+    }
+  }
+
+  /** @returns a connection that was kept; one the machine slept over is likely to be dead, and nobody told us */
+  function take(): Connection | undefined {
+    for (let kept = idle.pop(); kept; kept = idle.pop()) {
+      kept.socket.timeout(0);
+      if (Date.now() - kept.keptAt < idleSeconds * 1000) return kept;
+      kept.socket.terminate();
+    }
+    return undefined;
+  }
+
+  function forget(connection: Connection): void {
+    open.delete(connection);
+    const at = idle.lastIndexOf(connection);
+    if (at >= 0) idle.splice(at, 1);
+  }
+
+  function exchange(connection: Connection, request: UpstreamRequest): Promise<UpstreamAnswer> {
+    const exchanged = new Exchange(connection, request, (reusable) => {
+      if (reusable) keep(connection);
+      else connection.socket.terminate();
+    });
+    return exchanged.answer;
+  }
+
+  function connect(signal: AbortSignal): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      let connection: Connection | undefined;
+      let problem: unknown;
+      let pending: Bun.Socket<Connection> | undefined;
+      const giveUp = () => {
+        problem ??= signal.aborted ? signal.reason : new ConnectionError("ConnectionClosed");
+        connecting.delete(giveUp);
+        reject(problem);
+        if (!connection) pending?.terminate();
+      };
+      const ready = (socket: Bun.Socket<Connection>) => {
+        connecting.delete(giveUp);
+        signal.removeEventListener("abort", giveUp);
+        connection = { socket, exchange: undefined, keptAt: 0, ended: false };
+        open.add(connection);
+        resolve(connection);
+      };
+      const failed = (error: unknown) => {
+        problem ??= error;
+        giveUp();
+      };
+      connecting.add(giveUp);
+      signal.addEventListener("abort", giveUp, { once: true });
+      if (signal.aborted || closed) return giveUp();
+      const settings = { ...tls(), serverName: name, ALPNProtocols: "http/1.1" };
+      void Bun.connect<Connection>({
+        ...address,
+        ...(secure && { tls: settings }),
+        socket: {
+          open(socket) {
+            pending = socket;
+            socket.setNoDelay(true);
+            if (problem) socket.terminate();
+            else if (!secure) ready(socket);
+          },
+          handshake(socket, isTrusted, error) {
+            if (!isTrusted || !socket.authorized) {
+              problem = error ?? new ConnectionError("EPROTO");
+              socket.terminate();
+            } else if (!connection && !problem) ready(socket); // a host may shake hands again (TLS 1.2)
+          },
+          data(socket, bytes) {
+            // Nobody asked: what it says could only be taken for the answer to the next question.
+            if (connection?.exchange) connection.exchange.data(bytes);
+            else socket.terminate();
+          },
+          drain: () => connection?.exchange?.drained(),
+          timeout(socket) {
+            if (!connection?.exchange) socket.terminate();
+          },
+          error(_, error) {
+            problem = error;
+          },
+          close(_, error) {
+            if (!connection) return failed(error);
+            connection.ended = true;
+            forget(connection);
+            connection.exchange?.closed(problem ?? error);
+          },
+          connectError: (_, error) => failed(error),
+        },
+      }).catch(failed);
+    });
+  }
+
+  return {
+    async send(request) {
+      // A connection that was kept may be closed by the host at this very moment, and then the request is sent anew.
+      const kept = request.body instanceof ReadableStream ? undefined : take();
+      if (kept) {
+        try {
+          return await exchange(kept, request);
+        } catch (error) {
+          if (!(error instanceof Stale)) throw error;
+        }
+      }
+      return await exchange(await connect(request.signal), request);
+    },
+    close() {
+      closed = true;
+      for (const { socket } of [...open]) socket.terminate();
+      for (const giveUp of [...connecting]) giveUp();
+    },
+  };
+}
