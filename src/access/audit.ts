@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { type AuditFact, type AuditHead, auditHead } from "../audit/events.ts";
+import { auditFailure } from "../audit/failures.ts";
 import { AuditTrail } from "../audit/trail.ts";
 import type { Cli } from "../cli/frame/command.ts";
-import { asCodemieError, CodemieError, failure } from "../core/errors.ts";
+import { asCodemieError, CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -20,7 +21,7 @@ export function auditTrail(runtime: Runtime, vault: Vault): AuditTrail {
       } catch (error) {
         // A new login replaces a damaged one. A new end of the trail would hide what happened to the old one.
         if (!(error instanceof CodemieError) || error.code !== "vault_damaged") throw error;
-        throw failure.auditHeadDamaged(vault.fileOf(headRecord), join(runtime.home, "audit"));
+        throw auditFailure.headDamaged(vault.fileOf(headRecord), join(runtime.home, "audit"));
       }
     },
     write: (value: AuditHead) => vault.write(headRecord, value),

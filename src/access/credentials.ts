@@ -4,16 +4,18 @@ import type { Model } from "../api/schemas.ts";
 import { givenKey } from "../auth/api-key.ts";
 import { Broker, type Credentials } from "../auth/broker.ts";
 import { callWith } from "../auth/call.ts";
+import { authFailure } from "../auth/failures.ts";
 import { givenToken } from "../auth/given-token.ts";
 import type { Cli } from "../cli/frame/command.ts";
 import { version } from "../cli/frame/version.ts";
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import { trustingFetch } from "../platform/network.ts";
 import type { Env } from "../platform/runtime.ts";
 import { providerOf } from "../profiles/providers.ts";
 import { methodOf, type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./audit.ts";
+import { accessFailure } from "./failures.ts";
 import { type Given, givenIn, type Whose } from "./given.ts";
 import { recallModels } from "./models.ts";
 
@@ -56,14 +58,14 @@ function missing({ name, profile, host }: Whose, env: Env): CodemieError {
   const { origin } = host.value;
   // In CI a secret that a job may not read arrives as an empty variable.
   const empty = [profile.jwtConfig?.tokenEnvVar, tokenVariable].find((variable) => variable && env[variable] === "");
-  if (empty && host.value.kind === "codemie") return failure.tokenEmpty(empty);
+  if (empty && host.value.kind === "codemie") return accessFailure.tokenEmpty(empty);
   switch (methodOf(profile)) {
     case "api-key":
-      return failure.keyMissing(origin, name);
+      return accessFailure.keyMissing(origin, name);
     case "jwt":
-      return failure.tokenMissing(origin, profile.jwtConfig?.tokenEnvVar ?? tokenVariable);
+      return accessFailure.tokenMissing(origin, profile.jwtConfig?.tokenEnvVar ?? tokenVariable);
     default:
-      return failure.loginNeeded(origin, host.source === "profile" ? name : undefined);
+      return authFailure.loginNeeded(origin, host.source === "profile" ? name : undefined);
   }
 }
 
@@ -78,7 +80,7 @@ export function credentialsFor(
   const host = whose.host.value;
   if (given.kind !== "key") return givenToken(given, host, cli.runtime.now);
   const provider = providerOf(whose.profile.provider);
-  if (!provider || host.kind !== "provider") throw failure.keyWithoutProvider(whose.name, host.origin);
+  if (!provider || host.kind !== "provider") throw accessFailure.keyWithoutProvider(whose.name, host.origin);
   return givenKey(provider, given.key, host);
 }
 

@@ -2,16 +2,17 @@ import { resolve } from "node:path";
 import { readApiKey } from "../auth/api-key.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
 import type { Credentials } from "../auth/broker.ts";
+import { authFailure } from "../auth/failures.ts";
 import type { TokenSource } from "../auth/given-token.ts";
 import type { Cli } from "../cli/frame/command.ts";
 import { when } from "../cli/frame/output.ts";
-import { failure } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import { readIfPresent } from "../platform/files.ts";
 import { isDescriptor } from "../platform/processes.ts";
 import type { Env } from "../platform/runtime.ts";
 import { type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
 import { clearKeyOf } from "../profiles/secrets.ts";
+import { accessFailure } from "./failures.ts";
 
 /** The parts of a resolved profile that its credentials depend on. */
 export type Whose = Pick<Resolved, "name" | "profile" | "host">;
@@ -56,14 +57,15 @@ export async function givenToRun(cli: Cli, asked: CredentialFlags, whose: Whose)
   const given = await askedFor(cli, asked, whose);
   if (given?.kind !== "file" || !isDescriptor(given.path)) return given;
   const text = await readIfPresent(given.path);
-  if (text === undefined) throw failure.tokenFileMissing(given.path);
+  if (text === undefined) throw authFailure.tokenFileMissing(given.path);
   return { kind: "text", text };
 }
 
 async function askedFor({ runtime }: Cli, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
   if (asked.apiKey !== undefined) return { kind: "key", key: readApiKey(asked.apiKey), from: "run" };
   const asksForToken = asked.jwtToken !== undefined || asked.jwtTokenFile !== undefined;
-  if (asksForToken && whose.host.value.kind === "provider") throw failure.notForProvider("bearer token", whose.name);
+  if (asksForToken && whose.host.value.kind === "provider")
+    throw accessFailure.notForProvider("bearer token", whose.name);
   if (asked.jwtToken === "-") return { kind: "text", text: await runtime.terminal.readAll() };
   if (asked.jwtToken !== undefined) return { kind: "text", text: asked.jwtToken };
   if (asked.jwtTokenFile !== undefined) return { kind: "file", path: resolve(runtime.cwd, asked.jwtTokenFile) };

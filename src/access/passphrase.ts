@@ -8,6 +8,8 @@ import { ask, findProgram, untilStopped } from "../platform/processes.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { environmentForOthers } from "../profiles/environment.ts";
 import { ProfileStore } from "../profiles/store.ts";
+import { vaultFailure } from "../vault/failures.ts";
+import { accessFailure } from "./failures.ts";
 
 /** How long a command that yields a passphrase may take, ms: a person may have to unlock a password manager first. */
 const commandPatienceMs = 60_000;
@@ -41,7 +43,7 @@ export async function vaultPassphrase(runtime: Runtime, variable: string | undef
   if (variable === "CODEMIE_VAULT_PASSPHRASE_FILE")
     return await fromFile(runtime, requireAbsolute(variable, value), variable);
   if (variable === "CODEMIE_VAULT_PASSPHRASE_COMMAND") return await fromCommand(runtime, value, variable);
-  if (!runtime.terminal.interactive) throw failure.passphraseMissing();
+  if (!runtime.terminal.interactive) throw vaultFailure.passphraseMissing();
   return await typed(runtime, "passphrase of the vault");
 }
 
@@ -64,10 +66,10 @@ export async function passphraseOf(
   }
   if (command !== undefined) return await fromCommand(runtime, command, "--passphrase-command");
   if (flags["passphrase-stdin"]) return firstLine(await runtime.terminal.readAll(), "standard input");
-  if (!runtime.terminal.interactive) throw failure.passphraseNotGiven();
+  if (!runtime.terminal.interactive) throw accessFailure.passphraseNotGiven();
   const passphrase = await typed(runtime, what);
   if (isNew && passphrase.reveal() !== (await typed(runtime, "the same again")).reveal()) {
-    throw failure.passphrasesDiffer();
+    throw accessFailure.passphrasesDiffer();
   }
   return passphrase;
 }
@@ -98,7 +100,7 @@ async function fromFile({ terminal }: Runtime, file: string, variable: string): 
   const from = `${file} (${variable})`;
   try {
     const { content, isOpen } = await readBounded(file, longest);
-    if (!content) throw failure.passphraseUnusable(from, `it is longer than ${longest / 1024} KiB`);
+    if (!content) throw accessFailure.passphraseUnusable(from, `it is longer than ${longest / 1024} KiB`);
     if (isOpen) terminal.err(`note: other users of this machine may read ${from}\n`);
     return firstLine(content, from);
   } catch (error) {
@@ -106,18 +108,22 @@ async function fromFile({ terminal }: Runtime, file: string, variable: string): 
     if (!code) throw error;
     const why =
       { ENOENT: "there is no such file", EACCES: "permission denied", EISDIR: "it is a folder" }[code] ?? code;
-    throw failure.passphraseUnusable(from, why);
+    throw accessFailure.passphraseUnusable(from, why);
   }
 }
 
 async function fromCommand(runtime: Runtime, command: string, from: string): Promise<Secret> {
   const [name, ...args] = commandWords(command) ?? [];
   if (name === undefined) {
-    throw failure.passphraseUnusable(from, command.trim() ? "a quote in it is not closed" : "it is empty");
+    throw accessFailure.passphraseUnusable(from, command.trim() ? "a quote in it is not closed" : "it is empty");
   }
   const program = isAbsolute(name) ? name : findProgram(name, runtime.env);
   if (!program) {
-    throw failure.passphraseUnusable(from, `${name} is not on PATH`, "give the program's name or its absolute path");
+    throw accessFailure.passphraseUnusable(
+      from,
+      `${name} is not on PATH`,
+      "give the program's name or its absolute path",
+    );
   }
   const bounds = { patienceMs: commandPatienceMs, limit: longest };
   const config = await new ProfileStore(runtime.home, () => undefined).read().catch(() => undefined);
@@ -125,18 +131,22 @@ async function fromCommand(runtime: Runtime, command: string, from: string): Pro
   const hint = "run the command by itself to see what it does; it is run without a shell, in the root folder";
   switch (answer.ended) {
     case "not-started":
-      throw failure.passphraseUnusable(from, `${name} could not be started`, hint);
+      throw accessFailure.passphraseUnusable(from, `${name} could not be started`, hint);
     case "timeout":
-      throw failure.passphraseUnusable(
+      throw accessFailure.passphraseUnusable(
         from,
         `${name} did not end within ${commandPatienceMs / 1000} s and was killed`,
         hint,
       );
     case "too-long":
-      throw failure.passphraseUnusable(from, `${name} printed more than ${longest / 1024} KiB and was killed`, hint);
+      throw accessFailure.passphraseUnusable(
+        from,
+        `${name} printed more than ${longest / 1024} KiB and was killed`,
+        hint,
+      );
     case "normally":
       if (answer.code !== 0)
-        throw failure.passphraseUnusable(from, `${name} ended with exit code ${answer.code}`, hint);
+        throw accessFailure.passphraseUnusable(from, `${name} ended with exit code ${answer.code}`, hint);
       return firstLine(answer.output, from);
   }
 }
@@ -145,16 +155,20 @@ async function fromCommand(runtime: Runtime, command: string, from: string): Pro
 function firstLine(content: string | Uint8Array, from: string): Secret {
   const text = typeof content === "string" ? content : new TextDecoder().decode(content);
   if (text.includes("\ufffd")) {
-    throw failure.passphraseUnusable(from, "it is not text (UTF-8)", "encode a binary key, for example with base64");
+    throw accessFailure.passphraseUnusable(
+      from,
+      "it is not text (UTF-8)",
+      "encode a binary key, for example with base64",
+    );
   }
   const line = text.split(/\r?\n/, 1)[0] ?? "";
-  if (line === "") throw failure.passphraseUnusable(from, "its first line is empty");
+  if (line === "") throw accessFailure.passphraseUnusable(from, "its first line is empty");
   return new Secret(line);
 }
 
 async function typed(runtime: Runtime, what: string): Promise<Secret> {
   const prompt = `${what} (nothing will be shown): `;
   const line = await untilStopped((signal) => runtime.terminal.readLine({ prompt, echo: false, signal }));
-  if (line === "") throw failure.passphraseUnusable("the terminal", "nothing was typed");
+  if (line === "") throw accessFailure.passphraseUnusable("the terminal", "nothing was typed");
   return new Secret(line);
 }

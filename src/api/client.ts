@@ -1,9 +1,10 @@
 import { createFetch, FetchError, type FetchResponse } from "ofetch";
 import type { ZodType } from "zod";
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { parseJson } from "../core/json.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
+import { apiFailure } from "./failures.ts";
 import { errorSentence, judge } from "./judge.ts";
 import { applications, type Integration, type Model, models, settingsPage, type User, user } from "./schemas.ts";
 
@@ -132,20 +133,22 @@ export class Api {
     const body = answer._data ?? "";
     switch (judge(answer, true)) {
       case "unauthenticated":
-        throw failure.sessionEnded(host.origin);
+        throw apiFailure.sessionEnded(host.origin);
       case "forbidden":
-        throw failure.forbidden(host.origin, errorSentence(body));
+        throw apiFailure.forbidden(host.origin, errorSentence(body));
       case "wrong-base-url":
-        throw failure.wrongBaseUrl(
+        throw apiFailure.wrongBaseUrl(
           host.origin,
           answer.status === 405 ? "it refuses the method (405)" : "it sent a web page where data was expected",
         );
       case "failed":
-        if (answer.status === 404) throw failure.wrongBaseUrl(host.origin, `it knows no ${path.split("?")[0]} (404)`);
-        throw failure.server(host.origin, answer.status, errorSentence(body));
+        if (answer.status === 404)
+          throw apiFailure.wrongBaseUrl(host.origin, `it knows no ${path.split("?")[0]} (404)`);
+        throw apiFailure.server(host.origin, answer.status, errorSentence(body));
       case "ok": {
         const parsed = parseJson(body, schema);
-        if (parsed === undefined) throw failure.wrongBaseUrl(host.origin, `unexpected data from ${path.split("?")[0]}`);
+        if (parsed === undefined)
+          throw apiFailure.wrongBaseUrl(host.origin, `unexpected data from ${path.split("?")[0]}`);
         return parsed;
       }
     }

@@ -1,7 +1,7 @@
-import { failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { parseJson } from "../core/json.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
+import { apiFailure } from "./failures.ts";
 import { errorSentence, isHtml } from "./judge.ts";
 import { type Model, providerModels } from "./schemas.ts";
 
@@ -49,14 +49,14 @@ export async function modelsOfProvider({ host, provider, authorize, fetch }: Pro
     }
     return sentence;
   };
-  if (status === 401 || status === 403) throw failure.keyRefused(host.origin, said());
+  if (status === 401 || status === 403) throw apiFailure.keyRefused(host.origin, said());
   if ((status >= 300 && status < 400) || isHtml(answer.headers)) {
-    throw failure.notAModelApi(host.api, "it sent a web page where a list of models was expected");
+    throw apiFailure.notAModelApi(host.api, "it sent a web page where a list of models was expected");
   }
-  if (status === 404 || status === 405) throw failure.notAModelApi(host.api, `${status} for its list of models`);
-  if (status >= 400) throw failure.server(host.origin, status, said());
+  if (status === 404 || status === 405) throw apiFailure.notAModelApi(host.api, `${status} for its list of models`);
+  if (status >= 400) throw apiFailure.server(host.origin, status, said());
   const list = parseJson(body, providerModels);
-  if (!list) throw failure.notAModelApi(host.api, "its list of models has another form");
+  if (!list) throw apiFailure.notAModelApi(host.api, "its list of models has another form");
   return list.data.map(({ id, display_name }) => ({
     id,
     label: display_name ?? id,

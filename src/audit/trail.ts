@@ -3,11 +3,13 @@ import { closeSync, openSync } from "node:fs";
 import { appendFile, open, readFile, rename, rm, truncate } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
+import { platformFailure } from "../platform/failures.ts";
 import { ensureFolder, namesIn, readIfPresent, syncFile, syncFolder } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
 import { type AuditEntry, type AuditFact, type AuditHead, auditEntry } from "./events.ts";
+import { auditFailure } from "./failures.ts";
 
 /** A file is closed and the next one begun once it has this many lines. */
 const linesPerFile = 1_000;
@@ -77,12 +79,12 @@ export class AuditTrail {
       written = await withLock(this.#writeLock, "the audit trail", () => this.#write(fact, actor));
     } catch (error) {
       this.missed(fact);
-      throw error instanceof CodemieError ? error : failure.disk(this.#folder, error);
+      throw error instanceof CodemieError ? error : platformFailure.disk(this.#folder, error);
     }
     try {
       await this.#settle(written.link, written.head);
     } catch (error) {
-      throw failure.auditUnsynced(error instanceof CodemieError ? error : failure.disk(this.#folder, error));
+      throw auditFailure.unsynced(error instanceof CodemieError ? error : platformFailure.disk(this.#folder, error));
     }
   }
 
@@ -137,7 +139,7 @@ export class AuditTrail {
   async #write(fact: AuditFact, actor: string): Promise<{ link: Link; head: AuditHead }> {
     const head = (await this.#head.read()) ?? (await this.#begin());
     const { end, names } = await this.#end(head);
-    if (!end) throw failure.auditEndMissing(this.#head.file, this.#folder);
+    if (!end) throw auditFailure.endMissing(this.#head.file, this.#folder);
     const { last, count, file, tornAt } = await this.#last(names, head, end);
     if (tornAt !== undefined) await truncate(file, tornAt);
     // A line that is chained to none never fits: from here on the trail shows for ever that it was changed.
@@ -146,7 +148,7 @@ export class AuditTrail {
       const time = new Date(this.#now()).toISOString();
       const entry = { seq: link.seq + 1, time, event, actor, profile, host, outcome, detail };
       const name = fileName(entry.seq);
-      if (!trailFile.test(name)) throw failure.auditEndMissing(this.#head.file, this.#folder);
+      if (!trailFile.test(name)) throw auditFailure.endMissing(this.#head.file, this.#folder);
       const mac = macOf(head.key, link.mac, entry);
       await appendLine(join(this.#folder, name), `${JSON.stringify({ ...entry, mac })}\n`);
       link = { seq: entry.seq, mac };
@@ -167,7 +169,7 @@ export class AuditTrail {
     await withLock(this.#syncLock, "the audit trail", async () => {
       const { end, names } = await this.#end(head);
       if (isSettled(end)) return;
-      if (!end) throw failure.auditEndMissing(this.#head.file, this.#folder);
+      if (!end) throw auditFailure.endMissing(this.#head.file, this.#folder);
       // Take along the lines that others wrote after ours.
       const { last = link } = await this.#last(names, head, end);
       const [settled, now] = [fileName(end.seq), fileName(last.seq)];
@@ -187,7 +189,7 @@ export class AuditTrail {
       await (await open(to, "a", 0o600)).close();
       await syncFolder(this.#folder);
     } catch (error) {
-      throw failure.disk(to, error);
+      throw platformFailure.disk(to, error);
     }
     await this.#head.write({ key });
   }
@@ -329,7 +331,7 @@ async function appendLine(file: string, line: string): Promise<void> {
   try {
     await appendFile(file, line, { mode: 0o600 });
   } catch (error) {
-    throw failure.disk(file, error);
+    throw platformFailure.disk(file, error);
   }
 }
 

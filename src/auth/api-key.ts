@@ -1,9 +1,9 @@
-import { failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
 import type { ProviderName } from "../profiles/providers.ts";
 import { authorizeWithKey } from "./authorize.ts";
 import type { Credentials, Lease } from "./broker.ts";
+import { authFailure } from "./failures.ts";
 
 /**
  * Reads a model provider's key as it came from a prompt, a variable or standard input.
@@ -12,8 +12,9 @@ import type { Credentials, Lease } from "./broker.ts";
  */
 export function readApiKey(text: string): Secret {
   const key = text.trim();
-  if (key === "") throw failure.badKey("it is empty");
-  if (!/^[\x21-\x7e]+$/.test(key)) throw failure.badKey("it holds a space, a line break or a character beyond ASCII");
+  if (key === "") throw authFailure.badKey("it is empty");
+  if (!/^[\x21-\x7e]+$/.test(key))
+    throw authFailure.badKey("it holds a space, a line break or a character beyond ASCII");
   return new Secret(key);
 }
 

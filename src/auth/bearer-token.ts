@@ -1,6 +1,7 @@
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import { authFailure } from "./failures.ts";
 
 /** A bearer token that passed every check that needs no key. Its signature is the host's to verify. */
 export interface BearerToken {
@@ -28,9 +29,9 @@ const warnAheadMs = 7 * 24 * 3600 * 1000;
  */
 export function readBearerToken(text: string, nowMs: number): BearerToken {
   const token = text.trim();
-  if (/^bearer\s/i.test(token)) throw failure.badToken("it begins with the word Bearer; pass what comes behind it");
+  if (/^bearer\s/i.test(token)) throw authFailure.badToken("it begins with the word Bearer; pass what comes behind it");
   if (!/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(token)) {
-    throw failure.badToken("it has to be three base64url parts joined by dots, signature included");
+    throw authFailure.badToken("it has to be three base64url parts joined by dots, signature included");
   }
   let claims: JWTPayload;
   let algorithm: string | undefined;
@@ -38,22 +39,22 @@ export function readBearerToken(text: string, nowMs: number): BearerToken {
     algorithm = decodeProtectedHeader(token).alg;
     claims = decodeJwt(token);
   } catch {
-    throw failure.badToken("its header or its claims are not JSON");
+    throw authFailure.badToken("its header or its claims are not JSON");
   }
   if (typeof algorithm !== "string" || algorithm.toLowerCase() === "none") {
-    throw failure.badToken("it is not signed (alg none)");
+    throw authFailure.badToken("it is not signed (alg none)");
   }
   const time = (name: "exp" | "nbf" | "iat"): number | undefined => {
     const value = claims[name];
     if (value === undefined) return undefined;
     if (typeof value !== "number" || !Number.isFinite(value) || value < 0 || value > 1e11) {
-      throw failure.badToken(`its ${name} is not a time`);
+      throw authFailure.badToken(`its ${name} is not a time`);
     }
     return value * 1000;
   };
   const [expiresAt, notBefore, issuedAt] = [time("exp"), time("nbf"), time("iat")];
-  if (expiresAt !== undefined && expiresAt + clockToleranceMs <= nowMs) throw failure.tokenExpired(expiresAt);
-  if (notBefore !== undefined && notBefore - clockToleranceMs > nowMs) throw failure.tokenTooEarly(notBefore);
+  if (expiresAt !== undefined && expiresAt + clockToleranceMs <= nowMs) throw authFailure.tokenExpired(expiresAt);
+  if (notBefore !== undefined && notBefore - clockToleranceMs > nowMs) throw authFailure.tokenTooEarly(notBefore);
   const claim = (...names: string[]) => names.map((name) => claims[name]).find((value) => typeof value === "string");
   return {
     token: new Secret(token),

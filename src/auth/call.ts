@@ -1,8 +1,10 @@
 import { Api } from "../api/client.ts";
-import { CodemieError, failure } from "../core/errors.ts";
+import { apiFailure } from "../api/failures.ts";
+import { CodemieError } from "../core/errors.ts";
 import { hostAt } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type Credentials, type Lease, renewals } from "./broker.ts";
+import { authFailure } from "./failures.ts";
 
 /**
  * Runs a call of the REST API with the credential that works now; when the host says the session is over, tries again
@@ -34,5 +36,5 @@ export async function callWith<T>(
 
 /** What to say when the host does not take a credential and there is no newer one. */
 function refusal({ origin, bearer, profile }: Lease): CodemieError {
-  return bearer ? failure.tokenRefused(origin) : failure.sessionEnded(origin, profile);
+  return bearer ? authFailure.tokenRefused(origin) : apiFailure.sessionEnded(origin, profile);
 }

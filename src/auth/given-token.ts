@@ -1,9 +1,9 @@
-import { failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { readIfPresent, stampOf } from "../platform/files.ts";
 import { authorizeWithBearer } from "./authorize.ts";
 import { type BearerToken, readBearerToken } from "./bearer-token.ts";
 import type { Credentials, Lease } from "./broker.ts";
+import { authFailure } from "./failures.ts";
 
 /** Where a bearer token comes from that is given for this run and stored nowhere. */
 export type TokenSource =
@@ -27,7 +27,7 @@ export function givenToken(source: TokenSource, host: Host, now: () => number): 
     const stamp = await stampOf(source.path);
     if (read?.stamp !== stamp) {
       const content = await readIfPresent(source.path);
-      if (content === undefined) throw failure.tokenFileMissing(source.path);
+      if (content === undefined) throw authFailure.tokenFileMissing(source.path);
       read = { stamp, text: content };
     }
     return read.text;

@@ -1,10 +1,12 @@
-import { failure } from "../core/errors.ts";
+import { apiFailure } from "../api/failures.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
+import { oauthFailure } from "../oauth/failures.ts";
 import { OidcProvider } from "../oauth/provider.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Vault } from "../vault/vault.ts";
 import { loginRecord } from "./credential.ts";
+import { authFailure } from "./failures.ts";
 import { currentLogin } from "./stored-login.ts";
 
 /** An ID token of a stored login, and the provider it is from. */
@@ -25,14 +27,14 @@ export async function freshIdToken(vault: Vault, profile: string, host: Host, ru
   const name = loginRecord(profile);
   return await vault.locked(name, async () => {
     const login = await currentLogin(vault, profile, host);
-    if (login.method !== "oidc") throw failure.mcpNoProvider(profile);
+    if (login.method !== "oidc") throw authFailure.notAtProvider(profile);
     const provider = await OidcProvider.discover(login.issuer, runtime.fetch);
-    if (!login.refreshToken) throw failure.sessionEnded(host.origin);
+    if (!login.refreshToken) throw apiFailure.sessionEnded(host.origin);
     const form = { grant_type: "refresh_token", refresh_token: login.refreshToken, client_id: login.clientId };
     const answer = await provider.grant(form);
     if ("refused" in answer) {
-      if (answer.refused === "invalid_grant") throw failure.sessionEnded(host.origin);
-      throw failure.providerRefused(login.issuer, answer.refused, answer.description);
+      if (answer.refused === "invalid_grant") throw apiFailure.sessionEnded(host.origin);
+      throw oauthFailure.providerRefused(login.issuer, answer.refused, answer.description);
     }
     const now = runtime.now();
     await vault.write(name, {
@@ -42,7 +44,7 @@ export async function freshIdToken(vault: Vault, profile: string, host: Host, ru
       ...(answer.expires_in === undefined ? {} : { expiresAt: now + answer.expires_in * 1000 }),
       confirmedAt: now,
     });
-    if (!answer.id_token) throw failure.idToken(login.issuer, "there is none");
+    if (!answer.id_token) throw oauthFailure.idToken(login.issuer, "there is none");
     const { clientId } = login;
     return { idToken: new Secret(answer.id_token), tokenEndpoint: new URL(provider.metadata.token_endpoint), clientId };
   });

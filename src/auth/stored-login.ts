@@ -1,5 +1,5 @@
 import { Api } from "../api/client.ts";
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
 import { printable } from "../core/text.ts";
@@ -17,6 +17,7 @@ import {
   type StoredLogin,
   storedLogin,
 } from "./credential.ts";
+import { authFailure } from "./failures.ts";
 import type { OidcTokens } from "./login/oidc.ts";
 
 /** @returns true unless both are known and differ: a token that was never shown to its host is nobody's in particular */
@@ -89,7 +90,7 @@ async function whoIs(api: Api, host: Host): Promise<{ identity: Identity }> {
     const name = user.name || user.username || user.user_id;
     return { identity: { id: user.user_id, name, email: user.email || user.username } };
   } catch (error) {
-    if (error instanceof CodemieError && error.code === "auth_expired") throw failure.loginRefused(host.origin);
+    if (error instanceof CodemieError && error.code === "auth_expired") throw authFailure.loginRefused(host.origin);
     throw error;
   }
 }
@@ -134,12 +135,12 @@ export async function currentLogin(
   vault: Vault,
   profile: string,
   host: Host,
-  missing = () => failure.loginNeeded(host.origin),
+  missing = () => authFailure.loginNeeded(host.origin),
   method?: Method,
 ): Promise<StoredLogin> {
   const login = await vault.read(loginRecord(profile), storedLogin);
   if (!login || (login.method === "api-key") !== (host.kind === "provider")) throw missing();
   if (method !== undefined && (login.method === "jwt") !== (method === "jwt")) throw missing();
   if (login.origin === host.origin) return login;
-  throw host.kind === "provider" ? missing() : failure.otherOrigin(profile, login.origin, host.origin);
+  throw host.kind === "provider" ? missing() : authFailure.otherOrigin(profile, login.origin, host.origin);
 }

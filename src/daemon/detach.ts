@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { Cli } from "../cli/frame/command.ts";
-import { CodemieError, type ErrorCode, failure, isErrorCode } from "../core/errors.ts";
+import { CodemieError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { ensureFolder, readIfPresent } from "../platform/files.ts";
 import { startDetached } from "../platform/processes.ts";
+import { daemonFailure } from "./failures.ts";
 import { fileNameOf, type GatewayState, ProxyStates } from "./state.ts";
 
 /** What the started gateway says: that it listens, or why it does not. */
@@ -45,6 +46,6 @@ export async function serveDetached(
     throw new CodemieError(code, message, hint ?? undefined);
   }
   const state = said && (await new ProxyStates(runtime.home).running(profile));
-  if (!state) throw failure.proxyDied(log);
+  if (!state) throw daemonFailure.died(log);
   return state;
 }

@@ -4,7 +4,6 @@ import type { Repository } from "../agents/repository.ts";
 import type { Credentials } from "../auth/broker.ts";
 import type { Cli } from "../cli/frame/command.ts";
 import { version } from "../cli/frame/version.ts";
-import { failure } from "../core/errors.ts";
 import { headerSafe } from "../core/text.ts";
 import { type Gateway, startGateway } from "../gateway/gateway.ts";
 import type { Upstream } from "../gateway/upstream.ts";
@@ -13,6 +12,7 @@ import { directUpstream } from "../http1/pool.ts";
 import { namedProxy, tlsSettings } from "../platform/network.ts";
 import type { Env } from "../platform/runtime.ts";
 import type { Resolved } from "../profiles/resolve.ts";
+import { daemonFailure } from "./failures.ts";
 
 /** Who a gateway works for. */
 export interface GatewayClient {
@@ -63,7 +63,7 @@ export function portFor(env: Env, asked?: string): number {
   if (!given) return 0;
   const port = Number(given);
   if (!/^\d{1,5}$/.test(given) || port < 1 || port > 65_535) {
-    throw failure.badPort(given, asked === undefined ? "CODEMIE_PROXY_PORT" : "--port");
+    throw daemonFailure.badPort(given, asked === undefined ? "CODEMIE_PROXY_PORT" : "--port");
   }
   return port;
 }

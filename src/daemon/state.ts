@@ -1,12 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { readIfPresent, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
 import { isLocked, withLock } from "../platform/lock.ts";
 import { checkBaseFolder } from "../platform/private.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import { daemonFailure } from "./failures.ts";
 
 /** What a gateway that runs on its own writes down for `proxy status` and `proxy stop`. */
 const gatewayState = z.object({
@@ -91,7 +92,7 @@ export class ProxyStates {
     } catch (error) {
       if (held || !(error instanceof CodemieError) || error.code !== "vault_locked") throw error;
       const state = await this.#read(profile);
-      throw failure.proxyRuns(profile, state?.url);
+      throw daemonFailure.running(profile, state?.url);
     }
   }
 

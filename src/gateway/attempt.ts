@@ -1,6 +1,6 @@
 import { isHtmlType } from "../api/judge.ts";
 import type { Lease } from "../auth/broker.ts";
-import { loginCommand } from "../core/errors.ts";
+import { loginCommand } from "../core/hints.ts";
 import { type Host, modelUrl } from "../core/host.ts";
 import { networkFailure } from "../platform/network.ts";
 import type { GatewayError } from "./errors.ts";

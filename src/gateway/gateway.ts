@@ -1,11 +1,12 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { Model } from "../api/schemas.ts";
 import { type Credentials, renewals } from "../auth/broker.ts";
-import { asCodemieError, failure, systemCode } from "../core/errors.ts";
+import { asCodemieError, systemCode } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
 import { discard, forward, loggedOut, type Outcome, replayableBody, upstreamUrl } from "./attempt.ts";
 import { errorResponse, type GatewayError } from "./errors.ts";
+import { gatewayFailure } from "./failures.ts";
 import { type Guard, guardForm, keyGuard, originGuard } from "./guard.ts";
 import { fixedHeaders, upstreamHeaders } from "./headers.ts";
 import { type LocalRoute, localRoutes } from "./local-routes.ts";
@@ -187,7 +188,7 @@ function listen(port: number, handle: (request: Request) => Response | Promise<R
     });
   } catch (error) {
     const code = systemCode(error);
-    if (code === "EADDRINUSE" || code === "EACCES") throw failure.portTaken(port, code === "EACCES");
+    if (code === "EADDRINUSE" || code === "EACCES") throw gatewayFailure.portTaken(port, code === "EACCES");
     throw error;
   }
 }

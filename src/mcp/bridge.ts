@@ -1,5 +1,6 @@
-import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
+import { asCodemieError, type CodemieError } from "../core/errors.ts";
 import { Exchange } from "./exchange.ts";
+import { mcpFailure } from "./failures.ts";
 import { type Line, longestLine } from "./framing.ts";
 import { type Log, loggable } from "./log.ts";
 import { type Envelope, errorAnswer, type Key, member, membersOf, oneLine, readEnvelope, rpcCodes } from "./message.ts";
@@ -112,11 +113,11 @@ export class Bridge {
   /** Carries a message to its end. Never rejects. */
   async #carry(exchange: Exchange): Promise<void> {
     const { origin, log } = this.#options;
-    let error: CodemieError = failure.mcpUnanswered(origin);
+    let error: CodemieError = mcpFailure.unanswered(origin);
     try {
       const outcome = await this.#send(exchange);
       if (outcome.kind === "failed") error = outcome.error;
-      if (outcome.kind === "session-lost") error = failure.mcpStatus(origin, 404, "the server forgot the session");
+      if (outcome.kind === "session-lost") error = mcpFailure.status(origin, 404, "the server forgot the session");
       if (outcome.kind !== "done") log.info(`${exchange.method ?? "message"}: ${loggable(error)}`);
     } catch (thrown) {
       error = asCodemieError(thrown);
@@ -171,7 +172,7 @@ export class Bridge {
     const { origin, log } = this.#options;
     const replay = async (text: string) => {
       const envelope = readEnvelope(text);
-      if (typeof envelope === "string") throw failure.mcpUnanswered(origin);
+      if (typeof envelope === "string") throw mcpFailure.unanswered(origin);
       const exchange = new Exchange(text, envelope, true, attended);
       for (const key of envelope.requests) this.#pending.set(key, exchange);
       const outcome = await this.#transport.send(exchange);
@@ -183,8 +184,8 @@ export class Bridge {
     this.#transport.reset();
     const answer = await replay(this.#initialize ?? "");
     const refused = member(member(answer, "error"), "message");
-    if (typeof refused === "string") throw failure.mcpNotReopened(origin, refused);
-    if (!this.#transport.ready) throw failure.mcpUnanswered(origin);
+    if (typeof refused === "string") throw mcpFailure.notReopened(origin, refused);
+    if (!this.#transport.ready) throw mcpFailure.unanswered(origin);
     if (this.#initialized === undefined) return;
     await replay(this.#initialized).catch((error: unknown) => log.info(loggable(error)));
     this.#transport.listen();

@@ -1,5 +1,5 @@
 import { createParser } from "eventsource-parser";
-import { failure } from "../core/errors.ts";
+import { mcpFailure } from "./failures.ts";
 import { longestLine } from "./framing.ts";
 
 /** One event of a stream (HTML standard, server-sent events). */
@@ -57,7 +57,7 @@ export async function readEvents(
   for await (const chunk of body ?? []) {
     onBytes();
     parser.feed(decoder.decode(chunk, { stream: true }));
-    if (tooLong) throw failure.mcpMessageTooLong(longestLine);
+    if (tooLong) throw mcpFailure.messageTooLong(longestLine);
     await handled;
   }
   return events;

@@ -1,6 +1,7 @@
-import { type CodemieError, failure } from "../core/errors.ts";
+import type { CodemieError } from "../core/errors.ts";
 import type { Step, Trace } from "../oauth/metadata.ts";
 import { Exchange } from "./exchange.ts";
+import { mcpFailure } from "./failures.ts";
 import { addressOnly } from "./log.ts";
 import { member, readEnvelope } from "./message.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
@@ -65,7 +66,7 @@ export async function explain(
   const server = member(member(answer, "result"), "serverInfo");
   if (server === undefined) {
     const said = member(member(answer, "error"), "message");
-    const error = failure.mcpNotMcp(
+    const error = mcpFailure.notMcp(
       url.origin,
       `it did not accept initialize: ${typeof said === "string" ? said : ""}`,
     );

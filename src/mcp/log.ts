@@ -46,9 +46,8 @@ export function loggable(error: unknown): string {
   if (!(error instanceof CodemieError)) {
     return `unexpected: ${systemCode(error) || (error instanceof Error ? error.name : typeof error)}`;
   }
-  const { message, cause } = error;
-  if (cause instanceof Error) return loggable(cause);
-  return typeof cause === "string" ? cause : message;
+  const { message, cause, forLog } = error;
+  return cause instanceof Error ? loggable(cause) : (forLog ?? message);
 }
 
 /** @returns an error code of OAuth as it is, and nothing else a server may have put in its place */

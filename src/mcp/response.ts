@@ -1,4 +1,5 @@
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
+import { mcpFailure } from "./failures.ts";
 import { longestLine } from "./framing.ts";
 
 /** @returns the media type without its parameters, in lower case */
@@ -34,11 +35,11 @@ export async function whole(response: Response, origin: string, onBytes: () => v
     for await (const chunk of response.body ?? []) {
       onBytes();
       length += chunk.length;
-      if (length > longestLine) throw failure.mcpMessageTooLong(longestLine);
+      if (length > longestLine) throw mcpFailure.messageTooLong(longestLine);
       parts.push(chunk);
     }
   } catch (error) {
-    throw error instanceof CodemieError ? error : failure.mcpLost(origin);
+    throw error instanceof CodemieError ? error : mcpFailure.lost(origin);
   }
   return new TextDecoder().decode(Buffer.concat(parts));
 }

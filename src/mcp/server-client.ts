@@ -1,10 +1,11 @@
-import { CodemieError, failure, systemCode } from "../core/errors.ts";
+import { CodemieError, systemCode } from "../core/errors.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { Authorization } from "./authorization.ts";
 import { readChallenge } from "./challenge.ts";
 import type { Cookies } from "./cookie-jar.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Exchange } from "./exchange.ts";
+import { mcpFailure } from "./failures.ts";
 import { addressOnly, type Log } from "./log.ts";
 import { pause } from "./transport.ts";
 
@@ -44,7 +45,7 @@ const mostRounds = 3;
 
 /** What was cancelled meanwhile is not sent, and nobody logs in for it. */
 function stillWanted({ exchange }: WireRequest): void {
-  if (exchange?.wanted === false) throw failure.mcpCancelled();
+  if (exchange?.wanted === false) throw mcpFailure.cancelled();
 }
 
 /** Sends requests to the MCP server with what belongs on them: the user's headers, cookies, the access token. */
@@ -76,8 +77,8 @@ export class Wire {
         return response;
       }
       await response.body?.cancel();
-      if (this.#options.headers.has("authorization")) throw failure.mcpHeaderRefused(this.url.origin, response.status);
-      if (round === mostRounds) throw failure.mcpTokenRefused(this.url.origin);
+      if (this.#options.headers.has("authorization")) throw mcpFailure.headerRefused(this.url.origin, response.status);
+      if (round === mostRounds) throw mcpFailure.tokenRefused(this.url.origin);
       stillWanted(request);
       request.time?.hold();
       await authorization.renew(challenge, token, request);
@@ -94,7 +95,7 @@ export class Wire {
       const target = URL.parse(response.headers.get("location") ?? "", url.href);
       await response.body?.cancel();
       if (!target || target.origin !== url.origin || !keepsMethod || hops === mostRedirects) {
-        throw failure.mcpRedirect(addressOnly(this.url), target ? addressOnly(target) : "nowhere");
+        throw mcpFailure.redirect(addressOnly(this.url), target ? addressOnly(target) : "nowhere");
       }
       url = target;
     }
@@ -126,7 +127,7 @@ export class Wire {
         // A refused connection carried nothing, so trying again cannot do anything twice.
         if (wait === undefined || systemCode(error) !== "ConnectionRefused" || request.signal.aborted) {
           if (request.signal.aborted && request.signal.reason instanceof CodemieError) throw request.signal.reason;
-          if (mayHaveArrived.includes(systemCode(error))) throw failure.mcpLost(url.origin);
+          if (mayHaveArrived.includes(systemCode(error))) throw mcpFailure.lost(url.origin);
           throw networkFailure(url.origin, error);
         }
         await pause(wait, request.signal);

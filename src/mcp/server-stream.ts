@@ -1,5 +1,5 @@
-import { failure } from "../core/errors.ts";
 import { type Position, readEvents, type StreamEvent } from "./events.ts";
+import { mcpFailure } from "./failures.ts";
 import { type Log, loggable } from "./log.ts";
 import { mediaType } from "./response.ts";
 import { pause, Streak } from "./transport.ts";
@@ -35,7 +35,7 @@ export async function followServerStream(options: ServerStreamOptions): Promise<
       if (!ok || mediaType(response) !== "text/event-stream") {
         await response.body?.cancel();
         const unavailable = status === 429 || (status >= 500 && status !== 501);
-        if (unavailable) throw failure.mcpStatus(origin, status);
+        if (unavailable) throw mcpFailure.status(origin, status);
         // Where there never was a stream, its lack says nothing about the session.
         return had && (status === 404 || status === 400);
       }

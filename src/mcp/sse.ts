@@ -1,7 +1,8 @@
-import { asCodemieError, failure } from "../core/errors.ts";
+import { asCodemieError } from "../core/errors.ts";
 import { type Deadline, deadline } from "./deadline.ts";
 import { readEvents, type StreamEvent } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
+import { mcpFailure } from "./failures.ts";
 import { addressOnly, type Log } from "./log.ts";
 import { faultOf } from "./message.ts";
 import { bounded, mediaType } from "./response.ts";
@@ -78,7 +79,7 @@ export class Sse implements Transport {
 
   async send(exchange: Exchange): Promise<Outcome> {
     const silence = exchange.asks ? silenceFor(exchange, this.#silenceMs) : openMs;
-    const time = deadline(silence, this.#closed.signal, () => failure.mcpSilent(this.#wire.url.origin, silence));
+    const time = deadline(silence, this.#closed.signal, () => mcpFailure.silent(this.#wire.url.origin, silence));
     if (exchange.asks) void exchange.settled.then(() => time.last(lingerMs));
     let channel: Channel | undefined;
     try {
@@ -104,16 +105,16 @@ export class Sse implements Transport {
         if (this.#channel === channel) this.reset();
         return { kind: "session-lost" };
       } else
-        return { kind: "failed", error: failure.mcpStatus(this.#wire.url.origin, status, faultOf(refusal)), status };
+        return { kind: "failed", error: mcpFailure.status(this.#wire.url.origin, status, faultOf(refusal)), status };
       const silent = new Promise<void>((resolve) => time.signal.addEventListener("abort", () => resolve()));
       if (!time.signal.aborted) await Promise.race([exchange.settled, channel.ended, silent]);
       if (time.signal.aborted) throw time.signal.reason;
-      if (exchange.owed.size > 0) return { kind: "failed", error: failure.mcpLost(this.#wire.url.origin) };
+      if (exchange.owed.size > 0) return { kind: "failed", error: mcpFailure.lost(this.#wire.url.origin) };
       if (exchange.method === "initialize") channel.initialized = true;
       return { kind: "done" };
     } catch (error) {
       if (!exchange.wanted) return { kind: "done" };
-      return { kind: "failed", error: this.#closed.signal.aborted ? failure.mcpClosing() : asCodemieError(error) };
+      return { kind: "failed", error: this.#closed.signal.aborted ? mcpFailure.closing() : asCodemieError(error) };
     } finally {
       channel?.waiting.delete(time);
       time.end();
@@ -124,18 +125,18 @@ export class Sse implements Transport {
     const { origin } = this.#wire.url;
     const own = new AbortController();
     const opening = deadline(openMs, AbortSignal.any([own.signal, this.#closed.signal]), () =>
-      failure.mcpSilent(origin, openMs),
+      mcpFailure.silent(origin, openMs),
     );
     const headers = { accept: "text/event-stream" };
     try {
       const { signal } = opening;
       const response = await this.#wire.send({ method: "GET", headers, signal, time: opening, attended });
       if (!response.ok) {
-        throw failure.mcpStatus(origin, response.status, faultOf(await bounded(response, longestRefusal)));
+        throw mcpFailure.status(origin, response.status, faultOf(await bounded(response, longestRefusal)));
       }
       if (mediaType(response) !== "text/event-stream") {
         await response.body?.cancel();
-        throw failure.mcpNotMcp(origin, `it sent ${mediaType(response) || "nothing"} instead of a stream`);
+        throw mcpFailure.notMcp(origin, `it sent ${mediaType(response) || "nothing"} instead of a stream`);
       }
       const endpoint = Promise.withResolvers<URL>();
       endpoint.promise.catch(() => undefined);
@@ -151,7 +152,7 @@ export class Sse implements Transport {
       const ended = reading.catch(() => undefined).then(() => this.#ended(channel));
       const failed = ended.then(() => {
         if (opening.signal.aborted) throw opening.signal.reason;
-        throw failure.mcpNotMcp(origin, "its stream ended before it named an endpoint");
+        throw mcpFailure.notMcp(origin, "its stream ended before it named an endpoint");
       });
       failed.catch(() => undefined);
       channel = {
@@ -175,7 +176,7 @@ export class Sse implements Transport {
   #take(data: string, endpoint: PromiseWithResolvers<URL>): void {
     const url = URL.parse(data, this.#wire.url.href);
     if (url?.origin === this.#wire.url.origin) endpoint.resolve(url);
-    else endpoint.reject(failure.mcpRedirect(addressOnly(this.#wire.url), url ? addressOnly(url) : "nowhere"));
+    else endpoint.reject(mcpFailure.redirect(addressOnly(this.#wire.url), url ? addressOnly(url) : "nowhere"));
   }
 
   #ended(channel: Channel | undefined): void {

@@ -1,8 +1,9 @@
-import { asCodemieError, CodemieError, failure, systemCode } from "../core/errors.ts";
+import { asCodemieError, CodemieError, systemCode } from "../core/errors.ts";
 import { headerSafe } from "../core/text.ts";
 import { type Deadline, deadline } from "./deadline.ts";
 import { type Position, readEvents, type StreamEvent } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
+import { mcpFailure } from "./failures.ts";
 import { type Log, loggable } from "./log.ts";
 import { faultOf, member, readEnvelope } from "./message.ts";
 import { bounded, mediaType, whole } from "./response.ts";
@@ -78,12 +79,12 @@ export class StreamableHttp implements Transport {
   async #carry(exchange: Exchange): Promise<Outcome> {
     const release = exchange.asks ? await this.#slots.take() : () => undefined;
     const silence = silenceFor(exchange, this.#silenceMs);
-    const time = deadline(silence, this.#closed.signal, () => failure.mcpSilent(this.#wire.url.origin, silence));
+    const time = deadline(silence, this.#closed.signal, () => mcpFailure.silent(this.#wire.url.origin, silence));
     if (exchange.asks) void exchange.settled.then(() => time.last(lingerMs));
     try {
       return await this.#post(exchange, time);
     } catch (error) {
-      if (this.#closed.signal.aborted) return { kind: "failed", error: failure.mcpClosing() };
+      if (this.#closed.signal.aborted) return { kind: "failed", error: mcpFailure.closing() };
       return { kind: "failed", error: asCodemieError(time.signal.aborted ? time.signal.reason : error) };
     } finally {
       time.end();
@@ -120,7 +121,7 @@ export class StreamableHttp implements Transport {
     await response.body?.cancel();
     const what =
       response.status === 202 ? "it accepted a request without answering it" : `it sent ${type || "nothing"}`;
-    return { kind: "failed", error: failure.mcpNotMcp(this.#wire.url.origin, what), status: response.status };
+    return { kind: "failed", error: mcpFailure.notMcp(this.#wire.url.origin, what), status: response.status };
   }
 
   /** An answer that is no success: the server's own JSON-RPC error where there is one, else what the status says. */
@@ -140,12 +141,12 @@ export class StreamableHttp implements Transport {
       await this.#deliver(text, exchange);
       return { kind: "done" };
     }
-    return { kind: "failed", error: failure.mcpStatus(this.#wire.url.origin, status, detail), status };
+    return { kind: "failed", error: mcpFailure.status(this.#wire.url.origin, status, detail), status };
   }
 
   /** Reads a stream that answers a request; one that ends early is taken up again where it broke, if it can be. */
   async #follow(first: Response, exchange: Exchange, time: Deadline): Promise<Outcome> {
-    const lost: Outcome = { kind: "failed", error: failure.mcpLost(this.#wire.url.origin) };
+    const lost: Outcome = { kind: "failed", error: mcpFailure.lost(this.#wire.url.origin) };
     const position: Position = {};
     const session = this.#session;
     const streak = new Streak();

@@ -1,9 +1,10 @@
 import { isIP } from "node:net";
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import { isLoopback } from "../core/host.ts";
 import type { Cookies } from "../mcp/cookie-jar.ts";
 import { addressOnly, type Log } from "../mcp/log.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
+import { oauthFailure } from "./failures.ts";
 
 /** How long one request to an authorization server may take, ms. */
 const requestMs = 20_000;
@@ -54,12 +55,12 @@ export class OAuthHttp {
   allowed(address: string, what: string): URL {
     const url = URL.parse(address);
     const [from, to] = [this.#server.hostname, url?.hostname ?? ""].map(isLocalOnly);
-    if (to && !from) throw failure.mcpAddress(what, address);
+    if (to && !from) throw oauthFailure.address(what, address);
     if (url?.protocol === "https:" && !url.username && !url.password) return url;
     const local = isLoopback(this.#server.hostname) && url !== null && isLoopback(url.hostname);
     const own = this.#allowHttp && url?.hostname === this.#server.hostname;
     if (url?.protocol === "http:" && (local || own)) return url;
-    throw failure.mcpAddress(what, address);
+    throw oauthFailure.address(what, address);
   }
 
   /**
@@ -89,7 +90,7 @@ export class OAuthHttp {
     let length = 0;
     for await (const chunk of response.body ?? []) {
       length += chunk.length;
-      if (length > mostBytes) throw failure.mcpTooLong(addressOnly(url), mostBytes);
+      if (length > mostBytes) throw oauthFailure.tooLong(addressOnly(url), mostBytes);
       chunks.push(chunk);
     }
     return new TextDecoder().decode(Buffer.concat(chunks));

@@ -1,9 +1,9 @@
 import { createRemoteJWKSet, customFetch, type JWTPayload, jwtVerify } from "jose";
 import { type ZodType, z } from "zod";
-import { failure } from "../core/errors.ts";
 import { isLoopback } from "../core/host.ts";
 import { parseJson } from "../core/json.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
+import { oauthFailure } from "./failures.ts";
 
 /** How long one request to the provider may take, ms. */
 const requestMs = 20_000;
@@ -90,13 +90,14 @@ export class OidcProvider {
    */
   static async discover(issuer: string, fetch: Fetch): Promise<OidcProvider> {
     const base = issuer.replace(/\/$/, "");
-    if (!endpoint.safeParse(base).success) throw failure.provider(issuer, "an issuer has to be an https: address");
+    if (!endpoint.safeParse(base).success) throw oauthFailure.provider(issuer, "an issuer has to be an https: address");
     const answer = await request(fetch, `${base}/.well-known/openid-configuration`, { headers: jsonOnly });
     const found = answer.status === 200 ? parseJson(answer.text, metadata) : undefined;
-    if (!found) throw failure.provider(issuer, `no usable metadata (${answer.status}) at its well-known address`);
-    if (found.issuer.replace(/\/$/, "") !== base) throw failure.provider(issuer, "its metadata names another issuer");
+    if (!found) throw oauthFailure.provider(issuer, `no usable metadata (${answer.status}) at its well-known address`);
+    if (found.issuer.replace(/\/$/, "") !== base)
+      throw oauthFailure.provider(issuer, "its metadata names another issuer");
     if (found.code_challenge_methods_supported && !found.code_challenge_methods_supported.includes("S256")) {
-      throw failure.provider(issuer, "it does not support PKCE with S256");
+      throw oauthFailure.provider(issuer, "it does not support PKCE with S256");
     }
     return new OidcProvider(found, fetch);
   }
@@ -118,7 +119,8 @@ export class OidcProvider {
    */
   async device(form: Readonly<Record<string, string>>): Promise<DeviceAnswer | Refused> {
     const address = this.metadata.device_authorization_endpoint;
-    if (!address) throw failure.provider(this.metadata.issuer, "it does not support logging in with a device code");
+    if (!address)
+      throw oauthFailure.provider(this.metadata.issuer, "it does not support logging in with a device code");
     return await this.#post(address, form, deviceAnswer);
   }
 
@@ -157,12 +159,13 @@ export class OidcProvider {
       };
       claims = (await jwtVerify(token, keys, { ...options, requiredClaims: ["sub", "exp", "iat"] })).payload;
     } catch (error) {
-      throw failure.idToken(issuer, error instanceof Error ? error.message : "it cannot be read");
+      throw oauthFailure.idToken(issuer, error instanceof Error ? error.message : "it cannot be read");
     }
-    if (nonce !== undefined && claims.nonce !== nonce) throw failure.idToken(issuer, "its nonce is not of this login");
+    if (nonce !== undefined && claims.nonce !== nonce)
+      throw oauthFailure.idToken(issuer, "its nonce is not of this login");
     const parties = Array.isArray(claims.aud) ? claims.aud.length : 1;
     if ((parties > 1 || claims.azp !== undefined) && claims.azp !== clientId) {
-      throw failure.idToken(issuer, "it was issued to another client");
+      throw oauthFailure.idToken(issuer, "it was issued to another client");
     }
     return claims;
   }
@@ -178,7 +181,7 @@ export class OidcProvider {
     if (answer.status < 500 && refused) {
       return { refused: refused.error, description: refused.error_description ?? "" };
     }
-    throw failure.provider(this.metadata.issuer, `an answer that cannot be used (${answer.status})`);
+    throw oauthFailure.provider(this.metadata.issuer, `an answer that cannot be used (${answer.status})`);
   }
 }
 

@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import type { CryptoKey } from "jose";
 import { importJWK, importPKCS8 } from "jose";
-import { failure } from "../core/errors.ts";
+import { oauthFailure } from "./failures.ts";
 
 const curves: Readonly<Record<string, string>> = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512" };
 
@@ -27,11 +27,11 @@ export async function readSigningKey(
       object = createPrivateKey({ key: jwk, format: "jwk" });
     } else object = createPrivateKey(trimmed);
   } catch {
-    throw failure.mcpKey("it is neither a PKCS#8 PEM nor a private JWK");
+    throw oauthFailure.key("it is neither a PKCS#8 PEM nor a private JWK");
   }
   const possible = named ? [named] : algorithmsFor(object);
   const alg = possible.find((one) => supported === undefined || supported.includes(one));
-  if (alg === undefined) throw failure.mcpKey(`the server takes ${supported?.join(", ")} only`);
+  if (alg === undefined) throw oauthFailure.key(`the server takes ${supported?.join(", ")} only`);
   const key = trimmed.startsWith("{") ? await importJWK(JSON.parse(trimmed), alg) : await importPKCS8(trimmed, alg);
   return { key, alg };
 }

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import { failure } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { addressOnly } from "../mcp/log.ts";
 import { faultOf } from "../mcp/message.ts";
 import { type Client, codeOf } from "../mcp/oauth/client.ts";
+import { oauthFailure } from "./failures.ts";
 import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata, Trace } from "./metadata.ts";
 
@@ -53,14 +53,14 @@ export async function requestToken(
   const detail = `${form.grant_type}: ${status} ${addressOnly(url)}`;
   trace({ name: "token", ok: answer !== undefined, detail, reference });
   if (answer) {
-    if (!/^bearer$/i.test(answer.token_type)) throw failure.mcpToken(server.issuer, "it is not a bearer token");
+    if (!/^bearer$/i.test(answer.token_type)) throw oauthFailure.token(server.issuer, "it is not a bearer token");
     return answer;
   }
-  if (status >= 300 && status < 400) throw failure.mcpToken(server.issuer, "the token endpoint redirects");
+  if (status >= 300 && status < 400) throw oauthFailure.token(server.issuer, "the token endpoint redirects");
   const code = codeOf(text);
   if (code !== undefined && status < 500 && status !== 429 && !passing.includes(code))
     return { refused: code, description: faultOf(text) ?? "" };
-  throw failure.mcpToken(server.issuer, `the token endpoint answered ${status}`);
+  throw oauthFailure.token(server.issuer, `the token endpoint answered ${status}`);
 }
 
 /**

@@ -1,5 +1,5 @@
-import { failure } from "../core/errors.ts";
 import { withoutOwnSecrets } from "../core/own-secrets.ts";
+import { platformFailure } from "./failures.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -34,13 +34,13 @@ export async function openBrowser(url: string, env: Env): Promise<void> {
         detached: true,
       }).unref();
     } catch {
-      throw failure.browserFailed(browser.path);
+      throw platformFailure.browserFailed(browser.path);
     }
     return;
   }
   const { default: open } = await import("open");
   const child = await open(url).catch(() => {
-    throw failure.browserFailed("the system's browser");
+    throw platformFailure.browserFailed("the system's browser");
   });
   child.on("error", () => undefined);
 }

@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, type FSWatcher, mkdirSync, statSync, watch } from "node:fs";
 import { chmod, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { failure, systemCode } from "../core/errors.ts";
+import { systemCode } from "../core/errors.ts";
+import { platformFailure } from "./failures.ts";
 
 /** Mode of every folder and file of ours: the owner and nobody else. */
 const folderMode = 0o700;
@@ -19,7 +20,7 @@ export async function readIfPresent(file: string): Promise<string | undefined> {
   } catch (error) {
     const code = systemCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw failure.vaultUnreadable(file, code === "EACCES" ? "permission denied" : code || "unknown error");
+    throw platformFailure.unreadable(file, code === "EACCES" ? "permission denied" : code || "unknown error");
   }
 }
 
@@ -59,7 +60,7 @@ export async function ensureFolder(folder: string): Promise<void> {
     mkdirSync(folder, { recursive: true, mode: folderMode });
     if (process.platform !== "win32" && (statSync(folder).mode & 0o077) !== 0) chmodSync(folder, folderMode);
   } catch (error) {
-    throw failure.disk(folder, error);
+    throw platformFailure.disk(folder, error);
   }
 }
 
@@ -92,7 +93,7 @@ export async function replaceFile(file: string, data: string): Promise<void> {
     await syncFolder(dirname(file));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw failure.disk(file, error);
+    throw platformFailure.disk(file, error);
   }
 }
 
@@ -111,7 +112,7 @@ export async function tryToWrite(folder: string): Promise<void> {
     await rm(own, { force: true });
   } catch (error) {
     await rm(own, { force: true }).catch(() => undefined);
-    throw failure.disk(file, error);
+    throw platformFailure.disk(file, error);
   }
 }
 
@@ -129,7 +130,7 @@ export async function removeLeftovers(file: string): Promise<void> {
       if (isOne) await rm(join(dirname(file), name), { force: true });
     }
   } catch (error) {
-    throw failure.disk(file, error);
+    throw platformFailure.disk(file, error);
   }
 }
 
@@ -143,7 +144,7 @@ export async function removeFile(file: string): Promise<void> {
     await rm(file, { force: true });
     await syncFolder(dirname(file));
   } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw failure.disk(file, error);
+    if (systemCode(error) !== "ENOENT") throw platformFailure.disk(file, error);
   }
 }
 
@@ -156,7 +157,7 @@ export async function namesIn(folder: string): Promise<string[]> {
     return (await readdir(folder)).sort();
   } catch (error) {
     if (systemCode(error) === "ENOENT") return [];
-    throw failure.vaultUnreadable(folder, systemCode(error) || "unknown error");
+    throw platformFailure.unreadable(folder, systemCode(error) || "unknown error");
   }
 }
 
@@ -226,7 +227,7 @@ function openWatch(folder: string, onChange: () => void): FSWatcher {
 }
 
 const cannotWatch = (folder: string, error: unknown) =>
-  failure.vaultUnreadable(folder, systemCode(error) || "it cannot be watched");
+  platformFailure.unreadable(folder, systemCode(error) || "it cannot be watched");
 
 /**
  * Moves a file that cannot be used out of the way, keeping it.
@@ -239,7 +240,7 @@ export async function keepAside(file: string, nowMs: number): Promise<string> {
     await rename(file, kept);
     return kept;
   } catch (error) {
-    throw failure.disk(kept, error);
+    throw platformFailure.disk(kept, error);
   }
 }
 
@@ -254,7 +255,7 @@ export async function moveIfPresent(file: string, to: string): Promise<boolean> 
     return true;
   } catch (error) {
     if (systemCode(error) === "ENOENT") return false;
-    throw failure.disk(to, error);
+    throw platformFailure.disk(to, error);
   }
 }
 
@@ -263,7 +264,7 @@ export async function closeToOthers(file: string): Promise<void> {
   try {
     await chmod(file, fileMode);
   } catch (error) {
-    throw failure.disk(file, error);
+    throw platformFailure.disk(file, error);
   }
 }
 
@@ -281,7 +282,7 @@ export async function syncFile(file: string): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    throw failure.disk(file, error);
+    throw platformFailure.disk(file, error);
   }
 }
 

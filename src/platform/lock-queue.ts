@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, closeSync, existsSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { failure, systemCode } from "../core/errors.ts";
+import { systemCode } from "../core/errors.ts";
+import { platformFailure } from "./failures.ts";
 
 /** Where a process stands in the queue for a lock: its file's name. Names sort in the order of the queue. */
 export type Ticket = string;
@@ -137,7 +138,7 @@ export class Place {
     try {
       closeSync(openSync(join(this.#folder, ticket), "wx", 0o600));
     } catch (error) {
-      throw failure.disk(this.#folder, error);
+      throw platformFailure.disk(this.#folder, error);
     }
     return ticket;
   }
@@ -198,7 +199,7 @@ function ticketsIn(folder: string, prefix: string): Ticket[] {
   try {
     return ticketsOf(readdirSync(folder), prefix);
   } catch (error) {
-    throw failure.disk(folder, error);
+    throw platformFailure.disk(folder, error);
   }
 }
 

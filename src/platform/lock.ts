@@ -1,6 +1,7 @@
 import { accessSync, closeSync, constants, openSync, statSync, utimesSync } from "node:fs";
 import { dirname } from "node:path";
-import { CodemieError, failure, systemCode } from "../core/errors.ts";
+import { CodemieError, systemCode } from "../core/errors.ts";
+import { platformFailure } from "./failures.ts";
 import { ensureFolder } from "./files.ts";
 import { nobodyQueues, Place, type Ticket } from "./lock-queue.ts";
 import { isOwnFile } from "./private.ts";
@@ -99,7 +100,7 @@ async function takeTurn(lock: Lock, place: Place | undefined, what: string, pati
     if (first === undefined || last === undefined || place === undefined) {
       if (lock.take()) return;
       // Somebody holds it who is not in the queue: only briefly, or it could not queue, or it died a moment ago.
-      if (heldMs >= patienceMs) throw failure.locked(what, patienceMs);
+      if (heldMs >= patienceMs) throw platformFailure.locked(what, patienceMs);
       nextMs = Math.min(pauseMs, patienceMs);
       pauseMs = Math.min(pauseMs * 2, longestPauseMs);
       await Bun.sleep(nextMs);
@@ -112,7 +113,7 @@ async function takeTurn(lock: Lock, place: Place | undefined, what: string, pati
       continue;
     }
     if (heldMs >= patienceMs) {
-      if (!lock.take()) throw failure.locked(what, patienceMs, Place.holderOf(first));
+      if (!lock.take()) throw platformFailure.locked(what, patienceMs, Place.holderOf(first));
       lock.release();
     }
     nextMs = last === behind ? nextMs * 2 : firstLookMs;
@@ -167,7 +168,7 @@ class Lock {
       // SQLite opens a file that cannot be written all the same, and then keeps nobody out.
       accessSync(file, constants.W_OK);
     } catch (error) {
-      throw error instanceof CodemieError ? error : failure.disk(file, error);
+      throw error instanceof CodemieError ? error : platformFailure.disk(file, error);
     }
     return await Lock.#open(file, { readwrite: true });
   }
@@ -182,7 +183,7 @@ class Lock {
     try {
       return new Lock(file, new Database(file, options));
     } catch (error) {
-      throw failure.disk(file, error);
+      throw platformFailure.disk(file, error);
     }
   }
 
@@ -226,7 +227,7 @@ class Lock {
       return true;
     } catch (error) {
       if (systemCode(error).startsWith("SQLITE_BUSY")) return false;
-      throw failure.disk(this.#file, error);
+      throw platformFailure.disk(this.#file, error);
     }
   }
 }

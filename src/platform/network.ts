@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { delimiter, isAbsolute } from "node:path";
 import { getCACertificates } from "node:tls";
-import { CodemieError, failure, systemCode } from "../core/errors.ts";
+import { CodemieError, systemCode } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
+import { platformFailure } from "./failures.ts";
 import { requireAbsolute } from "./places.ts";
 
 /** What a request may ask for beyond the standard: Bun's own switches that we rely on. */
@@ -87,7 +88,7 @@ export function namedProxy(env: Readonly<Record<string, string | undefined>>, pr
 export function extraAuthorities(env: Readonly<Record<string, string | undefined>>): string[] | undefined {
   for (const variable of ["CODEMIE_CA_CERTS", "NODE_EXTRA_CA_CERTS"]) {
     const file = env[variable];
-    if (file && !isAbsolute(file)) throw failure.caFile(variable, file, "that is not an absolute path");
+    if (file && !isAbsolute(file)) throw platformFailure.caFile(variable, file, "that is not an absolute path");
   }
   // These are the runtime's own to read.
   for (const variable of ["SSL_CERT_FILE", "SSL_CERT_DIR"]) {
@@ -99,10 +100,14 @@ export function extraAuthorities(env: Readonly<Record<string, string | undefined
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    throw failure.caFile("CODEMIE_CA_CERTS", file, `it cannot be read (${systemCode(error) || "unknown error"})`);
+    throw platformFailure.caFile(
+      "CODEMIE_CA_CERTS",
+      file,
+      `it cannot be read (${systemCode(error) || "unknown error"})`,
+    );
   }
   const own = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
-  if (!own) throw failure.caFile("CODEMIE_CA_CERTS", file, "there is no certificate in it");
+  if (!own) throw platformFailure.caFile("CODEMIE_CA_CERTS", file, "there is no certificate in it");
   return [...new Set([...getCACertificates("default"), ...own])];
 }
 
@@ -132,10 +137,11 @@ const networkWords: Record<string, string> = {
 export function networkFailure(origin: string, error: unknown): CodemieError {
   if (error instanceof CodemieError) return error;
   const code = systemCode(error);
-  if (error instanceof Error && error.name === "TimeoutError") return failure.unreachable(origin, "no answer in time");
-  if (tlsCode.test(code)) return failure.tls(origin, code.toLowerCase().replaceAll("_", " "));
+  if (error instanceof Error && error.name === "TimeoutError")
+    return platformFailure.unreachable(origin, "no answer in time");
+  if (tlsCode.test(code)) return platformFailure.tls(origin, code.toLowerCase().replaceAll("_", " "));
   const words = networkWords[code] ?? (code || (error instanceof Error ? error.name : "unknown error"));
-  return failure.unreachable(origin, printable(words, 80));
+  return platformFailure.unreachable(origin, printable(words, 80));
 }
 
 /** All that `isLoopback` takes for this machine; `127.0.0.1` once more for agents that do not know networks. */

@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { failure } from "../core/errors.ts";
+import { platformFailure } from "./failures.ts";
 
 /**
  * A relative path in the environment would mean a file of the cloned repository one stands in, and let it decide.
@@ -11,7 +11,7 @@ import { failure } from "../core/errors.ts";
  * @throws usage error when it is relative
  */
 export function requireAbsolute(variable: string, path: string): string {
-  if (!isAbsolute(path)) throw failure.relativePath(variable, path);
+  if (!isAbsolute(path)) throw platformFailure.relativePath(variable, path);
   return path;
 }
 

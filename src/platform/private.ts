@@ -11,7 +11,8 @@ import {
   statSync,
 } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
-import { CodemieError, failure, systemCode } from "../core/errors.ts";
+import { CodemieError, systemCode } from "../core/errors.ts";
+import { platformFailure } from "./failures.ts";
 
 // What is read and checked here is small and local, and asked at once: four trips to the thread pool for each file cost
 // eight times as much, and a vault is opened on every start.
@@ -39,12 +40,12 @@ export function readPrivate(file: string, note: Note): string | undefined {
   } catch (error) {
     const code = systemCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    if (code === "ELOOP" || code === "EMLINK") throw failure.symbolicLink(file);
+    if (code === "ELOOP" || code === "EMLINK") throw platformFailure.symbolicLink(file);
     throw unreadable(file, error);
   }
   try {
     const found = fstatSync(handle);
-    if (!found.isFile()) throw failure.vaultUnreadable(file, "it is not a file");
+    if (!found.isFile()) throw platformFailure.unreadable(file, "it is not a file");
     requireOwner(file, found.uid);
     if (isOpen(found.mode)) close(file, () => fchmodSync(handle, 0o600), note);
     return readFileSync(handle, "utf8");
@@ -64,8 +65,8 @@ export function readPrivate(file: string, note: Note): string | undefined {
 export function checkFolder(folder: string, note: Note): void {
   const found = present(folder, lstatSync);
   if (!found) return;
-  if (found.isSymbolicLink()) throw failure.symbolicLink(folder);
-  if (!found.isDirectory()) throw failure.vaultUnreadable(folder, "it is not a folder");
+  if (found.isSymbolicLink()) throw platformFailure.symbolicLink(folder);
+  if (!found.isDirectory()) throw platformFailure.unreadable(folder, "it is not a folder");
   requireOwner(folder, found.uid);
   if (isOpen(found.mode)) close(folder, () => chmodSync(folder, 0o700), note);
 }
@@ -79,8 +80,8 @@ export function checkFolder(folder: string, note: Note): void {
 export function isOwnFile(file: string): boolean {
   const found = present(file, lstatSync);
   if (!found) return false;
-  if (found.isSymbolicLink()) throw failure.symbolicLink(file);
-  if (!found.isFile()) throw failure.vaultUnreadable(file, "it is not a file");
+  if (found.isSymbolicLink()) throw platformFailure.symbolicLink(file);
+  if (!found.isFile()) throw platformFailure.unreadable(file, "it is not a file");
   requireOwner(file, found.uid);
   return true;
 }
@@ -97,7 +98,7 @@ export function checkBaseFolder(folder: string, note: Note): void {
   if (!found?.isDirectory()) return;
   requireOwner(folder, found.uid);
   const writable = process.platform !== "win32" && (found.mode & 0o022) !== 0;
-  if (writable && (found.mode & 0o1000) !== 0) throw failure.sharedFolder(folder);
+  if (writable && (found.mode & 0o1000) !== 0) throw platformFailure.sharedFolder(folder);
   if (writable) close(folder, () => chmodSync(folder, 0o700), note);
 }
 
@@ -111,14 +112,14 @@ export async function writeNewFile(file: string, data: string): Promise<void> {
   try {
     handle = await open(file, "wx", 0o600);
   } catch (error) {
-    throw systemCode(error) === "EEXIST" ? failure.exists(file) : failure.disk(file, error);
+    throw systemCode(error) === "EEXIST" ? platformFailure.exists(file) : platformFailure.disk(file, error);
   }
   try {
     await handle.writeFile(data);
     await handle.sync();
   } catch (error) {
     await rm(file, { force: true });
-    throw failure.disk(file, error);
+    throw platformFailure.disk(file, error);
   } finally {
     await handle.close();
   }
@@ -137,7 +138,7 @@ function present(path: string, look: (path: string) => Stats): Stats | undefined
 /** Root may own it too: it can read and write everything anyway. Windows has no such numbers. */
 function requireOwner(path: string, owner: number): void {
   const own = process.getuid?.();
-  if (own !== undefined && owner !== own && owner !== 0) throw failure.foreignOwner(path, owner);
+  if (own !== undefined && owner !== own && owner !== 0) throw platformFailure.foreignOwner(path, owner);
 }
 
 const isOpen = (mode: number) => process.platform !== "win32" && (mode & 0o077) !== 0;
@@ -154,5 +155,5 @@ function close(path: string, change: () => void, note: Note): void {
 
 function unreadable(path: string, error: unknown): CodemieError {
   const code = systemCode(error);
-  return failure.vaultUnreadable(path, code === "EACCES" ? "permission denied" : code || "unknown error");
+  return platformFailure.unreadable(path, code === "EACCES" ? "permission denied" : code || "unknown error");
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { failure } from "../core/errors.ts";
 import { type Config, config } from "./config.ts";
+import { profileFailure } from "./failures.ts";
 
 /** The existing CLI's first format: one profile, flat, without a version (CodeMie fact 8.1). */
 const flat = z.looseObject({
@@ -24,7 +24,7 @@ export async function readConfig(text: string, file: string): Promise<Config> {
   try {
     json = JSON.parse(text);
   } catch {
-    throw failure.configDamaged(file, await syntaxError(text));
+    throw profileFailure.configDamaged(file, await syntaxError(text));
   }
   const found = flat.safeParse(json).data;
   const old =
@@ -38,7 +38,10 @@ export async function readConfig(text: string, file: string): Promise<Config> {
   const whole = (issue?.path ?? []).filter((part) => typeof part !== "symbol");
   const path = old ? whole.slice(2) : whole;
   const line = await lineOf(text, path);
-  throw failure.configDamaged(file, `line ${line}, ${path.join(".") || "the file"}: ${issue?.message ?? "unexpected"}`);
+  throw profileFailure.configDamaged(
+    file,
+    `line ${line}, ${path.join(".") || "the file"}: ${issue?.message ?? "unexpected"}`,
+  );
 }
 
 /** The parser that tells places is loaded only when there is something to tell. */

@@ -1,6 +1,6 @@
-import { failure } from "../core/errors.ts";
 import { type Host, parseHost, parseProvider } from "../core/host.ts";
 import { type Config, type Profile, profileName, type RepositoryProfile } from "./config.ts";
+import { profileFailure } from "./failures.ts";
 import { providerOf, providers } from "./providers.ts";
 
 /** Where a value came from. */
@@ -53,9 +53,11 @@ export function resolveProfile(
   const settled = settleProfile(config, wishes, env, repository);
   const { host, name, profile, exists } = settled;
   if (host) return { ...settled, host };
-  if (!exists && Object.keys(config.profiles).length > 0) throw failure.noProfile(name, Object.keys(config.profiles));
-  if (!isCodemie(profile)) throw failure.otherService(name, profile.provider ?? "");
-  throw env.CODEMIE_JWT_TOKEN || env.CODEMIE_JWT_TOKEN_FILE ? failure.tokenWithoutHost() : failure.noHost();
+  if (!exists && Object.keys(config.profiles).length > 0) throw profileFailure.none(name, Object.keys(config.profiles));
+  if (!isCodemie(profile)) throw profileFailure.otherService(name, profile.provider ?? "");
+  throw env.CODEMIE_JWT_TOKEN || env.CODEMIE_JWT_TOKEN_FILE
+    ? profileFailure.tokenWithoutHost()
+    : profileFailure.noHost();
 }
 
 /**
@@ -73,8 +75,8 @@ export function settleProfile(
   const askedHost = hostAskedFor(wishes.profile === undefined ? env : {}, wishes.url);
   const name = askedName ?? pickName(config, askedHost?.value);
   const known = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
-  if (!known && !profileName.test(name)) throw failure.badProfileName(name);
-  if (askedName !== undefined && !known && !askedHost) throw failure.noProfile(name, Object.keys(config.profiles));
+  if (!known && !profileName.test(name)) throw profileFailure.badName(name);
+  if (askedName !== undefined && !known && !askedHost) throw profileFailure.none(name, Object.keys(config.profiles));
   const profile: Profile = known ?? {};
   const own = askedHost ? undefined : hostOf(profile);
   return {
@@ -155,7 +157,7 @@ export function hostAskedFor(
   const given = a || b;
   if (!given) return undefined;
   const host = parseHost(given);
-  if (a && b && parseHost(b).origin !== host.origin) throw failure.hostsDiffer(a, b);
+  if (a && b && parseHost(b).origin !== host.origin) throw profileFailure.hostsDiffer(a, b);
   return { value: host, source: "environment" };
 }
 

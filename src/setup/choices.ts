@@ -7,8 +7,10 @@ import { CodemieError, failure } from "../core/errors.ts";
 import { nearest, printable } from "../core/text.ts";
 import { back, type Choice } from "../platform/prompts.ts";
 import { profileName } from "../profiles/config.ts";
+import { profileFailure } from "../profiles/failures.ts";
 import { freeName, hostName, pickName, usableHostOf } from "../profiles/resolve.ts";
 import type { Context, Draft, Step } from "./draft.ts";
+import { setupFailure } from "./failures.ts";
 
 const noneOfThem = "";
 
@@ -109,11 +111,11 @@ export const name: Step = async (draft, context) => {
   const { host, edits, keeps } = draft;
   if (!host) return draft;
   const check = (value: string) => {
-    if (value !== edits && !profileName.test(value)) return failure.badProfileName(value).message;
+    if (value !== edits && !profileName.test(value)) return profileFailure.badName(value).message;
     const taken = value !== edits && Object.hasOwn(config.profiles, value) ? config.profiles[value] : undefined;
     const own = taken && usableHostOf(taken);
     const other = taken && (own?.origin !== host.origin || own.kind !== host.kind);
-    return other ? failure.profileHasOtherHost(value, own?.origin ?? "another service").message : undefined;
+    return other ? setupFailure.profileHasOtherHost(value, own?.origin ?? "another service").message : undefined;
   };
   const wanted = usualName(draft, context);
   // A login that is kept stays where it is: copied, it would be renewed in one place and die in the other.

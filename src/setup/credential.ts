@@ -3,6 +3,7 @@ import { readBearerToken } from "../auth/bearer-token.ts";
 import { Broker } from "../auth/broker.ts";
 import { callWith } from "../auth/call.ts";
 import { loginRecord, type StoredLogin, storedLogin } from "../auth/credential.ts";
+import { authFailure } from "../auth/failures.ts";
 import { logIn } from "../auth/login/index.ts";
 import { describe, proveBearer } from "../auth/stored-login.ts";
 import { CodemieError, failure } from "../core/errors.ts";
@@ -15,6 +16,7 @@ import { type Method, tokenVariable } from "../profiles/resolve.ts";
 import { usualName } from "./choices.ts";
 import { type Context, type Draft, needs, type Step, untilItWorks } from "./draft.ts";
 import { findEndpoint } from "./endpoint.ts";
+import { setupFailure } from "./failures.ts";
 
 /** The credential itself: a login, a token or a key, proved before anything is stored. */
 export const credential: Step = async (draft, context) => {
@@ -46,9 +48,9 @@ export const credential: Step = async (draft, context) => {
 
 /** A token or a key that was read for nothing would be lost in silence. */
 function refuseOthers(method: Method, { wishes }: Context): void {
-  if (wishes.token && method !== "jwt") throw failure.loginOfOther("--token-stdin", method);
-  if (wishes.tokenEnv && method !== "jwt") throw failure.loginOfOther("--token-env", method);
-  if (wishes.key && method !== "api-key") throw failure.loginOfOther("--key-stdin", method);
+  if (wishes.token && method !== "jwt") throw setupFailure.loginOfOther("--token-stdin", method);
+  if (wishes.tokenEnv && method !== "jwt") throw setupFailure.loginOfOther("--token-env", method);
+  if (wishes.key && method !== "api-key") throw setupFailure.loginOfOther("--key-stdin", method);
 }
 
 /** The login the profile has already, if it is the one that is wanted: of the same method, host, provider and client. */
@@ -145,7 +147,7 @@ async function prove(host: Host, given: Secret, { runtime, version, during, tell
     proveBearer(host, token, runtime, version),
   ).catch((error: unknown) => {
     const refused = error instanceof CodemieError && error.code === "auth_refused";
-    throw refused ? failure.tokenRefused(host.origin) : error;
+    throw refused ? authFailure.tokenRefused(host.origin) : error;
   });
   tell.good(`the token is ${describe(login.identity)}'s`);
   return login;

@@ -1,3 +1,4 @@
+import { apiFailure } from "../api/failures.ts";
 import { modelsOfProvider } from "../api/provider.ts";
 import type { Model } from "../api/schemas.ts";
 import { authorizeWithKey } from "../auth/authorize.ts";
@@ -43,5 +44,5 @@ export async function findEndpoint(
       first ??= error;
     }
   }
-  throw first ?? failure.notAModelApi(given.api, "nothing answered");
+  throw first ?? apiFailure.notAModelApi(given.api, "nothing answered");
 }

@@ -1,4 +1,5 @@
 import type { StoredLogin } from "../auth/credential.ts";
+import { authFailure } from "../auth/failures.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../auth/stored-login.ts";
 import { failure } from "../core/errors.ts";
 import type { Profile } from "../profiles/config.ts";
@@ -75,5 +76,5 @@ async function ask(now: StoredLogin, name: string, { vault, prompts }: Context):
   if (samePerson(before.identity, now.identity)) return;
   const [was, is] = [describe(before.identity), describe(now.identity)];
   const yes = await prompts?.confirm(`Profile ${name} belongs to ${was}. Replace it with ${is}?`, false);
-  if (yes !== true) throw failure.otherPerson(is, was, name);
+  if (yes !== true) throw authFailure.otherPerson(is, was, name);
 }

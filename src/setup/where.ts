@@ -1,3 +1,4 @@
+import { apiFailure } from "../api/failures.ts";
 import { defaultScope } from "../auth/login/oidc.ts";
 import { failure } from "../core/errors.ts";
 import { parseHost, parseProvider } from "../core/host.ts";
@@ -100,7 +101,7 @@ async function look(draft: Draft, url: string, context: Context): Promise<Draft>
         `give the host's address; with --issuer ${found.issuer} the login goes there`,
       );
     case "other":
-      throw failure.wrongBaseUrl(parseProvider(url).origin, `it sent ${found.what}`);
+      throw apiFailure.wrongBaseUrl(parseProvider(url).origin, `it sent ${found.what}`);
   }
 }
 

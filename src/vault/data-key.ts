@@ -1,5 +1,5 @@
-import { failure } from "../core/errors.ts";
 import { stampOf } from "../platform/files.ts";
+import { vaultFailure } from "./failures.ts";
 import { openDataKey, openOrCreateDataKey, type VaultAccess, type VaultFiles } from "./key.ts";
 
 /**
@@ -52,7 +52,7 @@ export class DataKey {
    */
   async toRead(): Promise<Uint8Array> {
     const key = this.#opened?.key ?? (await this.open(openDataKey));
-    if (!key) throw failure.vaultDamaged(this.#files.dataKey);
+    if (!key) throw vaultFailure.damaged(this.#files.dataKey);
     return key;
   }
 
@@ -76,7 +76,7 @@ export class DataKey {
     // Sealed anew, perhaps with a passphrase nobody gave to us, it is the same key still: the record shows it.
     if (opened && now !== "" && (await opens(opened.key))) return opened.key;
     const key = opened && now === "" ? undefined : await this.open(opened ? openDataKey : openOrCreateDataKey);
-    if (!key) throw failure.vaultGone(this.#files.dataKey);
+    if (!key) throw vaultFailure.gone(this.#files.dataKey);
     return key;
   }
 

@@ -1,8 +1,8 @@
 import { argon2, randomBytes } from "node:crypto";
 import { base64url } from "jose";
 import { z } from "zod";
-import { failure } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
+import { vaultFailure } from "./failures.ts";
 
 /**
  * How a key comes from a passphrase: Argon2id (RFC 9106) with its parameters. They are bounded, since they are read
@@ -46,7 +46,7 @@ export function freshKdf(): Kdf {
  * @throws usage error when it is too short
  */
 export function requireLength(passphrase: Secret): void {
-  if ([...passphrase.reveal()].length < shortestNew) throw failure.passphraseShort(shortestNew);
+  if ([...passphrase.reveal()].length < shortestNew) throw vaultFailure.passphraseShort(shortestNew);
 }
 
 /**

@@ -1,12 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { base64url } from "jose";
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import { ensureFolder, namesIn, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
 import { requireAbsolute } from "../platform/places.ts";
 import { checkBaseFolder, checkFolder, type Note, readPrivate } from "../platform/private.ts";
+import { vaultFailure } from "./failures.ts";
 import { deriveKey, freshKdf, type Kdf, requireLength } from "./kdf.ts";
 import { labelOf, seal, unseal } from "./seal.ts";
 
@@ -40,7 +41,7 @@ export type NewKey = { readonly with: "key-file" } | { readonly with: "passphras
 
 /** For vaults that nobody gives a passphrase to. */
 export const keyFileOnly: VaultAccess = {
-  passphrase: { variable: undefined, read: async () => Promise.reject(failure.passphraseMissing()) },
+  passphrase: { variable: undefined, read: async () => Promise.reject(vaultFailure.passphraseMissing()) },
   note: () => undefined,
 };
 
@@ -83,7 +84,7 @@ async function wrappedKey(files: VaultFiles, note: Note): Promise<string | undef
   // A new data key would shut out the records that are there for good. It is older than they are: so it is either there
   // by now, since another process has just made the vault, or lost.
   const byNow = readPrivate(files.dataKey, note);
-  if (byNow === undefined) throw failure.dataKeyMissing(files.dataKey);
+  if (byNow === undefined) throw vaultFailure.dataKeyMissing(files.dataKey);
   return byNow;
 }
 
@@ -104,7 +105,7 @@ export async function openDataKey(files: VaultFiles, access: VaultAccess): Promi
   const { variable } = access.passphrase;
   const wrapped = await wrappedKey(files, access.note);
   if (wrapped === undefined) return undefined;
-  if (variable && sealing(wrapped, files).with === "key-file") throw failure.vaultHasKeyFile(files.masterKey, variable);
+  if (variable && sealing(wrapped, files).with === "key-file") throw vaultFailure.hasKeyFile(files.masterKey, variable);
   return await open(wrapped, files, access);
 }
 
@@ -156,7 +157,7 @@ export async function rekey(
 ): Promise<Uint8Array> {
   const opened = async () => {
     const wrapped = await wrappedKey(files, access.note);
-    if (wrapped === undefined) throw failure.noVault();
+    if (wrapped === undefined) throw vaultFailure.none();
     return { before: sealing(wrapped, files), dataKey: await open(wrapped, files, access) };
   };
   // Everything is asked for before the lock is taken, as above; the vault's own passphrase is remembered.
@@ -173,7 +174,7 @@ export async function rekey(
       return dataKey;
     }
     const old = readMasterKeys(files, access.note) ?? [];
-    if (before.with === "passphrase" && old.length > 0) throw failure.vaultKeyNotOurs(files.masterKey);
+    if (before.with === "passphrase" && old.length > 0) throw vaultFailure.keyNotOurs(files.masterKey);
     const master = new Uint8Array(randomBytes(keyBytes));
     await writeMasterKeys(files, [master, ...old]);
     await replaceFile(files.dataKey, await seal(dataKey, master, dataKeyName));
@@ -210,22 +211,22 @@ async function unwrap(wrapped: string, files: VaultFiles, access: VaultAccess): 
     const key = await deriveKey(await access.passphrase.read(), sealed.kdf);
     const opened = await unseal(wrapped, key, dataKeyName);
     if ("plain" in opened) return opened.plain;
-    throw failure.passphraseWrong(variable ? `from ${variable}` : "you typed");
+    throw vaultFailure.passphraseWrong(variable ? `from ${variable}` : "you typed");
   }
   const masters = readMasterKeys(files, access.note);
-  if (!masters) throw failure.vaultKeyMissing(files.masterKey);
+  if (!masters) throw vaultFailure.keyMissing(files.masterKey);
   for (const master of masters) {
     const opened = await unseal(wrapped, master, dataKeyName);
     if ("plain" in opened) return opened.plain;
   }
-  throw failure.vaultKeyWrong(files.masterKey);
+  throw vaultFailure.keyWrong(files.masterKey);
 }
 
 function sealing(wrapped: string, files: VaultFiles): Sealing {
   const label = labelOf(wrapped);
   const isNewer = label && /^codemie vault \d+ data key$/.test(label.name) && label.name !== dataKeyName;
-  if (isNewer || label?.kdf === "unknown") throw failure.vaultNewer(files.dataKey);
-  if (label?.name !== dataKeyName) throw failure.vaultDamaged(files.dataKey);
+  if (isNewer || label?.kdf === "unknown") throw vaultFailure.newer(files.dataKey);
+  if (label?.name !== dataKeyName) throw vaultFailure.damaged(files.dataKey);
   return label.kdf ? { with: "passphrase", kdf: label.kdf } : { with: "key-file" };
 }
 
@@ -234,7 +235,7 @@ function readMasterKeys(files: VaultFiles, note: Note): Uint8Array[] | undefined
   const text = readPrivate(files.masterKey, note);
   if (text === undefined) return undefined;
   const lines = text.trimEnd().split("\n");
-  if (!lines.every((line) => /^[A-Za-z0-9_-]{43}$/.test(line))) throw failure.vaultKeyMalformed(files.masterKey);
+  if (!lines.every((line) => /^[A-Za-z0-9_-]{43}$/.test(line))) throw vaultFailure.keyMalformed(files.masterKey);
   return lines.map((line) => base64url.decode(line));
 }
 

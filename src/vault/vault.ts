@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type ZodType, z } from "zod";
-import { asCodemieError, type CodemieError, failure } from "../core/errors.ts";
+import { asCodemieError, type CodemieError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import {
   ensureFolder,
@@ -17,6 +17,7 @@ import {
 import { withLock } from "../platform/lock.ts";
 import { readPrivate, writeNewFile } from "../platform/private.ts";
 import { DataKey } from "./data-key.ts";
+import { vaultFailure } from "./failures.ts";
 import {
   keyFileOnly,
   type NewKey,
@@ -123,7 +124,7 @@ export class Vault {
         if (text === undefined) continue;
         const bound = labelOf(text)?.name;
         if (bound?.startsWith(boundTo)) name = bound.slice(boundTo.length);
-        if (name === undefined || file !== this.fileOf(name)) throw failure.recordDamaged(name ?? entry, file);
+        if (name === undefined || file !== this.fileOf(name)) throw vaultFailure.recordDamaged(name ?? entry, file);
         found.push({ name, value: await this.read(name, z.unknown()) });
       } catch (error) {
         found.push({ name, file, problem: asCodemieError(error) });
@@ -153,7 +154,7 @@ export class Vault {
     const another = "plain" in opened ? undefined : await this.#dataKey.another();
     if (another) opened = await unseal(text, another, boundName(name));
     const record = "plain" in opened ? parseJson(new TextDecoder().decode(opened.plain), schema) : undefined;
-    if (record === undefined) throw failure.recordDamaged(name, file);
+    if (record === undefined) throw vaultFailure.recordDamaged(name, file);
     return record;
   }
 

@@ -1,14 +1,15 @@
 import { expect, test } from "bun:test";
 import { inspect } from "node:util";
-import { asCodemieError, failure } from "../../src/core/errors.ts";
+import { asCodemieError } from "../../src/core/errors.ts";
 import { parseHost } from "../../src/core/host.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { editDistance, headerSafe, nearest, printable, wrap } from "../../src/core/text.ts";
+import { mcpFailure } from "../../src/mcp/failures.ts";
 
 test("what the runtime throws is shown without the addresses in it, which may hold a key", () => {
   const thrown = new Error('ZlibError fetching "https://mcp.example.com/s/KEY?api_key=KEY". For more information');
   expect(asCodemieError(thrown).message).toBe('unexpected: ZlibError fetching "an address". For more information');
-  const ours = failure.mcpLost("https://mcp.example.com");
+  const ours = mcpFailure.lost("https://mcp.example.com");
   expect(asCodemieError(ours)).toBe(ours);
 });
 

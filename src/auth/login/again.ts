@@ -1,6 +1,6 @@
-import { failure } from "../../core/errors.ts";
 import type { Vault } from "../../vault/vault.ts";
 import type { OidcLogin, SsoLogin } from "../credential.ts";
+import { authFailure } from "../failures.ts";
 import { currentLogin, describe, samePerson, storeLogin } from "../stored-login.ts";
 import { type LoginRequest, logIn } from "./index.ts";
 
@@ -17,12 +17,12 @@ export async function loginAgain(
   request: Omit<LoginRequest, "client" | "anew">,
 ): Promise<SsoLogin | OidcLogin> {
   const before = await currentLogin(vault, profile, request.host);
-  if (before.method === "jwt" || before.method === "api-key") throw failure.loginNeeded(before.origin);
+  if (before.method === "jwt" || before.method === "api-key") throw authFailure.loginNeeded(before.origin);
   const client = before.method === "oidc" ? before : undefined;
   return await logIn({ ...request, client, anew: true }, async (login) => {
     const who = describe(login.identity);
     if (!samePerson(login.identity, before.identity))
-      throw failure.otherPerson(who, describe(before.identity), profile);
+      throw authFailure.otherPerson(who, describe(before.identity), profile);
     await storeLogin(vault, profile, login);
     const lines = [`${who} at ${login.origin}`, "You can close this page and go back to your terminal."];
     return { result: login, page: { good: true, title: "Your session is renewed", lines } };

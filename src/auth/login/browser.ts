@@ -1,6 +1,7 @@
-import { CodemieError, failure } from "../../core/errors.ts";
+import { CodemieError } from "../../core/errors.ts";
 import { browserFor, openBrowser } from "../../platform/browser.ts";
 import type { Runtime } from "../../platform/runtime.ts";
+import { authFailure } from "../failures.ts";
 import type { Page } from "./callback-page.ts";
 import type { Callback, CallbackServer } from "./callback-server.ts";
 
@@ -88,7 +89,7 @@ export function deadline({ timeoutMs, stop }: Pick<LoginOptions, "timeoutMs" | "
 } {
   const { promise, reject } = Promise.withResolvers<never>();
   promise.catch(() => undefined);
-  const timer = setTimeout(() => reject(failure.loginTimedOut(Math.round(timeoutMs / 1000))), timeoutMs);
+  const timer = setTimeout(() => reject(authFailure.loginTimedOut(Math.round(timeoutMs / 1000))), timeoutMs);
   const onStop = () => reject(stop.reason);
   if (stop.aborted) onStop();
   stop.addEventListener("abort", onStop);

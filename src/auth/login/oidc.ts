@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
-import { CodemieError, failure } from "../../core/errors.ts";
+import { CodemieError } from "../../core/errors.ts";
 import { printable } from "../../core/text.ts";
+import { oauthFailure } from "../../oauth/failures.ts";
 import { OidcProvider, type Refused, type TokenAnswer } from "../../oauth/provider.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import type { OidcLogin } from "../credential.ts";
@@ -74,7 +75,7 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   const { client, runtime, dialogue } = options;
   const provider = await OidcProvider.discover(client.issuer, runtime.fetch);
   const device = await provider.device({ client_id: client.clientId, scope: client.scope });
-  if ("refused" in device) throw failure.providerRefused(client.issuer, device.refused, device.description);
+  if ("refused" in device) throw oauthFailure.providerRefused(client.issuer, device.refused, device.description);
   const address = new URL(device.verification_uri_complete ?? device.verification_uri);
   dialogue.atCode(address.href, printable(device.user_code, 40));
   const time = deadline({ ...options, timeoutMs: Math.min(options.timeoutMs, device.expires_in * 1000) });
@@ -145,9 +146,9 @@ export async function revokeOidc(login: OidcLogin, runtime: Runtime): Promise<bo
 function codeOf(url: URL, provider: OidcProvider): string {
   const { issuer, authorization_response_iss_parameter_supported: promised } = provider.metadata;
   const [iss, error, code] = ["iss", "error", "code"].map((name) => url.searchParams.get(name));
-  if (iss ? iss !== issuer : promised) throw failure.provider(issuer, "the answer came from another issuer");
-  if (error) throw failure.providerRefused(issuer, error, url.searchParams.get("error_description") ?? "");
-  if (!code) throw failure.provider(issuer, "an answer without a code");
+  if (iss ? iss !== issuer : promised) throw oauthFailure.provider(issuer, "the answer came from another issuer");
+  if (error) throw oauthFailure.providerRefused(issuer, error, url.searchParams.get("error_description") ?? "");
+  if (!code) throw oauthFailure.provider(issuer, "an answer without a code");
   return code;
 }
 
@@ -158,8 +159,8 @@ async function tokensOf(
   nonce: string | undefined,
   nowMs: number,
 ): Promise<OidcTokens> {
-  if ("refused" in answer) throw failure.providerRefused(client.issuer, answer.refused, answer.description);
-  if (!answer.id_token) throw failure.idToken(client.issuer, "there is none");
+  if ("refused" in answer) throw oauthFailure.providerRefused(client.issuer, answer.refused, answer.description);
+  if (!answer.id_token) throw oauthFailure.idToken(client.issuer, "there is none");
   await provider.verifyIdToken(answer.id_token, client.clientId, nonce);
   return { ...timed(answer, client, nowMs), ...(answer.refresh_token ? { refreshToken: answer.refresh_token } : {}) };
 }

@@ -1,9 +1,10 @@
+import { apiFailure } from "../../api/failures.ts";
 import { judge } from "../../api/judge.ts";
-import { failure } from "../../core/errors.ts";
 import type { Host } from "../../core/host.ts";
 import { networkFailure } from "../../platform/network.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import { type CookieSet, takeSessionCookies } from "../cookies.ts";
+import { authFailure } from "../failures.ts";
 import { browserLogin, type LoginDialogue, type LoginOptions, type Use } from "./browser.ts";
 import { type Callback, startCallbackServer } from "./callback-server.ts";
 import { handoffPath, readHandoff, readPastedUrl } from "./handoff.ts";
@@ -47,9 +48,9 @@ export async function loginBySso<T>(options: SsoOptions, use: Use<CookieSet, T>)
 function sessionOf(url: URL, host: Host): CookieSet {
   const handoff = readHandoff(url);
   const taken = takeSessionCookies(handoff?.cookies ?? {});
-  if ("unsafe" in taken) throw failure.unsafeCookie(host.origin, taken.unsafe);
+  if ("unsafe" in taken) throw authFailure.unsafeCookie(host.origin, taken.unsafe);
   if (Object.keys(taken.set).length === 0) {
-    throw failure.noSessionHandedOver(host.origin, handoff?.provider ?? "unknown");
+    throw authFailure.noSessionHandedOver(host.origin, handoff?.provider ?? "unknown");
   }
   return taken.set;
 }
@@ -71,10 +72,13 @@ async function lookAtLoginRoute(host: Host, loginUrl: string, runtime: Runtime):
   await answer.body?.cancel();
   const verdict = judge(answer, true);
   if (verdict === "wrong-base-url") {
-    throw failure.wrongBaseUrl(host.origin, answer.status === 405 ? "405 at its login address" : "it sent a web page");
+    throw apiFailure.wrongBaseUrl(
+      host.origin,
+      answer.status === 405 ? "405 at its login address" : "it sent a web page",
+    );
   }
-  if (answer.status === 404) throw failure.wrongBaseUrl(host.origin, "404 at its login address");
-  if (verdict === "failed") throw failure.server(host.origin, answer.status);
+  if (answer.status === 404) throw apiFailure.wrongBaseUrl(host.origin, "404 at its login address");
+  if (verdict === "failed") throw apiFailure.server(host.origin, answer.status);
 }
 
 /** Waits for the person to paste the address the browser ended at; what is no such address is said and asked for again. */

@@ -2,6 +2,8 @@ import { failure } from "../../core/errors.ts";
 import { isLoopback } from "../../core/host.ts";
 import { Secret } from "../../core/secret.ts";
 import { headerSafe } from "../../core/text.ts";
+import { mcpFailure } from "../../mcp/failures.ts";
+import { cliFailure } from "../failures.ts";
 import { type Flag, see, splitFlags } from "./flags.ts";
 
 /** `unknown`: the names of variables are checked, not what they hold. */
@@ -98,7 +100,7 @@ function readClient(text: (name: Flag) => string | undefined, env: Env) {
   }
   if (clientId === undefined && (clientSecret || clientKey)) throw failure.usage("--client-id is missing", see);
   const proof = clientSecret ?? clientKey;
-  if (grant !== "authorization-code" && (clientId === undefined || !proof)) throw failure.mcpClientNeeded(grant);
+  if (grant !== "authorization-code" && (clientId === undefined || !proof)) throw mcpFailure.clientNeeded(grant);
   const clientMetadataUrl = text("client-metadata-url");
   const document = URL.parse(clientMetadataUrl ?? "");
   if (clientMetadataUrl !== undefined && (document?.protocol !== "https:" || document.pathname === "/")) {
@@ -162,20 +164,20 @@ function portOf(text: string | undefined): number | undefined {
  */
 export function serverUrl(text: string, allowHttp: boolean): URL {
   const url = URL.parse(text);
-  if (!url) throw failure.mcpUrl(text, "it is not a web address");
+  if (!url) throw cliFailure.mcpUrl(text, "it is not a web address");
   if (url.username || url.password) {
-    throw failure.mcpUrl(
+    throw cliFailure.mcpUrl(
       url.origin,
       "a user name or password in it is not allowed",
       "use --header-env for a credential",
     );
   }
   if (url.protocol !== "https:" && url.protocol !== "http:") {
-    throw failure.mcpUrl(text, `${url.protocol} is not supported, only https:`);
+    throw cliFailure.mcpUrl(text, `${url.protocol} is not supported, only https:`);
   }
   if (url.protocol === "http:" && !isLoopback(url.hostname) && !allowHttp) {
     const hint = "use https:, or --allow-http if you know that nobody listens in between";
-    throw failure.mcpUrl(text, "plain http: sends messages and tokens in clear", hint);
+    throw cliFailure.mcpUrl(text, "plain http: sends messages and tokens in clear", hint);
   }
   url.hash = "";
   return url;

@@ -2,13 +2,13 @@ import { resolve } from "node:path";
 import { record } from "../../access/audit.ts";
 import { freshIdToken } from "../../auth/id-token.ts";
 import type { LoginDialogue } from "../../auth/login/browser.ts";
-import { failure } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import type { Cookies } from "../../mcp/cookie-jar.ts";
 import type { Log } from "../../mcp/log.ts";
 import type { EnterpriseProvider } from "../../mcp/oauth/machine.ts";
 import { OAuthSession } from "../../mcp/oauth/session.ts";
 import { GrantStore } from "../../mcp/oauth/store.ts";
+import { oauthFailure } from "../../oauth/failures.ts";
 import { OAuthHttp } from "../../oauth/http.ts";
 import type { Trace } from "../../oauth/metadata.ts";
 import { readIfPresent } from "../../platform/files.ts";
@@ -109,7 +109,7 @@ async function keyOf({ clientKey }: McpArgs, cwd: string): Promise<Secret | unde
   if (clientKey === undefined || clientKey instanceof Secret) return clientKey;
   const file = resolve(cwd, clientKey.file);
   const text = await readIfPresent(file);
-  if (text === undefined) throw failure.mcpKey(`there is no file ${file}`);
+  if (text === undefined) throw oauthFailure.key(`there is no file ${file}`);
   return new Secret(text);
 }
 

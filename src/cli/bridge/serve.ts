@@ -1,8 +1,9 @@
-import { asCodemieError, failure } from "../../core/errors.ts";
+import { asCodemieError } from "../../core/errors.ts";
 import { whenDemanded } from "../../mcp/authorization.ts";
 import { Bridge } from "../../mcp/bridge.ts";
 import { chooseTransport } from "../../mcp/choose-transport.ts";
 import { Cookies } from "../../mcp/cookie-jar.ts";
+import { mcpFailure } from "../../mcp/failures.ts";
 import { readLines } from "../../mcp/framing.ts";
 import { addressOnly, type Log, makeLog } from "../../mcp/log.ts";
 import { Wire } from "../../mcp/server-client.ts";
@@ -94,9 +95,9 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
   reading.catch(() => ended.resolve({ code: 0, why: "standard input failed", graceMs: 0 }));
 
   const end = await ended.promise;
-  if (end.graceMs === 0) closing.abort(failure.mcpClosing());
+  if (end.graceMs === 0) closing.abort(mcpFailure.closing());
   await bridge.close(end.graceMs, patienceMs);
-  closing.abort(failure.mcpClosing());
+  closing.abort(mcpFailure.closing());
   await authorization.close(patienceMs);
   await within(lastWordsMs, written);
   return end;

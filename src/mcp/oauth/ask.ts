@@ -1,8 +1,8 @@
-import { failure } from "../../core/errors.ts";
-import { authorizeByCode } from "../../oauth/code-flow.ts";
 import type { Deployment } from "../../oauth/metadata.ts";
 import type { TokenAnswer } from "../../oauth/token-endpoint.ts";
+import { mcpFailure } from "../failures.ts";
 import { type Client, givenClient } from "./client.ts";
+import { authorizeByCode } from "./code-flow.ts";
 import { authorizeAsMachine, authorizeByEnterprise } from "./machine.ts";
 import type { SessionOptions } from "./options.ts";
 
@@ -28,11 +28,11 @@ export async function askForToken(
       client = one;
       chosen(one);
     });
-    if (!client) throw failure.mcpClientNeeded(grant);
+    if (!client) throw mcpFailure.clientNeeded(grant);
     return { answer, client };
   }
   const client = givenClient(deployment.server, clientOptions);
-  if (!client || (grant === "enterprise" && !enterprise)) throw failure.mcpClientNeeded(grant);
+  if (!client || (grant === "enterprise" && !enterprise)) throw mcpFailure.clientNeeded(grant);
   const answer = enterprise
     ? await authorizeByEnterprise(deployment, client, scope, await enterprise(), http, trace)
     : await authorizeAsMachine(deployment, client, scope, http, trace);

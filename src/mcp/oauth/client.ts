@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { failure } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
 import type { ServerMetadata, Trace } from "../../oauth/metadata.ts";
+import { mcpFailure } from "../failures.ts";
 import { addressOnly } from "../log.ts";
 import { faultOf } from "../message.ts";
 
@@ -108,7 +108,7 @@ async function register(
   const endpoint = server.registration_endpoint;
   if (endpoint === undefined) {
     trace({ name: "registration", ok: false, detail: "the server offers none", reference });
-    throw failure.mcpNoRegistration(server.issuer, server.client_id_metadata_document_supported === true);
+    throw mcpFailure.noRegistration(server.issuer, server.client_id_metadata_document_supported === true);
   }
   const supported = server.token_endpoint_auth_methods_supported ?? ["none"];
   const wanted = authMethods.find((method) => method !== "private_key_jwt" && supported.includes(method)) ?? "none";
@@ -128,7 +128,7 @@ async function register(
   });
   const made = status === 200 || status === 201 ? parseJson(text, registration) : undefined;
   trace({ name: "registration", ok: made !== undefined, detail: `${status} ${addressOnly(url)}`, reference });
-  if (!made) throw failure.mcpRegistration(server.issuer, status, faultOf(text) ?? codeOf(text));
+  if (!made) throw mcpFailure.registration(server.issuer, status, faultOf(text) ?? codeOf(text));
   const { client_secret, client_secret_expires_at, registration_client_uri, registration_access_token } = made;
   const secret = client_secret ? new Secret(client_secret) : undefined;
   const told = authMethods.find((method) => method === made.token_endpoint_auth_method);

@@ -1,6 +1,5 @@
 import { checkResourceAllowed } from "@modelcontextprotocol/sdk/shared/auth-utils.js";
 import type { ZodType } from "zod";
-import { failure } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
 import {
@@ -11,6 +10,7 @@ import {
   serverMetadata,
   type Trace,
 } from "../../oauth/metadata.ts";
+import { mcpFailure } from "../failures.ts";
 import { addressOnly } from "../log.ts";
 
 export interface DiscoveryOptions {
@@ -44,27 +44,27 @@ export async function discover(options: DiscoveryOptions): Promise<Deployment> {
   const [first] = resource?.authorization_servers ?? [];
   if (first === undefined) {
     if (options.issuer !== undefined && !sameOrigin(options.issuer, url.origin)) {
-      throw failure.mcpOtherIssuer(options.issuer, url.origin);
+      throw mcpFailure.otherIssuer(options.issuer, url.origin);
     }
     const found = await findServer(url.origin, http, trace);
     const server = found ?? fixedEndpoints(url.origin, trace);
-    if (!sameOrigin(server.issuer, url.origin)) throw failure.mcpIssuer(url.origin, server.issuer);
+    if (!sameOrigin(server.issuer, url.origin)) throw mcpFailure.issuer(url.origin, server.issuer);
     return checked({ resource: wanted, scopes: resource?.scopes_supported, server, guessed: !found }, options);
   }
   const named = resource?.authorization_servers?.find((one) => sameIssuer(one, options.issuer ?? first));
-  if (named === undefined) throw failure.mcpOtherIssuer(options.issuer ?? "", first);
+  if (named === undefined) throw mcpFailure.otherIssuer(options.issuer ?? "", first);
   const server = await findServer(named, http, trace);
-  if (!server) throw failure.mcpNoMetadata(named);
+  if (!server) throw mcpFailure.noMetadata(named);
   if (!sameIssuer(server.issuer, named)) {
     trace({ name: "issuer", ok: false, detail: `it is ${server.issuer}`, reference: "RFC 8414 section 3.3" });
-    throw failure.mcpIssuer(named, server.issuer);
+    throw mcpFailure.issuer(named, server.issuer);
   }
   return checked({ resource: wanted, scopes: resource?.scopes_supported, server, guessed: false }, options);
 }
 
 function checked(deployment: Deployment, { issuer, http, trace }: DiscoveryOptions): Deployment {
   const { server } = deployment;
-  if (issuer !== undefined && !sameIssuer(server.issuer, issuer)) throw failure.mcpOtherIssuer(issuer, server.issuer);
+  if (issuer !== undefined && !sameIssuer(server.issuer, issuer)) throw mcpFailure.otherIssuer(issuer, server.issuer);
   http.allowed(server.token_endpoint, "the token endpoint");
   for (const endpoint of ["registration_endpoint", "revocation_endpoint"] as const) {
     if (server[endpoint] !== undefined) http.allowed(server[endpoint], `the ${endpoint.replace("_", " ")}`);
@@ -87,7 +87,7 @@ async function findResource(options: DiscoveryOptions): Promise<ResourceMetadata
   const covers = found.resource === options.resource || covering(found.resource, url);
   const reference = "RFC 9728 section 3.3";
   trace({ name: "resource", ok: covers, detail: found.resource, reference });
-  if (!covers) throw failure.mcpResource(url.origin + url.pathname, found.resource);
+  if (!covers) throw mcpFailure.resource(url.origin + url.pathname, found.resource);
   return found;
 }
 
@@ -139,7 +139,7 @@ async function firstFound<T>(
     const bad = status === 200 && !found ? " (not such a document)" : "";
     trace({ name, ok: found !== undefined, detail: `${status} ${addressOnly(url)}${bad}`, reference });
     if (found) return found;
-    if (status >= 500) throw failure.mcpStatus(url.origin, status);
+    if (status >= 500) throw mcpFailure.status(url.origin, status);
   }
   return undefined;
 }

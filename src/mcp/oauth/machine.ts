@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { failure } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import type { Secret } from "../../core/secret.ts";
+import { oauthFailure } from "../../oauth/failures.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
 import type { Deployment, Trace } from "../../oauth/metadata.ts";
 import { requestToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
@@ -31,7 +31,7 @@ export async function authorizeAsMachine(
 ): Promise<TokenAnswer> {
   const form = { grant_type: "client_credentials", scope, resource };
   const answer = await requestToken(server, client, form, http, trace);
-  if ("refused" in answer) throw failure.mcpRefused(server.issuer, answer.refused, answer.description);
+  if ("refused" in answer) throw oauthFailure.refused(server.issuer, answer.refused, answer.description);
   return answer;
 }
 
@@ -70,7 +70,7 @@ export async function authorizeByEnterprise(
   const detail = `${status} ${addressOnly(provider.tokenEndpoint)}`;
   trace({ name: "token exchange", ok: vouched !== undefined, detail, reference: "RFC 8693 section 2" });
   if (!vouched) {
-    throw failure.mcpRefused(provider.tokenEndpoint.origin, codeOf(text) ?? String(status), faultOf(text) ?? "");
+    throw oauthFailure.refused(provider.tokenEndpoint.origin, codeOf(text) ?? String(status), faultOf(text) ?? "");
   }
   const form = {
     grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -79,6 +79,6 @@ export async function authorizeByEnterprise(
     resource,
   };
   const answer = await requestToken(server, client, form, http, trace);
-  if ("refused" in answer) throw failure.mcpRefused(server.issuer, answer.refused, answer.description);
+  if ("refused" in answer) throw oauthFailure.refused(server.issuer, answer.refused, answer.description);
   return answer;
 }

@@ -1,8 +1,8 @@
-import type { PersonOptions } from "../../oauth/code-flow.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
 import type { Trace } from "../../oauth/metadata.ts";
 import type { Log } from "../log.ts";
 import type { ClientOptions } from "./client.ts";
+import type { PersonOptions } from "./code-flow.ts";
 import type { EnterpriseProvider } from "./machine.ts";
 import type { GrantStore } from "./store.ts";
 

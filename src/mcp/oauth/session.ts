@@ -1,8 +1,9 @@
-import { asCodemieError, type CodemieError, failure } from "../../core/errors.ts";
+import { asCodemieError, type CodemieError } from "../../core/errors.ts";
 import type { Deployment } from "../../oauth/metadata.ts";
 import { requestToken } from "../../oauth/token-endpoint.ts";
 import type { AccessToken, Authorization, Waiting } from "../authorization.ts";
 import type { Challenge } from "../challenge.ts";
+import { mcpFailure } from "../failures.ts";
 import { loggable, plainCode } from "../log.ts";
 import { orAborted } from "../transport.ts";
 import { askForToken } from "./ask.ts";
@@ -69,12 +70,12 @@ export class OAuthSession implements Authorization {
       if (this.#rest && now < this.#rest.until) throw this.#rest.error;
       const unproved = challenge.status === 401 && refused !== undefined && refused === this.#unproved?.token;
       if (unproved && !this.#unproved?.renewed) {
-        throw this.#pause(failure.mcpTokenRefused(url.origin));
+        throw this.#pause(mcpFailure.tokenRefused(url.origin));
       }
       if (challenge.status === 403) this.#judgeScope(challenge);
       // Where the server refuses what a renewal brought, another renewal would bring the same.
       const alone = grant !== "authorization-code" || (this.#grant?.refreshToken !== undefined && !unproved);
-      if (!waiting.attended && !alone) throw failure.mcpLoginNeeded(url.origin);
+      if (!waiting.attended && !alone) throw mcpFailure.loginNeeded(url.origin);
       this.#fly(() => this.#obtain(challenge, waiting.attended, !unproved));
     }
     await orAborted(this.#flight, waiting.signal, true);
@@ -109,7 +110,7 @@ export class OAuthSession implements Authorization {
     const { origin } = this.#options.url;
     const granted = scope === undefined || coversScope(this.#grant?.scope, scope);
     const asked = this.#asked && scope !== undefined && coversScope(this.#asked.scope, scope);
-    if (granted || (asked && this.#now() < (this.#asked?.until ?? 0))) throw failure.mcpScope(origin, scope);
+    if (granted || (asked && this.#now() < (this.#asked?.until ?? 0))) throw mcpFailure.scope(origin, scope);
   }
 
   async #obtain(challenge: Challenge, attended: boolean, renewable: boolean): Promise<void> {
@@ -120,7 +121,7 @@ export class OAuthSession implements Authorization {
       if (await this.#adopted(key, refused, challenge)) return;
       if (challenge.status === 401 && renewable && (await this.#refreshed(deployment, key))) return;
       if (!attended && this.#options.grant === "authorization-code")
-        throw failure.mcpLoginNeeded(this.#options.url.origin);
+        throw mcpFailure.loginNeeded(this.#options.url.origin);
       await this.#notJustAsked(key);
       await this.#authorize(deployment, key, challenge);
     });
@@ -133,11 +134,11 @@ export class OAuthSession implements Authorization {
     // A secret the user gave, and tokens, belong to the authorization server they were first used with.
     const before = this.#deployment?.server.issuer;
     if (before !== undefined && before !== found.server.issuer)
-      throw failure.mcpOtherIssuer(before, found.server.issuer);
+      throw mcpFailure.otherIssuer(before, found.server.issuer);
     // Registered where the user knows, and not wherever the server says.
     const elsewhere = new URL(found.server.issuer).hostname !== url.hostname;
     if (this.#options.client.clientSecret && issuer === undefined && elsewhere) {
-      throw failure.mcpNameIssuer(found.server.issuer);
+      throw mcpFailure.nameIssuer(found.server.issuer);
     }
     this.#named = named;
     this.#deployment = found;
@@ -221,7 +222,7 @@ export class OAuthSession implements Authorization {
     const { store, grant, url } = this.#options;
     if (!store || grant !== "authorization-code") return;
     const left = (await store.restsUntil(key)) - this.#now();
-    if (left > 0 && left <= restMs) throw failure.mcpJustAsked(url.origin);
+    if (left > 0 && left <= restMs) throw mcpFailure.justAsked(url.origin);
   }
 
   async #authorize(deployment: Deployment, key: StoreKey, challenge: Challenge): Promise<void> {

@@ -1,5 +1,5 @@
 import { auditTrail } from "../../../access/audit.ts";
-import { failure } from "../../../core/errors.ts";
+import { auditFailure } from "../../../audit/failures.ts";
 import { type Cli, command, stores } from "../../frame/command.ts";
 
 export const auditVerify = (cli: Cli) =>
@@ -10,7 +10,7 @@ export const auditVerify = (cli: Cli) =>
     async run() {
       const { runtime, output } = cli;
       const verdict = await auditTrail(runtime, stores(runtime).vault).verify();
-      if (!verdict.ok) throw failure.auditBroken(verdict.file, verdict.line, verdict.why);
+      if (!verdict.ok) throw auditFailure.broken(verdict.file, verdict.line, verdict.why);
       const { entries } = verdict;
       output.result({ ok: true, entries }, () => [
         `${output.paint("good", "✓")} the trail is whole: ${entries} ${entries === 1 ? "line" : "lines"}`,

@@ -5,6 +5,7 @@ import { loginRecord } from "../../../auth/credential.ts";
 import { CodemieError, failure } from "../../../core/errors.ts";
 import { stopSignal } from "../../../platform/processes.ts";
 import type { Vault } from "../../../vault/vault.ts";
+import { cliFailure } from "../../failures.ts";
 import { type Cli, command, stores, storesToChange } from "../../frame/command.ts";
 
 export const configPath = (cli: Cli) =>
@@ -35,7 +36,7 @@ export const configReset = (cli: Cli) =>
       let credentials = args.credentials ?? false;
       if (!args.yes) {
         const stop = stopSignal();
-        if (!(await output.confirm("move the configuration aside and begin anew?", stop))) throw failure.declined();
+        if (!(await output.confirm("move the configuration aside and begin anew?", stop))) throw cliFailure.declined();
         credentials ||= await output.confirm("remove the logins of all profiles as well?", stop);
       }
       // A file that cannot be read names no profile, and being rid of it is what a reset is for.

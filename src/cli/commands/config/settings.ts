@@ -1,8 +1,9 @@
 import { recorded } from "../../../access/audit.ts";
-import { failure } from "../../../core/errors.ts";
 import { nearest } from "../../../core/text.ts";
+import { profileFailure } from "../../../profiles/failures.ts";
 import { settleProfile } from "../../../profiles/resolve.ts";
 import { change, type Setting, settings } from "../../../profiles/settings.ts";
+import { cliFailure } from "../../failures.ts";
 import { type Cli, storesToChange } from "../../frame/command.ts";
 
 /**
@@ -13,7 +14,7 @@ export function settingOf(key: string): Setting {
   const found = settings.find(({ name }) => name.toLowerCase() === key.toLowerCase());
   if (found) return found;
   const names = settings.map(({ name }) => name);
-  throw failure.noSetting(key, names, nearest(key, names));
+  throw cliFailure.noSetting(key, names, nearest(key, names));
 }
 
 /**
@@ -38,9 +39,9 @@ export async function changeSetting(
       try {
         stored = change(config, name, setting, value);
       } catch {
-        throw failure.badSetting(setting.name, value ?? "", setting.about);
+        throw cliFailure.badSetting(setting.name, value ?? "", setting.about);
       }
-      if (stored === false) throw failure.noProfile(name, Object.keys(config.profiles));
+      if (stored === false) throw profileFailure.none(name, Object.keys(config.profiles));
     }),
   );
   return { name, stored };

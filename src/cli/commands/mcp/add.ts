@@ -2,6 +2,7 @@ import { failure } from "../../../core/errors.ts";
 import { findProgram, ownProgram, runCaptured } from "../../../platform/processes.ts";
 import { environmentForOthers } from "../../../profiles/environment.ts";
 import { readMcpArgs } from "../../bridge/args.ts";
+import { cliFailure } from "../../failures.ts";
 import { type Cli, command, stores } from "../../frame/command.ts";
 
 const bridge = "codemie-mcp-proxy";
@@ -57,7 +58,7 @@ export const mcpAdd = (cli: Cli) =>
             .catch(() => undefined),
         ),
       );
-      if (code !== 0) throw failure.mcpAdd(said);
+      if (code !== 0) throw cliFailure.mcpAdd(said);
       output.result({ name, ...entry, scope: scope ?? "local" }, () => [
         `${output.paint("good", "✓")} Claude Code knows ${name}: ${address}`,
         "  see claude mcp list",
@@ -76,6 +77,6 @@ function checked(args: readonly string[]): string {
     throw failure.usage("--help, --version and --explain are not for a registration", "see codemie-mcp-proxy --help");
   }
   // The agent fills these in itself, and what comes of it stands in the list of processes for everybody to read.
-  if (args.some((arg) => arg.includes("${"))) throw failure.mcpVariable();
+  if (args.some((arg) => arg.includes("${"))) throw cliFailure.mcpVariable();
   return url.href;
 }

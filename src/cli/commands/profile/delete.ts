@@ -3,6 +3,8 @@ import { endLogin } from "../../../access/end-login.ts";
 import { moveLeftovers } from "../../../access/legacy-secrets.ts";
 import { failure } from "../../../core/errors.ts";
 import { stopSignal } from "../../../platform/processes.ts";
+import { profileFailure } from "../../../profiles/failures.ts";
+import { cliFailure } from "../../failures.ts";
 import { type Cli, command, storesToChange } from "../../frame/command.ts";
 
 export const profileDelete = (cli: Cli) =>
@@ -18,11 +20,11 @@ export const profileDelete = (cli: Cli) =>
       const { vault, profiles } = await storesToChange(runtime);
       const { name } = args;
       const { profiles: known } = await profiles.read();
-      if (!Object.hasOwn(known, name)) throw failure.noProfile(name, Object.keys(known));
+      if (!Object.hasOwn(known, name)) throw profileFailure.none(name, Object.keys(known));
       if (!args.yes) {
         if (!runtime.terminal.interactive)
           throw failure.usage("nobody is there to be asked whether to delete it", "add --yes");
-        if (!(await output.confirm(`delete profile ${name} and its login?`, stopSignal()))) throw failure.declined();
+        if (!(await output.confirm(`delete profile ${name} and its login?`, stopSignal()))) throw cliFailure.declined();
       }
       const fact = { event: "config-changed", profile: name, host: "", detail: { what: "delete" } } as const;
       const active = await recorded(cli, vault, fact, async () => {

@@ -1,5 +1,6 @@
 import { recorded } from "../../../access/audit.ts";
 import { forProfile } from "../../../access/credentials.ts";
+import { accessFailure } from "../../../access/failures.ts";
 import {
   expiryOf,
   type OidcLogin,
@@ -7,6 +8,7 @@ import {
   type SsoLogin,
   type StoredLogin,
 } from "../../../auth/credential.ts";
+import { authFailure } from "../../../auth/failures.ts";
 import type { Page } from "../../../auth/login/callback-page.ts";
 import { logIn } from "../../../auth/login/index.ts";
 import { defaultScope, type OidcClient } from "../../../auth/login/oidc.ts";
@@ -16,7 +18,9 @@ import { stopSignal } from "../../../platform/processes.ts";
 import type { Profile } from "../../../profiles/config.ts";
 import { hostOf, type Method, methodOf, type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import type { ProfileStore } from "../../../profiles/store.ts";
+import { setupFailure } from "../../../setup/failures.ts";
 import type { Vault } from "../../../vault/vault.ts";
+import { cliFailure } from "../../failures.ts";
 import { type Cli, command, storesToChange } from "../../frame/command.ts";
 import { dialogueOf, timeoutMsOf } from "../../frame/login-dialogue.ts";
 import { version } from "../../frame/version.ts";
@@ -47,14 +51,14 @@ export const profileLogin = (given: Cli) =>
       const timeoutMs = timeoutMsOf(args.timeout);
       const config = await profiles.read();
       const named = args.url || env.CODEMIE_URL || env.CODEMIE_BASE_URL;
-      if (!named && Object.keys(config.profiles).length === 0) throw failure.whichHost();
+      if (!named && Object.keys(config.profiles).length === 0) throw cliFailure.whichHost();
       const resolved = resolveProfile(config, { profile: args.profile, url: args.url }, env, {});
-      if (methodOf(resolved.profile) === "api-key") throw failure.notForProvider("browser login", resolved.name);
+      if (methodOf(resolved.profile) === "api-key") throw accessFailure.notForProvider("browser login", resolved.name);
       const cli = forProfile(given, resolved);
       const { runtime, output } = cli;
       const host = resolved.host.value;
       const own = resolved.exists ? hostOf(resolved.profile) : undefined;
-      if (own && own.origin !== host.origin) throw failure.profileHasOtherHost(resolved.name, own.origin);
+      if (own && own.origin !== host.origin) throw setupFailure.profileHasOtherHost(resolved.name, own.origin);
       await vault.prepare();
       const before = await previousLogin(vault, resolved.name);
       const stop = stopSignal();
@@ -81,7 +85,7 @@ export const profileLogin = (given: Cli) =>
               const who = describe(login.identity);
               if (isOtherPerson(before, login) && !args.yes) {
                 if (!runtime.terminal.interactive) {
-                  throw failure.otherPerson(who, describe(before.identity), resolved.name);
+                  throw authFailure.otherPerson(who, describe(before.identity), resolved.name);
                 }
                 const page = {
                   good: true,
@@ -97,7 +101,7 @@ export const profileLogin = (given: Cli) =>
           if (asks) {
             const question = `profile ${resolved.name} belongs to ${describe(asks.identity)}; replace it with ${describe(login.identity)}?`;
             if (!(await output.confirm(question, stop))) {
-              throw failure.otherPerson(describe(login.identity), describe(asks.identity), resolved.name);
+              throw authFailure.otherPerson(describe(login.identity), describe(asks.identity), resolved.name);
             }
             await store(cli, vault, profiles, resolved, login, client);
           }

@@ -1,5 +1,6 @@
 import { recorded } from "../../../access/audit.ts";
 import { brokerFor, callApi, forProfile } from "../../../access/credentials.ts";
+import { accessFailure } from "../../../access/failures.ts";
 import { givenIn } from "../../../access/given.ts";
 import { expiryOf, type PersonalLogin } from "../../../auth/credential.ts";
 import { loginAgain } from "../../../auth/login/again.ts";
@@ -7,6 +8,7 @@ import { describe } from "../../../auth/stored-login.ts";
 import { CodemieError, failure } from "../../../core/errors.ts";
 import { stopSignal } from "../../../platform/processes.ts";
 import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
+import { cliFailure } from "../../failures.ts";
 import { type Cli, command, stores } from "../../frame/command.ts";
 import { dialogueOf, timeoutMsOf } from "../../frame/login-dialogue.ts";
 import { version } from "../../frame/version.ts";
@@ -37,9 +39,9 @@ export const profileRefresh = (given: Cli) =>
       const { runtime } = cli;
       const host = resolved.host.value;
       const method = methodOf(resolved.profile);
-      if (method === "api-key") throw failure.notForProvider("session to renew", resolved.name);
+      if (method === "api-key") throw accessFailure.notForProvider("session to renew", resolved.name);
       if (givenIn(runtime.env, resolved)) throw failure.usage(...noRefreshOfToken);
-      if (method === "jwt") throw failure.notForToken("session to renew", resolved.name);
+      if (method === "jwt") throw cliFailure.notForToken("session to renew", resolved.name);
       const broker = brokerFor(cli, vault, resolved);
 
       /** What can be had without a person: the front's renewal, proved by the backend. */
@@ -73,7 +75,7 @@ export const profileRefresh = (given: Cli) =>
         outcome = "logged-in";
       }
       const { login } = await broker.current();
-      if (login.method === "api-key") throw failure.notForProvider("session to renew", resolved.name);
+      if (login.method === "api-key") throw accessFailure.notForProvider("session to renew", resolved.name);
       report(cli, resolved.name, login, outcome);
     },
   });

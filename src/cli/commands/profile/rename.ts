@@ -4,6 +4,7 @@ import { loginRecord, storedLogin } from "../../../auth/credential.ts";
 import { storeLogin } from "../../../auth/stored-login.ts";
 import { failure } from "../../../core/errors.ts";
 import { profileName } from "../../../profiles/config.ts";
+import { profileFailure } from "../../../profiles/failures.ts";
 import { type Cli, command, storesToChange } from "../../frame/command.ts";
 
 export const profileRename = (cli: Cli) =>
@@ -18,8 +19,8 @@ export const profileRename = (cli: Cli) =>
       const { vault, profiles } = await storesToChange(cli.runtime);
       const [before, after] = [args.old, args.new];
       const { profiles: known } = await profiles.read();
-      if (!Object.hasOwn(known, before)) throw failure.noProfile(before, Object.keys(known));
-      if (!profileName.test(after)) throw failure.badProfileName(after);
+      if (!Object.hasOwn(known, before)) throw profileFailure.none(before, Object.keys(known));
+      if (!profileName.test(after)) throw profileFailure.badName(after);
       if (Object.hasOwn(known, after)) throw taken(after);
 
       const fact = {
@@ -33,7 +34,7 @@ export const profileRename = (cli: Cli) =>
         const [from, to] = [loginRecord(before), loginRecord(after)];
         await profiles.update(async (config) => {
           const profile = Object.hasOwn(config.profiles, before) ? config.profiles[before] : undefined;
-          if (!profile) throw failure.noProfile(before, Object.keys(config.profiles));
+          if (!profile) throw profileFailure.none(before, Object.keys(config.profiles));
           if (Object.hasOwn(config.profiles, after)) throw taken(after);
           await vault.locked(to, () => vault.remove(to)); // of a profile that is gone
           const login = await vault.read(from, storedLogin);

@@ -1,5 +1,5 @@
-import { failure } from "../../../core/errors.ts";
 import { printable } from "../../../core/text.ts";
+import { profileFailure } from "../../../profiles/failures.ts";
 import { methodOf, usableHostOf } from "../../../profiles/resolve.ts";
 import { type Cli, command, stores } from "../../frame/command.ts";
 
@@ -13,9 +13,9 @@ export const profileShow = (cli: Cli) =>
       const config = await stores(runtime).profiles.read();
       const known = Object.keys(config.profiles);
       const name = args.name ?? (runtime.env.CODEMIE_PROFILE || (config.activeProfile ?? known[0]));
-      if (name === undefined) throw failure.noHost();
+      if (name === undefined) throw profileFailure.noHost();
       const profile = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
-      if (!profile) throw failure.noProfile(name, known);
+      if (!profile) throw profileFailure.none(name, known);
       const members = flat({ ...profile, name });
       const data = {
         name,

@@ -1,10 +1,11 @@
 import { brokerFor, callApi, credentialsFor, forProfile, listModels } from "../../../access/credentials.ts";
 import { type Given, givenIn, type Whose } from "../../../access/given.ts";
+import { apiFailure } from "../../../api/failures.ts";
 import type { BearerToken } from "../../../auth/bearer-token.ts";
 import type { Credentials } from "../../../auth/broker.ts";
 import { expiryOf, type StoredLogin } from "../../../auth/credential.ts";
 import { describe } from "../../../auth/stored-login.ts";
-import { asCodemieError, type CodemieError, failure } from "../../../core/errors.ts";
+import { asCodemieError, type CodemieError } from "../../../core/errors.ts";
 import type { Config } from "../../../profiles/config.ts";
 import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
 import type { Vault } from "../../../vault/vault.ts";
@@ -113,7 +114,7 @@ async function statusOf(
       },
       with: withWhat(given, here.method),
       checked: online,
-      problem: asked.problem ?? (expired ? failure.sessionEnded(host.origin, resolved.name) : undefined),
+      problem: asked.problem ?? (expired ? apiFailure.sessionEnded(host.origin, resolved.name) : undefined),
     };
   } catch (error) {
     return { data: here, problem: asCodemieError(error), with: undefined };

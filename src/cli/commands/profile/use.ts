@@ -1,5 +1,5 @@
 import { recorded } from "../../../access/audit.ts";
-import { failure } from "../../../core/errors.ts";
+import { profileFailure } from "../../../profiles/failures.ts";
 import { type Cli, command, storesToChange } from "../../frame/command.ts";
 
 /** `profile use`; `switch` is another name of it. */
@@ -14,7 +14,7 @@ export const profileUse = (cli: Cli) =>
       const fact = { event: "config-changed", profile: name, host: "", detail: { what: "use" } } as const;
       await recorded(cli, vault, fact, () =>
         profiles.update((config) => {
-          if (!Object.hasOwn(config.profiles, name)) throw failure.noProfile(name, Object.keys(config.profiles));
+          if (!Object.hasOwn(config.profiles, name)) throw profileFailure.none(name, Object.keys(config.profiles));
           config.activeProfile = name;
         }),
       );

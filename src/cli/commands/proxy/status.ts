@@ -1,4 +1,4 @@
-import { failure } from "../../../core/errors.ts";
+import { daemonFailure } from "../../../daemon/failures.ts";
 import { countsOf, ProxyStates } from "../../../daemon/state.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { when } from "../../frame/output.ts";
@@ -17,7 +17,7 @@ export const proxyStatus = (cli: Cli) =>
       const states = new ProxyStates(runtime.home);
       const named = args.profile === undefined ? undefined : await states.running(args.profile);
       const found = args.profile === undefined ? await states.all() : named ? [named] : [];
-      if (found.length === 0) throw failure.noProxyRuns(args.profile);
+      if (found.length === 0) throw daemonFailure.notRunning(args.profile);
       const asked = await Promise.all(found.map(async (state) => ({ state, counts: await countsOf(runtime, state) })));
       output.result(
         asked.map(({ state, counts }) => {

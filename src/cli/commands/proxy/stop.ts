@@ -1,4 +1,4 @@
-import { failure } from "../../../core/errors.ts";
+import { daemonFailure } from "../../../daemon/failures.ts";
 import { countsOf, type GatewayState, ProxyStates } from "../../../daemon/state.ts";
 import { tell } from "../../../platform/processes.ts";
 import { type Cli, command } from "../../frame/command.ts";
@@ -19,8 +19,8 @@ export const proxyStop = (cli: Cli) =>
       const states = new ProxyStates(runtime.home);
       const running = await states.all();
       const found = args.profile === undefined ? running : running.filter((one) => one.profile === args.profile);
-      if (found.length === 0) throw failure.noProxyRuns(args.profile);
-      if (found.length > 1 && !args.all) throw failure.whichProxy(found.map(({ profile }) => profile));
+      if (found.length === 0) throw daemonFailure.notRunning(args.profile);
+      if (found.length > 1 && !args.all) throw daemonFailure.which(found.map(({ profile }) => profile));
       await output.during("waiting for running requests to end", () =>
         Promise.all(found.map((one) => stop(cli, states, one))),
       );
@@ -41,7 +41,7 @@ async function stop({ runtime }: Cli, states: ProxyStates, state: GatewayState):
   for (const patienceMs of [drainSeconds * 1000 + graceMs, graceMs]) {
     if (isHere) tell(pid, "SIGTERM");
     if (await states.ended(profile, patienceMs)) return;
-    if (!isHere) throw failure.proxySilent(url, pid);
+    if (!isHere) throw daemonFailure.silent(url, pid);
   }
-  throw failure.proxyStays(pid);
+  throw daemonFailure.stays(pid);
 }

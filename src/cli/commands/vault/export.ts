@@ -4,6 +4,7 @@ import { passphraseArgs, passphraseOf } from "../../../access/passphrase.ts";
 import { type Portable, profileOfRecord } from "../../../access/portable.ts";
 import { failure } from "../../../core/errors.ts";
 import { writeNewFile } from "../../../platform/private.ts";
+import { vaultFailure } from "../../../vault/failures.ts";
 import { sealExport } from "../../../vault/portable.ts";
 import { type Cli, command, storesToChange } from "../../frame/command.ts";
 
@@ -23,7 +24,7 @@ export const vaultExport = (cli: Cli) =>
       if (!args.file)
         throw failure.usage("the file to write is missing", "for example codemie vault export logins.codemie");
       const { vault, profiles } = await storesToChange(runtime);
-      if (!(await vault.exists())) throw failure.noVault();
+      if (!(await vault.exists())) throw vaultFailure.none();
       const found = await vault.records();
       const config = await profiles.read();
       const content: Portable = { records: [], profiles: {} };

@@ -18,8 +18,10 @@ import { printable } from "../../../core/text.ts";
 import { untilStopped } from "../../../platform/processes.ts";
 import { type Profile, profileName } from "../../../profiles/config.ts";
 import { hostOf } from "../../../profiles/resolve.ts";
+import { vaultFailure } from "../../../vault/failures.ts";
 import { openExport } from "../../../vault/portable.ts";
 import type { Vault } from "../../../vault/vault.ts";
+import { cliFailure } from "../../failures.ts";
 import { type Cli, command, storesToChange } from "../../frame/command.ts";
 
 /** What became of a record. */
@@ -91,12 +93,12 @@ async function contentOf(cli: Cli, file: string, flags: Parameters<typeof passph
   const text = await textOf(file);
   const opened = await openExport(text, () => passphraseOf(cli.runtime, flags, "passphrase of the export", false));
   if ("failed" in opened) {
-    if (opened.failed === "wrong") throw failure.exportPassphraseWrong(file);
-    throw opened.failed === "newer" ? failure.vaultNewer(file) : failure.notAnExport(file);
+    if (opened.failed === "wrong") throw cliFailure.exportPassphraseWrong(file);
+    throw opened.failed === "newer" ? vaultFailure.newer(file) : cliFailure.notAnExport(file);
   }
   const content = parseJson(new TextDecoder().decode(opened.plain), portable);
   const names = new Set(content?.records.map(({ name }) => name));
-  if (!content || names.size !== content.records.length) throw failure.notAnExport(file);
+  if (!content || names.size !== content.records.length) throw cliFailure.notAnExport(file);
   return content;
 }
 
@@ -107,7 +109,7 @@ async function textOf(file: string): Promise<string> {
   } catch (error) {
     const code = systemCode(error);
     const why = { ENOENT: "there is no such file", EACCES: "permission denied", EISDIR: "it is a folder" }[code];
-    throw failure.exportUnreadable(file, why ?? code);
+    throw cliFailure.exportUnreadable(file, why ?? code);
   }
   return content.toString("utf8");
 }

@@ -1,6 +1,8 @@
 import { record } from "../../../access/audit.ts";
+import { accessFailure } from "../../../access/failures.ts";
 import { passphraseArgs, passphraseOf, vaultPassphrase } from "../../../access/passphrase.ts";
 import { failure } from "../../../core/errors.ts";
+import { vaultFailure } from "../../../vault/failures.ts";
 import type { NewKey } from "../../../vault/key.ts";
 import { type Cli, command, passphraseVariable, stores } from "../../frame/command.ts";
 
@@ -26,13 +28,13 @@ export const vaultRekey = (cli: Cli) =>
       const flags = sources.filter((name) => args[name]);
       if (flags.length > 1) throw failure.usage(`--${flags[0]} and --${flags[1]} name two keys`, "the vault has one");
       const before = await vault.sealing();
-      if (!before) throw failure.noVault();
+      if (!before) throw vaultFailure.none();
       const variable = passphraseVariable(runtime.env);
       // Without a flag, what the environment asks for; where it has that already, a new one of the same kind.
       const adopts = flags.length === 0 && before.with === "key-file" && variable !== undefined;
       const kind = adopts || (flags[0] ?? before.with) !== "key-file" ? "passphrase" : "key-file";
       if (kind === "passphrase" && !adopts && !flags[0]?.startsWith("passphrase") && !runtime.terminal.interactive) {
-        throw failure.passphraseNotGiven();
+        throw accessFailure.passphraseNotGiven();
       }
       await vault.rekey(async (): Promise<NewKey> => {
         if (kind === "key-file") return { with: kind };

@@ -1,13 +1,15 @@
 import { createHash, randomBytes } from "node:crypto";
-import { browserLogin, type LoginDialogue } from "../auth/login/browser.ts";
-import { type CallbackServer, startCallbackServer } from "../auth/login/callback-server.ts";
-import { CodemieError, failure } from "../core/errors.ts";
-import { plainCode } from "../mcp/log.ts";
-import { type Client, type ClientOptions, chooseClient } from "../mcp/oauth/client.ts";
-import type { Runtime } from "../platform/runtime.ts";
-import type { OAuthHttp } from "./http.ts";
-import type { Deployment, ServerMetadata, Trace } from "./metadata.ts";
-import { requestToken, type TokenAnswer } from "./token-endpoint.ts";
+import { browserLogin, type LoginDialogue } from "../../auth/login/browser.ts";
+import { type CallbackServer, startCallbackServer } from "../../auth/login/callback-server.ts";
+import { CodemieError } from "../../core/errors.ts";
+import { oauthFailure } from "../../oauth/failures.ts";
+import type { OAuthHttp } from "../../oauth/http.ts";
+import type { Deployment, ServerMetadata, Trace } from "../../oauth/metadata.ts";
+import { requestToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
+import type { Runtime } from "../../platform/runtime.ts";
+import { mcpFailure } from "../failures.ts";
+import { plainCode } from "../log.ts";
+import { type Client, type ClientOptions, chooseClient } from "./client.ts";
 
 /** The person's side of an authorization. */
 export interface PersonOptions {
@@ -57,7 +59,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
   } catch (error) {
     await listening.close();
     const refused = error instanceof CodemieError && error.code === "auth_refused";
-    throw refused && deployment.guessed ? failure.mcpNoLogin(server.issuer) : error;
+    throw refused && deployment.guessed ? mcpFailure.noLogin(server.issuer) : error;
   }
   const offline = scope?.split(" ").includes("offline_access");
   for (const [name, value] of Object.entries({
@@ -86,14 +88,14 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
         resource,
       };
       const answer = await requestToken(server, client, form, http, trace);
-      if ("refused" in answer) throw failure.mcpRefused(server.issuer, answer.refused, answer.description);
+      if ("refused" in answer) throw oauthFailure.refused(server.issuer, answer.refused, answer.description);
       const lines = ["The tools of the server are available now.", "You can close this page."];
       return { result: answer, page: { good: true, title: "Access granted", lines } };
     });
   } catch (error) {
     if (!(error instanceof CodemieError) || error.code !== "auth_timeout") throw error;
     trace({ name: "callback", ok: false, detail: "nobody came back", reference: "RFC 6749 section 4.1.2" });
-    throw failure.mcpTimedOut(server.issuer, Math.round(person.timeoutMs / 1000));
+    throw mcpFailure.timedOut(server.issuer, Math.round(person.timeoutMs / 1000));
   }
 }
 
@@ -104,9 +106,9 @@ function authorizationEndpoint(server: ServerMetadata, http: OAuthHttp, trace: T
   const can = methods === undefined || methods.includes("S256");
   const detail = methods?.join(", ") ?? "not listed; S256 is sent all the same";
   trace({ name: "PKCE", ok: can, detail, reference: "RFC 7636 section 4.2" });
-  if (!can) throw failure.mcpNoPkce(server.issuer);
+  if (!can) throw oauthFailure.noPkce(server.issuer);
   const responses = server.response_types_supported;
-  if (responses && !responses.includes("code")) throw failure.mcpNoCode(server.issuer);
+  if (responses && !responses.includes("code")) throw oauthFailure.noCodeFlow(server.issuer);
   return url;
 }
 
@@ -134,8 +136,8 @@ function codeOf(url: URL, server: ServerMetadata, trace: Trace): string {
     detail: error === null || error === undefined ? "came back" : plainCode(error),
     reference: "RFC 9207 section 2.4",
   });
-  if (wrong) throw failure.mcpOtherAnswer(server.issuer);
-  if (error) throw failure.mcpRefused(server.issuer, error, url.searchParams.get("error_description") ?? "");
-  if (!code) throw failure.mcpToken(server.issuer, "an answer without a code");
+  if (wrong) throw oauthFailure.otherAnswer(server.issuer);
+  if (error) throw oauthFailure.refused(server.issuer, error, url.searchParams.get("error_description") ?? "");
+  if (!code) throw oauthFailure.token(server.issuer, "an answer without a code");
   return code;
 }

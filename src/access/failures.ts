@@ -1,0 +1,46 @@
+import { CodemieError } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
+
+/** What can go wrong with the credential of a run, in the words a person meets. */
+export const accessFailure = {
+  tokenMissing: (origin: string, variable: string) =>
+    new CodemieError(
+      "auth_needed",
+      `no bearer token for ${origin}`,
+      `set ${variable}, or use --jwt-token-file FILE or --jwt-token - (standard input)`,
+    ),
+  tokenEmpty: (variable: string) =>
+    new CodemieError(
+      "auth_needed",
+      `${variable} is set but empty`,
+      "check that the secret is there and that this job may read it",
+    ),
+  keyMissing: (origin: string, profile: string) =>
+    new CodemieError(
+      "auth_needed",
+      `no API key for ${origin}`,
+      `run codemie setup --method api-key --profile ${profile}, or set CODEMIE_API_KEY`,
+    ),
+  keyWithoutProvider: (profile: string, origin: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${profile} logs in to ${origin} without an API key`,
+      "set up a profile for the key's provider: codemie setup --method api-key",
+    ),
+  notForProvider: (what: string, profile: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${profile} works with an API key, so there is no ${what}`,
+      `another key is stored with codemie setup --method api-key --profile ${profile}`,
+    ),
+  passphraseUnusable: (from: string, why: string, hint?: string) =>
+    new CodemieError("vault_passphrase", `no passphrase could be had from ${from}: ${printable(why, 160)}`, hint),
+  passphrasesDiffer: () =>
+    new CodemieError("usage", "the two passphrases are not the same; nothing was changed", "run the command again"),
+  passphraseNotGiven: () =>
+    new CodemieError(
+      "usage",
+      "a passphrase is needed, and nobody is there to type it",
+      "use --passphrase-stdin or --passphrase-command",
+    ),
+} satisfies Record<string, (...args: never[]) => CodemieError>;

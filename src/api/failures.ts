@@ -1,0 +1,43 @@
+import { CodemieError } from "../core/errors.ts";
+import { loginCommand } from "../core/hints.ts";
+import { printable } from "../core/text.ts";
+
+/** What can go wrong with the host's REST API, in the words a person meets. */
+export const apiFailure = {
+  sessionEnded: (origin: string, profile?: string) =>
+    new CodemieError(
+      "auth_expired",
+      `the session at ${origin} is no longer valid`,
+      `run ${loginCommand(origin, profile)}`,
+    ),
+  forbidden: (origin: string, detail?: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} does not allow this account in${detail ? `: ${printable(detail)}` : ""}`,
+      "ask the administrator of the host for access, or log in with another account",
+    ),
+  keyRefused: (origin: string, detail?: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} did not accept the API key${detail ? `: ${printable(detail, 200)}` : ""}`,
+      "check the key and what it is allowed to do; codemie setup --method api-key stores another one",
+    ),
+  notAModelApi: (url: string, what: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${url} does not answer like a model API: ${what}`,
+      "check --url and --provider; the provider's documentation calls it the base URL",
+    ),
+  wrongBaseUrl: (origin: string, what: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${origin} does not answer like CodeMie: ${what}`,
+      "check the URL: it is the address you open CodeMie at in the browser",
+    ),
+  server: (origin: string, status: number, detail?: string) =>
+    new CodemieError(
+      "server_error",
+      `${origin} answered ${status}${detail ? `: ${printable(detail)}` : ""}`,
+      status >= 500 || status === 429 ? "try again in a moment" : undefined,
+    ),
+} satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -1,0 +1,30 @@
+import { CodemieError } from "../core/errors.ts";
+
+/** What can go wrong with the audit trail, in the words a person meets. */
+export const auditFailure = {
+  headDamaged: (file: string, folder: string) =>
+    new CodemieError(
+      "vault_damaged",
+      `the sealed end of the audit trail is damaged (${file})`,
+      `move that file and the folder ${folder} away to begin a new trail; keep both, they are evidence`,
+    ),
+  unsynced: (why: CodemieError) =>
+    new CodemieError(
+      "audit_unsynced",
+      `the line is written, but perhaps not on the disk yet: ${why.message}`,
+      "codemie audit list shows it; a power cut now may lose it",
+      { cause: why },
+    ),
+  endMissing: (file: string, folder: string) =>
+    new CodemieError(
+      "vault_damaged",
+      `the audit trail in ${folder} has no sealed end, or more than one`,
+      `move that folder and ${file} away to begin a new trail; keep both, they are evidence`,
+    ),
+  broken: (file: string, line: number, why: string) =>
+    new CodemieError(
+      "failed",
+      `the audit trail does not hold at ${file}:${line}: ${why}`,
+      "what stands before this line is as it was written; nothing after it is vouched for",
+    ),
+} satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -1,0 +1,79 @@
+import { CodemieError } from "../core/errors.ts";
+import { login, loginCommand } from "../core/hints.ts";
+import { printable } from "../core/text.ts";
+
+/** What can go wrong with logins and credentials, in the words a person meets. */
+export const authFailure = {
+  loginNeeded: (origin: string, profile?: string) =>
+    new CodemieError("auth_needed", `not logged in to ${origin}`, `run ${loginCommand(origin, profile)}`),
+  otherOrigin: (profile: string, own: string, asked: string) =>
+    new CodemieError("auth_needed", `the login of profile ${profile} is for ${own}, not for ${asked}`, login(asked)),
+  loginRefused: (origin: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} did not accept the session it had just handed over, so nothing was stored`,
+      `${login(origin)} again; if it stays so, the host's single sign-on needs its administrator`,
+    ),
+  noSessionHandedOver: (origin: string, provider: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} handed over a login without a session (identity provider: ${printable(provider, 40)})`,
+      "this host has no browser single sign-on in front of it",
+    ),
+  unsafeCookie: (origin: string, name: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} handed over a cookie that cannot be sent safely (${printable(name, 60)})`,
+      "nothing was stored; report it to the administrator of the host",
+    ),
+  loginTimedOut: (seconds: number) =>
+    new CodemieError(
+      "auth_timeout",
+      `no login within ${seconds} s`,
+      "run the command again, with --timeout SECONDS for more time or --no-browser to open the URL yourself",
+    ),
+  otherPerson: (now: string, before: string, profile: string) =>
+    new CodemieError(
+      "other_person",
+      `this login is ${now}, but profile ${profile} belongs to ${before}; nothing was changed`,
+      "use --yes to replace it, or --profile NAME to keep both",
+    ),
+  badToken: (why: string) =>
+    new CodemieError(
+      "auth_refused",
+      `this is not a bearer token that can be used: ${why}`,
+      "get a new token and pass it whole",
+    ),
+  tokenExpired: (atMs: number) =>
+    new CodemieError(
+      "auth_expired",
+      `the bearer token expired at ${new Date(atMs).toISOString()}`,
+      "get a new token; if it should still be valid, check this machine's clock",
+    ),
+  tokenTooEarly: (atMs: number) =>
+    new CodemieError(
+      "auth_refused",
+      `the bearer token is not valid before ${new Date(atMs).toISOString()}`,
+      "check this machine's clock",
+    ),
+  badKey: (why: string) =>
+    new CodemieError("usage", `this is not an API key that can be used: ${why}`, "pass the key whole, on one line"),
+  tokenFileMissing: (path: string) =>
+    new CodemieError(
+      "auth_needed",
+      `there is no token file ${printable(path, 200)}`,
+      "check --jwt-token-file or CODEMIE_JWT_TOKEN_FILE",
+    ),
+  tokenRefused: (origin: string) =>
+    new CodemieError(
+      "auth_expired",
+      `${origin} did not accept the bearer token`,
+      "get a new token for this host; run codemie profile status to see what it says",
+    ),
+  notAtProvider: (profile: string) =>
+    new CodemieError(
+      "auth_needed",
+      `profile ${profile} is not logged in at an OpenID provider, which --grant enterprise needs`,
+      "log in with codemie profile login --issuer URL --client-id ID, or give --idp-token-endpoint, --idp-client-id and --id-token-env",
+    ),
+} satisfies Record<string, (...args: never[]) => CodemieError>;

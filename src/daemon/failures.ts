@@ -1,0 +1,31 @@
+import { CodemieError } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
+
+/** What can go wrong with the gateway on its own, in the words a person meets. */
+export const daemonFailure = {
+  badPort: (given: string, from: string) =>
+    new CodemieError("usage", `${from}: ${printable(given, 40)} is not a port`, "a port is a number from 1 to 65535"),
+  running: (profile: string, url = "an address not known yet") =>
+    new CodemieError(
+      "failed",
+      `a gateway for profile ${profile} runs already at ${url}`,
+      "see codemie proxy status, or end it with codemie proxy stop",
+    ),
+  notRunning: (profile?: string) =>
+    new CodemieError(
+      "failed",
+      profile === undefined ? "no gateway is running" : `no gateway is running for profile ${printable(profile, 64)}`,
+      "start one with codemie proxy start --detach",
+    ),
+  died: (log: string) => new CodemieError("failed", "the gateway ended while it started", `what it said is in ${log}`),
+  which: (profiles: readonly string[]) =>
+    new CodemieError("usage", "several gateways are running", `use --all, or --profile: ${profiles.join(", ")}`),
+  silent: (url: string, pid: number) =>
+    new CodemieError(
+      "failed",
+      `the gateway at ${url} does not answer, so process ${pid} may be another one here, and is left alone`,
+      `stop it where it was started; if that is here, with kill ${pid}`,
+    ),
+  stays: (pid: number) =>
+    new CodemieError("failed", `the gateway (process ${pid}) does not end`, `end it with kill -9 ${pid}`),
+} satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -1,0 +1,157 @@
+import { CodemieError } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
+
+const mcpStatusHints: Readonly<Record<number, string>> = {
+  403: "ask the server's administrator for access",
+  404: "check the path of the address: it is often /mcp or /sse",
+  405: "check the path of the address, or choose --transport http or sse",
+  413: "the message is longer than the server takes",
+  429: "the server asks for fewer requests; try again later",
+};
+
+/** What can go wrong with the bridge to MCP servers, in the words a person meets. */
+export const mcpFailure = {
+  status: (origin: string, status: number, detail?: string) =>
+    new CodemieError(
+      status === 403 ? "auth_refused" : "server_error",
+      `${origin} answered ${status}${detail ? `: ${printable(detail)}` : ""}`,
+      mcpStatusHints[status] ?? (status >= 500 ? "try again in a moment" : "check the address of the MCP server"),
+      { forLog: `${origin} answered ${status}` },
+    ),
+  notMcp: (origin: string, what: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${origin} does not answer like an MCP server: ${printable(what)}`,
+      "check the address; run codemie mcp-proxy --explain with it to see what it answers",
+      { forLog: `${origin} does not answer like an MCP server` },
+    ),
+  redirect: (address: string, target: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${address} redirects to ${printable(target, 200)}, which is not followed`,
+      "register the address it leads to, if you trust it",
+      { forLog: "a redirect was not followed" },
+    ),
+  lost: (origin: string) =>
+    new CodemieError(
+      "unreachable",
+      `the connection to ${origin} ended before the answer came; whether the request had its effect is not known`,
+      "look at the result before you try again",
+    ),
+  messageTooLong: (bytes: number) =>
+    new CodemieError(
+      "server_error",
+      `the server sent a message longer than ${bytes} bytes, which was not taken`,
+      "ask for less at a time",
+    ),
+  cancelled: () => new CodemieError("interrupted", "the request was cancelled before it was sent"),
+  notReopened: (origin: string, said: string) =>
+    new CodemieError(
+      "server_error",
+      `${origin} does not open the session again: ${printable(said)}`,
+      "do what it says, or start the server anew in the client",
+      { forLog: `${origin} does not open the session again` },
+    ),
+  silent: (origin: string, ms: number) =>
+    new CodemieError(
+      "unreachable",
+      `${origin} sent nothing for ${Math.round(ms / 1000)} s`,
+      "try again; a server that needs longer can be given more time with --timeout SECONDS",
+    ),
+  unanswered: (origin: string) =>
+    new CodemieError("server_error", `${origin} took the request and gave no answer to it`, "report it to the server"),
+  closing: () => new CodemieError("terminated", "the bridge is ending", "start it again"),
+  headerRefused: (origin: string, status: number) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} answered ${status} to the Authorization header given with --header`,
+      "check it, or leave it out to log in through the browser",
+    ),
+  tokenRefused: (origin: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} does not accept the access token that was issued for it`,
+      "run codemie mcp-proxy --explain with its address, and show the result to its administrator",
+    ),
+  issuer: (expected: string, found: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(expected, 120)} says it is ${printable(found, 120)} (RFC 8414 section 3.3)`,
+      "report it to the server's administrator: the issuer has to be the address its metadata is found at",
+      { forLog: "the authorization server says it is another one" },
+    ),
+  otherIssuer: (expected: string, found: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the server leads to the authorization server ${printable(found, 120)}, not to ${printable(expected, 120)}`,
+      "if that is as it should be, start the bridge again, with another --issuer if you named one",
+      { forLog: "the server leads to another authorization server" },
+    ),
+  nameIssuer: (found: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the server leads to the authorization server ${printable(found, 120)}, and the client's secret is not sent there unasked`,
+      `if the client is registered there, say so with --issuer ${printable(found, 120)}`,
+      { forLog: "the client's secret is not sent to another host than the server's without --issuer" },
+    ),
+  resource: (address: string, found: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the metadata of ${printable(address, 120)} is for another resource, ${printable(found, 120)} (RFC 9728 section 3.3)`,
+      "report it to the server's administrator, or name the resource with --resource if you trust it",
+      { forLog: "the metadata is for another resource" },
+    ),
+  noMetadata: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} has no metadata at its well-known addresses (RFC 8414 section 3)`,
+      "report it to the server's administrator",
+      { forLog: "the authorization server has no metadata at its well-known addresses" },
+    ),
+  noRegistration: (issuer: string, takesDocuments: boolean) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} does not register clients by itself (RFC 7591)`,
+      `register one with its administrator and name it with --client-id${takesDocuments ? ", or give --client-metadata-url" : ""}`,
+    ),
+  registration: (issuer: string, status: number, detail?: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} refused to register this client: ${status}${detail ? ` ${printable(detail)}` : ""}`,
+      "register one with its administrator and name it with --client-id",
+      { forLog: `${printable(issuer, 120)} refused the registration: ${status}` },
+    ),
+  clientNeeded: (grant: string) =>
+    new CodemieError(
+      "usage",
+      `--grant ${grant} needs a client the authorization server knows`,
+      "name it with --client-id, and its secret with --client-secret-env or its key with --client-key",
+    ),
+  timedOut: (issuer: string, seconds: number) =>
+    new CodemieError(
+      "auth_timeout",
+      `nobody finished the authorization at ${printable(issuer, 120)} within ${seconds} s`,
+      "try again in a minute; --auth-timeout SECONDS gives more time, and the address to open is in logs/mcp-proxy.log",
+    ),
+  noLogin: (origin: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${printable(origin, 120)} demands a credential and offers no login`,
+      "if it takes a key, name the variable it is in, for example --header-env 'Authorization: Bearer MCP_KEY'",
+    ),
+  justAsked: (origin: string) =>
+    new CodemieError(
+      "auth_needed",
+      `another window asked for access to ${origin} and did not get it`,
+      "try again in a minute to be asked once more",
+    ),
+  loginNeeded: (origin: string) =>
+    new CodemieError("auth_needed", `${origin} demands an authorization`, "use one of its tools to start it"),
+  scope: (origin: string, scope: string | undefined) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} demands ${scope === undefined ? "more than it was granted" : `the scope ${printable(scope, 120)}`}, and asking for it did not help`,
+      "ask the server's administrator for the permission",
+      { forLog: `${origin} demands a scope, and asking for it did not help` },
+    ),
+} satisfies Record<string, (...args: never[]) => CodemieError>;

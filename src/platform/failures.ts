@@ -1,0 +1,79 @@
+import { CodemieError, systemCode } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
+
+/** What can go wrong with the machine, its files and its network, in the words a person meets. */
+export const platformFailure = {
+  unreachable: (origin: string, why: string) =>
+    new CodemieError("unreachable", `cannot reach ${origin}: ${why}`, "check the address, the network and the VPN"),
+  tls: (origin: string, why: string) =>
+    new CodemieError(
+      "tls",
+      `the certificate of ${origin} cannot be trusted: ${why}`,
+      "if your company runs its own certificate authority, name its file in CODEMIE_CA_CERTS",
+    ),
+  exists: (file: string) =>
+    new CodemieError("exists", `${printable(file, 200)} exists, and is not overwritten`, "give another name"),
+  symbolicLink: (path: string) =>
+    new CodemieError(
+      "vault_unreadable",
+      `${path} is a symbolic link, and is not followed`,
+      "put the real one in its place; CODEMIE_HOME and CODEMIE_VAULT_KEY_FILE name other places",
+    ),
+  foreignOwner: (path: string, owner: number) =>
+    new CodemieError(
+      "vault_unreadable",
+      `${path} belongs to another user (${owner}), and is not used`,
+      "change its owner, or set CODEMIE_HOME to a folder of your own",
+    ),
+  sharedFolder: (path: string) =>
+    new CodemieError(
+      "vault_unreadable",
+      `everybody may write in ${path}, so nothing of ours is read or kept there`,
+      "set CODEMIE_HOME to a folder of your own",
+    ),
+  unreadable: (file: string, why: string) =>
+    new CodemieError("vault_unreadable", `cannot read ${file}: ${why}`, "check the owner and mode of the file"),
+  /** @param holder number of the process that holds the lock, where it is known */
+  locked: (what: string, waitedMs: number, holder?: number) =>
+    new CodemieError(
+      "vault_locked",
+      `${what} has been locked by another codemie for ${Math.round(waitedMs / 1000)} s`,
+      holder === undefined ? "end the other process or try again" : `end process ${holder} or try again`,
+    ),
+  disk: (file: string, error: unknown) => {
+    const why: Record<string, string> = {
+      ENOSPC: "the disk is full",
+      EDQUOT: "the disk quota is used up",
+      EROFS: "the file system is read-only",
+      EACCES: "permission denied",
+      EPERM: "permission denied",
+      EFBIG: "the file size limit is reached",
+      ENOTDIR: "a part of the path is not a folder",
+      ENOENT: "the folder is not there",
+      SQLITE_FULL: "the disk is full",
+      SQLITE_READONLY: "the file system is read-only",
+      SQLITE_CANTOPEN: "permission denied",
+    };
+    const code = systemCode(error);
+    return new CodemieError(
+      "disk",
+      `cannot write ${file}: ${why[code] ?? (code || "unknown error")}`,
+      "free or unlock the place, or set CODEMIE_HOME to another folder; what was stored before is unchanged",
+      { cause: error },
+    );
+  },
+  caFile: (variable: string, file: string, why: string) =>
+    new CodemieError(
+      "usage",
+      `${variable} names ${printable(file, 200)}, and ${why}`,
+      "give the absolute path of a file with certificates in PEM",
+    ),
+  relativePath: (variable: string, path: string) =>
+    new CodemieError(
+      "usage",
+      `${variable} is ${printable(path, 200)}, a relative path: the folder you stand in would decide what it names`,
+      "give an absolute path",
+    ),
+  browserFailed: (program: string) =>
+    new CodemieError("failed", `could not start ${printable(program, 120)}`, "open the URL above yourself"),
+} satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -1,0 +1,50 @@
+import { CodemieError } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
+
+/** What can go wrong with profiles and the configuration file, in the words a person meets. */
+export const profileFailure = {
+  hostsDiffer: (a: string, b: string) =>
+    new CodemieError(
+      "usage",
+      `CODEMIE_URL (${a}) and CODEMIE_BASE_URL (${b}) name different hosts`,
+      "unset one of them",
+    ),
+  noHost: () =>
+    new CodemieError(
+      "auth_needed",
+      "not logged in to any CodeMie host yet",
+      "run codemie profile login --url https://codemie.example.com",
+    ),
+  none: (name: string, known: readonly string[]) =>
+    new CodemieError(
+      "usage",
+      `there is no profile ${printable(name, 60)}`,
+      known.length
+        ? `profiles: ${known.map((one) => printable(one, 60)).join(", ")}`
+        : "run codemie profile login --url https://codemie.example.com",
+    ),
+  otherService: (profile: string, provider: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${printable(profile, 60)} is for ${printable(provider, 60)}, which codemie does not log in to`,
+      "choose another profile with --profile, or set one up with codemie setup",
+    ),
+  badName: (name: string) =>
+    new CodemieError(
+      "usage",
+      `${printable(name, 60)} is not a profile name`,
+      "use up to 64 letters, digits, dots, dashes and underscores, starting with a letter or digit",
+    ),
+  tokenWithoutHost: () =>
+    new CodemieError(
+      "usage",
+      "a bearer token is given, but no CodeMie host",
+      "set CODEMIE_URL=https://codemie.example.com, or use --base-url",
+    ),
+  configDamaged: (file: string, why: string) =>
+    new CodemieError(
+      "config_damaged",
+      `${file} cannot be read: ${printable(why, 200)}`,
+      "correct the file, or begin anew with codemie config reset, which keeps it aside; nothing was overwritten",
+    ),
+} satisfies Record<string, (...args: never[]) => CodemieError>;
