@@ -1,4 +1,5 @@
 import type { Model } from "../api/schemas.ts";
+import type { Env } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
 
 /** What an agent is started with. */
@@ -18,7 +19,7 @@ export interface AgentRun {
   /** a private folder that lasts as long as the run */
   readonly folder: string;
   /** the user's environment */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Env;
 }
 
 export interface AgentModels {

@@ -1,4 +1,5 @@
-import { withoutOwnSecrets } from "../core/own-secrets.ts";
+import type { Env } from "../core/env.ts";
+import { withoutOwnSecrets } from "../core/env.ts";
 import { withoutLoopbackProxy } from "../platform/network.ts";
 
 /**
@@ -9,7 +10,7 @@ import { withoutLoopbackProxy } from "../platform/network.ts";
  * @param ours values to set; `NO_PROXY` is added, so that the way to the gateway never leads over a proxy
  */
 export function agentEnvironment(
-  env: Readonly<Record<string, string | undefined>>,
+  env: Env,
   competing: RegExp,
   ours: Readonly<Record<string, string>>,
 ): Record<string, string> {

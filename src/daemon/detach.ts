@@ -4,7 +4,7 @@ import type { Cli } from "../cli/frame/command.ts";
 import { CodemieError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { ensureFolder, readIfPresent } from "../platform/files.ts";
-import { startDetached } from "../platform/processes.ts";
+import { startDetached } from "../platform/self.ts";
 import { daemonFailure } from "./failures.ts";
 import { fileNameOf, type GatewayState, ProxyStates } from "./state.ts";
 

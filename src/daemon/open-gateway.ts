@@ -4,13 +4,13 @@ import type { Repository } from "../agents/repository.ts";
 import type { Credentials } from "../auth/broker.ts";
 import type { Cli } from "../cli/frame/command.ts";
 import { version } from "../cli/frame/version.ts";
+import type { Env } from "../core/env.ts";
 import { headerSafe } from "../core/text.ts";
 import { type Gateway, startGateway } from "../gateway/gateway.ts";
 import type { Upstream } from "../gateway/upstream.ts";
 import { upstreamByFetch } from "../gateway/upstream-fetch.ts";
 import { directUpstream } from "../http1/pool.ts";
 import { namedProxy, tlsSettings } from "../platform/network.ts";
-import type { Env } from "../platform/runtime.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import { daemonFailure } from "./failures.ts";
 

@@ -3,7 +3,7 @@ import { availableModels, credentialsFor } from "../access/credentials.ts";
 import { type Given, warnOfTokensEnd } from "../access/given.ts";
 import { type Cli, stores } from "../cli/frame/command.ts";
 import { CodemieError } from "../core/errors.ts";
-import { exitCodeOf, StopRequests } from "../platform/processes.ts";
+import { exitCodeOf, StopRequests } from "../platform/signals.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import { openGateway } from "./open-gateway.ts";
 import { type GatewayState, ProxyStates } from "./state.ts";

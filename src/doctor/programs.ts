@@ -1,8 +1,10 @@
 import { realpath } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import { isFreePort, ownPath } from "../platform/diagnose.ts";
+import type { Env } from "../core/env.ts";
+import { isFreePort } from "../platform/diagnose.ts";
 import { findProgram, versionOf } from "../platform/processes.ts";
-import type { Env, Runtime } from "../platform/runtime.ts";
+import type { Runtime } from "../platform/runtime.ts";
+import { ownProgram } from "../platform/self.ts";
 import { type Check, failed, ok, skipped, warning } from "./check.ts";
 
 /** An agent that may be there. */
@@ -47,7 +49,7 @@ export function programChecks(
       id: "path",
       title: "PATH and links",
       async run() {
-        const own = await realpath(ownPath());
+        const own = await realpath(ownProgram());
         const found = findProgram("codemie", env);
         if (!found) return warning("codemie is not on PATH", `add ${dirname(own)} to PATH`);
         if ((await realpath(found)) !== own) {

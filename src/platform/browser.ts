@@ -1,7 +1,6 @@
-import { withoutOwnSecrets } from "../core/own-secrets.ts";
+import type { Env } from "../core/env.ts";
+import { withoutOwnSecrets } from "../core/env.ts";
 import { platformFailure } from "./failures.ts";
-
-type Env = Readonly<Record<string, string | undefined>>;
 
 /**
  * Decides how a URL reaches a browser.

@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import { access, stat, statfs } from "node:fs/promises";
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls, type PeerCertificate } from "node:tls";
+import type { Env } from "../core/env.ts";
 import { systemCode } from "../core/errors.ts";
 import { namedProxy } from "./network.ts";
 
@@ -110,14 +111,11 @@ export async function isFreePort(port: number): Promise<boolean> {
   }
 }
 
-/** @returns the absolute path of the program that runs */
-export const ownPath = (): string => process.execPath;
-
 /**
  * @param env as {@link namedProxy}, and `NO_PROXY` in either case
  * @returns the proxy requests to a URL go over, or undefined
  */
-export function proxyFor(url: URL, env: Readonly<Record<string, string | undefined>>): URL | undefined {
+export function proxyFor(url: URL, env: Env): URL | undefined {
   const proxy = namedProxy(env, url.protocol);
   const passed = `${env.no_proxy ?? ""},${env.NO_PROXY ?? ""}`
     .split(",")

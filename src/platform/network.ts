@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { delimiter, isAbsolute } from "node:path";
 import { getCACertificates } from "node:tls";
+import type { Env } from "../core/env.ts";
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 import { platformFailure } from "./failures.ts";
@@ -24,7 +25,7 @@ export type Fetch = (url: string, options?: FetchOptions) => Promise<Response>;
  * @param env `CODEMIE_CA_CERTS` adds to the authorities of the system, the built-in ones and `NODE_EXTRA_CA_CERTS`
  * @returns the fetch; it throws a usage error when those variables name no such file
  */
-export function secureFetch(env: Readonly<Record<string, string | undefined>>): Fetch {
+export function secureFetch(env: Env): Fetch {
   const tls = tlsSettings(env);
   return async (url, { insecureSkipTlsVerify = false, ...options } = {}) => {
     return await fetch(url, {
@@ -57,9 +58,7 @@ export interface TlsSettings {
  * @returns whom to believe; certificates are verified whatever the environment says, unless it is asked to believe any. It
  *   throws as {@link extraAuthorities}, which is asked once
  */
-export function tlsSettings(
-  env: Readonly<Record<string, string | undefined>>,
-): (insecureSkipTlsVerify: boolean) => TlsSettings {
+export function tlsSettings(env: Env): (insecureSkipTlsVerify: boolean) => TlsSettings {
   let authorities: string[] | undefined | null = null;
   return (insecureSkipTlsVerify) => {
     if (authorities === null) authorities = extraAuthorities(env);
@@ -72,7 +71,7 @@ export function tlsSettings(
  * @param protocol of a request's address, for example `https:`
  * @returns the proxy the environment names for it, if it does; `NO_PROXY` may spare the host all the same
  */
-export function namedProxy(env: Readonly<Record<string, string | undefined>>, protocol: string): string | undefined {
+export function namedProxy(env: Env, protocol: string): string | undefined {
   const own = protocol === "https:" ? env.https_proxy || env.HTTPS_PROXY : env.http_proxy || env.HTTP_PROXY;
   return own || env.all_proxy || env.ALL_PROXY || undefined;
 }
@@ -85,7 +84,7 @@ export function namedProxy(env: Readonly<Record<string, string | undefined>>, pr
  * @returns the authorities to believe, PEM; undefined where the runtime's own are all
  * @throws usage error when a variable names no file with certificates
  */
-export function extraAuthorities(env: Readonly<Record<string, string | undefined>>): string[] | undefined {
+export function extraAuthorities(env: Env): string[] | undefined {
   for (const variable of ["CODEMIE_CA_CERTS", "NODE_EXTRA_CA_CERTS"]) {
     const file = env[variable];
     if (file && !isAbsolute(file)) throw platformFailure.caFile(variable, file, "that is not an absolute path");

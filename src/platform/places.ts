@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
+import type { Env } from "../core/env.ts";
 import { platformFailure } from "./failures.ts";
 
 /**
@@ -20,7 +21,10 @@ export function requireAbsolute(variable: string, path: string): string {
  * @returns the base folder of all our files
  * @throws usage error when it is relative
  */
-export function baseFolder(env: Readonly<Record<string, string | undefined>>): string {
+export function baseFolder(env: Env): string {
   if (env.CODEMIE_HOME) return requireAbsolute("CODEMIE_HOME", env.CODEMIE_HOME);
   return join(requireAbsolute("HOME", env.HOME || homedir()), ".codemie");
 }
+
+/** @returns true for a path that means something open in this process only, such as bash's `<(…)`; it is read once */
+export const isDescriptor = (path: string): boolean => /^\/(dev\/fd|proc)\//.test(path);

@@ -1,11 +1,8 @@
-import { readFileSync } from "node:fs";
-import { open } from "node:fs/promises";
-import { constants } from "node:os";
 import { delimiter, isAbsolute } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { failure, systemCode } from "../core/errors.ts";
-
-type Env = Readonly<Record<string, string | undefined>>;
+import type { Env } from "../core/env.ts";
+import { systemCode } from "../core/errors.ts";
+import { exitCodeOf, onSignals } from "./signals.ts";
 
 /**
  * Finds a program on PATH. Entries that are not absolute are passed over: they mean the current directory, and a
@@ -99,9 +96,6 @@ export async function runCaptured(command: readonly string[], env: Env): Promise
   return { code: child.exitCode ?? 1, said: `${out}${err}`.trim() };
 }
 
-/** @returns the path of this program */
-export const ownProgram = (): string => process.execPath;
-
 /**
  * Runs a program in our place: it has our terminal, gets the signals meant for it, and its exit code is returned.
  *
@@ -116,14 +110,11 @@ export async function runForeground(command: readonly string[], env: Env): Promi
   let child: Bun.Subprocess | undefined;
   const early: NodeJS.Signals[] = [];
   const onTerminal = Boolean(process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY);
-  const forward = (signal: NodeJS.Signals) => () => void (child ? child.kill(signal) : early.push(signal));
-  const handlers: [NodeJS.Signals, () => void][] = [
-    ["SIGTERM", forward("SIGTERM")],
-    ...(ignoresHangUp() ? [] : [["SIGHUP", forward("SIGHUP")] as [NodeJS.Signals, () => void]]),
-    ["SIGINT", onTerminal ? () => undefined : forward("SIGINT")],
-    ["SIGQUIT", onTerminal ? () => undefined : forward("SIGQUIT")],
-  ];
-  for (const [signal, handler] of handlers) process.on(signal, handler);
+  const leave = onSignals(["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"], (signal) => {
+    if (onTerminal && (signal === "SIGINT" || signal === "SIGQUIT")) return;
+    if (child) child.kill(signal);
+    else early.push(signal);
+  });
   try {
     child = Bun.spawn([...command], { env: { ...env }, stdio: ["inherit", "inherit", "inherit"] });
     for (const signal of early) child.kill(signal);
@@ -131,119 +122,7 @@ export async function runForeground(command: readonly string[], env: Env): Promi
     const ended = child.signalCode;
     return ended ? (typeof ended === "number" ? 128 + ended : exitCodeOf(ended)) : (child.exitCode ?? 1);
   } finally {
-    for (const [signal, handler] of handlers) process.off(signal, handler);
-  }
-}
-
-/**
- * Runs something that a stop ends, and leaves the signals as they were afterwards.
- *
- * @param work gets a signal as {@link stopSignal}'s
- */
-export async function untilStopped<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController();
-  const interrupt = () => controller.abort(failure.interrupted());
-  const terminate = () => controller.abort(failure.terminated());
-  process.on("SIGINT", interrupt).on("SIGTERM", terminate);
-  try {
-    return await work(controller.signal);
-  } finally {
-    process.off("SIGINT", interrupt).off("SIGTERM", terminate);
-  }
-}
-
-/** @returns true when whoever started this program had it ignore hang-ups, as `nohup` does; known on Linux only */
-function ignoresHangUp(): boolean {
-  try {
-    const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
-    return (BigInt(`0x${ignored ?? 0}`) & 1n) === 1n; // SIGHUP is signal 1, the lowest bit
-  } catch {
-    return false;
-  }
-}
-
-/** The signals that ask this program to stop, one after the other, for programs that have something to finish. */
-export class StopRequests {
-  readonly #handlers: [NodeJS.Signals, () => void][];
-  #came: NodeJS.Signals[] = [];
-  #wake: () => void = () => undefined;
-
-  constructor() {
-    const signals = (["SIGINT", "SIGTERM", "SIGHUP"] as const).filter((one) => one !== "SIGHUP" || !ignoresHangUp());
-    this.#handlers = signals.map((signal) => [
-      signal,
-      () => {
-        this.#came.push(signal);
-        this.#wake();
-      },
-    ]);
-    for (const [signal, handler] of this.#handlers) process.on(signal, handler);
-  }
-
-  /** @returns the next signal, once it has come */
-  async next(): Promise<NodeJS.Signals> {
-    for (;;) {
-      const signal = this.#came.shift();
-      if (signal) return signal;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  /** From now on signals end the program again. */
-  end(): void {
-    for (const [signal, handler] of this.#handlers) process.off(signal, handler);
-  }
-}
-
-/** @returns the exit code of a program that a signal ended */
-export function exitCodeOf(signal: NodeJS.Signals): number {
-  return 128 + constants.signals[signal];
-}
-
-/** @returns true for a path that means something open in this process only, such as bash's `<(…)`; it is read once */
-export const isDescriptor = (path: string): boolean => /^\/(dev\/fd|proc)\//.test(path);
-
-/** The runtime's `fetch` sends 256 requests at once and lets the others wait, unless this stands in the environment at its start. */
-const manyRequests = { BUN_CONFIG_MAX_HTTP_REQUESTS: "65535" } as const;
-
-/**
- * Starts this program once more, in a session of its own, so that it lives on when this one and its terminal end.
- *
- * @param args its arguments; it has to write one line to standard output once it is ready
- * @param options `stdin`: what it reads; `log`: file its standard error goes to, mode 0600
- * @returns the line, or undefined when it ended without one
- * @throws `interrupted`, `terminated` when this program is stopped before the line has come; the started one ends too
- */
-export async function startDetached(
-  args: readonly string[],
-  { env, stdin, log }: { env: Env; stdin: string | undefined; log: string },
-): Promise<string | undefined> {
-  const handle = await open(log, "w", 0o600);
-  try {
-    return await untilStopped(async (stop) => {
-      const child = Bun.spawn([process.execPath, ...args], {
-        argv0: "codemie",
-        env: { ...env, ...manyRequests },
-        stdin: stdin === undefined ? "ignore" : new Blob([stdin]),
-        stdout: "pipe",
-        stderr: handle.fd,
-        detached: true,
-      });
-      child.unref();
-      stop.addEventListener("abort", () => child.kill("SIGTERM"));
-      let text = "";
-      const decoder = new TextDecoder();
-      for await (const chunk of child.stdout) {
-        text += decoder.decode(chunk, { stream: true });
-        if (!stop.aborted && text.includes("\n")) return text.slice(0, text.indexOf("\n"));
-      }
-      stop.throwIfAborted();
-      return undefined;
-    });
-  } finally {
-    await handle.close();
+    leave();
   }
 }
 
@@ -257,46 +136,4 @@ export function tell(pid: number, signal: NodeJS.Signals): void {
   } catch (error) {
     if (systemCode(error) !== "ESRCH") throw error;
   }
-}
-
-/** @returns a signal that aborts, with the failure to end with, when the user or the system asks this program to stop */
-export function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  process.once("SIGINT", () => controller.abort(failure.interrupted()));
-  for (const signal of ["SIGTERM", "SIGHUP"] as const) {
-    if (signal === "SIGHUP" && ignoresHangUp()) continue;
-    process.once(signal, () => controller.abort(failure.terminated()));
-  }
-  return controller.signal;
-}
-
-/** How often it is looked whether the parent still lives, ms. */
-const parentLookMs = 500;
-
-/**
- * Calls back once the program that started us is gone. The system tells nobody, so it is looked at now and then; what
- * shows it is that another process is the parent by then.
- */
-export function onceOrphaned(callback: () => void): void {
-  const parent = process.ppid;
-  const timer = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(timer);
-    callback();
-  }, parentLookMs);
-  timer.unref();
-}
-
-/** Calls back for errors that nobody caught, which end the process otherwise. */
-export function onUncaught(callback: (error: unknown) => void): void {
-  process.on("uncaughtException", callback);
-  process.on("unhandledRejection", callback);
-}
-
-/** @returns this process's number */
-export const processId = (): number => process.pid;
-
-/** Ends the process now, whatever is still open. */
-export function endProcess(code: number): never {
-  process.exit(code);
 }

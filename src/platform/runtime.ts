@@ -1,8 +1,7 @@
+import type { Env } from "../core/env.ts";
 import { type Fetch, secureFetch } from "./network.ts";
 import { baseFolder } from "./places.ts";
 import { realTerminal, type Terminal } from "./terminal.ts";
-
-export type Env = Readonly<Record<string, string | undefined>>;
 
 /** Everything the machine gives, handed down from `main` so that nothing below reaches for the process itself. */
 export interface Runtime {

@@ -1,6 +1,5 @@
+import type { Env } from "../core/env.ts";
 import { failure } from "../core/errors.ts";
-
-type Env = Readonly<Record<string, string | undefined>>;
 
 /** The person's side of the program. Results go to standard output, everything meant for a person to standard error. */
 export interface Terminal {

@@ -1,7 +1,6 @@
-import { withoutOwnSecrets } from "../core/own-secrets.ts";
+import type { Env } from "../core/env.ts";
+import { withoutOwnSecrets } from "../core/env.ts";
 import type { Config } from "./config.ts";
-
-type Env = Readonly<Record<string, string | undefined>>;
 
 /** @returns the environment without the variables that profiles find bearer tokens in: for anything of the agent's */
 export function withoutTokens(env: Env, config: Config): Env {

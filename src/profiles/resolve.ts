@@ -1,3 +1,4 @@
+import type { Env } from "../core/env.ts";
 import { type Host, parseHost, parseProvider } from "../core/host.ts";
 import { type Config, type Profile, profileName, type RepositoryProfile } from "./config.ts";
 import { profileFailure } from "./failures.ts";
@@ -44,12 +45,7 @@ export type Settled = Omit<Resolved, "host"> & { readonly host: Sourced<Host> | 
  *
  * @throws usage errors: no host known, no such profile, two variables that contradict each other
  */
-export function resolveProfile(
-  config: Config,
-  wishes: Wishes,
-  env: Readonly<Record<string, string | undefined>>,
-  repository: RepositoryProfile,
-): Resolved {
+export function resolveProfile(config: Config, wishes: Wishes, env: Env, repository: RepositoryProfile): Resolved {
   const settled = settleProfile(config, wishes, env, repository);
   const { host, name, profile, exists } = settled;
   if (host) return { ...settled, host };
@@ -65,12 +61,7 @@ export function resolveProfile(
  *
  * @throws usage errors: no such profile, two variables that contradict each other, an address that cannot be used
  */
-export function settleProfile(
-  config: Config,
-  wishes: Wishes,
-  env: Readonly<Record<string, string | undefined>>,
-  repository: RepositoryProfile,
-): Settled {
+export function settleProfile(config: Config, wishes: Wishes, env: Env, repository: RepositoryProfile): Settled {
   const askedName = wishes.profile ?? (env.CODEMIE_PROFILE || undefined);
   const askedHost = hostAskedFor(wishes.profile === undefined ? env : {}, wishes.url);
   const name = askedName ?? pickName(config, askedHost?.value);
@@ -148,10 +139,7 @@ export function methodOf(profile: Profile): Method {
  * @returns the host that a flag or the environment asks for, or undefined
  * @throws usage error when it is no address, or when two variables contradict each other
  */
-export function hostAskedFor(
-  env: Readonly<Record<string, string | undefined>>,
-  url: string | undefined,
-): Sourced<Host> | undefined {
+export function hostAskedFor(env: Env, url: string | undefined): Sourced<Host> | undefined {
   if (url !== undefined) return { value: parseHost(url), source: "flag" };
   const [a, b] = [env.CODEMIE_URL, env.CODEMIE_BASE_URL];
   const given = a || b;

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { base64url } from "jose";
+import type { Env } from "../core/env.ts";
 import { CodemieError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import { ensureFolder, namesIn, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
@@ -50,7 +51,7 @@ export const keyFileOnly: VaultAccess = {
  * @param env `CODEMIE_VAULT_KEY_FILE` puts the key file elsewhere
  * @throws usage error when that is a relative path
  */
-export function vaultFiles(home: string, env: Readonly<Record<string, string | undefined>>): VaultFiles {
+export function vaultFiles(home: string, env: Env): VaultFiles {
   const folder = join(home, "vault");
   const keyFile = env.CODEMIE_VAULT_KEY_FILE;
   return {

@@ -1,3 +1,4 @@
+import type { Env } from "../../core/env.ts";
 import { failure } from "../../core/errors.ts";
 import { isLoopback } from "../../core/host.ts";
 import { Secret } from "../../core/secret.ts";
@@ -7,7 +8,7 @@ import { cliFailure } from "../failures.ts";
 import { type Flag, see, splitFlags } from "./flags.ts";
 
 /** `unknown`: the names of variables are checked, not what they hold. */
-type Env = Readonly<Record<string, string | undefined>> | "unknown";
+type Variables = Env | "unknown";
 
 /** What the bridge was asked for. */
 export interface McpArgs {
@@ -52,7 +53,7 @@ const standardAuthSeconds = 120;
  * @param env where variables are looked up; `unknown` when the arguments are for another start of the bridge
  * @throws usage errors
  */
-export function readMcpArgs(args: readonly string[], env: Env): McpArgs {
+export function readMcpArgs(args: readonly string[], env: Variables): McpArgs {
   const { values, words } = splitFlags(args);
   const text = (name: Flag) => values[name]?.at(-1);
   const is = (name: Flag) => values[name] !== undefined;
@@ -88,7 +89,7 @@ export function readMcpArgs(args: readonly string[], env: Env): McpArgs {
 }
 
 /** Who we are to the authorization server: what the grant needs has to be there, and what contradicts itself must not. */
-function readClient(text: (name: Flag) => string | undefined, env: Env) {
+function readClient(text: (name: Flag) => string | undefined, env: Variables) {
   const grant = oneOf("grant", text("grant") ?? "authorization-code", grants);
   const clientSecret = secretOf("client-secret-env", text("client-secret-env"), env);
   const keyText = secretOf("client-key-env", text("client-key-env"), env);
@@ -109,7 +110,7 @@ function readClient(text: (name: Flag) => string | undefined, env: Env) {
   return { grant, clientId, clientSecret, clientKey, clientMetadataUrl, provider: readProvider(text, env) };
 }
 
-function readProvider(text: (name: Flag) => string | undefined, env: Env): McpArgs["provider"] {
+function readProvider(text: (name: Flag) => string | undefined, env: Variables): McpArgs["provider"] {
   const tokenEndpoint = text("idp-token-endpoint");
   const clientId = text("idp-client-id");
   const idToken = secretOf("id-token-env", text("id-token-env"), env);
@@ -127,7 +128,7 @@ function oneOf<T extends string>(what: string, value: string, known: readonly T[
   return found;
 }
 
-function secretOf(flag: Flag, name: string | undefined, env: Env): Secret | undefined {
+function secretOf(flag: Flag, name: string | undefined, env: Variables): Secret | undefined {
   if (name === undefined) return undefined;
   const value = variableIn(env, name);
   if (!value) throw failure.usage(`--${flag} names the variable ${name}, which is not set`, see);
@@ -183,13 +184,13 @@ export function serverUrl(text: string, allowHttp: boolean): URL {
   return url;
 }
 
-function variableIn(env: Env, name: string): string | undefined {
+function variableIn(env: Variables, name: string): string | undefined {
   return env === "unknown" ? name : env[name];
 }
 
 const headerLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:\s*(.*)$/s;
 
-function readHeaders(values: { header?: string[]; "header-env"?: string[] }, env: Env): Headers {
+function readHeaders(values: { header?: string[]; "header-env"?: string[] }, env: Variables): Headers {
   const headers = new Headers();
   const add = (flag: string, name: string, value: string) => {
     const safe = headerSafe(value.trim());

@@ -8,7 +8,7 @@ import { addressOnly, type Log } from "../../mcp/log.ts";
 import { Wire } from "../../mcp/server-client.ts";
 import type { Step, Trace } from "../../oauth/metadata.ts";
 import type { Fetch } from "../../platform/network.ts";
-import { stopSignal } from "../../platform/processes.ts";
+import { stopSignal } from "../../platform/signals.ts";
 import type { Cli } from "../frame/command.ts";
 import { version } from "../frame/version.ts";
 import type { McpArgs } from "./args.ts";

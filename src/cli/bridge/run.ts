@@ -1,4 +1,5 @@
-import { type Env, realRuntime } from "../../platform/runtime.ts";
+import type { Env } from "../../core/env.ts";
+import { realRuntime } from "../../platform/runtime.ts";
 import { Output } from "../frame/output.ts";
 import { runMcpProxy } from "./serve.ts";
 

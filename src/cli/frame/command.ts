@@ -1,7 +1,8 @@
 import type { ArgsDef, CommandDef } from "citty";
+import type { Env } from "../../core/env.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { Note } from "../../platform/private.ts";
-import type { Env, Runtime } from "../../platform/runtime.ts";
+import type { Runtime } from "../../platform/runtime.ts";
 import { ProfileStore } from "../../profiles/store.ts";
 import { type VaultAccess, vaultFiles } from "../../vault/key.ts";
 import { Vault } from "../../vault/vault.ts";

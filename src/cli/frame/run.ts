@@ -1,7 +1,8 @@
 import { type ArgsDef, runCommand } from "citty";
+import type { Env } from "../../core/env.ts";
 import { failure } from "../../core/errors.ts";
 import { nearest } from "../../core/text.ts";
-import { type Env, realRuntime } from "../../platform/runtime.ts";
+import { realRuntime } from "../../platform/runtime.ts";
 import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
 import { type Cli, commonArgs } from "./command.ts";
 import { Output } from "./output.ts";

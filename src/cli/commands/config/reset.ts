@@ -3,7 +3,7 @@ import { endLogin } from "../../../access/end-login.ts";
 import { moveLeftovers } from "../../../access/legacy-secrets.ts";
 import { loginRecord } from "../../../auth/credential.ts";
 import { CodemieError, failure } from "../../../core/errors.ts";
-import { stopSignal } from "../../../platform/processes.ts";
+import { stopSignal } from "../../../platform/signals.ts";
 import type { Vault } from "../../../vault/vault.ts";
 import { cliFailure } from "../../failures.ts";
 import { type Cli, command, stores, storesToChange } from "../../frame/command.ts";

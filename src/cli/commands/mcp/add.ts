@@ -1,5 +1,6 @@
 import { failure } from "../../../core/errors.ts";
-import { findProgram, ownProgram, runCaptured } from "../../../platform/processes.ts";
+import { findProgram, runCaptured } from "../../../platform/processes.ts";
+import { ownProgram } from "../../../platform/self.ts";
 import { environmentForOthers } from "../../../profiles/environment.ts";
 import { readMcpArgs } from "../../bridge/args.ts";
 import { cliFailure } from "../../failures.ts";

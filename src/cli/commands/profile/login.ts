@@ -14,7 +14,7 @@ import { logIn } from "../../../auth/login/index.ts";
 import { defaultScope, type OidcClient } from "../../../auth/login/oidc.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../../../auth/stored-login.ts";
 import { failure } from "../../../core/errors.ts";
-import { stopSignal } from "../../../platform/processes.ts";
+import { stopSignal } from "../../../platform/signals.ts";
 import type { Profile } from "../../../profiles/config.ts";
 import { hostOf, type Method, methodOf, type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import type { ProfileStore } from "../../../profiles/store.ts";

@@ -6,7 +6,7 @@ import { expiryOf, type PersonalLogin } from "../../../auth/credential.ts";
 import { loginAgain } from "../../../auth/login/again.ts";
 import { describe } from "../../../auth/stored-login.ts";
 import { CodemieError, failure } from "../../../core/errors.ts";
-import { stopSignal } from "../../../platform/processes.ts";
+import { stopSignal } from "../../../platform/signals.ts";
 import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
 import { cliFailure } from "../../failures.ts";
 import { type Cli, command, stores } from "../../frame/command.ts";

@@ -15,7 +15,7 @@ import { describe, previousLogin, samePerson } from "../../../auth/stored-login.
 import { failure, systemCode } from "../../../core/errors.ts";
 import { parseJson } from "../../../core/json.ts";
 import { printable } from "../../../core/text.ts";
-import { untilStopped } from "../../../platform/processes.ts";
+import { untilStopped } from "../../../platform/signals.ts";
 import { type Profile, profileName } from "../../../profiles/config.ts";
 import { hostOf } from "../../../profiles/resolve.ts";
 import { vaultFailure } from "../../../vault/failures.ts";

@@ -1,0 +1,79 @@
+import { open } from "node:fs/promises";
+import type { Env } from "../core/env.ts";
+import { untilStopped } from "./signals.ts";
+
+/** @returns the path of this program */
+export const ownProgram = (): string => process.execPath;
+
+/** The runtime's `fetch` sends 256 requests at once and lets the others wait, unless this stands in the environment at its start. */
+const manyRequests = { BUN_CONFIG_MAX_HTTP_REQUESTS: "65535" } as const;
+
+/**
+ * Starts this program once more, in a session of its own, so that it lives on when this one and its terminal end.
+ *
+ * @param args its arguments; it has to write one line to standard output once it is ready
+ * @param options `stdin`: what it reads; `log`: file its standard error goes to, mode 0600
+ * @returns the line, or undefined when it ended without one
+ * @throws `interrupted`, `terminated` when this program is stopped before the line has come; the started one ends too
+ */
+export async function startDetached(
+  args: readonly string[],
+  { env, stdin, log }: { env: Env; stdin: string | undefined; log: string },
+): Promise<string | undefined> {
+  const handle = await open(log, "w", 0o600);
+  try {
+    return await untilStopped(async (stop) => {
+      const child = Bun.spawn([process.execPath, ...args], {
+        argv0: "codemie",
+        env: { ...env, ...manyRequests },
+        stdin: stdin === undefined ? "ignore" : new Blob([stdin]),
+        stdout: "pipe",
+        stderr: handle.fd,
+        detached: true,
+      });
+      child.unref();
+      stop.addEventListener("abort", () => child.kill("SIGTERM"));
+      let text = "";
+      const decoder = new TextDecoder();
+      for await (const chunk of child.stdout) {
+        text += decoder.decode(chunk, { stream: true });
+        if (!stop.aborted && text.includes("\n")) return text.slice(0, text.indexOf("\n"));
+      }
+      stop.throwIfAborted();
+      return undefined;
+    });
+  } finally {
+    await handle.close();
+  }
+}
+
+/** How often it is looked whether the parent still lives, ms. */
+const parentLookMs = 500;
+
+/**
+ * Calls back once the program that started us is gone. The system tells nobody, so it is looked at now and then; what
+ * shows it is that another process is the parent by then.
+ */
+export function onceOrphaned(callback: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    callback();
+  }, parentLookMs);
+  timer.unref();
+}
+
+/** Calls back for errors that nobody caught, which end the process otherwise. */
+export function onUncaught(callback: (error: unknown) => void): void {
+  process.on("uncaughtException", callback);
+  process.on("unhandledRejection", callback);
+}
+
+/** @returns this process's number */
+export const processId = (): number => process.pid;
+
+/** Ends the process now, whatever is still open. */
+export function endProcess(code: number): never {
+  process.exit(code);
+}
