@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { versionLine } from "./cli/frame/version.ts";
+import { versionLine } from "./core/version.ts";
 
 const program = basename(process.argv0).replace(/\.exe$/i, "");
 const args = process.argv.slice(2);

@@ -2,11 +2,11 @@ import { join } from "node:path";
 import { type AuditFact, type AuditHead, auditHead } from "../audit/events.ts";
 import { auditFailure } from "../audit/failures.ts";
 import { AuditTrail } from "../audit/trail.ts";
-import type { Cli } from "../cli/frame/command.ts";
 import { asCodemieError, CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { Context } from "./context.ts";
 
 /** The vault's name for the end of the trail. */
 const headRecord = "audit head";
@@ -36,7 +36,7 @@ export function auditTrail(runtime: Runtime, vault: Vault): AuditTrail {
  * @param begin whether the trail is begun where there is none: for what is worth one though nothing was stored
  */
 export async function record(
-  { runtime, output }: Cli,
+  { runtime, output }: Context,
   vault: Vault,
   fact: AuditFact,
   { begin = false }: { begin?: boolean } = {},
@@ -65,7 +65,7 @@ export async function record(
  * @throws what `work` throws
  */
 export async function recorded<T>(
-  cli: Cli,
+  context: Context,
   vault: Vault,
   fact: Omit<AuditFact, "outcome">,
   work: () => Promise<T>,
@@ -74,12 +74,12 @@ export async function recorded<T>(
   try {
     const result = await work();
     const detail = detailOf(result);
-    await record(cli, vault, { ...fact, outcome: "ok", ...(detail ? { detail } : {}) });
+    await record(context, vault, { ...fact, outcome: "ok", ...(detail ? { detail } : {}) });
     return result;
   } catch (error) {
     const { code } = asCodemieError(error);
     // What was typed wrong did not begin.
-    if (code !== "usage") await record(cli, vault, { ...fact, outcome: code });
+    if (code !== "usage") await record(context, vault, { ...fact, outcome: code });
     throw error;
   }
 }

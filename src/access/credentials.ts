@@ -6,15 +6,15 @@ import { Broker, type Credentials } from "../auth/broker.ts";
 import { callWith } from "../auth/call.ts";
 import { authFailure } from "../auth/failures.ts";
 import { givenToken } from "../auth/given-token.ts";
-import type { Cli } from "../cli/frame/command.ts";
-import { version } from "../cli/frame/version.ts";
 import type { Env } from "../core/env.ts";
 import { CodemieError } from "../core/errors.ts";
+import { version } from "../core/version.ts";
 import { trustingFetch } from "../platform/network.ts";
 import { providerOf } from "../profiles/providers.ts";
 import { methodOf, type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./audit.ts";
+import type { Context } from "./context.ts";
 import { accessFailure } from "./failures.ts";
 import { type Given, givenIn, type Whose } from "./given.ts";
 import { recallModels } from "./models.ts";
@@ -23,13 +23,13 @@ import { recallModels } from "./models.ts";
  * What a profile is worked with. Where it says `insecureSkipTlsVerify`, its host's certificate is not looked at, which is
  * said on every run.
  */
-export function forProfile(cli: Cli, { name, profile }: Pick<Resolved, "name" | "profile">): Cli {
+export function forProfile<C extends Context>(context: C, { name, profile }: Pick<Resolved, "name" | "profile">): C {
   const origin = blindlyTrusted(profile);
-  if (!origin) return cli;
-  cli.output.say.warn(
+  if (!origin) return context;
+  context.output.say.warn(
     `profile ${name} has insecureSkipTlsVerify: anybody in between can read and change what goes to ${origin}`,
   );
-  return { ...cli, runtime: { ...cli.runtime, fetch: trustingFetch(cli.runtime.fetch, origin) } };
+  return { ...context, runtime: { ...context.runtime, fetch: trustingFetch(context.runtime.fetch, origin) } };
 }
 
 /** @returns the one origin whose certificate a profile says not to look at, its own host's */
@@ -43,11 +43,11 @@ export function blindlyTrusted(profile: Resolved["profile"]): string | undefined
  * @param loginAgain renews by a login where a person is there to do it
  * @returns the broker of a profile's login
  */
-export function brokerFor(cli: Cli, vault: Vault, whose: Whose, loginAgain?: () => Promise<void>): Broker {
+export function brokerFor(context: Context, vault: Vault, whose: Whose, loginAgain?: () => Promise<void>): Broker {
   const { name, profile } = whose;
   const host = whose.host.value;
-  const renewed = () => record(cli, vault, { event: "refresh", profile: name, host: host.origin, outcome: "ok" });
-  const { runtime } = cli;
+  const renewed = () => record(context, vault, { event: "refresh", profile: name, host: host.origin, outcome: "ok" });
+  const { runtime } = context;
   const method = methodOf(profile);
   const options = { vault, profile: name, host, runtime, renewed, missing: () => missing(whose, runtime.env), method };
   return new Broker(loginAgain ? { ...options, loginAgain } : options);
@@ -71,14 +71,14 @@ function missing({ name, profile, host }: Whose, env: Env): CodemieError {
 
 /** @returns the credentials of a call: what is given for this run, else the profile's login */
 export function credentialsFor(
-  cli: Cli,
+  context: Context,
   vault: Vault,
   whose: Whose,
-  given: Given | undefined = givenIn(cli.runtime.env, whose),
+  given: Given | undefined = givenIn(context.runtime.env, whose),
 ): Credentials {
-  if (!given) return brokerFor(cli, vault, whose);
+  if (!given) return brokerFor(context, vault, whose);
   const host = whose.host.value;
-  if (given.kind !== "key") return givenToken(given, host, cli.runtime.now);
+  if (given.kind !== "key") return givenToken(given, host, context.runtime.now);
   const provider = providerOf(whose.profile.provider);
   if (!provider || host.kind !== "provider") throw accessFailure.keyWithoutProvider(whose.name, host.origin);
   return givenKey(provider, given.key, host);
@@ -89,8 +89,12 @@ export function credentialsFor(
  *
  * @throws as {@link callWith}
  */
-export async function callApi<T>(cli: Cli, credentials: Credentials, call: (api: Api) => Promise<T>): Promise<T> {
-  return await callWith(credentials, cli.runtime, version, call);
+export async function callApi<T>(
+  context: Context,
+  credentials: Credentials,
+  call: (api: Api) => Promise<T>,
+): Promise<T> {
+  return await callWith(credentials, context.runtime, version, call);
 }
 
 /**
@@ -98,29 +102,29 @@ export async function callApi<T>(cli: Cli, credentials: Credentials, call: (api:
  *
  * @throws as {@link Api.models} and {@link modelsOfProvider}, and as {@link callWith}
  */
-export async function listModels(cli: Cli, credentials: Credentials, whose: Whose): Promise<Model[]> {
-  const models = await askForModels(cli, credentials, whose);
-  await recallModels(cli.runtime.home, whose, models);
+export async function listModels(context: Context, credentials: Credentials, whose: Whose): Promise<Model[]> {
+  const models = await askForModels(context, credentials, whose);
+  await recallModels(context.runtime.home, whose, models);
   return models;
 }
 
-async function askForModels(cli: Cli, credentials: Credentials, whose: Whose): Promise<Model[]> {
+async function askForModels(context: Context, credentials: Credentials, whose: Whose): Promise<Model[]> {
   const host = whose.host.value;
   const provider = providerOf(whose.profile.provider);
-  if (host.kind === "codemie" || !provider) return await callApi(cli, credentials, (api) => api.models());
+  if (host.kind === "codemie" || !provider) return await callApi(context, credentials, (api) => api.models());
   const { authorize } = await credentials.current();
-  return await modelsOfProvider({ host, provider, authorize, fetch: cli.runtime.fetch });
+  return await modelsOfProvider({ host, provider, authorize, fetch: context.runtime.fetch });
 }
 
 /**
  * Asks for the models as {@link listModels}; a host that cannot list them just now does not keep anything from running.
  */
-export async function availableModels(cli: Cli, credentials: Credentials, whose: Whose): Promise<Model[]> {
+export async function availableModels(context: Context, credentials: Credentials, whose: Whose): Promise<Model[]> {
   try {
-    return await listModels(cli, credentials, whose);
+    return await listModels(context, credentials, whose);
   } catch (error) {
     if (!(error instanceof CodemieError) || error.code !== "server_error") throw error;
-    cli.output.say.warn(`the list of models could not be had: ${error.message}`);
+    context.output.say.warn(`the list of models could not be had: ${error.message}`);
     return [];
   }
 }

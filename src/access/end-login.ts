@@ -3,14 +3,14 @@ import { authorizeWithCookies } from "../auth/authorize.ts";
 import { loginRecord, type StoredLogin } from "../auth/credential.ts";
 import { revokeOidc } from "../auth/login/oidc.ts";
 import { previousLogin } from "../auth/stored-login.ts";
-import type { Cli } from "../cli/frame/command.ts";
-import { version } from "../cli/frame/version.ts";
 import { CodemieError } from "../core/errors.ts";
 import { hostAt } from "../core/host.ts";
+import { version } from "../core/version.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Method } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./audit.ts";
+import type { Context } from "./context.ts";
 
 /** What became of a login that was to end. */
 export interface Ended {
@@ -26,17 +26,17 @@ export interface Ended {
  *
  * @throws `disk`, `vault_locked`
  */
-export async function endLogin(cli: Cli, vault: Vault, profile: string): Promise<Ended> {
-  const { host, ...ended } = await remove(cli, vault, profile);
+export async function endLogin(context: Context, vault: Vault, profile: string): Promise<Ended> {
+  const { host, ...ended } = await remove(context, vault, profile);
   if (ended.removed) {
     const detail = { "ended-at-host": String(ended.endedAtHost) };
-    await record(cli, vault, { event: "logout", profile, host, outcome: "ok", detail });
+    await record(context, vault, { event: "logout", profile, host, outcome: "ok", detail });
   }
   return { profile, ...ended };
 }
 
 /** The local login goes in any case: also when the host does not answer, or when the record or its key is damaged. */
-async function remove({ runtime, output }: Cli, vault: Vault, profile: string) {
+async function remove({ runtime, output }: Context, vault: Vault, profile: string) {
   const login = await previousLogin(vault, profile).catch((error: unknown) => {
     if (!(error instanceof CodemieError)) throw error;
     output.say.warn(error.message);

@@ -4,14 +4,14 @@ import { endsSoon } from "../auth/bearer-token.ts";
 import type { Credentials } from "../auth/broker.ts";
 import { authFailure } from "../auth/failures.ts";
 import type { TokenSource } from "../auth/given-token.ts";
-import type { Cli } from "../cli/frame/command.ts";
-import { when } from "../cli/frame/output.ts";
 import type { Env } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
+import { when } from "../core/time.ts";
 import { readIfPresent } from "../platform/files.ts";
 import { isDescriptor } from "../platform/places.ts";
 import { type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
 import { clearKeyOf } from "../profiles/secrets.ts";
+import type { Context } from "./context.ts";
 import { accessFailure } from "./failures.ts";
 
 /** The parts of a resolved profile that its credentials depend on. */
@@ -53,15 +53,15 @@ export interface CredentialFlags {
  *
  * @throws usage error for a key that is none, or a credential the profile's host does not take
  */
-export async function givenToRun(cli: Cli, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
-  const given = await askedFor(cli, asked, whose);
+export async function givenToRun(context: Context, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
+  const given = await askedFor(context, asked, whose);
   if (given?.kind !== "file" || !isDescriptor(given.path)) return given;
   const text = await readIfPresent(given.path);
   if (text === undefined) throw authFailure.tokenFileMissing(given.path);
   return { kind: "text", text };
 }
 
-async function askedFor({ runtime }: Cli, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
+async function askedFor({ runtime }: Context, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
   if (asked.apiKey !== undefined) return { kind: "key", key: readApiKey(asked.apiKey), from: "run" };
   const asksForToken = asked.jwtToken !== undefined || asked.jwtTokenFile !== undefined;
   if (asksForToken && whose.host.value.kind === "provider")
@@ -73,7 +73,7 @@ async function askedFor({ runtime }: Cli, asked: CredentialFlags, whose: Whose):
 }
 
 /** Says so when a credential stood on the command line. */
-export function warnOfShown({ output }: Cli, { jwtToken, apiKey }: CredentialFlags): void {
+export function warnOfShown({ output }: Context, { jwtToken, apiKey }: CredentialFlags): void {
   const seen = (what: string, instead: string) =>
     output.say.warn(`other users of this machine can see a ${what} on the command line; use ${instead}`);
   if (apiKey !== undefined) seen("key", "CODEMIE_API_KEY or codemie setup");
@@ -83,7 +83,7 @@ export function warnOfShown({ output }: Cli, { jwtToken, apiKey }: CredentialFla
 }
 
 /** Says so when a token ends soon. */
-export async function warnOfTokensEnd({ runtime, output }: Cli, credentials: Credentials): Promise<void> {
+export async function warnOfTokensEnd({ runtime, output }: Context, credentials: Credentials): Promise<void> {
   const { bearer } = await credentials.current();
   if (bearer?.expiresAt !== undefined && endsSoon(bearer, runtime.now())) {
     output.say.warn(`the bearer token ends ${when(bearer.expiresAt, runtime.now())}`);

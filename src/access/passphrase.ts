@@ -1,5 +1,4 @@
 import { isAbsolute } from "node:path";
-import type { ArgsDef } from "citty";
 import { failure, systemCode } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { readBounded } from "../platform/files.ts";
@@ -17,16 +16,7 @@ const commandPatienceMs = 60_000;
 /** Longest output of such a command and longest passphrase file, bytes. */
 const longest = 64 * 1024;
 
-/** Flags of the commands that take a new passphrase, or one for an export. */
-export const passphraseArgs = {
-  "passphrase-stdin": { type: "boolean", description: "the passphrase is the first line of standard input" },
-  "passphrase-command": {
-    type: "string",
-    valueHint: "COMMAND",
-    description: "the passphrase is the first line COMMAND prints",
-  },
-} as const satisfies ArgsDef;
-
+/** Flags that say where a passphrase is. */
 export interface PassphraseFlags {
   readonly "passphrase-stdin"?: boolean | undefined;
   readonly "passphrase-command"?: string | undefined;

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { z } from "zod";
-import type { Cli } from "../cli/frame/command.ts";
+import type { Context } from "../access/context.ts";
 import { CodemieError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { ensureFolder, readIfPresent } from "../platform/files.ts";
@@ -29,7 +29,7 @@ const firstLine = z.union([
  * @throws what it failed with
  */
 export async function serveDetached(
-  { runtime, output }: Cli,
+  { runtime, output }: Context,
   profile: string,
   flags: readonly string[],
   token: string | undefined,

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
+import type { Context } from "../access/context.ts";
 import { blindlyTrusted, listModels } from "../access/credentials.ts";
 import type { Repository } from "../agents/repository.ts";
 import type { Credentials } from "../auth/broker.ts";
-import type { Cli } from "../cli/frame/command.ts";
-import { version } from "../cli/frame/version.ts";
 import type { Env } from "../core/env.ts";
 import { headerSafe } from "../core/text.ts";
+import { version } from "../core/version.ts";
 import { type Gateway, startGateway } from "../gateway/gateway.ts";
 import type { Upstream } from "../gateway/upstream.ts";
 import { upstreamByFetch } from "../gateway/upstream-fetch.ts";
@@ -27,23 +27,28 @@ export interface GatewayClient {
 /**
  * Starts the gateway of a profile.
  *
- * @param cli as {@link forProfile} gives it
+ * @param context as {@link forProfile} gives it
  * @throws `port_taken`
  */
-export function openGateway(cli: Cli, resolved: Resolved, credentials: Credentials, client: GatewayClient): Gateway {
+export function openGateway(
+  context: Context,
+  resolved: Resolved,
+  credentials: Credentials,
+  client: GatewayClient,
+): Gateway {
   return startGateway({
     host: resolved.host.value,
     credentials,
     ownHeaders: resolved.host.value.kind === "codemie" ? codemieHeaders(resolved, client) : {},
-    upstream: upstreamFor(cli, resolved),
+    upstream: upstreamFor(context, resolved),
     timeoutMs: resolved.timeout.value * 1000,
     port: client.port,
     extraPaths: resolved.profile.gatewayPaths ?? [],
-    models: () => listModels(cli, credentials, resolved),
+    models: () => listModels(context, credentials, resolved),
   });
 }
 
-function upstreamFor({ runtime }: Cli, { host, profile }: Resolved): Upstream {
+function upstreamFor({ runtime }: Context, { host, profile }: Resolved): Upstream {
   const { origin } = host.value;
   // Plain http: is for loopback, which never goes to a proxy. Where no certificate is looked at, the one function that may do
   // so connects.

@@ -1,7 +1,8 @@
 import { record } from "../access/audit.ts";
+import type { Context } from "../access/context.ts";
 import { availableModels, credentialsFor } from "../access/credentials.ts";
 import { type Given, warnOfTokensEnd } from "../access/given.ts";
-import { type Cli, stores } from "../cli/frame/command.ts";
+import { stores } from "../access/stores.ts";
 import { CodemieError } from "../core/errors.ts";
 import { exitCodeOf, StopRequests } from "../platform/signals.ts";
 import type { Resolved } from "../profiles/resolve.ts";
@@ -23,22 +24,22 @@ export interface ServeOptions {
 /**
  * Runs the gateway on its own until a signal ends it. What can be wrong with the login is said before it listens.
  *
- * @param cli as {@link forProfile} gives it
+ * @param context as {@link forProfile} gives it
  * @param given a credential given for this run
  * @returns the exit code: 0 after SIGTERM, by the signal otherwise, and when a second one cut the first short
  * @throws what the credentials and the host throw, `port_taken`, `failed` when the profile has a gateway already
  */
 export async function serve(
-  cli: Cli,
+  context: Context,
   resolved: Resolved,
   given: Given | undefined,
   options: ServeOptions,
 ): Promise<number> {
-  const { runtime, output } = cli;
+  const { runtime, output } = context;
   const { vault } = stores(runtime);
-  const credentials = credentialsFor(cli, vault, resolved, given);
-  await warnOfTokensEnd(cli, credentials);
-  const models = await availableModels(cli, credentials, resolved);
+  const credentials = credentialsFor(context, vault, resolved, given);
+  await warnOfTokensEnd(context, credentials);
+  const models = await availableModels(context, credentials, resolved);
   const model = resolved.model?.value ?? (models.find((one) => one.default) ?? models[0])?.id ?? "MODEL";
   const where = { profile: resolved.name, host: resolved.host.value.origin };
   let started = false;
@@ -47,13 +48,13 @@ export async function serve(
     started = true;
     const stop = new StopRequests();
     const client = { name: "codemie-daemon", model: resolved.model?.value, repository: undefined, port: options.port };
-    const gateway = openGateway(cli, resolved, credentials, client);
+    const gateway = openGateway(context, resolved, credentials, client);
     let audited = 0;
     const auditDenied = async () => {
       const denied = gateway.counts.denied - audited;
       audited += denied;
       const fact = { event: "request-denied", ...where, outcome: "denied", detail: { denied } } as const;
-      if (denied > 0) await record(cli, vault, fact);
+      if (denied > 0) await record(context, vault, fact);
     };
     const timer = setInterval(() => void auditDenied(), auditEveryMs);
     try {
@@ -67,7 +68,7 @@ export async function serve(
         drainSeconds: options.drainSeconds,
       };
       await write(state);
-      await record(cli, vault, { event: "proxy-start", ...where, outcome: "ok", detail: { pid: state.pid } });
+      await record(context, vault, { event: "proxy-start", ...where, outcome: "ok", detail: { pid: state.pid } });
       options.ready(state);
       const signal = await stop.next();
       output.say.info(`stopping; running requests get ${options.drainSeconds} s to end`);
@@ -79,7 +80,7 @@ export async function serve(
       await gateway.close();
       await auditDenied();
       const detail = { requests: gateway.counts.forwarded };
-      await record(cli, vault, { event: "proxy-stop", ...where, outcome: "ok", detail });
+      await record(context, vault, { event: "proxy-stop", ...where, outcome: "ok", detail });
       stop.end();
     }
   };

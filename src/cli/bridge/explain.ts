@@ -1,5 +1,6 @@
 import { asCodemieError } from "../../core/errors.ts";
 import { printable } from "../../core/text.ts";
+import { version } from "../../core/version.ts";
 import { whenDemanded } from "../../mcp/authorization.ts";
 import { chooseTransport } from "../../mcp/choose-transport.ts";
 import { Cookies } from "../../mcp/cookie-jar.ts";
@@ -10,7 +11,6 @@ import type { Step, Trace } from "../../oauth/metadata.ts";
 import type { Fetch } from "../../platform/network.ts";
 import { stopSignal } from "../../platform/signals.ts";
 import type { Cli } from "../frame/command.ts";
-import { version } from "../frame/version.ts";
 import type { McpArgs } from "./args.ts";
 
 /** How long tokens and session may take to be given up at the end, ms. */

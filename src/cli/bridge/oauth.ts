@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { record } from "../../access/audit.ts";
+import { stores } from "../../access/stores.ts";
 import { freshIdToken } from "../../auth/id-token.ts";
 import type { LoginDialogue } from "../../auth/login/browser.ts";
 import type { Env } from "../../core/env.ts";
@@ -15,7 +16,7 @@ import type { Trace } from "../../oauth/metadata.ts";
 import { readIfPresent } from "../../platform/files.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
 import type { Vault } from "../../vault/vault.ts";
-import { type Cli, stores } from "../frame/command.ts";
+import type { Cli } from "../frame/command.ts";
 import { dialogueOf } from "../frame/login-dialogue.ts";
 import type { McpArgs } from "./args.ts";
 

@@ -1,4 +1,5 @@
 import { asCodemieError } from "../../core/errors.ts";
+import { version, versionLine } from "../../core/version.ts";
 import { whenDemanded } from "../../mcp/authorization.ts";
 import { Bridge } from "../../mcp/bridge.ts";
 import { chooseTransport } from "../../mcp/choose-transport.ts";
@@ -13,7 +14,6 @@ import { endProcess, onceOrphaned, onUncaught, processId } from "../../platform/
 import { stopSignal } from "../../platform/signals.ts";
 import { realStdio } from "../../platform/stdio.ts";
 import type { Cli } from "../frame/command.ts";
-import { version, versionLine } from "../frame/version.ts";
 import { type McpArgs, readMcpArgs } from "./args.ts";
 
 /** How long answers under way may still come once the client has closed its end, ms. */

@@ -1,7 +1,9 @@
 import { callApi, credentialsFor, forProfile, listModels } from "../../access/credentials.ts";
+import { stores } from "../../access/stores.ts";
 import { errorSentence } from "../../api/judge.ts";
 import type { Credentials } from "../../auth/broker.ts";
 import { asCodemieError, CodemieError } from "../../core/errors.ts";
+import { versionLine } from "../../core/version.ts";
 import { openGateway } from "../../daemon/open-gateway.ts";
 import { type Check, examine, failed, failedWith, ok, type Result, type Status, skipped } from "../../doctor/check.ts";
 import { fileChecks } from "../../doctor/files.ts";
@@ -12,8 +14,7 @@ import type { Config } from "../../profiles/config.ts";
 import { environmentForOthers } from "../../profiles/environment.ts";
 import { type Resolved, resolveProfile } from "../../profiles/resolve.ts";
 import type { Vault } from "../../vault/vault.ts";
-import { type Cli, command, stores } from "../frame/command.ts";
-import { versionLine } from "../frame/version.ts";
+import { type Cli, command } from "../frame/command.ts";
 import { agentLoaders } from "./agent/agents.ts";
 
 /** How long one check may take, ms. */

@@ -1,8 +1,9 @@
 import { credentialsFor, forProfile, listModels } from "../../access/credentials.ts";
+import { stores } from "../../access/stores.ts";
 import { printable } from "../../core/text.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
 import { readRepositoryProfile } from "../../profiles/store.ts";
-import { type Cli, command, stores } from "../frame/command.ts";
+import { type Cli, command } from "../frame/command.ts";
 
 export const modelsList = (given: Cli) =>
   command({

@@ -1,9 +1,11 @@
 import { record, recorded } from "../../access/audit.ts";
 import { endLogin } from "../../access/end-login.ts";
+import { stores, storesToChange } from "../../access/stores.ts";
 import { readApiKey } from "../../auth/api-key.ts";
 import { describe, previousLogin } from "../../auth/stored-login.ts";
 import { failure } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
+import { version } from "../../core/version.ts";
 import { realPrompts } from "../../platform/prompts.ts";
 import { stopSignal } from "../../platform/signals.ts";
 import { providerName, providerNames } from "../../profiles/providers.ts";
@@ -14,9 +16,8 @@ import { type Context, type Draft, type Wishes, walk } from "../../setup/draft.t
 import { save } from "../../setup/save.ts";
 import { api, base, how, where, which } from "../../setup/where.ts";
 import type { Vault } from "../../vault/vault.ts";
-import { type Cli, command, stores, storesToChange } from "../frame/command.ts";
+import { type Cli, command } from "../frame/command.ts";
 import { dialogueOf, timeoutMsOf } from "../frame/login-dialogue.ts";
-import { version } from "../frame/version.ts";
 
 const steps = [which, where, api, base, how, credential, project, integration, model, name];
 

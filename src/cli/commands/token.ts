@@ -1,9 +1,10 @@
 import { record } from "../../access/audit.ts";
 import { credentialsFor, forProfile } from "../../access/credentials.ts";
+import { stores } from "../../access/stores.ts";
 import { expiryOf } from "../../auth/credential.ts";
 import { failure } from "../../core/errors.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
-import { type Cli, command, stores } from "../frame/command.ts";
+import { type Cli, command } from "../frame/command.ts";
 
 const noRawForm = [
   "a browser session has no raw form: it is a set of cookies",

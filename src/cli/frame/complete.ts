@@ -1,5 +1,6 @@
 import type { ArgDef, ArgsDef } from "citty";
 import { recalledModels } from "../../access/models.ts";
+import { stores } from "../../access/stores.ts";
 import { auditEvents } from "../../audit/events.ts";
 import { printable } from "../../core/text.ts";
 import { providerNames } from "../../profiles/providers.ts";
@@ -7,7 +8,7 @@ import { methods, resolveProfile } from "../../profiles/resolve.ts";
 import { settings } from "../../profiles/settings.ts";
 import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
 import { shells } from "../commands/completion.ts";
-import { type Cli, type Command, commonArgs, type Loader, stores } from "./command.ts";
+import { type Cli, type Command, commonArgs, type Loader } from "./command.ts";
 import { tree } from "./tree.ts";
 
 /** A word that may come next, and what it is. */

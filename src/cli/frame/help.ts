@@ -1,8 +1,9 @@
 import type { ArgDef, ArgsDef } from "citty";
+import { stores } from "../../access/stores.ts";
 import { wrap } from "../../core/text.ts";
+import { versionLine } from "../../core/version.ts";
 import { programSummaries } from "../commands/agent/agents.ts";
-import { type Cli, type Command, commonArgs, stores } from "./command.ts";
-import { versionLine } from "./version.ts";
+import { type Cli, type Command, commonArgs } from "./command.ts";
 
 /**
  * @param path the command as typed, for example `codemie profile login`

@@ -2,12 +2,12 @@ import { type ArgsDef, runCommand } from "citty";
 import type { Env } from "../../core/env.ts";
 import { failure } from "../../core/errors.ts";
 import { nearest } from "../../core/text.ts";
+import { versionLine } from "../../core/version.ts";
 import { realRuntime } from "../../platform/runtime.ts";
 import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
 import { type Cli, commonArgs } from "./command.ts";
 import { Output } from "./output.ts";
 import { tree } from "./tree.ts";
-import { versionLine } from "./version.ts";
 
 /** How the program was called: the name decides first, then the first word. */
 export interface Call {

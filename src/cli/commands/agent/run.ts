@@ -1,6 +1,7 @@
 import { record } from "../../../access/audit.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
 import { givenToRun, warnOfShown, warnOfTokensEnd } from "../../../access/given.ts";
+import { stores } from "../../../access/stores.ts";
 import type { Agent } from "../../../agents/agent.ts";
 import { readRepository } from "../../../agents/repository.ts";
 import { makeRunFolder } from "../../../agents/run-folder.ts";
@@ -8,6 +9,7 @@ import type { Model } from "../../../api/schemas.ts";
 import { loginAgain } from "../../../auth/login/again.ts";
 import { failure } from "../../../core/errors.ts";
 import { closest, printable } from "../../../core/text.ts";
+import { version, versionLine } from "../../../core/version.ts";
 import { openGateway, portFor } from "../../../daemon/open-gateway.ts";
 import { browserFor } from "../../../platform/browser.ts";
 import { findProgram, runForeground, versionOf } from "../../../platform/processes.ts";
@@ -17,8 +19,7 @@ import { type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import { readRepositoryProfile } from "../../../profiles/store.ts";
 import type { Vault } from "../../../vault/vault.ts";
 import { cliFailure } from "../../failures.ts";
-import { type Cli, stores } from "../../frame/command.ts";
-import { version, versionLine } from "../../frame/version.ts";
+import type { Cli } from "../../frame/command.ts";
 import { type AgentArgs, readAgentArgs } from "./args.ts";
 
 /**

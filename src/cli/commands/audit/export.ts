@@ -1,5 +1,6 @@
 import { auditTrail } from "../../../access/audit.ts";
-import { type Cli, command, stores } from "../../frame/command.ts";
+import { stores } from "../../../access/stores.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 export const auditExport = (cli: Cli) =>
   command({

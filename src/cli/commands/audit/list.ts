@@ -1,8 +1,9 @@
 import { auditTrail } from "../../../access/audit.ts";
+import { stores } from "../../../access/stores.ts";
 import { auditEvents } from "../../../audit/events.ts";
 import { failure } from "../../../core/errors.ts";
 import { printable } from "../../../core/text.ts";
-import { type Cli, command, stores } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 export const auditList = (cli: Cli) =>
   command({

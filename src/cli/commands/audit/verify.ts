@@ -1,6 +1,7 @@
 import { auditTrail } from "../../../access/audit.ts";
+import { stores } from "../../../access/stores.ts";
 import { auditFailure } from "../../../audit/failures.ts";
-import { type Cli, command, stores } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 export const auditVerify = (cli: Cli) =>
   command({

@@ -1,7 +1,8 @@
+import { stores } from "../../../access/stores.ts";
 import { type Settled, type Sourced, settleProfile } from "../../../profiles/resolve.ts";
 import { settings } from "../../../profiles/settings.ts";
 import { readRepositoryProfile } from "../../../profiles/store.ts";
-import { type Cli, command, stores } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 import { settingOf } from "./settings.ts";
 
 export const configList = (cli: Cli) =>

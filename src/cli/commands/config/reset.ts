@@ -1,12 +1,13 @@
 import { recorded } from "../../../access/audit.ts";
 import { endLogin } from "../../../access/end-login.ts";
 import { moveLeftovers } from "../../../access/legacy-secrets.ts";
+import { stores, storesToChange } from "../../../access/stores.ts";
 import { loginRecord } from "../../../auth/credential.ts";
 import { CodemieError, failure } from "../../../core/errors.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import type { Vault } from "../../../vault/vault.ts";
 import { cliFailure } from "../../failures.ts";
-import { type Cli, command, stores, storesToChange } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 export const configPath = (cli: Cli) =>
   command({

@@ -1,10 +1,11 @@
 import { recorded } from "../../../access/audit.ts";
+import { storesToChange } from "../../../access/stores.ts";
 import { nearest } from "../../../core/text.ts";
 import { profileFailure } from "../../../profiles/failures.ts";
 import { settleProfile } from "../../../profiles/resolve.ts";
 import { change, type Setting, settings } from "../../../profiles/settings.ts";
 import { cliFailure } from "../../failures.ts";
-import { type Cli, storesToChange } from "../../frame/command.ts";
+import type { Cli } from "../../frame/command.ts";
 
 /**
  * @param key as typed, any case

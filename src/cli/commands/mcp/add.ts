@@ -1,10 +1,11 @@
+import { stores } from "../../../access/stores.ts";
 import { failure } from "../../../core/errors.ts";
 import { findProgram, runCaptured } from "../../../platform/processes.ts";
 import { ownProgram } from "../../../platform/self.ts";
 import { environmentForOthers } from "../../../profiles/environment.ts";
 import { readMcpArgs } from "../../bridge/args.ts";
 import { cliFailure } from "../../failures.ts";
-import { type Cli, command, stores } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 const bridge = "codemie-mcp-proxy";
 const scopes = ["local", "user", "project"];

@@ -1,4 +1,5 @@
 import { record } from "../../../access/audit.ts";
+import { stores } from "../../../access/stores.ts";
 import { Cookies } from "../../../mcp/cookie-jar.ts";
 import type { Log } from "../../../mcp/log.ts";
 import { covering, findServer } from "../../../mcp/oauth/discovery.ts";
@@ -6,7 +7,7 @@ import { giveUp } from "../../../mcp/oauth/grant.ts";
 import { GrantStore, type StoreKey } from "../../../mcp/oauth/store.ts";
 import { OAuthHttp } from "../../../oauth/http.ts";
 import { serverUrl } from "../../bridge/args.ts";
-import { type Cli, command, stores } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 /** How long the tokens may take to be revoked, ms. */
 const patienceMs = 5_000;

@@ -1,11 +1,12 @@
 import { recorded } from "../../../access/audit.ts";
 import { endLogin } from "../../../access/end-login.ts";
 import { moveLeftovers } from "../../../access/legacy-secrets.ts";
+import { storesToChange } from "../../../access/stores.ts";
 import { failure } from "../../../core/errors.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import { profileFailure } from "../../../profiles/failures.ts";
 import { cliFailure } from "../../failures.ts";
-import { type Cli, command, storesToChange } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 export const profileDelete = (cli: Cli) =>
   command({

@@ -1,6 +1,7 @@
+import { stores } from "../../../access/stores.ts";
 import { printable } from "../../../core/text.ts";
 import { methodOf, usableHostOf } from "../../../profiles/resolve.ts";
-import { type Cli, command, stores } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 export const profileList = (cli: Cli) =>
   command({

@@ -1,6 +1,7 @@
 import { recorded } from "../../../access/audit.ts";
 import { forProfile } from "../../../access/credentials.ts";
 import { accessFailure } from "../../../access/failures.ts";
+import { storesToChange } from "../../../access/stores.ts";
 import {
   expiryOf,
   type OidcLogin,
@@ -14,6 +15,7 @@ import { logIn } from "../../../auth/login/index.ts";
 import { defaultScope, type OidcClient } from "../../../auth/login/oidc.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../../../auth/stored-login.ts";
 import { failure } from "../../../core/errors.ts";
+import { version } from "../../../core/version.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import type { Profile } from "../../../profiles/config.ts";
 import { hostOf, type Method, methodOf, type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
@@ -21,9 +23,8 @@ import type { ProfileStore } from "../../../profiles/store.ts";
 import { setupFailure } from "../../../setup/failures.ts";
 import type { Vault } from "../../../vault/vault.ts";
 import { cliFailure } from "../../failures.ts";
-import { type Cli, command, storesToChange } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 import { dialogueOf, timeoutMsOf } from "../../frame/login-dialogue.ts";
-import { version } from "../../frame/version.ts";
 
 export const profileLogin = (given: Cli) =>
   command({

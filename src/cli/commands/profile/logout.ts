@@ -1,7 +1,8 @@
 import { forProfile } from "../../../access/credentials.ts";
 import { type Ended, endLogin } from "../../../access/end-login.ts";
+import { storesToChange } from "../../../access/stores.ts";
 import { type Method, resolveProfile } from "../../../profiles/resolve.ts";
-import { type Cli, command, storesToChange } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 export const profileLogout = (cli: Cli) =>
   command({

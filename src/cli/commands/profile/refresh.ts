@@ -2,16 +2,17 @@ import { recorded } from "../../../access/audit.ts";
 import { brokerFor, callApi, forProfile } from "../../../access/credentials.ts";
 import { accessFailure } from "../../../access/failures.ts";
 import { givenIn } from "../../../access/given.ts";
+import { stores } from "../../../access/stores.ts";
 import { expiryOf, type PersonalLogin } from "../../../auth/credential.ts";
 import { loginAgain } from "../../../auth/login/again.ts";
 import { describe } from "../../../auth/stored-login.ts";
 import { CodemieError, failure } from "../../../core/errors.ts";
+import { version } from "../../../core/version.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
 import { cliFailure } from "../../failures.ts";
-import { type Cli, command, stores } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 import { dialogueOf, timeoutMsOf } from "../../frame/login-dialogue.ts";
-import { version } from "../../frame/version.ts";
 
 const noRefreshOfToken = [
   "a bearer token given by the environment cannot be renewed here",

@@ -1,11 +1,12 @@
 import { recorded } from "../../../access/audit.ts";
 import { moveLeftovers } from "../../../access/legacy-secrets.ts";
+import { storesToChange } from "../../../access/stores.ts";
 import { loginRecord, storedLogin } from "../../../auth/credential.ts";
 import { storeLogin } from "../../../auth/stored-login.ts";
 import { failure } from "../../../core/errors.ts";
 import { profileName } from "../../../profiles/config.ts";
 import { profileFailure } from "../../../profiles/failures.ts";
-import { type Cli, command, storesToChange } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 export const profileRename = (cli: Cli) =>
   command({

@@ -1,7 +1,8 @@
+import { stores } from "../../../access/stores.ts";
 import { printable } from "../../../core/text.ts";
 import { profileFailure } from "../../../profiles/failures.ts";
 import { methodOf, usableHostOf } from "../../../profiles/resolve.ts";
-import { type Cli, command, stores } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 export const profileShow = (cli: Cli) =>
   command({

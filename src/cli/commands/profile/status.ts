@@ -1,16 +1,17 @@
 import { brokerFor, callApi, credentialsFor, forProfile, listModels } from "../../../access/credentials.ts";
 import { type Given, givenIn, type Whose } from "../../../access/given.ts";
+import { stores } from "../../../access/stores.ts";
 import { apiFailure } from "../../../api/failures.ts";
 import type { BearerToken } from "../../../auth/bearer-token.ts";
 import type { Credentials } from "../../../auth/broker.ts";
 import { expiryOf, type StoredLogin } from "../../../auth/credential.ts";
 import { describe } from "../../../auth/stored-login.ts";
 import { asCodemieError, type CodemieError } from "../../../core/errors.ts";
+import { when } from "../../../core/time.ts";
 import type { Config } from "../../../profiles/config.ts";
 import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
 import type { Vault } from "../../../vault/vault.ts";
-import { type Cli, command, stores } from "../../frame/command.ts";
-import { when } from "../../frame/output.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 export const profileStatus = (cli: Cli) =>
   command({

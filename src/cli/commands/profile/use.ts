@@ -1,6 +1,7 @@
 import { recorded } from "../../../access/audit.ts";
+import { storesToChange } from "../../../access/stores.ts";
 import { profileFailure } from "../../../profiles/failures.ts";
-import { type Cli, command, storesToChange } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 /** `profile use`; `switch` is another name of it. */
 export const profileUse = (cli: Cli) =>

@@ -1,12 +1,13 @@
 import { forProfile } from "../../../access/credentials.ts";
 import { givenToRun, warnOfShown } from "../../../access/given.ts";
+import { stores } from "../../../access/stores.ts";
 import { failure } from "../../../core/errors.ts";
 import { serveDetached } from "../../../daemon/detach.ts";
 import { portFor } from "../../../daemon/open-gateway.ts";
 import { serve } from "../../../daemon/serve.ts";
 import type { GatewayState } from "../../../daemon/state.ts";
 import { resolveProfile } from "../../../profiles/resolve.ts";
-import { type Cli, command, stores } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 import { linesToUse } from "./lines.ts";
 
 export const proxyStart = (given: Cli) =>

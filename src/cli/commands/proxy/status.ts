@@ -1,7 +1,7 @@
+import { when } from "../../../core/time.ts";
 import { daemonFailure } from "../../../daemon/failures.ts";
 import { countsOf, ProxyStates } from "../../../daemon/state.ts";
 import { type Cli, command } from "../../frame/command.ts";
-import { when } from "../../frame/output.ts";
 import { linesToUse } from "./lines.ts";
 
 export const proxyStatus = (cli: Cli) =>

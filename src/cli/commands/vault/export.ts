@@ -1,12 +1,14 @@
 import { resolve } from "node:path";
 import { record } from "../../../access/audit.ts";
-import { passphraseArgs, passphraseOf } from "../../../access/passphrase.ts";
+import { passphraseOf } from "../../../access/passphrase.ts";
 import { type Portable, profileOfRecord } from "../../../access/portable.ts";
+import { storesToChange } from "../../../access/stores.ts";
 import { failure } from "../../../core/errors.ts";
 import { writeNewFile } from "../../../platform/private.ts";
 import { vaultFailure } from "../../../vault/failures.ts";
 import { sealExport } from "../../../vault/portable.ts";
-import { type Cli, command, storesToChange } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
+import { passphraseArgs } from "./passphrase-args.ts";
 
 export const vaultExport = (cli: Cli) =>
   command({

@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { record } from "../../../access/audit.ts";
-import { passphraseArgs, passphraseOf } from "../../../access/passphrase.ts";
+import { passphraseOf } from "../../../access/passphrase.ts";
 import {
   asLogin,
   importedProfile,
@@ -10,6 +10,7 @@ import {
   portable,
   profileOfRecord,
 } from "../../../access/portable.ts";
+import { storesToChange } from "../../../access/stores.ts";
 import { loginRecord, type StoredLogin } from "../../../auth/credential.ts";
 import { describe, previousLogin, samePerson } from "../../../auth/stored-login.ts";
 import { failure, systemCode } from "../../../core/errors.ts";
@@ -22,7 +23,8 @@ import { vaultFailure } from "../../../vault/failures.ts";
 import { openExport } from "../../../vault/portable.ts";
 import type { Vault } from "../../../vault/vault.ts";
 import { cliFailure } from "../../failures.ts";
-import { type Cli, command, storesToChange } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
+import { passphraseArgs } from "./passphrase-args.ts";
 
 /** What became of a record. */
 const outcomes = {

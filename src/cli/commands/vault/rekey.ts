@@ -1,10 +1,12 @@
 import { record } from "../../../access/audit.ts";
 import { accessFailure } from "../../../access/failures.ts";
-import { passphraseArgs, passphraseOf, vaultPassphrase } from "../../../access/passphrase.ts";
+import { passphraseOf, vaultPassphrase } from "../../../access/passphrase.ts";
+import { passphraseVariable, stores } from "../../../access/stores.ts";
 import { failure } from "../../../core/errors.ts";
 import { vaultFailure } from "../../../vault/failures.ts";
 import type { NewKey } from "../../../vault/key.ts";
-import { type Cli, command, passphraseVariable, stores } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
+import { passphraseArgs } from "./passphrase-args.ts";
 
 const sources = ["key-file", "ask-passphrase", "passphrase-stdin", "passphrase-command"] as const;
 

@@ -1,7 +1,8 @@
+import { passphraseVariable, stores } from "../../../access/stores.ts";
 import { asCodemieError, type CodemieError } from "../../../core/errors.ts";
 import { printable } from "../../../core/text.ts";
 import type { Found } from "../../../vault/vault.ts";
-import { type Cli, command, passphraseVariable, stores } from "../../frame/command.ts";
+import { type Cli, command } from "../../frame/command.ts";
 
 export const vaultStatus = (cli: Cli) =>
   command({
