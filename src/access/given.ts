@@ -6,7 +6,7 @@ import { authFailure } from "../auth/failures.ts";
 import type { TokenSource } from "../auth/given-token.ts";
 import type { Env } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
-import { when } from "../core/time.ts";
+import { when } from "../core/text.ts";
 import { readIfPresent } from "../platform/files.ts";
 import { isDescriptor } from "../platform/places.ts";
 import { type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";

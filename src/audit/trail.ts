@@ -1,18 +1,30 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
 import { appendFile, open, readFile, rename, rm, truncate } from "node:fs/promises";
-import { userInfo } from "node:os";
 import { join } from "node:path";
 import { CodemieError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { platformFailure } from "../platform/failures.ts";
 import { ensureFolder, namesIn, readIfPresent, syncFile, syncFolder } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
+import { userName } from "../platform/user.ts";
+import {
+  beginning,
+  type End,
+  endFile,
+  endName,
+  endOf,
+  fileOf,
+  type Link,
+  lastOf,
+  linesPerFile,
+  macOf,
+  missedName,
+  missingLine,
+  trailFile,
+} from "./chain.ts";
 import { type AuditEntry, type AuditFact, type AuditHead, auditEntry } from "./events.ts";
 import { auditFailure } from "./failures.ts";
-
-/** A file is closed and the next one begun once it has this many lines. */
-const linesPerFile = 1_000;
 
 /** Where the trail's key is kept: in the vault. */
 export interface HeadStore {
@@ -24,21 +36,10 @@ export interface HeadStore {
 }
 
 /** How a verification ended. */
-export type Verdict =
+export type Verification =
   | { readonly ok: true; readonly entries: number }
   /** the first line that does not fit, and why */
   | { readonly ok: false; readonly file: string; readonly line: number; readonly why: string };
-
-/** A line's place in the chain. */
-type Link = Pick<AuditEntry, "seq" | "mac">;
-
-/** The sealed end, and whether a line is the one it was made for. */
-interface End {
-  readonly seq: number;
-  /** its file in the trail's folder; undefined where the head still holds the end, as the first version left it */
-  readonly name: string | undefined;
-  isAt(link: Link): boolean;
-}
 
 /**
  * The audit trail: JSON lines, each chained to the one before by a keyed hash, across files and processes. The key lies in
@@ -105,7 +106,7 @@ export class AuditTrail {
   }
 
   /** Checks the whole chain, from the first line to the end. Lines that are written meanwhile count or do not. */
-  async verify(): Promise<Verdict> {
+  async verify(): Promise<Verification> {
     const head = await this.#head.read();
     const { end } = head ? await this.#end(head) : {};
     // Read after the end: it may be that there are more lines by now, never fewer.
@@ -114,7 +115,7 @@ export class AuditTrail {
     if (!head && lines.length > 0 && (await this.#head.read())) return await this.verify();
     let last = beginning;
     for (const { file, line, text } of lines) {
-      const wrong = (why: string): Verdict => ({ ok: false, file, line, why });
+      const wrong = (why: string): Verification => ({ ok: false, file, line, why });
       const entry = parseJson(text, auditEntry);
       if (!entry) return wrong("it is not a line of the trail");
       if (!head) return wrong("the vault knows of no trail");
@@ -126,8 +127,8 @@ export class AuditTrail {
       }
       last = entry;
     }
-    const after = lines.at(-1) ?? { file: join(this.#folder, fileName(1)), line: 0 };
-    const wrong = (why: string): Verdict => ({ ok: false, file: after.file, line: after.line, why });
+    const after = lines.at(-1) ?? { file: join(this.#folder, fileOf(1)), line: 0 };
+    const wrong = (why: string): Verification => ({ ok: false, file: after.file, line: after.line, why });
     if (head && !end)
       return wrong("the trail's sealed end is missing, or there is more than one, so lines may be missing");
     if (end && end.seq > last.seq) return wrong(`the lines after it are missing, up to ${end.seq}`);
@@ -147,18 +148,18 @@ export class AuditTrail {
     const add = async ({ event, profile, host, outcome, detail = {} }: AuditFact) => {
       const time = new Date(this.#now()).toISOString();
       const entry = { seq: link.seq + 1, time, event, actor, profile, host, outcome, detail };
-      const name = fileName(entry.seq);
+      const name = fileOf(entry.seq);
       if (!trailFile.test(name)) throw auditFailure.endMissing(this.#head.file, this.#folder);
       const mac = macOf(head.key, link.mac, entry);
       await appendLine(join(this.#folder, name), `${JSON.stringify({ ...entry, mac })}\n`);
       link = { seq: entry.seq, mac };
     };
     const missed = names.filter((name) => missedName.test(name));
-    if (missed.length > 0) await add(missing(missed));
+    if (missed.length > 0) await add(missingLine(missed));
     for (const name of missed) await rm(join(this.#folder, name), { force: true, recursive: true });
     await add(fact);
     // The end stays with the line that is gone, so nobody would sync this one.
-    if (!last) await syncFile(join(this.#folder, fileName(link.seq)));
+    if (!last) await syncFile(join(this.#folder, fileOf(link.seq)));
     return { link, head };
   }
 
@@ -172,7 +173,7 @@ export class AuditTrail {
       if (!end) throw auditFailure.endMissing(this.#head.file, this.#folder);
       // Take along the lines that others wrote after ours.
       const { last = link } = await this.#last(names, head, end);
-      const [settled, now] = [fileName(end.seq), fileName(last.seq)];
+      const [settled, now] = [fileOf(end.seq), fileOf(last.seq)];
       for (const name of names) {
         if (trailFile.test(name) && name >= settled && name <= now) await syncFile(join(this.#folder, name));
       }
@@ -225,12 +226,12 @@ export class AuditTrail {
     end: End,
   ): Promise<{ last: Link | undefined; count: number; file: string; tornAt: number | undefined }> {
     const files = names.filter((name) => trailFile.test(name));
-    const newest = files.at(-1) ?? fileName(1);
+    const newest = files.at(-1) ?? fileOf(1);
     const lines: string[] = [];
     let tornAt: number | undefined;
     let count = 0;
     // Only from the end on: nothing before it is written any more.
-    const first = fileName(Math.max(end.seq, 1));
+    const first = fileOf(Math.max(end.seq, 1));
     for (const name of files.filter((one) => one >= first || one === newest)) {
       const text = (await readIfPresent(join(this.#folder, name))) ?? "";
       const whole = text.slice(0, text.lastIndexOf("\n") + 1);
@@ -259,90 +260,10 @@ export class AuditTrail {
   }
 }
 
-/** The place before the first line, which that line is chained to. */
-const beginning: Link = { seq: 0, mac: "" };
-
-const trailFile = /^audit-\d{6}\.jsonl$/;
-const endFile = /^end-(\d{12})-[0-9a-f]{64}$/;
-const missedName = /^missed-(\d{13})-([a-z-]+)-[0-9a-f]{12}$/;
-
-function endName(key: string, { seq, mac }: Link): string {
-  const sealed = createHmac("sha256", Buffer.from(key, "base64url")).update(`end ${seq} ${mac}`).digest("hex");
-  return `end-${String(seq).padStart(12, "0")}-${sealed}`;
-}
-
-/** @returns the sealed end; undefined when it is missing, or when there is more than one and so one that is not ours */
-function endOf(names: readonly string[], { key, seq, mac }: AuditHead): End | undefined {
-  const [name, another] = names.filter((one) => endFile.test(one));
-  if (another !== undefined) return undefined;
-  if (name !== undefined) {
-    return { seq: Number(endFile.exec(name)?.[1]), name, isAt: (link) => endName(key, link) === name };
-  }
-  if (seq === undefined) return undefined;
-  return { seq, name, isAt: (link) => link.seq === seq && link.mac === mac };
-}
-
-/**
- * Judges the last line. It must be the end's, or come after it: lines that the end does not know of yet count if each fits to
- * the one before, since only a holder of the key could have written them. A process was killed before it moved the end, or
- * the power was cut before the disk had the end's new name. Without the end's own line nothing counts: the end may be made up.
- *
- * @param lines all lines from the file of the end on
- * @returns the last line; undefined when the trail was changed
- */
-function lastOf(lines: readonly string[], key: string, end: End): Link | undefined {
-  const at = end.seq === 0 ? 0 : ((end.seq - 1) % linesPerFile) + 1;
-  let last = end.seq === 0 ? beginning : parseJson(lines[at - 1] ?? "", auditEntry);
-  if (!last || !end.isAt(last)) return undefined;
-  for (const line of lines.slice(at)) {
-    const next = parseJson(line, auditEntry);
-    if (!next) return undefined;
-    const { mac, ...entry } = next;
-    if (next.seq !== last.seq + 1 || macOf(key, last.mac, entry) !== mac) return undefined;
-    last = next;
-  }
-  return last;
-}
-
-/** The line that stands for events nobody could write down. */
-function missing(names: readonly string[]): AuditFact {
-  const notes = names.map((name) => missedName.exec(name) ?? []);
-  const events = [...new Set(notes.map(([, , event]) => event))].join(", ");
-  const since = new Date(Number(notes[0]?.[1])).toISOString();
-  return {
-    event: "lines-missing",
-    profile: "",
-    host: "",
-    outcome: "missing",
-    detail: { lines: names.length, events, since },
-  };
-}
-
-const fileName = (seq: number) => `audit-${String(Math.ceil(seq / linesPerFile)).padStart(6, "0")}.jsonl`;
-
-/** The order of the members is part of what is signed, so it is fixed here and by the schema. */
-function macOf(key: string, before: string, entry: Omit<AuditEntry, "mac">): string {
-  return createHmac("sha256", Buffer.from(key, "base64url"))
-    .update(`${before}\n${JSON.stringify(entry)}`)
-    .digest("base64url");
-}
-
 async function appendLine(file: string, line: string): Promise<void> {
   try {
     await appendFile(file, line, { mode: 0o600 });
   } catch (error) {
     throw platformFailure.disk(file, error);
   }
-}
-
-/** The user's number, and the system's name for it. The environment's `USER` is anybody's to set, so it is not asked. */
-async function userName(): Promise<string> {
-  const uid = process.getuid?.();
-  if (uid === undefined) return userInfo().username;
-  const names = await readFile("/etc/passwd", "utf8").catch(() => "");
-  const name = names
-    .split("\n")
-    .find((line) => line.split(":")[2] === String(uid))
-    ?.split(":")[0];
-  return name ? `${name} (${uid})` : `(${uid})`;
 }

@@ -7,9 +7,9 @@ import type { Env } from "../core/env.ts";
 import { headerSafe } from "../core/text.ts";
 import { version } from "../core/version.ts";
 import { type Gateway, startGateway } from "../gateway/gateway.ts";
-import type { Upstream } from "../gateway/upstream.ts";
 import { upstreamByFetch } from "../gateway/upstream-fetch.ts";
-import { directUpstream } from "../http1/pool.ts";
+import type { HttpClient } from "../http1/message.ts";
+import { connectionPool } from "../http1/pool.ts";
 import { namedProxy, tlsSettings } from "../platform/network.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import { daemonFailure } from "./failures.ts";
@@ -48,14 +48,14 @@ export function openGateway(
   });
 }
 
-function upstreamFor({ runtime }: Context, { host, profile }: Resolved): Upstream {
+function upstreamFor({ runtime }: Context, { host, profile }: Resolved): HttpClient {
   const { origin } = host.value;
   // Plain http: is for loopback, which never goes to a proxy. Where no certificate is looked at, the one function that may do
   // so connects.
   const isProxied = origin.startsWith("https:") && namedProxy(runtime.env, "https:") !== undefined;
   if (isProxied || blindlyTrusted(profile) === origin) return upstreamByFetch(runtime.fetch);
   const tls = tlsSettings(runtime.env);
-  return directUpstream(origin, () => tls(false));
+  return connectionPool(origin, () => tls(false));
 }
 
 /**

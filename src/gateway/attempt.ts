@@ -2,11 +2,11 @@ import { isHtmlType } from "../api/judge.ts";
 import type { Lease } from "../auth/broker.ts";
 import { loginCommand } from "../core/hints.ts";
 import { type Host, modelUrl } from "../core/host.ts";
+import type { HttpClient, IncomingAnswer, OutgoingRequest } from "../http1/message.ts";
 import { networkFailure } from "../platform/network.ts";
 import type { GatewayError } from "./errors.ts";
 import { downstreamHeaders } from "./headers.ts";
 import type { Call } from "./paths.ts";
-import type { Upstream, UpstreamAnswer, UpstreamRequest } from "./upstream.ts";
 
 /** How much of a 401 answer is read to see whose it is, bytes. */
 const bodyToJudge = 65_536;
@@ -16,7 +16,7 @@ const replayableBytes = 8 * 1024 * 1024;
 
 export interface ForwardOptions {
   readonly host: Host;
-  readonly upstream: Upstream;
+  readonly upstream: HttpClient;
   /** ms to wait for the answer to begin, or for all of it where it is short; 0 for ever */
   readonly timeoutMs: number;
 }
@@ -37,11 +37,11 @@ export const upstreamUrl = (host: Host, { path, query }: Call): string => modelU
  *
  * @param request the agent's call, already judged to be for the model API, with the credential on
  */
-export function forward(request: UpstreamRequest, options: ForwardOptions): Promise<Outcome> {
+export function forward(request: OutgoingRequest, options: ForwardOptions): Promise<Outcome> {
   return options.timeoutMs === 0 ? attempt(request, options) : attemptInTime(request, options);
 }
 
-async function attemptInTime(request: UpstreamRequest, options: ForwardOptions): Promise<Outcome> {
+async function attemptInTime(request: OutgoingRequest, options: ForwardOptions): Promise<Outcome> {
   const { host, timeoutMs } = options;
   const firstByte = new AbortController();
   const timer = setTimeout(() => firstByte.abort(), timeoutMs);
@@ -52,8 +52,8 @@ async function attemptInTime(request: UpstreamRequest, options: ForwardOptions):
   return { kind: "failed", error: { status: 504, message } };
 }
 
-async function attempt(request: UpstreamRequest, { host, upstream }: ForwardOptions): Promise<Outcome> {
-  let answer: UpstreamAnswer | undefined;
+async function attempt(request: OutgoingRequest, { host, upstream }: ForwardOptions): Promise<Outcome> {
+  let answer: IncomingAnswer | undefined;
   try {
     answer = await upstream.send(request);
     const { status, setCookies } = answer;
@@ -96,16 +96,16 @@ export function loggedOut(host: Host, { bearer, profile }: Lease): GatewayError 
  * A login page is never passed off as an answer: redirects and pages mean that the session is over, and so does a 401 of
  * the host itself (CodeMie fact 2.5). A 401 of the model's provider, told by its error `type`, is the agent's to see.
  */
-function judged({ status, headers }: UpstreamAnswer): "pass" | "logged-out" | "read" {
+function judged({ status, headers }: IncomingAnswer): "pass" | "logged-out" | "read" {
   if (redirects.has(status)) return "logged-out";
   if ((status < 300 || status === 403) && isHtmlType(headers["content-type"])) return "logged-out";
   return status === 401 ? "read" : "pass";
 }
 
 async function bodyUnlessLoggedOut(
-  { headers, body }: UpstreamAnswer,
+  { headers, body }: IncomingAnswer,
   verdict: "logged-out" | "read",
-): Promise<UpstreamAnswer["body"] | "logged-out"> {
+): Promise<IncomingAnswer["body"] | "logged-out"> {
   if (verdict === "logged-out") {
     discard(body);
     return "logged-out";
@@ -116,7 +116,7 @@ async function bodyUnlessLoggedOut(
 }
 
 /** Gives up what nobody will read; one that broke already says so once more, to nobody. */
-export function discard(body: UpstreamAnswer["body"] | undefined): void {
+export function discard(body: IncomingAnswer["body"] | undefined): void {
   if (body instanceof ReadableStream && !body.locked) body.cancel().catch(() => undefined);
 }
 

@@ -4,14 +4,14 @@ import { type Credentials, renewals } from "../auth/broker.ts";
 import { asCodemieError, systemCode } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
+import type { HeaderRecord, HttpClient } from "../http1/message.ts";
 import { discard, forward, loggedOut, type Outcome, replayableBody, upstreamUrl } from "./attempt.ts";
 import { errorResponse, type GatewayError } from "./errors.ts";
 import { gatewayFailure } from "./failures.ts";
 import { type Guard, guardForm, keyGuard, originGuard } from "./guard.ts";
 import { fixedHeaders, upstreamHeaders } from "./headers.ts";
 import { type LocalRoute, localRoutes } from "./local-routes.ts";
-import { type Call, callOf, dialectOf, type HeaderRecord, modelCalls } from "./paths.ts";
-import type { Upstream } from "./upstream.ts";
+import { type Call, callOf, dialectOf, modelCalls } from "./paths.ts";
 
 export interface GatewayOptions {
   readonly host: Host;
@@ -19,7 +19,7 @@ export interface GatewayOptions {
   /** `X-CodeMie-*` headers of every request */
   readonly ownHeaders: Readonly<Record<string, string>>;
   /** the way to the host */
-  readonly upstream: Upstream;
+  readonly upstream: HttpClient;
   /** ms to wait for an answer to begin, or for all of it where it is short; 0 for ever */
   readonly timeoutMs: number;
   /** port to listen on, 0 for a random one */

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
+import type { HeaderRecord } from "../http1/message.ts";
 import type { GatewayError } from "./errors.ts";
-import type { HeaderRecord } from "./paths.ts";
 
 /** Headers an agent may present the gateway's key in. */
 export const keyHeaders = ["authorization", "x-api-key", "x-goog-api-key"] as const;

@@ -1,6 +1,6 @@
 import type { Authorize } from "../auth/authorize.ts";
+import type { HeaderRecord } from "../http1/message.ts";
 import { keyHeaders } from "./guard.ts";
-import type { HeaderRecord } from "./paths.ts";
 
 /** Concern one connection only and mean nothing on the next (RFC 9110 section 7.6.1). */
 const hopByHop = [

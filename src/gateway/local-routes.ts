@@ -1,7 +1,8 @@
 import type { Model } from "../api/schemas.ts";
+import type { HeaderRecord } from "../http1/message.ts";
 import type { Guard } from "./guard.ts";
 import { modelsAnswer, modelsQuestion } from "./models.ts";
-import type { Call, HeaderRecord } from "./paths.ts";
+import type { Call } from "./paths.ts";
 
 /** A route that is answered here and not upstream. */
 export interface LocalRoute {

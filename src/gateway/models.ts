@@ -1,5 +1,6 @@
 import type { Model } from "../api/schemas.ts";
-import type { Dialect, HeaderRecord } from "./paths.ts";
+import type { HeaderRecord } from "../http1/message.ts";
+import type { Dialect } from "./paths.ts";
 
 /** What `GET …/models` asks for: whose list, and one model of it or all. */
 export interface ModelsQuestion {

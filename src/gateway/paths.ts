@@ -1,9 +1,6 @@
 /** Whose wire format a path speaks, so that our own errors can be told in it. */
 export type Dialect = "anthropic" | "openai" | "gemini";
 
-/** Headers by lower-case name, repeated ones joined with commas (RFC 9110 section 5.3). */
-export type HeaderRecord = Readonly<Record<string, string>>;
-
 /** A request's method and target. */
 export interface Call {
   readonly method: string;

@@ -1,13 +1,12 @@
 import { shortBytes } from "../http1/answer.ts";
 import { releaseWhole } from "../http1/body.ts";
+import type { HeaderRecord, HttpClient } from "../http1/message.ts";
 import type { Fetch } from "../platform/network.ts";
-import type { HeaderRecord } from "./paths.ts";
-import type { Upstream } from "./upstream.ts";
 
 /**
  * The way to the host by the runtime's `fetch`, which knows proxies, their passwords, and TLS to them.
  */
-export function upstreamByFetch(fetch: Fetch): Upstream {
+export function upstreamByFetch(fetch: Fetch): HttpClient {
   return {
     async send({ method, url, headers, fixed, body, length, signal }) {
       // Of a stream the runtime knows no length, and would send it in chunks, which some hosts refuse.

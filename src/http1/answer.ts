@@ -1,4 +1,4 @@
-import type { HeaderRecord } from "../gateway/paths.ts";
+import type { AnswerHead } from "./message.ts";
 
 /** The most an answer's head may hold, all its interim heads together, bytes: what the gateway's own server takes. */
 const headBytes = 262_144;
@@ -17,17 +17,9 @@ export class BadAnswer extends Error {
   readonly code = "BadAnswer";
 }
 
-/** Status and headers of an answer. */
-export interface AnswerHead {
-  readonly status: number;
-  /** by lower-case name, repeated ones joined with commas (RFC 9110 section 5.3); without `Set-Cookie` */
-  readonly headers: HeaderRecord;
-  readonly setCookies: readonly string[];
-}
-
 /** RFC 9110 sections 5.1 and 5.5: a name is a token, and a value holds no control character but the tab. */
-export const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-export const unfit = /[^\t\x20-\x7e\x80-\xff]/;
+export const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+export const unfitValue = /[^\t\x20-\x7e\x80-\xff]/;
 const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
 /** RFC 9112 section 7.1: a size in hexadecimal, here below 2^52, and extensions, which say nothing to us. */
 const chunkLine = /^([0-9A-Fa-f]{1,13})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
@@ -186,7 +178,7 @@ export class AnswerReader {
     const colon = line.indexOf(":");
     const name = line.slice(0, Math.max(colon, 0));
     const value = withoutBlanks(line, colon + 1);
-    if (!token.test(name) || unfit.test(value)) throw new BadAnswer("a header is none");
+    if (!headerName.test(name) || unfitValue.test(value)) throw new BadAnswer("a header is none");
     const lower = name.toLowerCase();
     if (lower === "set-cookie") this.#setCookies.push(value);
     else this.#headers[lower] = Object.hasOwn(this.#headers, lower) ? `${this.#headers[lower]}, ${value}` : value;

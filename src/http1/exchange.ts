@@ -1,7 +1,6 @@
-import type { HeaderRecord } from "../gateway/paths.ts";
-import type { UpstreamAnswer, UpstreamRequest } from "../gateway/upstream.ts";
-import { type AnswerHead, AnswerReader, token, unfit } from "./answer.ts";
+import { AnswerReader, headerName, unfitValue } from "./answer.ts";
 import { BodyStream, releaseWhole } from "./body.ts";
+import type { AnswerHead, HeaderRecord, IncomingAnswer, OutgoingRequest } from "./message.ts";
 
 /** A connection to the host, and the exchange that is on it. */
 export interface Connection {
@@ -38,10 +37,10 @@ export class ConnectionError extends Error {
  */
 export class Exchange {
   readonly #connection: Connection;
-  readonly #request: UpstreamRequest;
+  readonly #request: OutgoingRequest;
   readonly #reader: AnswerReader;
   readonly #done: (reusable: boolean) => void;
-  readonly #answer = Promise.withResolvers<UpstreamAnswer>();
+  readonly #answer = Promise.withResolvers<IncomingAnswer>();
   /** the answer's body, whole or as a stream */
   #pieces: Uint8Array[] = [];
   #stream: BodyStream | undefined;
@@ -60,7 +59,7 @@ export class Exchange {
    *
    * @param done told at the end whether the connection can carry another request
    */
-  constructor(connection: Connection, request: UpstreamRequest, done: (reusable: boolean) => void) {
+  constructor(connection: Connection, request: OutgoingRequest, done: (reusable: boolean) => void) {
     this.#connection = connection;
     this.#request = request;
     this.#reader = new AnswerReader(request.method);
@@ -77,7 +76,7 @@ export class Exchange {
    * @returns the answer as soon as its head is there, or all of it where it is short
    * @throws Stale, BadAnswer, ConnectionError, the signal's reason
    */
-  get answer(): Promise<UpstreamAnswer> {
+  get answer(): Promise<IncomingAnswer> {
     return this.#answer.promise;
   }
 
@@ -224,10 +223,10 @@ const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS
 let scratch = Buffer.allocUnsafeSlow(131_072);
 
 /** @returns the length of the request's head in `scratch`, or undefined when something stands in it that must not */
-function writeHead({ method, url, headers, fixed, body, length }: UpstreamRequest): number | undefined {
+function writeHead({ method, url, headers, fixed, body, length }: OutgoingRequest): number | undefined {
   const bytes = body instanceof ReadableStream ? length : (body?.byteLength ?? 0);
   // A body that is not as long as announced would take the next request's beginning for its end.
-  if (!token.test(method) || unfitTarget.test(url) || (length ?? bytes) !== bytes) return undefined;
+  if (!headerName.test(method) || unfitTarget.test(url) || (length ?? bytes) !== bytes) return undefined;
   const start = url.indexOf("/", url.indexOf("://") + 3);
   const host = url.slice(url.indexOf("://") + 3, start);
   let lines = `${method} ${url.slice(start)} HTTP/1.1\r\nhost: ${host}\r\n`;
@@ -247,7 +246,7 @@ function writeHead({ method, url, headers, fixed, body, length }: UpstreamReques
 function linesOf(headers: HeaderRecord): string | undefined {
   let lines = "";
   for (const name in headers) {
-    if (!token.test(name) || unfit.test(headers[name] as string)) return undefined;
+    if (!headerName.test(name) || unfitValue.test(headers[name] as string)) return undefined;
     lines += `${name}: ${headers[name]}\r\n`;
   }
   return lines;

@@ -1,6 +1,6 @@
-import type { Upstream, UpstreamAnswer, UpstreamRequest } from "../gateway/upstream.ts";
 import type { TlsSettings } from "../platform/network.ts";
 import { type Connection, ConnectionError, Exchange, Stale } from "./exchange.ts";
+import type { HttpClient, IncomingAnswer, OutgoingRequest } from "./message.ts";
 
 /** How long a connection is kept open for the next request, s. */
 const idleSeconds = 60;
@@ -8,13 +8,13 @@ const idleSeconds = 60;
 const idleConnections = 256;
 
 /**
- * The way to the host over connections of our own, one request at a time on each. The runtime's `fetch` would do the same
+ * Connections of our own to one host, one request at a time on each. The runtime's `fetch` would do the same
  * in a thread of its own, and from there every event of a stream takes twice as long.
  *
  * @param origin the only place it connects to
  * @param tls whom to believe; asked when it connects
  */
-export function directUpstream(origin: string, tls: () => TlsSettings): Upstream {
+export function connectionPool(origin: string, tls: () => TlsSettings): HttpClient {
   const { protocol, hostname, port } = new URL(origin);
   const secure = protocol === "https:";
   const name = hostname.replace(/^\[(.*)\]$/, "$1");
@@ -50,7 +50,7 @@ export function directUpstream(origin: string, tls: () => TlsSettings): Upstream
     if (at >= 0) idle.splice(at, 1);
   }
 
-  function exchange(connection: Connection, request: UpstreamRequest): Promise<UpstreamAnswer> {
+  function exchange(connection: Connection, request: OutgoingRequest): Promise<IncomingAnswer> {
     const exchanged = new Exchange(connection, request, (reusable) => {
       if (reusable) keep(connection);
       else connection.socket.terminate();

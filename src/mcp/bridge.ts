@@ -1,10 +1,11 @@
 import { asCodemieError, type CodemieError } from "../core/errors.ts";
+import { backoffMs, pause, within } from "../core/time.ts";
 import { Exchange } from "./exchange.ts";
 import { mcpFailure } from "./failures.ts";
 import { type Line, longestLine } from "./framing.ts";
 import { type Log, loggable } from "./log.ts";
 import { type Envelope, errorAnswer, type Key, member, membersOf, oneLine, readEnvelope, rpcCodes } from "./message.ts";
-import { backoffMs, pause, type Transport, type TransportEvents, within } from "./transport.ts";
+import type { Transport, TransportEvents } from "./transport.ts";
 
 export interface BridgeOptions {
   /** origin of the server, for messages */

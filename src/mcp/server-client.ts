@@ -1,13 +1,13 @@
 import { CodemieError, systemCode } from "../core/errors.ts";
+import { pause } from "../core/time.ts";
+import type { Cookies } from "../platform/cookie-jar.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { Authorization } from "./authorization.ts";
 import { readChallenge } from "./challenge.ts";
-import type { Cookies } from "./cookie-jar.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Exchange } from "./exchange.ts";
 import { mcpFailure } from "./failures.ts";
 import { addressOnly, type Log } from "./log.ts";
-import { pause } from "./transport.ts";
 
 export interface WireOptions {
   /** the MCP server's address, already judged */

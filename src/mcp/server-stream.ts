@@ -1,8 +1,8 @@
+import { pause, Streak } from "../core/time.ts";
 import { type Position, readEvents, type StreamEvent } from "./events.ts";
 import { mcpFailure } from "./failures.ts";
 import { type Log, loggable } from "./log.ts";
 import { mediaType } from "./response.ts";
-import { pause, Streak } from "./transport.ts";
 
 export interface ServerStreamOptions {
   /** origin of the server, for messages */

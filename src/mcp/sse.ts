@@ -1,4 +1,5 @@
 import { asCodemieError } from "../core/errors.ts";
+import { within } from "../core/time.ts";
 import { type Deadline, deadline } from "./deadline.ts";
 import { readEvents, type StreamEvent } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
@@ -7,7 +8,7 @@ import { addressOnly, type Log } from "./log.ts";
 import { faultOf } from "./message.ts";
 import { bounded, mediaType } from "./response.ts";
 import type { Wire } from "./server-client.ts";
-import { lingerMs, type Outcome, silenceFor, type Transport, type TransportEvents, within } from "./transport.ts";
+import { lingerMs, type Outcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
 
 /** How long the server may take to open its stream and name its endpoint, ms. */
 const openMs = 15_000;

@@ -1,5 +1,6 @@
 import { asCodemieError, CodemieError, systemCode } from "../core/errors.ts";
 import { headerSafe } from "../core/text.ts";
+import { pause, Streak } from "../core/time.ts";
 import { type Deadline, deadline } from "./deadline.ts";
 import { type Position, readEvents, type StreamEvent } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
@@ -10,15 +11,7 @@ import { bounded, mediaType, whole } from "./response.ts";
 import type { Wire } from "./server-client.ts";
 import { followServerStream } from "./server-stream.ts";
 import { Slots } from "./slots.ts";
-import {
-  lingerMs,
-  type Outcome,
-  pause,
-  Streak,
-  silenceFor,
-  type Transport,
-  type TransportEvents,
-} from "./transport.ts";
+import { lingerMs, type Outcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
 
 /** How long it is tried to take up a stream that broke before its answer came, ms. */
 const resumeMs = 6_000;

@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
 import { CodemieError } from "../core/errors.ts";
 import { isLoopback } from "../core/host.ts";
-import type { Cookies } from "../mcp/cookie-jar.ts";
 import { addressOnly, type Log } from "../mcp/log.ts";
+import type { Cookies } from "../platform/cookie-jar.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import { oauthFailure } from "./failures.ts";
 

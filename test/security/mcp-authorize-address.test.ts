@@ -47,7 +47,7 @@ test("shell metacharacters in the address reach the browser as one argument and 
 test("a server on the network cannot send the browser to what listens on this machine", async () => {
   const { authorizeByCode } = await import("../../src/mcp/oauth/code-flow.ts");
   const { OAuthHttp } = await import("../../src/oauth/http.ts");
-  const { Cookies } = await import("../../src/mcp/cookie-jar.ts");
+  const { Cookies } = await import("../../src/platform/cookie-jar.ts");
   const log = { info: () => undefined, debug: () => undefined, toOpen: () => undefined };
   const never = () => Promise.reject(new Error("nothing is sent"));
   const http = new OAuthHttp(new URL("https://mcp.example.com/mcp"), false, never, new Cookies(), log);

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Cookies } from "../../src/mcp/cookie-jar.ts";
+import { Cookies } from "../../src/platform/cookie-jar.ts";
 import { Person } from "../support/codemie.ts";
 import { RawBridge } from "../support/mcp/bridge.ts";
 import { startScripted } from "../support/mcp/scripted.ts";

@@ -106,7 +106,7 @@ test("a server that does not say gets S256 all the same", async () => {
 
 test("a server on the network cannot send us to what listens on this machine", async () => {
   const { OAuthHttp } = await import("../../src/oauth/http.ts");
-  const { Cookies } = await import("../../src/mcp/cookie-jar.ts");
+  const { Cookies } = await import("../../src/platform/cookie-jar.ts");
   const log = { info: () => undefined, debug: () => undefined, toOpen: () => undefined };
   const never = () => Promise.reject(new Error("nothing is sent"));
   const http = new OAuthHttp(new URL("https://mcp.example.com/mcp"), false, never, new Cookies(), log);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { UpstreamRequest } from "../../src/gateway/upstream.ts";
 import { type Connection, Exchange } from "../../src/http1/exchange.ts";
+import type { OutgoingRequest } from "../../src/http1/message.ts";
 
 /** A connection whose socket takes so many bytes at once and keeps what it took. */
 function slowConnection(atOnce: number) {
@@ -18,7 +18,7 @@ function slowConnection(atOnce: number) {
   return { connection, sent: () => Buffer.concat(taken).toString("latin1") };
 }
 
-const request = (changes: Partial<UpstreamRequest> = {}): UpstreamRequest => ({
+const request = (changes: Partial<OutgoingRequest> = {}): OutgoingRequest => ({
   method: "POST",
   url: "https://host.test/v1/messages",
   headers: { "content-type": "application/json" },
@@ -57,7 +57,7 @@ test("what could be read as another request is not sent at all", async () => {
     { url: "https://host.test/v1/\u0120HTTP" },
     { body: bytes("{}"), length: 3 },
     { body: null, length: 30 },
-  ] as Partial<UpstreamRequest>[]) {
+  ] as Partial<OutgoingRequest>[]) {
     const { connection, sent } = slowConnection(1e6);
     const { answer } = new Exchange(connection, request(changes), () => undefined);
     await expect(answer).rejects.toThrow("BadRequest");

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
 import { hostAt } from "../../src/core/host.ts";
 import { startGateway } from "../../src/gateway/gateway.ts";
-import { directUpstream } from "../../src/http1/pool.ts";
+import { connectionPool } from "../../src/http1/pool.ts";
 import { listening } from "../support/corporate.ts";
 
 /** A host that begins an answer and never ends it, and what is open to it. */
@@ -38,7 +38,7 @@ test("an answer whose session could not be kept is given up, with its connection
       renew: async () => undefined,
     },
     ownHeaders: {},
-    upstream: directUpstream(origin, () => ({ rejectUnauthorized: true })),
+    upstream: connectionPool(origin, () => ({ rejectUnauthorized: true })),
     timeoutMs: 0,
     port: 0,
   });
@@ -53,7 +53,7 @@ test("an answer whose session could not be kept is given up, with its connection
 
 test("closing the way to the host ends what is still running on it", async () => {
   const { origin, server, open, ended } = await endlessHost();
-  const upstream = directUpstream(origin, () => ({ rejectUnauthorized: true }));
+  const upstream = connectionPool(origin, () => ({ rejectUnauthorized: true }));
   const { signal } = new AbortController();
   const request = { method: "GET", url: `${origin}/x`, headers: {}, fixed: {}, body: null, length: undefined, signal };
   const { body } = await upstream.send(request);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { H3 } from "h3";
 import { failure, systemCode } from "../../core/errors.ts";
+import { within } from "../../core/time.ts";
 import { type Page, pageHeaders, renderPage } from "./callback-page.ts";
 
 /** A login that came back: its URL, and how to answer the person who waits in the browser. */
@@ -88,14 +89,6 @@ export function startCallbackServer(path: string, accept: (url: URL) => boolean,
       await servers.stop(true);
     },
   };
-}
-
-/** Waits for a promise, but not for longer than this many ms. */
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  const over = Promise.withResolvers<void>();
-  const timer = setTimeout(over.resolve, ms);
-  await Promise.race([promise, over.promise]);
-  clearTimeout(timer);
 }
 
 type Handler = (request: Request) => Response | Promise<Response>;

@@ -1,14 +1,14 @@
 import { asCodemieError } from "../../core/errors.ts";
+import { within } from "../../core/time.ts";
 import { version, versionLine } from "../../core/version.ts";
 import { whenDemanded } from "../../mcp/authorization.ts";
 import { Bridge } from "../../mcp/bridge.ts";
 import { chooseTransport } from "../../mcp/choose-transport.ts";
-import { Cookies } from "../../mcp/cookie-jar.ts";
 import { mcpFailure } from "../../mcp/failures.ts";
 import { readLines } from "../../mcp/framing.ts";
 import { addressOnly, type Log, makeLog } from "../../mcp/log.ts";
 import { Wire } from "../../mcp/server-client.ts";
-import { within } from "../../mcp/transport.ts";
+import { Cookies } from "../../platform/cookie-jar.ts";
 import { LogFile } from "../../platform/log-file.ts";
 import { endProcess, onceOrphaned, onUncaught, processId } from "../../platform/self.ts";
 import { stopSignal } from "../../platform/signals.ts";

@@ -1,9 +1,9 @@
 import { Secret } from "../../core/secret.ts";
+import { within } from "../../core/time.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
 import type { ServerMetadata } from "../../oauth/metadata.ts";
 import { revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import type { AccessToken } from "../authorization.ts";
-import { within } from "../transport.ts";
 import type { Client } from "./client.ts";
 
 /** A token and what came with it. */

@@ -1,11 +1,11 @@
 import { asCodemieError, type CodemieError } from "../../core/errors.ts";
+import { orAborted } from "../../core/time.ts";
 import type { Deployment } from "../../oauth/metadata.ts";
 import { requestToken } from "../../oauth/token-endpoint.ts";
 import type { AccessToken, Authorization, Waiting } from "../authorization.ts";
 import type { Challenge } from "../challenge.ts";
 import { mcpFailure } from "../failures.ts";
 import { loggable, plainCode } from "../log.ts";
-import { orAborted } from "../transport.ts";
 import { askForToken } from "./ask.ts";
 import { type Client, givenClient } from "./client.ts";
 import { discover } from "./discovery.ts";

@@ -1,11 +1,11 @@
 import { record } from "../../../access/audit.ts";
 import { stores } from "../../../access/stores.ts";
-import { Cookies } from "../../../mcp/cookie-jar.ts";
 import type { Log } from "../../../mcp/log.ts";
 import { covering, findServer } from "../../../mcp/oauth/discovery.ts";
 import { giveUp } from "../../../mcp/oauth/grant.ts";
 import { GrantStore, type StoreKey } from "../../../mcp/oauth/store.ts";
 import { OAuthHttp } from "../../../oauth/http.ts";
+import { Cookies } from "../../../platform/cookie-jar.ts";
 import { serverUrl } from "../../bridge/args.ts";
 import { type Cli, command } from "../../frame/command.ts";
 

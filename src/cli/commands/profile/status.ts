@@ -7,7 +7,7 @@ import type { Credentials } from "../../../auth/broker.ts";
 import { expiryOf, type StoredLogin } from "../../../auth/credential.ts";
 import { describe } from "../../../auth/stored-login.ts";
 import { asCodemieError, type CodemieError } from "../../../core/errors.ts";
-import { when } from "../../../core/time.ts";
+import { when } from "../../../core/text.ts";
 import type { Config } from "../../../profiles/config.ts";
 import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
 import type { Vault } from "../../../vault/vault.ts";

@@ -1,4 +1,4 @@
-import { when } from "../../../core/time.ts";
+import { when } from "../../../core/text.ts";
 import { daemonFailure } from "../../../daemon/failures.ts";
 import { countsOf, ProxyStates } from "../../../daemon/state.ts";
 import { type Cli, command } from "../../frame/command.ts";

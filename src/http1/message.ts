@@ -1,8 +1,8 @@
-import type { AnswerHead } from "../http1/answer.ts";
-import type { HeaderRecord } from "./paths.ts";
+/** Headers by lower-case name, repeated ones joined with commas (RFC 9110 section 5.3). */
+export type HeaderRecord = Readonly<Record<string, string>>;
 
 /** A request on its way to the host. */
-export interface UpstreamRequest {
+export interface OutgoingRequest {
   readonly method: string;
   /** its whole address */
   readonly url: string;
@@ -19,16 +19,24 @@ export interface UpstreamRequest {
 }
 
 /** An answer of the host, as it comes: compressed if it was, whole if it is short, at the reader's pace if it is not. */
-export interface UpstreamAnswer extends AnswerHead {
+export interface IncomingAnswer extends AnswerHead {
   readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
 }
 
-/** The way to the host. */
-export interface Upstream {
+/** Status and headers of an answer. */
+export interface AnswerHead {
+  readonly status: number;
+  /** by lower-case name, repeated ones joined with commas (RFC 9110 section 5.3); without `Set-Cookie` */
+  readonly headers: HeaderRecord;
+  readonly setCookies: readonly string[];
+}
+
+/** Sends requests to one host. */
+export interface HttpClient {
   /**
    * @throws what went wrong before the answer's head was there, with a `code` of the system's or of ours
    */
-  send(request: UpstreamRequest): Promise<UpstreamAnswer>;
+  send(request: OutgoingRequest): Promise<IncomingAnswer>;
   /** Gives all connections up. */
   close(): void;
 }
