@@ -4,7 +4,7 @@ import { printable } from "../core/text.ts";
 export type Verdict = "ok" | "unauthenticated" | "forbidden" | "wrong-base-url" | "failed";
 
 /** The parts of an answer the verdict rests on. */
-export interface Answer {
+export interface ApiAnswer {
   readonly status: number;
   readonly headers: Headers;
 }
@@ -16,7 +16,7 @@ export interface Answer {
  * @param answer status and headers
  * @param expectsJson true where only JSON can be right, so that HTML with status 200 is a login page or the web app
  */
-export function judge(answer: Answer, expectsJson: boolean): Verdict {
+export function judge(answer: ApiAnswer, expectsJson: boolean): Verdict {
   const { status, headers } = answer;
   if (status >= 300 && status < 400) return "unauthenticated";
   if (status === 401) return "unauthenticated";

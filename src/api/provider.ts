@@ -1,5 +1,6 @@
 import type { Host } from "../core/host.ts";
 import { parseJson } from "../core/json.ts";
+import { readBody } from "../platform/body.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import { apiFailure } from "./failures.ts";
 import { errorSentence, isHtml } from "./judge.ts";
@@ -67,11 +68,7 @@ export async function modelsOfProvider({ host, provider, authorize, fetch }: Pro
 }
 
 async function textUpTo(answer: Response, limit: number): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of answer.body ?? []) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > limit) break;
-  }
-  return text;
+  const { bytes, end, error } = await readBody(answer.body, limit);
+  if (end === "broken") throw error;
+  return new TextDecoder().decode(bytes);
 }

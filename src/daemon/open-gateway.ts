@@ -4,6 +4,7 @@ import { blindlyTrusted, listModels } from "../access/credentials.ts";
 import type { Repository } from "../agents/repository.ts";
 import type { Credentials } from "../auth/broker.ts";
 import type { Env } from "../core/env.ts";
+import { parsePort } from "../core/parse.ts";
 import { headerSafe } from "../core/text.ts";
 import { version } from "../core/version.ts";
 import { type Gateway, startGateway } from "../gateway/gateway.ts";
@@ -66,10 +67,8 @@ function upstreamFor({ runtime }: Context, { host, profile }: Resolved): HttpCli
 export function portFor(env: Env, asked?: string): number {
   const given = asked ?? env.CODEMIE_PROXY_PORT;
   if (!given) return 0;
-  const port = Number(given);
-  if (!/^\d{1,5}$/.test(given) || port < 1 || port > 65_535) {
-    throw daemonFailure.badPort(given, asked === undefined ? "CODEMIE_PROXY_PORT" : "--port");
-  }
+  const port = parsePort(given);
+  if (port === undefined) throw daemonFailure.badPort(given, asked === undefined ? "CODEMIE_PROXY_PORT" : "--port");
   return port;
 }
 

@@ -1,6 +1,7 @@
 import { realpath } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import type { Env } from "../core/env.ts";
+import { parsePort } from "../core/parse.ts";
 import { isFreePort } from "../platform/diagnose.ts";
 import { findProgram, versionOf } from "../platform/processes.ts";
 import type { Runtime } from "../platform/runtime.ts";
@@ -73,8 +74,8 @@ export function programChecks(
       async run() {
         const text = env.CODEMIE_PROXY_PORT;
         if (!text) return skipped("no fixed port is set");
-        const port = Number(text);
-        if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535) {
+        const port = parsePort(text);
+        if (port === undefined) {
           return failed(
             `CODEMIE_PROXY_PORT is ${text.slice(0, 20)}, which is no port`,
             "a port is a number from 1 to 65535",

@@ -3,6 +3,7 @@ import type { Lease } from "../auth/broker.ts";
 import { loginCommand } from "../core/hints.ts";
 import { type Host, modelUrl } from "../core/host.ts";
 import type { HttpClient, IncomingAnswer, OutgoingRequest } from "../http1/message.ts";
+import { readBody } from "../platform/body.ts";
 import { networkFailure } from "../platform/network.ts";
 import type { GatewayError } from "./errors.ts";
 import { downstreamHeaders } from "./headers.ts";
@@ -22,7 +23,7 @@ export interface ForwardOptions {
 }
 
 /** What became of a request upstream. */
-export type Outcome =
+export type UpstreamOutcome =
   /** the answer for the agent; `setCookies` are the upstream's, which it must not see */
   | { readonly kind: "answer"; readonly response: Response; readonly setCookies: readonly string[] }
   | { readonly kind: "logged-out"; readonly setCookies: readonly string[] }
@@ -37,11 +38,11 @@ export const upstreamUrl = (host: Host, { path, query }: Call): string => modelU
  *
  * @param request the agent's call, already judged to be for the model API, with the credential on
  */
-export function forward(request: OutgoingRequest, options: ForwardOptions): Promise<Outcome> {
+export function forward(request: OutgoingRequest, options: ForwardOptions): Promise<UpstreamOutcome> {
   return options.timeoutMs === 0 ? attempt(request, options) : attemptInTime(request, options);
 }
 
-async function attemptInTime(request: OutgoingRequest, options: ForwardOptions): Promise<Outcome> {
+async function attemptInTime(request: OutgoingRequest, options: ForwardOptions): Promise<UpstreamOutcome> {
   const { host, timeoutMs } = options;
   const firstByte = new AbortController();
   const timer = setTimeout(() => firstByte.abort(), timeoutMs);
@@ -52,7 +53,7 @@ async function attemptInTime(request: OutgoingRequest, options: ForwardOptions):
   return { kind: "failed", error: { status: 504, message } };
 }
 
-async function attempt(request: OutgoingRequest, { host, upstream }: ForwardOptions): Promise<Outcome> {
+async function attempt(request: OutgoingRequest, { host, upstream }: ForwardOptions): Promise<UpstreamOutcome> {
   let answer: IncomingAnswer | undefined;
   try {
     answer = await upstream.send(request);
@@ -110,7 +111,7 @@ async function bodyUnlessLoggedOut(
     discard(body);
     return "logged-out";
   }
-  const bytes = body instanceof ReadableStream ? await readUpTo(body, bodyToJudge) : (body ?? new Uint8Array());
+  const bytes = body instanceof ReadableStream ? await wholeOf(body) : (body ?? new Uint8Array());
   const text = bytes && (await decoded(bytes, headers["content-encoding"]));
   return bytes && text !== undefined && isProviderError(text) ? bytes : "logged-out";
 }
@@ -151,13 +152,9 @@ function isProviderError(text: string): boolean {
   }
 }
 
-async function readUpTo(body: ReadableStream<Uint8Array>, limit: number): Promise<Uint8Array | undefined> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    if (length > limit) return undefined;
-    chunks.push(Buffer.from(chunk)); // its sender takes the memory back
-  }
-  return Buffer.concat(chunks);
+/** @returns all of a body, or undefined where it is longer than is judged */
+async function wholeOf(body: ReadableStream<Uint8Array>): Promise<Uint8Array | undefined> {
+  const { bytes, end, error } = await readBody(body, bodyToJudge);
+  if (end === "broken") throw error;
+  return end === "whole" ? bytes : undefined;
 }

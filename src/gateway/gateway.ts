@@ -5,7 +5,7 @@ import { asCodemieError, systemCode } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
 import type { HeaderRecord, HttpClient } from "../http1/message.ts";
-import { discard, forward, loggedOut, type Outcome, replayableBody, upstreamUrl } from "./attempt.ts";
+import { discard, forward, loggedOut, replayableBody, type UpstreamOutcome, upstreamUrl } from "./attempt.ts";
 import { errorResponse, type GatewayError } from "./errors.ts";
 import { gatewayFailure } from "./failures.ts";
 import { type Guard, guardForm, keyGuard, originGuard } from "./guard.ts";
@@ -100,7 +100,7 @@ export function startGateway(options: GatewayOptions): Gateway {
   async function send(call: Call, request: Request, incoming: HeaderRecord): Promise<Response> {
     const { credentials, host } = options;
     const requestId = randomUUID();
-    let outcome: Outcome | undefined;
+    let outcome: UpstreamOutcome | undefined;
     try {
       const announced = incoming["content-length"];
       const length = announced === undefined ? undefined : Number(announced);

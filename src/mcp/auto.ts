@@ -1,8 +1,8 @@
-import type { Exchange } from "./exchange.ts";
 import type { Log } from "./log.ts";
+import type { PendingMessage } from "./pending-message.ts";
 import type { Sse } from "./sse.ts";
 import type { StreamableHttp } from "./streamable-http.ts";
-import type { Outcome, Transport } from "./transport.ts";
+import type { SendOutcome, Transport } from "./transport.ts";
 
 /** Statuses an old server answers a POST to its stream's address with (MCP 2025-11-25, backwards compatibility). */
 const oldServer = [400, 404, 405];
@@ -27,16 +27,16 @@ export class Auto implements Transport {
     return this.#chosen.ready;
   }
 
-  async send(exchange: Exchange): Promise<Outcome> {
+  async send(pending: PendingMessage): Promise<SendOutcome> {
     const undecided = this.#undecided;
-    const outcome = await this.#chosen.send(exchange);
+    const outcome = await this.#chosen.send(pending);
     if (!undecided || !this.#undecided) return outcome;
     if (outcome.kind === "done") this.#undecided = false;
     if (outcome.kind !== "failed" || outcome.status === undefined || !oldServer.includes(outcome.status))
       return outcome;
     const sse = await this.#older();
     try {
-      await sse.open(exchange.attended);
+      await sse.open(pending.attended);
     } catch {
       // It is not an old server either: what it said first is what it has to say.
       return outcome;
@@ -44,7 +44,7 @@ export class Auto implements Transport {
     this.#log.info("the server speaks the older HTTP+SSE transport");
     this.#undecided = false;
     this.#chosen = sse;
-    return await sse.send(exchange);
+    return await sse.send(pending);
   }
 
   listen(): void {

@@ -1,10 +1,10 @@
 import { asCodemieError, type CodemieError } from "../core/errors.ts";
 import { backoffMs, pause, within } from "../core/time.ts";
-import { Exchange } from "./exchange.ts";
 import { mcpFailure } from "./failures.ts";
 import { type Line, longestLine } from "./framing.ts";
 import { type Log, loggable } from "./log.ts";
 import { type Envelope, errorAnswer, type Key, member, membersOf, oneLine, readEnvelope, rpcCodes } from "./message.ts";
+import { PendingMessage } from "./pending-message.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
 export interface BridgeOptions {
@@ -37,9 +37,9 @@ export class Bridge {
   readonly #transport: Transport;
   readonly #closing = new AbortController();
   /** requests whose answers are owed to the client */
-  readonly #pending = new Map<Key, Exchange>();
+  readonly #pending = new Map<Key, PendingMessage>();
   readonly #running = new Set<Promise<void>>();
-  readonly #untaken = new Set<Exchange>();
+  readonly #untaken = new Set<PendingMessage>();
   #order: Promise<void> = Promise.resolve();
   /** the client's `initialize` under way: nothing else goes before it is answered */
   #handshake: Promise<void> | undefined;
@@ -68,13 +68,13 @@ export class Bridge {
     if (envelope === "not-a-message") {
       return void this.#refuse("null", rpcCodes.invalid, "a line is JSON but no JSON-RPC message; it was skipped");
     }
-    const exchange = new Exchange(line.text, envelope);
+    const pending = new PendingMessage(line.text, envelope);
     this.#options.log.debug(`client → ${envelope.method ?? "answer"} ${envelope.requests} (${line.text.length})`);
-    for (const key of envelope.requests) this.#pending.set(key, exchange);
+    for (const key of envelope.requests) this.#pending.set(key, pending);
     // The client no longer wants that answer, so none is made up for it.
     const { cancels } = envelope;
     if (cancels !== undefined) this.#pending.get(cancels)?.settle(cancels);
-    this.#order = this.#order.then(() => this.#start(exchange));
+    this.#order = this.#order.then(() => this.#start(pending));
   }
 
   /**
@@ -96,55 +96,55 @@ export class Bridge {
   }
 
   /** Starts a message once those before it are on their way, and waits for those that get no answer to be taken. */
-  async #start(exchange: Exchange): Promise<void> {
+  async #start(pending: PendingMessage): Promise<void> {
     await this.#handshake;
     await this.#renewal?.done.catch(() => undefined);
-    if (!exchange.asks && this.#untaken.size > 0) {
+    if (!pending.asks && this.#untaken.size > 0) {
       await within(overtakeMs, Promise.all([...this.#untaken].map(({ taken }) => taken)));
     }
-    this.#untaken.add(exchange);
-    void exchange.taken.then(() => this.#untaken.delete(exchange));
-    const sent = this.#carry(exchange);
+    this.#untaken.add(pending);
+    void pending.taken.then(() => this.#untaken.delete(pending));
+    const sent = this.#carry(pending);
     this.#running.add(sent);
     void sent.then(() => this.#running.delete(sent));
-    if (exchange.method === "initialize") this.#handshake = sent;
-    else if (!exchange.asks) await within(orderMs, sent);
+    if (pending.method === "initialize") this.#handshake = sent;
+    else if (!pending.asks) await within(orderMs, sent);
   }
 
   /** Carries a message to its end. Never rejects. */
-  async #carry(exchange: Exchange): Promise<void> {
+  async #carry(pending: PendingMessage): Promise<void> {
     const { origin, log } = this.#options;
     let error: CodemieError = mcpFailure.unanswered(origin);
     try {
-      const outcome = await this.#send(exchange);
+      const outcome = await this.#send(pending);
       if (outcome.kind === "failed") error = outcome.error;
       if (outcome.kind === "session-lost") error = mcpFailure.status(origin, 404, "the server forgot the session");
-      if (outcome.kind !== "done") log.info(`${exchange.method ?? "message"}: ${loggable(error)}`);
+      if (outcome.kind !== "done") log.info(`${pending.method ?? "message"}: ${loggable(error)}`);
     } catch (thrown) {
       error = asCodemieError(thrown);
-      log.info(`${exchange.method ?? "message"}: ${loggable(error)}`);
+      log.info(`${pending.method ?? "message"}: ${loggable(error)}`);
     }
-    exchange.take();
-    for (const key of exchange.envelope.requests) this.#pending.delete(key);
-    for (const key of exchange.owed) {
+    pending.take();
+    for (const key of pending.envelope.requests) this.#pending.delete(key);
+    for (const key of pending.owed) {
       const text = error.hint ? `${error.message}; ${error.hint}` : error.message;
       this.#refuse(key, rpcCodes.failed, text, { code: error.code });
     }
   }
 
   /** Sends a message within a session, which is opened anew when the server has forgotten it. */
-  async #send(exchange: Exchange) {
-    if (exchange.method === "initialize") {
-      this.#initialize = exchange.text;
+  async #send(pending: PendingMessage) {
+    if (pending.method === "initialize") {
+      this.#initialize = pending.text;
       this.#initialized = undefined;
       this.#transport.leave();
-      return await this.#transport.send(exchange);
+      return await this.#transport.send(pending);
     }
     for (let sessions = 0; ; sessions++) {
-      if (this.#initialize !== undefined && !this.#transport.ready && exchange.wanted) await this.#renew(true);
-      const outcome = await this.#transport.send(exchange);
-      if (exchange.method === "notifications/initialized" && outcome.kind === "done") {
-        this.#initialized = exchange.text;
+      if (this.#initialize !== undefined && !this.#transport.ready && pending.wanted) await this.#renew(true);
+      const outcome = await this.#transport.send(pending);
+      if (pending.method === "notifications/initialized" && outcome.kind === "done") {
+        this.#initialized = pending.text;
         this.#transport.listen();
       }
       if (outcome.kind !== "session-lost" || sessions === mostSessions) return outcome;
@@ -174,12 +174,12 @@ export class Bridge {
     const replay = async (text: string) => {
       const envelope = readEnvelope(text);
       if (typeof envelope === "string") throw mcpFailure.unanswered(origin);
-      const exchange = new Exchange(text, envelope, true, attended);
-      for (const key of envelope.requests) this.#pending.set(key, exchange);
-      const outcome = await this.#transport.send(exchange);
+      const pending = new PendingMessage(text, envelope, true, attended);
+      for (const key of envelope.requests) this.#pending.set(key, pending);
+      const outcome = await this.#transport.send(pending);
       for (const key of envelope.requests) this.#pending.delete(key);
       if (outcome.kind === "failed") throw outcome.error;
-      return exchange.answer;
+      return pending.answer;
     };
     log.info("opening the session again");
     this.#transport.reset();
@@ -217,7 +217,7 @@ export class Bridge {
     // An error whose id is null belongs to no request, and the client may want to know of it.
     const unasked = envelope.answers.every((key, i) => !owing[i] && key !== "null");
     if (unasked && envelope.answers.length > 0) return void log.info("dropped an answer that nobody waits for");
-    const line = owing.some((exchange) => exchange?.internal) ? this.#withoutOurs(envelope) : oneLine(text);
+    const line = owing.some((pending) => pending?.internal) ? this.#withoutOurs(envelope) : oneLine(text);
     const written = line === undefined ? undefined : this.#options.write(line);
     for (const [i, key] of envelope.answers.entries()) {
       this.#pending.delete(key);
@@ -229,9 +229,9 @@ export class Bridge {
   /** Takes the answers to our own requests out of what the server sent. @returns what is left for the client, as a line */
   #withoutOurs({ value }: Envelope): string | undefined {
     const others = membersOf(value).filter((one) => {
-      const exchange = this.#pending.get(JSON.stringify(member(one, "id")));
-      if (exchange?.internal) exchange.answer = one;
-      return !exchange?.internal;
+      const pending = this.#pending.get(JSON.stringify(member(one, "id")));
+      if (pending?.internal) pending.answer = one;
+      return !pending?.internal;
     });
     return others.length > 0 ? JSON.stringify(others) : undefined;
   }

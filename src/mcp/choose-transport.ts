@@ -1,5 +1,5 @@
 import type { Log } from "./log.ts";
-import type { Wire } from "./server-client.ts";
+import type { ServerClient } from "./server-client.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
 /**
@@ -10,19 +10,19 @@ import type { Transport, TransportEvents } from "./transport.ts";
  */
 export async function chooseTransport(
   kind: "auto" | "http" | "sse",
-  wire: Wire,
+  server: ServerClient,
   log: Log,
   silenceMs: number,
 ): Promise<(events: TransportEvents) => Transport> {
   if (kind === "sse") {
     const { Sse } = await import("./sse.ts");
-    return (events) => new Sse(wire, events, log, silenceMs);
+    return (events) => new Sse(server, events, log, silenceMs);
   }
   const { StreamableHttp } = await import("./streamable-http.ts");
-  if (kind === "http") return (events) => new StreamableHttp(wire, events, log, silenceMs);
+  if (kind === "http") return (events) => new StreamableHttp(server, events, log, silenceMs);
   const { Auto } = await import("./auto.ts");
   return (events) => {
-    const older = async () => new (await import("./sse.ts")).Sse(wire, events, log, silenceMs);
-    return new Auto(new StreamableHttp(wire, events, log, silenceMs), older, log);
+    const older = async () => new (await import("./sse.ts")).Sse(server, events, log, silenceMs);
+    return new Auto(new StreamableHttp(server, events, log, silenceMs), older, log);
   };
 }

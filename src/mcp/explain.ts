@@ -1,9 +1,9 @@
 import type { CodemieError } from "../core/errors.ts";
 import type { Step, Trace } from "../oauth/metadata.ts";
-import { Exchange } from "./exchange.ts";
 import { mcpFailure } from "./failures.ts";
 import { addressOnly } from "./log.ts";
 import { member, readEnvelope } from "./message.ts";
+import { PendingMessage } from "./pending-message.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
 /** What came of the way to a server. */
@@ -38,18 +38,18 @@ export async function explain(
   const text = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params });
   const envelope = readEnvelope(text);
   if (typeof envelope === "string") throw new Error(envelope);
-  const exchange = new Exchange(text, envelope);
+  const pending = new PendingMessage(text, envelope);
   let answer: unknown;
   const transport = open({
     async message(received) {
       const found = readEnvelope(received);
       if (typeof found === "string" || !found.answers.includes("1")) return;
       answer = found.value;
-      exchange.settle("1");
+      pending.settle("1");
     },
     lost: () => undefined,
   });
-  const outcome = await transport.send(exchange);
+  const outcome = await transport.send(pending);
   await transport.close(1_000);
   const done = (error: CodemieError | undefined): Explanation => ({
     ok: error === undefined,

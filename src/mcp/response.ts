@@ -1,4 +1,4 @@
-import { CodemieError } from "../core/errors.ts";
+import { readBody } from "../platform/body.ts";
 import { mcpFailure } from "./failures.ts";
 import { longestLine } from "./framing.ts";
 
@@ -7,19 +7,9 @@ export function mediaType(response: Response): string {
   return (response.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
 }
 
-/** @returns the body as text, up to a bound; the rest is not read. Of a body that breaks off, what came of it */
+/** @returns the body as text, up to so many bytes; of one that breaks off, what came of it: its status says enough */
 export async function bounded(response: Response, limit: number): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  try {
-    for await (const chunk of response.body ?? []) {
-      text += decoder.decode(chunk, { stream: true });
-      if (text.length > limit) return text.slice(0, limit);
-    }
-  } catch {
-    // Its status says enough.
-  }
-  return text;
+  return new TextDecoder().decode((await readBody(response.body, limit)).bytes);
 }
 
 /**
@@ -29,17 +19,8 @@ export async function bounded(response: Response, limit: number): Promise<string
  * @throws `server_error` when it is longer than {@link longestLine} bytes; `unreachable` when it breaks off or cannot be unpacked
  */
 export async function whole(response: Response, origin: string, onBytes: () => void): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of response.body ?? []) {
-      onBytes();
-      length += chunk.length;
-      if (length > longestLine) throw mcpFailure.messageTooLong(longestLine);
-      parts.push(chunk);
-    }
-  } catch (error) {
-    throw error instanceof CodemieError ? error : mcpFailure.lost(origin);
-  }
-  return new TextDecoder().decode(Buffer.concat(parts));
+  const { bytes, end } = await readBody(response.body, longestLine, onBytes);
+  if (end === "cut") throw mcpFailure.messageTooLong(longestLine);
+  if (end === "broken") throw mcpFailure.lost(origin);
+  return new TextDecoder().decode(bytes);
 }

@@ -4,12 +4,12 @@ import type { Cookies } from "../platform/cookie-jar.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { Authorization } from "./authorization.ts";
 import { readChallenge } from "./challenge.ts";
-import type { Deadline } from "./deadline.ts";
-import type { Exchange } from "./exchange.ts";
 import { mcpFailure } from "./failures.ts";
 import { addressOnly, type Log } from "./log.ts";
+import type { PendingMessage } from "./pending-message.ts";
+import type { SilenceLimit } from "./silence-limit.ts";
 
-export interface WireOptions {
+export interface ServerClientOptions {
   /** the MCP server's address, already judged */
   readonly url: URL;
   /** headers of every request to the server, as the user gave them */
@@ -20,18 +20,18 @@ export interface WireOptions {
   readonly log: Log;
 }
 
-export interface WireRequest {
+export interface ServerRequest {
   readonly url?: URL;
   readonly method: "GET" | "POST" | "DELETE";
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body?: string;
   readonly signal: AbortSignal;
   /** the time limit, which stands still while a person authorizes */
-  readonly time?: Deadline;
+  readonly time?: SilenceLimit;
   /** false: nobody waits for this, so no browser is opened for it */
   readonly attended: boolean;
   /** the message in it: one that is no longer wanted is not sent */
-  readonly exchange?: Exchange;
+  readonly pending?: PendingMessage;
 }
 
 /** Pauses before a refused connection is tried again, ms: a server that restarts is often back by then. */
@@ -44,16 +44,16 @@ const mostRedirects = 5;
 const mostRounds = 3;
 
 /** What was cancelled meanwhile is not sent, and nobody logs in for it. */
-function stillWanted({ exchange }: WireRequest): void {
-  if (exchange?.wanted === false) throw mcpFailure.cancelled();
+function stillWanted({ pending }: ServerRequest): void {
+  if (pending?.wanted === false) throw mcpFailure.cancelled();
 }
 
 /** Sends requests to the MCP server with what belongs on them: the user's headers, cookies, the access token. */
-export class Wire {
+export class ServerClient {
   readonly url: URL;
-  readonly #options: WireOptions;
+  readonly #options: ServerClientOptions;
 
-  constructor(options: WireOptions) {
+  constructor(options: ServerClientOptions) {
     this.url = options.url;
     this.#options = options;
   }
@@ -64,7 +64,7 @@ export class Wire {
    * @returns the answer, whatever its status but 401 and the `insufficient_scope` kind of 403
    * @throws `unreachable`, `tls`, `interrupted` when the message was cancelled before it was sent, and what the authorization throws
    */
-  async send(request: WireRequest): Promise<Response> {
+  async send(request: ServerRequest): Promise<Response> {
     const { authorization } = this.#options;
     for (let round = 0; ; round++) {
       request.time?.hold();
@@ -86,7 +86,7 @@ export class Wire {
   }
 
   /** Follows redirects within the server's origin; others would carry headers and messages elsewhere. */
-  async #follow(request: WireRequest, token: string | undefined): Promise<Response> {
+  async #follow(request: ServerRequest, token: string | undefined): Promise<Response> {
     let url = request.url ?? this.url;
     for (let hops = 0; ; hops++) {
       const response = await this.#once(request, url, token);
@@ -101,7 +101,7 @@ export class Wire {
     }
   }
 
-  async #once(request: WireRequest, url: URL, token: string | undefined): Promise<Response> {
+  async #once(request: ServerRequest, url: URL, token: string | undefined): Promise<Response> {
     const { cookies, log } = this.#options;
     const headers = new Headers(this.#options.headers);
     for (const [name, value] of Object.entries(request.headers)) if (value !== undefined) headers.set(name, value);

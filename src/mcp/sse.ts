@@ -1,14 +1,14 @@
 import { asCodemieError } from "../core/errors.ts";
 import { within } from "../core/time.ts";
-import { type Deadline, deadline } from "./deadline.ts";
 import { readEvents, type StreamEvent } from "./events.ts";
-import type { Exchange } from "./exchange.ts";
 import { mcpFailure } from "./failures.ts";
 import { addressOnly, type Log } from "./log.ts";
 import { faultOf } from "./message.ts";
+import type { PendingMessage } from "./pending-message.ts";
 import { bounded, mediaType } from "./response.ts";
-import type { Wire } from "./server-client.ts";
-import { lingerMs, type Outcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
+import type { ServerClient } from "./server-client.ts";
+import { type SilenceLimit, silenceLimit } from "./silence-limit.ts";
+import { lingerMs, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
 
 /** How long the server may take to open its stream and name its endpoint, ms. */
 const openMs = 15_000;
@@ -23,14 +23,14 @@ interface Channel {
   readonly ended: Promise<void>;
   readonly close: () => void;
   /** time limits of those who wait for an answer on it: every byte is a sign of life */
-  readonly waiting: Set<Deadline>;
+  readonly waiting: Set<SilenceLimit>;
   /** an `initialize` was answered on it */
   initialized: boolean;
 }
 
 /** The HTTP+SSE transport of MCP 2024-11-05: messages go up by POST, everything comes down on one stream. */
 export class Sse implements Transport {
-  readonly #wire: Wire;
+  readonly #server: ServerClient;
   readonly #events: TransportEvents;
   readonly #log: Log;
   readonly #silenceMs: number;
@@ -39,8 +39,8 @@ export class Sse implements Transport {
   #opening: Promise<Channel> | undefined;
 
   /** @param silenceMs how long a request may wait without a byte from the server, ms; 0 for ever */
-  constructor(wire: Wire, events: TransportEvents, log: Log, silenceMs: number) {
-    this.#wire = wire;
+  constructor(server: ServerClient, events: TransportEvents, log: Log, silenceMs: number) {
+    this.#server = server;
     this.#events = events;
     this.#log = log;
     this.#silenceMs = silenceMs;
@@ -68,7 +68,7 @@ export class Sse implements Transport {
    * Opens the stream, unless it is open.
    *
    * @param attended false: no browser is opened for it
-   * @throws `wrong_base_url` when what answers is no such server; as {@link Wire.send}
+   * @throws `wrong_base_url` when what answers is no such server; as {@link ServerClient.send}
    */
   async open(attended: boolean): Promise<Channel> {
     if (this.#channel) return this.#channel;
@@ -78,27 +78,27 @@ export class Sse implements Transport {
     return await this.#opening;
   }
 
-  async send(exchange: Exchange): Promise<Outcome> {
-    const silence = exchange.asks ? silenceFor(exchange, this.#silenceMs) : openMs;
-    const time = deadline(silence, this.#closed.signal, () => mcpFailure.silent(this.#wire.url.origin, silence));
-    if (exchange.asks) void exchange.settled.then(() => time.last(lingerMs));
+  async send(pending: PendingMessage): Promise<SendOutcome> {
+    const silence = pending.asks ? silenceFor(pending, this.#silenceMs) : openMs;
+    const time = silenceLimit(silence, this.#closed.signal, () => mcpFailure.silent(this.#server.url.origin, silence));
+    if (pending.asks) void pending.settled.then(() => time.last(lingerMs));
     let channel: Channel | undefined;
     try {
       time.hold();
-      channel = await this.open(exchange.attended);
+      channel = await this.open(pending.attended);
       channel.waiting.add(time);
       time.touch();
-      const response = await this.#wire.send({
+      const response = await this.#server.send({
         url: channel.endpoint,
         method: "POST",
         headers: { "content-type": "application/json" },
-        body: exchange.text,
+        body: pending.text,
         signal: time.signal,
         time,
-        attended: exchange.attended,
-        exchange,
+        attended: pending.attended,
+        pending,
       });
-      exchange.take();
+      pending.take();
       const { status } = response;
       const refusal = response.ok ? "" : await bounded(response, longestRefusal);
       if (response.ok) await response.body?.cancel();
@@ -106,15 +106,15 @@ export class Sse implements Transport {
         if (this.#channel === channel) this.reset();
         return { kind: "session-lost" };
       } else
-        return { kind: "failed", error: mcpFailure.status(this.#wire.url.origin, status, faultOf(refusal)), status };
+        return { kind: "failed", error: mcpFailure.status(this.#server.url.origin, status, faultOf(refusal)), status };
       const silent = new Promise<void>((resolve) => time.signal.addEventListener("abort", () => resolve()));
-      if (!time.signal.aborted) await Promise.race([exchange.settled, channel.ended, silent]);
+      if (!time.signal.aborted) await Promise.race([pending.settled, channel.ended, silent]);
       if (time.signal.aborted) throw time.signal.reason;
-      if (exchange.owed.size > 0) return { kind: "failed", error: mcpFailure.lost(this.#wire.url.origin) };
-      if (exchange.method === "initialize") channel.initialized = true;
+      if (pending.owed.size > 0) return { kind: "failed", error: mcpFailure.lost(this.#server.url.origin) };
+      if (pending.method === "initialize") channel.initialized = true;
       return { kind: "done" };
     } catch (error) {
-      if (!exchange.wanted) return { kind: "done" };
+      if (!pending.wanted) return { kind: "done" };
       return { kind: "failed", error: this.#closed.signal.aborted ? mcpFailure.closing() : asCodemieError(error) };
     } finally {
       channel?.waiting.delete(time);
@@ -123,15 +123,15 @@ export class Sse implements Transport {
   }
 
   async #connect(attended: boolean): Promise<Channel> {
-    const { origin } = this.#wire.url;
+    const { origin } = this.#server.url;
     const own = new AbortController();
-    const opening = deadline(openMs, AbortSignal.any([own.signal, this.#closed.signal]), () =>
+    const opening = silenceLimit(openMs, AbortSignal.any([own.signal, this.#closed.signal]), () =>
       mcpFailure.silent(origin, openMs),
     );
     const headers = { accept: "text/event-stream" };
     try {
       const { signal } = opening;
-      const response = await this.#wire.send({ method: "GET", headers, signal, time: opening, attended });
+      const response = await this.#server.send({ method: "GET", headers, signal, time: opening, attended });
       if (!response.ok) {
         throw mcpFailure.status(origin, response.status, faultOf(await bounded(response, longestRefusal)));
       }
@@ -141,7 +141,7 @@ export class Sse implements Transport {
       }
       const endpoint = Promise.withResolvers<URL>();
       endpoint.promise.catch(() => undefined);
-      const waiting = new Set<Deadline>();
+      const waiting = new Set<SilenceLimit>();
       const onEvent = async ({ type, data }: StreamEvent) => {
         if (type === "message") await this.#events.message(data);
         else if (type === "endpoint") this.#take(data, endpoint);
@@ -175,9 +175,9 @@ export class Sse implements Transport {
 
   /** The endpoint has to be the server's own: messages and token go there. */
   #take(data: string, endpoint: PromiseWithResolvers<URL>): void {
-    const url = URL.parse(data, this.#wire.url.href);
-    if (url?.origin === this.#wire.url.origin) endpoint.resolve(url);
-    else endpoint.reject(mcpFailure.redirect(addressOnly(this.#wire.url), url ? addressOnly(url) : "nowhere"));
+    const url = URL.parse(data, this.#server.url.href);
+    if (url?.origin === this.#server.url.origin) endpoint.resolve(url);
+    else endpoint.reject(mcpFailure.redirect(addressOnly(this.#server.url), url ? addressOnly(url) : "nowhere"));
   }
 
   #ended(channel: Channel | undefined): void {

@@ -1,17 +1,17 @@
 import { asCodemieError, CodemieError, systemCode } from "../core/errors.ts";
 import { headerSafe } from "../core/text.ts";
 import { pause, Streak } from "../core/time.ts";
-import { type Deadline, deadline } from "./deadline.ts";
 import { type Position, readEvents, type StreamEvent } from "./events.ts";
-import type { Exchange } from "./exchange.ts";
 import { mcpFailure } from "./failures.ts";
 import { type Log, loggable } from "./log.ts";
 import { faultOf, member, readEnvelope } from "./message.ts";
+import type { PendingMessage } from "./pending-message.ts";
 import { bounded, mediaType, whole } from "./response.ts";
-import type { Wire } from "./server-client.ts";
+import type { ServerClient } from "./server-client.ts";
 import { followServerStream } from "./server-stream.ts";
+import { type SilenceLimit, silenceLimit } from "./silence-limit.ts";
 import { Slots } from "./slots.ts";
-import { lingerMs, type Outcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
+import { lingerMs, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
 
 /** How long it is tried to take up a stream that broke before its answer came, ms. */
 const resumeMs = 6_000;
@@ -25,7 +25,7 @@ const json = "application/json";
 
 /** The Streamable HTTP transport (MCP 2025-11-25, basic/transports). */
 export class StreamableHttp implements Transport {
-  readonly #wire: Wire;
+  readonly #server: ServerClient;
   readonly #events: TransportEvents;
   readonly #log: Log;
   readonly #silenceMs: number;
@@ -37,8 +37,8 @@ export class StreamableHttp implements Transport {
   #listening: AbortController | undefined;
 
   /** @param silenceMs how long a request may wait without a byte from the server, ms; 0 for ever */
-  constructor(wire: Wire, events: TransportEvents, log: Log, silenceMs: number) {
-    this.#wire = wire;
+  constructor(server: ServerClient, events: TransportEvents, log: Log, silenceMs: number) {
+    this.#server = server;
     this.#events = events;
     this.#log = log;
     this.#silenceMs = silenceMs;
@@ -61,21 +61,21 @@ export class StreamableHttp implements Transport {
     this.reset();
   }
 
-  async send(exchange: Exchange): Promise<Outcome> {
-    const carried = this.#carry(exchange);
-    if (!exchange.asks) return await carried;
+  async send(pending: PendingMessage): Promise<SendOutcome> {
+    const carried = this.#carry(pending);
+    if (!pending.asks) return await carried;
     // What the server sends after its last answer is read on the side.
-    return await Promise.race([carried, exchange.settled.then((): Outcome => ({ kind: "done" }))]);
+    return await Promise.race([carried, pending.settled.then((): SendOutcome => ({ kind: "done" }))]);
   }
 
   /** Carries a text until its request has ended, which may be a while after its last answer; the slot is held as long. */
-  async #carry(exchange: Exchange): Promise<Outcome> {
-    const release = exchange.asks ? await this.#slots.take() : () => undefined;
-    const silence = silenceFor(exchange, this.#silenceMs);
-    const time = deadline(silence, this.#closed.signal, () => mcpFailure.silent(this.#wire.url.origin, silence));
-    if (exchange.asks) void exchange.settled.then(() => time.last(lingerMs));
+  async #carry(pending: PendingMessage): Promise<SendOutcome> {
+    const release = pending.asks ? await this.#slots.take() : () => undefined;
+    const silence = silenceFor(pending, this.#silenceMs);
+    const time = silenceLimit(silence, this.#closed.signal, () => mcpFailure.silent(this.#server.url.origin, silence));
+    if (pending.asks) void pending.settled.then(() => time.last(lingerMs));
     try {
-      return await this.#post(exchange, time);
+      return await this.#post(pending, time);
     } catch (error) {
       if (this.#closed.signal.aborted) return { kind: "failed", error: mcpFailure.closing() };
       return { kind: "failed", error: asCodemieError(time.signal.aborted ? time.signal.reason : error) };
@@ -85,45 +85,45 @@ export class StreamableHttp implements Transport {
     }
   }
 
-  async #post(exchange: Exchange, time: Deadline): Promise<Outcome> {
+  async #post(pending: PendingMessage, time: SilenceLimit): Promise<SendOutcome> {
     const session = this.#session;
-    const response = await this.#wire.send({
+    const response = await this.#server.send({
       method: "POST",
       headers: { ...this.#headers(), "content-type": json, accept: `${json}, ${eventStream}` },
-      body: exchange.text,
+      body: pending.text,
       signal: time.signal,
       time,
-      attended: exchange.attended,
-      exchange,
+      attended: pending.attended,
+      pending,
     });
-    exchange.take();
+    pending.take();
     time.touch();
-    if (!exchange.asks) time.last(lingerMs);
-    if (!response.ok) return await this.#refused(response, exchange, session);
-    if (exchange.method === "initialize") this.#session = response.headers.get("mcp-session-id") ?? undefined;
+    if (!pending.asks) time.last(lingerMs);
+    if (!response.ok) return await this.#refused(response, pending, session);
+    if (pending.method === "initialize") this.#session = response.headers.get("mcp-session-id") ?? undefined;
     const type = mediaType(response);
-    if (type === eventStream) return await this.#follow(response, exchange, time);
-    if (exchange.owed.size === 0) {
+    if (type === eventStream) return await this.#follow(response, pending, time);
+    if (pending.owed.size === 0) {
       await response.body?.cancel();
       return { kind: "done" };
     }
     if (type === json) {
-      await this.#deliver(await whole(response, this.#wire.url.origin, () => time.touch()), exchange);
+      await this.#deliver(await whole(response, this.#server.url.origin, () => time.touch()), pending);
       return { kind: "done" };
     }
     await response.body?.cancel();
     const what =
       response.status === 202 ? "it accepted a request without answering it" : `it sent ${type || "nothing"}`;
-    return { kind: "failed", error: mcpFailure.notMcp(this.#wire.url.origin, what), status: response.status };
+    return { kind: "failed", error: mcpFailure.notMcp(this.#server.url.origin, what), status: response.status };
   }
 
   /** An answer that is no success: the server's own JSON-RPC error where there is one, else what the status says. */
-  async #refused(response: Response, exchange: Exchange, session: string | undefined): Promise<Outcome> {
+  async #refused(response: Response, pending: PendingMessage, session: string | undefined): Promise<SendOutcome> {
     const { status } = response;
     const text = await bounded(response, longestRefusal);
     const envelope = readEnvelope(text);
     const detail = faultOf(text);
-    const answered = typeof envelope !== "string" && envelope.answers.some((key) => exchange.owed.has(key));
+    const answered = typeof envelope !== "string" && envelope.answers.some((key) => pending.owed.has(key));
     // Servers built on the reference implementation say 400 where the specification says 404, and name no request.
     const forgotten = status === 404 || (status === 400 && !answered && /session/i.test(detail ?? ""));
     if (session !== undefined && forgotten) {
@@ -131,24 +131,24 @@ export class StreamableHttp implements Transport {
       return { kind: "session-lost" };
     }
     if (answered) {
-      await this.#deliver(text, exchange);
+      await this.#deliver(text, pending);
       return { kind: "done" };
     }
-    return { kind: "failed", error: mcpFailure.status(this.#wire.url.origin, status, detail), status };
+    return { kind: "failed", error: mcpFailure.status(this.#server.url.origin, status, detail), status };
   }
 
   /** Reads a stream that answers a request; one that ends early is taken up again where it broke, if it can be. */
-  async #follow(first: Response, exchange: Exchange, time: Deadline): Promise<Outcome> {
-    const lost: Outcome = { kind: "failed", error: mcpFailure.lost(this.#wire.url.origin) };
+  async #follow(first: Response, pending: PendingMessage, time: SilenceLimit): Promise<SendOutcome> {
+    const lost: SendOutcome = { kind: "failed", error: mcpFailure.lost(this.#server.url.origin) };
     const position: Position = {};
     const session = this.#session;
     const streak = new Streak();
     for (let response: Response | undefined = first; response; ) {
       streak.opened();
-      streak.ended(await this.#read(response, position, exchange, time));
-      if (exchange.owed.size === 0) return { kind: "done" };
+      streak.ended(await this.#read(response, position, pending, time));
+      if (pending.owed.size === 0) return { kind: "done" };
       if (headerSafe(position.lastEventId) === undefined) return lost;
-      response = await this.#resume(position, session, exchange, time, streak);
+      response = await this.#resume(position, session, pending, time, streak);
     }
     return lost;
   }
@@ -157,8 +157,8 @@ export class StreamableHttp implements Transport {
   async #resume(
     position: Position,
     session: string | undefined,
-    { attended }: Exchange,
-    time: Deadline,
+    { attended }: PendingMessage,
+    time: SilenceLimit,
     streak: Streak,
   ): Promise<Response | undefined> {
     const brokenAt = performance.now();
@@ -180,16 +180,16 @@ export class StreamableHttp implements Transport {
   }
 
   /** Reads until the stream ends or breaks. @returns how many events came */
-  async #read(response: Response, position: Position, exchange: Exchange, time: Deadline): Promise<number> {
+  async #read(response: Response, position: Position, pending: PendingMessage, time: SilenceLimit): Promise<number> {
     let events = 0;
     const onEvent = async ({ type, data }: StreamEvent) => {
       events++;
-      if (type === "message") await this.#deliver(data, exchange);
+      if (type === "message") await this.#deliver(data, pending);
     };
     try {
       return await readEvents(response.body, position, onEvent, () => time.touch());
     } catch (error) {
-      if (exchange.owed.size === 0) return events;
+      if (pending.owed.size === 0) return events;
       if (time.signal.aborted || error instanceof CodemieError) throw error;
       // What the runtime says holds the whole address.
       this.#log.info(`a stream broke: ${systemCode(error) || "unknown error"}`);
@@ -197,8 +197,8 @@ export class StreamableHttp implements Transport {
     }
   }
 
-  async #deliver(text: string, exchange: Exchange): Promise<void> {
-    if (exchange.method === "initialize") {
+  async #deliver(text: string, pending: PendingMessage): Promise<void> {
+    if (pending.method === "initialize") {
       const envelope = readEnvelope(text);
       const result = typeof envelope === "string" ? undefined : member(envelope.value, "result");
       this.#ready ||= result !== undefined;
@@ -217,7 +217,7 @@ export class StreamableHttp implements Transport {
   async #listen(signal: AbortSignal): Promise<void> {
     const session = this.#session;
     const lost = await followServerStream({
-      origin: this.#wire.url.origin,
+      origin: this.#server.url.origin,
       get: (lastEventId) => this.#get(lastEventId, signal, false),
       message: (text) => this.#events.message(text),
       log: this.#log,
@@ -231,7 +231,7 @@ export class StreamableHttp implements Transport {
 
   async #get(lastEventId: string | undefined, signal: AbortSignal, attended: boolean): Promise<Response> {
     const headers = { ...this.#headers(), accept: eventStream, "last-event-id": headerSafe(lastEventId) };
-    return await this.#wire.send({ method: "GET", headers, signal, attended });
+    return await this.#server.send({ method: "GET", headers, signal, attended });
   }
 
   #headers(): Record<string, string | undefined> {
@@ -251,7 +251,7 @@ export class StreamableHttp implements Transport {
     if (this.#session === undefined) return;
     try {
       const signal = AbortSignal.timeout(patienceMs);
-      const response = await this.#wire.send({ method: "DELETE", headers, signal, attended: false });
+      const response = await this.#server.send({ method: "DELETE", headers, signal, attended: false });
       await response.body?.cancel();
     } catch (error) {
       this.#log.debug(`the session could not be ended: ${loggable(error)}`);

@@ -1,8 +1,8 @@
 import type { CodemieError } from "../core/errors.ts";
-import type { Exchange } from "./exchange.ts";
+import type { PendingMessage } from "./pending-message.ts";
 
-/** What became of a text on the wire. */
-export type Outcome =
+/** What became of a text on the server. */
+export type SendOutcome =
   /** the server took it; what it still owes after this will not come */
   | { readonly kind: "done" }
   /** the server did not act on it, because it no longer knows the session */
@@ -11,14 +11,14 @@ export type Outcome =
   | { readonly kind: "failed"; readonly error: CodemieError; readonly status?: number };
 
 /**
- * The seam between messages and the wire: it carries texts to the server and hands over the texts that come back, in the
+ * The seam between messages and the server: it carries texts to the server and hands over the texts that come back, in the
  * order they come. It knows ids only as far as it has to know when an answer is complete.
  */
 export interface Transport {
   /** whether the server has a session in which the client's `initialize` was answered */
   readonly ready: boolean;
   /** Carries a text; settles when all its answers came or none can come any more. Never rejects. */
-  send(exchange: Exchange): Promise<Outcome>;
+  send(pending: PendingMessage): Promise<SendOutcome>;
   /** Begins to take what the server sends on its own. */
   listen(): void;
   /** Forgets the session, so that the next `initialize` begins a new one. */
@@ -44,8 +44,8 @@ const handshakeMs = 30_000;
  * @param silenceMs what the user allows, ms; 0 for ever
  * @returns how long a request may wait without a byte from the server, ms; 0 for ever
  */
-export function silenceFor(exchange: Exchange, silenceMs: number): number {
-  return exchange.method === "initialize" ? Math.min(handshakeMs, silenceMs || handshakeMs) : silenceMs;
+export function silenceFor(pending: PendingMessage, silenceMs: number): number {
+  return pending.method === "initialize" ? Math.min(handshakeMs, silenceMs || handshakeMs) : silenceMs;
 }
 
 /**

@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import { CodemieError } from "../core/errors.ts";
 import { isLoopback } from "../core/host.ts";
 import { addressOnly, type Log } from "../mcp/log.ts";
+import { readBody } from "../platform/body.ts";
 import type { Cookies } from "../platform/cookie-jar.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import { oauthFailure } from "./failures.ts";
@@ -86,14 +87,10 @@ export class OAuthHttp {
   }
 
   async #read(response: Response, url: URL): Promise<string> {
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    for await (const chunk of response.body ?? []) {
-      length += chunk.length;
-      if (length > mostBytes) throw oauthFailure.tooLong(addressOnly(url), mostBytes);
-      chunks.push(chunk);
-    }
-    return new TextDecoder().decode(Buffer.concat(chunks));
+    const { bytes, end, error } = await readBody(response.body, mostBytes);
+    if (end === "cut") throw oauthFailure.tooLong(addressOnly(url), mostBytes);
+    if (end === "broken") throw error;
+    return new TextDecoder().decode(bytes);
   }
 }
 

@@ -26,7 +26,7 @@ export async function versionOf(program: string, env: Env): Promise<string | und
 }
 
 /** How a program that was asked for a text ended. */
-export type Answer =
+export type ProgramOutput =
   | { readonly ended: "normally"; readonly code: number; readonly output: Uint8Array }
   | { readonly ended: "not-started" | "timeout" | "too-long" };
 
@@ -47,7 +47,7 @@ export async function ask(
   command: readonly string[],
   env: Env,
   { patienceMs, limit }: { patienceMs: number; limit: number },
-): Promise<Answer> {
+): Promise<ProgramOutput> {
   const stdin = process.stdin.isTTY ? "inherit" : "ignore";
   let child: Bun.Subprocess<typeof stdin, "pipe", "inherit">;
   try {

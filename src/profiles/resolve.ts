@@ -13,7 +13,7 @@ export interface Sourced<T> {
 }
 
 /** What a command was asked for. */
-export interface Wishes {
+export interface ProfileChoice {
   readonly profile?: string | undefined;
   readonly url?: string | undefined;
   readonly model?: string | undefined;
@@ -45,8 +45,13 @@ export type Settled = Omit<Resolved, "host"> & { readonly host: Sourced<Host> | 
  *
  * @throws usage errors: no host known, no such profile, two variables that contradict each other
  */
-export function resolveProfile(config: Config, wishes: Wishes, env: Env, repository: RepositoryProfile): Resolved {
-  const settled = settleProfile(config, wishes, env, repository);
+export function resolveProfile(
+  config: Config,
+  choice: ProfileChoice,
+  env: Env,
+  repository: RepositoryProfile,
+): Resolved {
+  const settled = settleProfile(config, choice, env, repository);
   const { host, name, profile, exists } = settled;
   if (host) return { ...settled, host };
   if (!exists && Object.keys(config.profiles).length > 0) throw profileFailure.none(name, Object.keys(config.profiles));
@@ -61,9 +66,9 @@ export function resolveProfile(config: Config, wishes: Wishes, env: Env, reposit
  *
  * @throws usage errors: no such profile, two variables that contradict each other, an address that cannot be used
  */
-export function settleProfile(config: Config, wishes: Wishes, env: Env, repository: RepositoryProfile): Settled {
-  const askedName = wishes.profile ?? (env.CODEMIE_PROFILE || undefined);
-  const askedHost = hostAskedFor(wishes.profile === undefined ? env : {}, wishes.url);
+export function settleProfile(config: Config, choice: ProfileChoice, env: Env, repository: RepositoryProfile): Settled {
+  const askedName = choice.profile ?? (env.CODEMIE_PROFILE || undefined);
+  const askedHost = hostAskedFor(choice.profile === undefined ? env : {}, choice.url);
   const name = askedName ?? pickName(config, askedHost?.value);
   const known = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
   if (!known && !profileName.test(name)) throw profileFailure.badName(name);
@@ -76,7 +81,7 @@ export function settleProfile(config: Config, wishes: Wishes, env: Env, reposito
     profile,
     host: askedHost ?? (own && { value: own, source: "profile" as const }),
     model: first([
-      ["flag", wishes.model],
+      ["flag", choice.model],
       ["environment", env.CODEMIE_MODEL],
       ["repository", repository.model],
       ["profile", profile.model],
@@ -87,7 +92,7 @@ export function settleProfile(config: Config, wishes: Wishes, env: Env, reposito
       ["profile", profile.codeMieProject],
     ]),
     timeout: first([
-      ["flag", wishes.timeout],
+      ["flag", choice.timeout],
       ["profile", profile.timeout],
     ]) ?? { value: 0, source: "default" },
   };

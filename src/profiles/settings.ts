@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseSeconds } from "../core/parse.ts";
 import { type Config, type Profile, profile as profileSchema } from "./config.ts";
 
 /** A value of a profile that may be changed by hand; addresses and methods are `setup`'s business, since logins hang on them. */
@@ -10,9 +11,8 @@ export interface Setting {
 }
 
 const oneLine = z.string().regex(/^[^\p{Cc}\p{Cf}]{1,200}$/u);
-const wholeSeconds = z.string().regex(/^\d{1,6}$/);
 const text = (value: string) => oneLine.parse(value.trim());
-const seconds = (value: string) => Number(wholeSeconds.parse(value.trim()));
+const seconds = (value: string) => z.number().parse(parseSeconds(value.trim()));
 
 /** Every setting, as `codemie config` shows them. */
 export const settings: readonly Setting[] = [

@@ -9,25 +9,23 @@ import { back, type Choice } from "../platform/prompts.ts";
 import { profileName } from "../profiles/config.ts";
 import { profileFailure } from "../profiles/failures.ts";
 import { freeName, hostName, pickName, usableHostOf } from "../profiles/resolve.ts";
-import type { Context, Draft, Step } from "./draft.ts";
+import type { Draft, SetupContext, SetupStep } from "./draft.ts";
 import { setupFailure } from "./failures.ts";
 
 const noneOfThem = "";
 
 /** The project the model calls are counted for: the only one there is, the one that was named, or the person's choice. */
-export const project: Step = async (draft, context) => {
-  const { wishes, prompts, tell } = context;
-  const asked = wishes.project ?? draft.before.codeMieProject;
+export const project: SetupStep = async (draft, context) => {
+  const { flags, prompts, tell } = context;
+  const asked = flags.project ?? draft.before.codeMieProject;
   const names = await atHost(draft, context, "asking for your projects", (api) => api.projects());
   if (!names) return asked === undefined ? draft : { ...draft, project: asked };
-  if (wishes.project !== undefined) {
-    if (!names.includes(wishes.project)) {
-      const close = nearest(wishes.project, names);
-      tell.note(
-        `${wishes.project} is not one of your projects${close ? `; did you mean ${printable(close, 80)}` : ""}`,
-      );
+  if (flags.project !== undefined) {
+    if (!names.includes(flags.project)) {
+      const close = nearest(flags.project, names);
+      tell.note(`${flags.project} is not one of your projects${close ? `; did you mean ${printable(close, 80)}` : ""}`);
     }
-    return { ...draft, project: wishes.project };
+    return { ...draft, project: flags.project };
   }
   const [only] = names;
   if (only === undefined) {
@@ -47,7 +45,7 @@ export const project: Step = async (draft, context) => {
 };
 
 /** The project's own credentials for model calls, where it has any. */
-export const integration: Step = async (draft, context) => {
+export const integration: SetupStep = async (draft, context) => {
   const { prompts } = context;
   const { project } = draft;
   if (project === undefined) return draft;
@@ -68,21 +66,21 @@ export const integration: Step = async (draft, context) => {
 };
 
 /** The model: the person's choice, or whatever is the account's default at the time. */
-export const model: Step = async (draft, context) => {
-  const { wishes, prompts, tell } = context;
-  const asked = wishes.model ?? draft.before.model;
+export const model: SetupStep = async (draft, context) => {
+  const { flags, prompts, tell } = context;
+  const asked = flags.model ?? draft.before.model;
   const keep = asked === undefined ? draft : { ...draft, model: asked };
   const models = draft.models ?? (await atHost(draft, context, "asking for your models", (api) => api.models()));
   if (!models || models.length === 0) return keep;
   if (!draft.models) tell.good(`${models.length} models`);
-  if (wishes.model !== undefined && !models.some(({ id }) => id === wishes.model)) {
+  if (flags.model !== undefined && !models.some(({ id }) => id === flags.model)) {
     const close = nearest(
-      wishes.model,
+      flags.model,
       models.map(({ id }) => id),
     );
-    tell.note(`${wishes.model} is not in the list of models${close ? `; did you mean ${printable(close, 80)}` : ""}`);
+    tell.note(`${flags.model} is not in the list of models${close ? `; did you mean ${printable(close, 80)}` : ""}`);
   }
-  if (wishes.model !== undefined || !prompts) return keep;
+  if (flags.model !== undefined || !prompts) return keep;
   const standard = models.find((one) => one.default);
   const choices: Choice<string>[] = [
     {
@@ -106,8 +104,8 @@ function hintOf({ id, label, default: recommended, cost }: Model): string {
 }
 
 /** The profile's name: the one that was named or edited, else a free one the person may change. */
-export const name: Step = async (draft, context) => {
-  const { config, wishes, prompts } = context;
+export const name: SetupStep = async (draft, context) => {
+  const { config, flags, prompts } = context;
   const { host, edits, keeps } = draft;
   if (!host) return draft;
   const check = (value: string) => {
@@ -119,7 +117,7 @@ export const name: Step = async (draft, context) => {
   };
   const wanted = usualName(draft, context);
   // A login that is kept stays where it is: copied, it would be renewed in one place and die in the other.
-  const open = prompts && wishes.profile === undefined && !edits && !keeps;
+  const open = prompts && flags.profile === undefined && !edits && !keeps;
   const answer = open ? await prompts.text("Name of the profile", { initial: wanted, check }) : wanted;
   if (answer === back) return back;
   const wrong = check(answer);
@@ -128,9 +126,9 @@ export const name: Step = async (draft, context) => {
 };
 
 /** @returns the name the profile will have unless the person says otherwise */
-export function usualName(draft: Draft, { config, wishes }: Pick<Context, "config" | "wishes">): string {
+export function usualName(draft: Draft, { config, flags }: Pick<SetupContext, "config" | "flags">): string {
   const { edits, provider, host } = draft;
-  const named = wishes.profile ?? edits;
+  const named = flags.profile ?? edits;
   if (named !== undefined) return named;
   if (Object.keys(config.profiles).length === 0) return "default";
   if (draft.adds) return freeName(provider ?? hostName(host), config);
@@ -138,7 +136,7 @@ export function usualName(draft: Draft, { config, wishes }: Pick<Context, "confi
 }
 
 /** Without a name, the profile that has this provider at this address is the one that is meant. */
-function sameProvider({ provider, host }: Draft, { profiles }: Context["config"]): string | undefined {
+function sameProvider({ provider, host }: Draft, { profiles }: SetupContext["config"]): string | undefined {
   return Object.keys(profiles).find(
     (name) => profiles[name]?.provider === provider && usableHostOf(profiles[name] ?? {})?.origin === host?.origin,
   );
@@ -152,7 +150,7 @@ function sameProvider({ provider, host }: Draft, { profiles }: Context["config"]
  */
 async function atHost<T>(
   { held, keeps, host }: Draft,
-  { runtime, version, vault, tell, during, renewed }: Context,
+  { runtime, version, vault, tell, during, renewed }: SetupContext,
   doing: string | undefined,
   call: (api: Api) => Promise<T>,
 ): Promise<T | undefined> {

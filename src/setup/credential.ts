@@ -14,18 +14,18 @@ import { variableName } from "../profiles/config.ts";
 import { providers } from "../profiles/providers.ts";
 import { type Method, tokenVariable } from "../profiles/resolve.ts";
 import { usualName } from "./choices.ts";
-import { type Context, type Draft, needs, type Step, untilItWorks } from "./draft.ts";
+import { type Draft, needs, type SetupContext, type SetupStep, untilItWorks } from "./draft.ts";
 import { findEndpoint } from "./endpoint.ts";
 import { setupFailure } from "./failures.ts";
 
 /** The credential itself: a login, a token or a key, proved before anything is stored. */
-export const credential: Step = async (draft, context) => {
+export const credential: SetupStep = async (draft, context) => {
   const { host, method } = draft;
   if (!host || !method) return draft;
-  const { prompts, wishes } = context;
+  const { prompts, flags } = context;
   refuseOthers(method, context);
   const stored = await storedFor(draft, host, context);
-  if (stored && !wishes.token && !wishes.tokenEnv && !wishes.key) {
+  if (stored && !flags.token && !flags.tokenEnv && !flags.key) {
     const { login } = stored;
     const who = login.method === "api-key" ? "the stored key" : `the login of ${describe(login.identity)}`;
     const keep = prompts ? await prompts.confirm(`Keep ${who}?`, true) : true;
@@ -47,17 +47,17 @@ export const credential: Step = async (draft, context) => {
 };
 
 /** A token or a key that was read for nothing would be lost in silence. */
-function refuseOthers(method: Method, { wishes }: Context): void {
-  if (wishes.token && method !== "jwt") throw setupFailure.loginOfOther("--token-stdin", method);
-  if (wishes.tokenEnv && method !== "jwt") throw setupFailure.loginOfOther("--token-env", method);
-  if (wishes.key && method !== "api-key") throw setupFailure.loginOfOther("--key-stdin", method);
+function refuseOthers(method: Method, { flags }: SetupContext): void {
+  if (flags.token && method !== "jwt") throw setupFailure.loginOfOther("--token-stdin", method);
+  if (flags.tokenEnv && method !== "jwt") throw setupFailure.loginOfOther("--token-env", method);
+  if (flags.key && method !== "api-key") throw setupFailure.loginOfOther("--key-stdin", method);
 }
 
 /** The login the profile has already, if it is the one that is wanted: of the same method, host, provider and client. */
 async function storedFor(
   draft: Draft,
   host: Host,
-  context: Context,
+  context: SetupContext,
 ): Promise<{ name: string; login: StoredLogin } | undefined> {
   const { method, provider, client } = draft;
   const name = usualName(draft, context);
@@ -69,7 +69,12 @@ async function storedFor(
 }
 
 /** A login that no longer works is not kept: undefined, and a new one is asked for. */
-async function keeping(draft: Draft, name: string, login: StoredLogin, context: Context): Promise<Draft | undefined> {
+async function keeping(
+  draft: Draft,
+  name: string,
+  login: StoredLogin,
+  context: SetupContext,
+): Promise<Draft | undefined> {
   const { runtime, version, vault, tell, during } = context;
   const { host } = draft;
   if (!host) return undefined;
@@ -95,9 +100,9 @@ async function keeping(draft: Draft, name: string, login: StoredLogin, context: 
   }
 }
 
-async function loggingIn(draft: Draft, host: Host, context: Context): Promise<Draft> {
-  const { wishes, runtime, version, stop, tell } = context;
-  const { timeoutMs, mayOpenBrowser, device } = wishes;
+async function loggingIn(draft: Draft, host: Host, context: SetupContext): Promise<Draft> {
+  const { flags, runtime, version, stop, tell } = context;
+  const { timeoutMs, mayOpenBrowser, device } = flags;
   const { client } = draft;
   const dialogue = context.dialogue(host.origin);
   const options = { host, version, client, device, runtime, dialogue, timeoutMs, mayOpenBrowser, stop };
@@ -114,14 +119,14 @@ async function loggingIn(draft: Draft, host: Host, context: Context): Promise<Dr
 }
 
 /** A token that was given to be stored is; else only the name of the variable that will hold it is kept. */
-async function withToken(draft: Draft, host: Host, context: Context): Promise<Draft | typeof back> {
-  const { wishes, runtime, prompts, tell } = context;
-  if (wishes.token) {
-    const login = await prove(host, wishes.token, context);
+async function withToken(draft: Draft, host: Host, context: SetupContext): Promise<Draft | typeof back> {
+  const { flags, runtime, prompts, tell } = context;
+  if (flags.token) {
+    const login = await prove(host, flags.token, context);
     return { ...draft, held: { login, passing: false } };
   }
-  let name = wishes.tokenEnv ?? draft.before.jwtConfig?.tokenEnvVar;
-  if (wishes.tokenEnv === undefined && prompts) {
+  let name = flags.tokenEnv ?? draft.before.jwtConfig?.tokenEnvVar;
+  if (flags.tokenEnv === undefined && prompts) {
     const answer = await prompts.text("Environment variable that will hold the token", {
       initial: name ?? tokenVariable,
       check: (value) => (variableName.test(value) ? undefined : "letters, digits and underscores, no digit first"),
@@ -141,7 +146,7 @@ async function withToken(draft: Draft, host: Host, context: Context): Promise<Dr
   return { ...draft, tokenEnv: name, held: { login, passing: true } };
 }
 
-async function prove(host: Host, given: Secret, { runtime, version, during, tell }: Context) {
+async function prove(host: Host, given: Secret, { runtime, version, during, tell }: SetupContext) {
   const { token } = readBearerToken(given.reveal(), runtime.now());
   const login = await during(`trying the token at ${host.origin}`, () =>
     proveBearer(host, token, runtime, version),
@@ -153,11 +158,11 @@ async function prove(host: Host, given: Secret, { runtime, version, during, tell
   return login;
 }
 
-async function withKey(draft: Draft, host: Host, context: Context): Promise<Draft | typeof back> {
-  const { wishes, runtime, prompts, tell } = context;
+async function withKey(draft: Draft, host: Host, context: SetupContext): Promise<Draft | typeof back> {
+  const { flags, runtime, prompts, tell } = context;
   const { provider } = draft;
   if (!provider) throw failure.usage("an API key needs its provider", "--provider openai");
-  let key = wishes.key;
+  let key = flags.key;
   if (!key) {
     if (!prompts) throw needs("the key", "pass it on standard input with --key-stdin");
     const answer = await prompts.secret(`API key of ${providers[provider].title} (it stays hidden)`);

@@ -1,12 +1,13 @@
-import { type Answer, isHtml, judge } from "../api/judge.ts";
+import { type ApiAnswer, isHtml, judge } from "../api/judge.ts";
 import { type Host, hostAt, parseHost, parseProvider } from "../core/host.ts";
 import { printable } from "../core/text.ts";
+import { readBody } from "../platform/body.ts";
 import { networkFailure } from "../platform/network.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type ProviderName, providers } from "../profiles/providers.ts";
 
 /** What answers at an address. */
-export type Found =
+export type Detected =
   /** a CodeMie host; `front` when a single sign-on stands before it */
   | { readonly kind: "codemie"; readonly host: Host; readonly front: boolean }
   | { readonly kind: "issuer"; readonly issuer: string }
@@ -17,7 +18,7 @@ export type Found =
 /** How long one look may take, ms. */
 const lookMs = 10_000;
 
-type Look = Answer & { readonly text: string };
+type Look = ApiAnswer & { readonly text: string };
 
 /**
  * Finds out what an address is by asking it a few harmless questions without any credential.
@@ -25,7 +26,7 @@ type Look = Answer & { readonly text: string };
  * @param input as typed: a bare name, a root, an API's path, an issuer
  * @throws usage error when it is no address we may use; `unreachable`, `tls`
  */
-export async function detect(input: string, runtime: Runtime): Promise<Found> {
+export async function detect(input: string, runtime: Runtime): Promise<Detected> {
   const given = parseProvider(input.trim().replace(/[?#].*$/, ""));
   const known = knownProvider(given.origin);
   if (known) return { kind: "provider", url: given.api, provider: known };
@@ -107,7 +108,7 @@ function has(text: string, member: string): boolean {
   }
 }
 
-/** How much of an answer is read, characters: enough for any of the forms above. */
+/** How much of an answer is read, bytes: enough for any of the forms above. */
 const readAtMost = 65_536;
 
 async function lookAt(url: string, origin: string, runtime: Runtime): Promise<Look> {
@@ -116,13 +117,9 @@ async function lookAt(url: string, origin: string, runtime: Runtime): Promise<Lo
       headers: { accept: "application/json, text/html" },
       signal: AbortSignal.timeout(lookMs),
     });
-    let text = "";
-    const decoder = new TextDecoder();
-    for await (const chunk of answer.body ?? []) {
-      text += decoder.decode(chunk, { stream: true });
-      if (text.length > readAtMost) break;
-    }
-    return { status: answer.status, headers: answer.headers, text };
+    const { bytes, end, error } = await readBody(answer.body, readAtMost);
+    if (end === "broken") throw error;
+    return { status: answer.status, headers: answer.headers, text: new TextDecoder().decode(bytes) };
   } catch (error) {
     throw networkFailure(origin, error);
   }

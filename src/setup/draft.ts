@@ -13,7 +13,7 @@ import type { Method } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 
 /** What the command line asked for; what is not there is asked of the person, or taken from what is usual. */
-export interface Wishes {
+export interface SetupFlags {
   readonly profile: string | undefined;
   readonly method: Method | undefined;
   readonly url: string | undefined;
@@ -32,13 +32,13 @@ export interface Wishes {
 }
 
 /** What every step is given. */
-export interface Context {
+export interface SetupContext {
   readonly runtime: Runtime;
   /** our version, `MAJOR.MINOR.PATCH` */
   readonly version: string;
   readonly vault: Vault;
   readonly config: Config;
-  readonly wishes: Wishes;
+  readonly flags: SetupFlags;
   /** absent where nobody is to be asked */
   readonly prompts: Prompts | undefined;
   /** what was typed before, by question, so that going back loses nothing */
@@ -86,14 +86,14 @@ export interface Draft {
 }
 
 /** One step: completes the draft, or wants the person to be asked the question before. */
-export type Step = (draft: Draft, context: Context) => Promise<Draft | Back>;
+export type SetupStep = (draft: Draft, context: SetupContext) => Promise<Draft | Back>;
 
 /**
  * Goes through the steps in order. Going back leads to the step before that asked something.
  *
  * @throws what a step throws
  */
-export async function walk(steps: readonly Step[], start: Draft, context: Context): Promise<Draft> {
+export async function walk(steps: readonly SetupStep[], start: Draft, context: SetupContext): Promise<Draft> {
   const trail: { at: number; draft: Draft }[] = [];
   let draft = start;
   for (let at = 0; at < steps.length; ) {
@@ -139,8 +139,8 @@ function noticing(prompts: Prompts, notice: () => void): Prompts {
  * @throws what `attempt` throws where nobody is to be asked, and interruptions anywhere
  */
 export async function untilItWorks(
-  context: Context,
-  attempt: (context: Context, again: boolean) => Promise<Draft | Back>,
+  context: SetupContext,
+  attempt: (context: SetupContext, again: boolean) => Promise<Draft | Back>,
 ): Promise<Draft | Back> {
   const { prompts, tell, stop } = context;
   for (let again = false; ; again = true) {

@@ -4,7 +4,7 @@ import { describe, previousLogin, samePerson, storeLogin } from "../auth/stored-
 import { failure } from "../core/errors.ts";
 import type { Profile } from "../profiles/config.ts";
 import type { ProfileStore } from "../profiles/store.ts";
-import type { Context, Draft } from "./draft.ts";
+import type { Draft, SetupContext } from "./draft.ts";
 
 /** What set-up decides; what stood there before would contradict it. */
 const decided: readonly string[] = [
@@ -29,7 +29,7 @@ const decided: readonly string[] = [
 export async function save(
   draft: Draft,
   profiles: ProfileStore,
-  context: Context,
+  context: SetupContext,
   replace: boolean,
 ): Promise<{ name: string; kept: string | undefined }> {
   const { host, name, held } = draft;
@@ -70,7 +70,7 @@ function defined<T extends Record<string, unknown>>(members: T): { [K in keyof T
 }
 
 /** A login that takes another person's place is asked about. */
-async function ask(now: StoredLogin, name: string, { vault, prompts }: Context): Promise<void> {
+async function ask(now: StoredLogin, name: string, { vault, prompts }: SetupContext): Promise<void> {
   const before = await previousLogin(vault, name);
   if (typeof before !== "object" || before.method === "api-key" || now.method === "api-key") return;
   if (samePerson(before.identity, now.identity)) return;

@@ -8,15 +8,15 @@ import { type ProviderName, providerNames, providerOf, providers } from "../prof
 import { hostAskedFor, type Method, methodOf, usableHostOf } from "../profiles/resolve.ts";
 import { usualName } from "./choices.ts";
 import { detect } from "./detect.ts";
-import { type Context, type Draft, needs, type Step, untilItWorks, type Wishes } from "./draft.ts";
+import { type Draft, needs, type SetupContext, type SetupFlags, type SetupStep, untilItWorks } from "./draft.ts";
 
 const anew = " new";
 
 /** Which profile: the one that was named, else the person chooses one to edit, or a new one. */
-export const which: Step = async (draft, { config, wishes, prompts }) => {
+export const which: SetupStep = async (draft, { config, flags, prompts }) => {
   const names = Object.keys(config.profiles);
   const edit = (name: string) => ({ ...draft, edits: name, before: config.profiles[name] ?? {} });
-  if (wishes.profile !== undefined) return names.includes(wishes.profile) ? edit(wishes.profile) : draft;
+  if (flags.profile !== undefined) return names.includes(flags.profile) ? edit(flags.profile) : draft;
   if (!prompts || names.length === 0) return draft;
   const choices: Choice<string>[] = names.map((name) => ({
     value: name,
@@ -32,18 +32,18 @@ export const which: Step = async (draft, { config, wishes, prompts }) => {
 };
 
 /** Where the models are: the address is typed, and what answers there is found out. */
-export const where: Step = async (draft, context) => {
-  const { wishes, runtime, typed } = context;
+export const where: SetupStep = async (draft, context) => {
+  const { flags, runtime, typed } = context;
   const { before } = draft;
-  const { provider } = wishes;
+  const { provider } = flags;
   if (provider) {
     const own = before.provider === provider ? before.baseUrl : undefined;
-    const url = wishes.url ?? own ?? providers[provider].url;
+    const url = flags.url ?? own ?? providers[provider].url;
     const host = url === undefined ? {} : { host: parseProvider(url) };
-    return settled({ ...draft, ...asProvider(provider, wishes), ...host }, context);
+    return settled({ ...draft, ...asProvider(provider, flags), ...host }, context);
   }
-  const named = wishes.url ?? (context.prompts ? undefined : addressOf(before));
-  const fromEnvironment = wishes.method === "api-key" ? undefined : hostAskedFor(runtime.env, undefined)?.value.origin;
+  const named = flags.url ?? (context.prompts ? undefined : addressOf(before));
+  const fromEnvironment = flags.method === "api-key" ? undefined : hostAskedFor(runtime.env, undefined)?.value.origin;
   const given = named ?? fromEnvironment;
   return await untilItWorks(context, async (here, again) => {
     let url = again || typed.has("address") ? undefined : given;
@@ -51,7 +51,7 @@ export const where: Step = async (draft, context) => {
       const { prompts } = here;
       if (!prompts) throw needs("the address of the host", "codemie setup --url https://codemie.example.com");
       const answer = await prompts.text("Where are your models?", {
-        initial: typed.get("address") ?? wishes.url ?? addressOf(before) ?? fromEnvironment ?? "",
+        initial: typed.get("address") ?? flags.url ?? addressOf(before) ?? fromEnvironment ?? "",
         placeholder: "codemie.example.com, or the base URL of a model API",
         check: (value) => (value.trim() ? undefined : "an address, for example codemie.example.com"),
       });
@@ -69,7 +69,7 @@ const addressOf = (profile: Profile) => profile.codeMieUrl ?? profile.baseUrl;
  * With the host known, so is the profile that is meant. Its project, integration and model belong to its host: at another
  * one they mean nothing.
  */
-function settled(draft: Draft, context: Context): Draft {
+function settled(draft: Draft, context: SetupContext): Draft {
   const { host, edits } = draft;
   if (!host) return draft;
   const { profiles } = context.config;
@@ -80,21 +80,21 @@ function settled(draft: Draft, context: Context): Draft {
   return { ...draft, before: rest };
 }
 
-async function look(draft: Draft, url: string, context: Context): Promise<Draft> {
-  const { wishes, runtime, tell } = context;
+async function look(draft: Draft, url: string, context: SetupContext): Promise<Draft> {
+  const { flags, runtime, tell } = context;
   // A method that was named needs no guess, and a host that cannot be asked just now can still be set up.
-  if (wishes.method !== undefined && wishes.method !== "api-key") {
-    return { ...draft, host: parseHost(url), method: wishes.method };
+  if (flags.method !== undefined && flags.method !== "api-key") {
+    return { ...draft, host: parseHost(url), method: flags.method };
   }
   const found = await context.during(`looking at ${url.trim()}`, () => detect(url, runtime));
   switch (found.kind) {
     case "codemie":
-      if (wishes.method) throw failure.usage(`${found.host.origin} is a CodeMie host, which takes no key`);
+      if (flags.method) throw failure.usage(`${found.host.origin} is a CodeMie host, which takes no key`);
       tell.good(`${found.host.origin} is a CodeMie host${found.front ? " behind single sign-on" : ""}`);
       return { ...draft, host: found.host, front: found.front };
     case "provider":
       tell.good(`${new URL(found.url).origin} speaks the API of ${providers[found.provider].title}`);
-      return { ...draft, ...asProvider(found.provider, wishes), host: parseProvider(found.url) };
+      return { ...draft, ...asProvider(found.provider, flags), host: parseProvider(found.url) };
     case "issuer":
       throw failure.usage(
         `${found.issuer} is an OpenID provider, not a CodeMie host`,
@@ -105,21 +105,21 @@ async function look(draft: Draft, url: string, context: Context): Promise<Draft>
   }
 }
 
-function asProvider(provider: ProviderName, { method }: Wishes): Pick<Draft, "method" | "provider"> {
+function asProvider(provider: ProviderName, { method }: SetupFlags): Pick<Draft, "method" | "provider"> {
   if (method === undefined || method === "api-key") return { method: "api-key", provider };
   throw failure.usage(`a model provider is reached with an API key, not by ${method}`, "--method api-key");
 }
 
 /** Whose API it is: a guess by what was found, which the person confirms, since compatible servers look alike. */
-export const api: Step = async (draft, { wishes, prompts }) => {
-  if (draft.method !== "api-key" || !draft.provider || !prompts || wishes.provider) return draft;
+export const api: SetupStep = async (draft, { flags, prompts }) => {
+  if (draft.method !== "api-key" || !draft.provider || !prompts || flags.provider) return draft;
   const choices = providerNames.map((name) => ({ value: name, label: providers[name].title }));
   const provider = await prompts.choose("Which API is it?", choices, draft.provider);
   return provider === back ? back : { ...draft, provider };
 };
 
 /** The base URL of a provider that has none of its own. */
-export const base: Step = async (draft, context) => {
+export const base: SetupStep = async (draft, context) => {
   const { provider, host, before } = draft;
   if (!provider || host) return draft;
   const { title, example } = providers[provider];
@@ -132,11 +132,11 @@ export const base: Step = async (draft, context) => {
 };
 
 /** How to log in at a CodeMie host: what was found there comes first. */
-export const how: Step = async (draft, { wishes, prompts }) => {
+export const how: SetupStep = async (draft, { flags, prompts }) => {
   const { host, method, front } = draft;
   if (!host || method === "api-key") return draft;
   const asked: Method | undefined =
-    method ?? (wishes.client.issuer ? "oidc" : wishes.tokenEnv || wishes.token ? "jwt" : undefined);
+    method ?? (flags.client.issuer ? "oidc" : flags.tokenEnv || flags.token ? "jwt" : undefined);
   let chosen = asked;
   if (!chosen && prompts) {
     const standard =
@@ -155,7 +155,7 @@ export const how: Step = async (draft, { wishes, prompts }) => {
   }
   chosen ??= front ? "sso" : "jwt";
   if (chosen !== "oidc") return { ...draft, method: chosen };
-  const known = { ...draft.before.oidc, ...wishes.client };
+  const known = { ...draft.before.oidc, ...flags.client };
   const issuer = known.issuer ?? (await prompts?.text("Address of the OpenID provider", { placeholder: "https://…" }));
   if (issuer === undefined) throw needs("the OpenID provider", "--issuer https://sso.example.com");
   if (issuer === back) return back;

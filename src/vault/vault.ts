@@ -36,7 +36,7 @@ const boundTo = "codemie vault 1 record ";
 const boundName = (name: string) => `${boundTo}${name}`;
 
 /** A record as it was found. */
-export type Found =
+export type FoundRecord =
   | { readonly name: string; readonly value: unknown }
   /** it does not open; its name is known where the file still tells it */
   | { readonly name: string | undefined; readonly file: string; readonly problem: CodemieError };
@@ -113,9 +113,9 @@ export class Vault {
    * @returns every record in the vault's folder by name, those that do not open with why
    * @throws `vault_key`, `vault_passphrase`, `vault_unreadable` when none can be opened
    */
-  async records(): Promise<Found[]> {
+  async records(): Promise<FoundRecord[]> {
     if (!(await this.exists())) return [];
-    const found: Found[] = [];
+    const found: FoundRecord[] = [];
     for (const entry of await recordFiles(this.#files.folder)) {
       const file = join(this.#files.folder, entry);
       let name: string | undefined;

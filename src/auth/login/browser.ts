@@ -49,7 +49,7 @@ export async function browserLogin<T>(
   paste?: (over: AbortSignal) => Promise<Callback>,
 ): Promise<T> {
   const { runtime, dialogue } = options;
-  const time = deadline(options);
+  const time = loginDeadline(options);
   const over = new AbortController();
   try {
     const opens = options.mayOpenBrowser && browserFor(runtime.env).kind !== "none";
@@ -83,7 +83,7 @@ export async function browserLogin<T>(
 }
 
 /** @returns a promise that rejects when the time is over or the person stops; `end` it in any case */
-export function deadline({ timeoutMs, stop }: Pick<LoginOptions, "timeoutMs" | "stop">): {
+export function loginDeadline({ timeoutMs, stop }: Pick<LoginOptions, "timeoutMs" | "stop">): {
   readonly over: Promise<never>;
   end(): void;
 } {

@@ -5,7 +5,7 @@ import { oauthFailure } from "../../oauth/failures.ts";
 import { OidcProvider, type Refused, type TokenAnswer } from "../../oauth/provider.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import type { OidcLogin } from "../credential.ts";
-import { browserLogin, deadline, type LoginOptions, type Use } from "./browser.ts";
+import { browserLogin, type LoginOptions, loginDeadline, type Use } from "./browser.ts";
 import { startCallbackServer } from "./callback-server.ts";
 
 /** What a login at an OpenID provider needs to know. */
@@ -78,7 +78,7 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   if ("refused" in device) throw oauthFailure.providerRefused(client.issuer, device.refused, device.description);
   const address = new URL(device.verification_uri_complete ?? device.verification_uri);
   dialogue.atCode(address.href, printable(device.user_code, 40));
-  const time = deadline({ ...options, timeoutMs: Math.min(options.timeoutMs, device.expires_in * 1000) });
+  const time = loginDeadline({ ...options, timeoutMs: Math.min(options.timeoutMs, device.expires_in * 1000) });
   let intervalMs = device.interval * 1000;
   try {
     for (;;) {

@@ -1,6 +1,7 @@
 import type { Env } from "../../core/env.ts";
 import { failure } from "../../core/errors.ts";
 import { isLoopback } from "../../core/host.ts";
+import { parsePort, parseSeconds } from "../../core/parse.ts";
 import { Secret } from "../../core/secret.ts";
 import { headerSafe } from "../../core/text.ts";
 import { mcpFailure } from "../../mcp/failures.ts";
@@ -152,9 +153,8 @@ function resourceOf(given: string | undefined, none: boolean): string | undefine
 
 function portOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const port = Number(text);
-  if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535)
-    throw failure.usage(`--callback-port ${text} is no port`, see);
+  const port = parsePort(text);
+  if (port === undefined) throw failure.usage(`--callback-port ${text} is no port`, see);
   return port;
 }
 
@@ -224,7 +224,8 @@ function readHeaders(values: { header?: string[]; "header-env"?: string[] }, env
 
 function secondsOf(flag: string, text: string | undefined, standard: number): number {
   if (text === undefined) return standard;
-  if (!/^\d{1,5}$/.test(text))
+  const seconds = parseSeconds(text);
+  if (seconds === undefined)
     throw failure.usage(`${flag} ${text} is not a number of seconds`, `for example ${flag} 300`);
-  return Number(text);
+  return seconds;
 }

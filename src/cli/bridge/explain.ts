@@ -5,7 +5,7 @@ import { whenDemanded } from "../../mcp/authorization.ts";
 import { chooseTransport } from "../../mcp/choose-transport.ts";
 import { explain } from "../../mcp/explain.ts";
 import { addressOnly, type Log } from "../../mcp/log.ts";
-import { Wire } from "../../mcp/server-client.ts";
+import { ServerClient } from "../../mcp/server-client.ts";
 import type { Step, Trace } from "../../oauth/metadata.ts";
 import { Cookies } from "../../platform/cookie-jar.ts";
 import type { Fetch } from "../../platform/network.ts";
@@ -46,8 +46,8 @@ export async function runExplain(cli: Cli, asked: McpArgs): Promise<number> {
     const { oauthSession } = await import("./oauth.ts");
     return await oauthSession(cli, asked, { cookies, log, stop, trace });
   });
-  const wire = new Wire({ url, headers: asked.headers, fetch, cookies, authorization, log });
-  const open = await chooseTransport(asked.transport, wire, log, asked.silenceSeconds * 1000);
+  const server = new ServerClient({ url, headers: asked.headers, fetch, cookies, authorization, log });
+  const open = await chooseTransport(asked.transport, server, log, asked.silenceSeconds * 1000);
   const ended = new Promise<never>((_, reject) => stop.addEventListener("abort", () => reject(stop.reason)));
   const client = { name: "codemie", version };
   try {

@@ -7,7 +7,7 @@ import { chooseTransport } from "../../mcp/choose-transport.ts";
 import { mcpFailure } from "../../mcp/failures.ts";
 import { readLines } from "../../mcp/framing.ts";
 import { addressOnly, type Log, makeLog } from "../../mcp/log.ts";
-import { Wire } from "../../mcp/server-client.ts";
+import { ServerClient } from "../../mcp/server-client.ts";
 import { Cookies } from "../../platform/cookie-jar.ts";
 import { LogFile } from "../../platform/log-file.ts";
 import { endProcess, onceOrphaned, onUncaught, processId } from "../../platform/self.ts";
@@ -79,7 +79,7 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
     const { oauthSession } = await import("./oauth.ts");
     return await oauthSession(cli, asked, { cookies, log, stop: closing.signal });
   });
-  const wire = new Wire({ url, headers: asked.headers, fetch: runtime.fetch, cookies, authorization, log });
+  const server = new ServerClient({ url, headers: asked.headers, fetch: runtime.fetch, cookies, authorization, log });
   let written = Promise.resolve();
   const write = (line: string) => {
     written = stdio.write(`${line}\n`).catch(() => {
@@ -87,7 +87,7 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
     });
     return written;
   };
-  const transport = await chooseTransport(asked.transport, wire, log, asked.silenceSeconds * 1000);
+  const transport = await chooseTransport(asked.transport, server, log, asked.silenceSeconds * 1000);
   const bridge = new Bridge({ origin: url.origin, transport, write, log });
   const reading = (async () => {
     for await (const line of readLines(stdio.input)) bridge.fromClient(line);

@@ -12,7 +12,7 @@ import { providerName, providerNames } from "../../profiles/providers.ts";
 import { type Method, methods } from "../../profiles/resolve.ts";
 import { integration, model, name, project } from "../../setup/choices.ts";
 import { credential } from "../../setup/credential.ts";
-import { type Context, type Draft, type Wishes, walk } from "../../setup/draft.ts";
+import { type Draft, type SetupContext, type SetupFlags, walk } from "../../setup/draft.ts";
 import { save } from "../../setup/save.ts";
 import { api, base, how, where, which } from "../../setup/where.ts";
 import type { Vault } from "../../vault/vault.ts";
@@ -59,7 +59,7 @@ export const setup = (cli: Cli) =>
       if (args["key-stdin"] && args["token-stdin"])
         throw failure.usage("standard input holds a key or a token, not both");
       const input = args["key-stdin"] || args["token-stdin"] ? await secretInput(cli) : undefined;
-      const wishes: Wishes = {
+      const flags: SetupFlags = {
         profile: args.profile,
         method: method ?? (args["key-stdin"] || provider ? "api-key" : args["token-stdin"] ? "jwt" : undefined),
         url: args.url,
@@ -81,12 +81,12 @@ export const setup = (cli: Cli) =>
       // What standard input was read for, nobody can answer at any more.
       const asks = runtime.terminal.interactive && !args.yes && !args.json && input === undefined;
       const stop = stopSignal();
-      const context: Context = {
+      const context: SetupContext = {
         runtime,
         version,
         vault,
         config: await profiles.read(),
-        wishes,
+        flags,
         prompts: asks ? await realPrompts(stop) : undefined,
         typed: new Map(),
         tell: { good: (text) => output.say.success(text), note: (text) => output.say.warn(text) },

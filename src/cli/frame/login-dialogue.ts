@@ -1,5 +1,6 @@
 import type { LoginDialogue } from "../../auth/login/browser.ts";
 import { failure } from "../../core/errors.ts";
+import { parseSeconds } from "../../core/parse.ts";
 import type { Cli } from "./command.ts";
 
 /** @returns what the person sees while a login runs */
@@ -33,8 +34,8 @@ export function dialogueOf({ output }: Cli, origin: string): LoginDialogue {
  * @throws usage error when it is no number of seconds
  */
 export function timeoutMsOf(text: string): number {
-  const seconds = Number(text);
-  if (!/^\d{1,5}$/.test(text) || seconds < 1) {
+  const seconds = parseSeconds(text);
+  if (!seconds) {
     throw failure.usage(`--timeout ${text} is not a number of seconds`, "for example --timeout 300");
   }
   return seconds * 1000;

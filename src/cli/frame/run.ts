@@ -10,7 +10,7 @@ import { Output } from "./output.ts";
 import { tree } from "./tree.ts";
 
 /** How the program was called: the name decides first, then the first word. */
-export interface Call {
+export interface Invocation {
   /** file name of the program, without `.exe` */
   readonly program: string;
   readonly args: readonly string[];
@@ -22,7 +22,7 @@ export interface Call {
  * @param env the environment as it was at the start
  * @returns the exit code
  */
-export async function run(call: Call, env: Env): Promise<number> {
+export async function run(call: Invocation, env: Env): Promise<number> {
   const agent = agentOf(call);
   const args = agent ? agent.args : call.args;
   const own = agent ? [] : args;
@@ -49,7 +49,7 @@ type AgentName = keyof typeof agentLoaders;
 const isAgent = (name: string | undefined): name is AgentName =>
   name !== undefined && Object.hasOwn(agentLoaders, name);
 
-function agentOf({ program, args }: Call): { name: AgentName; args: readonly string[] } | undefined {
+function agentOf({ program, args }: Invocation): { name: AgentName; args: readonly string[] } | undefined {
   const byName = program.startsWith("codemie-") ? program.slice("codemie-".length) : undefined;
   if (isAgent(byName)) return { name: byName, args };
   const [first, ...rest] = args;

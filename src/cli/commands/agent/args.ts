@@ -1,4 +1,5 @@
 import { failure } from "../../../core/errors.ts";
+import { parseSeconds } from "../../../core/parse.ts";
 import { editDistance } from "../../../core/text.ts";
 
 /** What of an agent's command line is ours. */
@@ -103,6 +104,7 @@ function refuseCredential(flag: string): void {
 }
 
 function secondsOf(text: string): number {
-  if (!/^\d{1,6}$/.test(text)) throw failure.usage(`--timeout ${text} is not a number of seconds`, "0 waits for ever");
-  return Number(text);
+  const seconds = parseSeconds(text);
+  if (seconds === undefined) throw failure.usage(`--timeout ${text} is not a number of seconds`, "0 waits for ever");
+  return seconds;
 }

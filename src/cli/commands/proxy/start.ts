@@ -2,6 +2,7 @@ import { forProfile } from "../../../access/credentials.ts";
 import { givenToRun, warnOfShown } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
 import { failure } from "../../../core/errors.ts";
+import { parseSeconds } from "../../../core/parse.ts";
 import { serveDetached } from "../../../daemon/detach.ts";
 import { portFor } from "../../../daemon/open-gateway.ts";
 import { serve } from "../../../daemon/serve.ts";
@@ -65,7 +66,8 @@ function report(cli: Cli, state: GatewayState): void {
 }
 
 function secondsOf(flag: string, text: string): number {
-  if (!/^\d{1,6}$/.test(text))
+  const seconds = parseSeconds(text);
+  if (seconds === undefined)
     throw failure.usage(`${flag} ${text} is not a number of seconds`, `for example ${flag} 10`);
-  return Number(text);
+  return seconds;
 }

@@ -1,7 +1,7 @@
 import { passphraseVariable, stores } from "../../../access/stores.ts";
 import { asCodemieError, type CodemieError } from "../../../core/errors.ts";
 import { printable } from "../../../core/text.ts";
-import type { Found } from "../../../vault/vault.ts";
+import type { FoundRecord } from "../../../vault/vault.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
 export const vaultStatus = (cli: Cli) =>
@@ -69,7 +69,9 @@ export const vaultStatus = (cli: Cli) =>
     },
   });
 
-async function look(records: () => Promise<Found[]>): Promise<{ found: Found[]; problem: CodemieError | undefined }> {
+async function look(
+  records: () => Promise<FoundRecord[]>,
+): Promise<{ found: FoundRecord[]; problem: CodemieError | undefined }> {
   try {
     return { found: await records(), problem: undefined };
   } catch (error) {

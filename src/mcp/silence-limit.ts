@@ -1,5 +1,5 @@
 /** A time limit that every sign of life sets back. */
-export interface Deadline {
+export interface SilenceLimit {
   /** aborts when the time is over, or when its parent does */
   readonly signal: AbortSignal;
   /** a sign of life */
@@ -17,7 +17,7 @@ export interface Deadline {
  * @param parent aborts it too
  * @param reason what the signal aborts with when the time is over
  */
-export function deadline(ms: number, parent: AbortSignal, reason: () => Error): Deadline {
+export function silenceLimit(ms: number, parent: AbortSignal, reason: () => Error): SilenceLimit {
   const controller = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let [fixed, ended] = [false, false];

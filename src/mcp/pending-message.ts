@@ -1,7 +1,7 @@
 import type { Envelope, Key } from "./message.ts";
 
 /** A text on its way to the server, and the answers that are still owed for it. */
-export class Exchange {
+export class PendingMessage {
   readonly text: string;
   readonly envelope: Envelope;
   /** true: we asked on our own, and the client must not see the answer */
