@@ -2,6 +2,8 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureFolder } from "../platform/files.ts";
+import { isAlive } from "../platform/processes.ts";
+import { processId } from "../platform/self.ts";
 
 const prefix = "agent-";
 
@@ -21,9 +23,9 @@ export async function makeRunFolder(home: string): Promise<{ folder: string; rem
   try {
     await ensureFolder(parent);
     await clearDead(parent);
-    folder = await mkdtemp(join(parent, `${prefix}${process.pid}-${machine()}-`));
+    folder = await mkdtemp(join(parent, `${prefix}${processId()}-${machine()}-`));
   } catch {
-    folder = await mkdtemp(join(tmpdir(), `codemie-${prefix}${process.pid}-`));
+    folder = await mkdtemp(join(tmpdir(), `codemie-${prefix}${processId()}-`));
   }
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }
@@ -32,14 +34,5 @@ async function clearDead(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const [, pid, where] = /^agent-(\d+)-([^-]*)-/.exec(name) ?? [];
     if (where === machine() && !isAlive(Number(pid))) await rm(join(parent, name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }

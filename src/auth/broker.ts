@@ -7,7 +7,8 @@ import type { Authorize } from "./authorize.ts";
 import { type BearerToken, readBearerToken } from "./bearer-token.ts";
 import { applySetCookies } from "./cookies.ts";
 import { authorizeWith, loginRecord, type StoredLogin, sentAs } from "./credential.ts";
-import { type Renewal, renewLogin } from "./renew.ts";
+import { renewLogin } from "./renew-login.ts";
+import { type Renewal, renewUnderLock } from "./renewal.ts";
 import { currentLogin } from "./stored-login.ts";
 
 /** The one contract of all methods: the credential to use now, what answers do to it, and a newer one when refused. */
@@ -35,11 +36,14 @@ export interface Lease {
   readonly bearer?: BearerToken;
 }
 
+/** The part of the vault that a broker works with. */
+export type LoginVault = Pick<Vault, "locked" | "read" | "write" | "stamp" | "changed">;
+
 /** A lease out of the vault. */
 type StoredLease = Lease & { readonly login: StoredLogin };
 
 export interface BrokerOptions {
-  readonly vault: Vault;
+  readonly vault: LoginVault;
   readonly profile: string;
   readonly host: Host;
   readonly runtime: Runtime;
@@ -55,6 +59,8 @@ export interface BrokerOptions {
   readonly method?: Method;
   /** told after a login was renewed and stored, for the audit trail */
   readonly renewed?: () => Promise<void>;
+  /** renews a login without a person; by its own method unless said otherwise */
+  readonly renewLogin?: typeof renewLogin;
 }
 
 /** A session that was confirmed within this time is used as it is, ms. An older one is confirmed first. */
@@ -100,7 +106,7 @@ export class Broker implements Credentials {
    * @throws `auth_needed`, `auth_expired`, and what the vault throws
    */
   async current(): Promise<StoredLease> {
-    if (this.#lease && this.#isFresh(this.#lease)) {
+    if (this.#lease && this.#isFresh(this.#lease.login)) {
       const now = performance.now();
       if (now - this.#lookedAt < lookAgainMs) return this.#lease;
       // One of a burst looks; the others do not wait for it.
@@ -135,15 +141,10 @@ export class Broker implements Credentials {
     const change = applySetCookies(sent.cookies, setCookies, runtime.now());
     if (change.kind === "none" || change.kind === "ended") return; // an ended session stays until a new one takes its place
     try {
-      if (change.kind === "incomplete") return await this.#askUnlessNewer(sent);
-      const store = async () => {
-        const { login } = await this.#read();
-        // A newer set of a sibling is never overwritten by an answer to an older one.
-        if (sentAs(login) !== sentAs(sent)) return;
-        await this.#store({ ...sent, cookies: change.set });
-        await this.#options.renewed?.();
-      };
-      await this.#locked(store, siblingMs);
+      if (change.kind === "incomplete") return void (await this.#renewUnlessNewer(sent));
+      const login = { ...sent, cookies: change.set };
+      // A newer set of a sibling is never overwritten by an answer to an older one.
+      await this.#renewUnlessNewer(sent, async () => ({ kind: "renewed", login }), siblingMs);
     } catch (error) {
       // The answer is there, and the request must not be made again for the sake of a record: what cannot be stored now is
       // at least used, until somebody stores another.
@@ -179,18 +180,16 @@ export class Broker implements Credentials {
    * @returns what came of it
    * @throws `auth_needed`, and what the vault throws
    */
-  async probe(): Promise<Renewal["kind"]> {
-    return await this.#locked(async () => {
-      await this.#read();
-      return await this.#ask();
-    });
+  async probe(): Promise<Renewal<StoredLogin>> {
+    const outcome = await this.#renewUnless(() => false);
+    return outcome.kind === "adopted" ? { kind: "valid" } : outcome;
   }
 
   /**
    * A token says when it ends, and is renewed some time before. A session does not, and the front renews it when it
    * likes: so one that was not confirmed for a while is confirmed first.
    */
-  #isFresh({ login }: StoredLease): boolean {
+  #isFresh(login: StoredLogin): boolean {
     const now = this.#options.runtime.now();
     const since = login.confirmedAt ?? login.loggedInAt;
     if (login.method === "sso") return now >= since && now - since < confirmedForMs;
@@ -201,7 +200,7 @@ export class Broker implements Credentials {
   async #read(): Promise<StoredLease> {
     const { vault } = this.#options;
     const stamp = await vault.stamp(this.#record);
-    // What could not be written down is newer than what is there, until something else is written.
+    // If the last write failed, our copy is newer than the file; keep it until the file changes.
     if (this.#lease && stamp === this.#stamp) return this.#lease;
     return this.#take(await this.stored(), stamp);
   }
@@ -212,18 +211,6 @@ export class Broker implements Credentials {
     const { profile } = this.#options;
     this.#lease = { origin: login.origin, login, profile, authorize: authorizeWith(login), ...bearer };
     return this.#lease;
-  }
-
-  async #store(login: StoredLogin): Promise<void> {
-    const { vault, runtime } = this.#options;
-    const next: StoredLogin = { ...login, confirmedAt: runtime.now() };
-    try {
-      await vault.write(this.#record, next);
-    } catch (error) {
-      // The old one may be spent already: what cannot be written down is at least used.
-      if (!isDisk(error)) throw error;
-    }
-    this.#take(next, await vault.stamp(this.#record));
   }
 
   /** Where nothing can be written (a read-only home) there is no lock, and nobody who would store anything either. */
@@ -244,39 +231,57 @@ export class Broker implements Credentials {
   /** Reads the stored login and, unless it is fresh, renews it under the lock. */
   async #confirm(): Promise<StoredLease> {
     const stored = await this.#read();
-    if (this.#isFresh(stored)) return stored;
-    const confirm = async () => {
-      if (!this.#isFresh(await this.#read())) await this.#ask();
-    };
-    await this.#locked(confirm).catch((error: unknown) => {
+    if (this.#isFresh(stored.login)) return stored;
+    await this.#renewUnless((login) => this.#isFresh(login)).catch((error: unknown) => {
       // Whoever holds the record waits for a host that does not answer: it is used as it is, and the host decides.
       if (!(error instanceof CodemieError) || error.code !== "vault_locked") throw error;
     });
     return this.#lease ?? stored;
   }
 
-  /** Renews the login just read, under the lock, and stores what came of it. */
-  async #ask(): Promise<Renewal["kind"]> {
-    const { host, runtime } = this.#options;
-    const login = this.#lease?.login;
-    if (!login) return "unknown";
-    const found = await renewLogin(login, host, runtime);
-    if (found.kind === "renewed") {
-      await this.#store(found.login);
-      await this.#options.renewed?.();
-      // A front that does not answer is not asked by every process anew, each waiting for the one before.
-    } else if (found.kind === "valid" || (found.kind === "unknown" && login.method === "sso")) await this.#store(login);
-    // Without a yes it is used as it is, the host decides, and it is not asked about again for a while.
-    else this.#take({ ...login, confirmedAt: runtime.now() }, this.#stamp);
-    return found.kind;
+  /** Renews the login under the lock, unless it need not be by then. */
+  async #renewUnless(
+    isSettled: (current: StoredLogin) => boolean,
+    renew = this.#byMethod,
+    patienceMs = renewalMs,
+  ): ReturnType<typeof renewUnderLock<StoredLogin>> {
+    return await renewUnderLock<StoredLogin>({
+      locked: (work) => this.#locked(work, patienceMs),
+      read: async () => (await this.#read()).login,
+      isSettled,
+      renew,
+      store: (login) => this.#write(login),
+      unstored: notOnDisk,
+      take: (login, outcome) => this.#keep(login, outcome),
+      audit: async () => await this.#options.renewed?.(),
+    });
   }
 
-  /** Asks for a newer login unless somebody else has got one already. */
-  async #askUnlessNewer(than: StoredLogin): Promise<void> {
-    await this.#locked(async () => {
-      const { login } = await this.#read();
-      if (sentAs(login) === sentAs(than)) await this.#ask();
-    });
+  readonly #byMethod = async (login: StoredLogin): Promise<Renewal<StoredLogin>> => {
+    const { host, runtime } = this.#options;
+    return await (this.#options.renewLogin ?? renewLogin)(login, host, runtime);
+  };
+
+  /** Renews unless somebody else has got a newer login already. */
+  async #renewUnlessNewer(than: StoredLogin, renew = this.#byMethod, patienceMs = renewalMs): Promise<void> {
+    await this.#renewUnless((current) => sentAs(current) !== sentAs(than), renew, patienceMs);
+  }
+
+  async #write(login: StoredLogin): Promise<void> {
+    const { vault, runtime } = this.#options;
+    await vault.write(this.#record, { ...login, confirmedAt: runtime.now() });
+  }
+
+  /** Goes on with the login that there is after a renewal, whatever came of it. */
+  async #keep(login: StoredLogin, outcome: Renewal<StoredLogin>["kind"] | "adopted"): Promise<void> {
+    if (outcome === "adopted") return; // reading took it
+    const { vault, runtime } = this.#options;
+    // A front that does not answer is not asked by every process anew, each waiting for the one before.
+    const isConfirmed = outcome === "valid" || (outcome === "unknown" && login.method === "sso");
+    if (isConfirmed) await this.#write(login).catch(notOnDisk);
+    const isWritten = isConfirmed || outcome === "renewed";
+    // Without a yes it is used as it is, the host decides, and it is not asked about again for a while.
+    this.#take({ ...login, confirmedAt: runtime.now() }, isWritten ? await vault.stamp(this.#record) : this.#stamp);
   }
 
   async #search(refused: StoredLogin): Promise<Lease | undefined> {
@@ -290,7 +295,7 @@ export class Broker implements Credentials {
       const adopted =
         (await newer()) ?? ((await vault.changed(this.#record, stamp, siblingMs)) ? await newer() : undefined);
       if (adopted) return adopted;
-      await this.#askUnlessNewer(refused);
+      await this.#renewUnlessNewer(refused);
       const renewed = await newer();
       if (renewed || !loginAgain) return renewed;
       // A login that was made just now and does not help either would not help the next time: no browser for each request.
@@ -307,6 +312,11 @@ export class Broker implements Credentials {
 
 /** The vault could not take it: its disk, its lock, its key, its record. */
 const isVault = (error: unknown) => error instanceof CodemieError && (error.code === "disk" || error.exitCode === 6);
+
+/** The old login may be spent already: a renewed one that cannot be written down is used all the same. */
+function notOnDisk(error: unknown): void {
+  if (!isDisk(error)) throw error;
+}
 
 const isDisk = (error: unknown) => error instanceof CodemieError && error.code === "disk";
 

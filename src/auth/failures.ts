@@ -76,4 +76,24 @@ export const authFailure = {
       `profile ${profile} is not logged in at an OpenID provider, which --grant enterprise needs`,
       "log in with codemie profile login --issuer URL --client-id ID, or give --idp-token-endpoint, --idp-client-id and --id-token-env",
     ),
+  provider: (issuer: string, why: string) =>
+    new CodemieError(
+      "server_error",
+      `the identity provider ${printable(issuer, 120)} cannot be used: ${printable(why)}`,
+      "check --issuer, or ask the provider's administrator",
+    ),
+  providerRefused: (issuer: string, code: string, description: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the identity provider ${printable(issuer, 120)} refused: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
+      code === "access_denied"
+        ? "the login was declined; run the command again to allow it"
+        : "check --client-id and --scope",
+    ),
+  idToken: (issuer: string, why: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the ID token of ${printable(issuer, 120)} was not accepted: ${printable(why)}`,
+      "nothing was stored; check this machine's clock, --issuer and --client-id",
+    ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

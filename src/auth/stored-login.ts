@@ -132,7 +132,7 @@ export async function storeLogin(vault: Vault, profile: string, login: StoredLog
  * @throws `auth_needed` when there is none, or when it belongs to another origin: it goes nowhere but home
  */
 export async function currentLogin(
-  vault: Vault,
+  vault: Pick<Vault, "read">,
   profile: string,
   host: Host,
   missing = () => authFailure.loginNeeded(host.origin),

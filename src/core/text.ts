@@ -115,3 +115,8 @@ export function when(atMs: number, nowMs: number): string {
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
   return `${relative} (${day} ${two(date.getHours())}:${two(date.getMinutes())})`;
 }
+
+/** @returns an address without its query, user and fragment, which may hold secrets */
+export function addressOnly(url: URL): string {
+  return url.origin + url.pathname;
+}

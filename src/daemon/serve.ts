@@ -4,6 +4,7 @@ import { availableModels, credentialsFor } from "../access/credentials.ts";
 import { type Given, warnOfTokensEnd } from "../access/given.ts";
 import { stores } from "../access/stores.ts";
 import { CodemieError } from "../core/errors.ts";
+import { processId } from "../platform/self.ts";
 import { exitCodeOf, StopRequests } from "../platform/signals.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import { openGateway } from "./open-gateway.ts";
@@ -62,7 +63,7 @@ export async function serve(
         ...where,
         url: gateway.url,
         key: gateway.key.reveal(),
-        pid: process.pid,
+        pid: processId(),
         startedAt: new Date(runtime.now()).toISOString(),
         model,
         drainSeconds: options.drainSeconds,

@@ -1,7 +1,11 @@
 import { createRemoteJWKSet, customFetch, decodeJwt, decodeProtectedHeader, errors, jwtVerify } from "jose";
+import { authFailure } from "../auth/failures.ts";
 import { asCodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
-import { OidcProvider, publicKeyAlgorithms } from "../oauth/provider.ts";
+import { secureAddress } from "../oauth/addresses.ts";
+import { OAuthHttp } from "../oauth/http.ts";
+import { publicKeyAlgorithms } from "../oauth/id-token.ts";
+import { discoverProvider } from "../oauth/provider.ts";
 import type { Fetch } from "../platform/network.ts";
 import { type Finding, failed, ok, skipped, warning } from "./check.ts";
 
@@ -32,12 +36,7 @@ export async function checkSignature(
   if (from === undefined) return skipped("the token names no issuer");
   let keys: URL;
   try {
-    keys =
-      from === localIssuer
-        ? new URL(localKeys, origin)
-        : new URL(
-            (await OidcProvider.discover(from, (url, options) => fetch(url, { ...options, signal }))).metadata.jwks_uri,
-          );
+    keys = from === localIssuer ? new URL(localKeys, origin) : await keysOf(from, fetch, signal);
   } catch (error) {
     return skipped(`the keys of ${printable(from, 100)} cannot be had: ${asCodemieError(error).message}`);
   }
@@ -65,4 +64,12 @@ export async function checkSignature(
     return warning(`signed by ${printable(named, 100)}, but the profile's provider is ${printable(issuer, 100)}`);
   }
   return ok(`verified with the keys of ${printable(from, 100)}`);
+}
+
+/** @throws what asking the provider throws */
+async function keysOf(issuer: string, fetch: Fetch, signal: AbortSignal): Promise<URL> {
+  const inTime: Fetch = (url, options) => fetch(url, { ...options, signal });
+  const found = await discoverProvider(issuer, new OAuthHttp({ fetch: inTime, rule: secureAddress }));
+  if ("unusable" in found) throw authFailure.provider(issuer, found.unusable);
+  return new URL(found.metadata.jwks_uri);
 }

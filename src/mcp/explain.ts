@@ -1,7 +1,7 @@
 import type { CodemieError } from "../core/errors.ts";
-import type { Step, Trace } from "../oauth/metadata.ts";
+import { addressOnly } from "../core/text.ts";
+import type { Step, Trace } from "../oauth/trace.ts";
 import { mcpFailure } from "./failures.ts";
-import { addressOnly } from "./log.ts";
 import { member, readEnvelope } from "./message.ts";
 import { PendingMessage } from "./pending-message.ts";
 import type { Transport, TransportEvents } from "./transport.ts";

@@ -1,12 +1,20 @@
 import { CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-const mcpStatusHints: Readonly<Record<number, string>> = {
+const statusHints: Readonly<Record<number, string>> = {
   403: "ask the server's administrator for access",
   404: "check the path of the address: it is often /mcp or /sse",
   405: "check the path of the address, or choose --transport http or sse",
   413: "the message is longer than the server takes",
   429: "the server asks for fewer requests; try again later",
+};
+
+const refusalHints: Readonly<Record<string, string>> = {
+  access_denied: "the authorization was declined; try again in a minute to be asked once more",
+  invalid_client: "check --client-id and its secret or key",
+  unauthorized_client: "this client may not use this grant; check --client-id and --grant",
+  invalid_scope: "check --scope",
+  invalid_target: "check --resource, or leave it out with --no-resource",
 };
 
 /** What can go wrong with the bridge to MCP servers, in the words a person meets. */
@@ -15,7 +23,7 @@ export const mcpFailure = {
     new CodemieError(
       status === 403 ? "auth_refused" : "server_error",
       `${origin} answered ${status}${detail ? `: ${printable(detail)}` : ""}`,
-      mcpStatusHints[status] ?? (status >= 500 ? "try again in a moment" : "check the address of the MCP server"),
+      statusHints[status] ?? (status >= 500 ? "try again in a moment" : "check the address of the MCP server"),
       { forLog: `${origin} answered ${status}` },
     ),
   notMcp: (origin: string, what: string) =>
@@ -108,19 +116,6 @@ export const mcpFailure = {
       "report it to the server's administrator",
       { forLog: "the authorization server has no metadata at its well-known addresses" },
     ),
-  noRegistration: (issuer: string, takesDocuments: boolean) =>
-    new CodemieError(
-      "auth_refused",
-      `the authorization server ${printable(issuer, 120)} does not register clients by itself (RFC 7591)`,
-      `register one with its administrator and name it with --client-id${takesDocuments ? ", or give --client-metadata-url" : ""}`,
-    ),
-  registration: (issuer: string, status: number, detail?: string) =>
-    new CodemieError(
-      "auth_refused",
-      `the authorization server ${printable(issuer, 120)} refused to register this client: ${status}${detail ? ` ${printable(detail)}` : ""}`,
-      "register one with its administrator and name it with --client-id",
-      { forLog: `${printable(issuer, 120)} refused the registration: ${status}` },
-    ),
   clientNeeded: (grant: string) =>
     new CodemieError(
       "usage",
@@ -153,5 +148,36 @@ export const mcpFailure = {
       `${origin} demands ${scope === undefined ? "more than it was granted" : `the scope ${printable(scope, 120)}`}, and asking for it did not help`,
       "ask the server's administrator for the permission",
       { forLog: `${origin} demands a scope, and asking for it did not help` },
+    ),
+  noPkce: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} does not support PKCE with S256 (RFC 7636)`,
+      "an authorization without it could be stolen; report it to the server's administrator",
+    ),
+  noCodeFlow: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} does not support the authorization code flow`,
+      "try --grant client-credentials with a client of your own",
+    ),
+  token: (issuer: string, why: string) =>
+    new CodemieError(
+      "auth_refused",
+      `no token from ${printable(issuer, 120)}: ${printable(why)}`,
+      "try again; if it stays so, report it to the server's administrator",
+    ),
+  otherAnswer: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the answer in the browser did not come from ${printable(issuer, 120)} (RFC 9207)`,
+      "nothing was accepted; report it to the server's administrator",
+    ),
+  refused: (issuer: string, code: string, description: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${printable(issuer, 120)} refused: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
+      refusalHints[code] ?? "run codemie mcp-proxy --explain with the server's address to see each step",
+      { forLog: `${printable(issuer, 120)} refused` },
     ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -33,11 +33,6 @@ export function makeLog(write: (line: string) => void, verbose: boolean, now: ()
 /** An address: scheme, user (dropped), host, and the rest (dropped). */
 const addresses = /(https?:\/\/)(?:[^\s/?#]*@)?([^\s/?#]*)(?:[/?#]\S*)?/gi;
 
-/** @returns an address without its query, user and fragment, which may hold secrets */
-export function addressOnly(url: URL): string {
-  return url.origin + url.pathname;
-}
-
 /**
  * @returns what may stand in the log of an error: its message, without the words of the server where it has any; of an error
  *   that is not ours only what it is called, since the runtime puts addresses and more into its messages
@@ -48,9 +43,4 @@ export function loggable(error: unknown): string {
   }
   const { message, cause, forLog } = error;
   return cause instanceof Error ? loggable(cause) : (forLog ?? message);
-}
-
-/** @returns an error code of OAuth as it is, and nothing else a server may have put in its place */
-export function plainCode(text: string): string {
-  return /^[a-z_]{1,40}$/.test(text) ? text : "an unknown error";
 }

@@ -97,16 +97,3 @@ export function errorAnswer(key: Key, code: number, message: string, data?: Read
 export function oneLine(text: string): string {
   return /[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, " ") : text;
 }
-
-/** @returns what a refusing server says is wrong, in the forms JSON-RPC, OAuth and web frameworks have for it */
-export function faultOf(text: string): string | undefined {
-  const envelope = readEnvelope(text);
-  if (typeof envelope === "string") return undefined;
-  const { value } = envelope;
-  const said = [
-    member(member(value, "error"), "message"),
-    member(value, "error_description"),
-    member(value, "message"),
-  ];
-  return said.find((one) => typeof one === "string") as string | undefined;
-}

@@ -1,3 +1,4 @@
+import { readFault } from "../oauth/answer.ts";
 import { readBody } from "../platform/body.ts";
 import { mcpFailure } from "./failures.ts";
 import { longestLine } from "./framing.ts";
@@ -24,3 +25,6 @@ export async function whole(response: Response, origin: string, onBytes: () => v
   if (end === "broken") throw mcpFailure.lost(origin);
   return new TextDecoder().decode(bytes);
 }
+
+/** @returns what a refusing server says is wrong, in the forms JSON-RPC, OAuth and web frameworks have for it */
+export const faultOf = (text: string): string | undefined => readFault(text).description;

@@ -1,11 +1,12 @@
 import { CodemieError, systemCode } from "../core/errors.ts";
+import { addressOnly } from "../core/text.ts";
 import { pause } from "../core/time.ts";
 import type { Cookies } from "../platform/cookie-jar.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { Authorization } from "./authorization.ts";
 import { readChallenge } from "./challenge.ts";
 import { mcpFailure } from "./failures.ts";
-import { addressOnly, type Log } from "./log.ts";
+import type { Log } from "./log.ts";
 import type { PendingMessage } from "./pending-message.ts";
 import type { SilenceLimit } from "./silence-limit.ts";
 

@@ -1,11 +1,11 @@
 import { asCodemieError } from "../core/errors.ts";
+import { addressOnly } from "../core/text.ts";
 import { within } from "../core/time.ts";
 import { readEvents, type StreamEvent } from "./events.ts";
 import { mcpFailure } from "./failures.ts";
-import { addressOnly, type Log } from "./log.ts";
-import { faultOf } from "./message.ts";
+import type { Log } from "./log.ts";
 import type { PendingMessage } from "./pending-message.ts";
-import { bounded, mediaType } from "./response.ts";
+import { bounded, faultOf, mediaType } from "./response.ts";
 import type { ServerClient } from "./server-client.ts";
 import { type SilenceLimit, silenceLimit } from "./silence-limit.ts";
 import { lingerMs, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";

@@ -18,6 +18,8 @@ export const serverMetadata = z.object({
   token_endpoint: z.string(),
   registration_endpoint: z.string().optional(),
   revocation_endpoint: z.string().optional(),
+  device_authorization_endpoint: z.string().optional(),
+  jwks_uri: z.string().optional(),
   scopes_supported: strings.optional(),
   response_types_supported: strings.optional(),
   grant_types_supported: strings.optional(),
@@ -29,23 +31,7 @@ export const serverMetadata = z.object({
 });
 export type ServerMetadata = z.infer<typeof serverMetadata>;
 
-/** What is known of how a server is protected. */
-export interface Deployment {
-  /** the resource indicator to send (RFC 8707), exactly as it was given */
-  readonly resource: string | undefined;
-  /** scopes the resource says it uses */
-  readonly scopes: readonly string[] | undefined;
-  readonly server: ServerMetadata;
-  /** there is no metadata at all: the server's endpoints are those an older one would have */
-  readonly guessed: boolean;
+/** @returns true when a server says that it does not do PKCE with S256 (RFC 7636 section 4.2); one that says nothing is believed to */
+export function lacksPkce({ code_challenge_methods_supported: methods }: ServerMetadata): boolean {
+  return methods !== undefined && !methods.includes("S256");
 }
-
-/** A step on the way to a token, for whoever wants to see how it went. */
-export interface Step {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly detail: string;
-  /** the specification that asks for it */
-  readonly reference?: string;
-}
-export type Trace = (step: Step) => void;

@@ -137,3 +137,13 @@ export function tell(pid: number, signal: NodeJS.Signals): void {
     if (systemCode(error) !== "ESRCH") throw error;
   }
 }
+
+/** @returns true when a process of that number runs on this machine, whoever's it is */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) === "EPERM";
+  }
+}

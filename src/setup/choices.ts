@@ -1,6 +1,5 @@
 import type { Api } from "../api/client.ts";
 import type { Model } from "../api/schemas.ts";
-import { Broker } from "../auth/broker.ts";
 import { callWith } from "../auth/call.ts";
 import { heldLogin } from "../auth/held-login.ts";
 import { CodemieError, failure } from "../core/errors.ts";
@@ -150,14 +149,12 @@ function sameProvider({ provider, host }: Draft, { profiles }: SetupContext["con
  */
 async function atHost<T>(
   { held, keeps, host }: Draft,
-  { runtime, version, vault, tell, during, renewed }: SetupContext,
+  { runtime, version, tell, during, stored }: SetupContext,
   doing: string | undefined,
   call: (api: Api) => Promise<T>,
 ): Promise<T | undefined> {
   if (host?.kind !== "codemie" || !(held || keeps)) return undefined;
-  const profile = keeps ?? "";
-  const stored = { vault, profile, host, runtime, renewed: () => renewed(profile, host.origin) };
-  const credentials = held ? heldLogin(held, runtime) : new Broker(stored);
+  const credentials = held ? heldLogin(held, runtime) : stored(keeps ?? "", host);
   const ask = () => callWith(credentials, runtime, version, call);
   try {
     return await (doing ? during(doing, ask) : ask());

@@ -1,6 +1,5 @@
 import { readApiKey } from "../auth/api-key.ts";
 import { readBearerToken } from "../auth/bearer-token.ts";
-import { Broker } from "../auth/broker.ts";
 import { callWith } from "../auth/call.ts";
 import { loginRecord, type StoredLogin, storedLogin } from "../auth/credential.ts";
 import { authFailure } from "../auth/failures.ts";
@@ -75,7 +74,7 @@ async function keeping(
   login: StoredLogin,
   context: SetupContext,
 ): Promise<Draft | undefined> {
-  const { runtime, version, vault, tell, during } = context;
+  const { runtime, version, tell, during } = context;
   const { host } = draft;
   if (!host) return undefined;
   try {
@@ -86,9 +85,7 @@ async function keeping(
       tell.good(`the key works at ${found.api}: ${models.length} models`);
       return { ...draft, host: found, provider: login.provider, keeps: name, models };
     }
-    const renewed = () => context.renewed(name, host.origin);
-    const broker = new Broker({ vault, profile: name, host, runtime, renewed });
-    const who = () => callWith(broker, runtime, version, (api) => api.user());
+    const who = () => callWith(context.stored(name, host), runtime, version, (api) => api.user());
     await during(`asking ${host.origin} about the login`, who);
     tell.good(`logged in as ${describe(login.identity)}`);
     return { ...draft, keeps: name };

@@ -1,4 +1,5 @@
 import type { Integration, Model } from "../api/schemas.ts";
+import type { Credentials } from "../auth/broker.ts";
 import type { StoredLogin } from "../auth/credential.ts";
 import type { LoginDialogue } from "../auth/login/browser.ts";
 import type { OidcClient } from "../auth/login/oidc.ts";
@@ -48,8 +49,8 @@ export interface SetupContext {
   /** shows that something is going on */
   during<T>(text: string, work: () => Promise<T>): Promise<T>;
   dialogue(origin: string): LoginDialogue;
-  /** told after the host renewed a stored login, for the audit trail */
-  renewed(profile: string, origin: string): Promise<void>;
+  /** @returns the credentials of a profile's stored login */
+  stored(profile: string, host: Host): Credentials;
   readonly stop: AbortSignal;
 }
 

@@ -75,7 +75,14 @@ test("the real Claude Code: codemie mcp add registers the bridge, and a tool of 
   const args = ["--task", "use the echo tool", "--", "--allowedTools", "mcp__everything__echo"];
   const { out, code } = await person.run(args, {
     program: codemieClaude,
-    env: { ...env, ENABLE_TOOL_SEARCH: "false" },
+    // Without these it goes on without a server that takes a few seconds to start, as all do on a busy machine.
+    env: {
+      ...env,
+      ENABLE_TOOL_SEARCH: "false",
+      MCP_CONNECTION_NONBLOCKING: "false",
+      MCP_CONNECT_TIMEOUT_MS: "120000",
+      MCP_TIMEOUT: "120000",
+    },
   });
   sandbox.settings.answer = undefined;
   expect(out.trim()).toBe("the tool answered");

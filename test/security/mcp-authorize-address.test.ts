@@ -47,10 +47,10 @@ test("shell metacharacters in the address reach the browser as one argument and 
 test("a server on the network cannot send the browser to what listens on this machine", async () => {
   const { authorizeByCode } = await import("../../src/mcp/oauth/code-flow.ts");
   const { OAuthHttp } = await import("../../src/oauth/http.ts");
-  const { Cookies } = await import("../../src/platform/cookie-jar.ts");
-  const log = { info: () => undefined, debug: () => undefined, toOpen: () => undefined };
+  const { addressesNamedBy } = await import("../../src/oauth/addresses.ts");
   const never = () => Promise.reject(new Error("nothing is sent"));
-  const http = new OAuthHttp(new URL("https://mcp.example.com/mcp"), false, never, new Cookies(), log);
+  const rule = addressesNamedBy(new URL("https://mcp.example.com/mcp"), false);
+  const http = new OAuthHttp({ fetch: never, rule });
   for (const authorization_endpoint of ["http://localhost:8080/do", "https://127.0.0.1/do", "http://[::1]/do"]) {
     const server = { issuer: "https://login.example.com", token_endpoint: "https://login.example.com/token" };
     const deployment = {

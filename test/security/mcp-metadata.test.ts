@@ -106,10 +106,10 @@ test("a server that does not say gets S256 all the same", async () => {
 
 test("a server on the network cannot send us to what listens on this machine", async () => {
   const { OAuthHttp } = await import("../../src/oauth/http.ts");
-  const { Cookies } = await import("../../src/platform/cookie-jar.ts");
-  const log = { info: () => undefined, debug: () => undefined, toOpen: () => undefined };
+  const { addressesNamedBy } = await import("../../src/oauth/addresses.ts");
   const never = () => Promise.reject(new Error("nothing is sent"));
-  const http = new OAuthHttp(new URL("https://mcp.example.com/mcp"), false, never, new Cookies(), log);
+  const rule = addressesNamedBy(new URL("https://mcp.example.com/mcp"), false);
+  const http = new OAuthHttp({ fetch: never, rule });
   for (const address of [
     "http://127.0.0.1:8080/",
     "http://localhost/",

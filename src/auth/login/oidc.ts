@@ -1,10 +1,19 @@
-import { createHash, randomBytes } from "node:crypto";
 import { CodemieError } from "../../core/errors.ts";
+import { Secret } from "../../core/secret.ts";
 import { printable } from "../../core/text.ts";
-import { oauthFailure } from "../../oauth/failures.ts";
-import { OidcProvider, type Refused, type TokenAnswer } from "../../oauth/provider.ts";
+import { secureAddress } from "../../oauth/addresses.ts";
+import type { EndpointResult } from "../../oauth/answer.ts";
+import { authorizationUrl, judgeCallback, newSecrets } from "../../oauth/authorization.ts";
+import { publicClient } from "../../oauth/client.ts";
+import { requestDeviceCode } from "../../oauth/device.ts";
+import { OAuthHttp } from "../../oauth/http.ts";
+import { faultOfIdToken } from "../../oauth/id-token.ts";
+import { discoverProvider, type ProviderMetadata } from "../../oauth/provider.ts";
+import { requestToken, revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import type { OidcLogin } from "../credential.ts";
+import { authFailure } from "../failures.ts";
+import type { Renewal } from "../renewal.ts";
 import { browserLogin, type LoginOptions, loginDeadline, type Use } from "./browser.ts";
 import { startCallbackServer } from "./callback-server.ts";
 
@@ -25,7 +34,22 @@ export interface OidcOptions extends LoginOptions {
   readonly client: OidcClient;
 }
 
-const random = () => randomBytes(32).toString("base64url");
+/** A provider that was found, and the way to it. */
+interface Provider {
+  readonly metadata: ProviderMetadata;
+  readonly http: OAuthHttp;
+}
+
+/**
+ * @param issuer as the user named it
+ * @throws `server_error` when it cannot be logged in at, `unreachable`, `tls`
+ */
+async function providerAt(issuer: string, { fetch }: Runtime): Promise<Provider> {
+  const http = new OAuthHttp({ fetch, rule: secureAddress });
+  const found = await discoverProvider(issuer, http);
+  if ("unusable" in found) throw authFailure.provider(issuer, found.unusable);
+  return { metadata: found.metadata, http };
+}
 
 /**
  * Logs in by authorization code with PKCE (RFC 6749 section 4.1, RFC 7636, RFC 8252) at a loopback redirect. `state` is
@@ -33,36 +57,27 @@ const random = () => randomBytes(32).toString("base64url");
  *
  * @param use gets the tokens, proves and stores them, and says what the browser shows in the end
  * @returns what `use` returned
- * @throws `auth_timeout`, `auth_refused`, `provider`, `unreachable`, `tls`, the stop signal's failure, what `use` throws
+ * @throws `auth_timeout`, `auth_refused`, `server_error`, `unreachable`, `tls`, the stop signal's failure, what `use` throws
  */
 export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, T>): Promise<T> {
   const { client, runtime } = options;
-  const provider = await OidcProvider.discover(client.issuer, runtime.fetch);
-  const [state, nonce, verifier] = [random(), random(), random()];
-  const server = startCallbackServer("/callback", (url) => url.searchParams.get("state") === state);
+  const { issuer, clientId, scope } = client;
+  const provider = await providerAt(issuer, runtime);
+  const { metadata, http } = provider;
+  const secrets = newSecrets();
+  const server = startCallbackServer("/callback", (url) => url.searchParams.get("state") === secrets.state);
   const redirectUri = `http://127.0.0.1:${server.port}/callback`;
-  const url = new URL(provider.metadata.authorization_endpoint);
-  for (const [name, value] of Object.entries({
-    response_type: "code",
-    client_id: client.clientId,
-    redirect_uri: redirectUri,
-    scope: client.scope,
-    state,
-    nonce,
-    code_challenge: createHash("sha256").update(verifier).digest("base64url"),
-    code_challenge_method: "S256",
-  })) {
-    url.searchParams.set(name, value);
-  }
+  const endpoint = new URL(metadata.authorization_endpoint);
+  const url = authorizationUrl(endpoint, secrets, { clientId, redirectUri, scope, openId: true });
   return await browserLogin(options, server, url.href, async (callback) => {
-    const answer = await provider.grant({
+    const form = {
       grant_type: "authorization_code",
-      code: codeOf(callback, provider),
+      code: codeOf(callback, metadata),
       redirect_uri: redirectUri,
-      client_id: client.clientId,
-      code_verifier: verifier,
-    });
-    return await use(await tokensOf(answer, provider, client, nonce, runtime.now()));
+      code_verifier: secrets.verifier,
+    };
+    const result = await requestToken(metadata, publicClient(clientId), form, http);
+    return await use(await tokensOf(issued(result, client), provider, client, secrets.nonce, runtime.now()));
   });
 }
 
@@ -73,24 +88,25 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
  */
 export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   const { client, runtime, dialogue } = options;
-  const provider = await OidcProvider.discover(client.issuer, runtime.fetch);
-  const device = await provider.device({ client_id: client.clientId, scope: client.scope });
-  if ("refused" in device) throw oauthFailure.providerRefused(client.issuer, device.refused, device.description);
-  const address = new URL(device.verification_uri_complete ?? device.verification_uri);
+  const provider = await providerAt(client.issuer, runtime);
+  const { metadata, http } = provider;
+  const device = issued(await requestDeviceCode(metadata, client.clientId, client.scope, http), client);
+  const address = secureAddress(device.verification_uri_complete ?? device.verification_uri);
+  if (!address) throw authFailure.provider(client.issuer, "the address for its device codes has to be https:");
   dialogue.atCode(address.href, printable(device.user_code, 40));
   const time = loginDeadline({ ...options, timeoutMs: Math.min(options.timeoutMs, device.expires_in * 1000) });
   let intervalMs = device.interval * 1000;
+  const form = {
+    grant_type: "urn:ietf:params:oauth:grant-type:device_code",
+    device_code: device.device_code,
+  };
   try {
     for (;;) {
       await Promise.race([Bun.sleep(intervalMs), time.over]); // the provider sets the pace (RFC 8628 section 3.5)
-      const answer = await provider.grant({
-        grant_type: "urn:ietf:params:oauth:grant-type:device_code",
-        device_code: device.device_code,
-        client_id: client.clientId,
-      });
-      if ("refused" in answer && answer.refused === "slow_down") intervalMs += 5000;
-      else if (!("refused" in answer) || answer.refused !== "authorization_pending") {
-        return await tokensOf(answer, provider, client, undefined, runtime.now());
+      const result = await requestToken(metadata, publicClient(client.clientId), form, http);
+      if (result.kind === "refused" && result.code === "slow_down") intervalMs += 5000;
+      else if (result.kind !== "refused" || result.code !== "authorization_pending") {
+        return await tokensOf(issued(result, client), provider, client, undefined, runtime.now());
       }
     }
   } finally {
@@ -98,34 +114,30 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   }
 }
 
-/** What came of a refresh. */
-export type Refreshed =
-  | { readonly kind: "renewed"; readonly tokens: OidcTokens }
-  /** no refresh token, or one the provider no longer takes */
-  | { readonly kind: "ended" }
-  /** the provider could not be asked just now */
-  | { readonly kind: "unknown" };
-
 /**
  * Refreshes the tokens (RFC 6749 section 6). Call it under the record's lock: with rotation a refresh token works once.
  *
  * @returns what came of it; never throws for what the provider or the network did
  */
-export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<Refreshed> {
+export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<Renewal<OidcLogin>> {
   if (!login.refreshToken) return { kind: "ended" };
   try {
-    const provider = await OidcProvider.discover(login.issuer, runtime.fetch);
-    const answer = await provider.grant({
-      grant_type: "refresh_token",
-      refresh_token: login.refreshToken,
-      client_id: login.clientId,
-    });
-    if ("refused" in answer) return { kind: answer.refused === "invalid_grant" ? "ended" : "unknown" };
-    const tokens = timed(answer, login, runtime.now());
-    // A provider that does not rotate sends no new refresh token: the old one goes on.
-    return { kind: "renewed", tokens: { ...tokens, refreshToken: answer.refresh_token ?? login.refreshToken } };
+    const { metadata, http } = await providerAt(login.issuer, runtime);
+    const form = { grant_type: "refresh_token", refresh_token: login.refreshToken };
+    const result = await requestToken(metadata, publicClient(login.clientId), form, http);
+    if (result.kind === "refused" && result.code === "invalid_grant") return { kind: "ended" };
+    const answer = issued(result, login);
+    const next = { ...login, ...timed(answer, login, runtime.now()) };
+    return {
+      kind: "renewed",
+      // A provider that does not rotate sends no new refresh token: the old one goes on.
+      login: { ...next, refreshToken: answer.refresh_token ?? login.refreshToken },
+      ...(answer.id_token
+        ? { idToken: { token: new Secret(answer.id_token), tokenEndpoint: new URL(metadata.token_endpoint) } }
+        : {}),
+    };
   } catch (error) {
-    if (error instanceof CodemieError) return { kind: "unknown" };
+    if (error instanceof CodemieError) return { kind: "unknown", error };
     throw error;
   }
 }
@@ -133,40 +145,54 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
 /** Ends the login at the provider (RFC 7009). Returns false when it could not be asked to. */
 export async function revokeOidc(login: OidcLogin, runtime: Runtime): Promise<boolean> {
   try {
-    const provider = await OidcProvider.discover(login.issuer, runtime.fetch);
+    const { metadata, http } = await providerAt(login.issuer, runtime);
+    const client = publicClient(login.clientId);
     return login.refreshToken
-      ? await provider.revoke(login.clientId, login.refreshToken, "refresh_token")
-      : await provider.revoke(login.clientId, login.accessToken, "access_token");
+      ? await revokeToken(metadata, client, login.refreshToken, "refresh_token", http)
+      : await revokeToken(metadata, client, login.accessToken, "access_token", http);
   } catch {
     return false;
   }
 }
 
+/** @throws in the words of a login, when the provider refused or answered with something else */
+function issued<T>(result: EndpointResult<T>, { issuer }: OidcClient): T {
+  if (result.kind === "refused") throw authFailure.providerRefused(issuer, result.code, result.description);
+  if (result.kind === "unusable") throw authFailure.provider(issuer, result.why);
+  return result.document;
+}
+
 /** The authorization code, or the provider's refusal. `state` has been checked by now. */
-function codeOf(url: URL, provider: OidcProvider): string {
-  const { issuer, authorization_response_iss_parameter_supported: promised } = provider.metadata;
-  const [iss, error, code] = ["iss", "error", "code"].map((name) => url.searchParams.get(name));
-  if (iss ? iss !== issuer : promised) throw oauthFailure.provider(issuer, "the answer came from another issuer");
-  if (error) throw oauthFailure.providerRefused(issuer, error, url.searchParams.get("error_description") ?? "");
-  if (!code) throw oauthFailure.provider(issuer, "an answer without a code");
-  return code;
+function codeOf(url: URL, metadata: ProviderMetadata): string {
+  const result = judgeCallback(url, metadata);
+  switch (result.kind) {
+    case "code":
+      return result.code;
+    case "refused":
+      throw authFailure.providerRefused(metadata.issuer, result.code, result.description);
+    case "other-issuer":
+      throw authFailure.provider(metadata.issuer, "the answer came from another issuer");
+    case "no-code":
+      throw authFailure.provider(metadata.issuer, "an answer without a code");
+  }
 }
 
 async function tokensOf(
-  answer: TokenAnswer | Refused,
-  provider: OidcProvider,
+  answer: TokenAnswer,
+  { metadata, http }: Provider,
   client: OidcClient,
   nonce: string | undefined,
   nowMs: number,
 ): Promise<OidcTokens> {
-  if ("refused" in answer) throw oauthFailure.providerRefused(client.issuer, answer.refused, answer.description);
-  if (!answer.id_token) throw oauthFailure.idToken(client.issuer, "there is none");
-  await provider.verifyIdToken(answer.id_token, client.clientId, nonce);
+  if (!answer.id_token) throw authFailure.idToken(client.issuer, "there is none");
+  const expected = { issuer: metadata.issuer, jwksUri: new URL(metadata.jwks_uri), clientId: client.clientId, nonce };
+  const fault = await faultOfIdToken(answer.id_token, expected, http.fetch);
+  if (fault !== undefined) throw authFailure.idToken(metadata.issuer, fault);
   return { ...timed(answer, client, nowMs), ...(answer.refresh_token ? { refreshToken: answer.refresh_token } : {}) };
 }
 
 function timed(answer: TokenAnswer, client: OidcClient, nowMs: number): OidcTokens {
-  const expiry = answer.expires_in === undefined ? {} : { expiresAt: nowMs + answer.expires_in * 1000 };
+  const expiry = answer.expires_in ? { expiresAt: nowMs + answer.expires_in * 1000 } : {};
   const { issuer, clientId, scope } = client;
   return { issuer, clientId, scope, accessToken: answer.access_token, ...expiry };
 }

@@ -1,12 +1,12 @@
 import { asCodemieError } from "../../core/errors.ts";
-import { printable } from "../../core/text.ts";
+import { addressOnly, printable } from "../../core/text.ts";
 import { version } from "../../core/version.ts";
 import { whenDemanded } from "../../mcp/authorization.ts";
 import { chooseTransport } from "../../mcp/choose-transport.ts";
 import { explain } from "../../mcp/explain.ts";
-import { addressOnly, type Log } from "../../mcp/log.ts";
+import type { Log } from "../../mcp/log.ts";
 import { ServerClient } from "../../mcp/server-client.ts";
-import type { Step, Trace } from "../../oauth/metadata.ts";
+import type { Step, Trace } from "../../oauth/trace.ts";
 import { Cookies } from "../../platform/cookie-jar.ts";
 import type { Fetch } from "../../platform/network.ts";
 import { stopSignal } from "../../platform/signals.ts";

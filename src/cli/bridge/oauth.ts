@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { record } from "../../access/audit.ts";
+import { brokerFor } from "../../access/credentials.ts";
 import { stores } from "../../access/stores.ts";
 import { freshIdToken } from "../../auth/id-token.ts";
 import type { LoginDialogue } from "../../auth/login/browser.ts";
@@ -9,9 +10,10 @@ import type { Log } from "../../mcp/log.ts";
 import type { EnterpriseProvider } from "../../mcp/oauth/machine.ts";
 import { OAuthSession } from "../../mcp/oauth/session.ts";
 import { GrantStore } from "../../mcp/oauth/store.ts";
+import { addressesNamedBy } from "../../oauth/addresses.ts";
 import { oauthFailure } from "../../oauth/failures.ts";
 import { OAuthHttp } from "../../oauth/http.ts";
-import type { Trace } from "../../oauth/metadata.ts";
+import type { Trace } from "../../oauth/trace.ts";
 import type { Cookies } from "../../platform/cookie-jar.ts";
 import { readIfPresent } from "../../platform/files.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
@@ -53,6 +55,7 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     callbackPort: asked.callbackPort,
     stop,
   };
+  const where = { profile: asked.profile ?? "", host: url.origin, outcome: "ok" } as const;
   return new OAuthSession({
     url,
     grant,
@@ -63,18 +66,21 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     person,
     enterprise: grant === "enterprise" ? () => providerOf(cli, asked, vault) : undefined,
     store: asked.persist ? new GrantStore(vault, runtime.home) : undefined,
-    http: new OAuthHttp(url, asked.allowHttp, runtime.fetch, cookies, log),
+    http: new OAuthHttp({
+      fetch: runtime.fetch,
+      rule: addressesNamedBy(url, asked.allowHttp),
+      cookies,
+      debug: (text) => log.debug(text),
+    }),
     log,
     trace,
     authorized: (issuer) => {
       const detail = { issuer, grant, stored: asked.persist ? "yes" : "no" };
-      const granted = {
-        event: "mcp-authorized",
-        profile: asked.profile ?? "",
-        host: url.origin,
-        outcome: "ok",
-      } as const;
-      return record(cli, vault, { ...granted, detail }, { begin: true });
+      return record(cli, vault, { event: "mcp-authorized", ...where, detail }, { begin: true });
+    },
+    // A token that ends with the process is nobody's login.
+    renewed: async (issuer) => {
+      if (asked.persist) await record(cli, vault, { event: "refresh", ...where, detail: { issuer } });
     },
   });
 }
@@ -114,9 +120,10 @@ async function keyOf({ clientKey }: McpArgs, cwd: string): Promise<Secret | unde
   return new Secret(text);
 }
 
-async function providerOf({ runtime }: Cli, asked: McpArgs, vault: Vault): Promise<EnterpriseProvider> {
+async function providerOf(cli: Cli, asked: McpArgs, vault: Vault): Promise<EnterpriseProvider> {
   if (asked.provider) return asked.provider;
+  const { runtime } = cli;
   const { profiles } = stores(runtime);
   const resolved = resolveProfile(await profiles.read(), { profile: asked.profile }, runtime.env, {});
-  return await freshIdToken(vault, resolved.name, resolved.host.value, runtime);
+  return await freshIdToken(brokerFor(cli, vault, resolved), resolved.name);
 }

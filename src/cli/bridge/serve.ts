@@ -1,4 +1,5 @@
 import { asCodemieError } from "../../core/errors.ts";
+import { addressOnly } from "../../core/text.ts";
 import { within } from "../../core/time.ts";
 import { version, versionLine } from "../../core/version.ts";
 import { whenDemanded } from "../../mcp/authorization.ts";
@@ -6,7 +7,7 @@ import { Bridge } from "../../mcp/bridge.ts";
 import { chooseTransport } from "../../mcp/choose-transport.ts";
 import { mcpFailure } from "../../mcp/failures.ts";
 import { readLines } from "../../mcp/framing.ts";
-import { addressOnly, type Log, makeLog } from "../../mcp/log.ts";
+import { type Log, makeLog } from "../../mcp/log.ts";
 import { ServerClient } from "../../mcp/server-client.ts";
 import { Cookies } from "../../platform/cookie-jar.ts";
 import { LogFile } from "../../platform/log-file.ts";

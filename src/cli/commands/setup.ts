@@ -1,4 +1,5 @@
 import { record, recorded } from "../../access/audit.ts";
+import { brokerFor } from "../../access/credentials.ts";
 import { endLogin } from "../../access/end-login.ts";
 import { stores, storesToChange } from "../../access/stores.ts";
 import { readApiKey } from "../../auth/api-key.ts";
@@ -81,18 +82,22 @@ export const setup = (cli: Cli) =>
       // What standard input was read for, nobody can answer at any more.
       const asks = runtime.terminal.interactive && !args.yes && !args.json && input === undefined;
       const stop = stopSignal();
+      const config = await profiles.read();
       const context: SetupContext = {
         runtime,
         version,
         vault,
-        config: await profiles.read(),
+        config,
         flags,
         prompts: asks ? await realPrompts(stop) : undefined,
         typed: new Map(),
         tell: { good: (text) => output.say.success(text), note: (text) => output.say.warn(text) },
         during: (text, work) => output.during(text, work),
         dialogue: (origin) => dialogueOf(cli, origin),
-        renewed: (profile, host) => record(cli, vault, { event: "refresh", profile, host, outcome: "ok" }),
+        stored(name, host) {
+          const profile = config.profiles[name] ?? {};
+          return brokerFor(cli, vault, { name, profile, host: { value: host, source: "profile" } });
+        },
         stop,
       };
       context.prompts?.intro("codemie setup · Escape goes back, Ctrl-C leaves everything as it was");

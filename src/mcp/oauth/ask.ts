@@ -1,8 +1,9 @@
-import type { Deployment } from "../../oauth/metadata.ts";
+import type { Client } from "../../oauth/client.ts";
 import type { TokenAnswer } from "../../oauth/token-endpoint.ts";
 import { mcpFailure } from "../failures.ts";
-import { type Client, givenClient } from "./client.ts";
+import { givenClient } from "./client.ts";
 import { authorizeByCode } from "./code-flow.ts";
+import type { Deployment } from "./discovery.ts";
 import { authorizeAsMachine, authorizeByEnterprise } from "./machine.ts";
 import type { SessionOptions } from "./options.ts";
 

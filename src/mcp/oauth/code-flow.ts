@@ -1,15 +1,18 @@
-import { createHash, randomBytes } from "node:crypto";
 import { browserLogin, type LoginDialogue } from "../../auth/login/browser.ts";
 import { type CallbackServer, startCallbackServer } from "../../auth/login/callback-server.ts";
 import { CodemieError } from "../../core/errors.ts";
-import { oauthFailure } from "../../oauth/failures.ts";
+import { plainCode } from "../../oauth/answer.ts";
+import { authorizationUrl, judgeCallback, newSecrets } from "../../oauth/authorization.ts";
+import type { Client } from "../../oauth/client.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
-import type { Deployment, ServerMetadata, Trace } from "../../oauth/metadata.ts";
-import { requestToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
+import { lacksPkce, type ServerMetadata } from "../../oauth/metadata.ts";
+import type { TokenAnswer } from "../../oauth/token-endpoint.ts";
+import type { Trace } from "../../oauth/trace.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import { mcpFailure } from "../failures.ts";
-import { plainCode } from "../log.ts";
-import { type Client, type ClientOptions, chooseClient } from "./client.ts";
+import { type ClientOptions, chooseClient } from "./client.ts";
+import type { Deployment } from "./discovery.ts";
+import { obtainToken } from "./token.ts";
 
 /** The person's side of an authorization. */
 export interface PersonOptions {
@@ -33,7 +36,6 @@ export interface CodeFlow {
   readonly trace: Trace;
 }
 
-const random = () => randomBytes(32).toString("base64url");
 const callbackPath = "/callback";
 
 /**
@@ -48,8 +50,8 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
   const { deployment, scope, person, http, trace } = flow;
   const { server, resource } = deployment;
   const endpoint = authorizationEndpoint(server, http, trace);
-  const [state, verifier] = [random(), random()];
-  const listening = listen(flow, (url) => url.searchParams.get("state") === state);
+  const secrets = newSecrets();
+  const listening = listen(flow, (url) => url.searchParams.get("state") === secrets.state);
   const redirectUri = `http://localhost:${listening.port}${callbackPath}`;
   let client: Client;
   try {
@@ -61,34 +63,21 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
     const refused = error instanceof CodemieError && error.code === "auth_refused";
     throw refused && deployment.guessed ? mcpFailure.noLogin(server.issuer) : error;
   }
-  const offline = scope?.split(" ").includes("offline_access");
-  for (const [name, value] of Object.entries({
-    response_type: "code",
-    client_id: client.id,
-    redirect_uri: redirectUri,
-    scope,
-    state,
-    code_challenge: createHash("sha256").update(verifier).digest("base64url"),
-    code_challenge_method: "S256",
-    resource,
-    // OpenID Connect Core 1.0 section 11: a refresh token for later needs consent asked for.
-    prompt: offline ? "consent" : undefined,
-  })) {
-    if (value !== undefined) endpoint.searchParams.set(name, value);
-  }
+  // OpenID Connect Core 1.0 section 11: a refresh token for later needs consent asked for.
+  const prompt = scope?.split(" ").includes("offline_access") ? "consent" : undefined;
+  const url = authorizationUrl(endpoint, secrets, { clientId: client.id, redirectUri, scope, resource, prompt });
   trace({ name: "browser", ok: true, detail: `waiting for ${endpoint.origin}`, reference: "RFC 6749 section 4.1.1" });
   try {
-    return await browserLogin(person, listening, endpoint.href, async (callback) => {
+    return await browserLogin(person, listening, url.href, async (callback) => {
       const code = codeOf(callback, server, trace);
       const form = {
         grant_type: "authorization_code",
         code,
         redirect_uri: redirectUri,
-        code_verifier: verifier,
+        code_verifier: secrets.verifier,
         resource,
       };
-      const answer = await requestToken(server, client, form, http, trace);
-      if ("refused" in answer) throw oauthFailure.refused(server.issuer, answer.refused, answer.description);
+      const answer = await obtainToken(server, client, form, http, trace);
       const lines = ["The tools of the server are available now.", "You can close this page."];
       return { result: answer, page: { good: true, title: "Access granted", lines } };
     });
@@ -102,13 +91,12 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
 /** Where the browser goes: an address a browser may be handed, of a server that does not rule PKCE with S256 out. */
 function authorizationEndpoint(server: ServerMetadata, http: OAuthHttp, trace: Trace): URL {
   const url = http.allowed(server.authorization_endpoint || "(none)", "the authorization endpoint");
-  const methods = server.code_challenge_methods_supported;
-  const can = methods === undefined || methods.includes("S256");
-  const detail = methods?.join(", ") ?? "not listed; S256 is sent all the same";
-  trace({ name: "PKCE", ok: can, detail, reference: "RFC 7636 section 4.2" });
-  if (!can) throw oauthFailure.noPkce(server.issuer);
+  const isLacking = lacksPkce(server);
+  const detail = server.code_challenge_methods_supported?.join(", ") ?? "not listed; S256 is sent all the same";
+  trace({ name: "PKCE", ok: !isLacking, detail, reference: "RFC 7636 section 4.2" });
+  if (isLacking) throw mcpFailure.noPkce(server.issuer);
   const responses = server.response_types_supported;
-  if (responses && !responses.includes("code")) throw oauthFailure.noCodeFlow(server.issuer);
+  if (responses && !responses.includes("code")) throw mcpFailure.noCodeFlow(server.issuer);
   return url;
 }
 
@@ -126,18 +114,24 @@ function listen({ known, person }: CodeFlow, accept: (url: URL) => boolean): Cal
   return startCallbackServer(callbackPath, accept);
 }
 
-/** The authorization code, or the server's refusal. `state` was checked by now; `iss` (RFC 9207) is before `error`. */
+/** The authorization code, or the server's refusal. `state` was checked by now. */
 function codeOf(url: URL, server: ServerMetadata, trace: Trace): string {
-  const [iss, error, code] = ["iss", "error", "code"].map((name) => url.searchParams.get(name));
-  const wrong = iss ? iss !== server.issuer : server.authorization_response_iss_parameter_supported === true;
+  const result = judgeCallback(url, server);
+  const said = url.searchParams.get("error");
   trace({
     name: "callback",
-    ok: !wrong && Boolean(code),
-    detail: error === null || error === undefined ? "came back" : plainCode(error),
+    ok: result.kind === "code",
+    detail: said === null ? "came back" : plainCode(said),
     reference: "RFC 9207 section 2.4",
   });
-  if (wrong) throw oauthFailure.otherAnswer(server.issuer);
-  if (error) throw oauthFailure.refused(server.issuer, error, url.searchParams.get("error_description") ?? "");
-  if (!code) throw oauthFailure.token(server.issuer, "an answer without a code");
-  return code;
+  switch (result.kind) {
+    case "code":
+      return result.code;
+    case "refused":
+      throw mcpFailure.refused(server.issuer, result.code, result.description);
+    case "other-issuer":
+      throw mcpFailure.otherAnswer(server.issuer);
+    case "no-code":
+      throw mcpFailure.token(server.issuer, "an answer without a code");
+  }
 }

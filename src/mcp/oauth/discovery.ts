@@ -1,17 +1,22 @@
 import { checkResourceAllowed } from "@modelcontextprotocol/sdk/shared/auth-utils.js";
 import type { ZodType } from "zod";
 import { parseJson } from "../../core/json.ts";
+import { addressOnly } from "../../core/text.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
-import {
-  type Deployment,
-  type ResourceMetadata,
-  resourceMetadata,
-  type ServerMetadata,
-  serverMetadata,
-  type Trace,
-} from "../../oauth/metadata.ts";
+import { type ResourceMetadata, resourceMetadata, type ServerMetadata, serverMetadata } from "../../oauth/metadata.ts";
+import type { Trace } from "../../oauth/trace.ts";
 import { mcpFailure } from "../failures.ts";
-import { addressOnly } from "../log.ts";
+
+/** What is known of how a server is protected. */
+export interface Deployment {
+  /** the resource indicator to send (RFC 8707), exactly as it was given */
+  readonly resource: string | undefined;
+  /** scopes the resource says it uses */
+  readonly scopes: readonly string[] | undefined;
+  readonly server: ServerMetadata;
+  /** there is no metadata at all: the server's endpoints are those an older one would have */
+  readonly guessed: boolean;
+}
 
 export interface DiscoveryOptions {
   /** the MCP server's address */

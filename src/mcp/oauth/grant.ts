@@ -1,10 +1,11 @@
 import { Secret } from "../../core/secret.ts";
 import { within } from "../../core/time.ts";
+import type { Client } from "../../oauth/client.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
 import type { ServerMetadata } from "../../oauth/metadata.ts";
 import { revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import type { AccessToken } from "../authorization.ts";
-import type { Client } from "./client.ts";
+import { coversScope } from "./scope.ts";
 
 /** A token and what came with it. */
 export interface Grant extends AccessToken {
@@ -13,6 +14,18 @@ export interface Grant extends AccessToken {
   readonly expiresAt?: number;
   /** scopes it was issued for, where that is known */
   readonly scope?: string;
+}
+
+/** A token, and the client it was issued to. */
+export interface HeldGrant {
+  readonly grant: Grant;
+  readonly client: Client;
+}
+
+/** @returns true for a token that has not ended and covers the scope that is needed, where one is */
+export function isOfUse({ scope, expiresAt }: Grant, needed: string | undefined, nowMs: number): boolean {
+  const covers = needed === undefined || coversScope(scope, needed);
+  return covers && (expiresAt === undefined || expiresAt > nowMs);
 }
 
 /**

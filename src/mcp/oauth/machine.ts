@@ -1,13 +1,15 @@
 import { z } from "zod";
 import { parseJson } from "../../core/json.ts";
 import type { Secret } from "../../core/secret.ts";
-import { oauthFailure } from "../../oauth/failures.ts";
+import { addressOnly } from "../../core/text.ts";
+import { readFault } from "../../oauth/answer.ts";
+import type { Client } from "../../oauth/client.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
-import type { Deployment, Trace } from "../../oauth/metadata.ts";
-import { requestToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
-import { addressOnly } from "../log.ts";
-import { faultOf } from "../message.ts";
-import { type Client, codeOf } from "./client.ts";
+import type { TokenAnswer } from "../../oauth/token-endpoint.ts";
+import type { Trace } from "../../oauth/trace.ts";
+import { mcpFailure } from "../failures.ts";
+import type { Deployment } from "./discovery.ts";
+import { obtainToken } from "./token.ts";
 
 /** A company's identity provider, which vouches for a person to the servers it manages. */
 export interface EnterpriseProvider {
@@ -20,7 +22,7 @@ export interface EnterpriseProvider {
 /**
  * Gets a token for a machine (RFC 6749 section 4.4).
  *
- * @throws `auth_refused`, and as {@link requestToken}
+ * @throws `auth_refused`, and as {@link obtainToken}
  */
 export async function authorizeAsMachine(
   { server, resource }: Deployment,
@@ -30,9 +32,7 @@ export async function authorizeAsMachine(
   trace: Trace,
 ): Promise<TokenAnswer> {
   const form = { grant_type: "client_credentials", scope, resource };
-  const answer = await requestToken(server, client, form, http, trace);
-  if ("refused" in answer) throw oauthFailure.refused(server.issuer, answer.refused, answer.description);
-  return answer;
+  return await obtainToken(server, client, form, http, trace);
 }
 
 /** RFC 8693 section 2.2.1. */
@@ -45,7 +45,7 @@ const exchanged = z.object({
  * Gets a token by the enterprise-managed authorization extension of MCP: the person's ID token is exchanged at the company's
  * provider for an assertion meant for the server (RFC 8693), and that for an access token (RFC 7523). No browser.
  *
- * @throws `auth_refused`, `server_error`, and as {@link requestToken}
+ * @throws `auth_refused`, `server_error`, and as {@link obtainToken}
  */
 export async function authorizeByEnterprise(
   { server, resource }: Deployment,
@@ -70,7 +70,8 @@ export async function authorizeByEnterprise(
   const detail = `${status} ${addressOnly(provider.tokenEndpoint)}`;
   trace({ name: "token exchange", ok: vouched !== undefined, detail, reference: "RFC 8693 section 2" });
   if (!vouched) {
-    throw oauthFailure.refused(provider.tokenEndpoint.origin, codeOf(text) ?? String(status), faultOf(text) ?? "");
+    const { code, description } = readFault(text);
+    throw mcpFailure.refused(provider.tokenEndpoint.origin, code ?? String(status), description ?? "");
   }
   const form = {
     grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -78,7 +79,5 @@ export async function authorizeByEnterprise(
     scope,
     resource,
   };
-  const answer = await requestToken(server, client, form, http, trace);
-  if ("refused" in answer) throw oauthFailure.refused(server.issuer, answer.refused, answer.description);
-  return answer;
+  return await obtainToken(server, client, form, http, trace);
 }

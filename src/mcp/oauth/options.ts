@@ -1,5 +1,5 @@
 import type { OAuthHttp } from "../../oauth/http.ts";
-import type { Trace } from "../../oauth/metadata.ts";
+import type { Trace } from "../../oauth/trace.ts";
 import type { Log } from "../log.ts";
 import type { ClientOptions } from "./client.ts";
 import type { PersonOptions } from "./code-flow.ts";
@@ -29,4 +29,6 @@ export interface SessionOptions {
   readonly trace: Trace;
   /** told of every new authorization, for the audit trail */
   readonly authorized: (issuer: string) => Promise<void>;
+  /** told of every renewal, for the audit trail */
+  readonly renewed: (issuer: string) => Promise<void>;
 }

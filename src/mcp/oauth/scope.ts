@@ -1,5 +1,5 @@
-import type { Deployment } from "../../oauth/metadata.ts";
 import type { Challenge } from "../challenge.ts";
+import type { Deployment } from "./discovery.ts";
 
 /**
  * Chooses the scopes to ask for (MCP 2025-11-25, scope selection): the user's, else the challenge's, else those the resource

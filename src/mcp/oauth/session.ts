@@ -1,18 +1,21 @@
+import { type Renewal, renewUnderLock } from "../../auth/renewal.ts";
 import { asCodemieError, type CodemieError } from "../../core/errors.ts";
 import { orAborted } from "../../core/time.ts";
-import type { Deployment } from "../../oauth/metadata.ts";
-import { requestToken } from "../../oauth/token-endpoint.ts";
+import { plainCode } from "../../oauth/answer.ts";
+import type { Client } from "../../oauth/client.ts";
 import type { AccessToken, Authorization, Waiting } from "../authorization.ts";
 import type { Challenge } from "../challenge.ts";
 import { mcpFailure } from "../failures.ts";
-import { loggable, plainCode } from "../log.ts";
+import { loggable } from "../log.ts";
 import { askForToken } from "./ask.ts";
-import { type Client, givenClient } from "./client.ts";
+import { givenClient } from "./client.ts";
+import type { Deployment } from "./discovery.ts";
 import { discover } from "./discovery.ts";
-import { type Grant, giveUp, grantOf, Leftovers } from "./grant.ts";
+import { type Grant, giveUp, grantOf, type HeldGrant, isOfUse, Leftovers } from "./grant.ts";
 import type { SessionOptions } from "./options.ts";
 import { coversScope, joinScopes, wantedScope } from "./scope.ts";
 import type { StoreKey } from "./store.ts";
+import { tokenOrRefusal } from "./token.ts";
 
 /** No browser opens for so long after an authorization that came to nothing, ms. */
 const restMs = 60_000;
@@ -22,6 +25,18 @@ const renewAheadMs = 60_000;
 const renewPauseMs = 10_000;
 /** How long one process may wait for another's login beyond the time that may take, ms. */
 const lockExtraMs = 15_000;
+
+interface HowToRenew {
+  /** the token that the server did not take, or that ends soon */
+  readonly refused: Grant | undefined;
+  /** scope that a stored login has to have to be of use */
+  readonly scope: string | undefined;
+  /** false: a renewed token would be no better */
+  readonly mayRenew: boolean;
+  /** the token in hand has not ended yet */
+  readonly ahead: boolean;
+  locked<T>(work: () => Promise<T>): Promise<T>;
+}
 
 /**
  * The OAuth client of one MCP server: gets the token the server demands, keeps it fresh, and gets another one when that is
@@ -117,9 +132,16 @@ export class OAuthSession implements Authorization {
     const deployment = await this.#discovered(challenge);
     const key = this.#keyOf(deployment);
     const refused = this.#grant;
+    const mayRenew = challenge.status === 401 && renewable;
     await this.#exclusive(key, async () => {
-      if (await this.#adopted(key, refused, challenge)) return;
-      if (challenge.status === 401 && renewable && (await this.#refreshed(deployment, key))) return;
+      const { kind } = await this.#renewUnlessStored(deployment, key, {
+        refused,
+        scope: challenge.scope,
+        mayRenew,
+        ahead: false,
+        locked: (work) => work(),
+      });
+      if (kind === "adopted" || kind === "renewed") return;
       if (!attended && this.#options.grant === "authorization-code")
         throw mcpFailure.loginNeeded(this.#options.url.origin);
       await this.#notJustAsked(key);
@@ -151,34 +173,23 @@ export class OAuthSession implements Authorization {
     return { issuer: server.issuer, resource: resource ?? url.href, client: who };
   }
 
-  async #exclusive(key: StoreKey, work: () => Promise<void>): Promise<void> {
+  async #exclusive<T>(key: StoreKey, work: () => Promise<T>): Promise<T> {
     const { store, person } = this.#options;
     if (!store) return await work();
-    await store.exclusive(key, person.timeoutMs + lockExtraMs, work);
-  }
-
-  /** Takes a login that another process stored, unless it is the one that was just refused. */
-  async #adopted(key: StoreKey, refused: Grant | undefined, challenge?: Challenge): Promise<boolean> {
-    const stored = await this.#options.store?.read(key);
-    if (!stored) return false;
-    const given = this.#deployment && givenClient(this.#deployment.server, this.#options.client);
-    this.#client = given ?? stored.client;
-    if (stored.grant.accessToken.reveal() === refused?.accessToken.reveal()) return false;
-    const enough = challenge?.scope === undefined || coversScope(stored.grant.scope, challenge.scope);
-    this.#take(stored.grant);
-    this.#options.log.info("took the login another bridge stored");
-    const ended = stored.grant.expiresAt !== undefined && stored.grant.expiresAt <= this.#now();
-    return enough && !ended;
+    return await store.exclusive(key, person.timeoutMs + lockExtraMs, work);
   }
 
   async #renewAhead(): Promise<void> {
     const deployment = this.#deployment;
     if (!deployment) return;
     const key = this.#keyOf(deployment);
-    const before = this.#grant;
     try {
-      await this.#exclusive(key, async () => {
-        if (!(await this.#adopted(key, before))) await this.#refreshed(deployment, key, true);
+      await this.#renewUnlessStored(deployment, key, {
+        refused: this.#grant,
+        scope: undefined,
+        mayRenew: true,
+        ahead: true,
+        locked: (work) => this.#exclusive(key, work),
       });
     } catch (error) {
       // The token in hand may still be good; if not, the server says so.
@@ -187,34 +198,67 @@ export class OAuthSession implements Authorization {
     }
   }
 
+  /** Takes a login that another process stored, where it is of use, and else renews the one there is. */
+  async #renewUnlessStored(deployment: Deployment, key: StoreKey, how: HowToRenew) {
+    const { store, log } = this.#options;
+    return await renewUnderLock<HeldGrant>({
+      locked: how.locked,
+      read: () => this.#stored(key, how.refused),
+      isSettled: ({ grant }) => grant !== how.refused && isOfUse(grant, how.scope, this.#now()),
+      renew: async (held) => (how.mayRenew ? await this.#refresh(deployment, held, how.ahead) : { kind: "ended" }),
+      store: async ({ grant, client }) => await store?.write(key, grant, client),
+      unstored: (error) => log.info(`the login could not be stored: ${loggable(error)}`),
+      take: (held, outcome) => this.#keepRenewed(held, outcome),
+      audit: async () => await this.#options.renewed(deployment.server.issuer),
+    });
+  }
+
+  /** @returns the login to go on with: one that another process stored, unless it is the one just refused; else our own */
+  async #stored(key: StoreKey, refused: Grant | undefined): Promise<HeldGrant | undefined> {
+    const stored = await this.#options.store?.read(key);
+    if (stored) {
+      const given = this.#deployment && givenClient(this.#deployment.server, this.#options.client);
+      this.#client = given ?? stored.client;
+      if (stored.grant.accessToken.reveal() !== refused?.accessToken.reveal()) {
+        this.#take(stored.grant);
+        this.#options.log.info("took the login another bridge stored");
+      }
+    }
+    return this.#grant && this.#client ? { grant: this.#grant, client: this.#client } : undefined;
+  }
+
   /**
-   * Refreshes the token (RFC 6749 section 6); false when only a new authorization helps.
+   * Refreshes the token (RFC 6749 section 6); `ended` when only a new authorization helps.
    *
    * @param ahead the token in hand has not ended: it is kept to its end
    */
-  async #refreshed(deployment: Deployment, key: StoreKey, ahead = false): Promise<boolean> {
+  async #refresh(deployment: Deployment, { grant, client }: HeldGrant, ahead: boolean): Promise<Renewal<HeldGrant>> {
     const { http, trace, log } = this.#options;
-    const [grant, client] = [this.#grant, this.#client];
-    if (!grant?.refreshToken || !client) return false;
+    if (!grant.refreshToken) return { kind: "ended" };
     const form = {
       grant_type: "refresh_token",
       refresh_token: grant.refreshToken.reveal(),
       resource: deployment.resource,
     };
-    const answer = await requestToken(deployment.server, client, form, http, trace);
-    if ("refused" in answer) {
-      log.info(`the refresh token is no longer taken: ${plainCode(answer.refused)}`);
-      if (answer.refused === "invalid_client") this.#client = undefined;
+    const result = await tokenOrRefusal(deployment.server, client, form, http, trace);
+    if (result.kind === "refused") {
+      log.info(`the refresh token is no longer taken: ${plainCode(result.code)}`);
+      if (result.code === "invalid_client") this.#client = undefined;
       const { refreshToken: _, ...bare } = grant;
       this.#grant = ahead ? bare : undefined;
-      return false;
+      return { kind: "ended" };
     }
     // A server that does not rotate sends no new refresh token: the old one goes on.
-    const renewed = grantOf(answer, grant.scope, this.#now(), grant.refreshToken);
-    this.#unproved = { token: renewed, renewed: true };
-    await this.#keep(renewed, client, key);
-    log.info("the token was renewed");
-    return true;
+    const renewed = grantOf(result.document, grant.scope, this.#now(), grant.refreshToken);
+    return { kind: "renewed", login: { grant: renewed, client } };
+  }
+
+  #keepRenewed({ grant, client }: HeldGrant, outcome: string): void {
+    if (outcome !== "renewed") return; // reading took what others stored, and the rest stays as it is
+    this.#unproved = { token: grant, renewed: true };
+    this.#client = client;
+    this.#take(grant);
+    this.#options.log.info("the token was renewed");
   }
 
   /** Where windows share a login they share its refusal too: one tab is opened, and not one by each of them. */

@@ -4,10 +4,10 @@ import { z } from "zod";
 import { CodemieError } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
+import { authMethods, type Client } from "../../oauth/client.ts";
 import { readIfPresent, replaceFile } from "../../platform/files.ts";
 import { withLock } from "../../platform/lock.ts";
 import type { Vault } from "../../vault/vault.ts";
-import { authMethods, type Client } from "./client.ts";
 import type { Grant } from "./grant.ts";
 
 const record = z.object({

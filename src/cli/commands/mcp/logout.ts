@@ -1,9 +1,9 @@
 import { record } from "../../../access/audit.ts";
 import { stores } from "../../../access/stores.ts";
-import type { Log } from "../../../mcp/log.ts";
 import { covering, findServer } from "../../../mcp/oauth/discovery.ts";
 import { giveUp } from "../../../mcp/oauth/grant.ts";
 import { GrantStore, type StoreKey } from "../../../mcp/oauth/store.ts";
+import { addressesNamedBy } from "../../../oauth/addresses.ts";
 import { OAuthHttp } from "../../../oauth/http.ts";
 import { Cookies } from "../../../platform/cookie-jar.ts";
 import { serverUrl } from "../../bridge/args.ts";
@@ -44,8 +44,7 @@ export const mcpLogout = (cli: Cli) =>
 
 /** Whether the authorization server revoked the tokens. That it cannot be asked keeps nobody from removing them here. */
 async function revokedAtServer({ runtime }: Cli, store: GrantStore, key: StoreKey, url: URL): Promise<boolean> {
-  const log: Log = { info: () => undefined, debug: () => undefined, toOpen: () => undefined };
-  const http = new OAuthHttp(url, true, runtime.fetch, new Cookies(), log);
+  const http = new OAuthHttp({ fetch: runtime.fetch, rule: addressesNamedBy(url, true), cookies: new Cookies() });
   const login = await store.read(key);
   if (!login) return false;
   try {

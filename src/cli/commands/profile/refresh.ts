@@ -50,7 +50,7 @@ export const profileRefresh = (given: Cli) =>
         const found = await broker.probe();
         try {
           await callApi(cli, broker, (api) => api.user());
-          return found === "renewed" ? "renewed" : "valid";
+          return found.kind === "renewed" ? "renewed" : "valid";
         } catch (error) {
           if (error instanceof CodemieError && error.code === "auth_expired") return undefined;
           throw error;

@@ -1,0 +1,27 @@
+import type { Host } from "../core/host.ts";
+import type { Runtime } from "../platform/runtime.ts";
+import type { StoredLogin } from "./credential.ts";
+import { probeSession } from "./probe.ts";
+import type { Renewal } from "./renewal.ts";
+
+/**
+ * Renews a login by its own method. Call it under the record's lock.
+ *
+ * @returns what came of it; never throws for what the host, the provider or the network did
+ */
+export async function renewLogin(login: StoredLogin, host: Host, runtime: Runtime): Promise<Renewal<StoredLogin>> {
+  switch (login.method) {
+    case "sso": {
+      const found = await probeSession(host, login.cookies, runtime);
+      return found.kind === "renewed" ? { kind: "renewed", login: { ...login, cookies: found.set } } : found;
+    }
+    case "oidc": {
+      const { refreshOidc } = await import("./login/oidc.ts");
+      return await refreshOidc(login, runtime);
+    }
+    // A token and a key come from elsewhere, and so does a newer one.
+    case "jwt":
+    case "api-key":
+      return { kind: "ended" };
+  }
+}

@@ -1,0 +1,46 @@
+import { isIP } from "node:net";
+import { isLoopback } from "../core/host.ts";
+
+/** Judges an address out of somebody's document: the address, or undefined where nothing may be sent there. */
+export type AddressRule = (address: string) => URL | undefined;
+
+/** The rule for a provider that the user named: TLS wherever the network is, and plain `http:` on this machine only. */
+export const secureAddress: AddressRule = (address) => {
+  const url = URL.parse(address);
+  const isSecure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname));
+  return url && isSecure ? url : undefined;
+};
+
+/**
+ * The rule for addresses that a server's metadata names. A server on the network must not send us to something that listens
+ * on this machine or answers on its link only (RFC 9728 section 7.7), with whatever protocol; a company's private addresses
+ * are reached from its network as others are. Plain `http:` is for a server on this machine, which may name others on it.
+ *
+ * @param server the server whose metadata is followed
+ * @param allowHttp whether the user allowed plain `http:` to that server
+ */
+export function addressesNamedBy(server: URL, allowHttp: boolean): AddressRule {
+  return (address) => {
+    const url = URL.parse(address);
+    if (!url || (isLocalOnly(url.hostname) && !isLocalOnly(server.hostname))) return undefined;
+    if (url.protocol === "https:" && !url.username && !url.password) return url;
+    const isLocal = isLoopback(server.hostname) && isLoopback(url.hostname);
+    const isServer = allowHttp && url.hostname === server.hostname;
+    return url.protocol === "http:" && (isLocal || isServer) ? url : undefined;
+  };
+}
+
+/** Names and addresses that mean another machine to each who asks: unspecified, loopback, link-local (RFC 6890). */
+function isLocalOnly(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$|\.$/g, "").toLowerCase();
+  if (host === "localhost" || host.endsWith(".localhost")) return true;
+  if (isIP(host) === 4) return /^(0|127|169\.254)\./.test(host);
+  if (isIP(host) !== 6) return false;
+  // The URL parser writes the last 32 bits of `::ffff:a.b.c.d` in hexadecimal.
+  const [, high, low] = /^::(?:ffff:)?([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host) ?? [];
+  if (high !== undefined && low !== undefined) {
+    const [a, b] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
+    return isLocalOnly([a >> 8, a & 255, b >> 8, b & 255].join("."));
+  }
+  return host === "::" || host === "::1" || /^fe[89ab]/.test(host);
+}

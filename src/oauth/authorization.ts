@@ -1,0 +1,67 @@
+import { createHash, randomBytes } from "node:crypto";
+import type { ServerMetadata } from "./metadata.ts";
+
+/** The secrets of one authorization: made anew each time, and worth nothing after it. */
+export interface AuthorizationSecrets {
+  /** ties the callback to the request (RFC 6749 section 10.12) */
+  readonly state: string;
+  /** proves to the token endpoint that whoever brings the code also asked for it (RFC 7636) */
+  readonly verifier: string;
+  /** ties the ID token to the request (OpenID Connect Core 1.0 section 3.1.2.1) */
+  readonly nonce: string;
+}
+
+const random = () => randomBytes(32).toString("base64url");
+
+export const newSecrets = (): AuthorizationSecrets => ({ state: random(), verifier: random(), nonce: random() });
+
+/** What is asked for in the browser. */
+export interface AuthorizationRequest {
+  readonly clientId: string;
+  readonly redirectUri: string;
+  readonly scope: string | undefined;
+  /** the resource the token is for (RFC 8707) */
+  readonly resource?: string | undefined;
+  readonly prompt?: string | undefined;
+  /** an ID token is wanted, so the nonce goes along */
+  readonly openId?: boolean;
+}
+
+/** @returns the address to open: authorization code with PKCE S256 (RFC 6749 section 4.1.1, RFC 7636 section 4.3) */
+export function authorizationUrl(endpoint: URL, secrets: AuthorizationSecrets, request: AuthorizationRequest): URL {
+  const url = new URL(endpoint);
+  const parameters = {
+    response_type: "code",
+    client_id: request.clientId,
+    redirect_uri: request.redirectUri,
+    scope: request.scope,
+    state: secrets.state,
+    nonce: request.openId ? secrets.nonce : undefined,
+    code_challenge: createHash("sha256").update(secrets.verifier).digest("base64url"),
+    code_challenge_method: "S256",
+    resource: request.resource,
+    prompt: request.prompt,
+  };
+  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value);
+  return url;
+}
+
+/** What the browser came back with. */
+export type CallbackResult =
+  | { readonly kind: "code"; readonly code: string }
+  | { readonly kind: "refused"; readonly code: string; readonly description: string }
+  /** it did not come from this server (RFC 9207 section 2.4) */
+  | { readonly kind: "other-issuer" }
+  | { readonly kind: "no-code" };
+
+/**
+ * Judges a callback whose `state` was checked. Before its error is believed, `iss` is checked where the server sends or
+ * promises it (RFC 9207).
+ */
+export function judgeCallback(url: URL, server: ServerMetadata): CallbackResult {
+  const [iss, error, code] = ["iss", "error", "code"].map((name) => url.searchParams.get(name));
+  const isOther = iss ? iss !== server.issuer : server.authorization_response_iss_parameter_supported === true;
+  if (isOther) return { kind: "other-issuer" };
+  if (error) return { kind: "refused", code: error, description: url.searchParams.get("error_description") ?? "" };
+  return code ? { kind: "code", code } : { kind: "no-code" };
+}

@@ -1,0 +1,36 @@
+import { z } from "zod";
+import { type EndpointResult, judgeAnswer } from "./answer.ts";
+import type { OAuthHttp } from "./http.ts";
+import type { ServerMetadata } from "./metadata.ts";
+
+/** RFC 8628 section 3.2. */
+const deviceAnswer = z.object({
+  device_code: z.string(),
+  user_code: z.string(),
+  verification_uri: z.string(),
+  verification_uri_complete: z.string().optional(),
+  expires_in: z.number().positive(),
+  interval: z.number().positive().default(5),
+});
+export type DeviceAnswer = z.infer<typeof deviceAnswer>;
+
+/**
+ * Asks for a device code (RFC 8628 section 3.1).
+ *
+ * @returns the codes, and the addresses to type them at; what was refused; or what came instead
+ * @throws `unreachable`, `tls`, `server_error` for an answer that is too long
+ */
+export async function requestDeviceCode(
+  server: ServerMetadata,
+  clientId: string,
+  scope: string,
+  http: OAuthHttp,
+): Promise<EndpointResult<DeviceAnswer>> {
+  if (server.device_authorization_endpoint === undefined) {
+    return { kind: "unusable", why: "it does not support logging in with a device code" };
+  }
+  const what = "the device authorization endpoint";
+  const url = http.allowed(server.device_authorization_endpoint, what);
+  const body = new URLSearchParams({ client_id: clientId, scope });
+  return judgeAnswer(await http.send(url, { method: "POST", body }), what, deviceAnswer);
+}

@@ -1,0 +1,65 @@
+import { createRemoteJWKSet, customFetch, type JWTPayload, jwtVerify } from "jose";
+import type { Fetch } from "../platform/network.ts";
+
+/** How long the request for the provider's keys may take, ms. */
+const requestMs = 20_000;
+/** How far this machine's clock may be off, seconds. */
+const clockToleranceSeconds = 60;
+/** Signatures a token may have to be believed: public keys only. With a shared secret whoever can check could also sign. */
+export const publicKeyAlgorithms = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+];
+
+/** What an ID token has to fit to. */
+export interface ExpectedIdToken {
+  readonly issuer: string;
+  /** where the provider's keys are */
+  readonly jwksUri: URL;
+  readonly clientId: string;
+  /** the nonce of our request; undefined where there was none */
+  readonly nonce: string | undefined;
+}
+
+/**
+ * Verifies an ID token (OpenID Connect Core 1.0 section 3.1.3.7): signature by the provider's keys, issuer, audience, time,
+ * and the nonce of our request.
+ *
+ * @returns why it is not accepted; undefined when it is
+ */
+export async function faultOfIdToken(
+  token: string,
+  expected: ExpectedIdToken,
+  fetch: Fetch,
+): Promise<string | undefined> {
+  const { issuer, jwksUri, clientId, nonce } = expected;
+  const keys = createRemoteJWKSet(jwksUri, {
+    timeoutDuration: requestMs,
+    [customFetch]: (url, options) => fetch(url, options),
+  });
+  let claims: JWTPayload;
+  try {
+    const options = {
+      issuer,
+      audience: clientId,
+      algorithms: publicKeyAlgorithms,
+      clockTolerance: clockToleranceSeconds,
+    };
+    claims = (await jwtVerify(token, keys, { ...options, requiredClaims: ["sub", "exp", "iat"] })).payload;
+  } catch (error) {
+    return error instanceof Error ? error.message : "it cannot be read";
+  }
+  if (nonce !== undefined && claims.nonce !== nonce) return "its nonce is not of this login";
+  const parties = Array.isArray(claims.aud) ? claims.aud.length : 1;
+  const isForOther = (parties > 1 || claims.azp !== undefined) && claims.azp !== clientId;
+  return isForOther ? "it was issued to another client" : undefined;
+}

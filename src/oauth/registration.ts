@@ -1,0 +1,84 @@
+import { z } from "zod";
+import { parseJson } from "../core/json.ts";
+import { Secret } from "../core/secret.ts";
+import { addressOnly } from "../core/text.ts";
+import { readFault } from "./answer.ts";
+import { authMethodFor, authMethods, type Client } from "./client.ts";
+import { oauthFailure } from "./failures.ts";
+import type { OAuthHttp } from "./http.ts";
+import type { ServerMetadata } from "./metadata.ts";
+import type { Trace } from "./trace.ts";
+
+/** RFC 7591 section 3.2.1. */
+const registered = z.object({
+  client_id: z.string().min(1),
+  client_secret: z.string().min(1).nullish(),
+  client_secret_expires_at: z.number().nullish(),
+  token_endpoint_auth_method: z.string().nullish(),
+  registration_client_uri: z.string().nullish(),
+  registration_access_token: z.string().nullish(),
+});
+
+/** What a new client says of itself. */
+export interface Registration {
+  readonly clientName: string;
+  readonly redirectUri: string;
+  readonly scope: string | undefined;
+}
+
+/**
+ * Registers a client (RFC 7591).
+ *
+ * @throws `auth_refused` when the server registers none, or refuses this one; `unreachable`, `tls`
+ */
+export async function register(
+  server: ServerMetadata,
+  { clientName, redirectUri, scope }: Registration,
+  http: OAuthHttp,
+  trace: Trace,
+): Promise<Client> {
+  const reference = "RFC 7591 section 3";
+  const endpoint = server.registration_endpoint;
+  if (endpoint === undefined) {
+    trace({ name: "registration", ok: false, detail: "the server offers none", reference });
+    throw oauthFailure.noRegistration(server.issuer, server.client_id_metadata_document_supported === true);
+  }
+  const supported = server.token_endpoint_auth_methods_supported ?? ["none"];
+  const wanted = authMethods.find((method) => method !== "private_key_jwt" && supported.includes(method)) ?? "none";
+  const url = http.allowed(endpoint, "the registration endpoint");
+  const { status, text } = await http.send(url, {
+    method: "POST",
+    headers: new Headers({ "content-type": "application/json" }),
+    body: JSON.stringify({
+      client_name: clientName,
+      redirect_uris: [redirectUri],
+      grant_types: ["authorization_code", "refresh_token"],
+      response_types: ["code"],
+      token_endpoint_auth_method: wanted,
+      application_type: "native",
+      ...(scope === undefined ? {} : { scope }),
+    }),
+  });
+  const made = status === 200 || status === 201 ? parseJson(text, registered) : undefined;
+  trace({ name: "registration", ok: made !== undefined, detail: `${status} ${addressOnly(url)}`, reference });
+  const { code, description } = readFault(text);
+  if (!made) throw oauthFailure.registrationRefused(server.issuer, status, description ?? code);
+  const { client_secret, client_secret_expires_at, registration_client_uri, registration_access_token } = made;
+  const secret = client_secret ? new Secret(client_secret) : undefined;
+  const told = authMethods.find((method) => method === made.token_endpoint_auth_method);
+  const publicOnly = server.token_endpoint_auth_methods_supported?.every((method) => method === "none");
+  const method =
+    told && (told === "none" || secret) ? told : publicOnly ? "none" : authMethodFor(server, secret, undefined);
+  return {
+    id: made.client_id,
+    ...(secret ? { secret } : {}),
+    method,
+    registered: {
+      redirectUri,
+      ...(client_secret_expires_at ? { expiresAt: client_secret_expires_at * 1000 } : {}),
+      ...(registration_client_uri && registration_access_token
+        ? { management: { uri: registration_client_uri, token: new Secret(registration_access_token) } }
+        : {}),
+    },
+  };
+}
