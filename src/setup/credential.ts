@@ -3,6 +3,7 @@ import { readBearerToken } from "../auth/bearer-token.ts";
 import { callWith } from "../auth/call.ts";
 import { loginRecord, type StoredLogin, storedLogin } from "../auth/credential.ts";
 import { authFailure } from "../auth/failures.ts";
+import { pages } from "../auth/login/callback-page.ts";
 import { logIn } from "../auth/login/index.ts";
 import { describe, proveBearer } from "../auth/stored-login.ts";
 import { CodemieError, failure } from "../core/errors.ts";
@@ -105,11 +106,7 @@ async function loggingIn(draft: Draft, host: Host, context: SetupContext): Promi
   const options = { host, version, client, device, runtime, dialogue, timeoutMs, mayOpenBrowser, stop };
   const login = await logIn(options, async (login) => ({
     result: login,
-    page: {
-      good: true,
-      title: "You are logged in",
-      lines: [`${describe(login.identity)} at ${login.origin}`, "Go on in your terminal: a few questions are left."],
-    },
+    page: pages.loggedInMidSetup(describe(login.identity), login.origin),
   }));
   tell.good(`logged in as ${describe(login.identity)}`);
   return { ...draft, held: { login, passing: false } };

@@ -2,6 +2,7 @@ import type { Vault } from "../../vault/vault.ts";
 import type { OidcLogin, SsoLogin } from "../credential.ts";
 import { authFailure } from "../failures.ts";
 import { currentLogin, describe, samePerson, storeLogin } from "../stored-login.ts";
+import { pages } from "./callback-page.ts";
 import { type LoginRequest, logIn } from "./index.ts";
 
 /**
@@ -24,7 +25,6 @@ export async function loginAgain(
     if (!samePerson(login.identity, before.identity))
       throw authFailure.otherPerson(who, describe(before.identity), profile);
     await storeLogin(vault, profile, login);
-    const lines = [`${who} at ${login.origin}`, "You can close this page and go back to your terminal."];
-    return { result: login, page: { good: true, title: "Your session is renewed", lines } };
+    return { result: login, page: pages.renewed(who, login.origin) };
   });
 }

@@ -2,7 +2,7 @@ import { CodemieError } from "../../core/errors.ts";
 import { browserFor, openBrowser } from "../../platform/browser.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import { authFailure } from "../failures.ts";
-import type { Page } from "./callback-page.ts";
+import { type Page, pages } from "./callback-page.ts";
 import type { Callback, CallbackServer } from "./callback-server.ts";
 
 /** How a login talks to the person in the terminal. */
@@ -71,8 +71,8 @@ export async function browserLogin<T>(
       callback.finish(page);
       return result;
     } catch (error) {
-      const lines = error instanceof CodemieError ? [error.message, error.hint ?? ""] : ["Look at your terminal."];
-      callback.finish({ good: false, title: "Not logged in", lines: lines.filter(Boolean) });
+      const lines = error instanceof CodemieError ? [error.message, error.hint ?? ""].filter(Boolean) : [];
+      callback.finish(pages.failed(...lines));
       throw error;
     }
   } finally {

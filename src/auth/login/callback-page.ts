@@ -8,6 +8,28 @@ export interface Page {
   readonly lines: readonly string[];
 }
 
+const good = (title: string, ...lines: string[]): Page => ({ good: true, title, lines });
+const bad = (title: string, ...lines: string[]): Page => ({ good: false, title, lines });
+const lookAtTerminal = "Look at your terminal.";
+
+/** The texts of all pages a login ends with. `who` is the person, as {@link describe} writes one. */
+export const pages = {
+  loggedIn: (who: string, origin: string) =>
+    good("You are logged in", `${who} at ${origin}`, "You can close this page and go back to your terminal."),
+  loggedInMidSetup: (who: string, origin: string) =>
+    good("You are logged in", `${who} at ${origin}`, "Go on in your terminal: a few questions are left."),
+  renewed: (who: string, origin: string) =>
+    good("Your session is renewed", `${who} at ${origin}`, "You can close this page and go back to your terminal."),
+  otherPerson: (who: string) =>
+    good("One question is left", `You logged in as ${who}, another person than before.`, "Answer it in your terminal."),
+  accessGranted: () => good("Access granted", "The tools of the server are available now.", "You can close this page."),
+  /** @param lines the failure's message and hint; without them the person is sent to the terminal */
+  failed: (...lines: string[]) => bad("Not logged in", ...(lines.length > 0 ? lines : [lookAtTerminal])),
+  over: () => bad("This login is already over", lookAtTerminal),
+  unreadable: () => bad("This is not a login", "The address carries no login that could be read."),
+  unfinished: () => bad("The login did not finish", lookAtTerminal),
+} satisfies Record<string, (...args: never[]) => Page>;
+
 const style = `
 :root{color-scheme:light dark;--ink:#1c2024;--soft:#60646c;--ground:#f6f7f9;--card:#fff;--line:#e0e3e8;--good:#18794e;--bad:#b42318}
 @media(prefers-color-scheme:dark){:root{--ink:#edeef0;--soft:#a3a9b3;--ground:#111315;--card:#1a1d21;--line:#2c3036;--good:#4cc38a;--bad:#ff8a7a}}

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { H3 } from "h3";
 import { failure, systemCode } from "../../core/errors.ts";
 import { within } from "../../core/time.ts";
-import { type Page, pageHeaders, renderPage } from "./callback-page.ts";
+import { type Page, pageHeaders, pages, renderPage } from "./callback-page.ts";
 
 /** A login that came back: its URL, and how to answer the person who waits in the browser. */
 export interface Callback {
@@ -58,13 +58,9 @@ export function startCallbackServer(path: string, accept: (url: URL) => boolean,
       lastPageFetched.resolve();
       return renderPage(page);
     }
-    if (taken)
-      return renderPage({ good: false, title: "This login is already over", lines: ["Look at your terminal."] });
+    if (taken) return renderPage(pages.over());
     if (!accept(url)) {
-      return renderPage(
-        { good: false, title: "This is not a login", lines: ["The address carries no login that could be read."] },
-        400,
-      );
+      return renderPage(pages.unreadable(), 400);
     }
     taken = true;
     received.resolve({ url, finish: (page) => lastPage.resolve(page) });
@@ -82,7 +78,7 @@ export function startCallbackServer(path: string, accept: (url: URL) => boolean,
     received: received.promise,
     async close() {
       if (taken) {
-        lastPage.resolve({ good: false, title: "The login did not finish", lines: ["Look at your terminal."] });
+        lastPage.resolve(pages.unfinished());
         await within(lastPageMs, lastPageFetched.promise);
         await within(flushMs, servers.stop(false));
       }

@@ -52,7 +52,7 @@ export const setup = (cli: Cli) =>
     async run({ args }) {
       const { runtime, output } = cli;
       const { vault, profiles } = stores(runtime);
-      const method = methodOf(args.method);
+      const method = readMethod(args.method);
       const provider = args.provider === undefined ? undefined : providerName.safeParse(args.provider).data;
       if (args.provider !== undefined && !provider) {
         throw failure.usage(`there is no provider ${args.provider}`, `providers: ${providerNames.join(", ")}`);
@@ -147,7 +147,7 @@ async function secretInput({ runtime: { terminal } }: Cli): Promise<string> {
   });
 }
 
-function methodOf(text: string | undefined): Method | undefined {
+function readMethod(text: string | undefined): Method | undefined {
   const known = methods.find((method) => method === text);
   if (text !== undefined && !known) throw failure.usage(`there is no method ${text}`, `methods: ${methods.join(", ")}`);
   return known;

@@ -1,4 +1,5 @@
 import { browserLogin, type LoginDialogue } from "../../auth/login/browser.ts";
+import { pages } from "../../auth/login/callback-page.ts";
 import { type CallbackServer, startCallbackServer } from "../../auth/login/callback-server.ts";
 import { CodemieError } from "../../core/errors.ts";
 import { plainCode } from "../../oauth/answer.ts";
@@ -78,8 +79,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
         resource,
       };
       const answer = await obtainToken(server, client, form, http, trace);
-      const lines = ["The tools of the server are available now.", "You can close this page."];
-      return { result: answer, page: { good: true, title: "Access granted", lines } };
+      return { result: answer, page: pages.accessGranted() };
     });
   } catch (error) {
     if (!(error instanceof CodemieError) || error.code !== "auth_timeout") throw error;

@@ -10,7 +10,7 @@ import {
   type StoredLogin,
 } from "../../../auth/credential.ts";
 import { authFailure } from "../../../auth/failures.ts";
-import type { Page } from "../../../auth/login/callback-page.ts";
+import { pages } from "../../../auth/login/callback-page.ts";
 import { logIn } from "../../../auth/login/index.ts";
 import { defaultScope, type OidcClient } from "../../../auth/login/oidc.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../../../auth/stored-login.ts";
@@ -88,15 +88,11 @@ export const profileLogin = (given: Cli) =>
                 if (!runtime.terminal.interactive) {
                   throw authFailure.otherPerson(who, describe(before.identity), resolved.name);
                 }
-                const page = {
-                  good: true,
-                  title: "One question is left",
-                  lines: [`You logged in as ${who}, another person than before.`, "Answer it in your terminal."],
-                };
+                const page = pages.otherPerson(who);
                 return { result: { login, asks: before }, page };
               }
               await store(cli, vault, profiles, resolved, login, client);
-              return { result: { login, asks: undefined }, page: successPage(who, host.origin) };
+              return { result: { login, asks: undefined }, page: pages.loggedIn(who, host.origin) };
             },
           );
           if (asks) {
@@ -170,14 +166,6 @@ async function store(
     };
     config.activeProfile = resolved.name;
   });
-}
-
-function successPage(who: string, origin: string): Page {
-  return {
-    good: true,
-    title: "You are logged in",
-    lines: [`${who} at ${origin}`, "You can close this page and go back to your terminal."],
-  };
 }
 
 function report({ runtime, output }: Cli, resolved: Resolved, login: Login): void {
