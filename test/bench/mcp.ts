@@ -152,7 +152,7 @@ const measures: [string, string, number, string, number?][] = [
   ["start to `initialize` answer", "start", 0.5, "ms", 0.12],
   [`call, p50 of ${calls * rounds}`, "call", 0.5, "ms", 0.45],
   ["call, p95", "call", 0.95, "ms"],
-  [`${atOnce} calls at once`, "at once", 0.5, "ms"],
+  [`${atOnce} calls side by side`, "at once", 0.5, "ms"],
   ["a result of 5 MB", "big", 0.5, "ms", 0.5],
   ["CPU per call", "cpu", 0.5, "ms", 0.25],
   ["memory, idle", "idle memory", 0.5, "MB", 0.55],
