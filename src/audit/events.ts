@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** Everything that is written down. A new kind of event is a new line here and in the README's table. */
+/** Everything that is written down. A new kind of event is a new line here and in the table of docs/security.md. */
 export const auditEvents = {
   login: "somebody logged in, or tried to",
   refresh: "a login was renewed, with or without a person",

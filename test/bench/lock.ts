@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withLock } from "../../src/platform/lock.ts";
-import { replaceSection } from "../support/readme.ts";
+import { replaceSection } from "../support/document.ts";
 import { Worker } from "../support/worker.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "codemie-bench-"));
@@ -118,7 +118,7 @@ const table = [
   row("a waiter's share of a processor", `${share.toFixed(2)} %`, "0 %", ""),
 ];
 console.log(table.join("\n"));
-await replaceSection("bench-lock", table.join("\n"));
+await replaceSection("docs/performance.md", "bench-lock", table.join("\n"));
 const numbers = { warmMs: warm, firstMs: first, flockMs: flock, trueMs: plain, crowds, waiterShare: shares };
 await Bun.write(join(import.meta.dir, "../../dist/bench-lock.json"), JSON.stringify(numbers, null, 2));
 rmSync(folder, { recursive: true });

@@ -1,14 +1,15 @@
 /**
  * What the bridge costs, against `mcp-remote` and against the SDK's client connected directly, in the same run. Prints
- * medians and ratios, keeps the numbers in dist/bench-mcp.json; with UPDATE_README=1 the README's table is written anew.
+ * medians and ratios, keeps the numbers in dist/bench-mcp.json; with UPDATE_DOCS=1 the table in docs/performance.md is
+ * written anew.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { replaceSection } from "../support/document.ts";
 import { initializeParams } from "../support/mcp/bridge.ts";
-import { replaceSection } from "../support/readme.ts";
 
 const root = join(import.meta.dir, "../..");
 const home = mkdtempSync(join(tmpdir(), "codemie-bench-"));
@@ -151,7 +152,7 @@ const measures: [string, string, number, string, number?][] = [
   ["start to `initialize` answer", "start", 0.5, "ms", 0.12],
   [`call, p50 of ${calls * rounds}`, "call", 0.5, "ms", 0.45],
   ["call, p95", "call", 0.95, "ms"],
-  [`${atOnce} calls at once`, "at once", 0.5, "ms"],
+  [`${atOnce} calls side by side`, "at once", 0.5, "ms"],
   ["a result of 5 MB", "big", 0.5, "ms", 0.5],
   ["CPU per call", "cpu", 0.5, "ms", 0.25],
   ["memory, idle", "idle memory", 0.5, "MB", 0.55],
@@ -176,4 +177,4 @@ const table = [
 ].join("\n");
 console.log(`${table}\n\n${missed === 0 ? "every goal is met" : `${missed} goals are missed`}`);
 await Bun.write(join(root, "dist/bench-mcp.json"), JSON.stringify({ rounds, starts, calls, result }, null, 2));
-if (process.env.UPDATE_README) await replaceSection("bench-mcp", table);
+if (process.env.UPDATE_DOCS) await replaceSection("docs/performance.md", "bench-mcp", table);

@@ -1,12 +1,12 @@
 /**
- * Runs the client scenarios of the MCP project's conformance suite through the compiled bridge, and prints a table for the
- * README. With UPDATE_README=1 the table there is written anew. Arguments: scenarios to run, or `--except` and those to leave
+ * Runs the client scenarios of the MCP project's conformance suite through the compiled bridge, and prints a table. With
+ * UPDATE_DOCS=1 the one in docs/conformance.md is written anew. Arguments: scenarios to run, or `--except` and those to leave
  * out; none: all.
  */
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { replaceSection } from "../support/readme.ts";
+import { replaceSection } from "../support/document.ts";
 
 const root = join(import.meta.dir, "../..");
 const suite = join(root, "test/mcp/node_modules/@modelcontextprotocol/conformance/dist/index.js");
@@ -52,9 +52,10 @@ const good = results.filter(({ passed }) => passed).length;
 const table = ["| scenario | specification | result | checks |", "|---|---|---|---|", ...rows].join("\n");
 console.log(`\n${table}\n\n${good} of ${results.length} scenarios pass`);
 await Bun.write(join(root, "dist/conformance.json"), JSON.stringify(results, null, 2));
-if (process.env.UPDATE_README && args.length === 0) {
+if (process.env.UPDATE_DOCS && args.length === 0) {
   const { version } = await Bun.file(join(suite, "../../package.json")).json();
   await replaceSection(
+    "docs/conformance.md",
     "conformance",
     `${good} of ${results.length} client scenarios of version ${version} pass:\n\n${table}`,
   );

@@ -5,7 +5,7 @@ import { Probe } from "../support/probe.ts";
 import { sendRaw } from "../support/raw.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
 
-/** What the runtime changes in requests and answers on their way: the README's list, measured. */
+/** What the runtime changes in requests and answers on their way: the list of docs/gateway.md, measured. */
 
 let sandbox: Sandbox;
 let probe: Probe;

@@ -238,7 +238,7 @@ test.skipIf(!canMount)("a full or a read-only disk: exit 1, and the old key stil
 });
 
 test("an old copy of the whole vault with its old key still opens the old copy", async () => {
-  // What a new key does not do, so that nobody builds on it: the README says so.
+  // What a new key does not do, so that nobody builds on it: docs/vault.md says so.
   const home = mkdtempSync(join(tmpdir(), "codemie-rekey-"));
   const vault = new Vault(vaultFiles(home, {}), Date.now);
   await vault.write("r", "old");
