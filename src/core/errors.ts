@@ -1,7 +1,7 @@
 import { printable } from "./text.ts";
 
 /** What can go wrong, as scripts see it (`error.code` with `--json`), and the exit code each has by contract. */
-const exitCodes = {
+export const exitCodes = {
   failed: 1,
   internal: 1,
   config_damaged: 1,

@@ -79,11 +79,11 @@ export const commandFailure = {
     ),
   agentMissing: (name: string, binary: string, install: string) =>
     new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),
-  /** @param known the flag of ours it resembles */
-  credentialFlag: (flag: string, known: string) =>
+  /** @param own the flag of ours it resembles */
+  credentialFlag: (flag: string, own: string) =>
     new CodemieError(
       "usage",
-      `${flag} looks like ${known}; it was not passed on, since the process list would show its value`,
+      `${flag} looks like ${own}; it was not passed on, since the process list would show its value`,
       "to pass it to the agent all the same, put it after --",
     ),
   badServerName: (name: string) =>
