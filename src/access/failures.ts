@@ -37,6 +37,8 @@ export const accessFailure = {
     new CodemieError("vault_passphrase", `no passphrase could be had from ${from}: ${printable(why, 160)}`, hint),
   passphrasesDiffer: () =>
     new CodemieError("usage", "the two passphrases are not the same; nothing was changed", "run the command again"),
+  passphraseGivenTwice: () =>
+    new CodemieError("usage", "--passphrase-stdin and --passphrase-command both say what the passphrase is", "use one"),
   passphraseNotGiven: () =>
     new CodemieError(
       "usage",

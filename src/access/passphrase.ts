@@ -1,5 +1,5 @@
 import { isAbsolute } from "node:path";
-import { failure, systemCode } from "../core/errors.ts";
+import { systemCode } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { readBounded } from "../platform/files.ts";
 import { requireAbsolute } from "../platform/places.ts";
@@ -53,7 +53,7 @@ export async function passphraseOf(
 ): Promise<Secret> {
   const command = flags["passphrase-command"];
   if (flags["passphrase-stdin"] && command !== undefined) {
-    throw failure.usage("--passphrase-stdin and --passphrase-command both say what the passphrase is", "use one");
+    throw accessFailure.passphraseGivenTwice();
   }
   if (command !== undefined) return await fromCommand(runtime, command, "--passphrase-command");
   if (flags["passphrase-stdin"]) return firstLine(await runtime.terminal.readAll(), "standard input");

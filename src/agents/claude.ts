@@ -2,12 +2,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Model } from "../api/schemas.ts";
-import { failure } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { replaceFile } from "../platform/files.ts";
 import { withoutLoopbackProxy } from "../platform/network.ts";
 import type { Agent, AgentModels, AgentRun, AgentStart, Tiers } from "./agent.ts";
 import { agentEnvironment } from "./environment.ts";
+import { agentFailure } from "./failures.ts";
 
 /** Variables that choose another provider, endpoint, credential or model for Claude Code. */
 const competing =
@@ -143,9 +143,9 @@ async function takeSettings(
   const joined = args[at]?.startsWith("--settings=");
   const value = joined ? args[at]?.slice("--settings=".length) : args[at + 1];
   const rest = args.toSpliced(at, joined ? 1 : 2);
-  if (!value) throw failure.usage("--settings needs a file or JSON", "codemie-claude --settings ./settings.json");
+  if (!value) throw agentFailure.settingsMissing();
   const text = value.trimStart().startsWith("{") ? value : await readFile(value, "utf8").catch(() => undefined);
   const settings = text === undefined ? undefined : parseJson(text, settingsSchema);
-  if (!settings) throw failure.usage("--settings is neither a readable settings file nor JSON");
+  if (!settings) throw agentFailure.settingsUnreadable();
   return { settings, args: rest };
 }

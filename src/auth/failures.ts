@@ -32,6 +32,8 @@ export const authFailure = {
       `no login within ${seconds} s`,
       "run the command again, with --timeout SECONDS for more time or --no-browser to open the URL yourself",
     ),
+  callbackPortInUse: (port: number) => new CodemieError("usage", `the port ${port} is in use`, "choose another one"),
+  noCallbackPort: () => new CodemieError("usage", "no free loopback port for the login", "try again"),
   otherPerson: (now: string, before: string, profile: string) =>
     new CodemieError(
       "other_person",

@@ -1,7 +1,7 @@
 import { printable } from "./text.ts";
 
 /** What can go wrong, as scripts see it (`error.code` with `--json`), and the exit code each has by contract. */
-const exitCodes = {
+export const exitCodes = {
   failed: 1,
   internal: 1,
   config_damaged: 1,
@@ -95,7 +95,6 @@ export function asCodemieError(error: unknown): CodemieError {
 
 /** Failures that belong to no room. Each room has its own in its `failures.ts`: lower case, no full stop, the next command in the hint. */
 export const failure = {
-  usage: (message: string, hint?: string) => new CodemieError("usage", message, hint),
   badHost: (given: string, why: string, hint = "give the host as https://codemie.example.com") =>
     new CodemieError("usage", `cannot use ${printable(given, 120)} as CodeMie host: ${why}`, hint),
   interrupted: () => new CodemieError("interrupted", "interrupted"),

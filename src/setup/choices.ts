@@ -2,11 +2,10 @@ import type { Api } from "../api/client.ts";
 import type { Model } from "../api/schemas.ts";
 import { callWith } from "../auth/call.ts";
 import { heldLogin } from "../auth/held-login.ts";
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import { nearest, printable } from "../core/text.ts";
 import { back, type Choice } from "../platform/prompts.ts";
 import { profileName } from "../profiles/config.ts";
-import { profileFailure } from "../profiles/failures.ts";
 import { freeName, hostName, pickName, usableHostOf } from "../profiles/resolve.ts";
 import type { Draft, SetupContext, SetupStep } from "./draft.ts";
 import { setupFailure } from "./failures.ts";
@@ -107,20 +106,22 @@ export const name: SetupStep = async (draft, context) => {
   const { config, flags, prompts } = context;
   const { host, edits, keeps } = draft;
   if (!host) return draft;
-  const check = (value: string) => {
-    if (value !== edits && !profileName.test(value)) return profileFailure.badName(value).message;
+  const wrong = (value: string) => {
+    if (value !== edits && !profileName.test(value)) return setupFailure.badProfileName(value);
     const taken = value !== edits && Object.hasOwn(config.profiles, value) ? config.profiles[value] : undefined;
     const own = taken && usableHostOf(taken);
     const other = taken && (own?.origin !== host.origin || own.kind !== host.kind);
-    return other ? setupFailure.profileHasOtherHost(value, own?.origin ?? "another service").message : undefined;
+    return other ? setupFailure.profileHasOtherHost(value, own?.origin ?? "another service") : undefined;
   };
   const wanted = usualName(draft, context);
   // A login that is kept stays where it is: copied, it would be renewed in one place and die in the other.
   const open = prompts && flags.profile === undefined && !edits && !keeps;
-  const answer = open ? await prompts.text("Name of the profile", { initial: wanted, check }) : wanted;
+  const answer = open
+    ? await prompts.text("Name of the profile", { initial: wanted, check: (value) => wrong(value)?.message })
+    : wanted;
   if (answer === back) return back;
-  const wrong = check(answer);
-  if (wrong) throw failure.usage(wrong, "choose another name with --profile");
+  const refusal = wrong(answer);
+  if (refusal) throw refusal;
   return { ...draft, name: answer };
 };
 

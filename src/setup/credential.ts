@@ -6,7 +6,7 @@ import { authFailure } from "../auth/failures.ts";
 import { pages } from "../auth/login/callback-page.ts";
 import { logIn } from "../auth/login/index.ts";
 import { describe, proveBearer } from "../auth/stored-login.ts";
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
 import { back } from "../platform/prompts.ts";
@@ -14,7 +14,7 @@ import { variableName } from "../profiles/config.ts";
 import { providers } from "../profiles/providers.ts";
 import { type Method, tokenVariable } from "../profiles/resolve.ts";
 import { usualName } from "./choices.ts";
-import { type Draft, needs, type SetupContext, type SetupStep, untilItWorks } from "./draft.ts";
+import { type Draft, type SetupContext, type SetupStep, untilItWorks } from "./draft.ts";
 import { findEndpoint } from "./endpoint.ts";
 import { setupFailure } from "./failures.ts";
 
@@ -129,8 +129,7 @@ async function withToken(draft: Draft, host: Host, context: SetupContext): Promi
     name = answer;
   }
   name ??= tokenVariable;
-  // What was given instead of a name may be the token itself: it is not shown.
-  if (!variableName.test(name)) throw failure.usage("--token-env takes the name of a variable", "--token-env MY_TOKEN");
+  if (!variableName.test(name)) throw setupFailure.notAVariable();
   const text = runtime.env[name];
   if (!text) {
     tell.note(`${name} is not set now, so nothing could be tried`);
@@ -155,10 +154,10 @@ async function prove(host: Host, given: Secret, { runtime, version, during, tell
 async function withKey(draft: Draft, host: Host, context: SetupContext): Promise<Draft | typeof back> {
   const { flags, runtime, prompts, tell } = context;
   const { provider } = draft;
-  if (!provider) throw failure.usage("an API key needs its provider", "--provider openai");
+  if (!provider) throw setupFailure.needsProvider();
   let key = flags.key;
   if (!key) {
-    if (!prompts) throw needs("the key", "pass it on standard input with --key-stdin");
+    if (!prompts) throw setupFailure.needsKey();
     const answer = await prompts.secret(`API key of ${providers[provider].title} (it stays hidden)`);
     if (answer === back) return back;
     key = readApiKey(answer);

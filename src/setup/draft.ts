@@ -3,7 +3,7 @@ import type { Credentials } from "../auth/broker.ts";
 import type { StoredLogin } from "../auth/credential.ts";
 import type { LoginDialogue } from "../auth/login/browser.ts";
 import type { OidcClient } from "../auth/login/oidc.ts";
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { Secret } from "../core/secret.ts";
 import { type Back, back, type Prompts } from "../platform/prompts.ts";
@@ -160,6 +160,3 @@ export async function untilItWorks(
     }
   }
 }
-
-/** What is needed and nobody is there to be asked for: which flag says it. */
-export const needs = (what: string, flag: string) => failure.usage(`setup needs ${what}`, flag);

@@ -2,11 +2,12 @@ import { apiFailure } from "../api/failures.ts";
 import { modelsOfProvider } from "../api/provider.ts";
 import type { Model } from "../api/schemas.ts";
 import { authorizeWithKey } from "../auth/authorize.ts";
-import { CodemieError, failure } from "../core/errors.ts";
+import { CodemieError } from "../core/errors.ts";
 import { type Host, parseProvider } from "../core/host.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type ProviderName, providers } from "../profiles/providers.ts";
+import { setupFailure } from "./failures.ts";
 
 /**
  * Finds where a provider's API begins, and tries the key on the way. People give the root, the version's folder or the
@@ -26,7 +27,7 @@ export async function findEndpoint(
 ): Promise<{ host: Host; models: Model[] }> {
   const { url, title, example, bases } = providers[provider];
   const typed = input ?? url;
-  if (typed === undefined) throw failure.usage(`${title} needs its base URL`, `--url ${example}`);
+  if (typed === undefined) throw setupFailure.noBaseUrl(title, example);
   const given = parseProvider(
     typed.trim().replace(/\/(chat\/completions|completions|responses|messages|models)\/?$/, ""),
   );

@@ -1,10 +1,10 @@
 import type { StoredLogin } from "../auth/credential.ts";
 import { authFailure } from "../auth/failures.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../auth/stored-login.ts";
-import { failure } from "../core/errors.ts";
 import type { Profile } from "../profiles/config.ts";
 import type { ProfileStore } from "../profiles/store.ts";
 import type { Draft, SetupContext } from "./draft.ts";
+import { setupFailure } from "./failures.ts";
 
 /** What set-up decides; what stood there before would contradict it. */
 const decided: readonly string[] = [
@@ -33,7 +33,7 @@ export async function save(
   replace: boolean,
 ): Promise<{ name: string; kept: string | undefined }> {
   const { host, name, held } = draft;
-  if (!host || !name) throw failure.usage("there is nothing to save");
+  if (!host || !name) throw setupFailure.nothingToSave();
   const { vault } = context;
   let kept: string | undefined;
   if (held && !held.passing) {

@@ -1,6 +1,5 @@
 import { apiFailure } from "../api/failures.ts";
 import { defaultScope } from "../auth/login/oidc.ts";
-import { failure } from "../core/errors.ts";
 import { parseHost, parseProvider } from "../core/host.ts";
 import { back, type Choice } from "../platform/prompts.ts";
 import type { Profile } from "../profiles/config.ts";
@@ -8,7 +7,8 @@ import { type ProviderName, providerNames, providerOf, providers } from "../prof
 import { hostAskedFor, type Method, methodOf, usableHostOf } from "../profiles/resolve.ts";
 import { usualName } from "./choices.ts";
 import { detect } from "./detect.ts";
-import { type Draft, needs, type SetupContext, type SetupFlags, type SetupStep, untilItWorks } from "./draft.ts";
+import { type Draft, type SetupContext, type SetupFlags, type SetupStep, untilItWorks } from "./draft.ts";
+import { setupFailure } from "./failures.ts";
 
 const anew = " new";
 
@@ -49,7 +49,7 @@ export const where: SetupStep = async (draft, context) => {
     let url = again || typed.has("address") ? undefined : given;
     if (url === undefined) {
       const { prompts } = here;
-      if (!prompts) throw needs("the address of the host", "codemie setup --url https://codemie.example.com");
+      if (!prompts) throw setupFailure.needsHost();
       const answer = await prompts.text("Where are your models?", {
         initial: typed.get("address") ?? flags.url ?? addressOf(before) ?? fromEnvironment ?? "",
         placeholder: "codemie.example.com, or the base URL of a model API",
@@ -89,17 +89,14 @@ async function look(draft: Draft, url: string, context: SetupContext): Promise<D
   const found = await context.during(`looking at ${url.trim()}`, () => detect(url, runtime));
   switch (found.kind) {
     case "codemie":
-      if (flags.method) throw failure.usage(`${found.host.origin} is a CodeMie host, which takes no key`);
+      if (flags.method) throw setupFailure.takesNoKey(found.host.origin);
       tell.good(`${found.host.origin} is a CodeMie host${found.front ? " behind single sign-on" : ""}`);
       return { ...draft, host: found.host, front: found.front };
     case "provider":
       tell.good(`${new URL(found.url).origin} speaks the API of ${providers[found.provider].title}`);
       return { ...draft, ...asProvider(found.provider, flags), host: parseProvider(found.url) };
     case "issuer":
-      throw failure.usage(
-        `${found.issuer} is an OpenID provider, not a CodeMie host`,
-        `give the host's address; with --issuer ${found.issuer} the login goes there`,
-      );
+      throw setupFailure.isIssuer(found.issuer);
     case "other":
       throw apiFailure.wrongBaseUrl(parseProvider(url).origin, `it sent ${found.what}`);
   }
@@ -107,7 +104,7 @@ async function look(draft: Draft, url: string, context: SetupContext): Promise<D
 
 function asProvider(provider: ProviderName, { method }: SetupFlags): Pick<Draft, "method" | "provider"> {
   if (method === undefined || method === "api-key") return { method: "api-key", provider };
-  throw failure.usage(`a model provider is reached with an API key, not by ${method}`, "--method api-key");
+  throw setupFailure.takesKeyOnly(method);
 }
 
 /** Whose API it is: a guess by what was found, which the person confirms, since compatible servers look alike. */
@@ -124,7 +121,7 @@ export const base: SetupStep = async (draft, context) => {
   if (!provider || host) return draft;
   const { title, example } = providers[provider];
   return await untilItWorks(context, async ({ prompts }) => {
-    if (!prompts) throw needs(`the base URL of ${title}`, `--url ${example}`);
+    if (!prompts) throw setupFailure.needsBaseUrl(title, example);
     const initial = providerOf(before.provider) === provider ? before.baseUrl : undefined;
     const url = await prompts.text(`Base URL of ${title}`, { initial: initial ?? "", placeholder: example });
     return url === back ? back : settled({ ...draft, host: parseProvider(url) }, context);
@@ -157,10 +154,10 @@ export const how: SetupStep = async (draft, { flags, prompts }) => {
   if (chosen !== "oidc") return { ...draft, method: chosen };
   const known = { ...draft.before.oidc, ...flags.client };
   const issuer = known.issuer ?? (await prompts?.text("Address of the OpenID provider", { placeholder: "https://…" }));
-  if (issuer === undefined) throw needs("the OpenID provider", "--issuer https://sso.example.com");
+  if (issuer === undefined) throw setupFailure.needsIssuer();
   if (issuer === back) return back;
   const clientId = known.clientId ?? (await prompts?.text("Client id at that provider"));
-  if (clientId === undefined) throw needs("the client id at the OpenID provider", "--client-id ID");
+  if (clientId === undefined) throw setupFailure.needsClientId();
   if (clientId === back) return back;
   const scope = known.scope ?? defaultScope;
   return { ...draft, method: "oidc", client: { issuer, clientId, scope } };

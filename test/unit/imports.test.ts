@@ -77,3 +77,18 @@ test("no file is longer than 330 lines", async () => {
   }
   expect(long).toEqual([]);
 });
+
+test("no two exported things share a name", async () => {
+  const places = new Map<string, string[]>();
+  for (const file of files) {
+    const text = await Bun.file(join(src, file)).text();
+    const exported = text.matchAll(
+      /^export (?:abstract )?(?:async )?(?:function\*?|const|let|class|interface|type|enum) (\w+)/gm,
+    );
+    // A constant and the type it describes may share a name: they stand in one file.
+    const names = new Set([...exported].map(([, name = ""]) => name));
+    for (const name of names) places.set(name, [...(places.get(name) ?? []), file]);
+  }
+  const shared = [...places].filter(([, where]) => where.length > 1);
+  expect(shared).toEqual([]);
+});

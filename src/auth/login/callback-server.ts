@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { H3 } from "h3";
-import { failure, systemCode } from "../../core/errors.ts";
+import { systemCode } from "../../core/errors.ts";
 import { within } from "../../core/time.ts";
+import { authFailure } from "../failures.ts";
 import { type Page, pageHeaders, pages, renderPage } from "./callback-page.ts";
 
 /** A login that came back: its URL, and how to answer the person who waits in the browser. */
@@ -114,8 +115,8 @@ function listenOnLoopback(fetch: Handler, fixedPort: number): { port: number; st
     } catch (error) {
       if (systemCode(error) !== "EADDRINUSE") return { port, stop: (force) => v4.stop(force) };
       void v4.stop(true);
-      if (fixedPort !== 0) throw failure.usage(`the port ${fixedPort} is in use`, "choose another one");
-      if (attempt === portAttempts) throw failure.usage("no free loopback port for the login", "try again");
+      if (fixedPort !== 0) throw authFailure.callbackPortInUse(fixedPort);
+      if (attempt === portAttempts) throw authFailure.noCallbackPort();
     }
   }
 }
@@ -124,7 +125,7 @@ function listenAt<T>(port: number, listen: (hostname: string, port: number) => T
   try {
     return listen("127.0.0.1", port);
   } catch {
-    throw failure.usage(`the port ${port} is in use`, "choose another one");
+    throw authFailure.callbackPortInUse(port);
   }
 }
 

@@ -1,12 +1,12 @@
 import type { Env } from "../../core/env.ts";
-import { failure } from "../../core/errors.ts";
 import { isLoopback } from "../../core/host.ts";
 import { parsePort, parseSeconds } from "../../core/parse.ts";
 import { Secret } from "../../core/secret.ts";
 import { headerSafe } from "../../core/text.ts";
 import { mcpFailure } from "../../mcp/failures.ts";
 import { cliFailure } from "../failures.ts";
-import { type Flag, see, splitFlags } from "./flags.ts";
+import { bridgeFailure } from "./failures.ts";
+import { type Flag, splitFlags } from "./flags.ts";
 
 /** `unknown`: the names of variables are checked, not what they hold. */
 type Variables = Env | "unknown";
@@ -58,16 +58,11 @@ export function readMcpArgs(args: readonly string[], env: Variables): McpArgs {
   const { values, words } = splitFlags(args);
   const text = (name: Flag) => values[name]?.at(-1);
   const is = (name: Flag) => values[name] !== undefined;
-  const [url, ...more] = words;
-  if (more.length > 0) throw failure.usage(`codemie-mcp-proxy does not take ${more[0]}`, see);
+  const [url, surplus] = words;
+  if (surplus !== undefined) throw bridgeFailure.surplusWord(surplus);
   const [help, version] = [is("help"), is("version")];
   const asksOnly = help || version;
-  if (!asksOnly && url === undefined) {
-    throw failure.usage(
-      "codemie-mcp-proxy needs the address of an MCP server",
-      "codemie-mcp-proxy https://mcp.example.com/mcp",
-    );
-  }
+  if (!asksOnly && url === undefined) throw bridgeFailure.urlMissing();
   return {
     help,
     version,
@@ -97,16 +92,14 @@ function readClient(text: (name: Flag) => string | undefined, env: Variables) {
   const keyFile = text("client-key");
   const clientKey = keyText ?? (keyFile === undefined ? undefined : { file: keyFile });
   const clientId = text("client-id");
-  if ([clientSecret, keyText, keyFile].filter(Boolean).length > 1) {
-    throw failure.usage("a client has a secret or a key, not both", see);
-  }
-  if (clientId === undefined && (clientSecret || clientKey)) throw failure.usage("--client-id is missing", see);
+  if ([clientSecret, keyText, keyFile].filter(Boolean).length > 1) throw bridgeFailure.secretAndKey();
+  if (clientId === undefined && (clientSecret || clientKey)) throw bridgeFailure.clientIdMissing();
   const proof = clientSecret ?? clientKey;
   if (grant !== "authorization-code" && (clientId === undefined || !proof)) throw mcpFailure.clientNeeded(grant);
   const clientMetadataUrl = text("client-metadata-url");
   const document = URL.parse(clientMetadataUrl ?? "");
   if (clientMetadataUrl !== undefined && (document?.protocol !== "https:" || document.pathname === "/")) {
-    throw failure.usage("--client-metadata-url has to be an https: address with a path", see);
+    throw bridgeFailure.badMetadataUrl();
   }
   return { grant, clientId, clientSecret, clientKey, clientMetadataUrl, provider: readProvider(text, env) };
 }
@@ -117,7 +110,7 @@ function readProvider(text: (name: Flag) => string | undefined, env: Variables):
   const idToken = secretOf("id-token-env", text("id-token-env"), env);
   if (!tokenEndpoint && !clientId && !idToken) return undefined;
   if (!tokenEndpoint || !clientId || !idToken) {
-    throw failure.usage("--idp-token-endpoint, --idp-client-id and --id-token-env belong together", see);
+    throw bridgeFailure.providerIncomplete();
   }
   const url = URL.parse(httpsOf("--idp-token-endpoint", tokenEndpoint) ?? "");
   return url ? { tokenEndpoint: url, clientId, idToken } : undefined;
@@ -125,14 +118,14 @@ function readProvider(text: (name: Flag) => string | undefined, env: Variables):
 
 function oneOf<T extends string>(what: string, value: string, known: readonly T[]): T {
   const found = known.find((one) => one === value);
-  if (found === undefined) throw failure.usage(`there is no ${what} ${value}`, `choices: ${known.join(", ")}`);
+  if (found === undefined) throw cliFailure.noSuch(what, value, known, "choices");
   return found;
 }
 
 function secretOf(flag: Flag, name: string | undefined, env: Variables): Secret | undefined {
   if (name === undefined) return undefined;
   const value = variableIn(env, name);
-  if (!value) throw failure.usage(`--${flag} names the variable ${name}, which is not set`, see);
+  if (!value) throw bridgeFailure.variableUnset(flag, name);
   return new Secret(value);
 }
 
@@ -140,21 +133,19 @@ function httpsOf(flag: string, text: string | undefined): string | undefined {
   const url = URL.parse(text ?? "");
   if (text === undefined || url?.protocol === "https:") return text;
   if (url?.protocol === "http:" && isLoopback(url.hostname)) return text;
-  throw failure.usage(`${flag} has to be an https: address`, see);
+  throw bridgeFailure.notHttps(flag);
 }
 
 function resourceOf(given: string | undefined, none: boolean): string | undefined {
-  if (given !== undefined && none) throw failure.usage("--resource and --no-resource contradict each other", see);
-  if (given !== undefined && !URL.parse(given)) {
-    throw failure.usage("--resource has to be an address", "for example --resource https://mcp.example.com/mcp");
-  }
+  if (given !== undefined && none) throw bridgeFailure.resourceAndNone();
+  if (given !== undefined && !URL.parse(given)) throw bridgeFailure.badResource();
   return none ? "none" : given;
 }
 
 function portOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const port = parsePort(text);
-  if (port === undefined) throw failure.usage(`--callback-port ${text} is no port`, see);
+  if (port === undefined) throw bridgeFailure.badCallbackPort(text);
   return port;
 }
 
@@ -165,20 +156,20 @@ function portOf(text: string | undefined): number | undefined {
  */
 export function serverUrl(text: string, allowHttp: boolean): URL {
   const url = URL.parse(text);
-  if (!url) throw cliFailure.mcpUrl(text, "it is not a web address");
+  if (!url) throw bridgeFailure.url(text, "it is not a web address");
   if (url.username || url.password) {
-    throw cliFailure.mcpUrl(
+    throw bridgeFailure.url(
       url.origin,
       "a user name or password in it is not allowed",
       "use --header-env for a credential",
     );
   }
   if (url.protocol !== "https:" && url.protocol !== "http:") {
-    throw cliFailure.mcpUrl(text, `${url.protocol} is not supported, only https:`);
+    throw bridgeFailure.url(text, `${url.protocol} is not supported, only https:`);
   }
   if (url.protocol === "http:" && !isLoopback(url.hostname) && !allowHttp) {
     const hint = "use https:, or --allow-http if you know that nobody listens in between";
-    throw cliFailure.mcpUrl(text, "plain http: sends messages and tokens in clear", hint);
+    throw bridgeFailure.url(text, "plain http: sends messages and tokens in clear", hint);
   }
   url.hash = "";
   return url;
@@ -194,18 +185,17 @@ function readHeaders(values: { header?: string[]; "header-env"?: string[] }, env
   const headers = new Headers();
   const add = (flag: string, name: string, value: string) => {
     const safe = headerSafe(value.trim());
-    if (safe === undefined) throw failure.usage(`the value of ${flag} ${name} cannot be sent as a header`, see);
+    if (safe === undefined) throw bridgeFailure.unsendable(flag, name);
     headers.append(name, safe);
   };
   const filled = (flag: string, name: string, variable: string) => {
     const found = variableIn(env, variable);
-    if (!found) throw failure.usage(`${flag} ${name} needs the variable ${variable}, which is not set`, see);
+    if (!found) throw bridgeFailure.headerVariableUnset(flag, name, variable);
     return found;
   };
   for (const line of values.header ?? []) {
     const [, name, raw] = headerLine.exec(line) ?? [];
-    // What is wrong with it is said without the value: it may be a credential.
-    if (!name || raw === undefined) throw failure.usage("a --header is not of the form 'Name: value'", see);
+    if (!name || raw === undefined) throw bridgeFailure.badHeader();
     const value = raw.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, variable: string) =>
       filled("--header", name, variable),
     );
@@ -214,9 +204,7 @@ function readHeaders(values: { header?: string[]; "header-env"?: string[] }, env
   for (const line of values["header-env"] ?? []) {
     const [, name, raw = ""] = headerLine.exec(line) ?? [];
     const [, before = "", variable] = /^(.*\s)?([A-Za-z_][A-Za-z0-9_]*)\s*$/s.exec(raw) ?? [];
-    if (!name || !variable) {
-      throw failure.usage("a --header-env is not of the form 'Name: VARIABLE'", "for example 'X-Api-Key: MCP_KEY'");
-    }
+    if (!name || !variable) throw bridgeFailure.badHeaderEnv();
     add("--header-env", name, before + filled("--header-env", name, variable));
   }
   return headers;
@@ -225,7 +213,6 @@ function readHeaders(values: { header?: string[]; "header-env"?: string[] }, env
 function secondsOf(flag: string, text: string | undefined, standard: number): number {
   if (text === undefined) return standard;
   const seconds = parseSeconds(text);
-  if (seconds === undefined)
-    throw failure.usage(`${flag} ${text} is not a number of seconds`, `for example ${flag} 300`);
+  if (seconds === undefined) throw cliFailure.notSeconds(flag, text, 300);
   return seconds;
 }

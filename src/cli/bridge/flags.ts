@@ -1,5 +1,5 @@
-import { failure } from "../../core/errors.ts";
 import { nearest } from "../../core/text.ts";
+import { cliFailure } from "../failures.ts";
 
 /** Flags of the bridge: those with a value, and those without. */
 const flags = {
@@ -35,8 +35,7 @@ const flags = {
 /** A flag's name, without its dashes. */
 export type Flag = keyof typeof flags;
 
-/** The hint of most mistakes. */
-export const see = "see codemie-mcp-proxy --help";
+const program = "codemie-mcp-proxy";
 
 /**
  * Sorts flags from words; each flag keeps all its values, since `--header` may be repeated.
@@ -60,16 +59,16 @@ export function splitFlags(args: readonly string[]): { values: Partial<Record<Fl
         typed,
         Object.keys(flags).map((known) => `--${known}`),
       );
-      throw failure.usage(`codemie-mcp-proxy has no flag ${typed}`, close ? `did you mean ${close}` : see);
+      throw cliFailure.noFlag(program, typed, close);
     }
     const flag = name as Flag;
     if (flags[flag] === "switch") {
-      if (at >= 0) throw failure.usage(`${typed} takes no value`, see);
+      if (at >= 0) throw cliFailure.takesNoValue(program, typed);
       values[flag] = [""];
       continue;
     }
     const value = at < 0 ? args[++i] : arg.slice(at + 1);
-    if (!value || (at < 0 && value.startsWith("--"))) throw failure.usage(`${typed} needs a value`, see);
+    if (!value || (at < 0 && value.startsWith("--"))) throw cliFailure.needsValue(program, typed);
     values[flag] = [...(values[flag] ?? []), value];
   }
   return { values, words };

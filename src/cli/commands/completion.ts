@@ -1,7 +1,7 @@
-import { failure } from "../../core/errors.ts";
 import { nearest } from "../../core/text.ts";
 import { type Cli, command } from "../frame/command.ts";
 import { agentLoaders } from "./agent/agents.ts";
+import { commandFailure } from "./failures.ts";
 
 /** Every script asks the program itself what may come next, so none has to be made anew when commands are added. */
 const scripts = {
@@ -72,13 +72,7 @@ export const completion = (cli: Cli) =>
     args: { shell: { type: "positional", required: true, description: `the shell: ${shells.join(", ")}` } },
     async run({ args }) {
       const shell = shells.find((known) => known === args.shell);
-      if (!shell) {
-        const close = nearest(args.shell, shells);
-        throw failure.usage(
-          `there is no completion for ${args.shell}`,
-          close ? `did you mean ${close}` : `shells: ${shells.join(", ")}`,
-        );
-      }
+      if (!shell) throw commandFailure.noCompletion(args.shell, shells, nearest(args.shell, shells));
       const names = ["codemie", ...Object.keys(agentLoaders).map((agent) => `codemie-${agent}`)];
       cli.runtime.terminal.out(scripts[shell](names));
     },

@@ -4,7 +4,6 @@ import { endLogin } from "../../access/end-login.ts";
 import { stores, storesToChange } from "../../access/stores.ts";
 import { readApiKey } from "../../auth/api-key.ts";
 import { describe, previousLogin } from "../../auth/stored-login.ts";
-import { failure } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import { version } from "../../core/version.ts";
 import { realPrompts } from "../../platform/prompts.ts";
@@ -17,8 +16,10 @@ import { type Draft, type SetupContext, type SetupFlags, walk } from "../../setu
 import { save } from "../../setup/save.ts";
 import { api, base, how, where, which } from "../../setup/where.ts";
 import type { Vault } from "../../vault/vault.ts";
+import { cliFailure } from "../failures.ts";
 import { type Cli, command } from "../frame/command.ts";
 import { dialogueOf, timeoutMsOf } from "../frame/login-dialogue.ts";
+import { commandFailure } from "./failures.ts";
 
 const steps = [which, where, api, base, how, credential, project, integration, model, name];
 
@@ -55,10 +56,9 @@ export const setup = (cli: Cli) =>
       const method = readMethod(args.method);
       const provider = args.provider === undefined ? undefined : providerName.safeParse(args.provider).data;
       if (args.provider !== undefined && !provider) {
-        throw failure.usage(`there is no provider ${args.provider}`, `providers: ${providerNames.join(", ")}`);
+        throw cliFailure.noSuch("provider", args.provider, providerNames);
       }
-      if (args["key-stdin"] && args["token-stdin"])
-        throw failure.usage("standard input holds a key or a token, not both");
+      if (args["key-stdin"] && args["token-stdin"]) throw commandFailure.keyAndToken();
       const input = args["key-stdin"] || args["token-stdin"] ? await secretInput(cli) : undefined;
       const flags: SetupFlags = {
         profile: args.profile,
@@ -149,7 +149,7 @@ async function secretInput({ runtime: { terminal } }: Cli): Promise<string> {
 
 function readMethod(text: string | undefined): Method | undefined {
   const known = methods.find((method) => method === text);
-  if (text !== undefined && !known) throw failure.usage(`there is no method ${text}`, `methods: ${methods.join(", ")}`);
+  if (text !== undefined && !known) throw cliFailure.noSuch("method", text, methods);
   return known;
 }
 

@@ -2,14 +2,11 @@ import { record } from "../../access/audit.ts";
 import { credentialsFor, forProfile } from "../../access/credentials.ts";
 import { stores } from "../../access/stores.ts";
 import { expiryOf } from "../../auth/credential.ts";
-import { failure } from "../../core/errors.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
+import { cliFailure } from "../failures.ts";
 import { type Cli, command } from "../frame/command.ts";
+import { commandFailure } from "./failures.ts";
 
-const noRawForm = [
-  "a browser session has no raw form: it is a set of cookies",
-  "use --format header, or start the agent through codemie-claude",
-] as const;
 /** Headers as they are usually spelled; in lower case they would work as well. */
 const headerNames: Readonly<Record<string, string>> = { authorization: "Authorization", cookie: "Cookie" };
 const formats = ["raw", "header", "json"];
@@ -24,9 +21,7 @@ export const token = (given: Cli) =>
     },
     async run({ args }) {
       const { runtime } = given;
-      if (!formats.includes(args.format)) {
-        throw failure.usage(`there is no format ${args.format}`, `formats: ${formats.join(", ")}`);
-      }
+      if (!formats.includes(args.format)) throw cliFailure.noSuch("format", args.format, formats);
       const { vault, profiles } = stores(runtime);
       const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, {});
       const cli = forProfile(given, resolved);
@@ -39,7 +34,7 @@ export const token = (given: Cli) =>
       const credential = value.replace(/^Bearer /, "");
       const expiresAt = lease.bearer?.expiresAt ?? (login ? expiryOf(login).at : null);
       const format = args.json ? "json" : args.format;
-      if (format === "raw" && isCookie) throw failure.usage(...noRawForm);
+      if (format === "raw" && isCookie) throw commandFailure.noRawForm();
       const fact = { event: "token-printed", profile: resolved.name, host: lease.origin, outcome: "ok" } as const;
       await record(cli, vault, { ...fact, detail: { format } });
       if (format === "json") {

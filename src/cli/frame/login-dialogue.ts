@@ -1,6 +1,6 @@
 import type { LoginDialogue } from "../../auth/login/browser.ts";
-import { failure } from "../../core/errors.ts";
 import { parseSeconds } from "../../core/parse.ts";
+import { cliFailure } from "../failures.ts";
 import type { Cli } from "./command.ts";
 
 /** @returns what the person sees while a login runs */
@@ -35,8 +35,6 @@ export function dialogueOf({ output }: Cli, origin: string): LoginDialogue {
  */
 export function timeoutMsOf(text: string): number {
   const seconds = parseSeconds(text);
-  if (!seconds) {
-    throw failure.usage(`--timeout ${text} is not a number of seconds`, "for example --timeout 300");
-  }
+  if (!seconds) throw cliFailure.notSeconds("--timeout", text, 300);
   return seconds * 1000;
 }

@@ -1,7 +1,8 @@
 import { type ConsolaInstance, createConsola } from "consola/core";
-import { asCodemieError, type CodemieError, failure } from "../../core/errors.ts";
+import { asCodemieError, type CodemieError } from "../../core/errors.ts";
 import { wrap } from "../../core/text.ts";
 import type { Terminal } from "../../platform/terminal.ts";
+import { frameFailure } from "./failures.ts";
 
 /** The one accent, and the few shades the terminal output uses. */
 const codes = { accent: 36, good: 32, warn: 33, bad: 31, dim: 2, bold: 1 } as const;
@@ -119,7 +120,7 @@ export class Output {
    * @throws `interrupted` on Ctrl-C
    */
   async confirm(question: string, signal: AbortSignal): Promise<boolean> {
-    if (!this.#terminal.interactive) throw failure.usage("a question came up and nobody is there to answer it");
+    if (!this.#terminal.interactive) throw frameFailure.nobodyToAnswer();
     const prompt = this.#signs(`${this.paint("accent", "?", "err")} ${question} [y/N] `);
     const answer = await this.#terminal.readLine({ prompt, echo: true, signal });
     return /^y(es)?$/i.test(answer.trim());

@@ -1,11 +1,12 @@
 import { type ArgsDef, runCommand } from "citty";
 import type { Env } from "../../core/env.ts";
-import { failure } from "../../core/errors.ts";
 import { nearest } from "../../core/text.ts";
 import { versionLine } from "../../core/version.ts";
 import { realRuntime } from "../../platform/runtime.ts";
 import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
+import { cliFailure } from "../failures.ts";
 import { type Cli, commonArgs } from "./command.ts";
+import { frameFailure } from "./failures.ts";
 import { Output } from "./output.ts";
 import { tree } from "./tree.ts";
 
@@ -85,10 +86,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
     if (!load) {
       const close = elsewhere[`${path} ${name}`] ?? nearest(name, Object.keys(known));
-      throw failure.usage(
-        `${path} has no command ${name}`,
-        close ? `did you mean ${path} ${close}` : `see ${path} --help`,
-      );
+      throw frameFailure.noCommand(path, name, close);
     }
     if (word !== undefined) rest = rest.toSpliced(rest.indexOf(word), 1);
     path = `${path} ${name}`;
@@ -100,7 +98,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     return 0;
   }
   if (cli.rest.length > 0 && !current.takesRest) {
-    throw failure.usage(`${path} takes nothing after --`, `see ${path} --help`);
+    throw frameFailure.nothingAfterDashes(path);
   }
   checkFlags(rest, { ...(current.args as ArgsDef | undefined), ...commonArgs }, path);
   const { result } = await runCommand(
@@ -135,9 +133,7 @@ function checkFlags(args: readonly string[], known: ArgsDef, path: string): void
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? "";
     if (!arg.startsWith("-") || arg === "-") {
-      // What stands there may be a key that was meant for standard input: it is not repeated.
-      if (++words > positionals.length)
-        throw failure.usage(`${path} takes ${counted(positionals.length)}`, `see ${path} --help`);
+      if (++words > positionals.length) throw frameFailure.tooManyWords(path, positionals.length);
       continue;
     }
     const [flag = "", inline] = splitOnce(arg);
@@ -145,19 +141,17 @@ function checkFlags(args: readonly string[], known: ArgsDef, path: string): void
     const def = name === undefined ? undefined : known[name];
     if (!def) throw unknownFlag(flag, known, path);
     if (def.type === "boolean") {
-      if (inline !== undefined) throw failure.usage(`${flag} takes no value`, `see ${path} --help`);
+      if (inline !== undefined) throw cliFailure.takesNoValue(path, flag);
       continue;
     }
     const value = inline ?? args[++i];
     if (value === undefined || value === "" || (inline === undefined && value.startsWith("--"))) {
-      throw failure.usage(`${flag} needs a value`, `see ${path} --help`);
+      throw cliFailure.needsValue(path, flag);
     }
   }
   const missing = positionals[words];
-  if (missing?.[1].required) throw failure.usage(`${path} needs ${missing[1].description}`, `see ${path} --help`);
+  if (missing?.[1].required) throw frameFailure.wordMissing(path, missing[1].description ?? "");
 }
-
-const counted = (words: number) => (words === 0 ? "flags only" : words === 1 ? "one word only" : `${words} words only`);
 
 /** The definition a flag means: by name, by one-letter alias, or by `--no-` for what is on unless switched off. */
 function nameOf(flag: string, known: ArgsDef): string | undefined {
@@ -178,6 +172,5 @@ function unknownFlag(flag: string, known: ArgsDef, path: string) {
   const names = named.map(([name, def]) =>
     def.type === "boolean" && def.default === true ? `--no-${name}` : `--${name}`,
   );
-  const close = nearest(flag, names);
-  return failure.usage(`${path} has no flag ${flag}`, close ? `did you mean ${close}` : `see ${path} --help`);
+  return cliFailure.noFlag(path, flag, nearest(flag, names));
 }

@@ -1,6 +1,7 @@
-import { failure } from "../../../core/errors.ts";
 import { parseSeconds } from "../../../core/parse.ts";
 import { editDistance } from "../../../core/text.ts";
+import { cliFailure } from "../../failures.ts";
+import { commandFailure } from "../failures.ts";
 
 /** What of an agent's command line is ours. */
 export interface AgentArgs {
@@ -56,7 +57,7 @@ export function readAgentArgs(args: readonly string[], program: string): AgentAr
     const [flag, inline] = at < 0 ? [arg, undefined] : [arg.slice(0, at), arg.slice(at + 1)];
     if (Object.hasOwn(valueFlags, flag)) {
       const value = inline ?? args[++i];
-      if (value === undefined || value === "") throw failure.usage(`${flag} needs a value`, `see ${program} --help`);
+      if (value === undefined || value === "") throw cliFailure.needsValue(program, flag);
       values[valueFlags[flag as keyof typeof valueFlags]] = value;
     } else if (flag === "--resume") {
       const next = args[i + 1];
@@ -94,17 +95,12 @@ function refuseCredential(flag: string): void {
   const bare = flag.replace(/^-+/, "").toLowerCase().replaceAll("_", "-");
   for (const known of credentialFlags) {
     const name = known.slice(2);
-    if (editDistance(bare, name) <= 2) {
-      throw failure.usage(
-        `${flag} looks like ${known}; it was not passed on, since the process list would show its value`,
-        "to pass it to the agent all the same, put it after --",
-      );
-    }
+    if (editDistance(bare, name) <= 2) throw commandFailure.credentialFlag(flag, known);
   }
 }
 
 function secondsOf(text: string): number {
   const seconds = parseSeconds(text);
-  if (seconds === undefined) throw failure.usage(`--timeout ${text} is not a number of seconds`, "0 waits for ever");
+  if (seconds === undefined) throw cliFailure.notSeconds("--timeout", text, undefined);
   return seconds;
 }

@@ -18,8 +18,8 @@ import { providerOf, providers } from "../../../profiles/providers.ts";
 import { type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import { readRepositoryProfile } from "../../../profiles/store.ts";
 import type { Vault } from "../../../vault/vault.ts";
-import { cliFailure } from "../../failures.ts";
 import type { Cli } from "../../frame/command.ts";
+import { commandFailure } from "../failures.ts";
 import { type AgentArgs, readAgentArgs } from "./args.ts";
 
 /**
@@ -46,7 +46,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     runtime.terminal.out(`${versionLine}\n${agent.binary} ${theirs ?? "not found on PATH"}\n`);
     return 0;
   }
-  if (!binary) throw cliFailure.agentMissing(agent.title, agent.binary, agent.install);
+  if (!binary) throw commandFailure.agentMissing(agent.title, agent.binary, agent.install);
 
   const { vault, profiles } = stores(runtime);
   const repositoryProfile = await readRepositoryProfile(runtime.cwd);

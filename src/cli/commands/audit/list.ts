@@ -1,9 +1,10 @@
 import { auditTrail } from "../../../access/audit.ts";
 import { stores } from "../../../access/stores.ts";
 import { auditEvents } from "../../../audit/events.ts";
-import { failure } from "../../../core/errors.ts";
 import { printable } from "../../../core/text.ts";
+import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { commandFailure } from "../failures.ts";
 
 export const auditList = (cli: Cli) =>
   command({
@@ -22,12 +23,12 @@ export const auditList = (cli: Cli) =>
     async run({ args }) {
       const { runtime, output } = cli;
       if (args.event !== undefined && !Object.hasOwn(auditEvents, args.event)) {
-        throw failure.usage(`there is no event ${args.event}`, `events: ${Object.keys(auditEvents).join(", ")}`);
+        throw cliFailure.noSuch("event", args.event, Object.keys(auditEvents));
       }
       const since = args.since === undefined ? 0 : Date.parse(args.since);
-      if (Number.isNaN(since)) throw failure.usage(`--since ${args.since} is not a date`, "for example 2026-11-01");
+      if (Number.isNaN(since)) throw commandFailure.notADate(args.since ?? "");
       const last = args.last === undefined ? Number.POSITIVE_INFINITY : Number(args.last);
-      if (!(last > 0)) throw failure.usage(`--last ${args.last} is not a number`, "for example --last 20");
+      if (!(last > 0)) throw commandFailure.notACount(args.last ?? "");
       const all = await auditTrail(runtime, stores(runtime).vault).entries();
       const found = all.filter(
         (entry) =>

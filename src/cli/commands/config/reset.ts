@@ -3,11 +3,11 @@ import { endLogin } from "../../../access/end-login.ts";
 import { moveLeftovers } from "../../../access/legacy-secrets.ts";
 import { stores, storesToChange } from "../../../access/stores.ts";
 import { loginRecord } from "../../../auth/credential.ts";
-import { CodemieError, failure } from "../../../core/errors.ts";
+import { CodemieError } from "../../../core/errors.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import type { Vault } from "../../../vault/vault.ts";
-import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { commandFailure } from "../failures.ts";
 
 export const configPath = (cli: Cli) =>
   command({
@@ -31,13 +31,12 @@ export const configReset = (cli: Cli) =>
     async run({ args }) {
       const { runtime, output } = cli;
       const { vault, profiles } = stores(runtime);
-      if (!args.yes && !runtime.terminal.interactive) {
-        throw failure.usage("nobody is there to be asked whether to reset the configuration", "add --yes");
-      }
+      if (!args.yes && !runtime.terminal.interactive) throw commandFailure.nobodyToAsk("reset the configuration");
       let credentials = args.credentials ?? false;
       if (!args.yes) {
         const stop = stopSignal();
-        if (!(await output.confirm("move the configuration aside and begin anew?", stop))) throw cliFailure.declined();
+        if (!(await output.confirm("move the configuration aside and begin anew?", stop)))
+          throw commandFailure.declined();
         credentials ||= await output.confirm("remove the logins of all profiles as well?", stop);
       }
       // A file that cannot be read names no profile, and being rid of it is what a reset is for.

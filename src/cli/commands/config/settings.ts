@@ -4,8 +4,8 @@ import { nearest } from "../../../core/text.ts";
 import { profileFailure } from "../../../profiles/failures.ts";
 import { settleProfile } from "../../../profiles/resolve.ts";
 import { change, type Setting, settings } from "../../../profiles/settings.ts";
-import { cliFailure } from "../../failures.ts";
 import type { Cli } from "../../frame/command.ts";
+import { commandFailure } from "../failures.ts";
 
 /**
  * @param key as typed, any case
@@ -15,7 +15,7 @@ export function settingOf(key: string): Setting {
   const found = settings.find(({ name }) => name.toLowerCase() === key.toLowerCase());
   if (found) return found;
   const names = settings.map(({ name }) => name);
-  throw cliFailure.noSetting(key, names, nearest(key, names));
+  throw commandFailure.noSetting(key, names, nearest(key, names));
 }
 
 /**
@@ -40,7 +40,7 @@ export async function changeSetting(
       try {
         stored = change(config, name, setting, value);
       } catch {
-        throw cliFailure.badSetting(setting.name, value ?? "", setting.about);
+        throw commandFailure.badSetting(setting.name, value ?? "", setting.about);
       }
       if (stored === false) throw profileFailure.none(name, Object.keys(config.profiles));
     }),

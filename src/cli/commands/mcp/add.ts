@@ -1,11 +1,11 @@
 import { stores } from "../../../access/stores.ts";
-import { failure } from "../../../core/errors.ts";
 import { findProgram, runCaptured } from "../../../platform/processes.ts";
 import { ownProgram } from "../../../platform/self.ts";
 import { environmentForOthers } from "../../../profiles/environment.ts";
 import { readMcpArgs } from "../../bridge/args.ts";
 import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { commandFailure } from "../failures.ts";
 
 const bridge = "codemie-mcp-proxy";
 const scopes = ["local", "user", "project"];
@@ -28,15 +28,8 @@ export const mcpAdd = (cli: Cli) =>
     async run({ args }) {
       const { runtime, output, rest } = cli;
       const { name, url, scope } = args;
-      if (!/^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/.test(name)) {
-        throw failure.usage(
-          `${name} cannot be the name of a server`,
-          "use letters, digits, dashes and underscores, and no dash at the start",
-        );
-      }
-      if (scope !== undefined && !scopes.includes(scope)) {
-        throw failure.usage(`there is no scope ${scope}`, `scopes: ${scopes.join(", ")}`);
-      }
+      if (!/^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/.test(name)) throw commandFailure.badServerName(name);
+      if (scope !== undefined && !scopes.includes(scope)) throw cliFailure.noSuch("scope", scope, scopes);
       const address = checked([url, ...rest]);
       // By name where it is on PATH: the entry then outlives a move of the program.
       const start = findProgram(bridge, runtime.env) ? [bridge] : [ownProgram(), "mcp-proxy"];
@@ -60,7 +53,7 @@ export const mcpAdd = (cli: Cli) =>
             .catch(() => undefined),
         ),
       );
-      if (code !== 0) throw cliFailure.mcpAdd(said);
+      if (code !== 0) throw commandFailure.mcpAdd(said);
       output.result({ name, ...entry, scope: scope ?? "local" }, () => [
         `${output.paint("good", "✓")} Claude Code knows ${name}: ${address}`,
         "  see claude mcp list",
@@ -75,10 +68,8 @@ export const mcpAdd = (cli: Cli) =>
  */
 function checked(args: readonly string[]): string {
   const { url, help, version, explain } = readMcpArgs(args, "unknown");
-  if (help || version || explain) {
-    throw failure.usage("--help, --version and --explain are not for a registration", "see codemie-mcp-proxy --help");
-  }
+  if (help || version || explain) throw commandFailure.notForRegistration();
   // The agent fills these in itself, and what comes of it stands in the list of processes for everybody to read.
-  if (args.some((arg) => arg.includes("${"))) throw cliFailure.mcpVariable();
+  if (args.some((arg) => arg.includes("${"))) throw commandFailure.mcpVariable();
   return url.href;
 }

@@ -2,11 +2,10 @@ import { recorded } from "../../../access/audit.ts";
 import { endLogin } from "../../../access/end-login.ts";
 import { moveLeftovers } from "../../../access/legacy-secrets.ts";
 import { storesToChange } from "../../../access/stores.ts";
-import { failure } from "../../../core/errors.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import { profileFailure } from "../../../profiles/failures.ts";
-import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { commandFailure } from "../failures.ts";
 
 export const profileDelete = (cli: Cli) =>
   command({
@@ -23,9 +22,9 @@ export const profileDelete = (cli: Cli) =>
       const { profiles: known } = await profiles.read();
       if (!Object.hasOwn(known, name)) throw profileFailure.none(name, Object.keys(known));
       if (!args.yes) {
-        if (!runtime.terminal.interactive)
-          throw failure.usage("nobody is there to be asked whether to delete it", "add --yes");
-        if (!(await output.confirm(`delete profile ${name} and its login?`, stopSignal()))) throw cliFailure.declined();
+        if (!runtime.terminal.interactive) throw commandFailure.nobodyToAsk("delete it");
+        if (!(await output.confirm(`delete profile ${name} and its login?`, stopSignal())))
+          throw commandFailure.declined();
       }
       const fact = { event: "config-changed", profile: name, host: "", detail: { what: "delete" } } as const;
       const active = await recorded(cli, vault, fact, async () => {

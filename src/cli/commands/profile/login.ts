@@ -14,7 +14,6 @@ import { pages } from "../../../auth/login/callback-page.ts";
 import { logIn } from "../../../auth/login/index.ts";
 import { defaultScope, type OidcClient } from "../../../auth/login/oidc.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../../../auth/stored-login.ts";
-import { failure } from "../../../core/errors.ts";
 import { version } from "../../../core/version.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import type { Profile } from "../../../profiles/config.ts";
@@ -22,9 +21,9 @@ import { hostOf, type Method, methodOf, type Resolved, resolveProfile } from "..
 import type { ProfileStore } from "../../../profiles/store.ts";
 import { setupFailure } from "../../../setup/failures.ts";
 import type { Vault } from "../../../vault/vault.ts";
-import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { dialogueOf, timeoutMsOf } from "../../frame/login-dialogue.ts";
+import { commandFailure } from "../failures.ts";
 
 export const profileLogin = (given: Cli) =>
   command({
@@ -52,7 +51,7 @@ export const profileLogin = (given: Cli) =>
       const timeoutMs = timeoutMsOf(args.timeout);
       const config = await profiles.read();
       const named = args.url || env.CODEMIE_URL || env.CODEMIE_BASE_URL;
-      if (!named && Object.keys(config.profiles).length === 0) throw cliFailure.whichHost();
+      if (!named && Object.keys(config.profiles).length === 0) throw commandFailure.whichHost();
       const resolved = resolveProfile(config, { profile: args.profile, url: args.url }, env, {});
       if (methodOf(resolved.profile) === "api-key") throw accessFailure.notForProvider("browser login", resolved.name);
       const cli = forProfile(given, resolved);
@@ -130,8 +129,8 @@ function clientOf(
   const issuer = args.issuer ?? profile.oidc?.issuer;
   const clientId = args["client-id"] ?? profile.oidc?.clientId;
   if (!issuer && !clientId && !args.scope && !args.device) return undefined;
-  if (!issuer) throw failure.usage("an OpenID login needs --issuer", "for example --issuer https://sso.example.com");
-  if (!clientId) throw failure.usage("an OpenID login needs --client-id", "the provider's administrator knows it");
+  if (!issuer) throw commandFailure.issuerMissing();
+  if (!clientId) throw commandFailure.clientIdMissing();
   return { issuer, clientId, scope: args.scope ?? profile.oidc?.scope ?? defaultScope };
 }
 

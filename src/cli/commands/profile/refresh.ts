@@ -6,18 +6,13 @@ import { stores } from "../../../access/stores.ts";
 import { expiryOf, type PersonalLogin } from "../../../auth/credential.ts";
 import { loginAgain } from "../../../auth/login/again.ts";
 import { describe } from "../../../auth/stored-login.ts";
-import { CodemieError, failure } from "../../../core/errors.ts";
+import { CodemieError } from "../../../core/errors.ts";
 import { version } from "../../../core/version.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
-import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { dialogueOf, timeoutMsOf } from "../../frame/login-dialogue.ts";
-
-const noRefreshOfToken = [
-  "a bearer token given by the environment cannot be renewed here",
-  "get a new one from where it came from, or unset CODEMIE_JWT_TOKEN and CODEMIE_JWT_TOKEN_FILE",
-] as const;
+import { commandFailure } from "../failures.ts";
 
 /** How a refresh went. */
 type Outcome = "renewed" | "valid" | "logged-in";
@@ -41,8 +36,8 @@ export const profileRefresh = (given: Cli) =>
       const host = resolved.host.value;
       const method = methodOf(resolved.profile);
       if (method === "api-key") throw accessFailure.notForProvider("session to renew", resolved.name);
-      if (givenIn(runtime.env, resolved)) throw failure.usage(...noRefreshOfToken);
-      if (method === "jwt") throw cliFailure.notForToken("session to renew", resolved.name);
+      if (givenIn(runtime.env, resolved)) throw commandFailure.tokenNotRenewable();
+      if (method === "jwt") throw commandFailure.notForToken("session to renew", resolved.name);
       const broker = brokerFor(cli, vault, resolved);
 
       /** What can be had without a person: the front's renewal, proved by the backend. */

@@ -3,10 +3,10 @@ import { moveLeftovers } from "../../../access/legacy-secrets.ts";
 import { storesToChange } from "../../../access/stores.ts";
 import { loginRecord, storedLogin } from "../../../auth/credential.ts";
 import { storeLogin } from "../../../auth/stored-login.ts";
-import { failure } from "../../../core/errors.ts";
 import { profileName } from "../../../profiles/config.ts";
 import { profileFailure } from "../../../profiles/failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { commandFailure } from "../failures.ts";
 
 export const profileRename = (cli: Cli) =>
   command({
@@ -22,7 +22,7 @@ export const profileRename = (cli: Cli) =>
       const { profiles: known } = await profiles.read();
       if (!Object.hasOwn(known, before)) throw profileFailure.none(before, Object.keys(known));
       if (!profileName.test(after)) throw profileFailure.badName(after);
-      if (Object.hasOwn(known, after)) throw taken(after);
+      if (Object.hasOwn(known, after)) throw commandFailure.profileExists(after);
 
       const fact = {
         event: "config-changed",
@@ -36,7 +36,7 @@ export const profileRename = (cli: Cli) =>
         await profiles.update(async (config) => {
           const profile = Object.hasOwn(config.profiles, before) ? config.profiles[before] : undefined;
           if (!profile) throw profileFailure.none(before, Object.keys(config.profiles));
-          if (Object.hasOwn(config.profiles, after)) throw taken(after);
+          if (Object.hasOwn(config.profiles, after)) throw commandFailure.profileExists(after);
           await vault.locked(to, () => vault.remove(to)); // of a profile that is gone
           const login = await vault.read(from, storedLogin);
           if (login) await storeLogin(vault, after, login);
@@ -51,5 +51,3 @@ export const profileRename = (cli: Cli) =>
       cli.output.result({ from: before, to: after }, () => [text]);
     },
   });
-
-const taken = (name: string) => failure.usage(`there is a profile ${name} already`, "choose another name");

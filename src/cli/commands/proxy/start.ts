@@ -1,13 +1,13 @@
 import { forProfile } from "../../../access/credentials.ts";
 import { givenToRun, warnOfShown } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
-import { failure } from "../../../core/errors.ts";
 import { parseSeconds } from "../../../core/parse.ts";
 import { serveDetached } from "../../../daemon/detach.ts";
 import { portFor } from "../../../daemon/open-gateway.ts";
 import { serve } from "../../../daemon/serve.ts";
 import type { GatewayState } from "../../../daemon/state.ts";
 import { resolveProfile } from "../../../profiles/resolve.ts";
+import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { linesToUse } from "./lines.ts";
 
@@ -67,7 +67,6 @@ function report(cli: Cli, state: GatewayState): void {
 
 function secondsOf(flag: string, text: string): number {
   const seconds = parseSeconds(text);
-  if (seconds === undefined)
-    throw failure.usage(`${flag} ${text} is not a number of seconds`, `for example ${flag} 10`);
+  if (seconds === undefined) throw cliFailure.notSeconds(flag, text, 10);
   return seconds;
 }

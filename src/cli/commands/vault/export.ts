@@ -3,11 +3,11 @@ import { record } from "../../../access/audit.ts";
 import { passphraseOf } from "../../../access/passphrase.ts";
 import { type Portable, profileOfRecord } from "../../../access/portable.ts";
 import { storesToChange } from "../../../access/stores.ts";
-import { failure } from "../../../core/errors.ts";
 import { writeNewFile } from "../../../platform/private.ts";
 import { vaultFailure } from "../../../vault/failures.ts";
 import { sealExport } from "../../../vault/portable.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { commandFailure } from "../failures.ts";
 import { passphraseArgs } from "./passphrase-args.ts";
 
 export const vaultExport = (cli: Cli) =>
@@ -23,8 +23,7 @@ export const vaultExport = (cli: Cli) =>
     },
     async run({ args }) {
       const { runtime, output } = cli;
-      if (!args.file)
-        throw failure.usage("the file to write is missing", "for example codemie vault export logins.codemie");
+      if (!args.file) throw commandFailure.exportFileMissing();
       const { vault, profiles } = await storesToChange(runtime);
       if (!(await vault.exists())) throw vaultFailure.none();
       const found = await vault.records();

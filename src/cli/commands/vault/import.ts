@@ -13,7 +13,7 @@ import {
 import { storesToChange } from "../../../access/stores.ts";
 import { loginRecord, type StoredLogin } from "../../../auth/credential.ts";
 import { describe, previousLogin, samePerson } from "../../../auth/stored-login.ts";
-import { failure, systemCode } from "../../../core/errors.ts";
+import { systemCode } from "../../../core/errors.ts";
 import { parseJson } from "../../../core/json.ts";
 import { printable } from "../../../core/text.ts";
 import { untilStopped } from "../../../platform/signals.ts";
@@ -22,8 +22,8 @@ import { hostOf } from "../../../profiles/resolve.ts";
 import { vaultFailure } from "../../../vault/failures.ts";
 import { openExport } from "../../../vault/portable.ts";
 import type { Vault } from "../../../vault/vault.ts";
-import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { commandFailure } from "../failures.ts";
 import { passphraseArgs } from "./passphrase-args.ts";
 
 /** What became of a record. */
@@ -58,8 +58,7 @@ export const vaultImport = (cli: Cli) =>
     },
     async run({ args }) {
       const { runtime, output } = cli;
-      if (!args.file)
-        throw failure.usage("the file to read is missing", "for example codemie vault import logins.codemie");
+      if (!args.file) throw commandFailure.importFileMissing();
       const file = resolve(runtime.cwd, args.file);
       const content = await contentOf(cli, file, args);
       const { vault } = await storesToChange(runtime);
@@ -95,12 +94,12 @@ async function contentOf(cli: Cli, file: string, flags: Parameters<typeof passph
   const text = await textOf(file);
   const opened = await openExport(text, () => passphraseOf(cli.runtime, flags, "passphrase of the export", false));
   if ("failed" in opened) {
-    if (opened.failed === "wrong") throw cliFailure.exportPassphraseWrong(file);
-    throw opened.failed === "newer" ? vaultFailure.newer(file) : cliFailure.notAnExport(file);
+    if (opened.failed === "wrong") throw commandFailure.exportPassphraseWrong(file);
+    throw opened.failed === "newer" ? vaultFailure.newer(file) : commandFailure.notAnExport(file);
   }
   const content = parseJson(new TextDecoder().decode(opened.plain), portable);
   const names = new Set(content?.records.map(({ name }) => name));
-  if (!content || names.size !== content.records.length) throw cliFailure.notAnExport(file);
+  if (!content || names.size !== content.records.length) throw commandFailure.notAnExport(file);
   return content;
 }
 
@@ -111,7 +110,7 @@ async function textOf(file: string): Promise<string> {
   } catch (error) {
     const code = systemCode(error);
     const why = { ENOENT: "there is no such file", EACCES: "permission denied", EISDIR: "it is a folder" }[code];
-    throw cliFailure.exportUnreadable(file, why ?? code);
+    throw commandFailure.exportUnreadable(file, why ?? code);
   }
   return content.toString("utf8");
 }

@@ -2,10 +2,10 @@ import { record } from "../../../access/audit.ts";
 import { accessFailure } from "../../../access/failures.ts";
 import { passphraseOf, vaultPassphrase } from "../../../access/passphrase.ts";
 import { passphraseVariable, stores } from "../../../access/stores.ts";
-import { failure } from "../../../core/errors.ts";
 import { vaultFailure } from "../../../vault/failures.ts";
 import type { NewKey } from "../../../vault/key.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { commandFailure } from "../failures.ts";
 import { passphraseArgs } from "./passphrase-args.ts";
 
 const sources = ["key-file", "ask-passphrase", "passphrase-stdin", "passphrase-command"] as const;
@@ -28,7 +28,8 @@ export const vaultRekey = (cli: Cli) =>
       const { runtime, output } = cli;
       const { vault } = stores(runtime);
       const flags = sources.filter((name) => args[name]);
-      if (flags.length > 1) throw failure.usage(`--${flags[0]} and --${flags[1]} name two keys`, "the vault has one");
+      const [flag, other] = flags;
+      if (flag && other) throw commandFailure.twoKeys(`--${flag}`, `--${other}`);
       const before = await vault.sealing();
       if (!before) throw vaultFailure.none();
       const variable = passphraseVariable(runtime.env);

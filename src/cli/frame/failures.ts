@@ -1,0 +1,22 @@
+import { CodemieError } from "../../core/errors.ts";
+
+const counted = (words: number) => (words === 0 ? "flags only" : words === 1 ? "one word only" : `${words} words only`);
+
+/** What can go wrong before a command runs, in the words a person meets. */
+export const frameFailure = {
+  /** @param close the command that was probably meant */
+  noCommand: (command: string, name: string, close: string | undefined) =>
+    new CodemieError(
+      "usage",
+      `${command} has no command ${name}`,
+      close ? `did you mean ${command} ${close}` : `see ${command} --help`,
+    ),
+  nothingAfterDashes: (command: string) =>
+    new CodemieError("usage", `${command} takes nothing after --`, `see ${command} --help`),
+  /** The surplus word may be a key that was meant for standard input: the message does not repeat it. */
+  tooManyWords: (command: string, most: number) =>
+    new CodemieError("usage", `${command} takes ${counted(most)}`, `see ${command} --help`),
+  wordMissing: (command: string, about: string) =>
+    new CodemieError("usage", `${command} needs ${about}`, `see ${command} --help`),
+  nobodyToAnswer: () => new CodemieError("usage", "a question came up and nobody is there to answer it"),
+} satisfies Record<string, (...args: never[]) => CodemieError>;
