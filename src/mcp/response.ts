@@ -1,4 +1,4 @@
-import { readFault } from "../oauth/answer.ts";
+import { readFault } from "../oauth/fault.ts";
 import { readBody } from "../platform/body.ts";
 import { mcpFailure } from "./failures.ts";
 import { longestLine } from "./framing.ts";

@@ -1,5 +1,6 @@
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
 import { parseJson } from "../core/json.ts";
+import { readFault } from "./fault.ts";
 import type { OAuthAnswer } from "./http.ts";
 
 /** What came of a request to an endpoint of an authorization server, for a document of kind T. */
@@ -37,32 +38,4 @@ export function judgeAnswer<T>({ status, text }: OAuthAnswer, what: string, sche
     return { kind: "refused", code, description: description ?? "", passing: passingCodes.includes(code) };
   }
   return { kind: "unusable", why: `${what} answered ${status}` };
-}
-
-const fault = z.object({
-  error: z
-    .union([z.string(), z.object({ message: z.string().optional().catch(undefined) })])
-    .optional()
-    .catch(undefined),
-  error_description: z.string().optional().catch(undefined),
-  message: z.string().optional().catch(undefined),
-});
-
-/**
- * @param text the body of an answer that refuses something
- * @returns the error code of OAuth (RFC 6749 section 5.2), and what is wrong in the server's words, in the forms that OAuth,
- *   JSON-RPC and web frameworks have for it; each undefined where it is not there
- */
-export function readFault(text: string): {
-  readonly code: string | undefined;
-  readonly description: string | undefined;
-} {
-  const { error, error_description, message } = parseJson(text, fault) ?? {};
-  const [code, inner] = typeof error === "string" ? [error, undefined] : [undefined, error?.message];
-  return { code, description: inner ?? error_description ?? message };
-}
-
-/** @returns an error code of OAuth as it is, and nothing else a server may have put in its place */
-export function plainCode(text: string): string {
-  return /^[a-z_]{1,40}$/.test(text) ? text : "an unknown error";
 }

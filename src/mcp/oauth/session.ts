@@ -1,8 +1,8 @@
 import { type Renewal, renewUnderLock } from "../../auth/renewal.ts";
 import { asCodemieError, type CodemieError } from "../../core/errors.ts";
 import { orAborted } from "../../core/time.ts";
-import { plainCode } from "../../oauth/answer.ts";
 import type { Client } from "../../oauth/client.ts";
+import { plainCode } from "../../oauth/fault.ts";
 import type { AccessToken, Authorization, Waiting } from "../authorization.ts";
 import type { Challenge } from "../challenge.ts";
 import { mcpFailure } from "../failures.ts";

@@ -1,6 +1,6 @@
 import type { Refusal } from "../../oauth/answer.ts";
-import { plainCode } from "../../oauth/answer.ts";
 import type { Client } from "../../oauth/client.ts";
+import { plainCode } from "../../oauth/fault.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
 import type { ServerMetadata } from "../../oauth/metadata.ts";
 import { type GrantForm, requestToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
