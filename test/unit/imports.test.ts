@@ -92,3 +92,27 @@ test("no two exported things share a name", async () => {
   const shared = [...places].filter(([, where]) => where.length > 1);
   expect(shared).toEqual([]);
 });
+
+/** @returns the packages that are loaded together with a file, whatever is imported later */
+async function packagesLoadedWith(file: string): Promise<string[]> {
+  const seen = new Set<string>();
+  const packages = new Set<string>();
+  const visit = async (one: string): Promise<void> => {
+    if (seen.has(one)) return;
+    seen.add(one);
+    const text = await Bun.file(join(src, one)).text();
+    for (const [, target = ""] of text.matchAll(/^(?:import|export) (?!type\b)[^;]*?from "([^"]+)"/gm)) {
+      if (target.startsWith(".")) await visit(normalize(join(dirname(one), target)));
+      else if (!target.startsWith("node:")) packages.add(target);
+    }
+  };
+  await visit(file);
+  return [...packages].sort();
+}
+
+test("at its start the bridge loads no package but two small ones: editors start ten of it", async () => {
+  expect(await packagesLoadedWith("main.ts")).toEqual([]);
+  expect(await packagesLoadedWith("cli/bridge/run.ts")).toEqual(["consola/core"]);
+  expect(await packagesLoadedWith("mcp/streamable-http.ts")).toEqual(["eventsource-parser"]);
+  expect(await packagesLoadedWith("access/credentials.ts")).toContain("zod");
+});
