@@ -43,7 +43,7 @@ export const mcpLogout = (cli: Cli) =>
     },
   });
 
-/** Revokes the tokens. @returns false when the authorization server did not, which must not keep them here */
+/** Revokes the tokens. @returns false when the authorization server did not; the caller removes them here anyway */
 async function revokedAtServer({ runtime }: Cli, store: GrantStore, key: StoreKey, url: URL): Promise<boolean> {
   const http = new OAuthHttp({ fetch: runtime.fetch, rule: addressesNamedBy(url, true), cookies: new Cookies() });
   const login = await store.read(key);
