@@ -12,7 +12,7 @@ import { runMcpProxy } from "./serve.ts";
  */
 export async function runBridge(args: readonly string[], env: Env): Promise<number> {
   const runtime = realRuntime(env, args.includes("--no-color"));
-  // Standard output belongs to the client. Errors go there only with `--explain --json`, as a script asked for a document.
+  // Standard output belongs to the client. Errors go there only with `--explain --json`: a script wants a document.
   const output = new Output(runtime.terminal, args.includes("--explain") && args.includes("--json"));
   try {
     return await runMcpProxy({ runtime, output, rest: [] }, args);

@@ -3,7 +3,7 @@ import { stores } from "../../../access/stores.ts";
 import { auditFailure } from "../../../audit/failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
-/** `codemie audit verify`. A broken trail is a failure, exit 1, that names the first line that does not fit. */
+/** `codemie audit verify`. A broken trail exits 1, with the place in the message. */
 export const auditVerify = (cli: Cli) =>
   command({
     meta: { name: "verify", description: "Check that no line of the trail was changed, removed or added" },
