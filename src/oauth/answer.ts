@@ -2,35 +2,37 @@ import { type ZodType, z } from "zod";
 import { parseJson } from "../core/json.ts";
 import type { OAuthAnswer } from "./http.ts";
 
-/** What came of a request to an endpoint of an authorization server, for a document of kind T. */
+/** The result of a request to an endpoint of an authorization server that issues a document of type T. */
 export type EndpointResult<T> =
   | { readonly kind: "issued"; readonly document: T }
   | Refusal
-  /** neither, and what it is instead */
+  /** an answer of another kind; `why` says which */
   | { readonly kind: "unusable"; readonly why: string };
 
-/** The server refused, and named a code (RFC 6749 section 5.2). */
+/** A refusal with an error code (RFC 6749 section 5.2). */
 export interface Refusal {
   readonly kind: "refused";
   readonly code: string;
   readonly description: string;
-  /** the code says nothing about what was presented: the same may be taken later */
+  /** true: a temporary refusal; the same request may succeed later */
   readonly passing: boolean;
 }
 
-/** Codes that say nothing about what was presented (RFC 6749 section 4.1.2.1; servers use them at other endpoints too). */
+/** Codes of temporary refusals (RFC 6749 section 4.1.2.1, RFC 8628 section 3.5); servers use them elsewhere too. */
 const passingCodes = ["temporarily_unavailable", "server_error", "slow_down"];
 
 /**
  * Judges the answer of an endpoint.
  *
- * @param what the endpoint, for the text of an answer that cannot be used: `the token endpoint`
- * @param schema the document it issues
+ * @param what name of the endpoint for `why`, for example `the token endpoint`
+ * @param schema shape of the document that the endpoint issues
+ * @returns the document (status 200 or 201); a refusal (an OAuth error code, with a status below 500 that is not 429);
+ *   `unusable` for all else
  */
 export function judgeAnswer<T>({ status, text }: OAuthAnswer, what: string, schema: ZodType<T>): EndpointResult<T> {
   const document = status === 200 || status === 201 ? parseJson(text, schema) : undefined;
   if (document !== undefined) return { kind: "issued", document };
-  // A redirect would carry a code or a token along.
+  // Following a redirect would hand a code or a token to another address.
   if (status >= 300 && status < 400) return { kind: "unusable", why: `${what} redirects` };
   const { code, description } = readFault(text);
   if (code !== undefined && status < 500 && status !== 429) {
@@ -49,9 +51,11 @@ const fault = z.object({
 });
 
 /**
- * @param text the body of an answer that refuses something
- * @returns the error code of OAuth (RFC 6749 section 5.2), and what is wrong in the server's words, in the forms that OAuth,
- *   JSON-RPC and web frameworks have for it; each undefined where it is not there
+ * Reads an error body of OAuth, JSON-RPC or a web framework.
+ *
+ * @param text the body of an error answer
+ * @returns `code`: the OAuth error code (RFC 6749 section 5.2); `description`: the server's own words; each undefined
+ *   if the body lacks it
  */
 export function readFault(text: string): {
   readonly code: string | undefined;
@@ -62,7 +66,7 @@ export function readFault(text: string): {
   return { code, description: inner ?? error_description ?? message };
 }
 
-/** @returns an error code of OAuth as it is, and nothing else a server may have put in its place */
+/** @returns the text if it looks like an OAuth error code, else `an unknown error`: a server may send any text there */
 export function plainCode(text: string): string {
   return /^[a-z_]{1,40}$/.test(text) ? text : "an unknown error";
 }

@@ -1,7 +1,7 @@
 import { CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with authorization servers, in the words a person meets. */
+/** The errors of authorization servers, as a person reads them. */
 export const oauthFailure = {
   address: (what: string, address: string) =>
     new CodemieError(
