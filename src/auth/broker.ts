@@ -149,8 +149,8 @@ export class Broker implements Credentials {
       // If another process stored a newer set meanwhile, it stays: this answer belongs to an older one.
       await this.#renewUnlessNewer(sent, async () => ({ kind: "renewed", login }), siblingMs);
     } catch (error) {
-      // The host has answered: do not fail the request for the sake of a record, which would have it sent again. Use the
-      // new cookies from memory until the stored record changes.
+      // The host has answered: do not fail the request for the sake of a record, since the client would repeat it. Use
+      // the new cookies from memory until the stored record changes.
       if (!isVault(error)) throw error;
       if (change.kind !== "replaced") return;
       this.#take({ ...sent, cookies: change.set, confirmedAt: runtime.now() }, await vault.stamp(this.#record));
