@@ -1,7 +1,7 @@
 import { CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with the credential of a run, in the words a person meets. */
+/** The errors of this run's credential and of passphrases, as a person reads them. */
 export const accessFailure = {
   tokenMissing: (origin: string, variable: string) =>
     new CodemieError(
