@@ -1,7 +1,7 @@
 import { CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with the gateway on its own, in the words a person meets. */
+/** The errors of the gateway on its own, as a person reads them. */
 export const daemonFailure = {
   badPort: (given: string, from: string) =>
     new CodemieError("usage", `${from}: ${printable(given, 40)} is not a port`, "a port is a number from 1 to 65535"),
