@@ -27,7 +27,7 @@ export interface ServeOptions {
  *
  * @param context as {@link forProfile} returns it
  * @param given the credential given for this run, if one is
- * @returns the exit code: 0 after SIGTERM; 128 + the signal's number after any other, or a second one that cuts the drain
+ * @returns the exit code: 0 after SIGTERM; 128 + the signal's number after any other, or a second one during the drain
  * @throws what the credentials and the host throw; `port_taken`; `failed` when a gateway of this profile runs already
  */
 export async function serve(
