@@ -157,7 +157,7 @@ export class Bridge {
   /**
    * Opens a new session by repeating the client's own opening; all messages that need it wait for the same one.
    *
-   * @param attended true: somebody waits, so a login may begin; a renewal under way that may not begin one is not enough
+   * @param attended true: somebody waits, so a login may begin; waits out a renewal that may not begin one
    */
   async #renew(attended: boolean): Promise<void> {
     while (this.#renewal && attended && !this.#renewal.attended) await this.#renewal.done.catch(() => undefined);
