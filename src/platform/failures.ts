@@ -1,7 +1,7 @@
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with the machine, its files and its network, in the words a person meets. */
+/** The failures of the machine, its files and its network, as a person reads them. */
 export const platformFailure = {
   unreachable: (origin: string, why: string) =>
     new CodemieError("unreachable", `cannot reach ${origin}: ${why}`, "check the address, the network and the VPN"),
@@ -33,7 +33,10 @@ export const platformFailure = {
     ),
   unreadable: (file: string, why: string) =>
     new CodemieError("vault_unreadable", `cannot read ${file}: ${why}`, "check the owner and mode of the file"),
-  /** @param holder number of the process that holds the lock, where it is known */
+  /**
+   * @param what the locked thing, as the message names it
+   * @param holder number of the process that holds the lock, when it is known
+   */
   locked: (what: string, waitedMs: number, holder?: number) =>
     new CodemieError(
       "vault_locked",
