@@ -1,7 +1,7 @@
 import { CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with the vault, in the words a person meets. */
+/** The failures of the vault, as a person reads them. */
 export const vaultFailure = {
   keyMissing: (file: string) =>
     new CodemieError(
