@@ -15,7 +15,7 @@ const jwe = z.strictObject({
 /** The readable header of a sealed text, authenticated with it. `kdf` is our own member (RFC 7516 section 4.3). */
 const header = z.strictObject({ alg: z.literal("dir"), enc: z.literal("A256GCM"), kdf: kdf.optional() });
 
-/** The readable claims of a sealed text. None of them is proved until it opens. */
+/** The label of a sealed text, readable without the key. None of it is proved until the text opens. */
 export interface Label {
   /** the name that it is bound to */
   readonly name: string;
@@ -73,7 +73,7 @@ export async function unseal(
   }
 }
 
-/** @returns the readable claims of a sealed text, or undefined when it is not in our form */
+/** @returns the label of a sealed text, or undefined when it is not in our form */
 export function labelOf(text: string): Label | undefined {
   const sealed = parse(text);
   if (!sealed) return undefined;

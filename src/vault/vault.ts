@@ -164,8 +164,8 @@ export class Vault {
   /**
    * Stores a record, which replaces the old one in one piece. Call it inside {@link locked}.
    *
-   * @throws `disk`, and then the old record remains; `vault_key`, also when the vault that was open is not here any
-   *   more; as {@link prepare}
+   * @throws `disk`, and then the old record remains; `vault_key`, also when the vault that was open has gone;
+   *   otherwise as {@link prepare}
    */
   async write(name: string, record: unknown): Promise<void> {
     const file = this.fileOf(name);
