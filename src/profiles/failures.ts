@@ -1,7 +1,7 @@
 import { CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with profiles and the configuration file, in the words a person meets. */
+/** The failures of profiles and of the configuration file, as a person reads them. */
 export const profileFailure = {
   hostsDiffer: (a: string, b: string) =>
     new CodemieError(
