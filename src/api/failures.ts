@@ -2,7 +2,7 @@ import { CodemieError } from "../core/errors.ts";
 import { loginCommand } from "../core/hints.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with the host's REST API, in the words a person meets. */
+/** The failures of the host's REST API, as a person reads them. */
 export const apiFailure = {
   sessionEnded: (origin: string, profile?: string) =>
     new CodemieError(
