@@ -1,6 +1,6 @@
 import { printable } from "../core/text.ts";
 
-/** How the host, or oauth2-proxy in front of it, took a request and its credential. */
+/** The outcome of a request at the host, or at oauth2-proxy in front of it. */
 export type Verdict = "ok" | "unauthenticated" | "forbidden" | "wrong-base-url" | "failed";
 
 /** The parts of an answer that decide the verdict. */
