@@ -2,16 +2,16 @@ import { asCodemieError, type CodemieError } from "../core/errors.ts";
 
 export type Status = "ok" | "warning" | "failed" | "skipped";
 
-/** What a check found. */
+/** The finding of a check. */
 export interface Finding {
   readonly status: Status;
-  /** what is so, one line */
+  /** the state of things, one line */
   readonly message: string;
-  /** what to do about it */
+  /** what to do about it; undefined for nothing */
   readonly hint?: string | undefined;
 }
 
-/** One thing to look at. */
+/** One thing to check. */
 export interface Check {
   /** stable, for scripts */
   readonly id: string;
@@ -21,7 +21,7 @@ export interface Check {
   run(signal: AbortSignal): Promise<Finding>;
 }
 
-/** A check that was made: its finding, and how long it took, ms. */
+/** The result of a finished check: its finding, and how long it took, ms. */
 export type Result = Finding & { readonly id: string; readonly title: string; readonly ms: number };
 
 export const ok = (message: string): Finding => ({ status: "ok", message });
@@ -31,11 +31,12 @@ export const failed = (message: string, hint?: string): Finding => ({ status: "f
 export const failedWith = ({ message, hint }: CodemieError): Finding => failed(message, hint);
 
 /**
- * Makes all checks at once.
+ * Runs all checks concurrently.
  *
- * @param limitMs how long one may take, ms; one that takes longer has failed
- * @param done told of each as it ends
- * @returns the results, in the checks' order; what failed for a reason that was named before says so
+ * @param limitMs how long one may take, ms; one that takes longer fails
+ * @param done called with each result as its check ends
+ * @returns the results, in the checks' order; a check that failed for the reason of an earlier one is skipped and names
+ *   it
  */
 export async function examine(
   checks: readonly Check[],
