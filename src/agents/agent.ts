@@ -22,6 +22,7 @@ export interface AgentRun {
   readonly env: Env;
 }
 
+/** The models that an agent uses. */
 export interface AgentModels {
   readonly main: string | undefined;
   /** cheaper or larger models the agent may switch to, by the agent's own tier names */

@@ -60,6 +60,7 @@ const defaults: Readonly<Record<string, string>> = {
 
 const tierNames = ["haiku", "sonnet", "opus"] as const;
 
+/** Claude Code. */
 export const claude: Agent = {
   name: "claude",
   title: "Claude Code",

@@ -29,6 +29,7 @@ const exitCodes = {
   terminated: 143,
 } as const;
 
+/** A stable code to switch on. */
 export type ErrorCode = keyof typeof exitCodes;
 
 /** @returns true for a text that is one of our codes */

@@ -17,7 +17,7 @@ export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
-/** @returns the deployment at an origin that was stored by {@link parseHost} */
+/** @returns the deployment at an origin that {@link parseHost} returned before */
 export function hostAt(origin: string): Host {
   return { origin, api: origin + apiSegment, kind: "codemie" };
 }

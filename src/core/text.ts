@@ -99,7 +99,7 @@ export function wrap(text: string, columns: number, indent: string): string {
 /**
  * @param atMs a moment, ms since the epoch
  * @param nowMs now
- * @returns the moment for people, both ways: `in 3 days (2026-01-31 14:05)`
+ * @returns the moment for people, relative and absolute: `in 3 days (2026-01-31 14:05)`
  */
 export function when(atMs: number, nowMs: number): string {
   const seconds = Math.round((atMs - nowMs) / 1000);

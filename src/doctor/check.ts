@@ -1,5 +1,6 @@
 import { asCodemieError, type CodemieError } from "../core/errors.ts";
 
+/** How a check ended; `skipped`: it did not apply. */
 export type Status = "ok" | "warning" | "failed" | "skipped";
 
 /** The finding of a check. */
@@ -24,10 +25,15 @@ export interface Check {
 /** The result of a finished check: its finding, and how long it took, ms. */
 export type Result = Finding & { readonly id: string; readonly title: string; readonly ms: number };
 
+/** @returns the finding that all is well */
 export const ok = (message: string): Finding => ({ status: "ok", message });
+/** @returns the finding that the check does not apply, and why */
 export const skipped = (message: string): Finding => ({ status: "skipped", message });
+/** @returns a finding that may do harm later */
 export const warning = (message: string, hint?: string): Finding => ({ status: "warning", message, hint });
+/** @returns the finding that something does not work */
 export const failed = (message: string, hint?: string): Finding => ({ status: "failed", message, hint });
+/** @returns the finding that a check failed with this error */
 export const failedWith = ({ message, hint }: CodemieError): Finding => failed(message, hint);
 
 /**

@@ -15,6 +15,7 @@ export interface FetchOptions extends RequestInit {
   insecureSkipTlsVerify?: boolean;
 }
 
+/** A `fetch` as {@link secureFetch} makes it. */
 export type Fetch = (url: string, options?: FetchOptions) => Promise<Response>;
 
 /**

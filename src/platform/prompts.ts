@@ -4,6 +4,7 @@ import { failure } from "../core/errors.ts";
 export const back = Symbol("back");
 export type Back = typeof back;
 
+/** One of the answers to choose from. */
 export interface Choice<T extends string> {
   readonly value: T;
   readonly label: string;
@@ -22,7 +23,7 @@ export interface Prompts {
   /** A long list can be searched by typing. */
   choose<T extends string>(message: string, choices: readonly Choice<T>[], initial?: T): Promise<T | Back>;
   confirm(message: string, initial: boolean): Promise<boolean | Back>;
-  /** The first line of a dialogue. */
+  /** Shows the first line of a dialogue. */
   intro(title: string): void;
 }
 

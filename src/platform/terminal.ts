@@ -29,6 +29,7 @@ export interface Terminal {
   readLine(options: ReadLine): Promise<string>;
 }
 
+/** How to read a line. */
 export interface ReadLine {
   /** shown once the terminal itself has stopped echoing keys: a fast one would be visible before */
   readonly prompt?: string;

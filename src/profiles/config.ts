@@ -48,8 +48,8 @@ export const repositoryProfile = z.object({
 });
 export type RepositoryProfile = z.infer<typeof repositoryProfile>;
 
-/** Names an environment variable may have. */
+/** The form of an environment variable's name. */
 export const variableName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
-/** Names a profile may have. */
+/** The form of a profile's name. */
 export const profileName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;

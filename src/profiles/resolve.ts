@@ -7,6 +7,7 @@ import { providerOf, providers } from "./providers.ts";
 /** The source of a value. */
 export type Source = "flag" | "environment" | "repository" | "profile" | "default";
 
+/** A value with its source. */
 export interface Sourced<T> {
   readonly value: T;
   readonly source: Source;
