@@ -37,7 +37,7 @@ export const profileLogout = (cli: Cli) =>
 
 /** What the host still takes. */
 function leftOver(method: Method | undefined): string {
-  if (method === "api-key") return "the key itself stays good until its provider revokes it";
-  if (method === "jwt") return "the token itself stays good until it expires";
+  if (method === "api-key") return "the key itself stays valid until its provider revokes it";
+  if (method === "jwt") return "the token itself stays valid until it expires";
   return "the host could not be asked to end the session";
 }
