@@ -172,7 +172,7 @@ test("flag over environment over the stored key; without any: exit 4 and the com
   expect(flag).toMatchObject({ code: 4, key: "sk-from-flag" });
   expect(flag.err).toStartWith("warning: other users of this machine can see a key on the command line");
   expect((await person.run(["profile", "logout"])).out).toBe(
-    "✓ profile default is logged out (the key itself stays good until its provider revokes it)\n",
+    "✓ profile default is logged out (the key itself stays valid until its provider revokes it)\n",
   );
   const none = await person.run(["models"]);
   expect([none.code, none.err]).toEqual([
@@ -204,7 +204,7 @@ test("what makes no sense for a key is refused with the way that does", async ()
     ["profile", "refresh"],
   ]) {
     const { code, err } = await person.run(args);
-    expect([code, err.includes("hint: another key is stored with codemie setup --method api-key")]).toEqual([2, true]);
+    expect([code, err.includes("hint: to store another key, run codemie setup --method api-key")]).toEqual([2, true]);
   }
   sandbox = await startSandbox();
   await logIn(person, sandbox, "ada", ["--profile", "host"]);
@@ -212,7 +212,7 @@ test("what makes no sense for a key is refused with the way that does", async ()
     program: codemieClaude,
     env: { PATH: `${claudeFolder}:${person.env.PATH}` },
   });
-  expect([wrong.code, wrong.err.includes(`logs in to ${sandbox.origin} without an API key`)]).toEqual([2, true]);
+  expect([wrong.code, wrong.err.includes(`is for ${sandbox.origin} and takes no API key`)]).toEqual([2, true]);
   // in the environment it is simply not this profile's
   expect((await person.run(["models", "--profile", "host"], { env: { CODEMIE_API_KEY: "sk-x" } })).code).toBe(0);
   expect(JSON.stringify(sandbox.record.map(({ rawHeaders }) => rawHeaders))).not.toContain("sk-x");

@@ -31,8 +31,8 @@ test("a host that cannot be reached: exit 5 at once", async () => {
 
 for (const [what, status, type, says] of [
   ["a web app that answers every path", 200, "text/html", "it sent a web page"],
-  ["405", 405, "text/html", "405 at its login address"],
-  ["404", 404, "application/json", "404 at its login address"],
+  ["405", 405, "text/html", "it answered 405 at its login address"],
+  ["404", 404, "application/json", "it answered 404 at its login address"],
 ] as const) {
   test(`a wrong address (${what}) is said before the browser opens`, async () => {
     const web = await listen();

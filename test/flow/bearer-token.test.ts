@@ -192,7 +192,7 @@ test("a long-lived token that ends within 7 days is a warning, an hourly one is 
     const probe = new Probe(new Person(), ["--base-url", sandbox.origin], { CODEMIE_JWT_TOKEN: token });
     await probe.started();
     const { err } = await probe.stop();
-    expect(err.includes("warning: the bearer token ends in")).toBe(warns);
+    expect(err.includes("warning: the bearer token expires in")).toBe(warns);
   }
 });
 

@@ -137,7 +137,7 @@ test("whoever opens TLS on the way is named", async () => {
   const { of } = await examined({ CODEMIE_URL: `https://localhost:${server.port}` });
   expect(of.tls?.status).toBe("failed");
   expect(of.tls?.message).toMatch(
-    /^issued by Zscaler Inc\., until \S+: a product of this firm opens the connection on the way; not trusted \(/,
+    /^issued by Zscaler Inc\., until \S+: a product of this firm decrypts the connection on the way; not trusted \(/,
   );
   expect(of.clock?.message).toContain("cannot be trusted");
   await server.stop(true);

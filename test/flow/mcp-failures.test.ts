@@ -51,7 +51,7 @@ for (const [status, expected] of [
   [502, "answered 502; try again in a moment"],
   [403, "answered 403; ask the server's administrator for access"],
   [429, "answered 429; the server asks for fewer requests"],
-  [413, "answered 413; the message is longer than the server takes"],
+  [413, "answered 413; the message is longer than the server accepts"],
 ] as const) {
   test(`${status} is answered with what to do, and the next request is sent`, async () => {
     const { bridge } = await start((_seen, message, response) => {

@@ -156,7 +156,7 @@ test("a callback port that is taken is said", async () => {
   const server = await startProtected();
   const port = Number(new URL(server.url).port);
   const bridge = new AuthorizedBridge(server.url, ["--callback-port", String(port)]);
-  expect((await bridge.initialize()).error.message).toContain(`the port ${port} is in use`);
+  expect((await bridge.initialize()).error.message).toContain(`port ${port} is in use`);
   await bridge.finish();
   await server.close();
 });

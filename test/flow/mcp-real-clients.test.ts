@@ -58,7 +58,7 @@ test("the real Claude Code: codemie mcp add registers the bridge, and a tool of 
   await logIn(person, sandbox);
   const added = await person.run(["mcp", "add", "everything", server.url], { env });
   expect(added.err).toBe("");
-  expect(added.out).toContain("Claude Code knows everything");
+  expect(added.out).toContain("registered everything with Claude Code");
   const settings = JSON.parse(await Bun.file(join(person.home, ".claude.json")).text());
   const entry = settings.projects[person.cwd].mcpServers.everything;
   expect([entry.command, entry.args]).toEqual(["codemie-mcp-proxy", [server.url]]);

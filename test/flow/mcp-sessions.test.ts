@@ -66,7 +66,7 @@ test("a call whose connection breaks is answered with an error and never sent tw
     setTimeout(() => response.destroy(), 20);
   });
   await bridge.initialize();
-  expect((await bridge.call("pay")).error.message).toContain("whether the request had its effect is not known");
+  expect((await bridge.call("pay")).error.message).toContain("it is not known whether the request took effect");
   expect(server.methods().filter((method) => method === "pay").length).toBe(1);
 });
 
@@ -136,7 +136,7 @@ test("a 400 that answers the call and happens to speak of a session is that call
   expect(server.methods()).toEqual(["initialize", "notifications/initialized", "bad"]);
 });
 
-test("a server that does not open the session again says why", async () => {
+test("a server that refuses to open the session again says why", async () => {
   let opened = 0;
   const { bridge } = await start((_seen, message, response) => {
     const error = { code: -32001, message: "license expired" };
@@ -145,7 +145,7 @@ test("a server that does not open the session again says why", async () => {
     } else if (message?.method === "call") response.writeHead(404).end();
   });
   await bridge.initialize();
-  expect((await bridge.call("call")).error.message).toContain("does not open the session again: license expired");
+  expect((await bridge.call("call")).error.message).toContain("refuses to open the session again: license expired");
 });
 
 test("a second initialize of the client ends the session of the first", async () => {

@@ -35,7 +35,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
 test("an unknown name is warned of with the nearest ones, and used", async () => {
   const { err, model, header } = await run(["--model", "claude-sonet-4-6"]);
   expect(err).toContain(
-    "warning: claude-sonet-4-6 is not among this account's models; the nearest are claude-sonnet-4-6, ",
+    "warning: claude-sonet-4-6 is not one of this account's models; the nearest are claude-sonnet-4-6, ",
   );
   expect([model, header]).toEqual(["claude-sonet-4-6", "claude-sonet-4-6"]);
 });

@@ -153,7 +153,7 @@ test("a callback with a wrong state, or none, is not the callback", async () => 
 for (const [what, args, exit, says] of [
   ["no client id", ["--issuer", "https://sso.example.com"], 2, "needs --client-id"],
   ["no issuer", ["--client-id", "x"], 2, "needs --issuer"],
-  ["plain http", ["--issuer", "http://sso.example.com", "--client-id", "x"], 1, "has to be an https: address"],
+  ["plain http", ["--issuer", "http://sso.example.com", "--client-id", "x"], 1, "must be an https: address"],
 ] as const) {
   test(`${what}: exit ${exit}`, async () => {
     const { code, err } = await person.run(["profile", "login", "--url", sandbox.origin, ...args]);

@@ -47,7 +47,7 @@ test("use (and switch) make another profile the active one, rename takes the log
   const asked = await person.run(["profile", "delete", "main"]);
   expect([asked.code, asked.err]).toEqual([
     2,
-    "error: nobody is there to be asked whether to delete it\nhint: add --yes\n",
+    "error: cannot ask whether to delete the profile: there is no terminal\nhint: add --yes\n",
   ]);
   expect((await person.run(["profile", "delete", "main", "--yes"])).out).toBe(
     "✓ profile main is deleted; one is the active one\n",
@@ -159,7 +159,7 @@ test("reset asks, backs up, and removes the logins where it was told to", async 
   await logIn(person, sandbox);
   expect((await person.run(["config", "reset"])).code).toBe(2);
   const pty = new Pty(person, ["config", "reset"]);
-  await pty.shows(/move the configuration aside and begin anew\?/);
+  await pty.shows(/move the configuration aside and start anew\?/);
   pty.type("y\r");
   await pty.shows(/remove the logins of all profiles as well\?/);
   pty.type("y\r");

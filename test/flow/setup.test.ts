@@ -136,7 +136,7 @@ test("a bearer token is stored only when asked for, sealed, and used until it en
   const grep = Bun.spawnSync(["grep", "-r", "-c", token.slice(0, 60), person.root]);
   expect(grep.stdout.toString()).not.toMatch(/:[1-9]/);
   expect((await person.run(["profile", "refresh"])).code).toBe(2);
-  expect((await person.run(["profile", "logout"])).out).toContain("the token itself stays good until it expires");
+  expect((await person.run(["profile", "logout"])).out).toContain("the token itself stays valid until it expires");
   expect((await person.run(["token"])).code).toBe(4);
 });
 
@@ -148,10 +148,13 @@ test("a stored token that ended is exit 4 with when", async () => {
 
 test("without a terminal nothing is asked: the flag that is missing is named", async () => {
   for (const [args, says] of [
-    [["setup"], "hint: codemie setup --url https://codemie.example.com"],
-    [["setup", "--provider", "litellm", "--key-stdin"], "hint: --url https://litellm.example.com"],
+    [["setup"], "hint: for example codemie setup --url https://codemie.example.com"],
+    [["setup", "--provider", "litellm", "--key-stdin"], "hint: for example --url https://litellm.example.com"],
     [["setup", "--provider", "openai"], "hint: pass it on standard input with --key-stdin"],
-    [["setup", "--method", "oidc", "--url", "codemie.example.com"], "hint: --issuer https://sso.example.com"],
+    [
+      ["setup", "--method", "oidc", "--url", "codemie.example.com"],
+      "hint: for example --issuer https://sso.example.com",
+    ],
     [["setup", "--method", "password"], "hint: methods: sso, oidc, jwt, api-key"],
     [["setup", "--provider", "nobody"], "hint: providers: openai, anthropic, azure, litellm"],
     [["setup", "--key-stdin", "--token-stdin"], "error: standard input holds a key or a token, not both"],

@@ -148,7 +148,7 @@ test.skipIf(!canMount)(
         person.run(["-rm", "sh", "-c", script, "sh", codemie, ...args], { program: "unshare" });
       const models = await wrap(["models"]);
       expect(models.code).toBe(0);
-      const note = `note: ${dataKey(person)} stands open to other users of this machine and cannot be closed (EROFS)\n`;
+      const note = `note: ${dataKey(person)} is open to other users of this machine and cannot be closed (EROFS)\n`;
       expect(models.err.split(note).length).toBe(2);
       expect((await wrap(["vault", "status"])).code).toBe(0);
       const login = await wrap(["profile", "login"]);

@@ -82,7 +82,7 @@ test("another login that is there stays; --replace takes the file's and keeps it
   const kept = await to.run(["vault", "import", file, "--passphrase-stdin"], { stdin });
   expect(kept.code).toBe(0);
   expect(kept.out).toContain("- login default (Ada <ada@example.com> at");
-  expect(kept.out).toContain("left out: there is another login here (--replace takes the file's");
+  expect(kept.out).toContain("left out: there is another login here (--replace imports the file's");
   expect(kept.out).toContain("✓ login work");
   expect(readFileSync(loginFile(to))).toEqual(before);
   const replaced = await to.run(["vault", "import", file, "--passphrase-stdin", "--replace", "--yes"], { stdin });

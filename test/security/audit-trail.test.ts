@@ -331,6 +331,6 @@ test("the command line: everything that was done is there, in order, and no secr
   writeFileSync(lines, readFileSync(lines, "utf8").replace("other_person", "ok"));
   const broken = await person.run(["audit", "verify"]);
   expect(broken.code).toBe(1);
-  expect(broken.err).toContain(`error: the audit trail does not hold at ${lines}:2: it was changed`);
+  expect(broken.err).toContain(`error: the audit trail is broken at ${lines}:2: it was changed`);
   person.remove();
 });

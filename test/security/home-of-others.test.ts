@@ -73,7 +73,7 @@ test("a folder that everybody shares is not believed", async () => {
     const { code, err } = await person.run(args);
     expect({ args, code }).toEqual({ args, code: 6 });
     expect(err).toContain(
-      `error: everybody may write in ${person.codemieHome}, so nothing of ours is read or kept there`,
+      `error: everybody may write in ${person.codemieHome}, so codemie reads and stores nothing there`,
     );
   }
   expect(thief.record).toEqual([]);
@@ -82,6 +82,6 @@ test("a folder that everybody shares is not believed", async () => {
 test("a folder of ours that others may write in is closed before it is read, with a note, once", async () => {
   chmodSync(person.codemieHome, 0o777);
   const { err } = await person.run(["models"]);
-  expect(err.match(/stood open to other users/g)).toHaveLength(1);
+  expect(err.match(/was open to other users/g)).toHaveLength(1);
   expect(statSync(person.codemieHome).mode & 0o777).toBe(0o700);
 });

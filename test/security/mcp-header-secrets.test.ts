@@ -67,8 +67,8 @@ for (const [what, args, said] of [
   ["such a variable with a default", ["x", "--", "--header", "X-Api-Key: ${MCP_KEY:-none}"], "--header-env"],
   ["an unknown flag", ["x", "--", "--bogus"], "no flag --bogus"],
   ["a flag without its value", ["x", "--", "--header"], "--header needs a value"],
-  ["a second address", ["x", "--", "https://other.example.com/mcp"], "does not take https://other.example.com/mcp"],
-  ["a flag that starts no bridge", ["x", "--", "--explain"], "not for a registration"],
+  ["a second address", ["x", "--", "https://other.example.com/mcp"], "takes one address and flags"],
+  ["a flag that starts no bridge", ["x", "--", "--explain"], "cannot be registered"],
   ["a name that is a flag to others", ["-x"], ""],
 ] as const) {
   test(`codemie mcp add refuses ${what}, and registers nothing`, async () => {

@@ -106,7 +106,7 @@ const twists: [string, () => typeof twist, string][] = [
   ],
   ["no code", () => ({ callback: { code: "" } }), "without a code"],
   ["an error with escape codes", () => ({ callback: { error: "x\u001b[2J\nerror: forged" } }), "refused: x�[2J error"],
-  ["no ID token", () => ({ answer: { id_token: undefined } }), "there is none"],
+  ["no ID token", () => ({ answer: { id_token: undefined } }), "the provider sent none"],
   ["another nonce", () => ({ claims: { nonce: "other" } }), "nonce"],
   ["no nonce", () => ({ claims: { nonce: undefined } }), "nonce"],
   ["another audience", () => ({ claims: { aud: "other" } }), "aud"],

@@ -111,7 +111,7 @@ test("a process number from another container is not signalled", async () => {
   writeFileSync(state, JSON.stringify({ ...JSON.parse(real), pid: innocent.pid, url: "http://127.0.0.1:9" }));
   const { code, err } = await person.run(["proxy", "stop"]);
   expect(code).toBe(1);
-  expect(err).toContain(`process ${innocent.pid} may be another one here, and is left alone`);
+  expect(err).toContain(`process ${innocent.pid} may be another program, and was not stopped`);
   expect([innocent.exitCode, innocent.signalCode]).toEqual([null, null]);
   innocent.kill();
   await innocent.exited;

@@ -74,7 +74,7 @@ test("what is deleted does not come back with a profile of the same name", async
 
 test("until it is moved, status says where it is; logout ends it", async () => {
   expect((await person.run(["profile", "status", "--offline"])).out).toContain(
-    "an API key in the configuration file, in clear",
+    "an API key from the configuration file, in clear text",
   );
   expect((await person.run(["profile", "logout"])).out).toStartWith("✓ profile lite is logged out");
   expect((await person.run(["token"])).code).toBe(4);

@@ -105,7 +105,7 @@ test("of a profile's settings only the harmless ones come along; the others are 
       "oidc",
     ].sort(),
   );
-  expect(err).toContain("warning: settings of profile a that do not come along: ");
+  expect(err).toContain("warning: settings of profile a that were not imported: ");
   expect(err).toContain("insecureSkipTlsVerify");
   to.remove();
 });
@@ -137,7 +137,7 @@ test("--replace does not take another person's login unasked", async () => {
   const before = readFileSync(loginFile(to));
   const refused = await importInto(to, { default: sso() }, {}, ["--replace"]);
   expect(refused.code).toBe(4);
-  expect(refused.out).toContain("left out: the login here is another person's (--yes takes the file's all the same)");
+  expect(refused.out).toContain("left out: the login here is another person's (--yes imports the file's anyway)");
   expect(readFileSync(loginFile(to))).toEqual(before);
 
   const file = join(to.root, "theirs.codemie");

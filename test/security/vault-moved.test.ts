@@ -76,7 +76,7 @@ test("a vault that is gone, or another one, is not written with the old key", as
   const runs = new Vault(files, Date.now, keyFileOnly);
   await runs.write("a", 1);
   renameSync(files.folder, `${files.folder}.old`);
-  expect(runs.write("a", 2)).rejects.toThrow("the vault was moved away while this ran");
+  expect(runs.write("a", 2)).rejects.toThrow("the vault was moved away while codemie was running");
   expect(await runs.exists()).toBe(false);
   expect(existsSync(files.folder)).toBe(false);
   const other = new Vault(files, Date.now, keyFileOnly);

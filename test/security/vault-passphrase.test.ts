@@ -70,7 +70,7 @@ test("none, a wrong one, an empty or missing file: each has its own words, exit 
   const binary = join(person.root, "binary");
   writeFileSync(binary, Buffer.from([0xff, 0xfe, 0x80, 0x81, 0x0a]));
   for (const [env, says] of [
-    [{}, "this vault is sealed with a passphrase, and there is none"],
+    [{}, "this vault is sealed with a passphrase, and none was given"],
     [
       { CODEMIE_VAULT_PASSPHRASE: "not the right one" },
       "the passphrase from CODEMIE_VAULT_PASSPHRASE does not open this vault",
@@ -203,7 +203,7 @@ for (const [what, command, says] of [
   test(`a command that ${what}: exit 6 and why`, async () => {
     const { code, out, err } = await withCommand(command, ["models"]);
     expect({ code, out }).toEqual({ code: 6, out: "" });
-    expect(err).toContain("error: no passphrase could be had from CODEMIE_VAULT_PASSPHRASE_COMMAND: ");
+    expect(err).toContain("error: cannot get a passphrase from CODEMIE_VAULT_PASSPHRASE_COMMAND: ");
     expect(err).toContain(says);
     expect(err).not.toContain("half");
   });

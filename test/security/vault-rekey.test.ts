@@ -123,7 +123,7 @@ test("key file → passphrase by standard input → passphrase by a command → 
   const first = await person.run(["vault", "rekey", "--passphrase-stdin"], { stdin: `${passphrase}\n` });
   expect(first.code).toBe(0);
   expect(first.out).toContain("sealed with the new passphrase");
-  expect(first.err).toContain("codemie asks for it where there is a terminal");
+  expect(first.err).toContain("codemie asks for it in a terminal");
   expect(existsSync(key)).toBe(false);
   const old = { CODEMIE_VAULT_PASSPHRASE: passphrase };
   expect((await person.run(["models"], { env: old })).code).toBe(0);
@@ -217,7 +217,7 @@ test("a wrong old passphrase, nobody to ask, two flags, no vault: nothing is cha
   const env = { CODEMIE_VAULT_PASSPHRASE: passphrase };
   const taken = await person.run(["vault", "rekey", "--key-file"], { env });
   expect(taken.code).toBe(6);
-  expect(taken.err).toContain("is there already and is not this vault's key");
+  expect(taken.err).toContain("exists already and is not this vault's key");
   expect((await person.run(["vault", "status"], { env })).err).toContain("does not open this vault; remove it unless");
   expect(readFileSync(file)).toEqual(sealed);
   person.remove();
