@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loginRecord } from "../../src/auth/credential.ts";
 import { Secret } from "../../src/core/secret.ts";
@@ -7,24 +7,18 @@ import { vaultFiles } from "../../src/vault/key.ts";
 import { sealExport } from "../../src/vault/portable.ts";
 import { Vault } from "../../src/vault/vault.ts";
 import { loginFile, storedLoginOf } from "../support/age.ts";
-import { codemie, Person } from "../support/codemie.ts";
+import { Person } from "../support/codemie.ts";
 import { logIn, secretsOf } from "../support/login.ts";
+import { runOnFullDisk, testWithMounts } from "../support/namespace.ts";
 import { Pty } from "../support/pty.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Logins go to another machine in one sealed file, and take nothing away there. */
 
 const passphrase = "a passphrase for the way";
 const stdin = `${passphrase}\n`;
-let sandbox: Sandbox;
-let second: Sandbox;
-beforeAll(async () => {
-  [sandbox, second] = await Promise.all([startSandbox(), startSandbox()]);
-});
-afterAll(async () => {
-  await sandbox.close();
-  await second.close();
-});
+const sandbox = await sharedSandbox();
+const second = await sharedSandbox();
 
 /** Somebody logged in to two hosts, and the file of it. */
 async function exported() {
@@ -113,7 +107,7 @@ test("a file that is there is not overwritten, nor a link followed", async () =>
   const { from, file } = await exported();
   const before = readFileSync(file);
   const link = join(from.root, "link");
-  Bun.spawnSync(["ln", "-s", "/tmp/codemie-not-there", link]);
+  symlinkSync("/tmp/codemie-not-there", link);
   for (const path of [file, link]) {
     const { code, err } = await from.run(["vault", "export", path, "--passphrase-stdin"], { stdin });
     expect(code).toBe(1);
@@ -192,7 +186,7 @@ test("a file made by somebody else: what is no login of ours is left out, and th
   expect(outcomes).toEqual(["unknown", "unknown", "unknown", "unknown", "unknown", "unknown", "imported"]);
   expect((await to.run(["audit", "verify"])).code).toBe(0);
   expect((await to.run(["profile", "status", "--profile", "good"])).code).toBe(0);
-  expect(readFileSync(join(to.codemieHome, "codemie-cli.config.json"), "utf8")).not.toContain("evil");
+  expect(readFileSync(to.configFile, "utf8")).not.toContain("evil");
   expect((await to.run(["profile", "list"])).out).toMatch(/good .* m1/);
   to.remove();
 });
@@ -252,21 +246,16 @@ test("two hundred logins: one is damaged, one is another's; the rest open, go al
   to.remove();
 });
 
-const canMount = Bun.spawnSync(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
-if (!canMount) console.log("skipped: this machine lets no one mount in a namespace of their own (unshare -rm)");
-
-test.skipIf(!canMount)("a full disk: no half export, no half import", async () => {
+testWithMounts("a full disk: no half export, no half import", async () => {
   const { from, file } = await exported();
-  const small = join(from.root, "small");
-  const script = `
-    mkdir ${small} && mount -t tmpfs -o size=200k tmpfs ${small} && cp -a ${from.codemieHome}/. ${small}/
-    (cat /dev/zero > ${small}/filler 2>/dev/null || true)
-    export CODEMIE_HOME=${small}
-    echo '${passphrase}' | "$0" vault export ${small}/logins --passphrase-stdin; echo "export $?"
-    test -e ${small}/logins; echo "half $?"
+  const { out, err } = await runOnFullDisk(
+    from,
+    200,
+    `echo '${passphrase}' | "$0" vault export $CODEMIE_HOME/logins --passphrase-stdin; echo "export $?"
+    test -e $CODEMIE_HOME/logins; echo "half $?"
     echo '${passphrase}' | "$0" vault import ${file} --passphrase-stdin --replace >/dev/null; echo "import $?"
-    rm ${small}/filler; "$0" profile status >/dev/null; echo "status $?"`;
-  const { out, err } = await from.run(["-rm", "sh", "-c", script, codemie], { program: "unshare" });
+    rm $CODEMIE_HOME/filler; "$0" profile status >/dev/null; echo "status $?"`,
+  );
   expect(out).toBe("export 1\nhalf 1\nimport 1\nstatus 0\n");
   expect(err).toContain("the disk is full");
   from.remove();

@@ -5,6 +5,7 @@ import { commandWords } from "../../src/access/passphrase.ts";
 import { loginFile } from "../support/age.ts";
 import { type Finished, Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
+import { otherProcesses, shownOf } from "../support/processes.ts";
 import { Pty } from "../support/pty.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
 
@@ -154,10 +155,9 @@ test("the current directory and our own secrets have no part in it", async () =>
 });
 
 test("nor has the variable in which a profile finds its token", async () => {
-  const file = join(person.codemieHome, "codemie-cli.config.json");
-  const config = JSON.parse(readFileSync(file, "utf8"));
-  config.profiles.ci = { codeMieUrl: "https://codemie.example.com", jwtConfig: { tokenEnvVar: "CI_TOKEN" } };
-  writeFileSync(file, JSON.stringify(config));
+  person.editConfig(({ profiles }) => {
+    profiles.ci = { codeMieUrl: "https://codemie.example.com", jwtConfig: { tokenEnvVar: "CI_TOKEN" } };
+  });
   const look = script("look", `echo "\${CI_TOKEN-none} \${KEPT-none}" >&2; printf '%s' '${passphrase}'`);
   const env = { CI_TOKEN: "secret", KEPT: "kept", CODEMIE_VAULT_PASSPHRASE_COMMAND: look };
   expect((await status(env, ["vault", "status"])).err).toBe("none kept\n");
@@ -257,6 +257,6 @@ test("a command that hangs is killed after a minute, and said", async () => {
   expect(code).toBe(6);
   expect(err).toContain("sh did not end within 60 s and was killed");
   expect(performance.now() - hungAt).toBeGreaterThan(59_000);
-  const left = Bun.spawnSync(["ps", "-eo", "args"]).stdout.toString();
-  expect(left).not.toContain(`sleep ${longNap}`);
+  const left = otherProcesses().filter((pid) => shownOf(pid, "cmdline").includes(`sleep\n${longNap}`));
+  expect(left).toEqual([]);
 });
