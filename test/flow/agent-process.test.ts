@@ -6,6 +6,7 @@ import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
 import { Probe } from "../support/probe.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { rekeyCheaply } from "../support/vault-access.ts";
 
 /** How an agent is started, what it gets, and what becomes of its end. */
 
@@ -65,10 +66,10 @@ test("--task, --resume and --reasoning-effort become the agent's own flags", asy
 
 test("the environment: models by tier, loopback past every proxy, no secret of ours, a 0600 settings file", async () => {
   const person = loggedIn.copy();
-  const passphrase = { CODEMIE_VAULT_PASSPHRASE: "it opens the vault, and goes no further" };
-  expect((await person.run(["vault", "rekey"], { env: passphrase })).code).toBe(0);
+  const passphrase = "it opens the vault, and goes no further";
+  await rekeyCheaply(person, passphrase);
   const probe = new Probe(person, ["--model", "claude-haiku-4-5"], {
-    ...passphrase,
+    CODEMIE_VAULT_PASSPHRASE: passphrase,
     HTTP_PROXY: "http://proxy.invalid",
     NO_PROXY: "intranet",
     CODEMIE_API_KEY: "x",

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loginFile } from "../support/age.ts";
@@ -6,13 +6,17 @@ import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { runReadOnly, testWithMounts } from "../support/namespace.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { rekeyCheaply } from "../support/vault-access.ts";
 
 /** Whatever is wrong with the vault: its own words, exit 6, a next step, and nothing is lost. */
 
 const passphrase = "correct horse battery";
 const sandbox = await sharedSandbox();
 const keyFile = await sharedLogin(sandbox);
-const sealed = await sharedLogin(sandbox, { CODEMIE_VAULT_PASSPHRASE: passphrase });
+const sealed = keyFile.copy();
+await rekeyCheaply(sealed, passphrase);
+sealed.env.CODEMIE_VAULT_PASSPHRASE = passphrase;
+afterAll(() => sealed.remove());
 
 const dataKey = (person: Person) => join(person.codemieHome, "vault/data-key.json");
 const key = (person: Person) => join(person.codemieHome, "vault.key");

@@ -2,14 +2,13 @@ import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loginRecord } from "../../src/auth/credential.ts";
-import { Secret } from "../../src/core/secret.ts";
-import { sealExport } from "../../src/vault/portable.ts";
 import { loginFile, storedLoginOf } from "../support/age.ts";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedSandbox } from "../support/shared.ts";
 import { unsigned } from "../support/token.ts";
+import { sealCheaply } from "../support/vault-access.ts";
 
 /** Threat: an export made by somebody else brings more than logins, logins that break a header, or another person's. */
 
@@ -39,7 +38,7 @@ async function importInto(to: Person, logins: Record<string, unknown>, profiles:
   const records = Object.entries(logins).map(([name, record]) => ({ name: loginRecord(name), record }));
   const file = join(to.root, "theirs.codemie");
   const plain = new TextEncoder().encode(JSON.stringify({ records, profiles }));
-  writeFileSync(file, await sealExport(plain, new Secret(passphrase)));
+  writeFileSync(file, await sealCheaply(plain, passphrase, "codemie vault 1 export"));
   return await to.run(["vault", "import", file, "--passphrase-stdin", ...flags], { stdin });
 }
 
