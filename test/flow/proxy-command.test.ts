@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Person, withClaude } from "../support/codemie.ts";
 import { hello } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
-import { type StartedProxy, startDetached } from "../support/proxy.ts";
+import { endProxies, type StartedProxy, startDetached } from "../support/proxy.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** `codemie proxy start|status|stop`: the gateway without an agent of ours. */
@@ -16,10 +16,7 @@ let person: Person;
 beforeEach(async () => {
   person = loggedIn.copy();
 });
-afterEach(async () => {
-  await person.run(["proxy", "stop", "--all"]);
-  person.remove();
-});
+afterEach(() => endProxies(person));
 
 const post = ({ url, key }: StartedProxy, init: RequestInit = {}) =>
   fetch(`${url}/v1/messages`, { method: "POST", body: hello, headers: { authorization: `Bearer ${key}` }, ...init });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { codemie, Person } from "../support/codemie.ts";
+import { endProxies } from "../support/proxy.ts";
 import { sharedSandbox } from "../support/shared.ts";
 
 /** `codemie proxy start` as shells start it: stopped half-way, with a token that is no file on a disk, with nohup. */
@@ -11,10 +12,7 @@ beforeEach(async () => {
   person = new Person();
   token = await sandbox.front.mintToken("ci");
 });
-afterEach(async () => {
-  await person.run(["proxy", "stop", "--all"]);
-  person.remove();
-});
+afterEach(() => endProxies(person));
 
 for (const [signal, code] of [
   ["SIGINT", 130],

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Person } from "../support/codemie.ts";
 import { goesOn } from "../support/processes.ts";
-import { startDetached } from "../support/proxy.ts";
+import { endProxies, startDetached } from "../support/proxy.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** Threat: what a dead gateway left behind makes us end somebody else's process, or shows its key to who should not see. */
@@ -16,10 +16,7 @@ beforeEach(async () => {
   person = loggedIn.copy();
   state = join(person.codemieHome, "run/proxy-default.json");
 });
-afterEach(async () => {
-  await person.run(["proxy", "stop", "--all"]);
-  person.remove();
-});
+afterEach(() => endProxies(person));
 
 const start = () => startDetached(person);
 

@@ -1,4 +1,6 @@
 import { expect } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import type { Person } from "./codemie.ts";
 
 /** A gateway on its own, as `codemie proxy start --json` tells of it. */
@@ -17,4 +19,12 @@ export async function startDetached(
   const { code, out, err } = await person.run(["proxy", "start", "--detach", "--json", ...args], { env });
   expect({ code, err }).toEqual({ code: 0, err: "" });
   return JSON.parse(out);
+}
+
+/** Stops whatever proxies a test left, and removes its person's machine. */
+export async function endProxies(person: Person): Promise<void> {
+  const run = join(person.codemieHome, "run");
+  const names = existsSync(run) ? readdirSync(run) : [];
+  if (names.some((name) => /^proxy-.*\.json$/.test(name))) await person.run(["proxy", "stop", "--all"]);
+  person.remove();
 }
