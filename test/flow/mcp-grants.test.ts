@@ -155,7 +155,7 @@ test("the enterprise grant with an OIDC profile: a fresh ID token each time, and
     }),
   );
   const config = { version: 2, activeProfile: "work", profiles: { work: { codeMieUrl: origin } } };
-  await Bun.write(`${person.codemieHome}/codemie-cli.config.json`, JSON.stringify(config));
+  person.writeConfig(config);
 
   const server = await startProtected();
   const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];

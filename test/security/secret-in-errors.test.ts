@@ -1,19 +1,15 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Threat: a secret typed in the wrong place, or repeated by a server, is printed, and so ends in a log. */
 
+const sandbox = await sharedSandbox();
 let person: Person;
-let sandbox: Sandbox;
-beforeEach(async () => {
+beforeEach(() => {
   person = new Person();
-  sandbox = await startSandbox();
 });
-afterEach(async () => {
-  person.remove();
-  await sandbox.close();
-});
+afterEach(() => person.remove());
 
 test("a token where the name of a variable belongs", async () => {
   const token = await sandbox.front.mintToken("ci");

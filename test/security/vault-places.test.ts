@@ -1,8 +1,7 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
-  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -16,27 +15,17 @@ import { join } from "node:path";
 import { loginFile } from "../support/age.ts";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** Threat: another user of the machine reads the vault's files, or lays files or links of their own in their place. */
 
-let sandbox: Sandbox;
-let model: Person;
+const sandbox = await sharedSandbox();
+const model = await sharedLogin(sandbox);
 let person: Person;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  model = new Person();
-  await logIn(model, sandbox);
-});
-afterAll(async () => {
-  model.remove();
-  await sandbox.close();
-});
 beforeEach(() => {
-  person?.remove();
-  person = new Person();
-  cpSync(model.codemieHome, person.codemieHome, { recursive: true });
+  person = model.copy();
 });
+afterEach(() => person.remove());
 
 const parts = {
   "the vault's folder": () => join(person.codemieHome, "vault"),
