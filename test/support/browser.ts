@@ -1,10 +1,10 @@
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { chromiumPath } from "./chromium.ts";
 
 /** Starts a real Chromium that talks to nobody but the pages it is sent to. */
 export async function startBrowser(): Promise<Browser> {
-  const executablePath = process.env.CHROMIUM || Bun.which("chromium") || Bun.which("google-chrome") || "";
   return await chromium.launch({
-    executablePath,
+    executablePath: chromiumPath() ?? "",
     args: [
       "--no-sandbox",
       "--disable-gpu",
