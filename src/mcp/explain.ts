@@ -1,3 +1,4 @@
+import type { LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
 import type { CodemieError } from "../core/errors.ts";
 import { addressOnly } from "../core/text.ts";
 import type { Step, Trace } from "../oauth/trace.ts";
@@ -16,7 +17,7 @@ export interface Explanation {
 }
 
 /** The newest protocol revision, which we ask for; the server answers with the one it chooses. */
-const protocolVersion = "2025-11-25";
+const protocolVersion: typeof LATEST_PROTOCOL_VERSION = "2025-11-25";
 
 /**
  * Connects to a server once, as the bridge would: connection, discovery, authorization, `initialize`.

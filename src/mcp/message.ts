@@ -1,3 +1,5 @@
+import type { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
+
 /** The id of a request as JSON text; a number too large for a JavaScript `number` keeps its digits. */
 export type Key = string;
 
@@ -78,8 +80,15 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Error codes of JSON-RPC 2.0 section 5.1; `failed` is in the range for implementations. */
-export const rpcCodes = { parse: -32_700, invalid: -32_600, failed: -32_000 } as const;
+/**
+ * Error codes of JSON-RPC 2.0 section 5.1; `failed` is in the range for implementations. Only types come from the SDK: its
+ * values would load all its schemas at the bridge's start.
+ */
+export const rpcCodes: {
+  readonly parse: ErrorCode.ParseError;
+  readonly invalid: ErrorCode.InvalidRequest;
+  readonly failed: ErrorCode.ConnectionClosed;
+} = { parse: -32_700, invalid: -32_600, failed: -32_000 };
 
 /**
  * @param key id of the request, as JSON text; `null` if unknown

@@ -10,7 +10,7 @@ import type { ServerMetadata } from "./metadata.ts";
 import type { Trace } from "./trace.ts";
 
 /** Client information response (RFC 7591 section 3.2.1). */
-const registered = z.object({
+export const registered = z.object({
   client_id: z.string().min(1),
   client_secret: z.string().min(1).nullish(),
   client_secret_expires_at: z.number().nullish(),

@@ -8,7 +8,7 @@ import type { ServerMetadata } from "./metadata.ts";
 import { noTrace, type Trace } from "./trace.ts";
 
 /** Token answer (RFC 6749 section 5.1), with the ID token of OpenID Connect Core 1.0 section 3.1.3.3. */
-const tokenAnswer = z.object({
+export const tokenAnswer = z.object({
   access_token: z.string().regex(/^[\x21-\x7e]+$/),
   token_type: z.string(),
   // Seconds. Servers also send 0, null and words: then we do not know when the token ends.
