@@ -1,3 +1,4 @@
+import type { Implementation, InitializeRequest, LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
 import type { CodemieError } from "../core/errors.ts";
 import type { Step, Trace } from "../oauth/metadata.ts";
 import { mcpFailure } from "./failures.ts";
@@ -15,8 +16,11 @@ export interface Explanation {
   readonly error: CodemieError | undefined;
 }
 
-/** The newest protocol revision we ask for; the server answers with one of its own. */
-const protocolVersion = "2025-11-25";
+/**
+ * The newest protocol revision we ask for; the server answers with one of its own. Written out, as the SDK's constant loads all
+ * its schemas (60 ms); where that moves on, `tsc` says so, and the transports have to be read against the new revision.
+ */
+const protocolVersion = "2025-11-25" satisfies typeof LATEST_PROTOCOL_VERSION;
 
 /**
  * Goes the whole way to a server once, as the bridge would: connection, discovery, authorization, `initialize`. What is shown
@@ -29,12 +33,12 @@ const protocolVersion = "2025-11-25";
  */
 export async function explain(
   url: URL,
-  client: { readonly name: string; readonly version: string },
+  client: Implementation,
   open: (events: TransportEvents) => Transport,
   steps: Step[],
   trace: Trace,
 ): Promise<Explanation> {
-  const params = { protocolVersion, capabilities: {}, clientInfo: client };
+  const params: InitializeRequest["params"] = { protocolVersion, capabilities: {}, clientInfo: client };
   const text = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params });
   const envelope = readEnvelope(text);
   if (typeof envelope === "string") throw new Error(envelope);

@@ -1,3 +1,6 @@
+import { INVALID_REQUEST, PARSE_ERROR } from "@modelcontextprotocol/sdk/spec.types.js";
+import type { JSONRPCErrorResponse } from "@modelcontextprotocol/sdk/types.js";
+
 /** The id of a request as JSON text: what its answer is known by. A number no `number` can hold is as it was written. */
 export type Key = string;
 
@@ -78,16 +81,19 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Codes of JSON-RPC 2.0 section 5.1; `failed` is in the range left to implementations. */
-export const rpcCodes = { parse: -32_700, invalid: -32_600, failed: -32_000 } as const;
+/**
+ * Codes of JSON-RPC 2.0 section 5.1; `failed` is in the range left to implementations. They come from the SDK's generated
+ * copy of the specification, which imports nothing; its `types.js` has them too, and would load all its schemas with zod.
+ */
+export const rpcCodes = { parse: PARSE_ERROR, invalid: INVALID_REQUEST, failed: -32_000 } as const;
 
 /**
  * @param key id of the request, as JSON text (`null` where it cannot be told)
  * @returns the error answer, as one line without its end
  */
 export function errorAnswer(key: Key, code: number, message: string, data?: Readonly<Record<string, unknown>>): string {
-  const error = JSON.stringify({ code, message, ...(data ? { data } : {}) });
-  return `{"jsonrpc":"2.0","id":${key},"error":${error}}`;
+  const error: JSONRPCErrorResponse["error"] = { code, message, ...(data ? { data } : {}) };
+  return `{"jsonrpc":"2.0","id":${key},"error":${JSON.stringify(error)}}`;
 }
 
 /**
