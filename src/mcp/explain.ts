@@ -1,4 +1,4 @@
-import type { LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
+import type { Implementation, InitializeRequest, LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
 import type { CodemieError } from "../core/errors.ts";
 import { addressOnly } from "../core/text.ts";
 import type { Step, Trace } from "../oauth/trace.ts";
@@ -16,8 +16,11 @@ export interface Explanation {
   readonly error: CodemieError | undefined;
 }
 
-/** The newest protocol revision, which we ask for; the server answers with the one it chooses. */
-const protocolVersion: typeof LATEST_PROTOCOL_VERSION = "2025-11-25";
+/**
+ * The newest protocol revision we ask for; the server answers with one of its own. It is written out:  the SDK's constant loads all
+ * its schemas (60 ms); when that moves on, `tsc` fails, and the transports have to be read against the new revision.
+ */
+const protocolVersion = "2025-11-25" satisfies typeof LATEST_PROTOCOL_VERSION;
 
 /**
  * Connects to a server once, as the bridge would: connection, discovery, authorization, `initialize`.
@@ -31,12 +34,12 @@ const protocolVersion: typeof LATEST_PROTOCOL_VERSION = "2025-11-25";
  */
 export async function explain(
   url: URL,
-  client: { readonly name: string; readonly version: string },
+  client: Implementation,
   open: (events: TransportEvents) => Transport,
   steps: Step[],
   trace: Trace,
 ): Promise<Explanation> {
-  const params = { protocolVersion, capabilities: {}, clientInfo: client };
+  const params: InitializeRequest["params"] = { protocolVersion, capabilities: {}, clientInfo: client };
   const text = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params });
   const envelope = readEnvelope(text);
   if (typeof envelope === "string") throw new Error(envelope);

@@ -1,4 +1,5 @@
-import type { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
+import { INVALID_REQUEST, PARSE_ERROR } from "@modelcontextprotocol/sdk/spec.types.js";
+import type { JSONRPCErrorResponse } from "@modelcontextprotocol/sdk/types.js";
 
 /** The id of a request as JSON text; a number too large for a JavaScript `number` keeps its digits. */
 export type Key = string;
@@ -81,14 +82,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * Error codes of JSON-RPC 2.0 section 5.1; `failed` is in the range for implementations. Only types come from the SDK: its
- * values would load all its schemas at the bridge's start.
+ * Codes of JSON-RPC 2.0 section 5.1; `failed` is in the range left to implementations. They come from the SDK's generated
+ * copy of the specification, which imports nothing; its `types.js` has them too, but would load all its schemas and zod.
  */
-export const rpcCodes: {
-  readonly parse: ErrorCode.ParseError;
-  readonly invalid: ErrorCode.InvalidRequest;
-  readonly failed: ErrorCode.ConnectionClosed;
-} = { parse: -32_700, invalid: -32_600, failed: -32_000 };
+export const rpcCodes = { parse: PARSE_ERROR, invalid: INVALID_REQUEST, failed: -32_000 } as const;
 
 /**
  * @param key id of the request, as JSON text; `null` if unknown
@@ -96,8 +93,8 @@ export const rpcCodes: {
  * @returns the error answer, as one line without its end
  */
 export function errorAnswer(key: Key, code: number, message: string, data?: Readonly<Record<string, unknown>>): string {
-  const error = JSON.stringify({ code, message, ...(data ? { data } : {}) });
-  return `{"jsonrpc":"2.0","id":${key},"error":${error}}`;
+  const error: JSONRPCErrorResponse["error"] = { code, message, ...(data ? { data } : {}) };
+  return `{"jsonrpc":"2.0","id":${key},"error":${JSON.stringify(error)}}`;
 }
 
 /**

@@ -3,23 +3,18 @@ import { codemieClaude, Person, withClaude } from "../support/codemie.ts";
 import { textBelow } from "../support/files.ts";
 import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
-import { type Form, type ModelProvider, startModelProvider } from "../support/model-provider.ts";
+import type { Form } from "../support/model-provider.ts";
 import { Probe } from "../support/probe.ts";
-import { sharedSandbox } from "../support/shared.ts";
+import { ownProvider, sharedSandbox } from "../support/shared.ts";
 
 /** Keys of model providers: tried, sealed, put on by the gateway, held by no agent. */
 
 const sandbox = await sharedSandbox();
 let person: Person;
-let provider: ModelProvider | undefined;
 beforeEach(() => {
   person = new Person();
 });
-afterEach(async () => {
-  person.remove();
-  await provider?.close();
-  provider = undefined;
-});
+afterEach(() => person.remove());
 
 const setUp = (form: Form, url: string, key: string, more: string[] = []) =>
   person.run(["setup", "--provider", form, "--url", url, "--key-stdin", "--yes", ...more], { stdin: key });
@@ -35,7 +30,7 @@ for (const [form, typed] of [
   ["litellm", "/"],
 ] as const) {
   test(`${form}, given as '${typed}': its API is found, the key tried and sealed, its models listed`, async () => {
-    provider = await startModelProvider(form);
+    const provider = await ownProvider(form);
     const { code, err, out } = await setUp(form, provider.origin + typed, provider.key);
     expect({ code, err: err.includes(`✓ the key works at ${provider.api}: `) }).toEqual({ code: 0, err: true });
     expect(out).toStartWith("✓ profile default is set up, and the active one\n");
@@ -55,7 +50,7 @@ for (const [form, typed] of [
 }
 
 test("the path before the version is kept, as behind a company's own proxy", async () => {
-  provider = await startModelProvider("litellm", "/llm");
+  const provider = await ownProvider("litellm", "/llm");
   expect((await setUp("litellm", `${provider.origin}/llm`, provider.key)).code).toBe(0);
   await using gateway = await startGateway(person);
   const answer = await gateway.ask("/v1/messages?beta=true");
@@ -64,7 +59,7 @@ test("the path before the version is kept, as behind a company's own proxy", asy
 });
 
 test("the real Claude Code answers through the gateway, which alone holds the key; nothing of CodeMie's is told", async () => {
-  provider = await startModelProvider("anthropic");
+  const provider = await ownProvider("anthropic");
   await setUp("anthropic", provider.origin, provider.key);
   const { code, out, err } = await person.run(["--task", "hello"], {
     program: codemieClaude,
@@ -80,7 +75,7 @@ test("the real Claude Code answers through the gateway, which alone holds the ke
 });
 
 test("the agent's environment and arguments hold the gateway's key, not the provider's", async () => {
-  provider = await startModelProvider("anthropic");
+  const provider = await ownProvider("anthropic");
   await setUp("anthropic", provider.origin, provider.key);
   await using gateway = await startGateway(person, [], { CODEMIE_API_KEY: provider.key });
   const { env, args } = gateway.agent;
@@ -88,7 +83,7 @@ test("the agent's environment and arguments hold the gateway's key, not the prov
 });
 
 test("an error of the provider's own reaches the agent as it is, a refused key too", async () => {
-  provider = await startModelProvider("openai");
+  const provider = await ownProvider("openai");
   await setUp("openai", provider.origin, provider.key);
   const probe = new Probe(person, ["--api-key", "sk-wrong-key", "--model", "gpt-5.2"]);
   // the model list is refused before the agent starts, and says so
@@ -109,7 +104,7 @@ test("an error of the provider's own reaches the agent as it is, a refused key t
 });
 
 test("a refused key, a page, a wrong address: said, and nothing is stored", async () => {
-  provider = await startModelProvider("openai");
+  const provider = await ownProvider("openai");
   const refused = await setUp("openai", provider.origin, "sk-wrong");
   expect(refused).toMatchObject({ code: 4, out: "" });
   expect(refused.err).toContain("error: ");
@@ -128,8 +123,8 @@ test("a refused key, a page, a wrong address: said, and nothing is stored", asyn
 });
 
 test("the key goes to its own origin only, and a CodeMie login never to a provider", async () => {
-  provider = await startModelProvider("openai");
-  const other = await startModelProvider("openai");
+  const provider = await ownProvider("openai");
+  const other = await ownProvider("openai");
   await logIn(person, sandbox);
   await setUp("openai", provider.origin, provider.key, ["--profile", "keys"]);
   person.editConfig(({ profiles }) => {
@@ -141,18 +136,17 @@ test("the key goes to its own origin only, and a CodeMie login never to a provid
   sandbox.record.length = 0;
   expect(await person.run(["models", "--profile", "default"])).toMatchObject({ code: 4, out: "" });
   expect(sandbox.record).toEqual([]);
-  await other.close();
 });
 
 test("flag over environment over the stored key; without any: exit 4 and the command", async () => {
-  provider = await startModelProvider("anthropic");
+  const provider = await ownProvider("anthropic");
   await setUp("anthropic", provider.origin, provider.key);
   const used = async (args: string[], env: Record<string, string> = {}) => {
     const { err, code } = await person.run(["--task", "x", ...args], {
       program: codemieClaude,
       env: { ...withClaude(person), ...env },
     });
-    return { code, err, key: provider?.record.at(-1)?.headers["x-api-key"] };
+    return { code, err, key: provider.record.at(-1)?.headers["x-api-key"] };
   };
   expect(await used([], { CODEMIE_API_KEY: "sk-from-env" })).toMatchObject({ code: 4, key: "sk-from-env" });
   const flag = await used(["--api-key=sk-from-flag"], { CODEMIE_API_KEY: "sk-from-env" });
@@ -172,7 +166,7 @@ test("flag over environment over the stored key; without any: exit 4 and the com
 });
 
 test("codemie token prints the key as its provider takes it", async () => {
-  provider = await startModelProvider("azure");
+  const provider = await ownProvider("azure");
   await setUp("azure", provider.origin, provider.key);
   expect((await person.run(["token"])).out).toBe(`${provider.key}\n`);
   expect((await person.run(["token", "--format", "header"])).out).toBe(`api-key: ${provider.key}\n`);
@@ -184,7 +178,7 @@ test("codemie token prints the key as its provider takes it", async () => {
 });
 
 test("what makes no sense for a key is refused with the way that does", async () => {
-  provider = await startModelProvider("openai");
+  const provider = await ownProvider("openai");
   await setUp("openai", provider.origin, provider.key);
   for (const args of [
     ["profile", "login"],
@@ -205,7 +199,7 @@ test("what makes no sense for a key is refused with the way that does", async ()
 });
 
 test("setting up again with another key replaces it; without a key the stored one goes on", async () => {
-  provider = await startModelProvider("openai");
+  const provider = await ownProvider("openai");
   await setUp("openai", provider.origin, provider.key);
   const again = await person.run([
     "setup",

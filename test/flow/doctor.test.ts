@@ -6,8 +6,7 @@ import { generate } from "selfsigned";
 import { loginFile } from "../support/age.ts";
 import { claudeFolder, codemie, codemieClaude, Person } from "../support/codemie.ts";
 import { logIn, secretsOf } from "../support/login.ts";
-import { startModelProvider } from "../support/model-provider.ts";
-import { sharedSandbox } from "../support/shared.ts";
+import { ownProvider, sharedSandbox } from "../support/shared.ts";
 
 /** Every check finds what it is there for, says what to do, and nothing of it is a secret. */
 
@@ -201,7 +200,7 @@ test("a bearer token: near its end a warning; its signature verified, found forg
 });
 
 test("a model provider: its key and its models are what is looked at", async () => {
-  const provider = await startModelProvider("litellm");
+  const provider = await ownProvider("litellm");
   const args = [
     "setup",
     "--provider",
@@ -218,5 +217,4 @@ test("a model provider: its key and its models are what is looked at", async () 
   expect(of.credential?.message).toBe("a stored API key");
   expect(of.api?.status).toBe("skipped");
   expect(of.models).toMatchObject({ status: "warning", hint: "did you mean gpt-5.2" });
-  await provider.close();
 });

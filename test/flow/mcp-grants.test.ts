@@ -161,11 +161,7 @@ test("the enterprise grant with an OIDC profile: a fresh ID token each time, and
   const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
   const bridge = new AuthorizedBridge(server.url, flags, { S: "s" }, person);
   expect((await bridge.initialize()).result).toBeDefined();
-  server.live.clear();
-  server.settings.answer = (seen, response) => {
-    if (seen.path === "/token" && seen.body.includes("refresh_token"))
-      response.writeHead(400).end('{"error":"invalid_grant"}');
-  };
+  server.forgetTokens();
   expect((await bridge.call("x")).result).toBeDefined();
   expect(forms.map((form) => form.get("refresh_token") ?? form.get("subject_token"))).toEqual([
     "refresh-0",

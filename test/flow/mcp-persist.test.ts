@@ -77,11 +77,7 @@ test("a stored login that the server no longer takes is replaced, in the middle 
   const person = new Person();
   const first = new AuthorizedBridge(server.url, ["--persist"], {}, person);
   await first.initialize();
-  server.live.clear();
-  server.settings.answer = (seen, response) => {
-    if (seen.path === "/token" && seen.body.includes("refresh_token"))
-      response.writeHead(400).end('{"error":"invalid_grant"}');
-  };
+  server.forgetTokens();
   expect((await first.call("again")).result).toBeDefined();
   expect(first.opened().length).toBe(2);
   await first.end();

@@ -3,23 +3,17 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
-import { type ModelProvider, startModelProvider } from "../support/model-provider.ts";
 import { Pty } from "../support/pty.ts";
-import { sharedSandbox } from "../support/shared.ts";
+import { ownProvider, sharedSandbox } from "../support/shared.ts";
 
 /** Profiles and configuration: named, changed, moved, read as the existing CLI wrote them; nothing is ever lost. */
 
 const sandbox = await sharedSandbox();
 let person: Person;
-let provider: ModelProvider | undefined;
 beforeEach(() => {
   person = new Person();
 });
-afterEach(async () => {
-  person.remove();
-  await provider?.close();
-  provider = undefined;
-});
+afterEach(() => person.remove());
 
 const config = () => person.config();
 const active = async () => JSON.parse((await person.run(["profile", "status", "--json"])).out).profile;
@@ -163,7 +157,7 @@ test("reset asks, backs up, and removes the logins where it was told to", async 
 });
 
 test("the existing CLI's files are read as they are; at the first write their secrets move to the vault, and that is said", async () => {
-  provider = await startModelProvider("litellm");
+  const provider = await ownProvider("litellm");
   const token = await sandbox.front.mintToken("ci");
   const before = {
     version: 2,
@@ -215,7 +209,7 @@ test("the existing CLI's files are read as they are; at the first write their se
 });
 
 test("the flat first format is a profile named default", async () => {
-  provider = await startModelProvider("litellm");
+  const provider = await ownProvider("litellm");
   person.writeConfig({ provider: "litellm", baseUrl: provider.api, apiKey: provider.key, model: "gpt-5.2" });
   expect(JSON.parse((await person.run(["profile", "--json"])).out)).toEqual([
     { name: "default", active: true, url: provider.origin, method: "api-key", model: "gpt-5.2" },

@@ -3,24 +3,18 @@ import { readFileSync } from "node:fs";
 import { codemie, Person } from "../support/codemie.ts";
 import { textBelow } from "../support/files.ts";
 import { handOff, logIn } from "../support/login.ts";
-import { type ModelProvider, startModelProvider } from "../support/model-provider.ts";
 import { Pty } from "../support/pty.ts";
 import { startSandbox } from "../support/sandbox/sandbox.ts";
-import { sharedSandbox } from "../support/shared.ts";
+import { ownProvider, sharedSandbox } from "../support/shared.ts";
 
 /** Setting up a profile: by flags without a person, and by questions on a real pseudo-terminal. */
 
 const sandbox = await sharedSandbox();
 let person: Person;
-let provider: ModelProvider | undefined;
 beforeEach(() => {
   person = new Person();
 });
-afterEach(async () => {
-  person.remove();
-  await provider?.close();
-  provider = undefined;
-});
+afterEach(() => person.remove());
 
 const config = () => person.config();
 const loginUrl = /http:\/\/127\.0\.0\.1:\d+\/code-assistant-api\/v1\/auth\/login\/(\d+)/;
@@ -216,7 +210,7 @@ test("the wizard: address, login in the browser, project out of many, integratio
 });
 
 test("the wizard: Escape goes back to the question before, Ctrl-C leaves everything as it was", async () => {
-  provider = await startModelProvider("litellm");
+  const provider = await ownProvider("litellm");
   const pty = new Pty(person, ["setup"]);
   await pty.shows(/Where are your models\?/);
   pty.type(`${provider.origin}${enter}`);

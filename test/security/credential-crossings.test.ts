@@ -1,10 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
-import { startModelProvider } from "../support/model-provider.ts";
 import { Pty } from "../support/pty.ts";
 import { startSandbox } from "../support/sandbox/sandbox.ts";
-import { sharedSandbox } from "../support/shared.ts";
+import { ownProvider, sharedSandbox } from "../support/shared.ts";
 
 /** Threat: a credential of one profile, method or host is used for another. */
 
@@ -28,13 +27,12 @@ test("a service that is neither CodeMie nor a known provider gets no token", asy
 });
 
 test("a provider's key is tried at the profile's own address, not at everybody's", async () => {
-  const proxy = await startModelProvider("openai");
+  const proxy = await ownProvider("openai");
   write({ work: { provider: "openai", baseUrl: proxy.api } }, "work");
   const { code } = await person.run(["setup", "--profile", "work", "--provider", "openai", "--key-stdin", "--yes"], {
     stdin: proxy.key,
   });
   expect([code, proxy.record.at(-1)?.headers.authorization]).toEqual([0, `Bearer ${proxy.key}`]);
-  await proxy.close();
 });
 
 test("setting up one profile does not take another's login", async () => {
@@ -82,7 +80,7 @@ test("another host, project or provider starts without what belonged to the form
 });
 
 test("a key kept for one provider is not another's, at the same address", async () => {
-  const server = await startModelProvider("litellm");
+  const server = await ownProvider("litellm");
   const setup = (provider: string, more: string[], stdin?: string) =>
     person.run(
       ["setup", "--profile", "p", "--provider", provider, "--url", server.origin, "--yes", ...more],
@@ -91,7 +89,6 @@ test("a key kept for one provider is not another's, at the same address", async 
   await setup("litellm", ["--key-stdin"], server.key);
   const { code, err } = await setup("openai", []);
   expect([code, err.includes("--key-stdin")]).toEqual([2, true]);
-  await server.close();
 });
 
 test("the environment's hosts have to agree in setup too, and do not move a named profile", async () => {
@@ -109,7 +106,7 @@ test("the environment's hosts have to agree in setup too, and do not move a name
 });
 
 test("the Tab key asks nobody, and takes no word for a profile", async () => {
-  const provider = await startModelProvider("litellm");
+  const provider = await ownProvider("litellm");
   write({ claude: { provider: "litellm", baseUrl: provider.api }, ci: { codeMieUrl: sandbox.origin } }, "ci");
   const env = { CODEMIE_API_KEY: provider.key, CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci") };
   for (const words of [
@@ -120,7 +117,6 @@ test("the Tab key asks nobody, and takes no word for a profile", async () => {
     expect((await person.run(["__complete", ...words], { env })).code).toBe(0);
   }
   expect([provider.record.length, sandbox.record.length]).toEqual([0, 0]);
-  await provider.close();
 });
 
 test("in the wizard, what was refused is sent again only when the person says so", async () => {

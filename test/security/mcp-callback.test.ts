@@ -49,11 +49,7 @@ test("each authorization has its own callback, state and verifier, and a spent s
   const server = await startProtected();
   const bridge = new AuthorizedBridge(server.url);
   await bridge.initialize();
-  server.live.clear();
-  server.settings.answer = (seen, response) => {
-    if (seen.path === "/token" && seen.body.includes("refresh_token"))
-      response.writeHead(400).end('{"error":"invalid_grant"}');
-  };
+  server.forgetTokens();
   expect((await bridge.call("again")).result).toBeDefined();
   const [first, second] = bridge.opened().map(([url]) => new URL(url ?? ""));
   for (const name of ["state", "code_challenge"]) {

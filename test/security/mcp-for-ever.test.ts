@@ -102,12 +102,8 @@ test("a session that is lost while nobody asks opens no tab; the next request op
   await bridge.initialize();
   const stream = await opened.promise;
   // The server forgets session and tokens.
-  server.live.clear();
+  server.forgetTokens();
   server.settings.stream = (response) => void response.writeHead(404).end();
-  server.settings.answer = (seen, response) => {
-    if (seen.path === "/token" && seen.body.includes("refresh_token"))
-      response.writeHead(400).end('{"error":"invalid_grant"}');
-  };
   stream.end();
   await bridge.until(() => (bridge.err.includes("demands an authorization") ? true : undefined));
   expect(bridge.opened().length).toBe(1);
@@ -121,11 +117,7 @@ test("many requests at once share one tab", async () => {
   const server = await startProtected();
   const bridge = new AuthorizedBridge(server.url);
   await bridge.initialize();
-  server.live.clear();
-  server.settings.answer = (seen, response) => {
-    if (seen.path === "/token" && seen.body.includes("refresh_token"))
-      response.writeHead(400).end('{"error":"invalid_grant"}');
-  };
+  server.forgetTokens();
   const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => bridge.call(`call/${i}`)));
   for (const answer of answers) expect(answer.result).toBeDefined();
   expect(bridge.opened().length).toBe(2);

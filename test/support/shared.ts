@@ -1,15 +1,16 @@
-import { afterAll, afterEach, beforeEach } from "bun:test";
+import { afterAll, afterEach, beforeEach, onTestFinished } from "bun:test";
 import type { Browser } from "playwright-core";
 import { startBrowser } from "./browser.ts";
 import { Person } from "./codemie.ts";
 import { type Gateway, gatewayWithToken, startGateway } from "./gateway.ts";
 import { logIn } from "./login.ts";
+import { type ModelProvider, startModelProvider } from "./model-provider.ts";
 import { type RawHost, startRawHost } from "./raw-host.ts";
 import { type Sandbox, startSandbox } from "./sandbox/sandbox.ts";
 
 /**
- * What all tests of a file share. Called at the top of the file; each is given back after the last test, the one called
- * first before the others.
+ * What all tests of a file share (`shared…`, called at the top of the file), and what one has for itself (`own…`, called in
+ * it). Each is given back after the last test, or after the one; those that were called first go first.
  */
 
 /**
@@ -84,4 +85,11 @@ export async function sharedRawHost(env: Record<string, string> = {}): Promise<{
     host.close();
   });
   return { host, gateway };
+}
+
+/** A model provider for one test, with which it ends. */
+export async function ownProvider(...form: Parameters<typeof startModelProvider>): Promise<ModelProvider> {
+  const provider = await startModelProvider(...form);
+  onTestFinished(() => provider.close());
+  return provider;
 }

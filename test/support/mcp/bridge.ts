@@ -1,5 +1,6 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { type InitializeRequest, LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
 import { codemieMcpProxy, type Person } from "../codemie.ts";
 
 /** A JSON-RPC message as it stands on a line. */
@@ -122,8 +123,8 @@ export class RawBridge {
   }
 }
 
-export const initializeParams = {
-  protocolVersion: "2025-11-25",
+export const initializeParams: InitializeRequest["params"] = {
+  protocolVersion: LATEST_PROTOCOL_VERSION,
   capabilities: {},
   clientInfo: { name: "test", version: "1.0.0" },
 };

@@ -42,6 +42,8 @@ export interface Protected {
   readonly live: Map<string, string>;
   /** requests to the authorization server, by path */
   calls(path: string): Seen[];
+  /** Takes no token that was given so far, and refuses to renew any: what is left is a new authorization. */
+  forgetTokens(): void;
   close(): Promise<void>;
 }
 
@@ -172,6 +174,13 @@ export async function startProtected(changes: Partial<Settings> = {}): Promise<P
     secrets,
     live,
     calls: (path) => serverRecord.filter((seen) => seen.path === path),
+    forgetTokens() {
+      live.clear();
+      settings.answer = (seen, response) => {
+        if (seen.path !== "/token" || !seen.body.includes("refresh_token")) return;
+        sendJson(response, 400, { error: "invalid_grant" });
+      };
+    },
     close: async () => {
       await server.close();
       await authorization.close();

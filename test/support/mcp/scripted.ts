@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { type InitializeResult, LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
 import { listen, readRequest, type Seen, sendJson } from "../sandbox/http.ts";
 import type { Rpc } from "./bridge.ts";
 
@@ -15,8 +16,8 @@ export interface Scripted {
 
 export type Script = (seen: Seen, message: Rpc, response: ServerResponse) => void | Promise<void>;
 
-export const initializeResult = {
-  protocolVersion: "2025-11-25",
+export const initializeResult: InitializeResult = {
+  protocolVersion: LATEST_PROTOCOL_VERSION,
   capabilities: { tools: {} },
   serverInfo: { name: "scripted", version: "1.0.0" },
 };
