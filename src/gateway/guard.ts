@@ -1,4 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
+import { aheadHeaders } from "../core/fetched-ahead.ts";
 import type { HeaderRecord } from "../http1/message.ts";
 import type { GatewayError } from "./errors.ts";
 
@@ -23,7 +24,8 @@ export function originGuard(port: number): Guard {
     // Browsers add these to what a page sends and no page can remove them; coding agents send neither. The first request
     // of a page that a person opens has "none", and it is answered with an error that tells nothing.
     const site = headers["sec-fetch-site"];
-    return origin !== undefined || (site !== undefined && site !== "none") ? fromPage : undefined;
+    if (origin !== undefined || (site !== undefined && site !== "none")) return fromPage;
+    return aheadHeaders.some((name) => headers[name] !== undefined) ? fromPage : undefined;
   };
 }
 
