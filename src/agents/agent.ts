@@ -1,5 +1,5 @@
 import type { Model } from "../api/schemas.ts";
-import type { Env } from "../core/env.ts";
+import type { Env, ForeignEnv } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
 
 /** What an agent is started with. */
@@ -31,7 +31,7 @@ export interface AgentModels {
 /** What to start. */
 export interface AgentStart {
   readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: ForeignEnv;
 }
 
 /** How one coding agent is found, pointed at the gateway and started. A new agent is a new file with one of these. */

@@ -1,22 +1,55 @@
 import { delimiter, isAbsolute } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import type { Env } from "../core/env.ts";
+import type { Env, ForeignEnv } from "../core/env.ts";
 import { systemCode } from "../core/errors.ts";
 import { exitCodeOf, onSignals } from "./signals.ts";
 
+declare const found: unique symbol;
+
+/** The absolute path of a program that is not ours, as {@link findProgram} found it. */
+export type Program = string & { readonly [found]: true };
+
+/** A program and its arguments; no shell. */
+export type ProgramCall = readonly [Program, ...string[]];
+
+/** @returns the entries of PATH that are absolute: the others mean the current directory, and so a cloned repository */
+const absoluteFolders = (path: string | undefined): string =>
+  (path ?? "").split(delimiter).filter(isAbsolute).join(delimiter);
+
 /**
- * Finds a program on PATH. Entries that are not absolute are passed over: they mean the current directory, and a
- * cloned repository must not choose what runs.
+ * Finds a program by its name on PATH, or takes its absolute path. A relative path, and an entry of PATH that is not
+ * absolute, would let a cloned repository choose what runs: neither is looked at.
  *
  * @returns its absolute path, or undefined
  */
-export function findProgram(name: string, env: Env): string | undefined {
-  const folders = (env.PATH ?? "").split(delimiter).filter(isAbsolute);
-  return Bun.which(name, { PATH: folders.join(delimiter), cwd: "/" }) ?? undefined;
+export function findProgram(name: string, env: Env): Program | undefined {
+  if (isAbsolute(name)) return name as Program;
+  if (/[/\\]/.test(name)) return undefined;
+  return (Bun.which(name, { PATH: absoluteFolders(env.PATH), cwd: "/" }) ?? undefined) as Program | undefined;
+}
+
+/**
+ * Starts a program that outlives us and that we do not wait for, in the root folder and with the absolute entries of PATH
+ * only, since it may look for others itself.
+ *
+ * @returns false when it could not be started
+ */
+export function startProgram(command: ProgramCall, env: ForeignEnv): boolean {
+  try {
+    Bun.spawn([...command], {
+      env: { ...env, PATH: absoluteFolders(env.PATH) },
+      cwd: "/",
+      stdio: ["ignore", "ignore", "ignore"],
+      detached: true,
+    }).unref();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @returns the first line a program prints when asked for its version, or undefined within 10 s */
-export async function versionOf(program: string, env: Env): Promise<string | undefined> {
+export async function versionOf(program: Program, env: ForeignEnv): Promise<string | undefined> {
   const child = Bun.spawn([program, "--version"], {
     env: { ...env },
     stdio: ["ignore", "pipe", "ignore"],
@@ -38,20 +71,23 @@ const graceMs = 1_000;
  * is a terminal (what is piped into us is not for it). It runs in the root folder, since nothing in the current one may
  * decide what it does.
  *
- * @param command absolute path of the program, and its arguments; no shell
  * @param env its whole environment
  * @param patienceMs how long it may take, ms; then it is killed
  * @param limit longest output, bytes; a longer one gets it killed
  */
 export async function ask(
-  command: readonly string[],
-  env: Env,
+  command: ProgramCall,
+  env: ForeignEnv,
   { patienceMs, limit }: { patienceMs: number; limit: number },
 ): Promise<ProgramOutput> {
   const stdin = process.stdin.isTTY ? "inherit" : "ignore";
   let child: Bun.Subprocess<typeof stdin, "pipe", "inherit">;
   try {
-    child = Bun.spawn([...command], { env: { ...env }, cwd: "/", stdio: [stdin, "pipe", "inherit"] });
+    child = Bun.spawn([...command], {
+      env: { ...env, PATH: absoluteFolders(env.PATH) },
+      cwd: "/",
+      stdio: [stdin, "pipe", "inherit"],
+    });
   } catch {
     return { ended: "not-started" };
   }
@@ -90,7 +126,7 @@ export async function ask(
 }
 
 /** @returns how a program ended that asks nothing, and what it said */
-export async function runCaptured(command: readonly string[], env: Env): Promise<{ code: number; said: string }> {
+export async function runCaptured(command: ProgramCall, env: ForeignEnv): Promise<{ code: number; said: string }> {
   const child = Bun.spawn([...command], { env: { ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   return { code: child.exitCode ?? 1, said: `${out}${err}`.trim() };
@@ -105,7 +141,7 @@ export async function runCaptured(command: readonly string[], env: Env): Promise
  * @param env the program's whole environment
  * @returns its exit code; 128 + number when a signal ended it
  */
-export async function runForeground(command: readonly string[], env: Env): Promise<number> {
+export async function runForeground(command: ProgramCall, env: ForeignEnv): Promise<number> {
   // The handlers stand before the program does: a signal that comes in between must not end us and leave it behind.
   let child: Bun.Subprocess | undefined;
   const early: NodeJS.Signals[] = [];
