@@ -8,10 +8,10 @@ import type { Runtime } from "../platform/runtime.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Context } from "./context.ts";
 
-/** The vault's name for the end of the trail. */
+/** The vault's record for the end of the trail. */
 const headRecord = "audit head";
 
-/** @returns the audit trail under the base folder, its head sealed in the vault */
+/** @returns the audit trail under the base folder; the vault holds its sealed end */
 export function auditTrail(runtime: Runtime, vault: Vault): AuditTrail {
   const head = {
     file: vault.fileOf(headRecord),
@@ -30,10 +30,10 @@ export function auditTrail(runtime: Runtime, vault: Vault): AuditTrail {
 }
 
 /**
- * Writes an event down where there is a vault. If that fails, it warns and does not stop what the event is about: a full
- * disk must not keep anybody from logging out.
+ * Appends an event to the audit trail if there is a vault. If that fails, it warns and does not throw: a full disk must
+ * not keep anybody from logging out.
  *
- * @param begin whether the trail is begun where there is none: for what is worth one though nothing was stored
+ * @param begin true: make the vault and begin a trail if there is none, for events that must not go unrecorded
  */
 export async function record(
   { runtime, output }: Context,
@@ -59,9 +59,10 @@ export async function record(
 }
 
 /**
- * Runs something and writes down how it ended.
+ * Runs `work` and appends its outcome to the audit trail.
  *
- * @param detailOf what of the result is worth writing down; never a secret
+ * @param detailOf returns the details of the result for the trail; never a secret
+ * @returns what `work` returned
  * @throws what `work` throws
  */
 export async function recorded<T>(
@@ -78,7 +79,7 @@ export async function recorded<T>(
     return result;
   } catch (error) {
     const { code } = asCodemieError(error);
-    // What was typed wrong did not begin.
+    // A usage error means that nothing was begun.
     if (code !== "usage") await record(context, vault, { ...fact, outcome: code });
     throw error;
   }

@@ -20,8 +20,8 @@ import { type Given, givenIn, type Whose } from "./given.ts";
 import { recallModels } from "./models.ts";
 
 /**
- * What a profile is worked with. Where it says `insecureSkipTlsVerify`, its host's certificate is not looked at, which is
- * said on every run.
+ * Returns the context for commands that work with this profile. If the profile sets `insecureSkipTlsVerify`, it warns
+ * on every run, and the context's `fetch` does not verify the certificate of the profile's own host.
  */
 export function forProfile<C extends Context>(context: C, { name, profile }: Pick<Resolved, "name" | "profile">): C {
   const origin = blindlyTrusted(profile);
@@ -32,16 +32,15 @@ export function forProfile<C extends Context>(context: C, { name, profile }: Pic
   return { ...context, runtime: { ...context.runtime, fetch: trustingFetch(context.runtime.fetch, origin) } };
 }
 
-/** @returns the one origin whose certificate a profile says not to look at, its own host's */
+/** @returns the origin of the profile's own host if the profile sets `insecureSkipTlsVerify`, else undefined */
 export function blindlyTrusted(profile: Resolved["profile"]): string | undefined {
   return profile.insecureSkipTlsVerify ? usableHostOf(profile)?.origin : undefined;
 }
 
 /**
- * @param vault where the login lies
  * @param whose profile and host
- * @param loginAgain renews by a login where a person is there to do it
- * @returns the broker of a profile's login
+ * @param loginAgain has a person log in again, if one is there
+ * @returns the broker of the profile's login
  */
 export function brokerFor(context: Context, vault: Vault, whose: Whose, loginAgain?: () => Promise<void>): Broker {
   const { name, profile } = whose;
@@ -53,10 +52,10 @@ export function brokerFor(context: Context, vault: Vault, whose: Whose, loginAga
   return new Broker(loginAgain ? { ...options, loginAgain } : options);
 }
 
-/** What to say when a profile has no credential: how its own method gets one. */
+/** The failure for a profile without a credential: its hint says how to get one by the profile's own method. */
 function missing({ name, profile, host }: Whose, env: Env): CodemieError {
   const { origin } = host.value;
-  // In CI a secret that a job may not read arrives as an empty variable.
+  // In CI, a secret that the job may not read arrives as an empty variable.
   const empty = [profile.jwtConfig?.tokenEnvVar, tokenVariable].find((variable) => variable && env[variable] === "");
   if (empty && host.value.kind === "codemie") return accessFailure.tokenEmpty(empty);
   switch (methodOf(profile)) {
@@ -69,7 +68,11 @@ function missing({ name, profile, host }: Whose, env: Env): CodemieError {
   }
 }
 
-/** @returns the credentials of a call: what is given for this run, else the profile's login */
+/**
+ * @param given the credential given for this run; default: what the environment gives
+ * @returns the credentials to use: the given one, else the profile's stored login
+ * @throws usage error when a key is given and the profile's host is no model provider; as {@link givenIn}
+ */
 export function credentialsFor(
   context: Context,
   vault: Vault,
@@ -85,8 +88,9 @@ export function credentialsFor(
 }
 
 /**
- * Runs a call of the REST API with the credential that works now.
+ * Runs a call of the REST API with the current credential.
  *
+ * @returns what `call` returned
  * @throws as {@link callWith}
  */
 export async function callApi<T>(
@@ -98,7 +102,8 @@ export async function callApi<T>(
 }
 
 /**
- * The models the credential may use, at a CodeMie host or at a model provider; asking proves the credential too.
+ * Lists the models that the credential may use, at a CodeMie host or a model provider, and keeps the list for
+ * completion. This proves the credential too.
  *
  * @throws as {@link Api.models} and {@link modelsOfProvider}, and as {@link callWith}
  */
@@ -117,7 +122,10 @@ async function askForModels(context: Context, credentials: Credentials, whose: W
 }
 
 /**
- * Asks for the models as {@link listModels}; a host that cannot list them just now does not keep anything from running.
+ * Lists the models as {@link listModels}. A `server_error` must not stop the run: it becomes a warning and an empty
+ * list.
+ *
+ * @throws as {@link listModels}, except `server_error`
  */
 export async function availableModels(context: Context, credentials: Credentials, whose: Whose): Promise<Model[]> {
   try {

@@ -12,18 +12,19 @@ import type { Vault } from "../vault/vault.ts";
 import { record } from "./audit.ts";
 import type { Context } from "./context.ts";
 
-/** What became of a login that was to end. */
+/** The result of a logout. */
 export interface Ended {
   readonly profile: string;
-  /** false: there was none */
+  /** false: there was no login */
   readonly removed: boolean;
   readonly endedAtHost: boolean;
   readonly method: Method | undefined;
 }
 
 /**
- * Ends a profile's login here, and at its host as far as that can be done.
+ * Ends a profile's login: removes it from the vault, then tries to end it at the host or provider.
  *
+ * @returns what was removed, and whether host or provider confirmed the end
  * @throws `disk`, `vault_locked`
  */
 export async function endLogin(context: Context, vault: Vault, profile: string): Promise<Ended> {
@@ -35,7 +36,7 @@ export async function endLogin(context: Context, vault: Vault, profile: string):
   return { profile, ...ended };
 }
 
-/** The local login goes in any case: also when the host does not answer, or when the record or its key is damaged. */
+/** Removes the local login in any case, also when the host does not answer or the record or its key is damaged. */
 async function remove({ runtime, output }: Context, vault: Vault, profile: string) {
   const login = await previousLogin(vault, profile).catch((error: unknown) => {
     if (!(error instanceof CodemieError)) throw error;
@@ -50,7 +51,7 @@ async function remove({ runtime, output }: Context, vault: Vault, profile: strin
   return { removed: true, endedAtHost: await endAtOrigin(login, runtime), host: login.origin, method: login.method };
 }
 
-/** A session is ended at the host's front, tokens at their provider; what came from elsewhere is ended there. */
+/** Ends a session at oauth2-proxy, tokens at their provider. We cannot end a token or key that the user brought. */
 async function endAtOrigin(login: StoredLogin, runtime: Runtime): Promise<boolean> {
   if (login.method === "jwt" || login.method === "api-key") return false;
   if (login.method === "oidc") return await revokeOidc(login, runtime);

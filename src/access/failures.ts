@@ -1,7 +1,7 @@
 import { CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with the credential of a run, in the words a person meets. */
+/** Failures of a run's credential, and of the vault's passphrase, as users see them. */
 export const accessFailure = {
   tokenMissing: (origin: string, variable: string) =>
     new CodemieError(
@@ -27,12 +27,14 @@ export const accessFailure = {
       `profile ${profile} logs in to ${origin} without an API key`,
       "set up a profile for the key's provider: codemie setup --method api-key",
     ),
+  /** @param what a noun: the thing the command works on */
   notForProvider: (what: string, profile: string) =>
     new CodemieError(
       "usage",
       `profile ${profile} works with an API key, so there is no ${what}`,
       `another key is stored with codemie setup --method api-key --profile ${profile}`,
     ),
+  /** @param from the terminal, file, variable or flag that should have given it */
   passphraseUnusable: (from: string, why: string, hint?: string) =>
     new CodemieError("vault_passphrase", `no passphrase could be had from ${from}: ${printable(why, 160)}`, hint),
   passphrasesDiffer: () =>

@@ -14,33 +14,34 @@ import { clearKeyOf } from "../profiles/secrets.ts";
 import type { Context } from "./context.ts";
 import { accessFailure } from "./failures.ts";
 
-/** The parts of a resolved profile that its credentials depend on. */
+/** The parts of a resolved profile that decide its credentials. */
 export type Whose = Pick<Resolved, "name" | "profile" | "host">;
 
-/** A credential that is given for this run and stored nowhere. It stands before a stored login. */
+/** A credential that is given for this run and stored nowhere. It takes precedence over a stored login. */
 export type Given = TokenSource | { readonly kind: "key"; readonly key: Secret; readonly from: "run" | "file" };
 
 /**
- * What the environment gives for this run: a key for a profile of a model provider, a bearer token for a CodeMie host.
+ * Reads the credential that the environment gives for this run: a key for a model provider, a bearer token for a
+ * CodeMie host.
  *
- * @returns where it comes from, or undefined when there is none
- * @throws usage error for a key that is none
+ * @returns the key, or the source of the token; undefined when there is none
+ * @throws usage error for an unusable key
  */
 export function givenIn(env: Env, whose: Whose): Given | undefined {
   const host = whose.host.value;
   if (host.kind === "provider") {
-    // A file of the existing CLI may hold the key in clear until a command changes something.
+    // A configuration file of the existing CLI may hold the key in clear until a command changes something.
     const key = env.CODEMIE_API_KEY || clearKeyOf(whose.profile);
     return key ? { kind: "key", key: readApiKey(key), from: env.CODEMIE_API_KEY ? "run" : "file" } : undefined;
   }
-  // The variable chosen at set-up holds a token for the profile's own host, and for no other that was asked for now.
+  // The variable chosen at set-up holds a token for the profile's own host. Do not send it to another host given now.
   const chosen = usableHostOf(whose.profile)?.origin === host.origin ? whose.profile.jwtConfig?.tokenEnvVar : undefined;
   const text = (chosen && env[chosen]) || env[tokenVariable];
   if (text) return { kind: "text", text };
   return env.CODEMIE_JWT_TOKEN_FILE ? { kind: "file", path: env.CODEMIE_JWT_TOKEN_FILE } : undefined;
 }
 
-/** Flags that give a credential for one run. */
+/** Flags that give a credential for this run. */
 export interface CredentialFlags {
   /** the token itself, or `-` for standard input */
   readonly jwtToken: string | undefined;
@@ -49,9 +50,11 @@ export interface CredentialFlags {
 }
 
 /**
- * The credential of this run: flag over environment. It is stored nowhere.
+ * Reads the credential given for this run: flag over environment. It is stored nowhere.
  *
- * @throws usage error for a key that is none, or a credential the profile's host does not take
+ * @returns the credential; a token from a file descriptor is read now; undefined when none is given
+ * @throws usage error for an unusable key, or a bearer token for a model provider; `auth_needed` for a missing
+ *   descriptor
  */
 export async function givenToRun(context: Context, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
   const given = await askedFor(context, asked, whose);
@@ -72,7 +75,7 @@ async function askedFor({ runtime }: Context, asked: CredentialFlags, whose: Who
   return givenIn(runtime.env, whose);
 }
 
-/** Says so when a credential stood on the command line. */
+/** Warns when a credential was given on the command line. */
 export function warnOfShown({ output }: Context, { jwtToken, apiKey }: CredentialFlags): void {
   const seen = (what: string, instead: string) =>
     output.say.warn(`other users of this machine can see a ${what} on the command line; use ${instead}`);
@@ -82,7 +85,11 @@ export function warnOfShown({ output }: Context, { jwtToken, apiKey }: Credentia
   }
 }
 
-/** Says so when a token ends soon. */
+/**
+ * Warns when a bearer token ends soon.
+ *
+ * @throws as {@link Credentials.current}
+ */
 export async function warnOfTokensEnd({ runtime, output }: Context, credentials: Credentials): Promise<void> {
   const { bearer } = await credentials.current();
   if (bearer?.expiresAt !== undefined && endsSoon(bearer, runtime.now())) {

@@ -9,15 +9,17 @@ import { hostOf } from "../profiles/resolve.ts";
 import type { FoundSecret } from "../profiles/secrets.ts";
 import type { Vault } from "../vault/vault.ts";
 
-/** The vault's name for secrets of a profile that nothing here uses, and that must not be lost. */
+/** The vault's record for a profile's secrets that we do not use but must not lose. */
 const leftoverRecord = (profile: string) => `config secrets ${profile}`;
 const leftovers = z.record(z.string(), z.string());
 
 /**
- * Moves secrets out of a configuration file of the existing CLI into the vault, and says so: what a profile logs in with
- * becomes its login, the rest is kept as it was. A login of another method is never replaced.
+ * Copies secrets from a configuration file of the existing CLI into the vault and tells the person. The secret that a
+ * profile logs in with becomes its stored login; others are kept as they are. A login of another method is never
+ * replaced.
  *
- * @throws what the vault throws; nothing has left the file then
+ * @param secrets the secrets in the file; the caller removes them from it afterwards
+ * @throws what the vault throws; the file still holds all secrets then
  */
 export async function keepSecrets(runtime: Runtime, vault: Vault, secrets: readonly FoundSecret[]): Promise<void> {
   if (secrets.length === 0) return;
@@ -33,7 +35,12 @@ export async function keepSecrets(runtime: Runtime, vault: Vault, secrets: reado
   runtime.terminal.err(`note: secrets of ${names} moved from the configuration file to the vault\n`);
 }
 
-/** Gives a profile's leftover secrets to another name, or removes them. */
+/**
+ * Moves the secrets that a profile does not use to another profile name, or removes them.
+ *
+ * @param to the new name; undefined: remove them
+ * @throws what the vault throws when it writes
+ */
 export async function moveLeftovers(vault: Vault, from: string, to: string | undefined): Promise<void> {
   const name = leftoverRecord(from);
   await vault.locked(name, async () => {
@@ -54,10 +61,10 @@ function loginOf({ member, value, of }: FoundSecret, nowMs: number): StoredLogin
     }
     if (member !== "jwtConfig.token" || host.kind !== "codemie") return undefined;
     const { token, name, email } = readBearerToken(value.reveal(), nowMs);
-    // Whose it is the host alone could prove; until it has, it is nobody's in particular.
+    // Only the host can prove whose token it is; until then it has no id.
     return { ...common, method: "jwt", token: token.reveal(), identity: { id: "", name, email } };
   } catch {
-    return undefined; // an address, a key or a token that cannot be used is kept all the same
+    return undefined; // with an unusable address, key or token: the caller keeps it as a leftover
   }
 }
 

@@ -10,22 +10,22 @@ import { ProfileStore } from "../profiles/store.ts";
 import { vaultFailure } from "../vault/failures.ts";
 import { accessFailure } from "./failures.ts";
 
-/** How long a command that yields a passphrase may take, ms: a person may have to unlock a password manager first. */
+/** Time limit of a command that prints a passphrase, ms: a person may have to unlock a password manager first. */
 const commandPatienceMs = 60_000;
 /** Longest output of such a command and longest passphrase file, bytes. */
 const longest = 64 * 1024;
 
-/** Flags that say where a passphrase is. */
+/** Flags that tell where to get a passphrase. */
 export interface PassphraseFlags {
   readonly "passphrase-stdin"?: boolean | undefined;
   readonly "passphrase-command"?: string | undefined;
 }
 
 /**
- * The passphrase of the vault: from where the environment says, else typed.
+ * Gets the passphrase of the vault from the place that the environment names, else asks the person.
  *
- * @param variable the environment variable that says where it is, if one does
- * @throws `vault_passphrase` when there is none to be had; `interrupted`
+ * @param variable the environment variable that holds or locates the passphrase, if one is set
+ * @throws `vault_passphrase` when there is none; usage error for a relative path; `interrupted`, `terminated`
  */
 export async function vaultPassphrase(runtime: Runtime, variable: string | undefined): Promise<Secret> {
   const value = (variable && runtime.env[variable]) || "";
@@ -38,11 +38,12 @@ export async function vaultPassphrase(runtime: Runtime, variable: string | undef
 }
 
 /**
- * A passphrase that a flag says where to find, else typed.
+ * Gets a passphrase from the place that a flag names, else asks the person.
  *
- * @param what it is, for the person who types it
- * @param isNew it is about to seal something, so it is typed twice
- * @throws usage error when nobody can type it, or two typed ones differ; as {@link vaultPassphrase}
+ * @param what what the passphrase opens, for the prompt
+ * @param isNew true: the passphrase will seal something, so the person types it twice
+ * @throws usage error for both flags, when nobody can type it, or when the two typed ones differ; as
+ *   {@link vaultPassphrase}
  */
 export async function passphraseOf(
   runtime: Runtime,
@@ -65,8 +66,8 @@ export async function passphraseOf(
 }
 
 /**
- * Splits a command at white space; quotes of either kind keep a part together. Nothing else has a meaning: there is no
- * shell, no variable, no escape.
+ * Splits a command at white space; single and double quotes keep a part together. Nothing else is special: no shell, no
+ * variables, no escapes.
  *
  * @returns the words, or undefined when a quote is not closed
  */
@@ -141,7 +142,7 @@ async function fromCommand(runtime: Runtime, command: string, from: string): Pro
   }
 }
 
-/** The first line, without its end. What is no text is refused: two different keys could become one passphrase. */
+/** Returns the first line without its end. Refuses bytes that are not UTF-8: two different keys could decode alike. */
 function firstLine(content: string | Uint8Array, from: string): Secret {
   const text = typeof content === "string" ? content : new TextDecoder().decode(content);
   if (text.includes("\ufffd")) {

@@ -7,29 +7,33 @@ import { parseHost } from "../core/host.ts";
 import { type Profile, profile as profileShape } from "../profiles/config.ts";
 import { usableHostOf } from "../profiles/resolve.ts";
 
-/** What an export holds, once opened. */
+/** The content of an export, decrypted. */
 export const portable = z.strictObject({
   records: z.array(z.strictObject({ name: z.string(), record: z.unknown() })),
-  /** the profiles the logins belong to, as in the configuration */
+  /** the profiles of these logins, as in the configuration */
   profiles: z.record(z.string(), z.unknown()),
 });
 export type Portable = z.infer<typeof portable>;
 
-/** Largest export that is read, bytes: some thousand logins. */
+/** Largest export that we read, bytes: some thousand logins. */
 export const largestExport = 64 * 1024 * 1024;
 
 /**
- * Logins mean something on another machine. The end of the audit trail does not: it belongs to the lines beside it, and
- * its key would let whoever opens the file forge them.
+ * Tells logins, which may move to another machine, from other records. The end of the audit trail must not move: it
+ * belongs to the lines on this machine, and with its key anyone who opens the export could forge them.
  *
- * @returns the profile whose login a record is, or undefined when it is something else
+ * @param name the record's name in the vault
+ * @returns the profile whose login the record holds, or undefined for any other record
  */
 export function profileOfRecord(name: string): string | undefined {
   const prefix = loginRecord("");
   return name.startsWith(prefix) ? name.slice(prefix.length) : undefined;
 }
 
-/** @returns a record's content as a login, or undefined when it is none that this version knows, or could break a header */
+/**
+ * @param record the content of a record, from outside
+ * @returns the login; undefined when this version does not know its form, or it could break a header
+ */
 export function asLogin(record: unknown): StoredLogin | undefined {
   const login = storedLogin.safeParse(record).data;
   return login && isOrigin(login.origin) && isSendable(login) ? login : undefined;
@@ -43,10 +47,10 @@ function isOrigin(origin: string): boolean {
   }
 }
 
-/** What a bearer token may be made of (RFC 6750 section 2.1): a provider's need not be a JWT. */
+/** The form of a bearer token (RFC 6750 section 2.1): a provider's token need not be a JWT. */
 const bearerToken = /^[A-Za-z0-9._~+/-]+=*$/;
 
-/** A login of our own was checked when it was stored; one out of a file is checked alike. */
+/** Repeats, for a login from a file, the checks that our own logins pass before they are stored. */
 function isSendable(login: StoredLogin): boolean {
   switch (login.method) {
     case "sso": {
@@ -70,7 +74,7 @@ function isKey(text: string): boolean {
   }
 }
 
-/** Settings that may come along with a login: none of them says where to go, what to believe or what to send. */
+/** Settings that an import may bring: none decides where requests go, whom we trust or which credential we send. */
 const { model, haikuModel, sonnetModel, opusModel, codeMieProject, timeout } = profileShape.shape;
 const harmless = {
   model,
@@ -82,15 +86,16 @@ const harmless = {
   timeout,
 };
 
-/** Members that follow from the login itself. */
+/** Members that we derive from the login itself. */
 const fromLogin = new Set(["name", "provider", "authMethod", "codeMieUrl", "baseUrl"]);
 
 /**
- * The profile of an imported login. Where it leads and how it logs in is what the login says; of a provider's base URL
- * the path is the file's to say, since no login holds it.
+ * Makes the profile of an imported login. The login decides host and method. Only the path of a provider's base URL
+ * comes from the file, since a login does not hold it.
  *
- * @param given the profile as the file has it
- * @returns the profile, and the names of the members that do not come along
+ * @param name the profile's name
+ * @param given the profile in the file, untrusted
+ * @returns the profile, and the names of the members that were left out
  */
 export function importedProfile(
   name: string,

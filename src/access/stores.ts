@@ -15,7 +15,7 @@ export function stores(runtime: Runtime): { vault: Vault; profiles: ProfileStore
   };
 }
 
-/** @returns the function that says what was put right with our files, each thing once */
+/** @returns the function that prints notes about files whose permissions we corrected, each note once */
 function noteOnce({ terminal }: Runtime): Note {
   const noted = notedOn.get(terminal) ?? new Set();
   notedOn.set(terminal, noted);
@@ -25,14 +25,14 @@ function noteOnce({ terminal }: Runtime): Note {
   };
 }
 
-/** A command makes its stores more than once; what it said is the terminal's. */
+/** Printed notes, by terminal: a command may make its stores more than once. */
 const notedOn = new WeakMap<object, Set<string>>();
 
 /**
- * For commands that change anything: secrets that the existing CLI left in the configuration file move to the vault
- * before all else, so that nothing that is stored, renamed or removed afterwards meets them again.
+ * Returns the stores for commands that change something. Before all else it moves secrets that the existing CLI left in
+ * the configuration file to the vault, so that no later write, rename or removal has to deal with them.
  *
- * @throws `config_damaged`, and what the vault throws when there are secrets to move
+ * @throws as {@link ProfileStore.moveSecrets}; what the vault throws when there are secrets to move
  */
 export async function storesToChange(runtime: Runtime): Promise<ReturnType<typeof stores>> {
   const { vault, profiles } = stores(runtime);
@@ -43,19 +43,19 @@ export async function storesToChange(runtime: Runtime): Promise<ReturnType<typeo
   return { vault, profiles };
 }
 
-/** Where the environment may say that the vault's passphrase is, the first one set being taken. */
+/** The variables that give the vault's passphrase; the first that is set counts. */
 const passphraseVariables = [
   "CODEMIE_VAULT_PASSPHRASE",
   "CODEMIE_VAULT_PASSPHRASE_FILE",
   "CODEMIE_VAULT_PASSPHRASE_COMMAND",
 ] as const;
 
-/** @returns the variable that says where the vault's passphrase is, if one does */
+/** @returns the variable that gives the vault's passphrase, if one is set */
 export function passphraseVariable(env: Env): string | undefined {
   return passphraseVariables.find((name) => env[name]);
 }
 
-/** What the vault is given: a passphrase when it needs one, got once however it turns out, and a place for its notes. */
+/** Gives the vault its passphrase, read at most once (a failure is kept too), and the function for notes. */
 function vaultAccess(runtime: Runtime, note: Note): VaultAccess {
   const variable = passphraseVariable(runtime.env);
   let passphrase: Promise<Secret> | undefined;

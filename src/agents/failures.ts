@@ -1,6 +1,6 @@
 import { CodemieError } from "../core/errors.ts";
 
-/** What can go wrong with an agent's own flags, in the words a person meets. */
+/** Failures of an agent's own flags, as users see them. */
 export const agentFailure = {
   settingsMissing: () =>
     new CodemieError("usage", "--settings needs a file or JSON", "codemie-claude --settings ./settings.json"),

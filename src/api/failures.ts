@@ -2,7 +2,7 @@ import { CodemieError } from "../core/errors.ts";
 import { loginCommand } from "../core/hints.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with the host's REST API, in the words a person meets. */
+/** Failures of the host's REST API, and of model providers' APIs, as users see them. */
 export const apiFailure = {
   sessionEnded: (origin: string, profile?: string) =>
     new CodemieError(

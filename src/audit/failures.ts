@@ -1,6 +1,6 @@
 import { CodemieError } from "../core/errors.ts";
 
-/** What can go wrong with the audit trail, in the words a person meets. */
+/** Failures of the audit trail, as users see them. */
 export const auditFailure = {
   headDamaged: (file: string, folder: string) =>
     new CodemieError(

@@ -6,9 +6,10 @@ import type { Credentials, Lease } from "./broker.ts";
 import { authFailure } from "./failures.ts";
 
 /**
- * Reads a model provider's key as it came from a prompt, a variable or standard input.
+ * Reads a model provider's key from the text of a prompt, a variable or standard input.
  *
- * @throws usage error for anything that could not be a header's value
+ * @returns the key, without white space around it
+ * @throws usage error when the text cannot be one word of a header
  */
 export function readApiKey(text: string): Secret {
   const key = text.trim();
@@ -18,7 +19,7 @@ export function readApiKey(text: string): Secret {
   return new Secret(key);
 }
 
-/** @returns credentials out of a key that is given for this run: nothing to store, nothing to renew */
+/** @returns credentials from a key given for this run: nothing to store, nothing to renew */
 export function givenKey(provider: ProviderName, key: Secret, host: Host): Credentials {
   const lease: Lease = { origin: host.origin, authorize: authorizeWithKey(provider, key), login: undefined };
   return { current: async () => lease, capture: async () => undefined, renew: async () => undefined };

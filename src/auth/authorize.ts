@@ -2,10 +2,10 @@ import type { Secret } from "../core/secret.ts";
 import { type ProviderName, providers } from "../profiles/providers.ts";
 import { type CookieSet, cookieHeader } from "./cookies.ts";
 
-/** Puts a credential on a request: removes what would compete with it, sets its own headers. */
+/** Puts a credential on a request: removes competing headers, sets its own. */
 export type Authorize = (headers: Headers) => void;
 
-/** @returns the function that puts session cookies, and nothing else that authenticates, on a request */
+/** @returns the function that puts session cookies on a request and removes `Authorization` */
 export function authorizeWithCookies(set: CookieSet): Authorize {
   const cookie = cookieHeader(set);
   return (headers) => {
@@ -14,7 +14,7 @@ export function authorizeWithCookies(set: CookieSet): Authorize {
   };
 }
 
-/** @returns the function that puts a bearer token (RFC 6750 section 2.1), and no cookie, on a request */
+/** @returns the function that puts a bearer token (RFC 6750 section 2.1) on a request and removes `Cookie` */
 export function authorizeWithBearer(token: Secret): Authorize {
   return (headers) => {
     headers.delete("cookie");
@@ -22,7 +22,7 @@ export function authorizeWithBearer(token: Secret): Authorize {
   };
 }
 
-/** @returns the function that puts a provider's key, and nothing else that authenticates, on a request */
+/** @returns the function that puts a model provider's key on a request and removes all other credentials */
 export function authorizeWithKey(provider: ProviderName, key: Secret): Authorize {
   const { header } = providers[provider];
   const value = header === "authorization" ? `Bearer ${key.reveal()}` : key.reveal();

@@ -3,12 +3,12 @@ import { CodemieError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { authFailure } from "./failures.ts";
 
-/** A bearer token that passed every check that needs no key. Its signature is the host's to verify. */
+/** A bearer token that passed every check that needs no key. The host verifies the signature. */
 export interface BearerToken {
   readonly token: Secret;
-  /** ms since the epoch, or undefined when it says nothing of an end */
+  /** ms since the epoch; undefined when the token has no `exp` */
   readonly expiresAt: number | undefined;
-  /** ms since the epoch */
+  /** ms since the epoch; undefined when the token has no `iat` */
   readonly issuedAt: number | undefined;
   readonly name: string;
   readonly email: string;
@@ -16,16 +16,17 @@ export interface BearerToken {
 
 /** How far this machine's clock may be off, ms. */
 const clockToleranceMs = 60_000;
-/** A token that lives longer than this, and ends within it, is worth a warning, ms. */
+/** Warn when a token ends within this time, ms, unless it was issued for no longer than this. */
 const warnAheadMs = 7 * 24 * 3600 * 1000;
 
 /**
- * Checks a JWT (RFC 7519 section 7.2) as far as it can be without a key: three parts, header and claims in JSON, an
- * algorithm that is not `none`, times that are sane numbers.
+ * Checks a JWT (RFC 7519 section 7.2) as far as possible without a key: three parts, header and claims in JSON, an
+ * algorithm that is not `none`, times that are plausible numbers.
  *
- * @param text the token as it came
- * @param nowMs ms since the epoch
- * @throws `auth_refused` when it is not such a token, `auth_expired` when its time is over or has not come
+ * @param text the token, possibly with white space around it
+ * @param nowMs now, ms since the epoch
+ * @returns the token and the claims we show
+ * @throws `auth_refused` when it is not such a token or not valid yet; `auth_expired` when it has ended
  */
 export function readBearerToken(text: string, nowMs: number): BearerToken {
   const token = text.trim();
@@ -65,26 +66,27 @@ export function readBearerToken(text: string, nowMs: number): BearerToken {
   };
 }
 
-/** @returns true for a text that is a JWT in every respect but its time, without anything around it */
+/** @returns true for a JWT that passes {@link readBearerToken} whatever its times, with no white space around it */
 export function isBearerToken(text: string): boolean {
   try {
     readBearerToken(text, 0);
   } catch (error) {
-    // Its time is looked at last.
+    // The time is checked last, so everything else is in order.
     if (!(error instanceof CodemieError) || error.code !== "auth_expired") return false;
   }
   return text === text.trim();
 }
 
-/** @returns when a token says it ends, ms since the epoch, or undefined; for one that was checked when it was stored */
+/** @returns the `exp` of a token that was checked when it was stored, ms since the epoch; undefined if it has none */
 export function claimedEnd(token: string): number | undefined {
   const { exp } = decodeJwt(token);
   return exp === undefined ? undefined : exp * 1000;
 }
 
 /**
- * @returns true when a token is worth renewing soon: it ends within 7 days, and was made to live longer (an hourly token
- *   of a CI job always ends soon, and that is as it should be)
+ * @param nowMs now, ms since the epoch
+ * @returns true when the user should renew the token soon: it ends within 7 days, and was not issued for less than that
+ *   (the hourly token of a CI job always ends soon)
  */
 export function endsSoon({ expiresAt, issuedAt }: BearerToken, nowMs: number): boolean {
   if (expiresAt === undefined || expiresAt - nowMs > warnAheadMs) return false;

@@ -11,35 +11,35 @@ import { renewLogin } from "./renew-login.ts";
 import { type Renewal, renewUnderLock } from "./renewal.ts";
 import { currentLogin } from "./stored-login.ts";
 
-/** The one contract of all methods: the credential to use now, what answers do to it, and a newer one when refused. */
+/** The contract of all login methods: the current credential, its changes by answers, a newer one when refused. */
 export interface Credentials {
   /**
    * @returns the credential to use now
    * @throws `auth_needed`, `auth_expired`, `auth_refused`, and what the vault throws
    */
   current(): Promise<Lease>;
-  /** Takes what an answer's `Set-Cookie` headers did to the credential the request was sent with. */
+  /** Applies an answer's `Set-Cookie` headers to the credential that the request carried. */
   capture(lease: Lease, setCookies: readonly string[]): Promise<void>;
-  /** @returns a credential newer than the refused one, or undefined when there is none to be had */
+  /** @returns a credential newer than the refused one, or undefined when there is none */
   renew(refused: Lease): Promise<Lease | undefined>;
 }
 
-/** A credential that works now, as far as is known, and how it is put on a request. */
+/** A credential that works now, as far as we know, and the function that puts it on a request. */
 export interface Lease {
-  /** the only origin it goes to */
+  /** the only origin the credential goes to */
   readonly origin: string;
   readonly authorize: Authorize;
-  /** the stored login it comes from, if it does, and whose profile's it is */
+  /** the login it comes from; undefined for one given for this run */
   readonly login: StoredLogin | undefined;
   readonly profile?: string;
-  /** the bearer token it is, if it is one */
+  /** set when the credential is a bearer token that the user gave */
   readonly bearer?: BearerToken;
 }
 
-/** The part of the vault that a broker works with. */
+/** The part of the vault that a broker uses. */
 export type LoginVault = Pick<Vault, "locked" | "read" | "write" | "stamp" | "changed">;
 
-/** A lease out of the vault. */
+/** A lease on a stored login. */
 type StoredLease = Lease & { readonly login: StoredLogin };
 
 export interface BrokerOptions {
@@ -48,49 +48,50 @@ export interface BrokerOptions {
   readonly host: Host;
   readonly runtime: Runtime;
   /**
-   * Logs in anew where a person is there to do it, and stores the result; absent where nobody is.
+   * Has a person log in again, and stores the new login. Absent when nobody is there.
    *
    * @throws what a login throws
    */
   readonly loginAgain?: () => Promise<void>;
-  /** what to say when the profile has no login */
+  /** makes the failure for a profile without a login */
   readonly missing?: () => CodemieError;
   /** how the profile logs in */
   readonly method?: Method;
-  /** told after a login was renewed and stored, for the audit trail */
+  /** called after each renewal, for the audit trail */
   readonly renewed?: () => Promise<void>;
-  /** renews a login without a person; by its own method unless said otherwise */
+  /** renews a login without a person; default: by its own method */
   readonly renewLogin?: typeof renewLogin;
 }
 
-/** A session that was confirmed within this time is used as it is, ms. An older one is confirmed first. */
+/** A session counts as fresh for this long after it was confirmed, ms; then the broker confirms it before use. */
 const confirmedForMs = 60_000;
-/** A record that was looked at this recently is not looked at for each request of a burst, ms. */
+/** In a burst of requests, the broker checks the record for changes no more often than this, ms. */
 const lookAgainMs = 20;
-/** A token is renewed this long before its end, ms, or a fifth of its life before, whichever is shorter. */
+/** The broker renews a token this long before its end, ms, or a fifth of its life before, whichever is shorter. */
 const renewAheadMs = 5 * 60_000;
-/** How long to wait for another process that may be storing a newer session just now, ms. */
+/** How long to wait for another process that may be about to store a newer session, ms. */
 const siblingMs = 2_000;
-/** How long to wait for another process that renews: longer than a provider may take for it, ms. */
+/** How long to wait for another process that is renewing, ms: longer than a provider may take. */
 const renewalMs = 50_000;
-/** A login that was made less than this ago and is refused again is not made once more, ms. */
+/** If the host refuses a login younger than this, ms, another new login would not help. */
 const uselessLoginMs = 60_000;
 
 /**
- * The one place that answers "give me a credential that works now".
+ * Gives out the stored login of a profile as a credential that works now, and renews it.
  *
- * The front renews a session on the request that finds it old enough, and with rotating refresh tokens a second request
- * with the same old cookies would end it. So a session is confirmed by one process at a time, under the record's lock,
- * which is taken before the front is asked; the others then find the newer session in the vault and adopt it.
+ * oauth2-proxy ("the front") renews a session on the first request that finds it old enough. With refresh token
+ * rotation, a second request with the same old cookies would end the session. So a broker takes the record's lock
+ * before it asks the front, and one process at a time confirms the session; the others find the newer session in the
+ * vault and adopt it.
  */
 export class Broker implements Credentials {
   readonly #options: BrokerOptions;
   readonly #record: string;
   #lease: StoredLease | undefined;
   #stamp = "";
-  /** when the record was last looked at, ms of the process's clock */
+  /** when the record was last checked for changes, ms of `performance.now()` */
   #lookedAt = Number.NEGATIVE_INFINITY;
-  /** when a person was last asked to log in, ms since the epoch */
+  /** when `loginAgain` last succeeded, ms since the epoch */
   #loggedInAt = Number.NEGATIVE_INFINITY;
   #flight: Promise<StoredLease> | undefined;
   #renewal: { readonly of: StoredLogin; readonly done: Promise<Lease | undefined> } | undefined;
@@ -101,15 +102,16 @@ export class Broker implements Credentials {
   }
 
   /**
-   * The credential to use now. What another process stored since is adopted.
+   * Returns the credential to use now; adopts a newer login that another process stored.
    *
-   * @throws `auth_needed`, `auth_expired`, and what the vault throws
+   * @throws `auth_needed` when there is none; `auth_expired`, `auth_refused` for a stored bearer token, as
+   *   {@link readBearerToken}; what the vault throws
    */
   async current(): Promise<StoredLease> {
     if (this.#lease && this.#isFresh(this.#lease.login)) {
       const now = performance.now();
       if (now - this.#lookedAt < lookAgainMs) return this.#lease;
-      // One of a burst looks; the others do not wait for it.
+      // One request of a burst checks; the others do not wait for it.
       this.#lookedAt = now;
       if ((await this.#options.vault.stamp(this.#record)) === this.#stamp) return this.#lease;
     }
@@ -121,7 +123,7 @@ export class Broker implements Credentials {
 
   /**
    * @returns the login as it is stored, whether it works or not
-   * @throws `auth_needed`, and what the vault throws
+   * @throws as {@link currentLogin}
    */
   async stored(): Promise<StoredLogin> {
     const { vault, profile, host, missing, method } = this.#options;
@@ -129,25 +131,26 @@ export class Broker implements Credentials {
   }
 
   /**
-   * Takes what an answer's `Set-Cookie` headers did to the session, and stores it before the caller goes on.
+   * Applies an answer's `Set-Cookie` headers to the session and stores it; keeps it in memory if the vault cannot.
    *
-   * @param lease the credential the request was sent with
+   * @param lease the credential that the request carried
    * @param setCookies the answer's `Set-Cookie` headers
+   * @throws errors that are not the vault's
    */
   async capture(lease: Lease, setCookies: readonly string[]): Promise<void> {
     const sent = lease.login;
     if (sent?.method !== "sso") return;
     const { vault, runtime } = this.#options;
     const change = applySetCookies(sent.cookies, setCookies, runtime.now());
-    if (change.kind === "none" || change.kind === "ended") return; // an ended session stays until a new one takes its place
+    if (change.kind === "none" || change.kind === "ended") return; // an ended session stays until a new one replaces it
     try {
       if (change.kind === "incomplete") return void (await this.#renewUnlessNewer(sent));
       const login = { ...sent, cookies: change.set };
-      // A newer set of a sibling is never overwritten by an answer to an older one.
+      // If another process stored a newer set meanwhile, it stays: this answer belongs to an older one.
       await this.#renewUnlessNewer(sent, async () => ({ kind: "renewed", login }), siblingMs);
     } catch (error) {
-      // The answer is there, and the request must not be made again for the sake of a record: what cannot be stored now is
-      // at least used, until somebody stores another.
+      // The host has answered: do not fail the request for the sake of a record, since the client would repeat it. Use
+      // the new cookies from memory until the stored record changes.
       if (!isVault(error)) throw error;
       if (change.kind !== "replaced") return;
       this.#take({ ...sent, cookies: change.set, confirmedAt: runtime.now() }, await vault.stamp(this.#record));
@@ -155,11 +158,12 @@ export class Broker implements Credentials {
   }
 
   /**
-   * Looks for a credential newer than one the host no longer took: a sibling's, a renewed one, a new login's, in this
-   * order. All who ask about the same credential share one search.
+   * Finds a credential newer than one that the host refused: one that another process stored, else a renewed one, else
+   * a new login. Concurrent calls for the same credential share one search.
    *
    * @param refused the credential that was refused
-   * @returns a newer one, or undefined when there is none to be had
+   * @returns a newer one, or undefined when there is none
+   * @throws failures with exit code 1 (`disk`, `server_error`, …), and errors that are not ours
    */
   async renew(refused: Lease): Promise<Lease | undefined> {
     const { login } = refused;
@@ -175,10 +179,10 @@ export class Broker implements Credentials {
   }
 
   /**
-   * Renews now, as far as that is possible without a person.
+   * Renews now, fresh or not, without a person.
    *
-   * @returns what came of it
-   * @throws `auth_needed`, and what the vault throws
+   * @returns how it ended
+   * @throws as {@link current}
    */
   async probe(): Promise<Renewal<StoredLogin>> {
     const outcome = await this.#renewUnless(() => false);
@@ -186,8 +190,8 @@ export class Broker implements Credentials {
   }
 
   /**
-   * A token says when it ends, and is renewed some time before. A session does not, and the front renews it when it
-   * likes: so one that was not confirmed for a while is confirmed first.
+   * A token is fresh until some time before its end. A session does not tell its end, and the front decides when to
+   * renew it, so a session is fresh for a while after it was confirmed.
    */
   #isFresh(login: StoredLogin): boolean {
     const now = this.#options.runtime.now();
@@ -213,7 +217,7 @@ export class Broker implements Credentials {
     return this.#lease;
   }
 
-  /** Where nothing can be written (a read-only home) there is no lock, and nobody who would store anything either. */
+  /** Runs `work` under the record's lock; without it in a read-only home, where no other process can store anything. */
   async #locked<T>(work: () => Promise<T>, patienceMs = renewalMs): Promise<T> {
     const enter = () => {
       entered = true;
@@ -233,13 +237,13 @@ export class Broker implements Credentials {
     const stored = await this.#read();
     if (this.#isFresh(stored.login)) return stored;
     await this.#renewUnless((login) => this.#isFresh(login)).catch((error: unknown) => {
-      // Whoever holds the record waits for a host that does not answer: it is used as it is, and the host decides.
+      // The holder of the lock waits for a host that does not answer. Use the login as it is; the host decides.
       if (!(error instanceof CodemieError) || error.code !== "vault_locked") throw error;
     });
     return this.#lease ?? stored;
   }
 
-  /** Renews the login under the lock, unless it need not be by then. */
+  /** Renews the login under the lock, unless `isSettled` holds for the login found there. */
   async #renewUnless(
     isSettled: (current: StoredLogin) => boolean,
     renew = this.#byMethod,
@@ -262,7 +266,7 @@ export class Broker implements Credentials {
     return await (this.#options.renewLogin ?? renewLogin)(login, host, runtime);
   };
 
-  /** Renews unless somebody else has got a newer login already. */
+  /** Renews unless another process has stored a newer login. */
   async #renewUnlessNewer(than: StoredLogin, renew = this.#byMethod, patienceMs = renewalMs): Promise<void> {
     await this.#renewUnless((current) => sentAs(current) !== sentAs(than), renew, patienceMs);
   }
@@ -272,15 +276,15 @@ export class Broker implements Credentials {
     await vault.write(this.#record, { ...login, confirmedAt: runtime.now() });
   }
 
-  /** Goes on with the login that there is after a renewal, whatever came of it. */
+  /** Keeps the login in memory after a renewal, whatever its outcome. */
   async #keep(login: StoredLogin, outcome: Renewal<StoredLogin>["kind"] | "adopted"): Promise<void> {
-    if (outcome === "adopted") return; // reading took it
+    if (outcome === "adopted") return; // #read took it
     const { vault, runtime } = this.#options;
-    // A front that does not answer is not asked by every process anew, each waiting for the one before.
+    // If the front does not answer, store that too: else every process would ask it again, one after the other.
     const isConfirmed = outcome === "valid" || (outcome === "unknown" && login.method === "sso");
     if (isConfirmed) await this.#write(login).catch(notOnDisk);
     const isWritten = isConfirmed || outcome === "renewed";
-    // Without a yes it is used as it is, the host decides, and it is not asked about again for a while.
+    // Even if it was not confirmed, use the login as it is for a while; the host decides.
     this.#take({ ...login, confirmedAt: runtime.now() }, isWritten ? await vault.stamp(this.#record) : this.#stamp);
   }
 
@@ -298,7 +302,7 @@ export class Broker implements Credentials {
       await this.#renewUnlessNewer(refused);
       const renewed = await newer();
       if (renewed || !loginAgain) return renewed;
-      // A login that was made just now and does not help either would not help the next time: no browser for each request.
+      // If even a new login does not help, a further one would not either: do not open a browser for each request.
       if (runtime.now() - this.#loggedInAt < uselessLoginMs) return undefined;
       await loginAgain();
       this.#loggedInAt = runtime.now();
@@ -310,15 +314,15 @@ export class Broker implements Credentials {
   }
 }
 
-/** The vault could not take it: its disk, its lock, its key, its record. */
+/** True when the vault could not store a record: disk, lock, key, or a damaged record. */
 const isVault = (error: unknown) => error instanceof CodemieError && (error.code === "disk" || error.exitCode === 6);
 
-/** The old login may be spent already: a renewed one that cannot be written down is used all the same. */
+/** Ignores a disk failure: the old login may be spent, so the renewed one is used even if it cannot be stored. */
 function notOnDisk(error: unknown): void {
   if (!isDisk(error)) throw error;
 }
 
 const isDisk = (error: unknown) => error instanceof CodemieError && error.code === "disk";
 
-/** How often a request may be tried anew, each time with a newer credential. */
+/** How often a refused request may be sent again, each time with a newer credential. */
 export const renewals = 3;

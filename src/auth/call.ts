@@ -7,11 +7,12 @@ import { type Credentials, type Lease, renewals } from "./broker.ts";
 import { authFailure } from "./failures.ts";
 
 /**
- * Runs a call of the REST API with the credential that works now; when the host says the session is over, tries again
- * with a newer one. What an answer does to the session is kept.
+ * Runs a call of the REST API with the current credential. When the host refuses it, tries again with a newer one, up
+ * to {@link renewals} times. Stores the session cookies that answers change.
  *
  * @param version our version, `MAJOR.MINOR.PATCH`
- * @throws `auth_expired` when there is no newer credential; whatever `call` throws
+ * @returns what `call` returned
+ * @throws `auth_expired` when there is no newer credential; what `call` and the credentials throw
  */
 export async function callWith<T>(
   credentials: Credentials,
@@ -34,7 +35,7 @@ export async function callWith<T>(
   }
 }
 
-/** What to say when the host does not take a credential and there is no newer one. */
+/** The failure for a credential that the host refuses when there is no newer one. */
 function refusal({ origin, bearer, profile }: Lease): CodemieError {
   return bearer ? authFailure.tokenRefused(origin) : apiFailure.sessionEnded(origin, profile);
 }

@@ -1,29 +1,29 @@
 import { z } from "zod";
 
-/** The session cookies of the front, by name: one set, always sent, replaced and deleted together. */
+/** The session cookies of oauth2-proxy ("the front"), by name: one set, sent, replaced and deleted as a whole. */
 export const cookieSet = z.record(z.string(), z.string());
 export type CookieSet = z.infer<typeof cookieSet>;
 
-/** Name all session cookies of the front begin with (CodeMie fact 2.1, 2.4). */
+/** Prefix of the names of all session cookies of the front (CodeMie fact 2.1, 2.4). */
 const sessionPrefix = "_oauth2_proxy";
 
-/** A cookie name is a token and a value is made of these octets (RFC 6265 section 4.1.1); others could end the header. */
+/** Allowed characters of a cookie's name and value (RFC 6265 section 4.1.1); any other could end the header. */
 const namePattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const valuePattern = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/;
 
 /**
  * @param name a cookie's name
- * @returns true for a part of the session: the prefix, and not a leftover of the front's own CSRF protection
+ * @returns true for a session cookie; false for the front's CSRF cookie, which has the same prefix
  */
 export function isSessionCookie(name: string): boolean {
   return name.startsWith(sessionPrefix) && !name.endsWith("_csrf");
 }
 
 /**
- * Takes the session cookies out of what a login handed over.
+ * Picks the session cookies out of the cookies that a login handed over.
  *
  * @param given name → value, from outside
- * @returns the set (empty when there is none in it), or the name of a cookie that could break a header
+ * @returns the set (empty when there are none), or the name of a session cookie that could break a header
  */
 export function takeSessionCookies(given: Readonly<Record<string, string>>): { set: CookieSet } | { unsafe: string } {
   const set: CookieSet = {};
@@ -42,23 +42,24 @@ export function cookieHeader(set: CookieSet): string {
     .join("; ");
 }
 
-/** What the `Set-Cookie` headers of an answer did to a session. */
+/** The effect of an answer's `Set-Cookie` headers on a session. */
 export type CookieChange =
   | { readonly kind: "none" }
   | { readonly kind: "replaced"; readonly set: CookieSet }
-  /** some parts of a split session arrived without the others: the whole has to be asked for */
+  /** some parts of a split session arrived without the others: ask the front for all of them */
   | { readonly kind: "incomplete" }
   /** every part was deleted: logged out */
   | { readonly kind: "ended" };
 
 /**
- * Works out what `Set-Cookie` headers do to a session (CodeMie fact 2.4). A session is replaced as a set: new parts
- * drive out an old whole and old parts with higher numbers, a new whole drives out all parts, since the front would go
- * on believing what is left.
+ * Applies `Set-Cookie` headers to a session (CodeMie fact 2.4). A session is replaced as a set: new parts remove an old
+ * unsplit cookie and old parts with higher numbers; a new unsplit cookie removes all parts. The front would still
+ * accept any that are left.
  *
  * @param set the session as it was sent
- * @param setCookies the answer's `Set-Cookie` headers, each possibly several joined with commas
- * @param nowMs ms since the epoch
+ * @param setCookies the answer's `Set-Cookie` headers; one may hold several cookies, joined with commas
+ * @param nowMs now, ms since the epoch
+ * @returns the effect; `none` also when the new cookies equal the old ones
  */
 export function applySetCookies(set: CookieSet, setCookies: readonly string[], nowMs: number): CookieChange {
   const fresh: CookieSet = {};
@@ -85,8 +86,8 @@ export function applySetCookies(set: CookieSet, setCookies: readonly string[], n
 }
 
 /**
- * Parts have to be numbered from 0 without a gap, and the issue time, which stands near the end of the value, has to be
- * there if it was there before.
+ * True when the new parts are numbered from 0 without a gap and, if the old session had a readable issue time (near the
+ * end of the value), the new one has it too.
  */
 function isWhole(fresh: CookieSet, before: CookieSet): boolean {
   const numbers = Object.keys(fresh)
@@ -97,7 +98,7 @@ function isWhole(fresh: CookieSet, before: CookieSet): boolean {
   return sessionIssuedAt(fresh) !== undefined || sessionIssuedAt(before) === undefined;
 }
 
-/** @returns true when both sets would be sent alike */
+/** @returns true when both sets hold the same cookies */
 export function sameSet(a: CookieSet, b: CookieSet): boolean {
   const names = Object.keys(a);
   return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
@@ -106,10 +107,10 @@ export function sameSet(a: CookieSet, b: CookieSet): boolean {
 /** `_oauth2_proxy_3` is a part of `_oauth2_proxy`. */
 const baseOf = (name: string) => name.replace(/_\d+$/, "");
 
-/** A comma begins another cookie only where a name and `=` follow; the one in a date does not. */
+/** Splits at commas that a name and `=` follow, which keeps the comma of a date. */
 const splitJoined = (header: string) => header.split(/,\s*(?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/);
 
-/** RFC 6265 section 5.2, as far as it matters here: name, value, and whether the cookie is being deleted. */
+/** Reads name and value, and whether the header deletes the cookie (RFC 6265 section 5.2). */
 function readSetCookie(header: string, nowMs: number): { name: string; value: string; deleted: boolean } {
   const [pair = "", ...attributes] = header.split(";");
   const at = pair.indexOf("=");
@@ -122,16 +123,16 @@ function readSetCookie(header: string, nowMs: number): { name: string; value: st
     if (key.toLowerCase() === "max-age" && /^-?\d+$/.test(text)) maxAge = Number(text);
     if (key.toLowerCase() === "expires") expires = Date.parse(text);
   }
-  // Max-Age wins over Expires where both are given.
+  // Max-Age wins over Expires (RFC 6265 section 5.3).
   const over = maxAge === undefined ? expires !== undefined && expires <= nowMs : maxAge <= 0;
   return { name, value, deleted: value === "" || over };
 }
 
 /**
- * When the front issued the session: the second part of the signed value `data|seconds|signature`, which a client can
- * read (CodeMie fact 2.4). A split session is joined first, since the cut may fall anywhere.
+ * Reads when the front issued the session: the second part of the signed value `data|seconds|signature` (CodeMie fact
+ * 2.4). A split session is joined first, since the split may be anywhere.
  *
- * @returns ms since the epoch, or undefined when it cannot be told
+ * @returns ms since the epoch; undefined when the value has another form
  */
 export function sessionIssuedAt(set: CookieSet): number | undefined {
   const whole =

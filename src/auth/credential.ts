@@ -5,12 +5,12 @@ import { type Authorize, authorizeWithBearer, authorizeWithCookies, authorizeWit
 import { claimedEnd } from "./bearer-token.ts";
 import { cookieSet, sessionIssuedAt } from "./cookies.ts";
 
-/** The person a login belongs to, as `GET /v1/user` names them. */
+/** A login's person, as `GET /v1/user` names them (CodeMie fact 3.1); `id` is empty for an unproved token. */
 export const identity = z.object({ id: z.string(), name: z.string(), email: z.string() });
 export type Identity = z.infer<typeof identity>;
 
 const common = {
-  /** the only origin it goes to */
+  /** the only origin the credential goes to */
   origin: z.string(),
   identity,
   /** ms since the epoch */
@@ -37,11 +37,11 @@ const oidcLogin = z.object({
 });
 export type OidcLogin = z.infer<typeof oidcLogin>;
 
-/** A bearer token that its owner asked to be stored. It cannot be renewed. */
+/** A bearer token that the user had us store. We cannot renew it. */
 const jwtLogin = z.object({ ...common, method: z.literal("jwt"), token: z.string() });
 export type JwtLogin = z.infer<typeof jwtLogin>;
 
-/** A key of a model provider. It belongs to an account there and says nothing of a person. */
+/** A key of a model provider. It belongs to an account there; we do not know the person. */
 const apiKeyLogin = z.object({
   origin: common.origin,
   loggedInAt: common.loggedInAt,
@@ -52,7 +52,7 @@ const apiKeyLogin = z.object({
 });
 export type ApiKeyLogin = z.infer<typeof apiKeyLogin>;
 
-/** A stored login, sealed in the vault: what is sent, where it may be sent, and whose it is. */
+/** A login as the vault stores it: the credential, the origin it may go to, and whose it is. */
 export const storedLogin = z.discriminatedUnion("method", [ssoLogin, oidcLogin, jwtLogin, apiKeyLogin]);
 export type StoredLogin = z.infer<typeof storedLogin>;
 
@@ -76,7 +76,7 @@ export function authorizeWith(login: StoredLogin): Authorize {
   }
 }
 
-/** @returns a text that is the same for two logins that are sent alike; it is a secret */
+/** @returns a text that is equal for two logins with the same credential; treat it as a secret */
 export function sentAs(login: StoredLogin): string {
   switch (login.method) {
     case "sso":
@@ -90,16 +90,15 @@ export function sentAs(login: StoredLogin): string {
   }
 }
 
-/** The front's default lifetime of a session, counted from its issue (CodeMie fact 2.4, `cookie-expire`). */
+/** oauth2-proxy's default lifetime of a session, from its issue, ms (CodeMie fact 2.4, `cookie-expire`). */
 const defaultSessionMs = 168 * 3600 * 1000;
 
-/** Until when a login lasts, ms since the epoch, and how that is known. */
+/** When a login ends, ms since the epoch, and how we know; null: we do not know. */
 export type Expiry = { at: number; from: "estimate" | "token" } | { at: null; from: null };
 
 /**
- * @returns until when a login lasts. A session's cookie tells its issue time but not its lifetime, so its end is an
- *   estimate by the front's default, or unknown; a provider says how long its token lasts; a key lasts until it is
- *   revoked.
+ * @returns when a login ends. A session cookie holds its issue time but not its lifetime, so its end is an estimate
+ *   from oauth2-proxy's default. A token's end comes from its provider or its `exp`. A key lasts until it is revoked
  */
 export function expiryOf(login: StoredLogin): Expiry {
   if (login.method === "api-key") return { at: null, from: null };

@@ -2,7 +2,7 @@ import { CodemieError } from "../core/errors.ts";
 import { login, loginCommand } from "../core/hints.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with logins and credentials, in the words a person meets. */
+/** Failures of logins and credentials, as users see them. */
 export const authFailure = {
   loginNeeded: (origin: string, profile?: string) =>
     new CodemieError("auth_needed", `not logged in to ${origin}`, `run ${loginCommand(origin, profile)}`),

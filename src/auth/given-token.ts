@@ -5,18 +5,19 @@ import { type BearerToken, readBearerToken } from "./bearer-token.ts";
 import type { Credentials, Lease } from "./broker.ts";
 import { authFailure } from "./failures.ts";
 
-/** Where a bearer token comes from that is given for this run and stored nowhere. */
+/** The source of a bearer token that is given for this run and stored nowhere. */
 export type TokenSource =
   | { readonly kind: "text"; readonly text: string }
-  /** read again whenever it changes, as a CI system or a mounted secret rotates it */
+  /** read again whenever it changes: a CI system or a mounted secret rotates it */
   | { readonly kind: "file"; readonly path: string };
 
 /**
- * Credentials out of a given token: nothing to store, nothing to renew but the file.
+ * Makes credentials from a given token. Nothing is stored; only a file can bring a newer token.
  *
  * @param source where the token comes from
- * @param host the one host it goes to
+ * @param host the only host it goes to
  * @param now clock, ms since the epoch
+ * @returns the credentials; `current` throws `auth_needed` when the file is missing, and as {@link readBearerToken}
  */
 export function givenToken(source: TokenSource, host: Host, now: () => number): Credentials {
   let lease: (Lease & { readonly given: string; readonly bearer: BearerToken }) | undefined;
@@ -35,7 +36,7 @@ export function givenToken(source: TokenSource, host: Host, now: () => number): 
 
   async function current(): Promise<Lease> {
     const given = await text();
-    // A token that was looked through once only has to be looked at for its end.
+    // This token passed its checks before; only its end can have come since.
     if (lease?.given === given && (lease.bearer.expiresAt ?? Number.POSITIVE_INFINITY) > now()) return lease;
     const bearer = readBearerToken(given, now());
     const authorize = authorizeWithBearer(bearer.token);

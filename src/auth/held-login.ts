@@ -4,9 +4,10 @@ import { applySetCookies } from "./cookies.ts";
 import { authorizeWith, type StoredLogin } from "./credential.ts";
 
 /**
- * Credentials out of a login that is proved and not stored yet.
+ * Makes credentials from a login that is proved but not stored yet.
  *
- * @param login where it is held; a session that the host renews meanwhile takes its place there
+ * @param held the login; when the host renews the session, the new one replaces it here
+ * @returns the credentials; they cannot renew a refused login
  */
 export function heldLogin(held: { login: StoredLogin }, { now }: Runtime): Credentials {
   return {

@@ -3,7 +3,7 @@ import type { Secret } from "../core/secret.ts";
 import type { Broker } from "./broker.ts";
 import { authFailure } from "./failures.ts";
 
-/** An ID token of a stored login, and the provider it is from. */
+/** An ID token of a stored login, and the provider that issued it. */
 export interface ProvidersIdToken {
   readonly idToken: Secret;
   readonly tokenEndpoint: URL;
@@ -11,12 +11,15 @@ export interface ProvidersIdToken {
 }
 
 /**
- * Gets a fresh ID token for a profile that logged in at an OpenID provider: its tokens are renewed, and stored before the ID
- * token is used. None is kept: they end within minutes.
+ * Gets a fresh ID token for a profile that logged in at an OpenID provider. The broker renews the profile's tokens and
+ * stores them first. The ID token itself is not stored: it expires within minutes.
  *
- * @param broker of the profile's login
- * @throws `auth_needed` when the profile has no such login, `auth_expired` when the provider no longer renews it,
- *   `auth_refused` when the provider sends no ID token, `unreachable`, `tls`, and what the vault throws
+ * @param broker the broker of the profile's login
+ * @param profile the profile's name, for the error
+ * @returns the ID token, with token endpoint and client ID of its provider
+ * @throws `auth_needed` when the profile has no such login; `auth_expired` when the provider no longer renews it;
+ *   `auth_refused` when the provider sends no ID token; what the renewal met (`unreachable`, `tls`, `server_error`,
+ *   `auth_refused`), and what the vault throws
  */
 export async function freshIdToken(broker: Broker, profile: string): Promise<ProvidersIdToken> {
   const stored = await broker.stored();

@@ -3,22 +3,22 @@ import type { Runtime } from "../platform/runtime.ts";
 import { authorizeWithCookies } from "./authorize.ts";
 import { applySetCookies, type CookieSet } from "./cookies.ts";
 
-/** What the front says of a session when asked directly. */
+/** What oauth2-proxy ("the front") answers about a session. */
 export type Probe =
   | { readonly kind: "renewed"; readonly set: CookieSet }
   | { readonly kind: "valid" }
   | { readonly kind: "ended" }
-  /** no front that answers this, or none that can be reached just now */
+  /** there is no front, or it cannot be reached now */
   | { readonly kind: "unknown" };
 
-/** How long the front may take, ms. */
+/** How long the front may take to answer, ms. */
 const probeMs = 10_000;
 
 /**
- * Asks the front about a session at `/oauth2/auth` (CodeMie fact 2.4): a yes or no, and all of the cookies when it
- * renewed them. Call it under the record's lock: it may spend a refresh token that works once.
+ * Asks the front at `/oauth2/auth` whether a session is valid (CodeMie fact 2.4). If the front renews the session, its
+ * answer holds all cookies. Call it under the record's lock: it may spend a one-time refresh token.
  *
- * @returns what it said; never throws
+ * @returns the front's answer; never throws for the network
  */
 export async function probeSession(host: Host, cookies: CookieSet, runtime: Runtime): Promise<Probe> {
   const headers = new Headers();
@@ -31,7 +31,7 @@ export async function probeSession(host: Host, cookies: CookieSet, runtime: Runt
     return { kind: "unknown" };
   }
   if (answer.status === 401) return { kind: "ended" };
-  // 202 is the front's own; a web app that answers every path would say 200.
+  // Only the front answers 202; a web app that answers every path sends 200.
   if (answer.status !== 202) return { kind: "unknown" };
   const change = applySetCookies(cookies, answer.headers.getSetCookie(), runtime.now());
   return change.kind === "replaced" ? { kind: "renewed", set: change.set } : { kind: "valid" };

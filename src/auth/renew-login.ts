@@ -5,9 +5,9 @@ import { probeSession } from "./probe.ts";
 import type { Renewal } from "./renewal.ts";
 
 /**
- * Renews a login by its own method. Call it under the record's lock.
+ * Renews a login by its own method, without a person. Call it under the record's lock.
  *
- * @returns what came of it; never throws for what the host, the provider or the network did
+ * @returns how it ended; failures of the host, the provider or the network are `unknown`, not thrown
  */
 export async function renewLogin(login: StoredLogin, host: Host, runtime: Runtime): Promise<Renewal<StoredLogin>> {
   switch (login.method) {
@@ -19,7 +19,7 @@ export async function renewLogin(login: StoredLogin, host: Host, runtime: Runtim
       const { refreshOidc } = await import("./login/oidc.ts");
       return await refreshOidc(login, runtime);
     }
-    // A token and a key come from elsewhere, and so does a newer one.
+    // The user brought the token or the key, and must bring a newer one too.
     case "jwt":
     case "api-key":
       return { kind: "ended" };

@@ -1,50 +1,50 @@
 import type { CodemieError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 
-/** What came of renewing a login of kind L without a person. */
+/** How a renewal without a person ended, for a stored login of type L. */
 export type Renewal<L> =
-  /** `idToken`: one that came along, where the method has such */
+  /** `idToken`: if the provider sent one */
   | { readonly kind: "renewed"; readonly login: L; readonly idToken?: FreshIdToken }
-  /** it goes on as it is */
+  /** the login is still valid as it is */
   | { readonly kind: "valid" }
   /** only a new login helps */
   | { readonly kind: "ended" }
-  /** nobody could be asked just now, and why */
+  /** host or provider gave no usable answer, and why */
   | { readonly kind: "unknown"; readonly error?: CodemieError };
 
-/** An ID token that was just issued, and the provider's token endpoint. None is kept: they end within minutes. */
+/** An ID token that was just issued, and the provider's token endpoint. We store none: they expire within minutes. */
 export interface FreshIdToken {
   readonly token: Secret;
   readonly tokenEndpoint: URL;
 }
 
-/** Something stored that wears out: where it lies, and how it is renewed. */
+/** A stored login that expires: how to lock, read, renew and store it. */
 export interface Renewable<L> {
-  /** Runs work while no other process renews or stores it. */
+  /** Runs `work` while no other process renews or stores the login. */
   locked<T>(work: () => Promise<T>): Promise<T>;
-  /** @returns it as it is now, or undefined when there is none */
+  /** @returns the login as it is now, or undefined when there is none */
   read(): Promise<L | undefined>;
-  /** @returns true when it needs no renewal any more: another process was here before */
+  /** @returns true when the login needs no renewal any more, because another process renewed it */
   isSettled(current: L): boolean;
-  /** Renews it by its own method, which may spend a refresh token that works once. */
+  /** Renews the login by its own method, which may spend a one-time refresh token. */
   renew(current: L): Promise<Renewal<L>>;
-  /** Writes down what was renewed; a failure does not undo the renewal. */
+  /** Stores the renewed login. If that fails, the renewal still counts. */
   store(renewed: L): Promise<void>;
-  /** Takes over what there is now, in memory: what was renewed, or found. */
+  /** Takes over, in memory, the login that was renewed or found. */
   take(current: L, outcome: Renewal<L>["kind"] | "adopted"): Promise<void> | void;
-  /** Told when the renewed one could not be written down. @throws when that must end the renewal */
+  /** Called when the renewed login could not be stored. @throws when that must end the renewal */
   unstored(error: unknown): void;
   /** Writes the renewal into the audit trail. */
   audit(): Promise<void>;
 }
 
 /**
- * The one way to renew: under the lock, read again; if another process renewed meanwhile, adopt that; else renew, store,
- * audit. With rotating refresh tokens two renewals of one login would end it, so nobody renews without the lock. The old one
- * may be spent already, so a renewed one that cannot be written down is used all the same.
+ * The only way to renew: take the lock, read again; if another process renewed meanwhile, adopt its login; else renew,
+ * store, audit. With refresh token rotation, two renewals of the same login would end it, so every renewal takes the
+ * lock. By then the old refresh token may be spent, so a renewed login is used even if it cannot be stored.
  *
- * @returns what came of it; `adopted` with what another process stored
- * @throws what the lock, `read`, `renew` and `unstored` throw
+ * @returns how it ended; `adopted` with the login that another process stored; `ended` also when there is no login
+ * @throws what the lock, `read`, `renew`, `unstored`, `take` and `audit` throw
  */
 export async function renewUnderLock<L>(
   it: Renewable<L>,

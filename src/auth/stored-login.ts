@@ -20,12 +20,12 @@ import {
 import { authFailure } from "./failures.ts";
 import type { OidcTokens } from "./login/oidc.ts";
 
-/** @returns true unless both are known and differ: a token that was never shown to its host is nobody's in particular */
+/** @returns true unless both ids are known and differ. A token that we never proved at its host has no id */
 export function samePerson(a: Identity, b: Identity): boolean {
   return a.id === "" || b.id === "" || a.id === b.id;
 }
 
-/** How somebody is shown: name and mail address, printable. */
+/** @returns a person for messages: name and mail address, printable */
 export function describe(person: Identity): string {
   const name = printable(person.name, 80);
   const email = printable(person.email, 120);
@@ -33,9 +33,11 @@ export function describe(person: Identity): string {
 }
 
 /**
- * Proves a session by asking the host whom it belongs to.
+ * Proves a session: asks the host whom it belongs to (CodeMie fact 3.1).
  *
- * @throws `auth_refused` when the host does not accept it; as {@link Api.user} otherwise
+ * @param version our version, `MAJOR.MINOR.PATCH`
+ * @returns the login, with the cookies as the host's answer left them
+ * @throws `auth_refused` when the host does not accept it; otherwise as {@link Api.user}
  */
 export async function proveSession(
   host: Host,
@@ -54,8 +56,9 @@ export async function proveSession(
 }
 
 /**
- * Proves tokens by asking the host whom they belong to.
+ * Proves tokens of an OpenID provider: asks the host whom they belong to.
  *
+ * @returns the login
  * @throws as {@link proveSession}
  */
 export async function proveTokens(
@@ -70,8 +73,9 @@ export async function proveTokens(
 }
 
 /**
- * Proves a bearer token that its owner asked to be stored.
+ * Proves a bearer token that the user wants to store: asks the host whom it belongs to.
  *
+ * @returns the login
  * @throws as {@link proveSession}
  */
 export async function proveBearer(host: Host, token: Secret, runtime: Runtime, version: string): Promise<JwtLogin> {
@@ -96,9 +100,10 @@ async function whoIs(api: Api, host: Host): Promise<{ identity: Identity }> {
 }
 
 /**
- * Reads the login a profile has. A record that does not open stays where it is; only storing a new login moves it aside.
+ * Reads the stored login of a profile. A damaged record stays in place; only storing a new login moves it aside.
  *
- * @returns the login; undefined when there is none; `damaged` when there is one that does not open
+ * @returns the login; undefined when there is none; `damaged` when the record does not open
+ * @throws what the vault throws, except `vault_damaged`
  */
 export async function previousLogin(vault: Vault, profile: string): Promise<StoredLogin | undefined | "damaged"> {
   try {
@@ -110,9 +115,10 @@ export async function previousLogin(vault: Vault, profile: string): Promise<Stor
 }
 
 /**
- * Stores a login under the record's lock. A record that was damaged is kept aside, never overwritten.
+ * Stores a login under the record's lock. A damaged record is moved aside, never overwritten.
  *
- * @returns the file a damaged record was moved to, if there was one
+ * @returns the file the damaged record was moved to, if there was one
+ * @throws what the vault throws
  */
 export async function storeLogin(vault: Vault, profile: string, login: StoredLogin): Promise<string | undefined> {
   const name = loginRecord(profile);
@@ -125,11 +131,13 @@ export async function storeLogin(vault: Vault, profile: string, login: StoredLog
 }
 
 /**
- * The credential a profile has for a host.
+ * Reads the stored login of a profile and checks that it is for this host.
  *
- * @param missing what to say when there is none
- * @param method how the profile logs in; a stored key or token of another method is not the profile's any more
- * @throws `auth_needed` when there is none, or when it belongs to another origin: it goes nowhere but home
+ * @param missing makes the failure for a profile without a login
+ * @param method how the profile logs in now: a stored bearer token counts for `jwt` only, and no other login does
+ * @returns the login, whether it still works or not
+ * @throws `auth_needed` when there is none, or when it is for another origin: a credential goes to its own origin only;
+ *   what the vault throws
  */
 export async function currentLogin(
   vault: Pick<Vault, "read">,

@@ -1,6 +1,6 @@
 import { CodemieError } from "../core/errors.ts";
 
-/** What can go wrong with any command line of ours, in the words a person meets. Commands, frame and bridge have their own. */
+/** Failures of any of our command lines, as users see them. Commands, frame and bridge have more of their own. */
 export const cliFailure = {
   /** @param close the flag that was probably meant */
   noFlag: (program: string, flag: string, close: string | undefined) =>
@@ -13,14 +13,14 @@ export const cliFailure = {
     new CodemieError("usage", `${flag} takes no value`, `see ${program} --help`),
   needsValue: (program: string, flag: string) =>
     new CodemieError("usage", `${flag} needs a value`, `see ${program} --help`),
-  /** @param example seconds that suit the flag; undefined for a flag whose 0 needs explaining */
+  /** @param example seconds to show in the hint; undefined: the hint explains 0 instead */
   notSeconds: (flag: string, text: string, example: number | undefined) =>
     new CodemieError(
       "usage",
       `${flag} ${text} is not a number of seconds`,
       example === undefined ? "0 waits for ever" : `for example ${flag} ${example}`,
     ),
-  /** @param list what the known ones are called */
+  /** @param list plural of `what`, for the hint */
   noSuch: (what: string, given: string, known: readonly string[], list = `${what}s`) =>
     new CodemieError("usage", `there is no ${what} ${given}`, `${list}: ${known.join(", ")}`),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -8,7 +8,7 @@ import { startDetached } from "../platform/self.ts";
 import { daemonFailure } from "./failures.ts";
 import { fileNameOf, type GatewayState, ProxyStates } from "./state.ts";
 
-/** What the started gateway says: that it listens, or why it does not. */
+/** First line of the started gateway: its URL once it listens, or its error. */
 const firstLine = z.union([
   z.object({ url: z.string() }),
   z.object({
@@ -21,12 +21,12 @@ const firstLine = z.union([
 ]);
 
 /**
- * Starts the gateway in the background and waits until it listens.
+ * Starts the gateway in the background and waits until it listens. Prints its warnings.
  *
- * @param flags of `codemie proxy start`; none of them holds a secret, since the process list shows them
- * @param token a bearer token for it, handed over on its standard input
+ * @param flags flags of `codemie proxy start`; they must hold no secret, since the process list shows them
+ * @param token a bearer token for the gateway, passed on its standard input
  * @returns the running gateway
- * @throws what it failed with
+ * @throws the gateway's own failure; `failed` when it ended without one; as {@link startDetached}; `disk`
  */
 export async function serveDetached(
   { runtime, output }: Context,

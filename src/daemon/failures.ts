@@ -1,8 +1,9 @@
 import { CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with the gateway on its own, in the words a person meets. */
+/** Failures of a gateway that runs on its own, as users see them. */
 export const daemonFailure = {
+  /** @param from the flag or variable that names the port */
   badPort: (given: string, from: string) =>
     new CodemieError("usage", `${from}: ${printable(given, 40)} is not a port`, "a port is a number from 1 to 65535"),
   running: (profile: string, url = "an address not known yet") =>

@@ -15,20 +15,21 @@ import { namedProxy, tlsSettings } from "../platform/network.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import { daemonFailure } from "./failures.ts";
 
-/** Who a gateway works for. */
+/** The program that a gateway serves, and what the platform wants to know of it. */
 export interface GatewayClient {
-  /** client type as the platform knows them, for example `codemie-claude` (CodeMie fact 5.3) */
+  /** the platform's client type, for example `codemie-claude` (CodeMie fact 5.3) */
   readonly name: string;
   readonly model: string | undefined;
   readonly repository: Repository | undefined;
-  /** port to listen on, 0 for a random one */
+  /** port to listen on; 0: a random one */
   readonly port: number;
 }
 
 /**
  * Starts the gateway of a profile.
  *
- * @param context as {@link forProfile} gives it
+ * @param context as {@link forProfile} returns it
+ * @returns the listening gateway
  * @throws `port_taken`
  */
 export function openGateway(
@@ -51,8 +52,8 @@ export function openGateway(
 
 function upstreamFor({ runtime }: Context, { host, profile }: Resolved): HttpClient {
   const { origin } = host.value;
-  // Plain http: is for loopback, which never goes to a proxy. Where no certificate is looked at, the one function that may do
-  // so connects.
+  // Plain http: means loopback, which never goes to a proxy. Only `fetch` may skip the verification of a certificate,
+  // so it connects if the profile asks for that.
   const isProxied = origin.startsWith("https:") && namedProxy(runtime.env, "https:") !== undefined;
   if (isProxied || blindlyTrusted(profile) === origin) return upstreamByFetch(runtime.fetch);
   const tls = tlsSettings(runtime.env);
@@ -60,8 +61,8 @@ function upstreamFor({ runtime }: Context, { host, profile }: Resolved): HttpCli
 }
 
 /**
- * @param asked the `--port` flag, where there is one
- * @returns the port the gateway has to listen on, 0 for a random one: flag over `CODEMIE_PROXY_PORT`
+ * @param asked the `--port` flag, if given
+ * @returns the port to listen on, flag over `CODEMIE_PROXY_PORT`; 0 for a random one
  * @throws usage error when that is no port
  */
 export function portFor(env: Env, asked?: string): number {
@@ -72,7 +73,7 @@ export function portFor(env: Env, asked?: string): number {
   return port;
 }
 
-/** What the platform wants to know of every request (CodeMie fact 5.3). Values that are no header are left out. */
+/** The headers that the platform wants on every request (CodeMie fact 5.3), without values that cannot be a header. */
 function codemieHeaders(resolved: Resolved, client: GatewayClient): Record<string, string> {
   const timeoutMs = resolved.timeout.value * 1000;
   const candidates: Record<string, string | undefined> = {

@@ -10,25 +10,25 @@ import type { Resolved } from "../profiles/resolve.ts";
 import { openGateway } from "./open-gateway.ts";
 import { type GatewayState, ProxyStates } from "./state.ts";
 
-/** How often refused requests are written to the audit trail while the gateway runs, at most, ms. */
+/** While the gateway runs, refused requests go into the audit trail at most this often, ms. */
 const auditEveryMs = 60_000;
 
 export interface ServeOptions {
-  /** 0 for a random one */
+  /** port to listen on; 0: a random one */
   readonly port: number;
-  /** time running requests get to end when the gateway is stopped, s */
+  /** time for running requests to end when the gateway stops, seconds */
   readonly drainSeconds: number;
-  /** called once it listens */
+  /** called once the gateway listens */
   ready(state: GatewayState): void;
 }
 
 /**
- * Runs the gateway on its own until a signal ends it. What can be wrong with the login is said before it listens.
+ * Runs the gateway on its own until a signal stops it. It checks the login before it listens.
  *
- * @param context as {@link forProfile} gives it
- * @param given a credential given for this run
- * @returns the exit code: 0 after SIGTERM, by the signal otherwise, and when a second one cut the first short
- * @throws what the credentials and the host throw, `port_taken`, `failed` when the profile has a gateway already
+ * @param context as {@link forProfile} returns it
+ * @param given the credential given for this run, if one is
+ * @returns the exit code: 0 after SIGTERM; 128 + the signal's number after any other, or a second one during the drain
+ * @throws what the credentials and the host throw; `port_taken`; `failed` when a gateway of this profile runs already
  */
 export async function serve(
   context: Context,

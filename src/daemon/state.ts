@@ -9,31 +9,33 @@ import { checkBaseFolder } from "../platform/private.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { daemonFailure } from "./failures.ts";
 
-/** What a gateway that runs on its own writes down for `proxy status` and `proxy stop`. */
+/** The state file of a gateway that runs on its own, for `proxy status` and `proxy stop`. */
 const gatewayState = z.object({
   profile: z.string(),
-  /** origin it forwards to */
+  /** origin that it forwards to */
   host: z.string(),
   url: z.string(),
-  /** the gateway's own key, worth something only while it runs */
+  /** the gateway's own key, useless once it has ended */
   key: z.string(),
   pid: z.number().int().positive(),
   /** ISO 8601 */
   startedAt: z.string(),
-  /** model the printed lines name */
+  /** model for the lines that `proxy start` and `proxy status` print */
   model: z.string(),
-  /** seconds its streams get to end when it is asked to stop */
+  /** time for its streams to end when it stops, seconds */
   drainSeconds: z.number(),
 });
 export type GatewayState = z.infer<typeof gatewayState>;
 
-/** @returns a profile's name as a part of a file's: a configuration of the existing CLI may call a profile anything */
+/** @returns a profile's name as part of a file name: the existing CLI allows any text as a profile's name */
 export const fileNameOf = (profile: string): string => encodeURIComponent(profile);
 
-/** How long a gateway may take to say how it is, ms. */
+/** How long a gateway may take to report its counts, ms. */
 const askMs = 2_000;
 
-/** @returns what a gateway says of itself to who has its key, or undefined when it does not answer */
+/**
+ * @returns how many requests a running gateway forwarded and denied; undefined when it does not answer. Never throws
+ */
 export async function countsOf(
   { fetch }: Runtime,
   { url, key }: GatewayState,
@@ -49,14 +51,14 @@ export async function countsOf(
   }
 }
 
-/** How long a start waits for a gateway that is just ending, or a look for a start, ms. */
+/** How long a start waits for a gateway that is ending, and a check of the lock for one that is starting, ms. */
 const lookMs = 500;
 
 const named = (profile: string) => `the gateway of profile ${profile}`;
 
 /**
- * The state files of gateways that run on their own, one per profile. A gateway holds its file's lock for as long as it
- * lives, so a file whose lock is free is what a killed one left behind, whoever has its process number now.
+ * The state files of gateways that run on their own, one per profile. A gateway holds the lock of its file while it
+ * runs. If that lock is free, a killed gateway left the file behind, even if its process number is in use again.
  */
 export class ProxyStates {
   readonly #home: string;
@@ -69,10 +71,11 @@ export class ProxyStates {
   }
 
   /**
-   * Runs a gateway while its profile's lock is held.
+   * Runs `work`, which runs a gateway, under the profile's lock; removes the state file afterwards.
    *
-   * @param work is given the function that writes the state down
-   * @throws `failed` when a gateway of this profile runs already, `disk`, whatever `work` throws
+   * @param work gets the function that writes the state file
+   * @returns what `work` returned
+   * @throws `failed` when a gateway of this profile runs already; `disk`; what `work` throws
    */
   async holding<T>(profile: string, work: (write: (state: GatewayState) => Promise<void>) => Promise<T>): Promise<T> {
     const file = this.#file(profile);
@@ -96,7 +99,7 @@ export class ProxyStates {
     }
   }
 
-  /** @returns the gateway of a profile, or undefined when none runs; what a killed one left is removed */
+  /** @returns the running gateway of a profile, or undefined; removes the state file that a killed one left */
   async running(profile: string): Promise<GatewayState | undefined> {
     if (!(await this.#read(profile))) return undefined;
     const isLeft =
@@ -108,14 +111,14 @@ export class ProxyStates {
   /**
    * Waits until a profile's gateway has ended.
    *
-   * @param patienceMs how long, ms
-   * @returns false when it has not
+   * @param patienceMs how long to wait, ms
+   * @returns false when it still runs
    */
   async ended(profile: string, patienceMs: number): Promise<boolean> {
     return await this.#ifFree(profile, patienceMs, async () => undefined);
   }
 
-  /** @returns every gateway that runs */
+  /** @returns all running gateways, by file name */
   async all(): Promise<GatewayState[]> {
     const names = await readdir(this.#run).catch(() => []);
     const found: GatewayState[] = [];
@@ -128,7 +131,7 @@ export class ProxyStates {
     return found;
   }
 
-  /** @returns whether the lock was free within that time, and `work` ran under it */
+  /** Runs `work` if the lock becomes free within that time. @returns whether it did */
   async #ifFree(profile: string, patienceMs: number, work: () => Promise<void>): Promise<boolean> {
     try {
       await withLock(this.#lock(profile), named(profile), work, patienceMs);

@@ -1,7 +1,8 @@
 import { CodemieError } from "../core/errors.ts";
 
-/** What can go wrong with the local gateway, in the words a person meets. */
+/** Failures of the local gateway, as users see them. */
 export const gatewayFailure = {
+  /** @param forbidden true: the system does not let this account listen on the port */
   portTaken: (port: number, forbidden: boolean) =>
     new CodemieError(
       "port_taken",

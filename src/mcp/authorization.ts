@@ -6,31 +6,31 @@ export interface AccessToken {
   readonly accessToken: Secret;
 }
 
-/** Who waits for an authorization, and until when. */
+/** The request that waits for an authorization. */
 export interface Waiting {
   readonly signal: AbortSignal;
-  /** false: no browser is opened for it */
+  /** false: nobody waits, so no browser opens for it */
   readonly attended: boolean;
 }
 
-/** Where access tokens come from. */
+/** The source of access tokens. */
 export interface Authorization {
-  /** @returns the token to send now, or undefined while the server has demanded none; waits for one that is under way */
+  /** Waits for an authorization under way. @returns the token to send now; undefined while the server demands none */
   current(signal: AbortSignal): Promise<AccessToken | undefined>;
-  /** Told that the server took a token. */
+  /** Called when the server accepted a token. */
   accepted(token: AccessToken | undefined): void;
   /**
-   * Gets a token that meets a demand.
+   * Gets a token that meets a challenge, for the next call of `current`.
    *
-   * @param refused what was sent
-   * @throws when there is none to be had
+   * @param refused the token that the request carried
+   * @throws when it gets none; the signal's reason
    */
   renew(challenge: Challenge, refused: AccessToken | undefined, waiting: Waiting): Promise<void>;
-  /** Gives up what must not outlive the process. */
+  /** Revokes, within `patienceMs`, tokens and registrations that must not outlive the process. */
   close(patienceMs: number): Promise<void>;
 }
 
-/** @returns an authorization that is loaded once the server demands one: most of its parts no other run needs */
+/** @returns an authorization that loads its code once the server demands a token: most runs never need it */
 export function whenDemanded(load: () => Promise<Authorization>): Authorization {
   let loading: Promise<Authorization> | undefined;
   let loaded: Authorization | undefined;

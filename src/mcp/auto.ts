@@ -4,12 +4,12 @@ import type { Sse } from "./sse.ts";
 import type { StreamableHttp } from "./streamable-http.ts";
 import type { SendOutcome, Transport } from "./transport.ts";
 
-/** Statuses an old server answers a POST to its stream's address with (MCP 2025-11-25, backwards compatibility). */
+/** Statuses that an old server sends for a POST to its stream's address (MCP 2025-11-25, backwards compatibility). */
 const oldServer = [400, 404, 405];
 
 /**
- * Streamable HTTP, unless the first message shows that the server only knows the older transport: then HTTP+SSE, for the
- * rest of the run.
+ * Streamable HTTP. If the first message shows that the server only knows the older transport, HTTP+SSE for the rest of
+ * the run.
  */
 export class Auto implements Transport {
   readonly #older: () => Promise<Sse>;
@@ -38,7 +38,7 @@ export class Auto implements Transport {
     try {
       await sse.open(pending.attended);
     } catch {
-      // It is not an old server either: what it said first is what it has to say.
+      // It is not an old server either, so its first answer counts.
       return outcome;
     }
     this.#log.info("the server speaks the older HTTP+SSE transport");

@@ -11,40 +11,42 @@ export interface BridgeOptions {
   /** origin of the server, for messages */
   readonly origin: string;
   readonly transport: (events: TransportEvents) => Transport;
-  /** takes one line for the client; resolves once the client has read it */
+  /** writes one line to the client; resolves once the client has read it */
   readonly write: (line: string) => Promise<void>;
   readonly log: Log;
 }
 
-/** How long a message that gets no answer may hold up the ones after it, ms: long enough to keep their order. */
+/** How long a message without an answer may delay the ones after it, ms: long enough to keep their order. */
 const orderMs = 5_000;
 /**
- * How long a message that gets no answer waits for the requests before it to be taken, ms. A request travels on a connection
- * of its own, and what cancels it must not overtake it; a server that says nothing until it has the answer is not waited for.
+ * How long a message without an answer waits until the server has taken the requests before it, ms. Each request has
+ * its own connection, and a cancellation must not overtake its request. Some servers send no headers before the answer,
+ * so the wait is short.
  */
 const overtakeMs = 50;
-/** How long the errors for what is still open may take to be written at the end, ms. */
+/** At the end: how long the errors for open requests may take to be written, ms. */
 const lastAnswersMs = 150;
-/** How often a request is sent again because the server had forgotten the session. */
+/** How often we send a request again because the server had forgotten the session. */
 const mostSessions = 2;
 
 /**
- * Stands between a client on lines of text and a server behind a transport. Every message passes unchanged; every request
- * of the client gets exactly one answer, the server's or an error that says what to do; no failure ends the bridge.
+ * Connects a client that speaks in lines of text with a server behind a transport. Messages pass unchanged. Every
+ * request that the client does not cancel gets exactly one answer: the server's, or an error that says what to do. No
+ * failure ends the bridge.
  */
 export class Bridge {
   readonly #options: BridgeOptions;
   readonly #transport: Transport;
   readonly #closing = new AbortController();
-  /** requests whose answers are owed to the client */
+  /** requests that still need an answer, the client's and our own */
   readonly #pending = new Map<Key, PendingMessage>();
   readonly #running = new Set<Promise<void>>();
   readonly #untaken = new Set<PendingMessage>();
   #order: Promise<void> = Promise.resolve();
-  /** the client's `initialize` under way: nothing else goes before it is answered */
+  /** the client's `initialize` under way: nothing else is sent before its answer */
   #handshake: Promise<void> | undefined;
   #renewal: { readonly done: Promise<void>; readonly attended: boolean } | undefined;
-  /** what the client opened its session with, to open another one in its place */
+  /** the texts that the client opened its session with, to open another in its place */
   #initialize: string | undefined;
   #initialized: string | undefined;
 
@@ -56,7 +58,7 @@ export class Bridge {
     });
   }
 
-  /** Takes a line of the client. It returns at once; lines go on in the order they came. */
+  /** Takes a line from the client. It returns immediately; messages are sent in their order. */
   fromClient(line: Line): void {
     if ("fault" in line) {
       const why =
@@ -71,17 +73,17 @@ export class Bridge {
     const pending = new PendingMessage(line.text, envelope);
     this.#options.log.debug(`client → ${envelope.method ?? "answer"} ${envelope.requests} (${line.text.length})`);
     for (const key of envelope.requests) this.#pending.set(key, pending);
-    // The client no longer wants that answer, so none is made up for it.
+    // The client cancelled that request, so it gets no error in place of the answer.
     const { cancels } = envelope;
     if (cancels !== undefined) this.#pending.get(cancels)?.settle(cancels);
     this.#order = this.#order.then(() => this.#start(pending));
   }
 
   /**
-   * Ends the bridge: gives answers under way a moment, answers the rest with an error, ends the session.
+   * Ends the bridge: waits a moment for answers under way, answers the rest with an error, ends the session.
    *
    * @param graceMs how long answers may still come, ms
-   * @param patienceMs how long the end of the session may take, ms
+   * @param patienceMs how long ending the session may take, ms
    */
   async close(graceMs: number, patienceMs: number): Promise<void> {
     if (graceMs > 0) await within(graceMs, this.#allAnswered());
@@ -95,7 +97,7 @@ export class Bridge {
     await Promise.all(this.#running);
   }
 
-  /** Starts a message once those before it are on their way, and waits for those that get no answer to be taken. */
+  /** Sends a message once those before it are on their way; waits for a message without an answer to arrive. */
   async #start(pending: PendingMessage): Promise<void> {
     await this.#handshake;
     await this.#renewal?.done.catch(() => undefined);
@@ -111,7 +113,7 @@ export class Bridge {
     else if (!pending.asks) await within(orderMs, sent);
   }
 
-  /** Carries a message to its end. Never rejects. */
+  /** Sends a message and answers, with an error, its requests that stay open. Never rejects. */
   async #carry(pending: PendingMessage): Promise<void> {
     const { origin, log } = this.#options;
     let error: CodemieError = mcpFailure.unanswered(origin);
@@ -132,7 +134,7 @@ export class Bridge {
     }
   }
 
-  /** Sends a message within a session, which is opened anew when the server has forgotten it. */
+  /** Sends a message within a session; opens a new session when the server has forgotten it. */
   async #send(pending: PendingMessage) {
     if (pending.method === "initialize") {
       this.#initialize = pending.text;
@@ -153,9 +155,9 @@ export class Bridge {
   }
 
   /**
-   * Opens a new session the way the client opened its own; all who need it wait for the same one.
+   * Opens a new session by repeating the client's own opening; all messages that need it wait for the same one.
    *
-   * @param attended whether somebody waits for it; one that nobody waited for is not enough, as no login is begun for it
+   * @param attended true: somebody waits, so a login may begin; waits out a renewal that may not begin one
    */
   async #renew(attended: boolean): Promise<void> {
     while (this.#renewal && attended && !this.#renewal.attended) await this.#renewal.done.catch(() => undefined);
@@ -192,7 +194,7 @@ export class Bridge {
     this.#transport.listen();
   }
 
-  /** A session that was lost while nobody asked: opened again for what the server says unasked, with growing pauses. */
+  /** Reopens a lost session, with growing pauses, so that the server's own messages still reach the client. */
   async #revive(): Promise<void> {
     const { signal } = this.#closing;
     for (let failures = 0; !signal.aborted && !this.#transport.ready; failures++) {
@@ -202,7 +204,7 @@ export class Bridge {
         await this.#renew(false);
       } catch (error) {
         this.#options.log.info(loggable(error));
-        // A login is for somebody who waits: the client's next message begins it.
+        // Only the client's next message may begin a login, since then somebody waits.
         if (asCodemieError(error).code === "auth_needed") return;
       }
     }
@@ -214,7 +216,7 @@ export class Bridge {
     if (typeof envelope === "string") return void log.info(`dropped what the server sent: ${envelope}`);
     log.debug(`server → ${envelope.method ?? "answer"} ${envelope.answers} (${text.length})`);
     const owing = envelope.answers.map((key) => this.#pending.get(key));
-    // An error whose id is null belongs to no request, and the client may want to know of it.
+    // An error with id null belongs to no request; pass it on to the client.
     const unasked = envelope.answers.every((key, i) => !owing[i] && key !== "null");
     if (unasked && envelope.answers.length > 0) return void log.info("dropped an answer that nobody waits for");
     const line = owing.some((pending) => pending?.internal) ? this.#withoutOurs(envelope) : oneLine(text);
@@ -226,7 +228,7 @@ export class Bridge {
     await written;
   }
 
-  /** Takes the answers to our own requests out of what the server sent. @returns what is left for the client, as a line */
+  /** Takes the answers to our own requests out of a text. @returns the rest for the client as a line, or undefined */
   #withoutOurs({ value }: Envelope): string | undefined {
     const others = membersOf(value).filter((one) => {
       const pending = this.#pending.get(JSON.stringify(member(one, "id")));

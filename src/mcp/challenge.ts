@@ -1,4 +1,4 @@
-/** What a server demands before it lets a request in (RFC 6750 section 3, RFC 9728 section 5.1). */
+/** A server's demand for a token, or for one with more scopes (RFC 6750 section 3, RFC 9728 section 5.1). */
 export interface Challenge {
   readonly status: 401 | 403;
   readonly error: string | undefined;
@@ -8,8 +8,7 @@ export interface Challenge {
 
 /**
  * @param response an answer of the server
- * @returns what it demands; undefined when it demands no (other) token: any status but 401, and 403 for other reasons
- *   than `insufficient_scope`
+ * @returns the challenge of a 401, or of a 403 with `insufficient_scope`; undefined for all other answers
  */
 export function readChallenge(response: Response): Challenge | undefined {
   const { status } = response;
@@ -24,12 +23,12 @@ export function readChallenge(response: Response): Challenge | undefined {
   };
 }
 
-/** Longest header that is looked at, characters: runs of blanks take time that grows with their square. */
+/** How much of the header we parse, characters: the time for a run of blanks grows with the square of its length. */
 const longestHeader = 4_096;
 
 /**
- * The parameters of the first Bearer challenge in a `WWW-Authenticate` header (RFC 9110 section 11.6.1: several
- * challenges may stand in one header, each with parameters of its own).
+ * Parses the parameters of the first Bearer challenge in a `WWW-Authenticate` header, which may hold several challenges
+ * (RFC 9110 section 11.6.1).
  */
 function bearerParams(header: string): Map<string, string> {
   const params = new Map<string, string>();

@@ -3,10 +3,11 @@ import type { ServerClient } from "./server-client.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
 /**
- * Loads the transport that was chosen, and no other.
+ * Loads the chosen transport, and no other.
  *
- * @param kind `auto`: Streamable HTTP, or the older one where the server only knows that
- * @param silenceMs how long a request may wait without a byte from the server, ms; 0 for ever
+ * @param kind `auto`: Streamable HTTP, or HTTP+SSE if the server only knows that
+ * @param silenceMs how long a request may wait without a byte from the server, ms; 0: for ever
+ * @returns makes the transport for a bridge
  */
 export async function chooseTransport(
   kind: "auto" | "http" | "sse",

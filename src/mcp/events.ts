@@ -8,7 +8,7 @@ export interface StreamEvent {
   readonly data: string;
 }
 
-/** How far a stream was read: where to go on, and how long the server wants us to wait before. */
+/** How far we have read a stream: where to resume, and how long the server wants us to wait before. */
 export interface Position {
   /** id of the last event, for `Last-Event-ID` */
   lastEventId?: string;
@@ -16,19 +16,19 @@ export interface Position {
   retryMs?: number;
 }
 
-/** Bounds of the pause a server may ask for before its stream is taken up again, ms: neither a storm nor for ever. */
+/** Bounds of the pause that a server may ask for before we resume its stream, ms: neither a storm nor for ever. */
 const [shortestRetryMs, longestRetryMs] = [500, 60_000];
 
 /**
  * Reads an event stream to its end.
  *
  * @param body the bytes
- * @param position brought up to date as events come
- * @param onEvent gets each event that carries data; no more is read until what it returns has resolved
- * @param onBytes told of every chunk, comments included: a sign of life
- * @returns how many events came, those without data included
- * @throws `server_error` for an event longer than {@link longestLine} characters; what the stream throws when the connection
- *   breaks
+ * @param position updated as events come
+ * @param onEvent gets each event that has data; reading pauses until its promise resolves
+ * @param onBytes called for every chunk, comments included: a sign of life
+ * @returns how many events came, including those without data
+ * @throws `server_error` for an event longer than {@link longestLine} characters; the stream's error when the
+ *   connection breaks; what `onEvent` throws
  */
 export async function readEvents(
   body: ReadableStream<Uint8Array> | null,

@@ -6,26 +6,27 @@ import { member, readEnvelope } from "./message.ts";
 import { PendingMessage } from "./pending-message.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
-/** What came of the way to a server. */
+/** The result of {@link explain}. */
 export interface Explanation {
   readonly ok: boolean;
   readonly url: string;
   readonly steps: readonly Step[];
-  /** what ended the way, when it did not lead to the server */
+  /** the failure; undefined when the server answered `initialize` */
   readonly error: CodemieError | undefined;
 }
 
-/** The newest protocol revision we ask for; the server answers with one of its own. */
+/** The newest protocol revision, which we ask for; the server answers with the one it chooses. */
 const protocolVersion = "2025-11-25";
 
 /**
- * Goes the whole way to a server once, as the bridge would: connection, discovery, authorization, `initialize`. What is shown
- * is what happened.
+ * Connects to a server once, as the bridge would: connection, discovery, authorization, `initialize`.
  *
  * @param url the server's address
  * @param client our name and version
- * @param open makes the transport; steps of the authorization go to the trace it was made with
- * @param steps what the trace has collected
+ * @param open makes the transport; its authorization reports steps to the same `trace`
+ * @param steps the list that `trace` fills
+ * @param trace gets the last step, `initialize`
+ * @returns the steps, and the failure if there is one
  */
 export async function explain(
   url: URL,

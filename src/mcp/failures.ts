@@ -17,7 +17,7 @@ const refusalHints: Readonly<Record<string, string>> = {
   invalid_target: "check --resource, or leave it out with --no-resource",
 };
 
-/** What can go wrong with the bridge to MCP servers, in the words a person meets. */
+/** Failures of the bridge to MCP servers, as users see them. */
 export const mcpFailure = {
   status: (origin: string, status: number, detail?: string) =>
     new CodemieError(

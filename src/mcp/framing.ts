@@ -1,17 +1,18 @@
-/** The longest line taken from standard input, bytes. */
+/** The longest line that we accept from standard input, bytes. */
 export const longestLine = 64 * 1024 * 1024;
 
-/** A line of the input, or why it is none. */
+/** A line of the input, or why it cannot be used. */
 export type Line = { readonly text: string } | { readonly fault: "too-long" | "not-utf8" };
 
 const lineFeed = 10;
 
 /**
- * Cuts a stream of bytes into lines (MCP stdio transport: one message per line). A line that is too long is skipped to its
- * end without being kept; empty ones are left out.
+ * Splits a stream of bytes into lines (MCP stdio transport: one message per line). It skips a line that is too long
+ * without keeping it, and leaves out empty lines.
  *
- * @param input the bytes as they come
+ * @param input the bytes, in any pieces
  * @param limit longest line, bytes
+ * @returns the lines, without white space around them; a `fault` for a line that cannot be used
  */
 export async function* readLines(input: AsyncIterable<Uint8Array>, limit = longestLine): AsyncGenerator<Line> {
   let parts: Uint8Array[] = [];
@@ -35,7 +36,7 @@ export async function* readLines(input: AsyncIterable<Uint8Array>, limit = longe
       const line = take();
       if (line) yield line;
     }
-    // A copy: the runtime may use the chunk's memory again.
+    // Copy: the runtime may reuse the chunk's memory.
     if (from < chunk.length) add(chunk.slice(from));
   }
   const last = take();

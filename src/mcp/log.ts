@@ -2,23 +2,25 @@ import { CodemieError, systemCode } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
 /**
- * Where the bridge writes down what it does. No token, code, verifier, cookie or body ever goes in. Of an address only scheme
- * and host stay: with some servers the path is the key.
+ * The log of the bridge. It never holds a token, code, verifier, cookie or body. Of an address it keeps scheme and host
+ * only: with some servers the path is the key.
  */
 export interface Log {
-  /** what somebody who looks for a fault wants to know */
+  /** events that help to find a fault */
   info(text: string): void;
-  /** every message and answer, by name and size; written only when asked for */
+  /** every message and answer, by method and size; only in verbose mode */
   debug(text: string): void;
-  /** the address a person has to open: the one that stays whole */
+  /** the address that a person has to open; the only one that stays whole */
   toOpen(what: string, address: string): void;
 }
 
 /**
+ * Makes a log.
+ *
  * @param write takes a finished line
- * @param verbose whether `debug` says anything
- * @param now ms since the epoch
- * @param pid process number, to tell the bridges that share the file
+ * @param verbose true: `debug` writes too
+ * @param now clock, ms since the epoch
+ * @param pid process number, to tell apart the bridges that share the file
  */
 export function makeLog(write: (line: string) => void, verbose: boolean, now: () => number, pid: number): Log {
   const line = (text: string) => write(`${new Date(now()).toISOString()} ${pid} ${text}`);
@@ -30,12 +32,12 @@ export function makeLog(write: (line: string) => void, verbose: boolean, now: ()
   };
 }
 
-/** An address: scheme, user (dropped), host, and the rest (dropped). */
+/** An address: the scheme and host stay; user, path, query and fragment are dropped. */
 const addresses = /(https?:\/\/)(?:[^\s/?#]*@)?([^\s/?#]*)(?:[/?#]\S*)?/gi;
 
 /**
- * @returns what may stand in the log of an error: its message, without the words of the server where it has any; of an error
- *   that is not ours only what it is called, since the runtime puts addresses and more into its messages
+ * @returns an error's text for the log: of ours the message, without words that a server chose; of any other its code
+ *   or name only, since the runtime puts addresses and more into its messages
  */
 export function loggable(error: unknown): string {
   if (!(error instanceof CodemieError)) {

@@ -1,13 +1,13 @@
-/** The id of a request as JSON text: what its answer is known by. A number no `number` can hold is as it was written. */
+/** The id of a request as JSON text; a number too large for a JavaScript `number` keeps its digits. */
 export type Key = string;
 
-/** What has to be known of a JSON-RPC text to carry it: the text itself is never changed. */
+/** The facts of a JSON-RPC text that the bridge needs. The text itself is never changed. */
 export interface Envelope {
-  /** ids of the requests in it (one, or several in a batch) */
+  /** ids of its requests (one, or several in a batch) */
   readonly requests: readonly Key[];
-  /** ids of the requests it answers */
+  /** ids of the requests that it answers */
   readonly answers: readonly Key[];
-  /** id of the request it cancels */
+  /** id of the request that it cancels */
   readonly cancels: Key | undefined;
   /** its method, when it is a single request or notification */
   readonly method: string | undefined;
@@ -16,7 +16,7 @@ export interface Envelope {
 }
 
 /**
- * Looks at a JSON-RPC 2.0 text as little as it can: methods, members and shapes that are not known pass.
+ * Reads a JSON-RPC 2.0 text, checking as little as possible: unknown methods, members and shapes pass.
  *
  * @returns the envelope; `not-json`, or `not-a-message` for JSON that is neither an object nor a batch of objects
  */
@@ -50,7 +50,7 @@ export function membersOf(value: unknown): unknown[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** A number as it was written. */
+/** A number with the digits of its source text. */
 class Written {
   readonly source: string;
   constructor(source: string) {
@@ -60,7 +60,7 @@ class Written {
 
 const isRounded = (id: unknown) => typeof id === "number" && Math.abs(id) > Number.MAX_SAFE_INTEGER;
 
-/** Parses a text again, with the ids a `number` would round as they were written; it takes longer, so only where there are some. */
+/** Parses a text again, keeping the digits of numbers that a `number` would round. Slower, so only for such ids. */
 function withExactIds(text: string): unknown {
   const exact = (_name: string, value: unknown, context?: { readonly source?: string }) =>
     isRounded(value) && context?.source !== undefined ? new Written(context.source) : value;
@@ -69,7 +69,7 @@ function withExactIds(text: string): unknown {
 
 const keyOf = (id: unknown): Key => (id instanceof Written ? id.source : JSON.stringify(id));
 
-/** @returns the member of an object by that name, or undefined where there is no such object or member */
+/** @returns the member of that name, or undefined when the value is no object or lacks it */
 export function member(value: unknown, name: string): unknown {
   return isObject(value) ? value[name] : undefined;
 }
@@ -78,11 +78,12 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Codes of JSON-RPC 2.0 section 5.1; `failed` is in the range left to implementations. */
+/** Error codes of JSON-RPC 2.0 section 5.1; `failed` is in the range for implementations. */
 export const rpcCodes = { parse: -32_700, invalid: -32_600, failed: -32_000 } as const;
 
 /**
- * @param key id of the request, as JSON text (`null` where it cannot be told)
+ * @param key id of the request, as JSON text; `null` if unknown
+ * @param code one of {@link rpcCodes}
  * @returns the error answer, as one line without its end
  */
 export function errorAnswer(key: Key, code: number, message: string, data?: Readonly<Record<string, unknown>>): string {
@@ -92,7 +93,7 @@ export function errorAnswer(key: Key, code: number, message: string, data?: Read
 
 /**
  * @param text a JSON text
- * @returns the same on one line: a line break in JSON can only stand between tokens, where a space means the same
+ * @returns the same on one line: in JSON, a line break is only possible between tokens, where a space means the same
  */
 export function oneLine(text: string): string {
   return /[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, " ") : text;

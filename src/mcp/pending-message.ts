@@ -1,14 +1,14 @@
 import type { Envelope, Key } from "./message.ts";
 
-/** A text on its way to the server, and the answers that are still owed for it. */
+/** A message on its way to the server, and the answers still missing for it. */
 export class PendingMessage {
   readonly text: string;
   readonly envelope: Envelope;
-  /** true: we asked on our own, and the client must not see the answer */
+  /** true: our own request; the client must not see its answer */
   readonly internal: boolean;
-  /** false: nobody waits for it, so no browser is opened for it */
+  /** false: nobody waits for it, so no browser opens for it */
   readonly attended: boolean;
-  /** what the server answered, where the client must not see it */
+  /** the server's answer to our own request */
   answer: unknown;
   readonly #owed: Set<Key>;
   readonly #settled = Promise.withResolvers<void>();
@@ -32,32 +32,32 @@ export class PendingMessage {
     return this.#owed;
   }
 
-  /** whether it asks for an answer at all */
+  /** true: it holds at least one request */
   get asks(): boolean {
     return this.envelope.requests.length > 0;
   }
 
-  /** false: it was answered or cancelled, so the server must not be made to act on it (again) */
+  /** false: it was answered or cancelled, so it must not be sent (again) */
   get wanted(): boolean {
     return !this.asks || this.#owed.size > 0;
   }
 
-  /** Resolves once the server is known to have the text, or will not get it. */
+  /** Resolves once the server has the message, or will not get it. */
   get taken(): Promise<void> {
     return this.#taken.promise;
   }
 
-  /** Notes that the server has the text, or will not get it. */
+  /** Notes that the server has the message, or will not get it. */
   take(): void {
     this.#taken.resolve();
   }
 
-  /** Resolves once no answer is owed any more. */
+  /** Resolves once no answer is missing any more. */
   get settled(): Promise<void> {
     return this.#settled.promise;
   }
 
-  /** Notes that a request was answered, or that its answer is no longer wanted. */
+  /** Notes that a request was answered or cancelled. */
   settle(key: Key): void {
     this.#owed.delete(key);
     if (this.#owed.size === 0) this.#settled.resolve();

@@ -8,16 +8,17 @@ export function mediaType(response: Response): string {
   return (response.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
 }
 
-/** @returns the body as text, up to so many bytes; of one that breaks off, what came of it: its status says enough */
+/** @returns the first `limit` bytes of the body as text; of a body that breaks off, what came. Never throws */
 export async function bounded(response: Response, limit: number): Promise<string> {
   return new TextDecoder().decode((await readBody(response.body, limit)).bytes);
 }
 
 /**
- * @param origin whom it comes from
- * @param onBytes told of every chunk: a sign of life
+ * @param origin the server's origin, for the error
+ * @param onBytes called for every chunk: a sign of life
  * @returns the whole body as text
- * @throws `server_error` when it is longer than {@link longestLine} bytes; `unreachable` when it breaks off or cannot be unpacked
+ * @throws `server_error` when it is longer than {@link longestLine} bytes; `unreachable` when it breaks off or cannot
+ *   be decompressed
  */
 export async function whole(response: Response, origin: string, onBytes: () => void): Promise<string> {
   const { bytes, end } = await readBody(response.body, longestLine, onBytes);
@@ -26,5 +27,5 @@ export async function whole(response: Response, origin: string, onBytes: () => v
   return new TextDecoder().decode(bytes);
 }
 
-/** @returns what a refusing server says is wrong, in the forms JSON-RPC, OAuth and web frameworks have for it */
+/** @returns the description in an error body of JSON-RPC, OAuth or a web framework; undefined if there is none */
 export const faultOf = (text: string): string | undefined => readFault(text).description;

@@ -11,9 +11,9 @@ import type { PendingMessage } from "./pending-message.ts";
 import type { SilenceLimit } from "./silence-limit.ts";
 
 export interface ServerClientOptions {
-  /** the MCP server's address, already judged */
+  /** the MCP server's address, already checked */
   readonly url: URL;
-  /** headers of every request to the server, as the user gave them */
+  /** the user's headers, for every request to the server */
   readonly headers: Headers;
   readonly fetch: Fetch;
   readonly cookies: Cookies;
@@ -27,29 +27,29 @@ export interface ServerRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body?: string;
   readonly signal: AbortSignal;
-  /** the time limit, which stands still while a person authorizes */
+  /** the time limit; it stops while a person authorizes */
   readonly time?: SilenceLimit;
-  /** false: nobody waits for this, so no browser is opened for it */
+  /** false: nobody waits for this, so no browser opens for it */
   readonly attended: boolean;
-  /** the message in it: one that is no longer wanted is not sent */
+  /** the message in it, which is not sent if it is no longer wanted */
   readonly pending?: PendingMessage;
 }
 
-/** Pauses before a refused connection is tried again, ms: a server that restarts is often back by then. */
+/** Pauses before a refused connection is tried again, ms: a restarting server is often back by then. */
 const refusedRetries = [150, 350, 700];
-/** How a connection ends that was there: the request may have had its effect. */
+/** Error codes of connections that broke after they were open: the request may have had its effect. */
 const mayHaveArrived = ["ECONNRESET", "ConnectionClosed", "ECONNABORTED", "EPIPE"];
-/** How many redirects within the server's own origin are followed. */
+/** How many redirects within the server's own origin we follow. */
 const mostRedirects = 5;
-/** How often one request may be authorized anew. */
+/** How often we authorize anew for one request. */
 const mostRounds = 3;
 
-/** What was cancelled meanwhile is not sent, and nobody logs in for it. */
+/** Throws if the message was cancelled meanwhile: then it is not sent, and nobody logs in for it. */
 function stillWanted({ pending }: ServerRequest): void {
   if (pending?.wanted === false) throw mcpFailure.cancelled();
 }
 
-/** Sends requests to the MCP server with what belongs on them: the user's headers, cookies, the access token. */
+/** Sends requests to the MCP server with the user's headers, cookies and the access token. */
 export class ServerClient {
   readonly url: URL;
   readonly #options: ServerClientOptions;
@@ -60,10 +60,12 @@ export class ServerClient {
   }
 
   /**
-   * Sends a request; authorizes and sends it again when the server demands that.
+   * Sends a request; when the server demands a token, authorizes and sends it again.
    *
-   * @returns the answer, whatever its status but 401 and the `insufficient_scope` kind of 403
-   * @throws `unreachable`, `tls`, `interrupted` when the message was cancelled before it was sent, and what the authorization throws
+   * @returns the answer, of any status but 401 and 403 with `insufficient_scope`
+   * @throws `unreachable`, `tls`; `wrong_base_url` for a redirect that we do not follow; `auth_refused` when the server
+   *   refuses the user's `Authorization` header or every token; `interrupted` when the message was cancelled before it
+   *   was sent; the signal's reason; what the authorization throws
    */
   async send(request: ServerRequest): Promise<Response> {
     const { authorization } = this.#options;
@@ -86,7 +88,7 @@ export class ServerClient {
     }
   }
 
-  /** Follows redirects within the server's origin; others would carry headers and messages elsewhere. */
+  /** Follows redirects within the server's origin only: others would send headers and messages elsewhere. */
   async #follow(request: ServerRequest, token: string | undefined): Promise<Response> {
     let url = request.url ?? this.url;
     for (let hops = 0; ; hops++) {
@@ -125,7 +127,7 @@ export class ServerClient {
       } catch (error) {
         if (error instanceof CodemieError) throw error;
         const wait = refusedRetries[tries];
-        // A refused connection carried nothing, so trying again cannot do anything twice.
+        // Nothing was sent on a refused connection, so a retry cannot repeat an effect.
         if (wait === undefined || systemCode(error) !== "ConnectionRefused" || request.signal.aborted) {
           if (request.signal.aborted && request.signal.reason instanceof CodemieError) throw request.signal.reason;
           if (mayHaveArrived.includes(systemCode(error))) throw mcpFailure.lost(url.origin);

@@ -7,17 +7,17 @@ import { mediaType } from "./response.ts";
 export interface ServerStreamOptions {
   /** origin of the server, for messages */
   readonly origin: string;
-  /** asks for the stream, from after an event on */
+  /** requests the stream, to continue after the event with this id */
   readonly get: (lastEventId: string | undefined) => Promise<Response>;
-  /** takes a text from the server; resolves once there is room for more */
+  /** takes a message from the server; resolves once there is room for more */
   readonly message: (text: string) => Promise<void>;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
 /**
- * Keeps the stream open on which the server speaks unasked, until the signal aborts; a server without one says so, most with
- * 405 (MCP 2025-11-25, basic/transports, listening for messages). Never rejects.
+ * Keeps the stream for the server's own messages open until the signal aborts. A server without such a stream refuses
+ * it, usually with 405 (MCP 2025-11-25, basic/transports, listening for messages). Never rejects.
  *
  * @returns true when the server no longer knows the session
  */
@@ -36,7 +36,7 @@ export async function followServerStream(options: ServerStreamOptions): Promise<
         await response.body?.cancel();
         const unavailable = status === 429 || (status >= 500 && status !== 501);
         if (unavailable) throw mcpFailure.status(origin, status);
-        // Where there never was a stream, its lack says nothing about the session.
+        // A refusal means that the session is gone only if there was a stream before.
         return had && (status === 404 || status === 400);
       }
       had = true;

@@ -1,21 +1,22 @@
-/** A time limit that every sign of life sets back. */
+/** A time limit that restarts with every sign of life from the server. */
 export interface SilenceLimit {
-  /** aborts when the time is over, or when its parent does */
+  /** aborts when the time is over, or when the parent aborts */
   readonly signal: AbortSignal;
-  /** a sign of life */
+  /** a sign of life: starts the time again */
   touch(): void;
-  /** the time stands still until the next sign of life */
+  /** stops the time until the next sign of life */
   hold(): void;
-  /** from now on there is so much time left, ms, whatever comes */
+  /** sets the remaining time, ms; signs of life no longer change it */
   last(ms: number): void;
-  /** the work is done: the signal aborts with its parent only */
+  /** the work is done: stops the time for good */
   end(): void;
 }
 
 /**
- * @param ms longest silence; 0 for ever
- * @param parent aborts it too
- * @param reason what the signal aborts with when the time is over
+ * @param ms longest silence, ms; 0: for ever
+ * @param parent aborts the limit's signal too
+ * @param reason makes the error that the signal aborts with when the time is over
+ * @returns the limit; its time runs from now
  */
 export function silenceLimit(ms: number, parent: AbortSignal, reason: () => Error): SilenceLimit {
   const controller = new AbortController();

@@ -1,15 +1,16 @@
 /**
- * How many requests may wait for their answers at once. The runtime runs 256 requests in a process and lets others wait;
- * some have to be left for the answers that the server's own requests need, or both sides would wait for ever.
+ * How many requests may wait for their answers at the same time. The runtime runs 256 HTTP requests per process and
+ * queues the rest. Keep some free for the client's answers to the server's own requests, or both sides would wait for
+ * ever.
  */
 const mostAtOnce = 200;
 
-/** Lets so many through at a time, the others in the order they came. */
+/** Lets a bounded number of requests through at a time; the others wait in their order. */
 export class Slots {
   #free = mostAtOnce;
   readonly #waiting: (() => void)[] = [];
 
-  /** @returns what gives the slot back */
+  /** Waits for a slot. @returns the function that gives it back; call it once */
   async take(): Promise<() => void> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));

@@ -10,25 +10,25 @@ import type { ServerClient } from "./server-client.ts";
 import { type SilenceLimit, silenceLimit } from "./silence-limit.ts";
 import { lingerMs, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
 
-/** How long the server may take to open its stream and name its endpoint, ms. */
+/** Time limit for the server to open its stream and name its endpoint, ms. */
 const openMs = 15_000;
-/** Longest answer to a refused message that is looked at, characters. */
+/** How much we read of an error answer, bytes. */
 const longestRefusal = 65_536;
 
-/** One stream of the server: a session that ends with it. */
+/** One stream of the server. The session ends with it. */
 interface Channel {
-  /** where messages go */
+  /** where to post messages */
   readonly endpoint: URL;
-  /** resolves when the stream has ended, however */
+  /** resolves when the stream has ended or broken */
   readonly ended: Promise<void>;
   readonly close: () => void;
-  /** time limits of those who wait for an answer on it: every byte is a sign of life */
+  /** time limits of requests that wait for an answer on it; every byte resets them */
   readonly waiting: Set<SilenceLimit>;
-  /** an `initialize` was answered on it */
+  /** true: an `initialize` was answered on it */
   initialized: boolean;
 }
 
-/** The HTTP+SSE transport of MCP 2024-11-05: messages go up by POST, everything comes down on one stream. */
+/** The HTTP+SSE transport of MCP 2024-11-05: the client posts messages; one stream brings all answers. */
 export class Sse implements Transport {
   readonly #server: ServerClient;
   readonly #events: TransportEvents;
@@ -38,7 +38,7 @@ export class Sse implements Transport {
   #channel: Channel | undefined;
   #opening: Promise<Channel> | undefined;
 
-  /** @param silenceMs how long a request may wait without a byte from the server, ms; 0 for ever */
+  /** @param silenceMs how long a request may wait without a byte from the server, ms; 0: for ever */
   constructor(server: ServerClient, events: TransportEvents, log: Log, silenceMs: number) {
     this.#server = server;
     this.#events = events;
@@ -61,14 +61,16 @@ export class Sse implements Transport {
   }
 
   listen(): void {
-    // The one stream is open as long as the session lasts.
+    // The stream that brings the answers brings the server's own messages too.
   }
 
   /**
    * Opens the stream, unless it is open.
    *
-   * @param attended false: no browser is opened for it
-   * @throws `wrong_base_url` when what answers is no such server; as {@link ServerClient.send}
+   * @param attended false: nobody waits for it, so no browser opens for it
+   * @returns the open stream
+   * @throws `wrong_base_url` when the address is no such server; `server_error` or `auth_refused` by its status;
+   *   `unreachable` when it is silent; as {@link ServerClient.send}
    */
   async open(attended: boolean): Promise<Channel> {
     if (this.#channel) return this.#channel;
@@ -173,7 +175,7 @@ export class Sse implements Transport {
     }
   }
 
-  /** The endpoint has to be the server's own: messages and token go there. */
+  /** Takes the endpoint, which must have the server's origin: messages and token go there. */
   #take(data: string, endpoint: PromiseWithResolvers<URL>): void {
     const url = URL.parse(data, this.#server.url.href);
     if (url?.origin === this.#server.url.origin) endpoint.resolve(url);

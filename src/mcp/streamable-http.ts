@@ -13,11 +13,11 @@ import { type SilenceLimit, silenceLimit } from "./silence-limit.ts";
 import { Slots } from "./slots.ts";
 import { lingerMs, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
 
-/** How long it is tried to take up a stream that broke before its answer came, ms. */
+/** How long we try to resume a stream that broke before its answer came, ms. */
 const resumeMs = 6_000;
-/** Longest answer to a request whose status is an error, characters. */
+/** How much we read of an error answer, bytes. */
 const longestRefusal = 65_536;
-/** How long the end of a session that is left for another may take, ms. */
+/** Time limit for ending a session when the client opens another, ms. */
 const leaveMs = 5_000;
 
 const eventStream = "text/event-stream";
@@ -36,7 +36,7 @@ export class StreamableHttp implements Transport {
   #ready = false;
   #listening: AbortController | undefined;
 
-  /** @param silenceMs how long a request may wait without a byte from the server, ms; 0 for ever */
+  /** @param silenceMs how long a request may wait without a byte from the server, ms; 0: for ever */
   constructor(server: ServerClient, events: TransportEvents, log: Log, silenceMs: number) {
     this.#server = server;
     this.#events = events;
@@ -64,11 +64,11 @@ export class StreamableHttp implements Transport {
   async send(pending: PendingMessage): Promise<SendOutcome> {
     const carried = this.#carry(pending);
     if (!pending.asks) return await carried;
-    // What the server sends after its last answer is read on the side.
+    // After the last answer, #carry continues to read in the background.
     return await Promise.race([carried, pending.settled.then((): SendOutcome => ({ kind: "done" }))]);
   }
 
-  /** Carries a text until its request has ended, which may be a while after its last answer; the slot is held as long. */
+  /** Sends a message; holds its slot until the HTTP request has ended, which may be after the last answer. */
   async #carry(pending: PendingMessage): Promise<SendOutcome> {
     const release = pending.asks ? await this.#slots.take() : () => undefined;
     const silence = silenceFor(pending, this.#silenceMs);
@@ -117,14 +117,14 @@ export class StreamableHttp implements Transport {
     return { kind: "failed", error: mcpFailure.notMcp(this.#server.url.origin, what), status: response.status };
   }
 
-  /** An answer that is no success: the server's own JSON-RPC error where there is one, else what the status says. */
+  /** Handles an error status: delivers the server's own JSON-RPC error if there is one, else fails by the status. */
   async #refused(response: Response, pending: PendingMessage, session: string | undefined): Promise<SendOutcome> {
     const { status } = response;
     const text = await bounded(response, longestRefusal);
     const envelope = readEnvelope(text);
     const detail = faultOf(text);
     const answered = typeof envelope !== "string" && envelope.answers.some((key) => pending.owed.has(key));
-    // Servers built on the reference implementation say 400 where the specification says 404, and name no request.
+    // Servers built on the reference implementation send 400 instead of the specified 404, and name no request.
     const forgotten = status === 404 || (status === 400 && !answered && /session/i.test(detail ?? ""));
     if (session !== undefined && forgotten) {
       if (this.#session === session) this.reset();
@@ -137,7 +137,7 @@ export class StreamableHttp implements Transport {
     return { kind: "failed", error: mcpFailure.status(this.#server.url.origin, status, detail), status };
   }
 
-  /** Reads a stream that answers a request; one that ends early is taken up again where it broke, if it can be. */
+  /** Reads a stream that answers a request; if it ends early, resumes it after the last event, if that has an id. */
   async #follow(first: Response, pending: PendingMessage, time: SilenceLimit): Promise<SendOutcome> {
     const lost: SendOutcome = { kind: "failed", error: mcpFailure.lost(this.#server.url.origin) };
     const position: Position = {};
@@ -153,7 +153,7 @@ export class StreamableHttp implements Transport {
     return lost;
   }
 
-  /** Takes a broken stream up again; gives up after a while, and when the session is another one by then. */
+  /** Resumes a broken stream; gives up after {@link resumeMs}, or when the session has changed. */
   async #resume(
     position: Position,
     session: string | undefined,
@@ -191,7 +191,7 @@ export class StreamableHttp implements Transport {
     } catch (error) {
       if (pending.owed.size === 0) return events;
       if (time.signal.aborted || error instanceof CodemieError) throw error;
-      // What the runtime says holds the whole address.
+      // The runtime's message holds the whole address, so log its code only.
       this.#log.info(`a stream broke: ${systemCode(error) || "unknown error"}`);
       return events;
     }

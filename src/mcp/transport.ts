@@ -1,55 +1,55 @@
 import type { CodemieError } from "../core/errors.ts";
 import type { PendingMessage } from "./pending-message.ts";
 
-/** What became of a text on the server. */
+/** How sending a message ended. */
 export type SendOutcome =
-  /** the server took it; what it still owes after this will not come */
+  /** the server took it; answers still missing now will not come */
   | { readonly kind: "done" }
-  /** the server did not act on it, because it no longer knows the session */
+  /** the server no longer knows the session, and so did not act on the message */
   | { readonly kind: "session-lost" }
-  /** no answer is to be had; `status` is the HTTP status where there was one */
+  /** there will be no answer; `status`: the HTTP status, if there was one */
   | { readonly kind: "failed"; readonly error: CodemieError; readonly status?: number };
 
 /**
- * The seam between messages and the server: it carries texts to the server and hands over the texts that come back, in the
- * order they come. It knows ids only as far as it has to know when an answer is complete.
+ * Carries messages to the server and hands over the texts that come back, in their order. It uses ids only to know when
+ * all answers have come.
  */
 export interface Transport {
-  /** whether the server has a session in which the client's `initialize` was answered */
+  /** true: there is a session, and the server answered its `initialize` */
   readonly ready: boolean;
-  /** Carries a text; settles when all its answers came or none can come any more. Never rejects. */
+  /** Sends a message; resolves when all its answers have come, or none can come any more. Never rejects. */
   send(pending: PendingMessage): Promise<SendOutcome>;
-  /** Begins to take what the server sends on its own. */
+  /** Begins to receive the server's own messages. */
   listen(): void;
-  /** Forgets the session, so that the next `initialize` begins a new one. */
+  /** Forgets the session; the next `initialize` begins a new one. */
   reset(): void;
-  /** The same for a session the server still has: it is told that the session is over. */
+  /** As `reset`, and tells the server that the session is over. */
   leave(): void;
-  /** Ends the session at the server, as far as that works within the time. */
+  /** Closes the transport; ends the session at the server if that works within `patienceMs`, ms. */
   close(patienceMs: number): Promise<void>;
 }
 
-/** What a transport tells the bridge. */
+/** Events from a transport to the bridge. */
 export interface TransportEvents {
-  /** a text from the server; resolves once the client has room for more */
+  /** takes a text from the server; resolves once the client has room for more */
   message(text: string): Promise<void>;
-  /** the session ended while nobody asked for anything */
+  /** called when the session ended and no request found that out */
   lost(): void;
 }
 
-/** How long the first `initialize` may take to be answered, ms. */
+/** Longest silence before the answer to `initialize`, ms. */
 const handshakeMs = 30_000;
 
 /**
- * @param silenceMs what the user allows, ms; 0 for ever
- * @returns how long a request may wait without a byte from the server, ms; 0 for ever
+ * @param silenceMs the user's limit, ms; 0: for ever
+ * @returns how long this message may wait without a byte from the server, ms; 0: for ever
  */
 export function silenceFor(pending: PendingMessage, silenceMs: number): number {
   return pending.method === "initialize" ? Math.min(handshakeMs, silenceMs || handshakeMs) : silenceMs;
 }
 
 /**
- * How long a request is kept open once nobody waits for its answer any more (it came, or was cancelled), ms: the server may
- * still send what belongs to it, and a cancellation has to reach it before the connection ends.
+ * How long an HTTP request stays open after its answer came or was cancelled, ms: the server may still send messages
+ * that belong to it, and a cancellation has to reach the server before the connection ends.
  */
 export const lingerMs = 2_000;

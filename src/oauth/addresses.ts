@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
 import { isLoopback } from "../core/host.ts";
 
-/** Judges an address out of somebody's document: the address, or undefined where nothing may be sent there. */
+/** Judges an address that a document from elsewhere names: the parsed address, or undefined if we must not use it. */
 export type AddressRule = (address: string) => URL | undefined;
 
-/** The rule for a provider that the user named: TLS wherever the network is, and plain `http:` on this machine only. */
+/** The rule for a provider that the user named: `https:`; plain `http:` on this machine only. */
 export const secureAddress: AddressRule = (address) => {
   const url = URL.parse(address);
   const isSecure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname));
@@ -12,12 +12,13 @@ export const secureAddress: AddressRule = (address) => {
 };
 
 /**
- * The rule for addresses that a server's metadata names. A server on the network must not send us to something that listens
- * on this machine or answers on its link only (RFC 9728 section 7.7), with whatever protocol; a company's private addresses
- * are reached from its network as others are. Plain `http:` is for a server on this machine, which may name others on it.
+ * Makes the rule for addresses that a server's metadata names. A server on the network must not send us to a service on
+ * this machine or on its local link (RFC 9728 section 7.7), whatever the protocol. A company's private addresses are
+ * allowed. Plain `http:` is allowed between a server on this machine and other addresses on it.
  *
- * @param server the server whose metadata is followed
- * @param allowHttp whether the user allowed plain `http:` to that server
+ * @param server the server whose metadata we follow
+ * @param allowHttp whether the user allowed plain `http:` to that server; this allows its host name only
+ * @returns the rule; it refuses `https:` addresses that hold a user name or password
  */
 export function addressesNamedBy(server: URL, allowHttp: boolean): AddressRule {
   return (address) => {
@@ -30,7 +31,7 @@ export function addressesNamedBy(server: URL, allowHttp: boolean): AddressRule {
   };
 }
 
-/** Names and addresses that mean another machine to each who asks: unspecified, loopback, link-local (RFC 6890). */
+/** Names and addresses that mean something else on each machine: unspecified, loopback, link-local (RFC 6890). */
 function isLocalOnly(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$|\.$/g, "").toLowerCase();
   if (host === "localhost" || host.endsWith(".localhost")) return true;

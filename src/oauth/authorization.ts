@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { ServerMetadata } from "./metadata.ts";
 
-/** The secrets of one authorization: made anew each time, and worth nothing after it. */
+/** The secrets of one authorization: made anew each time, useless after it. */
 export interface AuthorizationSecrets {
   /** ties the callback to the request (RFC 6749 section 10.12) */
   readonly state: string;
-  /** proves to the token endpoint that whoever brings the code also asked for it (RFC 7636) */
+  /** proves to the token endpoint that the client that sends the code also asked for it (PKCE, RFC 7636) */
   readonly verifier: string;
   /** ties the ID token to the request (OpenID Connect Core 1.0 section 3.1.2.1) */
   readonly nonce: string;
@@ -13,9 +13,10 @@ export interface AuthorizationSecrets {
 
 const random = () => randomBytes(32).toString("base64url");
 
+/** @returns fresh secrets, each of 256 random bits in base64url */
 export const newSecrets = (): AuthorizationSecrets => ({ state: random(), verifier: random(), nonce: random() });
 
-/** What is asked for in the browser. */
+/** The parameters of an authorization request. */
 export interface AuthorizationRequest {
   readonly clientId: string;
   readonly redirectUri: string;
@@ -23,11 +24,14 @@ export interface AuthorizationRequest {
   /** the resource the token is for (RFC 8707) */
   readonly resource?: string | undefined;
   readonly prompt?: string | undefined;
-  /** an ID token is wanted, so the nonce goes along */
+  /** true: an OpenID Connect request, which sends the nonce too */
   readonly openId?: boolean;
 }
 
-/** @returns the address to open: authorization code with PKCE S256 (RFC 6749 section 4.1.1, RFC 7636 section 4.3) */
+/**
+ * @param endpoint the authorization endpoint; its own query stays (RFC 6749 section 3.1)
+ * @returns the address to open: authorization code with PKCE S256 (RFC 6749 section 4.1.1, RFC 7636 section 4.3)
+ */
 export function authorizationUrl(endpoint: URL, secrets: AuthorizationSecrets, request: AuthorizationRequest): URL {
   const url = new URL(endpoint);
   const parameters = {
@@ -46,17 +50,20 @@ export function authorizationUrl(endpoint: URL, secrets: AuthorizationSecrets, r
   return url;
 }
 
-/** What the browser came back with. */
+/** What the browser brought back to the loopback redirect. */
 export type CallbackResult =
   | { readonly kind: "code"; readonly code: string }
   | { readonly kind: "refused"; readonly code: string; readonly description: string }
-  /** it did not come from this server (RFC 9207 section 2.4) */
+  /** `iss` is missing or names another server (RFC 9207 section 2.4) */
   | { readonly kind: "other-issuer" }
   | { readonly kind: "no-code" };
 
 /**
- * Judges a callback whose `state` was checked. Before its error is believed, `iss` is checked where the server sends or
- * promises it (RFC 9207).
+ * Judges a callback. The caller has checked its `state`. If the server sends or promises `iss` (RFC 9207), that is
+ * checked before an error is believed.
+ *
+ * @param url the callback's URL
+ * @param server the authorization server we sent the browser to
  */
 export function judgeCallback(url: URL, server: ServerMetadata): CallbackResult {
   const [iss, error, code] = ["iss", "error", "code"].map((name) => url.searchParams.get(name));

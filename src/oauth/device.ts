@@ -3,7 +3,7 @@ import { type EndpointResult, judgeAnswer } from "./answer.ts";
 import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata } from "./metadata.ts";
 
-/** RFC 8628 section 3.2. */
+/** Device authorization answer (RFC 8628 section 3.2); `expires_in` and `interval` in seconds. */
 const deviceAnswer = z.object({
   device_code: z.string(),
   user_code: z.string(),
@@ -17,8 +17,9 @@ export type DeviceAnswer = z.infer<typeof deviceAnswer>;
 /**
  * Asks for a device code (RFC 8628 section 3.1).
  *
- * @returns the codes, and the addresses to type them at; what was refused; or what came instead
- * @throws `unreachable`, `tls`, `server_error` for an answer that is too long
+ * @returns the codes and the addresses to type them at; a refusal; `unusable`, also for a server without that endpoint
+ * @throws `auth_refused` when the rule forbids the endpoint's address; `unreachable`, `tls`; `server_error` for an
+ *   answer that is too long
  */
 export async function requestDeviceCode(
   server: ServerMetadata,

@@ -1,8 +1,9 @@
 import { CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with authorization servers, in the words a person meets. */
+/** Failures of authorization servers, as users see them. */
 export const oauthFailure = {
+  /** @param what the name of the address, for example `the token endpoint` */
   address: (what: string, address: string) =>
     new CodemieError(
       "auth_refused",
@@ -19,6 +20,7 @@ export const oauthFailure = {
     ),
   key: (why: string) =>
     new CodemieError("usage", `the client's key cannot be used: ${why}`, "check --client-key or --client-key-env"),
+  /** @param takesDocuments true: the server takes client ID metadata documents */
   noRegistration: (issuer: string, takesDocuments: boolean) =>
     new CodemieError(
       "auth_refused",

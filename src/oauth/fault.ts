@@ -1,7 +1,9 @@
 /**
- * @param text the body of an answer that refuses something
- * @returns the error code of OAuth (RFC 6749 section 5.2), and what is wrong in the server's words, in the forms that OAuth,
- *   JSON-RPC and web frameworks have for it; each undefined where it is not there
+ * Reads an error body of OAuth, JSON-RPC or a web framework. Without zod: the bridge would load it at its start for this.
+ *
+ * @param text the body of an error answer
+ * @returns `code`: the OAuth error code (RFC 6749 section 5.2); `description`: the server's own words; each undefined
+ *   if the body lacks it
  */
 export function readFault(text: string): {
   readonly code: string | undefined;
@@ -13,7 +15,7 @@ export function readFault(text: string): {
   return { code: asText(error), description: words.map(asText).find((one) => one !== undefined) };
 }
 
-/** @returns an error code of OAuth as it is, and nothing else a server may have put in its place */
+/** @returns the text if it looks like an OAuth error code, else `an unknown error`: a server may send any text there */
 export function plainCode(text: string): string {
   return /^[a-z_]{1,40}$/.test(text) ? text : "an unknown error";
 }

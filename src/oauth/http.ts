@@ -8,7 +8,7 @@ import { oauthFailure } from "./failures.ts";
 
 /** How long one request to an authorization server may take, ms. */
 const requestMs = 20_000;
-/** Longest document or answer that is read, bytes. */
+/** Longest answer that we read, bytes. */
 const mostBytes = 1_000_000;
 
 /** An answer of an authorization server. */
@@ -21,21 +21,24 @@ export interface OAuthRequest {
   readonly method?: "GET" | "POST" | "DELETE";
   readonly headers?: Headers;
   readonly body?: URLSearchParams | string;
-  /** ms; shorter than the usual limit */
+  /** time limit instead of the usual one, ms */
   readonly patienceMs?: number;
 }
 
 export interface OAuthHttpOptions {
   readonly fetch: Fetch;
-  /** which addresses of others may be followed */
+  /** decides where we may send requests */
   readonly rule: AddressRule;
-  /** cookies to send and keep, where a server in between needs them */
+  /** cookies to send and keep, for a reverse proxy in between that needs them */
   readonly cookies?: Cookies;
-  /** told of every answer, without its content */
+  /** called for every answer with method, address without query, and status */
   readonly debug?: (text: string) => void;
 }
 
-/** Requests to authorization servers: bounded in time and size, never redirected, never in clear over the network. */
+/**
+ * Sends requests to authorization servers, bounded in time and size. `fetch` must not follow redirects. Addresses that
+ * a document names go through {@link OAuthHttp.allowed} first.
+ */
 export class OAuthHttp {
   readonly #options: OAuthHttpOptions;
 
@@ -43,15 +46,17 @@ export class OAuthHttp {
     this.#options = options;
   }
 
-  /** The fetch that requests go through, for a library that needs one. */
+  /** The fetch that requests go through, for a library that takes one. */
   get fetch(): Fetch {
     return this.#options.fetch;
   }
 
   /**
-   * @param what what the address is, for the error
-   * @returns the address
-   * @throws `auth_refused` when nothing may be sent there
+   * Applies the rule to an address.
+   *
+   * @param what name of the address for the error, for example `the token endpoint`
+   * @returns the parsed address
+   * @throws `auth_refused` when the rule forbids it
    */
   allowed(address: string, what: string): URL {
     const url = this.#options.rule(address);
@@ -60,8 +65,9 @@ export class OAuthHttp {
   }
 
   /**
-   * Sends a request and reads the answer.
+   * Sends a request and reads the whole answer.
    *
+   * @returns the answer, whatever its status
    * @throws `unreachable`, `tls`, `server_error` for an answer that is too long
    */
   async send(url: URL, request: OAuthRequest = {}): Promise<OAuthAnswer> {

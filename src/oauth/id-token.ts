@@ -5,7 +5,7 @@ import type { Fetch } from "../platform/network.ts";
 const requestMs = 20_000;
 /** How far this machine's clock may be off, seconds. */
 const clockToleranceSeconds = 60;
-/** Signatures a token may have to be believed: public keys only. With a shared secret whoever can check could also sign. */
+/** Accepted signature algorithms: public keys only. With a shared secret, anyone who can verify can also sign. */
 export const publicKeyAlgorithms = [
   "RS256",
   "RS384",
@@ -20,21 +20,22 @@ export const publicKeyAlgorithms = [
   "Ed25519",
 ];
 
-/** What an ID token has to fit to. */
+/** What an ID token must match. */
 export interface ExpectedIdToken {
   readonly issuer: string;
   /** where the provider's keys are */
   readonly jwksUri: URL;
   readonly clientId: string;
-  /** the nonce of our request; undefined where there was none */
+  /** the nonce of our request; undefined if we sent none */
   readonly nonce: string | undefined;
 }
 
 /**
- * Verifies an ID token (OpenID Connect Core 1.0 section 3.1.3.7): signature by the provider's keys, issuer, audience, time,
- * and the nonce of our request.
+ * Verifies an ID token (OpenID Connect Core 1.0 section 3.1.3.7): signature by the provider's keys, issuer, audience,
+ * time, nonce, and authorized party.
  *
- * @returns why it is not accepted; undefined when it is
+ * @param fetch fetches the provider's keys
+ * @returns why we refuse the token, also when the keys cannot be fetched; undefined when we accept it
  */
 export async function faultOfIdToken(
   token: string,

@@ -2,7 +2,7 @@ import { z } from "zod";
 
 const strings = z.array(z.string()).max(1_000);
 
-/** Protected resource metadata (RFC 9728 section 2), as far as it is used. */
+/** Protected resource metadata (RFC 9728 section 2), the members we use. */
 export const resourceMetadata = z.object({
   resource: z.string(),
   authorization_servers: z.array(z.string()).optional(),
@@ -10,9 +10,9 @@ export const resourceMetadata = z.object({
 });
 export type ResourceMetadata = z.infer<typeof resourceMetadata>;
 
-/** Authorization server metadata (RFC 8414 section 2, OpenID Connect Discovery 1.0), as far as it is used. */
+/** Authorization server metadata (RFC 8414 section 2, OpenID Connect Discovery 1.0), the members we use. */
 export const serverMetadata = z.object({
-  // RFC 8414 section 2: an address. Without blanks it is one word wherever it is shown.
+  // RFC 8414 section 2: an address. Without blanks, it stays one word in every message.
   issuer: z.string().regex(/^https?:\/\/[\x21-\x7e]+$/),
   authorization_endpoint: z.string().optional(),
   token_endpoint: z.string(),
@@ -31,7 +31,10 @@ export const serverMetadata = z.object({
 });
 export type ServerMetadata = z.infer<typeof serverMetadata>;
 
-/** @returns true when a server says that it does not do PKCE with S256 (RFC 7636 section 4.2); one that says nothing is believed to */
+/**
+ * @returns true when the server lists its PKCE methods and S256 is not among them (RFC 7636 section 4.2); a server that
+ *   lists none is assumed to support it
+ */
 export function lacksPkce({ code_challenge_methods_supported: methods }: ServerMetadata): boolean {
   return methods !== undefined && !methods.includes("S256");
 }

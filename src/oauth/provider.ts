@@ -2,17 +2,17 @@ import { parseJson } from "../core/json.ts";
 import type { OAuthHttp } from "./http.ts";
 import { lacksPkce, type ServerMetadata, serverMetadata } from "./metadata.ts";
 
-/** The metadata of an OpenID provider that a person can log in at. */
+/** The metadata of an OpenID provider that people can log in at. */
 export type ProviderMetadata = ServerMetadata & {
   readonly authorization_endpoint: string;
   readonly jwks_uri: string;
 };
 
 /**
- * Reads a provider's metadata (OpenID Connect Discovery 1.0 section 4). It has to name the issuer it was asked for, all its
- * endpoints have to be addresses that may be used, and it must not say that it cannot do PKCE with S256.
+ * Reads a provider's metadata (OpenID Connect Discovery 1.0 section 4). It must name the issuer we asked, the rule must
+ * allow each of its endpoints, and it must not exclude PKCE with S256.
  *
- * @param issuer as the user named it
+ * @param issuer as the user typed it
  * @returns the metadata, or why the provider cannot be used
  * @throws `unreachable`, `tls`, `server_error` for a document that is too long
  */
@@ -43,7 +43,7 @@ function endpointsOf(found: ProviderMetadata): string[] {
   return all.filter((address) => address !== undefined);
 }
 
-/** Credentials go there, so TLS is needed wherever the network is. */
+/** Credentials go there, so the rule must allow the address. */
 function isUsable(address: string, http: OAuthHttp): boolean {
   try {
     http.allowed(address, "the provider's endpoint");

@@ -9,7 +9,7 @@ import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata } from "./metadata.ts";
 import type { Trace } from "./trace.ts";
 
-/** RFC 7591 section 3.2.1. */
+/** Client information response (RFC 7591 section 3.2.1). */
 const registered = z.object({
   client_id: z.string().min(1),
   client_secret: z.string().min(1).nullish(),
@@ -19,7 +19,7 @@ const registered = z.object({
   registration_access_token: z.string().nullish(),
 });
 
-/** What a new client says of itself. */
+/** What a new client tells the server about itself. */
 export interface Registration {
   readonly clientName: string;
   readonly redirectUri: string;
@@ -27,9 +27,12 @@ export interface Registration {
 }
 
 /**
- * Registers a client (RFC 7591).
+ * Registers a client (dynamic client registration, RFC 7591).
  *
- * @throws `auth_refused` when the server registers none, or refuses this one; `unreachable`, `tls`
+ * @param trace gets the step and how it ended
+ * @returns the client, with its registration
+ * @throws `auth_refused` when the server has no usable registration endpoint or refuses; `unreachable`, `tls`;
+ *   `server_error` for an answer that is too long
  */
 export async function register(
   server: ServerMetadata,

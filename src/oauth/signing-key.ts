@@ -9,9 +9,9 @@ const curves: Readonly<Record<string, string>> = { "P-256": "ES256", "P-384": "E
  * Reads a private key for signing.
  *
  * @param text PKCS#8 PEM, or a private JWK
- * @param supported algorithms the server takes, where it says so
+ * @param supported algorithms the server accepts; undefined if it does not list them
  * @returns the key, and the algorithm to sign with (RFC 7518 section 3.1)
- * @throws usage error when it is no such key, or one the server does not take
+ * @throws usage error when the text is not such a key, or the server does not accept its algorithm
  */
 export async function readSigningKey(
   text: string,

@@ -7,11 +7,11 @@ import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata } from "./metadata.ts";
 import { noTrace, type Trace } from "./trace.ts";
 
-/** RFC 6749 section 5.1, and the ID token of OpenID Connect Core 1.0 section 3.1.3.3. */
+/** Token answer (RFC 6749 section 5.1), with the ID token of OpenID Connect Core 1.0 section 3.1.3.3. */
 const tokenAnswer = z.object({
   access_token: z.string().regex(/^[\x21-\x7e]+$/),
   token_type: z.string(),
-  // Servers send 0, null and words here: none of them says when the token ends.
+  // Seconds. Servers also send 0, null and words: then we do not know when the token ends.
   expires_in: z.coerce.number().positive().nullish().catch(undefined),
   refresh_token: z.string().min(1).nullish(),
   scope: z.string().nullish(),
@@ -19,19 +19,20 @@ const tokenAnswer = z.object({
 });
 export type TokenAnswer = z.infer<typeof tokenAnswer>;
 
-/** The parameters of a grant. Those that are undefined are left out. */
+/** The parameters of a grant. Undefined ones are left out. */
 export type GrantForm = Readonly<Record<string, string | undefined>>;
 
-/** How long an assertion we sign is valid, seconds. */
+/** Lifetime of a client assertion that we sign, seconds. */
 const assertionSeconds = 300;
 
 /**
- * Asks a token endpoint for a token.
+ * Asks a token endpoint for a bearer token.
  *
- * @param form the grant's own parameters
- * @returns the token, what was refused, or what came instead
- * @throws `auth_refused` when the endpoint's address must not be used, `server_error` for an answer that is too long,
- *   `unreachable`, `tls`
+ * @param form the grant's own parameters; client authentication is added
+ * @param trace gets the step and how it ended
+ * @returns the token; a refusal; `unusable`, also for a token that is not a bearer token
+ * @throws `auth_refused` when the rule forbids the endpoint's address; `server_error` for an answer that is too long;
+ *   `unreachable`, `tls`; usage error when the client's key cannot sign
  */
 export async function requestToken(
   server: ServerMetadata,
@@ -55,8 +56,8 @@ export async function requestToken(
 /**
  * Revokes a token (RFC 7009). Never throws.
  *
- * @param patienceMs how long it may take, ms; shorter than the usual limit of a request
- * @returns whether the server said that it is revoked
+ * @param patienceMs how long it may take, ms, instead of the usual limit of a request
+ * @returns true when the server confirms it with 200
  */
 export async function revokeToken(
   server: ServerMetadata,
@@ -73,12 +74,12 @@ export async function revokeToken(
     const { status } = await http.send(url, { method: "POST", ...form, ...(patienceMs ? { patienceMs } : {}) });
     return status === 200;
   } catch {
-    // The token ends by itself; the process has to end now.
+    // Revocation is best effort: the token expires by itself, and the process must be able to end.
     return false;
   }
 }
 
-/** @returns a form and headers with the client's authentication (RFC 6749 section 2.3, RFC 7523 section 2.2) */
+/** @returns body and headers with the client's authentication (RFC 6749 section 2.3, RFC 7523 section 2.2) */
 async function authenticated(server: ServerMetadata, client: Client, form: GrantForm) {
   const body = new URLSearchParams();
   const headers = new Headers();

@@ -1,14 +1,14 @@
-/** A step on the way to a token, for whoever wants to see how it went. */
+/** A step on the way to a token, as `--explain` shows it. */
 export interface Step {
   readonly name: string;
   readonly ok: boolean;
   readonly detail: string;
-  /** the specification that asks for it */
+  /** the specification that requires it */
   readonly reference?: string;
 }
 
-/** Takes the steps as they are done. */
+/** Called after each step. */
 export type Trace = (step: Step) => void;
 
-/** For whoever does not want to see them. */
+/** Discards the steps. */
 export const noTrace: Trace = () => undefined;

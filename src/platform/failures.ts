@@ -1,7 +1,7 @@
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with the machine, its files and its network, in the words a person meets. */
+/** Failures of the machine: its files, locks, network and browser, as users see them. */
 export const platformFailure = {
   unreachable: (origin: string, why: string) =>
     new CodemieError("unreachable", `cannot reach ${origin}: ${why}`, "check the address, the network and the VPN"),
@@ -33,7 +33,7 @@ export const platformFailure = {
     ),
   unreadable: (file: string, why: string) =>
     new CodemieError("vault_unreadable", `cannot read ${file}: ${why}`, "check the owner and mode of the file"),
-  /** @param holder number of the process that holds the lock, where it is known */
+  /** @param holder number of the process that holds the lock, if known */
   locked: (what: string, waitedMs: number, holder?: number) =>
     new CodemieError(
       "vault_locked",
@@ -62,6 +62,7 @@ export const platformFailure = {
       { cause: error },
     );
   },
+  /** @param why a main clause, for example `there is no certificate in it` */
   caFile: (variable: string, file: string, why: string) =>
     new CodemieError(
       "usage",

@@ -1,7 +1,7 @@
 import { CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with profiles and the configuration file, in the words a person meets. */
+/** Failures of profiles and the configuration file, as users see them. */
 export const profileFailure = {
   hostsDiffer: (a: string, b: string) =>
     new CodemieError(

@@ -12,7 +12,7 @@ import { setupFailure } from "./failures.ts";
 
 const noneOfThem = "";
 
-/** The project the model calls are counted for: the only one there is, the one that was named, or the person's choice. */
+/** The project that model calls count for: the named one, the only one, or the person's choice. */
 export const project: SetupStep = async (draft, context) => {
   const { flags, prompts, tell } = context;
   const asked = flags.project ?? draft.before.codeMieProject;
@@ -42,7 +42,7 @@ export const project: SetupStep = async (draft, context) => {
   return chosen === back ? back : { ...draft, project: chosen };
 };
 
-/** The project's own credentials for model calls, where it has any. */
+/** The integration: the project's own credentials for model calls, if it has any. */
 export const integration: SetupStep = async (draft, context) => {
   const { prompts } = context;
   const { project } = draft;
@@ -63,7 +63,7 @@ export const integration: SetupStep = async (draft, context) => {
   return one ? { ...draft, integration: one } : draft;
 };
 
-/** The model: the person's choice, or whatever is the account's default at the time. */
+/** The model: the named one or the person's choice; none means the account's default at the time of a run. */
 export const model: SetupStep = async (draft, context) => {
   const { flags, prompts, tell } = context;
   const asked = flags.model ?? draft.before.model;
@@ -101,7 +101,7 @@ function hintOf({ id, label, default: recommended, cost }: Model): string {
   return [recommended ? "recommended" : "", label === id ? "" : printable(label, 40), price].filter(Boolean).join(", ");
 }
 
-/** The profile's name: the one that was named or edited, else a free one the person may change. */
+/** The profile's name: the named one or the edited profile's, else a proposal that the person may change. */
 export const name: SetupStep = async (draft, context) => {
   const { config, flags, prompts } = context;
   const { host, edits, keeps } = draft;
@@ -114,7 +114,7 @@ export const name: SetupStep = async (draft, context) => {
     return other ? setupFailure.profileHasOtherHost(value, own?.origin ?? "another service") : undefined;
   };
   const wanted = usualName(draft, context);
-  // A login that is kept stays where it is: copied, it would be renewed in one place and die in the other.
+  // A kept login stays with its profile: of two copies, one would be renewed and the other would die.
   const open = prompts && flags.profile === undefined && !edits && !keeps;
   const answer = open
     ? await prompts.text("Name of the profile", { initial: wanted, check: (value) => wrong(value)?.message })
@@ -125,7 +125,7 @@ export const name: SetupStep = async (draft, context) => {
   return { ...draft, name: answer };
 };
 
-/** @returns the name the profile will have unless the person says otherwise */
+/** @returns the name that set-up proposes for the profile: the named or edited one, else one by provider or host */
 export function usualName(draft: Draft, { config, flags }: Pick<SetupContext, "config" | "flags">): string {
   const { edits, provider, host } = draft;
   const named = flags.profile ?? edits;
@@ -135,7 +135,7 @@ export function usualName(draft: Draft, { config, flags }: Pick<SetupContext, "c
   return provider ? (sameProvider(draft, config) ?? freeName(provider, config)) : pickName(config, host);
 }
 
-/** Without a name, the profile that has this provider at this address is the one that is meant. */
+/** A set-up without a name means the profile that has this provider at this address. */
 function sameProvider({ provider, host }: Draft, { profiles }: SetupContext["config"]): string | undefined {
   return Object.keys(profiles).find(
     (name) => profiles[name]?.provider === provider && usableHostOf(profiles[name] ?? {})?.origin === host?.origin,
@@ -143,10 +143,12 @@ function sameProvider({ provider, host }: Draft, { profiles }: SetupContext["con
 }
 
 /**
- * Asks the host with the credential as far as there is one. What the host cannot say just now keeps nobody from setting
- * up a profile.
+ * Asks a CodeMie host with the draft's credential. Its failures (exit codes up to 5) become a note: a host that does
+ * not answer now must not stop the set-up.
  *
- * @returns undefined when there is no credential to ask with, no host of that kind, or no answer
+ * @param doing the activity to show meanwhile; undefined shows nothing
+ * @returns the answer; undefined without a CodeMie host, a credential or an answer
+ * @throws failures of the vault, interruptions, and errors that are not ours
  */
 async function atHost<T>(
   { held, keeps, host }: Draft,

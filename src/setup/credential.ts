@@ -19,7 +19,7 @@ import { type Draft, type SetupContext, type SetupStep, untilItWorks } from "./d
 import { findEndpoint } from "./endpoint.ts";
 import { setupFailure } from "./failures.ts";
 
-/** The credential itself: a login, a token or a key, proved before anything is stored. */
+/** The credential: a login, a token or a key. The host or provider proves it before anything is stored. */
 export const credential: SetupStep = async (draft, context) => {
   const { host, method } = draft;
   if (!host || !method) return draft;
@@ -47,14 +47,14 @@ export const credential: SetupStep = async (draft, context) => {
   });
 };
 
-/** A token or a key that was read for nothing would be lost in silence. */
+/** Refuses a token or key that this method does not use: ignoring it would lose it silently. */
 function refuseOthers(method: Method, { flags }: SetupContext): void {
   if (flags.token && method !== "jwt") throw setupFailure.loginOfOther("--token-stdin", method);
   if (flags.tokenEnv && method !== "jwt") throw setupFailure.loginOfOther("--token-env", method);
   if (flags.key && method !== "api-key") throw setupFailure.loginOfOther("--key-stdin", method);
 }
 
-/** The login the profile has already, if it is the one that is wanted: of the same method, host, provider and client. */
+/** The login that the profile already has, if it fits the draft: same method, host, provider and client. */
 async function storedFor(
   draft: Draft,
   host: Host,
@@ -69,7 +69,7 @@ async function storedFor(
   return sameClient ? { name, login } : undefined;
 }
 
-/** A login that no longer works is not kept: undefined, and a new one is asked for. */
+/** Tries the stored login. @returns the draft that keeps it, or undefined when the host or provider refused it */
 async function keeping(
   draft: Draft,
   name: string,
@@ -94,7 +94,7 @@ async function keeping(
   } catch (error) {
     if (!(error instanceof CodemieError) || error.exitCode > 5) throw error;
     tell.note(error.message);
-    // Only a credential that was refused is no longer worth keeping; the network may be back tomorrow.
+    // Drop a credential only if it was refused (exit code 4); the network may be back tomorrow.
     return error.exitCode === 4 ? undefined : { ...draft, keeps: name };
   }
 }
@@ -114,7 +114,7 @@ async function loggingIn(draft: Draft, host: Host, context: SetupContext): Promi
   return { ...draft, held: { login, passing: false } };
 }
 
-/** A token that was given to be stored is; else only the name of the variable that will hold it is kept. */
+/** Keeps the token of `--token-stdin` for storing; otherwise only the name of the variable that will hold a token. */
 async function withToken(draft: Draft, host: Host, context: SetupContext): Promise<Draft | typeof back> {
   const { flags, runtime, prompts, tell } = context;
   if (flags.token) {

@@ -6,22 +6,22 @@ import { networkFailure } from "../platform/network.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type ProviderName, providers } from "../profiles/providers.ts";
 
-/** What answers at an address. */
+/** The kind of service at an address. */
 export type Detected =
-  /** a CodeMie host; `front` when a single sign-on stands before it */
+  /** a CodeMie host; `front`: oauth2-proxy, its single sign-on, stands before it */
   | { readonly kind: "codemie"; readonly host: Host; readonly front: boolean }
   | { readonly kind: "issuer"; readonly issuer: string }
   | { readonly kind: "provider"; readonly url: string; readonly provider: ProviderName }
-  /** none of these, and what it is instead */
+  /** none of these; `what` says what came back, for a message */
   | { readonly kind: "other"; readonly what: string };
 
-/** How long one look may take, ms. */
+/** How long one request may take, ms. */
 const lookMs = 10_000;
 
 type Look = ApiAnswer & { readonly text: string };
 
 /**
- * Finds out what an address is by asking it a few harmless questions without any credential.
+ * Detects which service answers at an address, by a few harmless GET requests without any credential.
  *
  * @param input as typed: a bare name, a root, an API's path, an issuer
  * @throws usage error when it is no address we may use; `unreachable`, `tls`
@@ -56,7 +56,7 @@ function couldBeCodemie(input: string): boolean {
   }
 }
 
-/** The providers whose address everybody has. */
+/** Recognises a provider by its public address, without a request. */
 function knownProvider(origin: string): ProviderName | undefined {
   const { hostname } = new URL(origin);
   if (/\.(openai|cognitiveservices|services\.ai)\.azure\.com$/.test(hostname)) return "azure";
@@ -66,7 +66,7 @@ function knownProvider(origin: string): ProviderName | undefined {
   return undefined;
 }
 
-/** The four families of CodeMie fact 2.5: sent to the front's login, refused by the front, or by the backend itself. */
+/** Detects the families of CodeMie fact 2.5: the front redirects to its login or refuses, or the backend refuses. */
 function isCodemie(answer: Look, origin: string): boolean {
   const location = answer.headers.get("location");
   if (location !== null) {
@@ -77,12 +77,12 @@ function isCodemie(answer: Look, origin: string): boolean {
   return answer.status === 403 && isHtml(answer.headers) && /oauth2|sign in/i.test(answer.text);
 }
 
-/** Only the backend itself answers in CodeMie's own error shape; everything else comes from a front before it. */
+/** Only the backend answers in CodeMie's own error shape; every other refusal comes from the front. */
 function isFront(answer: Look): boolean {
   return !(answer.status === 401 && has(answer.text, "error"));
 }
 
-/** A list of models, or the refusal to give it without a key, tells whose API it is by its form. */
+/** Detects an API by the form of its list of models, or of its refusal to list them without a key. */
 function providerBy({ status, headers, text }: Look): ProviderName | undefined {
   if (isHtml(headers)) return undefined;
   if (status === 200) return has(text, "data") ? (has(text, "has_more") ? "anthropic" : "openai") : undefined;
@@ -108,7 +108,7 @@ function has(text: string, member: string): boolean {
   }
 }
 
-/** How much of an answer is read, bytes: enough for any of the forms above. */
+/** How much of an answer to read, bytes: enough for any of the forms above. */
 const readAtMost = 65_536;
 
 async function lookAt(url: string, origin: string, runtime: Runtime): Promise<Look> {

@@ -13,7 +13,7 @@ import type { ProviderName } from "../profiles/providers.ts";
 import type { Method } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 
-/** What the command line asked for; what is not there is asked of the person, or taken from what is usual. */
+/** The flags of `codemie setup`. For a missing one set-up asks the person, or takes the usual value. */
 export interface SetupFlags {
   readonly profile: string | undefined;
   readonly method: Method | undefined;
@@ -32,7 +32,7 @@ export interface SetupFlags {
   readonly key: Secret | undefined;
 }
 
-/** What every step is given. */
+/** The context of every step. */
 export interface SetupContext {
   readonly runtime: Runtime;
   /** our version, `MAJOR.MINOR.PATCH` */
@@ -40,13 +40,13 @@ export interface SetupContext {
   readonly vault: Vault;
   readonly config: Config;
   readonly flags: SetupFlags;
-  /** absent where nobody is to be asked */
+  /** undefined when nobody is there to answer, or wants to */
   readonly prompts: Prompts | undefined;
-  /** what was typed before, by question, so that going back loses nothing */
+  /** earlier answers by question, so that going back loses nothing */
   readonly typed: Map<string, string>;
   /** tells the person how a step went */
   readonly tell: { good(text: string): void; note(text: string): void };
-  /** shows that something is going on */
+  /** runs `work` and shows the activity `text` meanwhile */
   during<T>(text: string, work: () => Promise<T>): Promise<T>;
   dialogue(origin: string): LoginDialogue;
   /** @returns the credentials of a profile's stored login */
@@ -54,30 +54,30 @@ export interface SetupContext {
   readonly stop: AbortSignal;
 }
 
-/** A proved login that is not in the vault yet. A token of the shell (`passing`) never gets there. */
+/** A proved login that is not in the vault yet. A token from the shell's environment (`passing`) never gets there. */
 export interface Held {
   login: StoredLogin;
   readonly passing: boolean;
 }
 
-/** The profile as far as it is known. Nothing of it is stored before the end. */
+/** The profile so far. Nothing of it is stored before the last step is done. */
 export interface Draft {
-  /** the profile that is being edited, if one is */
+  /** name of the profile that set-up changes */
   readonly edits?: string;
-  /** the person wants a profile of its own, whatever is there */
+  /** true: the person asked for one more profile, even if one of this host or provider exists */
   readonly adds?: boolean;
-  /** what the profile was before */
+  /** the profile as stored before; empty for a new one */
   readonly before: Profile;
   readonly host?: Host;
-  /** what was found at the host: a single sign-on stands before it */
+  /** true: oauth2-proxy, the host's single sign-on, stands before it */
   readonly front?: boolean;
   readonly method?: Method;
   readonly provider?: ProviderName;
   readonly client?: OidcClient;
   readonly tokenEnv?: string;
-  /** proved, and stored in the end; held by reference, since the host may renew it meanwhile */
+  /** held by reference, since the host may renew it before it is stored */
   readonly held?: Held;
-  /** the profile whose stored login goes on as it is */
+  /** name of the profile whose stored login stays as it is */
   readonly keeps?: string;
   readonly models?: readonly Model[];
   readonly project?: string;
@@ -86,13 +86,14 @@ export interface Draft {
   readonly name?: string;
 }
 
-/** One step: completes the draft, or wants the person to be asked the question before. */
+/** One step: returns a fuller draft, or `back` for the question before. */
 export type SetupStep = (draft: Draft, context: SetupContext) => Promise<Draft | Back>;
 
 /**
- * Goes through the steps in order. Going back leads to the step before that asked something.
+ * Runs the steps in order. `back` returns to the last step that asked something.
  *
- * @throws what a step throws
+ * @returns the draft after the last step
+ * @throws as the steps
  */
 export async function walk(steps: readonly SetupStep[], start: Draft, context: SetupContext): Promise<Draft> {
   const trail: { at: number; draft: Draft }[] = [];
@@ -104,7 +105,7 @@ export async function walk(steps: readonly SetupStep[], start: Draft, context: S
     if (next === back) {
       const before = trail.pop();
       if (before) ({ at, draft } = before);
-      continue; // there is nothing before the first question: it is asked again
+      continue; // nothing comes before the first question: ask it again
     }
     if (asked) trail.push({ at, draft });
     draft = next ?? draft;
@@ -133,11 +134,12 @@ function noticing(prompts: Prompts, notice: () => void): Prompts {
 }
 
 /**
- * Tries something until it works: where a person is there, a failure is said and the question asked again. What asked
- * nothing would fail the same way again, at the host's expense: then the person says whether to try once more.
+ * Repeats an attempt until it works, if a person is there: shows the failure, and the attempt asks its question again.
+ * An attempt that asked nothing would fail the same way, at the host's expense, so the person decides on another try.
  *
- * @param attempt one try; gets the context to ask with, and whether it is the first
- * @throws what `attempt` throws where nobody is to be asked, and interruptions anywhere
+ * @param attempt one try; gets the context to ask with, and false on the first try
+ * @returns the result of the attempt that worked, or `back`
+ * @throws as `attempt` when nobody is there or the person gives up; interruptions always
  */
 export async function untilItWorks(
   context: SetupContext,

@@ -10,14 +10,14 @@ import { type ProviderName, providers } from "../profiles/providers.ts";
 import { setupFailure } from "./failures.ts";
 
 /**
- * Finds where a provider's API begins, and tries the key on the way. People give the root, the version's folder or the
- * whole address of an endpoint; the first base whose list of models answers is the one. Nothing but the given origin is
- * asked.
+ * Finds the base URL of a provider's API, and proves the key on the way. People type the root, the version's folder or
+ * the whole address of an endpoint; the first base that lists its models is the one. Requests go to the given origin
+ * only.
  *
  * @param input base URL as typed, or undefined for the provider's usual one
- * @returns the base, and the models the key may use
- * @throws usage error for no address; `auth_refused` when the key is refused; `wrong_base_url` when no base answers;
- *   `server_error`, `unreachable`, `tls`
+ * @returns the host with that base, and the models the key may use
+ * @throws usage error for a missing or unusable address; `auth_refused` when the key is refused; `wrong_base_url` when
+ *   no base lists models; `server_error`, `unreachable`, `tls`
  */
 export async function findEndpoint(
   input: string | undefined,
@@ -40,7 +40,7 @@ export async function findEndpoint(
     try {
       return { host, models: await modelsOfProvider({ host, provider, authorize, fetch: runtime.fetch }) };
     } catch (error) {
-      // Elsewhere at the same origin the API may still be; a refused key or a network that is down is the answer.
+      // The API may still be at another base of this origin. A refused key or a broken network ends the search.
       if (!(error instanceof CodemieError) || error.code !== "wrong_base_url") throw error;
       first ??= error;
     }

@@ -3,10 +3,10 @@ import { profileFailure } from "../profiles/failures.ts";
 
 const otherName = "choose another name with --profile";
 
-/** What is needed, and nobody is there to be asked for it. */
+/** Set-up needs a value, and nobody is there to type it. */
 const needs = (what: string, flag: string) => new CodemieError("usage", `setup needs ${what}`, flag);
 
-/** What can go wrong with the set-up, in the words a person meets. */
+/** Failures of the set-up, as users see them. */
 export const setupFailure = {
   profileHasOtherHost: (name: string, origin: string) =>
     new CodemieError("usage", `profile ${name} belongs to ${origin}`, otherName),
@@ -30,7 +30,7 @@ export const setupFailure = {
       `${issuer} is an OpenID provider, not a CodeMie host`,
       `give the host's address; with --issuer ${issuer} the login goes there`,
     ),
-  /** Something given instead of the name may be the token itself: the message does not repeat it. */
+  /** The message does not repeat the value: it may be the token itself instead of a name. */
   notAVariable: () => new CodemieError("usage", "--token-env takes the name of a variable", "--token-env MY_TOKEN"),
   nothingToSave: () => new CodemieError("usage", "there is nothing to save"),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -6,7 +6,7 @@ import type { ProfileStore } from "../profiles/store.ts";
 import type { Draft, SetupContext } from "./draft.ts";
 import { setupFailure } from "./failures.ts";
 
-/** What set-up decides; what stood there before would contradict it. */
+/** Members that set-up decides. It drops their old values, which would contradict the new ones. */
 const decided: readonly string[] = [
   "provider",
   "authMethod",
@@ -20,11 +20,12 @@ const decided: readonly string[] = [
 ];
 
 /**
- * Stores what was set up: the login first, then the profile that leads to it.
+ * Stores the result of a set-up: the login first, then the profile that leads to it.
  *
- * @param replace true: another person's login may be replaced without asking
+ * @param replace true: replaces another person's login without asking
  * @returns the profile's name, and the file a damaged login was moved to, if there was one
- * @throws `other_person`, `interrupted`, what the vault and the configuration's file throw
+ * @throws `other_person`, `interrupted`, usage error for a draft without host or name, and what the vault and the
+ *   configuration file throw
  */
 export async function save(
   draft: Draft,
@@ -50,7 +51,7 @@ export async function save(
   return { name, kept };
 }
 
-/** The members a profile has by its method, in the existing CLI's format (CodeMie fact 8.1). */
+/** The members of a profile of this method, in the existing CLI's format (CodeMie fact 8.1). */
 function membersOf({ host, method, provider, client, tokenEnv, model, project, integration }: Draft): Profile {
   const chosen = { model, codeMieProject: project, codeMieIntegration: integration && { ...integration } };
   if (host?.kind === "provider") return { ...defined(chosen), provider, authMethod: "api-key", baseUrl: host.api };
@@ -69,7 +70,7 @@ function defined<T extends Record<string, unknown>>(members: T): { [K in keyof T
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never;
 }
 
-/** A login that takes another person's place is asked about. */
+/** Asks before a login replaces another person's. @throws `other_person` unless somebody says yes */
 async function ask(now: StoredLogin, name: string, { vault, prompts }: SetupContext): Promise<void> {
   const before = await previousLogin(vault, name);
   if (typeof before !== "object" || before.method === "api-key" || now.method === "api-key") return;

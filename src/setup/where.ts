@@ -12,7 +12,7 @@ import { setupFailure } from "./failures.ts";
 
 const anew = " new";
 
-/** Which profile: the one that was named, else the person chooses one to edit, or a new one. */
+/** Which profile: the named one, else the person chooses one to change, or a new one. */
 export const which: SetupStep = async (draft, { config, flags, prompts }) => {
   const names = Object.keys(config.profiles);
   const edit = (name: string) => ({ ...draft, edits: name, before: config.profiles[name] ?? {} });
@@ -31,7 +31,7 @@ export const which: SetupStep = async (draft, { config, flags, prompts }) => {
   return chosen === anew ? { before: {}, adds: true } : edit(chosen);
 };
 
-/** Where the models are: the address is typed, and what answers there is found out. */
+/** Where the models are: takes or asks for the address, and detects which service answers there. */
 export const where: SetupStep = async (draft, context) => {
   const { flags, runtime, typed } = context;
   const { before } = draft;
@@ -66,8 +66,8 @@ export const where: SetupStep = async (draft, context) => {
 const addressOf = (profile: Profile) => profile.codeMieUrl ?? profile.baseUrl;
 
 /**
- * With the host known, so is the profile that is meant. Its project, integration and model belong to its host: at another
- * one they mean nothing.
+ * The host tells which profile is meant: takes that one as `before`, unless the person chose one to change. Drops
+ * project, integration and model of another host: they mean nothing at this one.
  */
 function settled(draft: Draft, context: SetupContext): Draft {
   const { host, edits } = draft;
@@ -82,7 +82,7 @@ function settled(draft: Draft, context: SetupContext): Draft {
 
 async function look(draft: Draft, url: string, context: SetupContext): Promise<Draft> {
   const { flags, runtime, tell } = context;
-  // A method that was named needs no guess, and a host that cannot be asked just now can still be set up.
+  // A named method needs no detection, so a host that is down now can still be set up.
   if (flags.method !== undefined && flags.method !== "api-key") {
     return { ...draft, host: parseHost(url), method: flags.method };
   }
@@ -107,7 +107,7 @@ function asProvider(provider: ProviderName, { method }: SetupFlags): Pick<Draft,
   throw setupFailure.takesKeyOnly(method);
 }
 
-/** Whose API it is: a guess by what was found, which the person confirms, since compatible servers look alike. */
+/** Which provider's API it is: the person confirms what was detected, since compatible servers look alike. */
 export const api: SetupStep = async (draft, { flags, prompts }) => {
   if (draft.method !== "api-key" || !draft.provider || !prompts || flags.provider) return draft;
   const choices = providerNames.map((name) => ({ value: name, label: providers[name].title }));
@@ -115,7 +115,7 @@ export const api: SetupStep = async (draft, { flags, prompts }) => {
   return provider === back ? back : { ...draft, provider };
 };
 
-/** The base URL of a provider that has none of its own. */
+/** The base URL, for a provider without a usual one. */
 export const base: SetupStep = async (draft, context) => {
   const { provider, host, before } = draft;
   if (!provider || host) return draft;
@@ -128,7 +128,7 @@ export const base: SetupStep = async (draft, context) => {
   });
 };
 
-/** How to log in at a CodeMie host: what was found there comes first. */
+/** How to log in at a CodeMie host: proposes the profile's method, else single sign-on if oauth2-proxy is there. */
 export const how: SetupStep = async (draft, { flags, prompts }) => {
   const { host, method, front } = draft;
   if (!host || method === "api-key") return draft;

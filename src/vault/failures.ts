@@ -1,7 +1,7 @@
 import { CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
-/** What can go wrong with the vault, in the words a person meets. */
+/** Failures of the vault, as users see them. */
 export const vaultFailure = {
   keyMissing: (file: string) =>
     new CodemieError(
@@ -47,6 +47,7 @@ export const vaultFailure = {
       "this vault is sealed with a passphrase, and there is none",
       "set CODEMIE_VAULT_PASSPHRASE_COMMAND, CODEMIE_VAULT_PASSPHRASE_FILE or CODEMIE_VAULT_PASSPHRASE, or run it in a terminal",
     ),
+  /** @param from its source, as words behind "the passphrase" */
   passphraseWrong: (from: string) =>
     new CodemieError(
       "vault_key",

@@ -6,11 +6,13 @@ import { pages } from "./callback-page.ts";
 import { type LoginRequest, logIn } from "./index.ts";
 
 /**
- * Renews a login through the browser, by the method it was made with; with a live session at the identity provider
- * nothing has to be typed. The old login stays until the new one is proved, and it has to be the same person's.
+ * Logs in again through the browser, by the method of the stored login. If the person still has a session at the
+ * identity provider, they need not type anything. The old login stays until the new one is proved to be the same
+ * person's.
  *
  * @returns the new login, stored
- * @throws `other_person`, what a login throws, and what the vault throws
+ * @throws `auth_needed` when there is no such login, or a stored token or key; `other_person`; as {@link logIn}; what
+ *   the vault throws
  */
 export async function loginAgain(
   vault: Vault,

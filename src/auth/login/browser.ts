@@ -6,13 +6,13 @@ import { authFailure } from "../failures.ts";
 import { type Page, pages } from "./callback-page.ts";
 import type { Callback, CallbackServer } from "./callback-server.ts";
 
-/** How a login talks to the person in the terminal. */
+/** Messages of a login to the person in the terminal. */
 export interface LoginDialogue {
-  /** the browser is being opened at the URL (`opened`), or the person has to do it */
+  /** `opened`: we open the browser at the URL, else the person must; `canPaste`: they may paste the callback's URL */
   atUrl(url: string, opened: boolean, canPaste: boolean): void;
-  /** a short code to be typed at an address, in a browser anywhere */
+  /** the person has to type the code at the address, in any browser */
   atCode(address: string, code: string): void;
-  /** something went differently and the login goes on */
+  /** something failed, but the login continues */
   note(text: string): void;
 }
 
@@ -20,28 +20,28 @@ export interface LoginDialogue {
 export interface LoginOptions {
   readonly runtime: Runtime;
   readonly dialogue: LoginDialogue;
-  /** ms until the login is given up */
+  /** time limit of the login, ms */
   readonly timeoutMs: number;
   /** false: print the URL only */
   readonly mayOpenBrowser: boolean;
   /** what the browser may see of the environment */
   readonly browserEnv: ForeignEnv;
-  /** aborts with the failure to end with */
+  /** stops the login; its reason is the failure to throw */
   readonly stop: AbortSignal;
 }
 
-/** Proves and stores what came back, and says what the browser shows in the end. */
+/** Proves and stores what the login brought, and returns a result and the last page for the browser. */
 export type Use<C, T> = (credential: C) => Promise<{ result: T; page: Page }>;
 
 /**
- * Sends the person to a URL and waits for the browser to come back to the callback server, which listens already: a live
- * session comes back at once. The server is closed in the end, whatever happens.
+ * Sends the person to a URL and waits until the browser returns to the callback server. The server must listen by now,
+ * since with a live session the browser returns immediately. This function closes the server, whatever happens.
  *
- * @param server where the browser comes back to
+ * @param server the callback server
  * @param url where the person logs in
- * @param use what to do with the callback's URL; its failure is shown in the browser too
- * @param paste another way for the callback to arrive: pasted into the terminal
- * @returns what `use` returned
+ * @param use handles the callback's URL; the browser shows its failure too
+ * @param paste waits for the callback's URL pasted into the terminal, if the method allows that
+ * @returns the result of `use`
  * @throws `auth_timeout`, the stop signal's failure, and what `use` throws
  */
 export async function browserLogin<T>(
@@ -57,7 +57,7 @@ export async function browserLogin<T>(
   try {
     const opens = options.mayOpenBrowser && browserFor(runtime.env).kind !== "none";
     const pastes = paste !== undefined && runtime.terminal.interactive && !opens;
-    // Before the person is told of it: a terminal that is not read key by key yet shows what is pasted, and cuts it.
+    // Start to read before we ask for it: a terminal in line mode would show the pasted secret, and cut it.
     const pasted = pastes ? paste(over.signal) : undefined;
     dialogue.atUrl(url, opens, pastes);
     if (opens) {
@@ -87,7 +87,9 @@ export async function browserLogin<T>(
   }
 }
 
-/** @returns a promise that rejects when the time is over or the person stops; `end` it in any case */
+/**
+ * @returns `over`: rejects with `auth_timeout` or the stop signal's failure; call `end` in any case, it frees the timer
+ */
 export function loginDeadline({ timeoutMs, stop }: Pick<LoginOptions, "timeoutMs" | "stop">): {
   readonly over: Promise<never>;
   end(): void;

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { escapeHtml } from "../../core/text.ts";
 
-/** What the page in the browser says. All of it is escaped. */
+/** The texts of a page in the browser. Rendering escapes all of them. */
 export interface Page {
   readonly good: boolean;
   readonly title: string;
@@ -12,7 +12,7 @@ const good = (title: string, ...lines: string[]): Page => ({ good: true, title, 
 const bad = (title: string, ...lines: string[]): Page => ({ good: false, title, lines });
 const lookAtTerminal = "Look at your terminal.";
 
-/** The texts of all pages a login ends with. `who` is the person, as {@link describe} writes one. */
+/** The texts of all pages that a login can end with. `who` is the person, as {@link describe} returns it. */
 export const pages = {
   loggedIn: (who: string, origin: string) =>
     good("You are logged in", `${who} at ${origin}`, "You can close this page and go back to your terminal."),
@@ -23,7 +23,7 @@ export const pages = {
   otherPerson: (who: string) =>
     good("One question is left", `You logged in as ${who}, another person than before.`, "Answer it in your terminal."),
   accessGranted: () => good("Access granted", "The tools of the server are available now.", "You can close this page."),
-  /** @param lines the failure's message and hint; without them the person is sent to the terminal */
+  /** @param lines the failure's message and hint; without them the page points to the terminal */
   failed: (...lines: string[]) => bad("Not logged in", ...(lines.length > 0 ? lines : [lookAtTerminal])),
   over: () => bad("This login is already over", lookAtTerminal),
   unreadable: () => bad("This is not a login", "The address carries no login that could be read."),
@@ -43,10 +43,10 @@ p{margin:0 0 6px;color:var(--soft);overflow-wrap:anywhere}
 footer{margin-top:24px;padding-top:14px;border-top:1px solid var(--line);font-size:.8rem;color:var(--soft)}
 `;
 
-/** No script, no image, no font, nothing from anywhere; only the one style above, by its hash (CSP level 3). */
+/** The page loads no script, image, font or anything else; only the style above, allowed by its hash (CSP level 3). */
 const styleHash = createHash("sha256").update(style).digest("base64");
 
-/** Headers of every answer of the callback server: nothing is kept, nothing is told on, nothing runs. */
+/** Headers of every answer of the callback server: no caching, no referrer, no scripts, no framing. */
 export const pageHeaders: Readonly<Record<string, string>> = {
   "content-security-policy": `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
   "cache-control": "no-store",
@@ -57,7 +57,7 @@ export const pageHeaders: Readonly<Record<string, string>> = {
   "cross-origin-resource-policy": "same-origin",
 };
 
-/** @returns the page as HTML, with its headers and status */
+/** @returns the page as HTML, with {@link pageHeaders} and the status */
 export function renderPage(page: Page, status = 200): Response {
   const lines = page.lines.map((line) => `<p>${escapeHtml(line)}</p>`).join("\n");
   const html = `<!doctype html>

@@ -6,40 +6,39 @@ import { within } from "../../core/time.ts";
 import { authFailure } from "../failures.ts";
 import { type Page, pageHeaders, pages, renderPage } from "./callback-page.ts";
 
-/** A login that came back: its URL, and how to answer the person who waits in the browser. */
+/** The callback of a login: its URL, and how to answer the person who waits in the browser. */
 export interface Callback {
   readonly url: URL;
-  /** Shows the last page; the browser waits for it meanwhile. */
+  /** Shows the last page; until then the browser waits. */
   finish(page: Page): void;
 }
 
 export interface CallbackServer {
   readonly port: number;
-  /** Settles with the first callback that `accept` takes. */
+  /** Resolves with the first callback that `accept` takes. */
   readonly received: Promise<Callback>;
-  /** Stops listening once the last page has been fetched, or at once when no callback came. */
+  /** Stops listening once the browser has fetched the last page; immediately when no callback came. */
   close(): Promise<void>;
 }
 
 /** How long `close` waits for the browser to fetch the last page, ms. */
 const lastPageMs = 3_000;
-/** How long the last page may take from us to the browser, ms; idle connections of the browser end with it. */
+/** How long `close` lets the last page flow to the browser, ms; then it closes the browser's idle connections too. */
 const flushMs = 200;
-/** Attempts to find a port that is free on both loopback addresses. */
+/** How often we try to find a port that is free on both loopback addresses. */
 const portAttempts = 20;
 
 /**
- * Starts the one-shot server a login ends at. It listens on both loopback addresses (`localhost` may mean either) and
- * on no other. Whatever is not the callback (another path, method or `Host`, a request a page's script or image made)
- * is answered and forgotten; it can neither end nor spoil the login.
+ * Starts the server for the loopback redirect of one login (RFC 8252 section 7.3). It listens on both loopback
+ * addresses (`localhost` may mean either) and on no other. Any request but the callback (another path, method or
+ * `Host`, a request from a page's script or image) gets an error, and can neither end nor spoil the login.
  *
- * The callback's URL holds the secret, so it is answered with a redirect: the address bar and the back button keep the
- * page behind it.
+ * The callback's URL holds a secret, so the answer is a redirect: address bar and back button then show another URL.
  *
  * @param path exact path of the callback
- * @param accept looks at a candidate's URL; false means it is not a callback after all
- * @param fixedPort the port to listen on; 0: any that is free
- * @throws usage error when the port cannot be had
+ * @param accept checks a request to that path; false: it is not this login's callback
+ * @param fixedPort the port to listen on; 0: any free one
+ * @throws usage error when the port is not free, or none is
  */
 export function startCallbackServer(path: string, accept: (url: URL) => boolean, fixedPort = 0): CallbackServer {
   const received = Promise.withResolvers<Callback>();
@@ -69,7 +68,7 @@ export function startCallbackServer(path: string, accept: (url: URL) => boolean,
     return new Response(null, { status: 303, headers: { ...pageHeaders, location: resultPath } });
   });
 
-  // The host comes first: under an empty or odd one the request's URL need not even parse.
+  // Check `Host` first: with an empty or malformed one, even parsing the request's URL may fail.
   const servers = listenOnLoopback(
     (request) => (isOurHost(request.headers.get("host"), port) ? app.fetch(request) : plain(421, "wrong host")),
     fixedPort,
@@ -91,10 +90,10 @@ export function startCallbackServer(path: string, accept: (url: URL) => boolean,
 
 type Handler = (request: Request) => Response | Promise<Response>;
 
-/** One port on `127.0.0.1` and, where the machine has it, `::1`. */
+/** Listens on one port of `127.0.0.1` and, if the machine has it, of `::1`. */
 function listenOnLoopback(fetch: Handler, fixedPort: number): { port: number; stop(force: boolean): Promise<void> } {
   const listen = (hostname: string, port: number) =>
-    // Outside development the runtime would share the port with others of this user, and some answers would be theirs.
+    // Without `reusePort: false`, other processes of this user could share the port and get some of the requests.
     Bun.serve({
       hostname,
       port,
@@ -130,12 +129,12 @@ function listenAt<T>(port: number, listen: (hostname: string, port: number) => T
   }
 }
 
-/** Under any other name a page in the browser may be talking to us through a forged DNS answer. */
+/** Guards against DNS rebinding: under any other name, a foreign page in the browser may be talking to us. */
 function isOurHost(host: string | null, port: number): boolean {
   return host === `localhost:${port}` || host === `127.0.0.1:${port}` || host === `[::1]:${port}`;
 }
 
-/** Browsers mark what a person navigates to (Fetch Metadata); requests without the marks come from no such browser. */
+/** True for a navigation by Fetch Metadata headers, and for clients that do not send these headers. */
 function isNavigation(headers: Headers): boolean {
   const mode = headers.get("sec-fetch-mode");
   const destination = headers.get("sec-fetch-dest");

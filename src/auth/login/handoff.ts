@@ -2,8 +2,8 @@ import { z } from "zod";
 import { parseJson } from "../../core/json.ts";
 
 /**
- * The payload of the hand-off (CodeMie fact 2.1): standard base64 of JSON in the `token` parameter. A host without a
- * cookie front leaves `cookies` out.
+ * The payload of the hand-off (CodeMie fact 2.1): JSON in standard base64, in the `token` parameter. A host without
+ * oauth2-proxy in front of it leaves `cookies` out.
  */
 const payload = z.object({
   provider: z.string().max(200),
@@ -11,15 +11,15 @@ const payload = z.object({
 });
 export type Handoff = z.infer<typeof payload>;
 
-/** Path the host redirects the browser to. */
+/** Path of the callback that the host redirects the browser to. */
 export const handoffPath = "/auth";
 
 /**
- * Reads the hand-off out of the callback's URL. The alphabet is read tolerantly (base64url, missing padding, a `+` that
- * became a space), the content strictly.
+ * Reads the hand-off from the callback's URL. It accepts variants of base64 (base64url, missing padding, a `+` that
+ * became a space), but checks the content strictly.
  *
  * @param url the callback's URL
- * @returns the payload, or undefined when the URL carries none
+ * @returns the payload, or undefined when the URL holds no valid one
  */
 export function readHandoff(url: URL): Handoff | undefined {
   const token = url.searchParams.get("token");
@@ -29,11 +29,11 @@ export function readHandoff(url: URL): Handoff | undefined {
 }
 
 /**
- * Reads what a person pasted: the address the browser ended up at.
+ * Reads the address that a person pasted from the browser after the login.
  *
- * @param pasted one line
- * @param port the port we asked the host to redirect to
- * @returns the callback's URL, or undefined when it is another address
+ * @param pasted one line; white space in it is removed
+ * @param port the port of this login's callback
+ * @returns the callback's URL, or undefined for any other address
  */
 export function readPastedUrl(pasted: string, port: number): URL | undefined {
   const url = URL.parse(pasted.replace(/\s+/g, ""));

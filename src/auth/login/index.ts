@@ -9,20 +9,21 @@ export interface LoginRequest extends LoginOptions {
   readonly host: Host;
   /** our version, `MAJOR.MINOR.PATCH` */
   readonly version: string;
-  /** log in at an OpenID provider instead of the host's own single sign-on */
+  /** set: log in at this OpenID provider instead of the host's own single sign-on */
   readonly client?: OidcClient | undefined;
-  /** with a device code instead of a browser on this machine */
+  /** true: at that provider, with a device code instead of a browser on this machine */
   readonly device?: boolean | undefined;
-  /** ask the identity provider anew, whatever session the browser still has */
+  /** true: skip the session that the browser may still have at the host; single sign-on only */
   readonly anew?: boolean;
 }
 
 /**
- * Logs a person in by the method that was asked for, and proves the result at the host before anything is stored.
+ * Logs a person in by the requested method and proves the login at the host before `use` can store it.
  *
- * @param use gets the proved login; stores it, or not, and says what the browser shows
- * @returns what `use` returned
- * @throws what the method throws, what proving throws, and what `use` throws
+ * @param use gets the proved login, may store it, and returns a result and the page for the browser
+ * @returns the result of `use`
+ * @throws as {@link loginBySso}, {@link loginByOidc} or {@link loginByDevice}; as {@link proveSession} or
+ *   {@link proveTokens}; what `use` throws
  */
 export async function logIn<T>(request: LoginRequest, use: Use<SsoLogin | OidcLogin, T>): Promise<T> {
   const { host, runtime, version, client } = request;

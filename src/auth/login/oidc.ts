@@ -17,14 +17,14 @@ import type { Renewal } from "../renewal.ts";
 import { browserLogin, type LoginOptions, loginDeadline, type Use } from "./browser.ts";
 import { startCallbackServer } from "./callback-server.ts";
 
-/** What a login at an OpenID provider needs to know. */
+/** Our client at an OpenID provider, as the user named it. */
 export interface OidcClient {
   readonly issuer: string;
   readonly clientId: string;
   readonly scope: string;
 }
 
-/** The scopes that make a login last: identity, and a refresh token. */
+/** The default scopes: identity, and a refresh token, which makes the login last. */
 export const defaultScope = "openid profile email offline_access";
 
 /** The tokens of a finished login, not yet proved at the host. */
@@ -34,15 +34,15 @@ export interface OidcOptions extends LoginOptions {
   readonly client: OidcClient;
 }
 
-/** A provider that was found, and the way to it. */
+/** A discovered provider, and the HTTP client for it. */
 interface Provider {
   readonly metadata: ProviderMetadata;
   readonly http: OAuthHttp;
 }
 
 /**
- * @param issuer as the user named it
- * @throws `server_error` when it cannot be logged in at, `unreachable`, `tls`
+ * @param issuer as the user typed it
+ * @throws `server_error` when its metadata rules a login out; `unreachable`, `tls`
  */
 async function providerAt(issuer: string, { fetch }: Runtime): Promise<Provider> {
   const http = new OAuthHttp({ fetch, rule: secureAddress });
@@ -52,12 +52,14 @@ async function providerAt(issuer: string, { fetch }: Runtime): Promise<Provider>
 }
 
 /**
- * Logs in by authorization code with PKCE (RFC 6749 section 4.1, RFC 7636, RFC 8252) at a loopback redirect. `state` is
- * checked before anything in the answer is believed, `iss` (RFC 9207) where the provider sends or promises it.
+ * Logs in by authorization code with PKCE (RFC 6749 section 4.1, RFC 7636) and a loopback redirect (RFC 8252). It
+ * checks `state` before it reads anything else in the callback, and `iss` (RFC 9207) if the provider sends or promises
+ * it.
  *
- * @param use gets the tokens, proves and stores them, and says what the browser shows in the end
- * @returns what `use` returned
- * @throws `auth_timeout`, `auth_refused`, `server_error`, `unreachable`, `tls`, the stop signal's failure, what `use` throws
+ * @param use gets the tokens, proves and stores them, and returns a result and the last page
+ * @returns the result of `use`
+ * @throws `auth_timeout`, `auth_refused`, `server_error`, `unreachable`, `tls`, the stop signal's failure, and what
+ *   `use` throws
  */
 export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, T>): Promise<T> {
   const { client, runtime } = options;
@@ -82,8 +84,9 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
 }
 
 /**
- * Logs in with a device code (RFC 8628): the person types a short code in a browser anywhere.
+ * Logs in with a device code (RFC 8628): the person types a short code in any browser.
  *
+ * @returns the tokens, not yet proved at the host
  * @throws as {@link loginByOidc}
  */
 export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
@@ -115,9 +118,11 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
 }
 
 /**
- * Refreshes the tokens (RFC 6749 section 6). Call it under the record's lock: with rotation a refresh token works once.
+ * Refreshes the tokens (RFC 6749 section 6). Call it under the record's lock: with refresh token rotation, a refresh
+ * token works once.
  *
- * @returns what came of it; never throws for what the provider or the network did
+ * @returns `renewed`; `ended` without a refresh token or after `invalid_grant`; `unknown` for any other failure of the
+ *   provider or the network
  */
 export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<Renewal<OidcLogin>> {
   if (!login.refreshToken) return { kind: "ended" };
@@ -130,7 +135,7 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
     const next = { ...login, ...timed(answer, login, runtime.now()) };
     return {
       kind: "renewed",
-      // A provider that does not rotate sends no new refresh token: the old one goes on.
+      // A provider without refresh token rotation sends no new one: keep the old one.
       login: { ...next, refreshToken: answer.refresh_token ?? login.refreshToken },
       ...(answer.id_token
         ? { idToken: { token: new Secret(answer.id_token), tokenEndpoint: new URL(metadata.token_endpoint) } }
@@ -142,7 +147,11 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
   }
 }
 
-/** Ends the login at the provider (RFC 7009). Returns false when it could not be asked to. */
+/**
+ * Revokes the login at the provider (RFC 7009).
+ *
+ * @returns true when the provider confirms it; never throws
+ */
 export async function revokeOidc(login: OidcLogin, runtime: Runtime): Promise<boolean> {
   try {
     const { metadata, http } = await providerAt(login.issuer, runtime);
@@ -155,14 +164,14 @@ export async function revokeOidc(login: OidcLogin, runtime: Runtime): Promise<bo
   }
 }
 
-/** @throws in the words of a login, when the provider refused or answered with something else */
+/** @throws `auth_refused` when the provider refused; `server_error` when its answer is unusable */
 function issued<T>(result: EndpointResult<T>, { issuer }: OidcClient): T {
   if (result.kind === "refused") throw authFailure.providerRefused(issuer, result.code, result.description);
   if (result.kind === "unusable") throw authFailure.provider(issuer, result.why);
   return result.document;
 }
 
-/** The authorization code, or the provider's refusal. `state` has been checked by now. */
+/** @returns the authorization code of a callback whose `state` is checked; throws the provider's refusal */
 function codeOf(url: URL, metadata: ProviderMetadata): string {
   const result = judgeCallback(url, metadata);
   switch (result.kind) {

@@ -12,23 +12,22 @@ import { handoffPath, readHandoff, readPastedUrl } from "./handoff.ts";
 export interface SsoOptions extends LoginOptions {
   readonly host: Host;
   /**
-   * true: begin at the front's own login, which asks the identity provider anew. The login route would hand back the
-   * session the browser still has, also when the token inside it is dead (CodeMie fact 2.6).
+   * true: start at oauth2-proxy's own login, which asks the identity provider again. The login route would return the
+   * session that the browser still has, even if the token inside it has expired (CodeMie fact 2.6).
    */
   readonly anew?: boolean;
 }
 
-/** How long the look at the login route may take, ms. */
+/** Time limit for checking the login route, ms. */
 const lookMs = 15_000;
 
 /**
  * Logs in through the host's own single sign-on: the CodeMie hand-off (CodeMie fact 2.1).
  *
- * @param options host, person, time
- * @param use gets the session cookies, proves and stores them, and says what the browser shows in the end
- * @returns what `use` returned
- * @throws `auth_timeout`, `auth_refused`, `unreachable`, `tls`, `wrong_base_url`, the stop signal's failure, and what
- *   `use` throws
+ * @param use gets the session cookies, proves and stores them, and returns a result and the last page
+ * @returns the result of `use`
+ * @throws `auth_timeout`, `auth_refused`, `unreachable`, `tls`, `wrong_base_url`, `server_error`, the stop signal's
+ *   failure, and what `use` throws
  */
 export async function loginBySso<T>(options: SsoOptions, use: Use<CookieSet, T>): Promise<T> {
   const { host, runtime, dialogue } = options;
@@ -56,8 +55,8 @@ function sessionOf(url: URL, host: Host): CookieSet {
 }
 
 /**
- * Asks for the login route without a credential, as the browser will: an address that is wrong, cannot be reached or
- * not be trusted is said now and not after two minutes of waiting.
+ * Requests the login route without a credential, as the browser will. A wrong, unreachable or untrusted address fails
+ * now and not after two minutes of waiting.
  */
 async function lookAtLoginRoute(host: Host, loginUrl: string, runtime: Runtime): Promise<void> {
   let answer: Response;
@@ -81,10 +80,10 @@ async function lookAtLoginRoute(host: Host, loginUrl: string, runtime: Runtime):
   if (verdict === "failed") throw apiFailure.server(host.origin, answer.status);
 }
 
-/** Waits for the person to paste the address the browser ended at; what is no such address is said and asked for again. */
+/** Waits for the person to paste the callback's address from the browser; asks again after any other text. */
 async function pasted(port: number, runtime: Runtime, dialogue: LoginDialogue, over: AbortSignal): Promise<Callback> {
   for (let refused = false; ; ) {
-    // Said while the next line is read already: see browserLogin.
+    // Start to read the next line before the note is printed: see browserLogin.
     const reading = runtime.terminal.readLine({ echo: false, signal: over });
     if (refused) {
       dialogue.note(`that is not the address of this login: it begins with http://localhost:${port}/auth?token=`);

@@ -8,14 +8,14 @@ import { cliFailure } from "../failures.ts";
 import { bridgeFailure } from "./failures.ts";
 import { type Flag, splitFlags } from "./flags.ts";
 
-/** `unknown`: the names of variables are checked, not what they hold. */
+/** `unknown`: every named variable counts as set, with its own name as its value. */
 type Variables = Env | "unknown";
 
-/** What the bridge was asked for. */
+/** The bridge's command line, checked. */
 export interface McpArgs {
   readonly help: boolean;
   readonly version: boolean;
-  /** the server's address; of no meaning when help or version is wanted */
+  /** the server's address; a placeholder when `help` or `version` is set */
   readonly url: URL;
   readonly headers: Headers;
   readonly transport: "auto" | "http" | "sse";
@@ -24,15 +24,15 @@ export interface McpArgs {
   readonly silenceSeconds: number;
   readonly grant: "authorization-code" | "client-credentials" | "enterprise";
   readonly scope: string | undefined;
-  /** `none`: send none */
+  /** the resource indicator to send (RFC 8707); undefined: the server's own; `none`: send none */
   readonly resource: string | undefined;
   readonly issuer: string | undefined;
   readonly clientId: string | undefined;
   readonly clientSecret: Secret | undefined;
-  /** the client's private key, or the file it is in */
+  /** the client's private key, or the file that holds it */
   readonly clientKey: Secret | { readonly file: string } | undefined;
   readonly clientMetadataUrl: string | undefined;
-  /** the company's identity provider, when it is not an OIDC profile's */
+  /** the company's identity provider; undefined: an OIDC profile's */
   readonly provider: { readonly tokenEndpoint: URL; readonly clientId: string; readonly idToken: Secret } | undefined;
   readonly profile: string | undefined;
   readonly callbackPort: number | undefined;
@@ -50,8 +50,8 @@ const standardAuthSeconds = 120;
 /**
  * Reads the bridge's command line.
  *
- * @param args what stands after the program's name
- * @param env where variables are looked up; `unknown` when the arguments are for another start of the bridge
+ * @param args the arguments after the program's name
+ * @param env the environment with the named variables; `unknown` when the arguments are for a later start of the bridge
  * @throws usage errors
  */
 export function readMcpArgs(args: readonly string[], env: Variables): McpArgs {
@@ -84,7 +84,7 @@ export function readMcpArgs(args: readonly string[], env: Variables): McpArgs {
   };
 }
 
-/** Who we are to the authorization server: what the grant needs has to be there, and what contradicts itself must not. */
+/** Reads our client at the authorization server: demands the flags its grant needs, and refuses contradictions. */
 function readClient(text: (name: Flag) => string | undefined, env: Variables) {
   const grant = oneOf("grant", text("grant") ?? "authorization-code", grants);
   const clientSecret = secretOf("client-secret-env", text("client-secret-env"), env);
@@ -152,7 +152,9 @@ function portOf(text: string | undefined): number | undefined {
 /**
  * @param text the server's address as typed
  * @param allowHttp whether plain `http:` may leave this machine
- * @throws usage error for what is no such address; credentials in it, and `http:` to other machines, are refused
+ * @returns the address, without its fragment
+ * @throws usage error when it is no http(s) address, holds a user name or password, or is `http:` to another machine
+ *   without `allowHttp`
  */
 export function serverUrl(text: string, allowHttp: boolean): URL {
   const url = URL.parse(text);

@@ -13,14 +13,15 @@ import { stopSignal } from "../../platform/signals.ts";
 import type { Cli } from "../frame/command.ts";
 import type { McpArgs } from "./args.ts";
 
-/** How long tokens and session may take to be given up at the end, ms. */
+/** How long giving up the tokens and the client's registration may take at the end, ms. */
 const patienceMs = 2_000;
 
 /**
- * Shows the way to a server step by step: what was asked, what came back, against which specification, and what to do about
+ * Shows the way to a server step by step: each request, its answer, the specification behind it, and what to do about
  * the step that failed.
  *
- * @returns 0 when the way leads to the server, else the failure's exit code
+ * @returns 0 when the server can be used, else the failure's exit code
+ * @throws `interrupted`, `terminated`
  */
 export async function runExplain(cli: Cli, asked: McpArgs): Promise<number> {
   const { runtime, output } = cli;

@@ -3,7 +3,7 @@ import { printable } from "../../core/text.ts";
 
 const see = "see codemie-mcp-proxy --help";
 
-/** What can go wrong with the command line of the bridge, in the words a person meets. */
+/** Failures of the bridge's command line, as users see them. */
 export const bridgeFailure = {
   url: (given: string, why: string, hint = "give the server as https://mcp.example.com/mcp") =>
     new CodemieError("usage", `cannot use ${printable(given, 120)} as MCP server: ${why}`, hint),
@@ -27,12 +27,12 @@ export const bridgeFailure = {
   badResource: () =>
     new CodemieError("usage", "--resource has to be an address", "for example --resource https://mcp.example.com/mcp"),
   badCallbackPort: (text: string) => new CodemieError("usage", `--callback-port ${text} is no port`, see),
-  /** The value may be a credential: the message does not repeat it. */
+  /** The message does not repeat the value: it may be a credential. */
   unsendable: (flag: string, name: string) =>
     new CodemieError("usage", `the value of ${flag} ${name} cannot be sent as a header`, see),
   headerVariableUnset: (flag: string, name: string, variable: string) =>
     new CodemieError("usage", `${flag} ${name} needs the variable ${variable}, which is not set`, see),
-  /** The line may hold a credential: the message does not repeat it. */
+  /** The message does not repeat the line: it may hold a credential. */
   badHeader: () => new CodemieError("usage", "a --header is not of the form 'Name: value'", see),
   badHeaderEnv: () =>
     new CodemieError("usage", "a --header-env is not of the form 'Name: VARIABLE'", "for example 'X-Api-Key: MCP_KEY'"),

@@ -38,8 +38,9 @@ export type Flag = keyof typeof flags;
 const program = "codemie-mcp-proxy";
 
 /**
- * Sorts flags from words; each flag keeps all its values, since `--header` may be repeated.
+ * Separates flags from words. Each flag keeps all its values, since `--header` may be repeated.
  *
+ * @returns each flag's values in order (one empty text for a switch), and the words
  * @throws usage errors: unknown flags, missing or surplus values
  */
 export function splitFlags(args: readonly string[]): { values: Partial<Record<Flag, string[]>>; words: string[] } {

@@ -23,6 +23,7 @@ import type { Cli } from "../frame/command.ts";
 import { dialogueOf } from "../frame/login-dialogue.ts";
 import type { McpArgs } from "./args.ts";
 
+/** The parts of the running bridge, or of `--explain`, that the OAuth client uses. */
 export interface OAuthContext {
   readonly cookies: Cookies;
   readonly log: Log;
@@ -30,14 +31,18 @@ export interface OAuthContext {
   readonly trace?: Trace;
 }
 
-/** @returns the OAuth client of one server, made once the server demands a token */
+/**
+ * Makes the OAuth client of one server, once that server demands a token.
+ *
+ * @throws usage error when there is no file with the client's key; `vault_unreadable` when it cannot be read
+ */
 export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthContext): Promise<OAuthSession> {
   const { runtime } = cli;
   const { cookies, log, stop } = context;
   const { vault, profiles } = stores(runtime);
   const { url, grant } = asked;
   const trace: Trace = (step) => {
-    // Its detail is in the server's words.
+    // No detail in the log: it holds the server's own words.
     log.debug(`${step.name}: ${step.ok ? "ok" : "failed"}`);
     context.trace?.(step);
   };
@@ -80,14 +85,14 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
       const detail = { issuer, grant, stored: asked.persist ? "yes" : "no" };
       return record(cli, vault, { event: "mcp-authorized", ...where, detail }, { begin: true });
     },
-    // A token that ends with the process is nobody's login.
+    // Audited for a stored login only: without `--persist` the token ends with the process.
     renewed: async (issuer) => {
       if (asked.persist) await record(cli, vault, { event: "refresh", ...where, detail: { issuer } });
     },
   });
 }
 
-/** The address to open stands in the log too, before the wait for it begins. */
+/** Writes the address to open to the log as well, before the wait for the person begins. */
 function loggedToo(dialogue: LoginDialogue, log: Log): LoginDialogue {
   return {
     ...dialogue,
@@ -107,7 +112,7 @@ function withoutSecrets(env: Env, { clientSecret, clientKey, provider, headers }
   const secrets = [clientSecret, clientKey, provider?.idToken].flatMap((one) =>
     one instanceof Secret ? one.reveal() : [],
   );
-  // A header may hold a word before the secret.
+  // A header may hold a word before the secret, for example `Bearer`.
   const sent = [...headers.values()].flatMap((value) => value.split(/[\s,]+/));
   const known = new Set([...secrets, ...headers.values(), ...sent]);
   const kept = Object.entries(env).filter(([, value]) => !value || !known.has(value));

@@ -4,15 +4,15 @@ import { Output } from "../frame/output.ts";
 import { runMcpProxy } from "./serve.ts";
 
 /**
- * Runs the bridge from start to end.
+ * Runs the bridge from start to end. Prints a failure instead of throwing it.
  *
- * @param args what stands after its name
+ * @param args the arguments after its name
  * @param env the environment as it was at the start
- * @returns the exit code, where it returns at all
+ * @returns as {@link runMcpProxy}, or the exit code of a failure
  */
 export async function runBridge(args: readonly string[], env: Env): Promise<number> {
   const runtime = realRuntime(env, args.includes("--no-color"));
-  // Standard output is the client's: what is wrong is said there to a script that asked for a document, and to nobody else.
+  // Standard output belongs to the client. Errors go there only with `--explain --json`: a script wants a document.
   const output = new Output(runtime.terminal, args.includes("--explain") && args.includes("--json"));
   try {
     return await runMcpProxy({ runtime, output, rest: [] }, args);

@@ -17,19 +17,23 @@ import { realStdio } from "../../platform/stdio.ts";
 import type { Cli } from "../frame/command.ts";
 import { type McpArgs, readMcpArgs } from "./args.ts";
 
-/** How long answers under way may still come once the client has closed its end, ms. */
+/** How long answers under way may still come after the client has closed standard input, ms. */
 const graceMs = 600;
-/** How long session and tokens may take to be ended at the server, ms. Together they stay below the 2 s promised. */
+/**
+ * How long the server may take to end the session, and then to revoke the tokens, ms each. Together with the other
+ * limits this stays below the 2 s promised.
+ */
 const patienceMs = 400;
 
-/** How long the last answers may take to be read, ms. */
+/** How long the client may take to read the last answers, ms. */
 const lastWordsMs = 200;
 
 /**
- * Runs the bridge until the client closes standard input, a signal comes, or the client dies. Standard output carries
- * JSON-RPC and nothing else.
+ * Runs the bridge until the client closes standard input, a signal comes, or the client dies; then ends the process.
+ * Until then standard output carries JSON-RPC and nothing else.
  *
- * @returns the exit code, where it returns at all
+ * @returns the exit code of `--help`, `--version` and `--explain`, which do not bridge
+ * @throws usage errors, and as `runExplain`
  */
 export async function runMcpProxy(cli: Cli, args: readonly string[]): Promise<number> {
   const { runtime, output } = cli;

@@ -3,7 +3,7 @@ import { type Cli, command } from "../frame/command.ts";
 import { agentLoaders } from "./agent/agents.ts";
 import { commandFailure } from "./failures.ts";
 
-/** Every script asks the program itself what may come next, so none has to be made anew when commands are added. */
+/** Every script asks the program itself what may come next, so a new command needs no new script. */
 const scripts = {
   bash: (names: readonly string[]) => `# codemie completion for bash
 _codemie() {
@@ -58,8 +58,10 @@ Register-ArgumentCompleter -Native -CommandName ${names.join(", ")} -ScriptBlock
 `,
 } as const satisfies Record<string, (names: readonly string[]) => string>;
 
+/** Shells that have a completion script. */
 export const shells = Object.keys(scripts) as (keyof typeof scripts)[];
 
+/** `codemie completion SHELL`. It prints the script even with `--json`. */
 export const completion = (cli: Cli) =>
   command({
     meta: { name: "completion", description: "Print a script that lets your shell complete commands" },

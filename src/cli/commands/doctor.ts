@@ -22,6 +22,7 @@ const limitMs = 15_000;
 
 const order: readonly Status[] = ["failed", "warning", "ok", "skipped"];
 
+/** `codemie doctor`. It exits 1 when a check fails; a warning does not count. */
 export const doctor = (cli: Cli) =>
   command({
     meta: { name: "doctor", description: "Look at everything that can be wrong, and say what to do" },
@@ -50,7 +51,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
     config = await profiles.read();
     resolved = resolveProfile(config, { profile: name }, outer.runtime.env, {});
   } catch (error) {
-    // Without a usable configuration there is no host to look at; why, the configuration's own check says.
+    // Without a usable configuration there is no host to check; the configuration's own check says why.
     if (name !== undefined || !(error instanceof CodemieError)) throw error;
   }
   const known = resolved;
@@ -82,7 +83,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
   ];
 }
 
-/** Credentials that cannot even be read say so when they are asked for. */
+/** If the credentials cannot be read, each check that uses them fails with the reason. */
 function credentialsOf(cli: Cli, vault: Vault, known: Resolved): Credentials {
   try {
     return credentialsFor(cli, vault, known);
@@ -92,7 +93,7 @@ function credentialsOf(cli: Cli, vault: Vault, known: Resolved): Credentials {
   }
 }
 
-/** A request through a gateway as an agent makes one: our own key, our own guard, the way to the host and back. */
+/** Sends a request through a gateway as an agent would: our own key, our own guard, the way to the host and back. */
 function gatewayCheck(cli: Cli, known: Resolved | undefined, credentials: Credentials | undefined): Check {
   return {
     id: "gateway",
@@ -137,7 +138,7 @@ function vaultCheck(vault: Vault): Check {
   };
 }
 
-/** What is printed may go into a ticket: a home folder's name is often a person's. */
+/** Hides the path of the home folder: it often holds a person's name, and the output may go into a ticket. */
 function withoutHome(result: Result, home: string | undefined): Result {
   const short = (text: string) => (home && home !== "/" ? text.replaceAll(home, "~") : text);
   return { ...result, message: short(result.message), hint: result.hint && short(result.hint) };

@@ -1,7 +1,7 @@
 import { CodemieError } from "../../core/errors.ts";
 import { printable } from "../../core/text.ts";
 
-/** What can go wrong in a command, in the words a person meets. */
+/** Failures of commands, as users see them. */
 export const commandFailure = {
   whichHost: () =>
     new CodemieError(
@@ -13,6 +13,7 @@ export const commandFailure = {
     new CodemieError("usage", "an OpenID login needs --issuer", "for example --issuer https://sso.example.com"),
   clientIdMissing: () =>
     new CodemieError("usage", "an OpenID login needs --client-id", "the provider's administrator knows it"),
+  /** @param what a noun: the thing the command works on */
   notForToken: (what: string, profile: string) =>
     new CodemieError(
       "usage",
@@ -33,6 +34,7 @@ export const commandFailure = {
     ),
   profileExists: (name: string) =>
     new CodemieError("usage", `there is a profile ${name} already`, "choose another name"),
+  /** @param whether the action, as words behind "whether to" */
   nobodyToAsk: (whether: string) =>
     new CodemieError("usage", `nobody is there to be asked whether to ${whether}`, "add --yes"),
   declined: () => new CodemieError("failed", "nothing was changed"),
@@ -79,7 +81,7 @@ export const commandFailure = {
     ),
   agentMissing: (name: string, binary: string, install: string) =>
     new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),
-  /** @param own the flag of ours it resembles */
+  /** @param own our flag that it resembles */
   credentialFlag: (flag: string, own: string) =>
     new CodemieError(
       "usage",

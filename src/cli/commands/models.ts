@@ -5,6 +5,7 @@ import { resolveProfile } from "../../profiles/resolve.ts";
 import { readRepositoryProfile } from "../../profiles/store.ts";
 import { type Cli, command } from "../frame/command.ts";
 
+/** `codemie models list`. Fails as {@link listModels}. */
 export const modelsList = (given: Cli) =>
   command({
     meta: { name: "list", description: "List the models your account may use" },
@@ -18,7 +19,7 @@ export const modelsList = (given: Cli) =>
       const cli = forProfile(given, resolved);
       const host = resolved.host.value;
       const credentials = credentialsFor(cli, vault, resolved);
-      await credentials.current(); // what is wrong here is said before anybody is asked
+      await credentials.current(); // without a usable login, fail before the progress line
       const models = await output.during(`asking ${host.origin} for its models`, () =>
         listModels(cli, credentials, resolved),
       );

@@ -23,6 +23,7 @@ import { commandFailure } from "./failures.ts";
 
 const steps = [which, where, api, base, how, credential, project, integration, model, name];
 
+/** `codemie setup`: takes each value from a flag or asks for it; stores profile and new login after the last step. */
 export const setup = (cli: Cli) =>
   command({
     meta: { name: "setup", description: "Set up a profile: where the models are, and how to log in" },
@@ -79,7 +80,7 @@ export const setup = (cli: Cli) =>
         token: args["token-stdin"] && input !== undefined ? new Secret(input) : undefined,
         key: args["key-stdin"] && input !== undefined ? readApiKey(input) : undefined,
       };
-      // What standard input was read for, nobody can answer at any more.
+      // A secret came on standard input, so nobody can answer questions there.
       const asks = runtime.terminal.interactive && !args.yes && !args.json && input === undefined;
       const stop = stopSignal();
       const config = await profiles.read();
@@ -126,18 +127,18 @@ export const setup = (cli: Cli) =>
     },
   });
 
-/** A login of another method or host is not this profile's any more, and must not come back when its own is missing. */
+/** Ends a login of another method or host: it must not come back when the profile's own login is missing. */
 async function endFormerLogin(cli: Cli, vault: Vault, { name, method, host, held, keeps }: Draft): Promise<void> {
   if (name === undefined || keeps !== undefined || (held && !held.passing)) return;
   const before = await previousLogin(vault, name);
   if (before === undefined || before === "damaged") return;
-  // A token in a variable takes the place of a stored one, too.
+  // A token in a variable replaces a stored one, too.
   if (before.method === method && before.origin === host?.origin && method !== "jwt") return;
   const { removed } = await endLogin(cli, vault, name);
   if (removed) cli.output.say.info(`the former login of profile ${name} is removed`);
 }
 
-/** What standard input holds; typed at a terminal, a line of it, unseen. */
+/** Reads a secret from standard input: all of it, or at a terminal one line, without echo. */
 async function secretInput({ runtime: { terminal } }: Cli): Promise<string> {
   if (!terminal.interactive) return await terminal.readAll();
   return await terminal.readLine({

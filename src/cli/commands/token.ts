@@ -7,10 +7,11 @@ import { cliFailure } from "../failures.ts";
 import { type Cli, command } from "../frame/command.ts";
 import { commandFailure } from "./failures.ts";
 
-/** Headers as they are usually spelled; in lower case they would work as well. */
+/** The usual spelling of header names; lower case would work as well. */
 const headerNames: Readonly<Record<string, string>> = { authorization: "Authorization", cookie: "Cookie" };
 const formats = ["raw", "header", "json"];
 
+/** `codemie token`: the one command that prints a credential. It audits that before it prints. */
 export const token = (given: Cli) =>
   command({
     meta: { name: "token", description: "Print the credential, for a script" },

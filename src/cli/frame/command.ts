@@ -2,10 +2,10 @@ import type { ArgsDef, CommandDef } from "citty";
 import type { Context } from "../../access/context.ts";
 import type { Output } from "./output.ts";
 
-/** What every command is given. */
+/** The context of every command. */
 export interface Cli extends Context {
   readonly output: Output;
-  /** what stood after `--`, for commands that take it */
+  /** the arguments after `--`, for commands that take them */
   readonly rest: readonly string[];
 }
 
@@ -13,17 +13,17 @@ export interface Cli extends Context {
 // biome-ignore lint/suspicious/noExplicitAny: citty's own type for "any arguments"
 export type Command = CommandDef<any> & {
   examples?: readonly string[];
-  /** it takes what stands after `--` */
+  /** true: it takes arguments after `--` */
   takesRest?: boolean;
   subCommands?: Record<string, Loader>;
-  /** other names of its commands, which its help does not list */
+  /** other names of its subcommands, which its help does not list */
   aliases?: Readonly<Record<string, string>>;
 };
 
-/** Loads a command when it is called for, so that no command pays for another's imports. */
+/** Loads a command on demand, so that no command pays for another's imports. */
 export type Loader = () => Promise<(cli: Cli) => Command>;
 
-/** @returns a command with its argument types kept */
+/** Defines a command whose `run` sees the types of its flags. @returns the definition, unchanged */
 export function command<A extends ArgsDef>(
   definition: Omit<CommandDef<A>, "subCommands"> & { examples?: readonly string[]; takesRest?: boolean },
 ): Command {

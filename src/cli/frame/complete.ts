@@ -11,13 +11,13 @@ import { shells } from "../commands/completion.ts";
 import { type Cli, type Command, commonArgs, type Loader } from "./command.ts";
 import { tree } from "./tree.ts";
 
-/** A word that may come next, and what it is. */
+/** A word that may come next, and its description. */
 type Candidate = readonly [word: string, about: string];
 
-/** What a shell inserts unquoted must not be more than a word, whatever a host calls its models. */
+/** Models whose names may be offered: a shell inserts a candidate unquoted, and the host chooses the names. */
 const plainWord = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$/;
 
-/** Flags of agents that are ours, for completion; the agent's own are its business. */
+/** Our flags of an agent's command line. Completion does not offer the agent's own. */
 const agentFlags: Readonly<Record<string, string>> = {
   "--task": "run without interaction and exit",
   "--model": "model to use",
@@ -32,7 +32,7 @@ const agentFlags: Readonly<Record<string, string>> = {
 };
 
 /**
- * Answers a shell's question what may come next, a line each: the word, a tab, what it is.
+ * Prints the words that may come next, for a shell's completion. One line each: word, tab, description. None on errors.
  *
  * @param words the words typed so far without the program's name; the last is the one being typed, possibly empty
  */
@@ -95,7 +95,7 @@ async function subCommands(cli: Cli, command: Command, path: string): Promise<Ca
   return path === "" ? [...found, ...Object.entries(programSummaries)] : found;
 }
 
-/** Words a command takes that have no flag. */
+/** Candidates for a command's positional arguments; `words` of them are typed already. */
 async function positionals(cli: Cli, path: string, words: number): Promise<Candidate[]> {
   const [group, name] = path.split(" ");
   const one = words === 0;
@@ -106,7 +106,7 @@ async function positionals(cli: Cli, path: string, words: number): Promise<Candi
   return [];
 }
 
-/** Values a flag may have; undefined where any may come. */
+/** Candidates for a flag's value; undefined when the flag takes any text. */
 async function valuesOf(cli: Cli, flag: string, before: readonly string[]): Promise<Candidate[] | undefined> {
   const list = (names: readonly string[]) => names.map((name): Candidate => [name, ""]);
   switch (flag) {
@@ -133,8 +133,8 @@ async function profilesOf({ runtime }: Cli): Promise<Candidate[]> {
 }
 
 /**
- * The models as they were last listed. Nobody is asked while a person waits for the Tab key: a request may renew a session,
- * and one that is given up half-way would lose what it renewed.
+ * The models of the last listing. Completion sends no request: a request may renew the session, and a shell that gives
+ * up half-way would lose the renewed one.
  */
 async function modelsOf(cli: Cli, profile: string | undefined): Promise<Candidate[]> {
   const config = await stores(cli.runtime).profiles.read();

@@ -2,7 +2,7 @@ import { CodemieError } from "../../core/errors.ts";
 
 const counted = (words: number) => (words === 0 ? "flags only" : words === 1 ? "one word only" : `${words} words only`);
 
-/** What can go wrong before a command runs, in the words a person meets. */
+/** Failures before a command runs, as users see them. */
 export const frameFailure = {
   /** @param close the command that was probably meant */
   noCommand: (command: string, name: string, close: string | undefined) =>
@@ -13,7 +13,7 @@ export const frameFailure = {
     ),
   nothingAfterDashes: (command: string) =>
     new CodemieError("usage", `${command} takes nothing after --`, `see ${command} --help`),
-  /** The surplus word may be a key that was meant for standard input: the message does not repeat it. */
+  /** The message does not repeat the surplus word: it may be a key that was meant for standard input. */
   tooManyWords: (command: string, most: number) =>
     new CodemieError("usage", `${command} takes ${counted(most)}`, `see ${command} --help`),
   wordMissing: (command: string, about: string) =>

@@ -7,7 +7,7 @@ import { type Cli, type Command, commonArgs } from "./command.ts";
 
 /**
  * @param path the command as typed, for example `codemie profile login`
- * @returns its help: what it does, how it is called, its flags, examples
+ * @returns its help: description, usage, subcommands or flags, examples
  */
 export async function helpFor(cli: Cli, path: string, command: Command): Promise<string> {
   const paint = (shade: "accent" | "bold" | "dim", text: string) => cli.output.paint(shade, text);
@@ -55,9 +55,9 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
   return `${lines.join("\n")}\n`;
 }
 
-/** @returns what to do first, where nothing is set up yet */
+/** @returns the first steps; undefined once a profile or a host is set, or if the configuration cannot be read */
 export async function firstSteps(cli: Cli): Promise<string | undefined> {
-  // A file that is wrong is for the commands to complain of that need it.
+  // A greeting does not fail: the commands that need the configuration report a damaged one.
   const config = await stores(cli.runtime)
     .profiles.read()
     .catch(() => undefined);

@@ -3,7 +3,10 @@ import { parseSeconds } from "../../core/parse.ts";
 import { cliFailure } from "../failures.ts";
 import type { Cli } from "./command.ts";
 
-/** @returns what the person sees while a login runs */
+/**
+ * @param origin the host or server to log in to, for the messages
+ * @returns the messages a person sees while a login runs, on standard error
+ */
 export function dialogueOf({ output }: Cli, origin: string): LoginDialogue {
   return {
     atUrl(url, opened, canPaste) {
@@ -31,7 +34,7 @@ export function dialogueOf({ output }: Cli, origin: string): LoginDialogue {
 /**
  * @param text value of `--timeout`, seconds
  * @returns ms
- * @throws usage error when it is no number of seconds
+ * @throws usage error when it is not a whole number from 1 to 999999
  */
 export function timeoutMsOf(text: string): number {
   const seconds = parseSeconds(text);

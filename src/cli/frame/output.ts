@@ -4,31 +4,31 @@ import { wrap } from "../../core/text.ts";
 import type { Terminal } from "../../platform/terminal.ts";
 import { frameFailure } from "./failures.ts";
 
-/** The one accent, and the few shades the terminal output uses. */
+/** SGR codes of the terminal output: one accent, and a few shades. */
 const codes = { accent: 36, good: 32, warn: 33, bad: 31, dim: 2, bold: 1 } as const;
 type Shade = keyof typeof codes;
 
-/** What our own few signs are where the terminal has ASCII only. */
+/** Our own signs, as a terminal with ASCII only shows them. */
 const ascii: Readonly<Record<string, string>> = { "✓": "+", "✗": "x", "…": "...", "·": "-", "“": '"', "”": '"' };
 
-/** Control characters but line ends and our own shades. */
+/** Control and bidirectional formatting characters, except line feeds and our own SGR codes. */
 const foreign =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is being removed
   /\u001b(?!\[\d{1,2}m)|[\u0000-\u0009\u000b-\u001a\u001c-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
-/** JSON leaves the upper control characters as they are, and a terminal may obey them. */
+/** `JSON.stringify` leaves U+007F to U+009F as they are, and a terminal may obey them. */
 const json = (data: unknown) =>
   JSON.stringify(data)?.replace(/[\u007f-\u009f]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
 
-/** Everything the program says: results on standard output, the rest on standard error. */
+/** The program's output: results on standard output, the rest on standard error. */
 export class Output {
   /** messages for the person: `info`, `success`, `warn` */
   readonly say: ConsolaInstance;
   readonly #terminal: Terminal;
-  /** results and errors go out as one JSON document */
+  /** true: results and errors go out as one JSON document */
   readonly json: boolean;
 
-  /** @param json results and errors as one JSON document on standard output */
+  /** @param json true: results and errors go to standard output as one JSON document */
   constructor(terminal: Terminal, json: boolean) {
     this.#terminal = terminal;
     this.json = json;
@@ -43,7 +43,7 @@ export class Output {
     });
   }
 
-  /** @returns the text in a shade, where the stream takes colour */
+  /** @returns the text in a shade if the stream takes colour, else unchanged */
   paint(shade: Shade, text: string, stream: "out" | "err" = "out"): string {
     return this.#terminal.color(stream) ? `\u001b[${codes[shade]}m${text}\u001b[0m` : text;
   }
@@ -61,12 +61,12 @@ export class Output {
     );
   }
 
-  /** Prints a line of a result that comes bit by bit; with `--json` the result has it at the end. */
+  /** Prints one line of a result that comes in parts; with `--json` nothing, since the result at the end has it all. */
   progress(text: string): void {
     if (!this.json) this.#terminal.out(`${text}\n`);
   }
 
-  /** Prints what went wrong and what to do. */
+  /** Prints an error and its hint: on standard error, or with `--json` as the document on standard output. */
   fail(error: CodemieError): void {
     const { code, message, hint } = error;
     if (this.json) {
@@ -78,9 +78,10 @@ export class Output {
   }
 
   /**
-   * The one place where an error becomes lines and an exit code.
+   * Prints the error that ended the program: the one place where an error becomes lines and an exit code.
    *
-   * @param error whatever ended the program
+   * @param error anything thrown
+   * @returns the exit code
    */
   ended(error: unknown): number {
     const failed = asCodemieError(error);
@@ -89,9 +90,11 @@ export class Output {
   }
 
   /**
-   * Shows that something is going on while `work` runs: a spinner on a terminal, one line elsewhere.
+   * Runs `work` and shows progress meanwhile: a spinner on a terminal, one line elsewhere, nothing with `--json`.
    *
-   * @param text what is being done
+   * @param text the activity, without an ellipsis
+   * @returns the result of `work`
+   * @throws as `work`
    */
   async during<T>(text: string, work: () => Promise<T>): Promise<T> {
     if (!this.#terminal.animated || this.json) {
@@ -115,9 +118,10 @@ export class Output {
   }
 
   /**
-   * Asks a question that is answered with yes or no; no is the default.
+   * Asks a yes-or-no question; the default is no.
    *
-   * @throws `interrupted` on Ctrl-C
+   * @param signal stops the question, with the failure to end with
+   * @throws usage error without a terminal; `interrupted` on Ctrl-C; the signal's failure
    */
   async confirm(question: string, signal: AbortSignal): Promise<boolean> {
     if (!this.#terminal.interactive) throw frameFailure.nobodyToAnswer();
@@ -134,13 +138,13 @@ export class Output {
     this.#terminal.err(this.#signs(text));
   }
 
-  /** What is not ours to say to a terminal goes no further, wherever it came from; our signs become ones it can show. */
+  /** Replaces control characters, wherever they came from, and turns our signs into ones the terminal can show. */
   #signs(text: string): string {
     const safe = text.replace(foreign, "�");
     return this.#terminal.unicode ? safe : safe.replace(/[✓✗…·“”]/g, (sign) => ascii[sign] ?? sign);
   }
 
-  /** @returns rows as aligned columns, the first row being the heading */
+  /** @returns the rows as lines with aligned columns; the first row is the heading */
   table(rows: readonly (readonly string[])[]): string[] {
     const widths: number[] = [];
     for (const row of rows) {

@@ -18,7 +18,7 @@ export interface Invocation {
 }
 
 /**
- * Runs one call from start to end.
+ * Runs one command line from start to end. Prints a failure instead of throwing it.
  *
  * @param env the environment as it was at the start
  * @returns the exit code
@@ -110,7 +110,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   return typeof result === "number" ? result : 0;
 }
 
-/** What people type who know other tools. */
+/** Commands that users of other tools type, and the ones we suggest instead. */
 const elsewhere: Readonly<Record<string, string>> = {
   "codemie login": "profile login",
   "codemie logout": "profile logout",
@@ -126,7 +126,7 @@ const elsewhere: Readonly<Record<string, string>> = {
 const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");
 const isCommonFlag = (arg: string) => ["--json", "--no-color", "--help", "-h"].includes(arg);
 
-/** citty lets unknown flags, missing values and surplus words pass in silence; here each is an error. */
+/** citty silently accepts unknown flags, missing values and surplus words; here each is a usage error. */
 function checkFlags(args: readonly string[], known: ArgsDef, path: string): void {
   const positionals = Object.entries(known).filter(([, def]) => def.type === "positional");
   let words = 0;
@@ -153,7 +153,7 @@ function checkFlags(args: readonly string[], known: ArgsDef, path: string): void
   if (missing?.[1].required) throw frameFailure.wordMissing(path, missing[1].description ?? "");
 }
 
-/** The definition a flag means: by name, by one-letter alias, or by `--no-` for what is on unless switched off. */
+/** The argument that a flag sets: by its name, by its one-letter alias, or by `--no-` and the name of a switch. */
 function nameOf(flag: string, known: ArgsDef): string | undefined {
   const negative = flag.startsWith("--no-") ? flag.slice(5) : undefined;
   if (negative !== undefined) return known[negative]?.type === "boolean" ? negative : undefined;

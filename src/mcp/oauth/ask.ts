@@ -8,11 +8,13 @@ import { authorizeAsMachine, authorizeByEnterprise } from "./machine.ts";
 import type { SessionOptions } from "./options.ts";
 
 /**
- * Asks for a token by the grant the user chose.
+ * Requests a token by the grant that the user chose.
  *
- * @param known the client we are already, if we are one
- * @param chosen told who we are, before the browser opens
- * @throws as {@link authorizeByCode}, {@link authorizeAsMachine} and {@link authorizeByEnterprise}
+ * @param known the client we used before, if any
+ * @param chosen called with the client before the browser opens; authorization code grant only
+ * @returns the token endpoint's answer, and the client
+ * @throws usage error when the grant needs a client that the user has not named; as
+ *   {@link authorizeByCode}, {@link authorizeAsMachine} and {@link authorizeByEnterprise}
  */
 export async function askForToken(
   options: SessionOptions,

@@ -5,21 +5,23 @@ import type { ServerMetadata } from "../../oauth/metadata.ts";
 import { register } from "../../oauth/registration.ts";
 import type { Trace } from "../../oauth/trace.ts";
 
-/** What the user said about who we are. */
+/** The OAuth client as the user named it. */
 export interface ClientOptions {
   readonly clientId: string | undefined;
   readonly clientSecret: Secret | undefined;
   readonly clientKey: Secret | undefined;
   readonly metadataUrl: string | undefined;
-  /** our name at a registration */
+  /** our name in a registration */
   readonly clientName: string;
 }
 
 /**
- * Chooses who we are: the client the user named; else the address of a client ID metadata document, where the server
- * takes those; else what we registered before for the same redirect; else a new registration (RFC 7591).
+ * Chooses the OAuth client: the one the user named; else the URL of a client ID metadata document, if the server
+ * supports those; else our earlier registration for the same redirect, if its secret has not ended; else a new
+ * registration (RFC 7591).
  *
- * @throws `auth_refused` when there is no way to be a client of this server
+ * @param nowMs now, ms since the epoch
+ * @throws as {@link register}
  */
 export async function chooseClient(
   server: ServerMetadata,
@@ -41,7 +43,7 @@ export async function chooseClient(
   return await register(server, { clientName: options.clientName, redirectUri, scope }, http, trace);
 }
 
-/** @returns the client that needs no registration, if there is one */
+/** @returns the client that needs no registration, or undefined */
 export function givenClient(server: ServerMetadata, options: ClientOptions): Client | undefined {
   const { clientId, clientSecret, clientKey, metadataUrl } = options;
   if (clientId !== undefined) {

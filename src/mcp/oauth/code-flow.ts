@@ -20,12 +20,12 @@ import { obtainToken } from "./token.ts";
 export interface PersonOptions {
   readonly runtime: Runtime;
   readonly dialogue: LoginDialogue;
-  /** ms until the authorization is given up */
+  /** time limit of the authorization, ms */
   readonly timeoutMs: number;
   readonly mayOpenBrowser: boolean;
   /** what the browser may see of the environment */
   readonly browserEnv: ForeignEnv;
-  /** fixed port of the callback; undefined: any */
+  /** fixed port of the loopback redirect; undefined: any */
   readonly callbackPort: number | undefined;
   readonly stop: AbortSignal;
 }
@@ -43,12 +43,13 @@ export interface CodeFlow {
 const callbackPath = "/callback";
 
 /**
- * Authorizes through the browser: authorization code with PKCE S256 (RFC 6749 section 4.1, RFC 7636) at a loopback
- * redirect (RFC 8252), which listens before the browser opens. Callback, `state` and verifier are made anew each time.
+ * Authorizes through the browser: authorization code with PKCE S256 (RFC 6749 section 4.1, RFC 7636) and a loopback
+ * redirect (RFC 8252), which listens before the browser opens. Callback server, `state` and verifier are new each time.
  *
- * @param chosen told which client is used, as soon as that is known
+ * @param chosen called with the client as soon as it is known
  * @returns the token endpoint's answer
- * @throws `auth_refused`, `auth_timeout`, `server_error`, `unreachable`, `tls`, the stop signal's failure
+ * @throws `auth_refused`, `auth_timeout`, `server_error`, `unreachable`, `tls`, the stop signal's failure; usage error
+ *   when the fixed port is not free
  */
 export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) => void): Promise<TokenAnswer> {
   const { deployment, scope, person, http, trace } = flow;
@@ -67,7 +68,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
     const refused = error instanceof CodemieError && error.code === "auth_refused";
     throw refused && deployment.guessed ? mcpFailure.noLogin(server.issuer) : error;
   }
-  // OpenID Connect Core 1.0 section 11: a refresh token for later needs consent asked for.
+  // OpenID Connect Core 1.0 section 11: a request for `offline_access` must ask for consent.
   const prompt = scope?.split(" ").includes("offline_access") ? "consent" : undefined;
   const url = authorizationUrl(endpoint, secrets, { clientId: client.id, redirectUri, scope, resource, prompt });
   trace({ name: "browser", ok: true, detail: `waiting for ${endpoint.origin}`, reference: "RFC 6749 section 4.1.1" });
@@ -91,7 +92,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
   }
 }
 
-/** Where the browser goes: an address a browser may be handed, of a server that does not rule PKCE with S256 out. */
+/** Returns the address for the browser; throws if the rule forbids it or the server excludes PKCE with S256. */
 function authorizationEndpoint(server: ServerMetadata, http: OAuthHttp, trace: Trace): URL {
   const url = http.allowed(server.authorization_endpoint || "(none)", "the authorization endpoint");
   const isLacking = lacksPkce(server);
@@ -103,7 +104,7 @@ function authorizationEndpoint(server: ServerMetadata, http: OAuthHttp, trace: T
   return url;
 }
 
-/** The callback listens where the known registration wants it, if that place is free. */
+/** Listens on the port of the known registration's redirect, if that is free. */
 function listen({ known, person }: CodeFlow, accept: (url: URL) => boolean): CallbackServer {
   if (person.callbackPort !== undefined) return startCallbackServer(callbackPath, accept, person.callbackPort);
   const before = URL.parse(known?.registered?.redirectUri ?? "")?.port;
@@ -111,13 +112,13 @@ function listen({ known, person }: CodeFlow, accept: (url: URL) => boolean): Cal
     try {
       return startCallbackServer(callbackPath, accept, Number(before));
     } catch {
-      // Somebody else has the port: another one, and so another registration.
+      // Another program has the port: use another port, and so another registration.
     }
   }
   return startCallbackServer(callbackPath, accept);
 }
 
-/** The authorization code, or the server's refusal. `state` was checked by now. */
+/** Returns the authorization code of a callback whose `state` is checked; throws the server's refusal. */
 function codeOf(url: URL, server: ServerMetadata, trace: Trace): string {
   const result = judgeCallback(url, server);
   const said = url.searchParams.get("error");

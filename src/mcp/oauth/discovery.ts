@@ -7,25 +7,25 @@ import { type ResourceMetadata, resourceMetadata, type ServerMetadata, serverMet
 import type { Trace } from "../../oauth/trace.ts";
 import { mcpFailure } from "../failures.ts";
 
-/** What is known of how a server is protected. */
+/** How an MCP server is protected. */
 export interface Deployment {
-  /** the resource indicator to send (RFC 8707), exactly as it was given */
+  /** the resource indicator to send (RFC 8707), exactly as the user or the metadata gives it; undefined: none */
   readonly resource: string | undefined;
-  /** scopes the resource says it uses */
+  /** scopes that the resource lists */
   readonly scopes: readonly string[] | undefined;
   readonly server: ServerMetadata;
-  /** there is no metadata at all: the server's endpoints are those an older one would have */
+  /** true: there is no metadata, so these are the fixed endpoints of MCP 2025-03-26 */
   readonly guessed: boolean;
 }
 
 export interface DiscoveryOptions {
   /** the MCP server's address */
   readonly url: URL;
-  /** where the server says its metadata is (`resource_metadata` of its challenge) */
+  /** address of the resource metadata from the challenge (`resource_metadata`), if it names one */
   readonly named: string | undefined;
   /** the user's resource indicator; `none` sends none */
   readonly resource: string | undefined;
-  /** the only authorization server the user wants to be sent to */
+  /** the only authorization server that the user accepts; undefined: any */
   readonly issuer: string | undefined;
   readonly http: OAuthHttp;
   readonly trace: Trace;
@@ -36,11 +36,13 @@ const rfc8414 = "RFC 8414 section 3";
 const serverDocument = "authorization server metadata";
 
 /**
- * Finds out how a server is protected: its protected-resource metadata (from its challenge, else at the well-known
- * addresses), then the authorization server's metadata (at all its well-known addresses). A server with neither is one of
- * the older specification (MCP 2025-03-26), which is its own authorization server, with fixed endpoints if need be.
+ * Discovers how a server is protected: reads the protected resource metadata (from the challenge, else at the
+ * well-known addresses), then the authorization server's metadata (at each of its well-known addresses). A server
+ * without resource metadata follows MCP 2025-03-26: it is its own authorization server, with fixed endpoints if it has
+ * no metadata at all.
  *
- * @throws `auth_refused` when what is found must not be followed, `server_error`, `unreachable`, `tls`
+ * @returns the authorization server, and what to ask it for
+ * @throws `auth_refused` when the metadata must not be followed; `server_error`, `unreachable`, `tls`
  */
 export async function discover(options: DiscoveryOptions): Promise<Deployment> {
   const { url, http, trace } = options;
@@ -88,7 +90,7 @@ async function findResource(options: DiscoveryOptions): Promise<ResourceMetadata
   ];
   const found = await firstFound(candidates, "protected resource metadata", rfc9728, resourceMetadata, http, trace);
   if (!found) return undefined;
-  // What the user names as the resource is believed; what the server names has to cover the address it is at.
+  // Trust the resource that the user named. A resource that only the metadata names must cover the server's address.
   const covers = found.resource === options.resource || covering(found.resource, url);
   const reference = "RFC 9728 section 3.3";
   trace({ name: "resource", ok: covers, detail: found.resource, reference });
@@ -96,13 +98,15 @@ async function findResource(options: DiscoveryOptions): Promise<ResourceMetadata
   return found;
 }
 
-/** @returns whether a resource indicator covers an address: same origin, and its path begins with the indicator's */
+/** @returns true when a resource indicator covers an address: same origin, and its path begins the address's path */
 export function covering(resource: string, url: URL): boolean {
   return URL.canParse(resource) && checkResourceAllowed({ requestedResource: url.href, configuredResource: resource });
 }
 
 /**
- * @returns an authorization server's metadata, or undefined where it has none
+ * Reads the metadata of an authorization server (RFC 8414 section 3.1, OpenID Connect Discovery 1.0 section 4).
+ *
+ * @returns the metadata, whose issuer the caller has to check; undefined if there is none
  * @throws as {@link discover}
  */
 export async function findServer(issuer: string, http: OAuthHttp, trace: Trace): Promise<ServerMetadata | undefined> {
@@ -116,7 +120,7 @@ export async function findServer(issuer: string, http: OAuthHttp, trace: Trace):
   return await firstFound(candidates, serverDocument, rfc8414, serverMetadata, http, trace);
 }
 
-/** What a server of MCP 2025-03-26 has where it has no metadata (its section on fallbacks). */
+/** The endpoints of a server without metadata (MCP 2025-03-26, fallbacks). */
 function fixedEndpoints(origin: string, trace: Trace): ServerMetadata {
   const detail = "none: the fixed endpoints of MCP 2025-03-26";
   trace({ name: serverDocument, ok: true, detail, reference: "MCP 2025-03-26" });
@@ -128,7 +132,7 @@ function fixedEndpoints(origin: string, trace: Trace): ServerMetadata {
   };
 }
 
-/** The first document that is there. A server that fails just now is not taken for one that has none. */
+/** Returns the first document found. A status of 500 or above throws: it does not mean that there is no document. */
 async function firstFound<T>(
   candidates: readonly string[],
   name: string,
@@ -149,7 +153,7 @@ async function firstFound<T>(
   return undefined;
 }
 
-/** Issuers are compared as addresses, and a slash at the end does not count: both spellings are about. */
+/** Compares issuers as addresses, without a final slash: servers use both spellings. */
 function sameIssuer(a: string, b: string): boolean {
   const plain = (text: string) => (URL.parse(text)?.href ?? text).replace(/\/$/, "");
   return plain(a) === plain(b);

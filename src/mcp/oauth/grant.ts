@@ -12,28 +12,31 @@ export interface Grant extends AccessToken {
   readonly refreshToken?: Secret;
   /** ms since the epoch */
   readonly expiresAt?: number;
-  /** scopes it was issued for, where that is known */
+  /** scopes it was issued for, if known */
   readonly scope?: string;
 }
 
-/** A token, and the client it was issued to. */
+/** A token, and the client that it was issued to. */
 export interface HeldGrant {
   readonly grant: Grant;
   readonly client: Client;
 }
 
-/** @returns true for a token that has not ended and covers the scope that is needed, where one is */
+/** @returns true for a token that has not ended and covers the needed scope, if there is one */
 export function isOfUse({ scope, expiresAt }: Grant, needed: string | undefined, nowMs: number): boolean {
   const covers = needed === undefined || coversScope(scope, needed);
   return covers && (expiresAt === undefined || expiresAt > nowMs);
 }
 
 /**
- * @param asked the scopes that were asked for
- * @param refreshToken the one that goes on when the server sends no new one
+ * Makes a grant from a token answer.
+ *
+ * @param asked the scopes that we requested
+ * @param nowMs now, ms since the epoch
+ * @param refreshToken the current refresh token, kept if the server sends no new one
  */
 export function grantOf(answer: TokenAnswer, asked: string | undefined, nowMs: number, refreshToken?: Secret): Grant {
-  const scope = answer.scope ?? asked; // RFC 6749 section 5.1: absent when it is what was asked for
+  const scope = answer.scope ?? asked; // RFC 6749 section 5.1: absent when it equals the request
   const refresh = answer.refresh_token ? new Secret(answer.refresh_token) : refreshToken;
   return {
     accessToken: new Secret(answer.access_token),
@@ -44,11 +47,11 @@ export function grantOf(answer: TokenAnswer, asked: string | undefined, nowMs: n
 }
 
 /**
- * Gives up what must not outlive the process: the tokens (RFC 7009) and the registration made for it (RFC 7592 section 2.3),
- * as far as the server lets us. Never throws.
+ * Revokes the tokens (RFC 7009) and deletes the registration (RFC 7592 section 2.3), which must not outlive the
+ * process, as far as the server lets us. Never throws.
  *
  * @param patienceMs how long it may take, ms
- * @returns whether the server said that all tokens are revoked
+ * @returns true when the server confirmed that all tokens are revoked
  */
 export async function giveUp(
   server: ServerMetadata,
@@ -76,19 +79,19 @@ export async function giveUp(
   return open === 0;
 }
 
-/** Most of what was replaced that is remembered, to be given up at the end. */
+/** Most replaced tokens and registrations that we remember, to give them up at the end. */
 const mostLeftovers = 20;
 
-/** Tokens and registrations that others took the place of, and that the server still takes. */
+/** Tokens and registrations that were replaced but that the server still accepts. */
 export class Leftovers {
   #all: { readonly client: Client; readonly grant: Grant | undefined }[] = [];
 
-  /** Tokens that were replaced by a new authorization. */
+  /** Adds tokens that a new authorization replaced; their registration is still in use. */
   tokens({ registered: _, ...client }: Client, grant: Grant): void {
     this.#add(client, grant);
   }
 
-  /** A registration that is not used again. */
+  /** Adds a registration that we will not use again. */
   registration(client: Client): void {
     this.#add(client, undefined);
   }
@@ -98,9 +101,10 @@ export class Leftovers {
   }
 
   /**
-   * Gives up all of it, within half of the time there is. Never throws.
+   * Gives up all of them, within half of the time. Never throws.
    *
-   * @returns how much time is left, ms
+   * @param patienceMs the time for this and what follows, ms
+   * @returns how much of it is left, ms
    */
   async giveUp(server: ServerMetadata, http: OAuthHttp, patienceMs: number): Promise<number> {
     const begun = performance.now();

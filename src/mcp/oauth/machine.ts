@@ -11,17 +11,18 @@ import { mcpFailure } from "../failures.ts";
 import type { Deployment } from "./discovery.ts";
 import { obtainToken } from "./token.ts";
 
-/** A company's identity provider, which vouches for a person to the servers it manages. */
+/** A company's identity provider, which vouches for a person to the servers that it manages. */
 export interface EnterpriseProvider {
   readonly tokenEndpoint: URL;
   readonly clientId: string;
-  /** the person's ID token, fresh enough to be exchanged */
+  /** the person's ID token, fresh enough to exchange */
   readonly idToken: Secret;
 }
 
 /**
- * Gets a token for a machine (RFC 6749 section 4.4).
+ * Gets a token by the client credentials grant (RFC 6749 section 4.4), without a person.
  *
+ * @returns the token endpoint's answer
  * @throws `auth_refused`, and as {@link obtainToken}
  */
 export async function authorizeAsMachine(
@@ -35,16 +36,18 @@ export async function authorizeAsMachine(
   return await obtainToken(server, client, form, http, trace);
 }
 
-/** RFC 8693 section 2.2.1. */
+/** Token exchange answer (RFC 8693 section 2.2.1). */
 const exchanged = z.object({
   access_token: z.string().min(1),
   issued_token_type: z.literal("urn:ietf:params:oauth:token-type:id-jag"),
 });
 
 /**
- * Gets a token by the enterprise-managed authorization extension of MCP: the person's ID token is exchanged at the company's
- * provider for an assertion meant for the server (RFC 8693), and that for an access token (RFC 7523). No browser.
+ * Gets a token by MCP's enterprise-managed authorization extension, without a browser. The company's provider exchanges
+ * the person's ID token for an assertion (RFC 8693); the authorization server exchanges that for an access token (RFC
+ * 7523).
  *
+ * @returns the token endpoint's answer
  * @throws `auth_refused`, `server_error`, and as {@link obtainToken}
  */
 export async function authorizeByEnterprise(

@@ -6,10 +6,10 @@ import type { PersonOptions } from "./code-flow.ts";
 import type { EnterpriseProvider } from "./machine.ts";
 import type { GrantStore } from "./store.ts";
 
-/** How a token is come by: through a person, as a machine, or by the company's provider. */
+/** How to get a token: through a person, as a machine, or through the company's identity provider. */
 export type GrantKind = "authorization-code" | "client-credentials" | "enterprise";
 
-/** What the user, and the machine we run on, say about the logins to one server. */
+/** Settings and tools for the logins to one MCP server. */
 export interface SessionOptions {
   /** the MCP server's address */
   readonly url: URL;
@@ -20,15 +20,15 @@ export interface SessionOptions {
   readonly issuer: string | undefined;
   readonly client: ClientOptions;
   readonly person: PersonOptions;
-  /** asked each time a token is needed by the enterprise grant */
+  /** called each time the enterprise grant needs a token */
   readonly enterprise: (() => Promise<EnterpriseProvider>) | undefined;
-  /** where logins are kept; undefined: they end with the process */
+  /** stores logins; undefined: they end with the process */
   readonly store: GrantStore | undefined;
   readonly http: OAuthHttp;
   readonly log: Log;
   readonly trace: Trace;
-  /** told of every new authorization, for the audit trail */
+  /** called after every new authorization, for the audit trail */
   readonly authorized: (issuer: string) => Promise<void>;
-  /** told of every renewal, for the audit trail */
+  /** called after every renewal, for the audit trail */
   readonly renewed: (issuer: string) => Promise<void>;
 }

@@ -2,11 +2,12 @@ import type { Challenge } from "../challenge.ts";
 import type { Deployment } from "./discovery.ts";
 
 /**
- * Chooses the scopes to ask for (MCP 2025-11-25, scope selection): the user's, else the challenge's, else those the resource
- * lists, else none is named and the server decides.
+ * Chooses the scopes to request (MCP 2025-11-25, scope selection): the user's, else the challenge's, else those that
+ * the resource lists, else none, and the server decides. After a 403, the challenge's scopes are added to the user's.
  *
- * @param user the scopes the user named
- * @param offline whether a refresh token is of use: then `offline_access` is added, where the server lists it
+ * @param user the scopes that the user named
+ * @param offline true: a refresh token is useful, so add `offline_access` if the server lists it
+ * @returns the scopes, separated by spaces; undefined for none
  */
 export function wantedScope(
   user: string | undefined,
@@ -21,13 +22,13 @@ export function wantedScope(
   return add ? joinScopes(wanted, "offline_access") : wanted;
 }
 
-/** @returns both, each scope once (RFC 6749 section 3.3) */
+/** @returns the union, each scope once (RFC 6749 section 3.3); undefined when empty */
 export function joinScopes(a: string | undefined, b: string | undefined): string | undefined {
   const all = new Set([...split(a), ...split(b)]);
   return all.size === 0 ? undefined : [...all].join(" ");
 }
 
-/** @returns whether what was granted holds all that is needed; what is not known holds nothing */
+/** @returns true when the granted scopes include all needed ones; unknown granted scopes include none */
 export function coversScope(granted: string | undefined, needed: string): boolean {
   const have = new Set(split(granted));
   return split(needed).every((scope) => have.has(scope));

@@ -17,30 +17,30 @@ import { coversScope, joinScopes, wantedScope } from "./scope.ts";
 import type { StoreKey } from "./store.ts";
 import { tokenOrRefusal } from "./token.ts";
 
-/** No browser opens for so long after an authorization that came to nothing, ms. */
+/** After a failed authorization, no browser opens for this long, ms. */
 const restMs = 60_000;
-/** A token is renewed this long before its end, or a fifth of its life before, whichever is shorter, ms. */
+/** The session renews a token this long before its end, ms, or a fifth of its life before, whichever is shorter. */
 const renewAheadMs = 60_000;
-/** After a renewal ahead that failed, how long until the next one, ms. */
+/** After a failed renewal ahead of a token's end, the next one waits this long, ms. */
 const renewPauseMs = 10_000;
-/** How long one process may wait for another's login beyond the time that may take, ms. */
+/** A process waits for another's login as long as a login may take, and this much longer, ms. */
 const lockExtraMs = 15_000;
 
 interface HowToRenew {
-  /** the token that the server did not take, or that ends soon */
+  /** the token that the server refused, or that ends soon */
   readonly refused: Grant | undefined;
-  /** scope that a stored login has to have to be of use */
+  /** scope that a stored login must cover to be useful */
   readonly scope: string | undefined;
-  /** false: a renewed token would be no better */
+  /** false: a renewed token would not help */
   readonly mayRenew: boolean;
-  /** the token in hand has not ended yet */
+  /** true: the current token has not ended yet */
   readonly ahead: boolean;
   locked<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /**
- * The OAuth client of one MCP server: gets the token the server demands, keeps it fresh, and gets another one when that is
- * demanded in mid-session. One authorization at a time; all who need it wait for the same one.
+ * The OAuth client for one MCP server: gets the token that the server demands, keeps it fresh, and gets another when
+ * the server demands that later. One authorization runs at a time; all requests that need it wait for the same one.
  */
 export class OAuthSession implements Authorization {
   readonly #options: SessionOptions;
@@ -49,15 +49,15 @@ export class OAuthSession implements Authorization {
   #client: Client | undefined;
   #grant: Grant | undefined;
   #grantedAt = 0;
-  /** a token that was just issued and that the server has not taken yet; from a renewal, or a new authorization */
+  /** the newest token, until the server accepts it; `renewed`: from a renewal, else from an authorization */
   #unproved: { readonly token: AccessToken; readonly renewed: boolean } | undefined;
   readonly #leftovers = new Leftovers();
-  /** ms; no renewal ahead before it */
+  /** no renewal ahead before this time, ms since the epoch */
   #renewFrom = 0;
-  /** the scopes last asked for, and until when they are not asked for again */
+  /** the scopes last requested, and until when we do not request them again */
   #asked: { readonly scope: string | undefined; readonly until: number } | undefined;
   #flight: Promise<void> | undefined;
-  /** why there is no new authorization for a while, and until when */
+  /** why we start no new authorization, and until when */
   #rest: { readonly until: number; readonly error: CodemieError } | undefined;
 
   constructor(options: SessionOptions) {
@@ -88,7 +88,7 @@ export class OAuthSession implements Authorization {
         throw this.#pause(mcpFailure.tokenRefused(url.origin));
       }
       if (challenge.status === 403) this.#judgeScope(challenge);
-      // Where the server refuses what a renewal brought, another renewal would bring the same.
+      // If the server refuses a token that a renewal brought, another renewal would not help.
       const alone = grant !== "authorization-code" || (this.#grant?.refreshToken !== undefined && !unproved);
       if (!waiting.attended && !alone) throw mcpFailure.loginNeeded(url.origin);
       this.#fly(() => this.#obtain(challenge, waiting.attended, !unproved));
@@ -120,7 +120,7 @@ export class OAuthSession implements Authorization {
     return this.#options.person.runtime.now();
   }
 
-  /** A wider scope is asked for once: what was granted already, or refused before, will not help. */
+  /** Throws when a wider scope would not help: it is granted already, or we requested it a short time ago. */
   #judgeScope({ scope }: Challenge): void {
     const { origin } = this.#options.url;
     const granted = scope === undefined || coversScope(this.#grant?.scope, scope);
@@ -153,11 +153,11 @@ export class OAuthSession implements Authorization {
     if (this.#deployment && (named === undefined || named === this.#named)) return this.#deployment;
     const { url, resource, issuer, http, trace } = this.#options;
     const found = await discover({ url, named, resource, issuer, http, trace });
-    // A secret the user gave, and tokens, belong to the authorization server they were first used with.
+    // The user's secret and the tokens belong to the authorization server that we first used them with.
     const before = this.#deployment?.server.issuer;
     if (before !== undefined && before !== found.server.issuer)
       throw mcpFailure.otherIssuer(before, found.server.issuer);
-    // Registered where the user knows, and not wherever the server says.
+    // The secret goes to the server's own host or to the issuer that the user named, not wherever the server says.
     const elsewhere = new URL(found.server.issuer).hostname !== url.hostname;
     if (this.#options.client.clientSecret && issuer === undefined && elsewhere) {
       throw mcpFailure.nameIssuer(found.server.issuer);
@@ -192,13 +192,13 @@ export class OAuthSession implements Authorization {
         locked: (work) => this.#exclusive(key, work),
       });
     } catch (error) {
-      // The token in hand may still be good; if not, the server says so.
+      // The current token may still be good; if not, the server refuses it.
       this.#renewFrom = this.#now() + renewPauseMs;
       this.#options.log.info(`could not renew ahead: ${loggable(error)}`);
     }
   }
 
-  /** Takes a login that another process stored, where it is of use, and else renews the one there is. */
+  /** Takes a login that another process stored, if it is useful; else renews the current one. */
   async #renewUnlessStored(deployment: Deployment, key: StoreKey, how: HowToRenew) {
     const { store, log } = this.#options;
     return await renewUnderLock<HeldGrant>({
@@ -213,7 +213,7 @@ export class OAuthSession implements Authorization {
     });
   }
 
-  /** @returns the login to go on with: one that another process stored, unless it is the one just refused; else our own */
+  /** @returns the login to use now: one that another process stored, unless the server just refused it; else our own */
   async #stored(key: StoreKey, refused: Grant | undefined): Promise<HeldGrant | undefined> {
     const stored = await this.#options.store?.read(key);
     if (stored) {
@@ -230,7 +230,7 @@ export class OAuthSession implements Authorization {
   /**
    * Refreshes the token (RFC 6749 section 6); `ended` when only a new authorization helps.
    *
-   * @param ahead the token in hand has not ended: it is kept to its end
+   * @param ahead true: the current token has not ended, so keep it after a refusal
    */
   async #refresh(deployment: Deployment, { grant, client }: HeldGrant, ahead: boolean): Promise<Renewal<HeldGrant>> {
     const { http, trace, log } = this.#options;
@@ -248,20 +248,20 @@ export class OAuthSession implements Authorization {
       this.#grant = ahead ? bare : undefined;
       return { kind: "ended" };
     }
-    // A server that does not rotate sends no new refresh token: the old one goes on.
+    // A server without refresh token rotation sends no new one: keep the old one.
     const renewed = grantOf(result.document, grant.scope, this.#now(), grant.refreshToken);
     return { kind: "renewed", login: { grant: renewed, client } };
   }
 
   #keepRenewed({ grant, client }: HeldGrant, outcome: string): void {
-    if (outcome !== "renewed") return; // reading took what others stored, and the rest stays as it is
+    if (outcome !== "renewed") return; // #stored took an adopted login; nothing else changed
     this.#unproved = { token: grant, renewed: true };
     this.#client = client;
     this.#take(grant);
     this.#options.log.info("the token was renewed");
   }
 
-  /** Where windows share a login they share its refusal too: one tab is opened, and not one by each of them. */
+  /** Windows that share a login share its refusal too, so that one browser tab opens and not one per window. */
   async #notJustAsked(key: StoreKey): Promise<void> {
     const { store, grant, url } = this.#options;
     if (!store || grant !== "authorization-code") return;
@@ -284,18 +284,18 @@ export class OAuthSession implements Authorization {
       const grant = grantOf(answer, scope, this.#now());
       this.#unproved = { token: grant, renewed: false };
       this.#asked = { scope, until: this.#now() + restMs };
-      // What others share may hang together with what replaces it.
+      // Do not revoke tokens that other processes share: revoking them may end their replacement too.
       if (before && clientBefore && !this.#options.store) this.#leftovers.tokens(clientBefore, before);
       await this.#keep(grant, client, key);
     } catch (error) {
-      // A registration the server no longer knows shows as a page in the browser and as silence here.
+      // If the server forgot our registration, only the browser shows that. So drop it after any failure.
       if (this.#client?.registered && !this.#grant) {
         this.#leftovers.registration(this.#client);
         this.#client = undefined;
       }
       if (!opened) throw error;
       const failed = asCodemieError(error);
-      // A bridge that was ended was not declined anything.
+      // When the bridge was stopped, nobody declined the authorization.
       const ended = failed.code === "terminated" || failed.code === "interrupted";
       if (!ended && kind === "authorization-code")
         await this.#options.store?.rest(key, this.#now() + restMs).catch(() => undefined);
@@ -311,7 +311,7 @@ export class OAuthSession implements Authorization {
     try {
       await this.#options.store?.write(key, grant, client);
     } catch (error) {
-      // What cannot be kept is at least used.
+      // Use the login even if it cannot be stored.
       this.#options.log.info(`the login could not be stored: ${loggable(error)}`);
     }
   }
@@ -322,7 +322,7 @@ export class OAuthSession implements Authorization {
     this.#rest = undefined;
   }
 
-  /** After an authorization that came to nothing there is none for a while: no second tab, no storm on the server. */
+  /** Blocks new authorizations for a while after a failed one: no second tab, no storm on the server. */
   #pause(error: CodemieError): CodemieError {
     if (this.#options.grant === "authorization-code") this.#rest = { until: this.#now() + restMs, error };
     return error;

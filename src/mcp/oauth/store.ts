@@ -23,11 +23,11 @@ const record = z.object({
   }),
 });
 
-/** What a stored login belongs to: it is found again only for the same three. */
+/** The key of a stored login: all three parts must match. */
 export interface StoreKey {
   readonly issuer: string;
   readonly resource: string;
-  /** the client the user named, or how we come by one */
+  /** the client ID or metadata URL that the user named, else `registered` */
   readonly client: string;
 }
 
@@ -35,7 +35,7 @@ const prefix = "mcp ";
 const keyParts = z.tuple([z.string(), z.string(), z.string()]);
 const nameOf = ({ issuer, resource, client }: StoreKey) => prefix + JSON.stringify([issuer, resource, client]);
 
-/** Logins to MCP servers that outlive the process: sealed in the vault, and gone about by one process at a time. */
+/** Logins to MCP servers that outlive the process: sealed in the vault, changed by one process at a time. */
 export class GrantStore {
   readonly #vault: Vault;
   readonly #run: string;
@@ -47,9 +47,11 @@ export class GrantStore {
   }
 
   /**
-   * Runs `work` while no other process renews or replaces the same login; one of them may be waiting for a person.
+   * Runs `work` while no other process renews or replaces the same login. The other may be waiting for a person.
    *
-   * @param patienceMs how long to wait for others, ms
+   * @param patienceMs how long to wait for the other, ms
+   * @returns what `work` returned
+   * @throws `vault_locked` when the other keeps the lock for longer; as {@link withLock}
    */
   async exclusive<T>(key: StoreKey, patienceMs: number, work: () => Promise<T>): Promise<T> {
     return await withLock(this.#file(key, "lock"), `the login at ${key.issuer}`, work, patienceMs);
@@ -60,17 +62,17 @@ export class GrantStore {
     return join(this.#run, `mcp-${id}.${kind}`);
   }
 
-  /** Notes, for all processes, until when nobody is asked again for this login, ms since the epoch. */
+  /** Stores, for all processes, until when no person is asked for this login again, ms since the epoch. */
   async rest(key: StoreKey, untilMs: number): Promise<void> {
     await replaceFile(this.#file(key, "rest"), `${untilMs}\n`);
   }
 
-  /** @returns until when nobody is asked for this login, ms since the epoch; 0 when that was never noted */
+  /** @returns until when no person is asked for this login, ms since the epoch; 0 when none was stored */
   async restsUntil(key: StoreKey): Promise<number> {
     return Number(await readIfPresent(this.#file(key, "rest"))) || 0;
   }
 
-  /** @returns what there are logins for, those that do not open too */
+  /** @returns the keys of all stored logins, also of damaged ones */
   async keys(): Promise<StoreKey[]> {
     return (await this.#vault.records()).flatMap(({ name }) => {
       const parts = name?.startsWith(prefix) ? parseJson(name.slice(prefix.length), keyParts) : undefined;
@@ -78,13 +80,13 @@ export class GrantStore {
     });
   }
 
-  /** Removes a login for good. */
+  /** Deletes a login. */
   async remove(key: StoreKey): Promise<void> {
     const name = nameOf(key);
     await this.#vault.locked(name, () => this.#vault.remove(name));
   }
 
-  /** @returns the login, or undefined; one that does not open counts as none, and a new login replaces it */
+  /** @returns the login, or undefined; a damaged one counts as none, and a new login replaces it */
   async read(key: StoreKey): Promise<{ grant: Grant; client: Client } | undefined> {
     try {
       const found = await this.#vault.read(nameOf(key), record);
@@ -110,7 +112,7 @@ export class GrantStore {
     }
   }
 
-  /** Keeps a login. A secret or key the user gives on each start is not kept. */
+  /** Stores a login, but no secret or key that the user gives on each start. */
   async write(key: StoreKey, grant: Grant, client: Client): Promise<void> {
     const name = nameOf(key);
     await this.#vault.locked(name, () =>

@@ -8,10 +8,10 @@ import type { Trace } from "../../oauth/trace.ts";
 import { mcpFailure } from "../failures.ts";
 
 /**
- * Asks the token endpoint of a server's authorization server.
+ * Asks a token endpoint for a token.
  *
- * @returns the token, or a refusal of what was presented
- * @throws `auth_refused` for an answer that is neither, and as {@link requestToken}
+ * @returns the token, or a final refusal
+ * @throws `auth_refused` for a temporary refusal or an unusable answer; as {@link requestToken}
  */
 export async function tokenOrRefusal(
   server: ServerMetadata,
@@ -29,9 +29,9 @@ export async function tokenOrRefusal(
 }
 
 /**
- * As {@link tokenOrRefusal}, where a refusal is a failure.
+ * As {@link tokenOrRefusal}, but throws a refusal.
  *
- * @throws `auth_refused` when the server refuses
+ * @throws `auth_refused` when the server refuses; as {@link tokenOrRefusal}
  */
 export async function obtainToken(...request: Parameters<typeof tokenOrRefusal>): Promise<TokenAnswer> {
   const result = await tokenOrRefusal(...request);

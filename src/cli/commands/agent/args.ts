@@ -3,7 +3,7 @@ import { editDistance } from "../../../core/text.ts";
 import { cliFailure } from "../../failures.ts";
 import { commandFailure } from "../failures.ts";
 
-/** What of an agent's command line is ours. */
+/** An agent's command line, with our flags separated from the agent's own arguments. */
 export interface AgentArgs {
   readonly help: boolean;
   readonly version: boolean;
@@ -20,7 +20,7 @@ export interface AgentArgs {
   readonly jwtToken: string | undefined;
   readonly jwtTokenFile: string | undefined;
   readonly apiKey: string | undefined;
-  /** the agent's own, in order */
+  /** the agent's own arguments, in order */
   readonly rest: readonly string[];
 }
 
@@ -37,14 +37,16 @@ const valueFlags = {
   "--api-key": "apiKey",
 } as const;
 
-/** Flags whose value is a credential. Mistyped and passed on, it would stand in the agent's arguments for all to see. */
+/** Flags that carry a credential. If we passed on a mistyped one, the process list would show the credential. */
 const credentialFlags = ["--jwt-token", "--jwt-token-file", "--api-key"] as const;
 
 /**
- * Takes our flags out of an agent's command line; the rest goes to the agent untouched and in order, and everything
- * after `--` too.
+ * Takes our flags out of an agent's command line. Everything else goes to the agent untouched and in order, and so does
+ * everything after `--`.
  *
- * @throws usage error for a missing value, and for a flag that is, or nearly is, one that carries a credential
+ * @param program name for messages, for example `codemie-claude`
+ * @throws usage error for a missing value, a timeout that is no number of seconds, or a near miss of a flag that
+ *   carries a credential
  */
 export function readAgentArgs(args: readonly string[], program: string): AgentArgs {
   const values: Partial<Record<(typeof valueFlags)[keyof typeof valueFlags] | "resume", string>> = {};

@@ -24,10 +24,11 @@ import { commandFailure } from "../failures.ts";
 import { type AgentArgs, readAgentArgs } from "./args.ts";
 
 /**
- * Runs an agent behind a gateway of its own. Whatever can fail does so before anything starts: the profile, the login,
- * the host, the agent's program.
+ * Runs an agent behind a gateway of its own. Checks the agent's program, the profile, the login and the host before it
+ * starts anything.
  *
- * @returns the agent's exit code
+ * @returns the agent's exit code; 0 after `--help` and `--version`
+ * @throws usage errors, `agent_missing`, `port_taken`, and what the credentials and the host throw
  */
 export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]): Promise<number> {
   const { runtime } = outer;
@@ -71,7 +72,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
         resolved,
         loginInMidRun(cli, vault, resolved, asked, environmentForOthers(runtime.env, config), ended.signal),
       );
-  // The first look at the host has nobody wait for a browser: what is wrong is said before anything starts.
+  // The first request opens no browser: an unusable login ends the run before anything starts.
   const first = credentialsFor(cli, vault, resolved, given);
   if (!asked.silent) {
     warnOfShown(cli, asked);
@@ -118,7 +119,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
   }
 }
 
-/** An agent may be started on a provider whose API it does not speak: some compatible servers speak more than one. */
+/** Only warns about a provider whose API the agent does not speak: some compatible servers speak more than one. */
 function warnOfProvider({ output }: Cli, agent: Agent, { profile }: Resolved): void {
   const provider = providerOf(profile.provider);
   const speaks: readonly string[] = provider ? providers[provider].speaks : [];
@@ -129,7 +130,7 @@ function warnOfProvider({ output }: Cli, agent: Agent, { profile }: Resolved): v
   );
 }
 
-/** The host decides about the model, which may be an alias; a name that is not in the list is worth a word. */
+/** Only warns about a model that is not in the list: it may be an alias, and the host decides. */
 function warnOfModel({ output }: Cli, wished: string | undefined, models: readonly Model[]): void {
   if (wished === undefined || models.length === 0 || models.some(({ id }) => id === wished)) return;
   const ids = models.map(({ id }) => id);
@@ -139,12 +140,14 @@ function warnOfModel({ output }: Cli, wished: string | undefined, models: readon
   );
 }
 
-/** How long a login in the middle of a run may take, ms. The agent just waits. */
+/** How long a login in the middle of a run may take, ms. The agent waits for it. */
 const midRunLoginMs = 120_000;
 
 /**
- * When the session ends in the middle of an interactive run, the browser asks for a new login while the agent waits. The
- * screen is the agent's, so nothing is printed; where no browser can open by itself, or nobody watches, there is none.
+ * When the session ends in the middle of an interactive run, the browser asks for a new login while the agent waits.
+ * The screen is the agent's, so the login prints nothing.
+ *
+ * @returns the login, or undefined when no browser can open or nobody watches: no terminal, or `--task`
  */
 function loginInMidRun(
   { runtime }: Cli,

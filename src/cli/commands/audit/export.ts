@@ -2,6 +2,7 @@ import { auditTrail } from "../../../access/audit.ts";
 import { stores } from "../../../access/stores.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
+/** `codemie audit export`. It leaves out lines that are not of the trail's form; `audit verify` reports them. */
 export const auditExport = (cli: Cli) =>
   command({
     meta: { name: "export", description: "Print the whole trail as JSON lines (with --json: as one array)" },

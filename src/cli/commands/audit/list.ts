@@ -6,6 +6,7 @@ import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 
+/** `codemie audit list`. The filters combine; `--last` counts what the others leave. */
 export const auditList = (cli: Cli) =>
   command({
     meta: { name: "list", description: "Show what was done with your logins" },

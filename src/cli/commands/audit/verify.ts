@@ -3,6 +3,7 @@ import { stores } from "../../../access/stores.ts";
 import { auditFailure } from "../../../audit/failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
+/** `codemie audit verify`. A broken trail exits 1, with the place in the message. */
 export const auditVerify = (cli: Cli) =>
   command({
     meta: { name: "verify", description: "Check that no line of the trail was changed, removed or added" },

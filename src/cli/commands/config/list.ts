@@ -5,6 +5,7 @@ import { readRepositoryProfile } from "../../../profiles/store.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { settingOf } from "./settings.ts";
 
+/** `codemie config list`. It works without a host and without a login. */
 export const configList = (cli: Cli) =>
   command({
     meta: { name: "list", description: "Show the settings that apply here and now" },
@@ -27,6 +28,7 @@ export const configList = (cli: Cli) =>
     },
   });
 
+/** `codemie config get KEY`. A setting without a value prints nothing and exits 1. */
 export const configGet = (cli: Cli) =>
   command({
     meta: { name: "get", description: "Print one setting that applies here and now" },
@@ -50,7 +52,7 @@ interface Effective {
   readonly source: string;
 }
 
-/** Every setting with the value it has after flag, environment, repository, profile and default were asked in turn. */
+/** Every setting with its value and source: flag over environment over repository over profile over default. */
 async function effective(cli: Cli, profile: string | undefined): Promise<Effective[]> {
   const { runtime } = cli;
   const config = await stores(runtime).profiles.read();

@@ -9,6 +9,7 @@ import type { Vault } from "../../../vault/vault.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 
+/** `codemie config path`. It does not read the file, so it also works for a damaged one. */
 export const configPath = (cli: Cli) =>
   command({
     meta: { name: "path", description: "Print where the configuration file is" },
@@ -20,6 +21,7 @@ export const configPath = (cli: Cli) =>
     },
   });
 
+/** `codemie config reset`: moves the file aside; with `--credentials` also ends every login, at its host too. */
 export const configReset = (cli: Cli) =>
   command({
     meta: { name: "reset", description: "Begin anew: move the configuration aside, and the logins out if you want" },
@@ -39,7 +41,7 @@ export const configReset = (cli: Cli) =>
           throw commandFailure.declined();
         credentials ||= await output.confirm("remove the logins of all profiles as well?", stop);
       }
-      // A file that cannot be read names no profile, and being rid of it is what a reset is for.
+      // A damaged file must not stop a reset: resets exist to get rid of it.
       await storesToChange(runtime).catch((error: unknown) => {
         if (!(error instanceof CodemieError) || error.code !== "config_damaged") throw error;
       });
@@ -60,7 +62,7 @@ export const configReset = (cli: Cli) =>
     },
   });
 
-/** Every profile that has a login, whatever the configuration says of it. */
+/** Names of all profiles that have a login in the vault, including those that the configuration does not list. */
 async function profilesWithLogin(vault: Vault): Promise<string[]> {
   const prefix = loginRecord("");
   const names = (await vault.records()).map(({ name }) => name ?? "");

@@ -4,6 +4,7 @@ import { changeSetting, settingOf } from "./settings.ts";
 
 const names = settings.map(({ name }) => name).join(", ");
 
+/** `codemie config set KEY VALUE`. Fails as {@link changeSetting}. */
 export const configSet = (cli: Cli) =>
   command({
     meta: { name: "set", description: `Change a setting: ${names}` },
@@ -21,6 +22,7 @@ export const configSet = (cli: Cli) =>
     },
   });
 
+/** `codemie config unset KEY`. Fails as {@link changeSetting}. */
 export const configUnset = (cli: Cli) =>
   command({
     meta: { name: "unset", description: "Remove a setting, so that what is usual applies" },

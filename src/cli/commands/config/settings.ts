@@ -8,8 +8,10 @@ import type { Cli } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 
 /**
- * @param key as typed, any case
- * @throws usage error that names the nearest one
+ * Finds a setting by its name.
+ *
+ * @param key as typed, in any case
+ * @throws usage error that names the nearest setting
  */
 export function settingOf(key: string): Setting {
   const found = settings.find(({ name }) => name.toLowerCase() === key.toLowerCase());
@@ -19,11 +21,12 @@ export function settingOf(key: string): Setting {
 }
 
 /**
- * Changes a setting of the active profile, or of the one that was named, and writes it down.
+ * Changes a setting of the named profile, or of the active one, in the configuration file, and audits the change.
  *
- * @param value undefined removes it
- * @returns the profile's name, and what is stored now
- * @throws usage error for a value that is none
+ * @param profile the `--profile` flag
+ * @param value as typed; undefined removes the setting
+ * @returns the profile's name, and the stored value
+ * @throws usage error for an unusable value or an unknown profile; `config_damaged`, `disk`, `vault_locked`
  */
 export async function changeSetting(
   cli: Cli,

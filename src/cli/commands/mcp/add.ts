@@ -11,6 +11,7 @@ import { commandFailure } from "../failures.ts";
 const bridge = "codemie-mcp-proxy";
 const scopes = ["local", "user", "project"];
 
+/** `codemie mcp add NAME URL`. It prints the entry for `.mcp.json` when Claude Code is not on PATH. */
 export const mcpAdd = (cli: Cli) =>
   command({
     meta: { name: "add", description: "Register a remote MCP server with Claude Code, through the bridge" },
@@ -32,7 +33,7 @@ export const mcpAdd = (cli: Cli) =>
       if (!/^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/.test(name)) throw commandFailure.badServerName(name);
       if (scope !== undefined && !scopes.includes(scope)) throw cliFailure.noSuch("scope", scope, scopes);
       const address = checked([url, ...rest]);
-      // By name where it is on PATH: the entry then outlives a move of the program.
+      // Register the bridge by name if it is on PATH: the entry then survives a move of the program.
       const start = findProgram(bridge, runtime.env) ? [bridge] : [ownProgram(), "mcp-proxy"];
       const [program = bridge, ...before] = start;
       const entry = { command: program, args: [...before, address, ...rest] };
@@ -63,14 +64,15 @@ export const mcpAdd = (cli: Cli) =>
   });
 
 /**
- * What the bridge would refuse at each start is refused here.
+ * Refuses now what the bridge would refuse at each start.
  *
  * @returns the server's address
+ * @throws usage errors
  */
 function checked(args: readonly string[]): string {
   const { url, help, version, explain } = readMcpArgs(args, "unknown");
   if (help || version || explain) throw commandFailure.notForRegistration();
-  // The agent fills these in itself, and what comes of it stands in the list of processes for everybody to read.
+  // The agent fills in `${…}` itself, and everybody could read the value in the process list.
   if (args.some((arg) => arg.includes("${"))) throw commandFailure.mcpVariable();
   return url.href;
 }

@@ -9,9 +9,10 @@ import { Cookies } from "../../../platform/cookie-jar.ts";
 import { serverUrl } from "../../bridge/args.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
-/** How long the tokens may take to be revoked, ms. */
+/** How long revoking the tokens may take, ms. */
 const patienceMs = 5_000;
 
+/** `codemie mcp logout URL`. It exits 0 even if nothing was stored, or the tokens were not revoked. */
 export const mcpLogout = (cli: Cli) =>
   command({
     meta: { name: "logout", description: "Revoke and remove the login that --persist keeps for a server" },
@@ -42,7 +43,7 @@ export const mcpLogout = (cli: Cli) =>
     },
   });
 
-/** Whether the authorization server revoked the tokens. That it cannot be asked keeps nobody from removing them here. */
+/** Revokes the tokens. @returns false when the authorization server did not; the caller removes them here anyway */
 async function revokedAtServer({ runtime }: Cli, store: GrantStore, key: StoreKey, url: URL): Promise<boolean> {
   const http = new OAuthHttp({ fetch: runtime.fetch, rule: addressesNamedBy(url, true), cookies: new Cookies() });
   const login = await store.read(key);

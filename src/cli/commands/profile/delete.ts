@@ -7,6 +7,7 @@ import { profileFailure } from "../../../profiles/failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 
+/** `codemie profile delete NAME`: ends the login, then removes the profile and makes another active if it was. */
 export const profileDelete = (cli: Cli) =>
   command({
     meta: { name: "delete", description: "Remove a profile and its login" },

@@ -3,6 +3,7 @@ import { printable } from "../../../core/text.ts";
 import { methodOf, usableHostOf } from "../../../profiles/resolve.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
+/** `codemie profile list`. It reads the configuration only: no vault, no host. */
 export const profileList = (cli: Cli) =>
   command({
     meta: { name: "list", description: "List the profiles, the active one marked" },

@@ -26,6 +26,10 @@ import { type Cli, command } from "../../frame/command.ts";
 import { dialogueOf, timeoutMsOf } from "../../frame/login-dialogue.ts";
 import { commandFailure } from "../failures.ts";
 
+/**
+ * `codemie profile login`: logs in, has the host confirm who that is, stores the login, then makes the profile active.
+ * A login of another person replaces the stored one only after a yes, or with `--yes`.
+ */
 export const profileLogin = (given: Cli) =>
   command({
     meta: { name: "login", description: "Log in through the browser and make the profile the active one" },
@@ -123,7 +127,7 @@ const waysIn: Readonly<Record<Method, string>> = {
   "api-key": "with an API key",
 };
 
-/** The OpenID provider to log in at: the flags', else the profile's; none is the host's own single sign-on. */
+/** The OpenID client to log in with, by the flags, else by the profile; undefined: the host's own single sign-on. */
 function clientOf(
   args: { [name in "issuer" | "client-id" | "scope"]: string | undefined } & { device: boolean | undefined },
   profile: Profile,
@@ -136,14 +140,14 @@ function clientOf(
   return { issuer, clientId, scope: args.scope ?? profile.oidc?.scope ?? defaultScope };
 }
 
-/** What a login through the browser gives. */
+/** The kinds of login this command makes. */
 type Login = SsoLogin | OidcLogin;
 
 function isOtherPerson(before: StoredLogin | undefined | "damaged", now: Login): before is PersonalLogin {
   return typeof before === "object" && before.method !== "api-key" && !samePerson(before.identity, now.identity);
 }
 
-/** The login first, then the profile that leads to it: a profile never points at a login that was not stored. */
+/** Stores the login first, then the profile: a profile never points at a login that was not stored. */
 async function store(
   { output }: Cli,
   vault: Vault,

@@ -4,6 +4,7 @@ import { storesToChange } from "../../../access/stores.ts";
 import { type Method, resolveProfile } from "../../../profiles/resolve.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
+/** `codemie profile logout`. It exits 0 even if the profile was not logged in, or its host did not answer. */
 export const profileLogout = (cli: Cli) =>
   command({
     meta: { name: "logout", description: "End the session at the host and remove it here" },
@@ -35,7 +36,7 @@ export const profileLogout = (cli: Cli) =>
     },
   });
 
-/** What the host still takes. */
+/** Says what the host or provider still accepts after a logout that it did not take part in. */
 function leftOver(method: Method | undefined): string {
   if (method === "api-key") return "the key itself stays good until its provider revokes it";
   if (method === "jwt") return "the token itself stays good until it expires";

@@ -18,6 +18,7 @@ import { commandFailure } from "../failures.ts";
 /** How a refresh went. */
 type Outcome = "renewed" | "valid" | "logged-in";
 
+/** `codemie profile refresh`. The browser opens only with `--force`, or when the session is no longer valid. */
 export const profileRefresh = (given: Cli) =>
   command({
     meta: { name: "refresh", description: "Renew the session, through the browser only where it has to be" },
@@ -42,7 +43,7 @@ export const profileRefresh = (given: Cli) =>
       if (method === "jwt") throw commandFailure.notForToken("session to renew", resolved.name);
       const broker = brokerFor(cli, vault, resolved);
 
-      /** What can be had without a person: the front's renewal, proved by the backend. */
+      /** Renews without a person, and has the backend prove the result. Undefined: only a new login helps. */
       const quietly = async (): Promise<Outcome | undefined> => {
         const found = await broker.probe();
         try {

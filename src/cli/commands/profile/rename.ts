@@ -8,6 +8,7 @@ import { profileFailure } from "../../../profiles/failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 
+/** `codemie profile rename OLD NEW`. Login, leftover secrets and the active mark move along. */
 export const profileRename = (cli: Cli) =>
   command({
     meta: { name: "rename", description: "Give a profile another name; its login comes along" },
@@ -31,13 +32,13 @@ export const profileRename = (cli: Cli) =>
         detail: { what: "rename", from: before },
       } as const;
       await recorded(cli, vault, fact, async () => {
-        // The copy first, the original last: at every moment in between the profile leads to a login.
+        // Copy the login first, remove the original last: at every moment in between the profile has a login.
         const [from, to] = [loginRecord(before), loginRecord(after)];
         await profiles.update(async (config) => {
           const profile = Object.hasOwn(config.profiles, before) ? config.profiles[before] : undefined;
           if (!profile) throw profileFailure.none(before, Object.keys(config.profiles));
           if (Object.hasOwn(config.profiles, after)) throw commandFailure.profileExists(after);
-          await vault.locked(to, () => vault.remove(to)); // of a profile that is gone
+          await vault.locked(to, () => vault.remove(to)); // left by a profile of that name that is gone
           const login = await vault.read(from, storedLogin);
           if (login) await storeLogin(vault, after, login);
           delete config.profiles[before];

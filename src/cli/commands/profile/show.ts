@@ -4,6 +4,7 @@ import { profileFailure } from "../../../profiles/failures.ts";
 import { methodOf, usableHostOf } from "../../../profiles/resolve.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
+/** `codemie profile show [NAME]`. It reads the configuration only: no vault, no host. */
 export const profileShow = (cli: Cli) =>
   command({
     meta: { name: "show", description: "Show what a profile holds; no secret is in it" },
@@ -37,10 +38,10 @@ export const profileShow = (cli: Cli) =>
     },
   });
 
-/** Members whose names say that they hold a secret, wherever they stand. The name of a variable is none. */
+/** Names of members that hold a secret, at any depth. `tokenEnvVar` holds the name of a variable, which is none. */
 const secretName = /token(?!EnvVar$)|secret|password|passphrase|api_?key|credential|cookie|authorization|private_?key/i;
 
-/** Members by their path, values as text; what could be a secret is not among them. */
+/** All members by path, values as text; a possible secret becomes `[redacted]`. */
 function flat(value: object, path: readonly string[] = []): [string, string][] {
   return Object.entries(value).flatMap(([key, inner]): [string, string][] => {
     const here = [...path, key];
@@ -51,5 +52,5 @@ function flat(value: object, path: readonly string[] = []): [string, string][] {
   });
 }
 
-/** A URL may hold a password before its host. */
+/** A URL may hold a user name and a password before its host. */
 const withoutUser = (text: string) => text.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, "$1[redacted]@");

@@ -13,6 +13,7 @@ import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
 import type { Vault } from "../../../vault/vault.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
+/** `codemie profile status`. It exits with the highest exit code among the profiles' problems, 0 without one. */
 export const profileStatus = (cli: Cli) =>
   command({
     meta: { name: "status", description: "Show who is logged in, where, and until when" },
@@ -51,19 +52,19 @@ interface Status {
     /** ISO 8601 */
     loggedInAt: string | null;
     expiresAt: string | null;
-    /** how the end is known: `token` says it itself, `estimate` goes by the front's default lifetime */
+    /** how the end is known: `token` states it, `estimate` assumes oauth2-proxy's default lifetime */
     expiresFrom: string | null;
-    /** ids of the models the account may use; null when the host was not asked */
+    /** ids of the models the account may use; null when the host was not asked or did not list them */
     models: string[] | null;
   };
   readonly problem: CodemieError | undefined;
-  /** what stands in for a login, in words */
+  /** the token or key in use, in words, where it is no login of a person */
   readonly with?: string | undefined;
   /** false: the host was not asked */
   readonly checked?: boolean;
 }
 
-/** A profile that leads to no host of ours, among others that do. */
+/** The status of a profile that cannot be resolved, for example one of another service; `--all` shows it too. */
 function unusable(config: Config, name: string, error: unknown): Status {
   const profile = config.profiles[name] ?? {};
   const url = profile.codeMieUrl ?? profile.baseUrl ?? "";
@@ -99,7 +100,7 @@ async function statusOf(
     ...nobody,
   };
   try {
-    // What lies here is shown as it is; only a look at the host may renew it.
+    // Show the stored login as it is: only a request to the host may renew it.
     const stored = async () => await brokerFor(cli, vault, resolved).stored();
     if (!given) await stored();
     const asked = online ? await ask(cli, credentials, resolved) : { models: null, problem: undefined };
@@ -122,7 +123,7 @@ async function statusOf(
   }
 }
 
-/** What a stored login says of itself. */
+/** The status members that a stored login gives. */
 function ofLogin(login: StoredLogin) {
   const { loggedInAt, method } = login;
   const { at, from } = expiryOf(login);
@@ -130,14 +131,14 @@ function ofLogin(login: StoredLogin) {
   return { method, user, loggedInAt: new Date(loggedInAt).toISOString(), expiresAt: at, expiresFrom: from };
 }
 
-/** What a bearer token says of itself; a key says nothing. */
+/** The status members that a bearer token gives; a key (no `bearer`) gives none. */
 function ofGiven(bearer: BearerToken | undefined) {
   const at = bearer?.expiresAt ?? null;
   const user = bearer ? { name: bearer.name, email: bearer.email } : null;
   return { user, loggedInAt: null, expiresAt: at, expiresFrom: at === null ? null : "token" };
 }
 
-/** Asks the host who we are and what we may use; the models are an extra, the person decides. */
+/** Asks the host who is logged in, which decides whether the login works, and for the models, which may fail. */
 async function ask(
   cli: Cli,
   credentials: Credentials,
@@ -157,7 +158,7 @@ async function ask(
   }
 }
 
-/** What stands in for a login: a person may not know what their shell or an old file holds. */
+/** Names the token or key in use: a person may not know that their shell or an old file holds one. */
 function withWhat(given: Given | undefined, method: string): string | undefined {
   if (!given) return { jwt: "a stored bearer token", "api-key": "a stored API key" }[method];
   if (given.kind === "file") return "a bearer token out of a file, stored nowhere";

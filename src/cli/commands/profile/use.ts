@@ -3,7 +3,7 @@ import { storesToChange } from "../../../access/stores.ts";
 import { profileFailure } from "../../../profiles/failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
-/** `profile use`; `switch` is another name of it. */
+/** `codemie profile use NAME`; `switch` is another name of it. */
 export const profileUse = (cli: Cli) =>
   command({
     meta: { name: "use", description: "Make a profile the active one" },

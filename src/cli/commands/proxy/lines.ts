@@ -1,10 +1,10 @@
 import type { GatewayState } from "../../../daemon/state.ts";
 import type { Cli } from "../../frame/command.ts";
 
-/** What may stand in a line that is pasted into a shell. */
+/** Model names that are safe in a line that a person pastes into a shell. */
 const plainModel = /^[A-Za-z0-9][A-Za-z0-9._:@/-]*$/;
 
-/** @returns the lines that point agents at a gateway, ready to be pasted into a shell */
+/** @returns the lines that point agents at a gateway, ready to paste into a shell; they hold the gateway's key */
 export function linesToUse({ output }: Cli, { url, key, ...state }: GatewayState): string[] {
   const model = plainModel.test(state.model) ? state.model : "MODEL";
   const openCode = {
@@ -25,7 +25,7 @@ export function linesToUse({ output }: Cli, { url, key, ...state }: GatewayState
       `CODEMIE_GATEWAY_KEY=${key} codex -c model_provider=codemie -c 'model_providers.codemie=${codex}' -m '${model}'`,
     ],
     ["Gemini", `GOOGLE_GEMINI_BASE_URL=${url} GEMINI_API_KEY=${key} gemini`],
-    // Not as an argument: other users of the machine see those.
+    // The key is no argument of curl: other users of the machine see arguments.
     ["curl", `echo 'Authorization: Bearer ${key}' | curl -H @- ${url}/v1/models`],
   ];
   return lines.flatMap(([name, line]) => [output.paint("dim", `# ${name}`), line]);

@@ -11,6 +11,7 @@ import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { linesToUse } from "./lines.ts";
 
+/** `codemie proxy start`. In the foreground it exits as {@link serve}; with `--detach` 0 once the gateway listens. */
 export const proxyStart = (given: Cli) =>
   command({
     meta: { name: "start", description: "Run the gateway on its own, for agents you start yourself" },

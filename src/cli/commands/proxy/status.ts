@@ -4,6 +4,7 @@ import { countsOf, ProxyStates } from "../../../daemon/state.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { linesToUse } from "./lines.ts";
 
+/** `codemie proxy status`. It exits 1 when no gateway runs, or when one does not answer. */
 export const proxyStatus = (cli: Cli) =>
   command({
     meta: { name: "status", description: "Show the gateways that run on their own" },

@@ -6,6 +6,7 @@ import { type Cli, command } from "../../frame/command.ts";
 /** How long a gateway may take to end beyond the time its streams get, ms. */
 const graceMs = 3_000;
 
+/** `codemie proxy stop`. It returns once the gateways have ended. */
 export const proxyStop = (cli: Cli) =>
   command({
     meta: { name: "stop", description: "Stop a gateway that runs on its own" },
@@ -32,8 +33,11 @@ export const proxyStop = (cli: Cli) =>
   });
 
 /**
- * Asks it to end, insists after its own time for that, and is told by its lock that it has. In a home that containers
- * share the process number may be another's here: what does not answer with its key is awaited, and not signalled.
+ * Sends SIGTERM, and again when the gateway's own time to end is over; its free lock shows that it has ended. In a home
+ * that containers share, the process number may be another process's here: a gateway that does not answer to its key
+ * gets no signal, only the wait.
+ *
+ * @throws `failed` when it does not end
  */
 async function stop({ runtime }: Cli, states: ProxyStates, state: GatewayState): Promise<void> {
   const { profile, pid, url, drainSeconds } = state;

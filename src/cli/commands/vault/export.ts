@@ -10,6 +10,7 @@ import { type Cli, command } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 import { passphraseArgs } from "./passphrase-args.ts";
 
+/** `codemie vault export FILE`. It leaves out damaged records, with a warning, and then exits 6. */
 export const vaultExport = (cli: Cli) =>
   command({
     meta: { name: "export", description: "Write your logins to one file, sealed with a passphrase of its own" },

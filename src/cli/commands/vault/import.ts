@@ -26,7 +26,7 @@ import { type Cli, command } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 import { passphraseArgs } from "./passphrase-args.ts";
 
-/** What became of a record. */
+/** Outcomes of the import of a record, in words. */
 const outcomes = {
   imported: "imported",
   replaced: "imported; the login that was here is kept aside",
@@ -42,10 +42,11 @@ interface Imported {
   readonly name: string;
   readonly outcome: Outcome;
   readonly login?: StoredLogin;
-  /** members of its profile in the file that do not come along */
+  /** settings of its profile in the file that are not imported */
   readonly leftOut?: readonly string[];
 }
 
+/** `codemie vault import FILE`. It exits 4 when it leaves out a login because the one here is another person's. */
 export const vaultImport = (cli: Cli) =>
   command({
     meta: { name: "import", description: "Take logins out of a file that codemie vault export wrote" },
@@ -115,7 +116,7 @@ async function textOf(file: string): Promise<string> {
   return content.toString("utf8");
 }
 
-/** Nothing that is here is lost: another login stays, or is kept aside when it is to be replaced. */
+/** Imports one record. No login that is here gets lost: it stays, or a copy of it is kept aside when it is replaced. */
 async function importOne(
   cli: Cli,
   vault: Vault,
@@ -130,7 +131,7 @@ async function importOne(
   const known = (await profiles.read()).profiles;
   const own = Object.hasOwn(known, profile) ? known[profile] : undefined;
   if (own && originOf(own) !== login.origin) return { name, outcome: "other-host", login };
-  // Asked before the lock is taken: a person may take longer than others wait.
+  // Ask before taking the lock: a person may take longer than other processes wait for it.
   const seen = flags.replace && !flags.yes ? await previousLogin(vault, profile) : undefined;
   if (typeof seen === "object" && !(await mayReplace(cli, profile, seen, login))) {
     return { name, outcome: "other-person", login };
@@ -151,7 +152,7 @@ async function importOne(
   return { name, outcome, login, leftOut: await addProfile(cli, profile, settings[profile], login) };
 }
 
-/** The profile comes with its login where there is none of its name, so that the login can be used. */
+/** Adds the login's profile, without which it cannot be used, unless there is one. @returns the settings left out */
 async function addProfile(cli: Cli, name: string, given: unknown, login: StoredLogin): Promise<readonly string[]> {
   const { profile, leftOut } = importedProfile(name, login, given);
   let added = false;
@@ -164,7 +165,7 @@ async function addProfile(cli: Cli, name: string, given: unknown, login: StoredL
   return added ? leftOut.map((one) => printable(one, 40)) : [];
 }
 
-/** Another person's login is replaced only when somebody says so. */
+/** Asks before a login replaces another person's. Without a terminal the answer is no. */
 async function mayReplace(cli: Cli, profile: string, before: StoredLogin, login: StoredLogin): Promise<boolean> {
   if (before.method === "api-key" || login.method === "api-key" || !areTwoPeople(before, login)) return true;
   if (!cli.runtime.terminal.interactive) return false;

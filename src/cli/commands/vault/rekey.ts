@@ -10,6 +10,7 @@ import { passphraseArgs } from "./passphrase-args.ts";
 
 const sources = ["key-file", "ask-passphrase", "passphrase-stdin", "passphrase-command"] as const;
 
+/** `codemie vault rekey`. It seals the vault's data key anew, and no record. */
 export const vaultRekey = (cli: Cli) =>
   command({
     meta: { name: "rekey", description: "Seal the vault with another key: a new key file, or a passphrase" },
@@ -33,7 +34,7 @@ export const vaultRekey = (cli: Cli) =>
       const before = await vault.sealing();
       if (!before) throw vaultFailure.none();
       const variable = passphraseVariable(runtime.env);
-      // Without a flag, what the environment asks for; where it has that already, a new one of the same kind.
+      // Without a flag: the environment's passphrase if the vault has a key file, else a new key of the same kind.
       const adopts = flags.length === 0 && before.with === "key-file" && variable !== undefined;
       const kind = adopts || (flags[0] ?? before.with) !== "key-file" ? "passphrase" : "key-file";
       if (kind === "passphrase" && !adopts && !flags[0]?.startsWith("passphrase") && !runtime.terminal.interactive) {
@@ -55,7 +56,7 @@ export const vaultRekey = (cli: Cli) =>
     },
   });
 
-/** A variable that still says the old thing would keep the vault shut. */
+/** Says which variable to change: one that still leads to the old key would keep the vault shut. */
 function sayWhatIsNext({ runtime, output }: Cli, kind: NewKey["with"], passphraseCommand: string | undefined): void {
   const variable = passphraseVariable(runtime.env);
   if (kind === "key-file") {

@@ -4,6 +4,7 @@ import { printable } from "../../../core/text.ts";
 import type { FoundRecord } from "../../../vault/vault.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
+/** `codemie vault status`. It exits with the highest exit code among the problems: 6 when the vault does not open. */
 export const vaultStatus = (cli: Cli) =>
   command({
     meta: { name: "status", description: "Show what opens the vault, and whether everything in it does" },
@@ -24,7 +25,7 @@ export const vaultStatus = (cli: Cli) =>
       const damaged = found.flatMap((one) => ("problem" in one ? [one] : []));
       const records = found.flatMap((one) => ("problem" in one ? [] : [one.name]));
       const keptAside = await vault.keptAside();
-      // A change to a passphrase that was killed at its very end leaves it; it may also be another vault's.
+      // A change to a passphrase that was killed at its very end leaves the key file; it may also be another vault's.
       const hasUnusedKey = sealing.with === "passphrase" && (await Bun.file(vault.keyFile).exists());
       const kdf = sealing.with === "passphrase" ? { ...sealing.kdf, salt: undefined } : null;
       const data = {
