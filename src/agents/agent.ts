@@ -2,17 +2,17 @@ import type { Model } from "../api/schemas.ts";
 import type { Env, ForeignEnv } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
 
-/** What an agent is started with. */
+/** Everything that an agent is started with. */
 export interface AgentRun {
   /** base URL of the gateway */
   readonly gatewayUrl: string;
   readonly gatewayKey: Secret;
-  /** model ids by role; an empty model leaves the choice to the agent */
+  /** model ids by role; without one, the agent chooses */
   readonly models: AgentModels;
-  /** run this without interaction and exit */
+  /** a prompt to run without interaction, before exiting */
   readonly task: string | undefined;
   readonly reasoningEffort: string | undefined;
-  /** session to go on with; an empty text lets the agent ask which */
+  /** the session to continue; an empty text lets the agent ask which one */
   readonly resume: string | undefined;
   /** the agent's own arguments, in order */
   readonly args: readonly string[];
@@ -22,19 +22,22 @@ export interface AgentRun {
   readonly env: Env;
 }
 
+/** The models that an agent uses. */
 export interface AgentModels {
   readonly main: string | undefined;
   /** cheaper or larger models the agent may switch to, by the agent's own tier names */
   readonly tiers: Readonly<Record<string, string>>;
 }
 
-/** What to start. */
+/** The arguments and the environment of the agent's process. */
 export interface AgentStart {
   readonly args: readonly string[];
   readonly env: ForeignEnv;
 }
 
-/** How one coding agent is found, pointed at the gateway and started. A new agent is a new file with one of these. */
+/**
+ * The way to find one coding agent, point it at the gateway and start it. A new agent is a new file with one of these.
+ */
 export interface Agent {
   /** as in `codemie-<name>` */
   readonly name: string;
@@ -45,10 +48,11 @@ export interface Agent {
   readonly binary: string;
   /** command that installs it */
   readonly install: string;
-  /** chooses among the account's models; the wished one is taken as it is, since upstream knows aliases */
+  /** chooses among the account's models; takes the wished one unchanged, since the upstream accepts aliases */
   chooseModels(available: readonly Model[], wished: string | undefined, tiers: Tiers): AgentModels;
+  /** prepares the agent's process, and starts nothing yet */
   start(run: AgentRun): Promise<AgentStart>;
 }
 
-/** Tier models a profile names. */
+/** The tier models that a profile names. */
 export type Tiers = Readonly<Record<string, string | undefined>>;

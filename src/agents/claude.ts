@@ -13,7 +13,7 @@ import { agentFailure } from "./failures.ts";
 const competing =
   /^(ANTHROPIC_.*|CLAUDE_CODE_(USE_.*|SKIP_.*_AUTH|OAUTH_.*|API_.*|SESSION_ACCESS_TOKEN|HOST_.*|CUSTOM_OAUTH_URL|GATEWAY_.*|CLIENT_KEY.*|CLIENT_CERT|EXTRA_BODY|PROVIDER_MANAGED_BY_HOST|SUBAGENT_MODEL.*|RUNNER_MODEL_SOCKET|PROXY_RESOLVES_HOSTS)|AWS_BEARER_TOKEN_BEDROCK|CLAUDE_SESSION_INGRESS_TOKEN_FILE)$/;
 
-/** Held at nothing in the settings file: a settings file of the user or of a repository could set them otherwise. */
+/** Emptied in our settings file: otherwise a settings file of the user or of a repository could set them. */
 const pinnedEmpty = [
   "ANTHROPIC_API_KEY",
   "ANTHROPIC_CUSTOM_HEADERS",
@@ -39,7 +39,10 @@ const pinnedOff = [
   "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
 ] as const;
 
-/** Held at what the user's environment says: where Claude Code reports prompts to is not for a repository to decide. */
+/**
+ * Set in our settings file as in the user's environment: a repository must not decide where Claude Code reports prompts
+ * to.
+ */
 const pinnedToEnvironment = [
   "CLAUDE_CODE_ENABLE_TELEMETRY",
   "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -48,7 +51,7 @@ const pinnedToEnvironment = [
   "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 ] as const;
 
-/** Set unless the user has set them: behind a company's gateway Claude Code talks to the gateway and to nobody else. */
+/** Set unless the user sets them: behind a company's gateway Claude Code talks to that gateway and to nobody else. */
 const defaults: Readonly<Record<string, string>> = {
   CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
   CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS: "1",
@@ -57,6 +60,7 @@ const defaults: Readonly<Record<string, string>> = {
 
 const tierNames = ["haiku", "sonnet", "opus"] as const;
 
+/** Claude Code. */
 export const claude: Agent = {
   name: "claude",
   title: "Claude Code",
@@ -68,9 +72,9 @@ export const claude: Agent = {
 };
 
 /**
- * The wished model, else the account's default if it is a Claude, else the first Claude, else the default. Tiers the
- * profile does not name get the account's newest model of that name, or the main model, so that Claude Code never asks
- * for one the account does not have.
+ * Chooses the wished model, else the account's default if it is a Claude, else the first Claude, else the default, else
+ * any. A tier that the profile does not name gets the account's newest model of that name, or the main model, so that
+ * Claude Code never asks for a model that the account does not have.
  */
 function chooseModels(available: readonly Model[], wished: string | undefined, tiers: Tiers): AgentModels {
   const isClaude = (model: Model) => /claude/i.test(model.id);
@@ -91,9 +95,9 @@ function chooseModels(available: readonly Model[], wished: string | undefined, t
 }
 
 /**
- * Claude Code takes its endpoint from the environment, but `env` in a settings file wins over that, also in a
- * repository's. What is passed with `--settings` wins over both, so the same values go there; and Claude Code is told
- * that its provider is its host's business, which makes it pass over provider variables of settings files altogether.
+ * Claude Code takes its endpoint from the environment, but `env` in a settings file overrides that, even in a
+ * repository's. `--settings` overrides both, so the same values go there. `CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST` also
+ * makes Claude Code ignore all provider variables in settings files.
  */
 async function start(run: AgentRun): Promise<AgentStart> {
   const models: Record<string, string> = {};
@@ -134,7 +138,7 @@ function defaultsFor(env: AgentRun["env"]): Record<string, string> {
 
 const settingsSchema = z.looseObject({ env: z.record(z.string(), z.string()).optional() });
 
-/** The user's own `--settings` (a file or JSON) is kept, under ours. */
+/** Keeps the user's own `--settings` (a file or JSON); ours override them. */
 async function takeSettings(
   args: readonly string[],
 ): Promise<{ settings: z.infer<typeof settingsSchema>; args: readonly string[] }> {

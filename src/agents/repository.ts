@@ -2,18 +2,19 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { headerSafe } from "../core/text.ts";
 
-/** Which repository and branch an agent works in, for the platform's usage statistics (CodeMie fact 5.3). */
+/** The repository and branch that an agent works in, for the platform's usage statistics (CodeMie fact 5.3). */
 export interface Repository {
   /** `owner/name` of the remote, else `parent/folder` */
   readonly name: string | undefined;
-  /** absent when the head is detached */
+  /** undefined outside of a repository, and when the head is detached */
   readonly branch: string | undefined;
 }
 
 /**
- * Reads git's files directly. Git itself is not run here: a repository's own configuration can make it run programs.
+ * Reads git's files and does not run git, which a repository's own configuration can make run other programs.
  *
  * @param cwd current directory
+ * @returns name and branch, safe to send as headers
  */
 export async function readRepository(cwd: string): Promise<Repository> {
   const top = await findTop(cwd);
@@ -43,14 +44,14 @@ async function gitFolderOf(top: string): Promise<string> {
   return linked ? resolve(top, linked) : join(top, ".git");
 }
 
-/** `owner/name` out of the URL of `origin`, without any user name or password in it. */
+/** @returns `owner/name` from the URL of `origin`, without any user name or password */
 function remoteName(settings: string | undefined): string | undefined {
   const section = settings?.split(/^\[remote "origin"\]\s*$/m)[1]?.split(/^\[/m)[0];
   const url = section && /^\s*url\s*=\s*(\S+)\s*$/m.exec(section)?.[1];
   return url ? /([^/:@\s]+\/[^/:@\s]+?)(?:\.git)?\/?$/.exec(url)?.[1] : undefined;
 }
 
-/** A repository may hold anything under these names; only plain files of a sane size are read. */
+/** A repository may hold anything under these names, so this reads only plain files of a sane size. */
 async function text(file: string): Promise<string | undefined> {
   const found = await stat(file).catch(() => undefined);
   return found?.isFile() && found.size <= 262_144 ? await readFile(file, "utf8").catch(() => undefined) : undefined;

@@ -7,15 +7,16 @@ import { processId } from "../platform/self.ts";
 
 const prefix = "agent-";
 
-/** Process numbers mean something on one machine only, and containers may share a home. */
+/** A process number is valid on one machine only, and containers may share a home. */
 const machine = () => hostname().replace(/[^A-Za-z0-9.]/g, "");
 
 /**
- * Makes the private folder of one agent run and clears those of runs that were killed. A home that cannot be written
- * (a CI image) gets it in the system's temporary folder instead; what lies in it opens nothing after the run.
+ * Makes the private folder of one agent run, and removes those of runs that were killed. If the home cannot be written
+ * (a CI image), the folder is in the system's temporary folder instead; its content opens nothing after the run.
  *
  * @param home base folder of all our files
- * @returns the folder (mode 0700) and how to remove it
+ * @returns the folder (mode 0700), and a function that removes it
+ * @throws the system's error when no folder can be made at all
  */
 export async function makeRunFolder(home: string): Promise<{ folder: string; remove(): Promise<void> }> {
   const parent = join(home, "run");

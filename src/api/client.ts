@@ -10,24 +10,27 @@ import { applications, type Integration, type Model, models, settingsPage, type 
 
 /** How long one call to the REST API may take, ms. */
 const callTimeoutMs = 30_000;
-/** Most pages of settings that are read, and entries on one. */
+/** How many pages of settings we read at most, and how many entries one page has. */
 const settingsPages = 20;
 const settingsPerPage = 50;
-/** How long the farewell at logout may take, ms: it is a courtesy. */
+/** How long signing out at oauth2-proxy may take, ms: a logout does not depend on it. */
 const signOutTimeoutMs = 5_000;
 
 export interface ApiOptions {
   readonly host: Host;
   /** puts the credential on a request */
   readonly authorize: (headers: Headers) => void;
-  /** gets the `Set-Cookie` headers of every answer before anything else happens with it */
+  /** called with the `Set-Cookie` headers of every answer, before the answer is used */
   readonly received?: (setCookies: string[]) => Promise<void>;
   readonly fetch: Fetch;
   /** our version, `MAJOR.MINOR.PATCH` */
   readonly version: string;
 }
 
-/** The CodeMie REST API, as far as it is used. It is handed the credential as a function and never sees another host. */
+/**
+ * The part of the CodeMie REST API that we use. `authorize` puts the credential on its requests, which go to one host
+ * only.
+ */
 export class Api {
   readonly #options: ApiOptions;
   readonly #call: ReturnType<typeof createFetch>;
@@ -39,8 +42,7 @@ export class Api {
   }
 
   /**
-   * Who the credential belongs to (CodeMie fact 3.1).
-   *
+   * @returns the person that the credential belongs to (CodeMie fact 3.1)
    * @throws `auth_expired`, `auth_refused`, `wrong_base_url`, `server_error`, `unreachable`, `tls`
    */
   async user(): Promise<User> {
@@ -48,8 +50,7 @@ export class Api {
   }
 
   /**
-   * The models this account may use, in the host's order (CodeMie fact 3.4).
-   *
+   * @returns the enabled models that this account may use, in the host's order (CodeMie fact 3.4)
    * @throws as {@link user}
    */
   async models(): Promise<Model[]> {
@@ -69,10 +70,10 @@ export class Api {
   }
 
   /**
-   * The projects a person may work in: the union of all lists the host keeps of them (CodeMie facts 3.1, 3.2). Who
-   * administers the host may use every project, and may be on none of the lists.
+   * Finds the projects that the person may work in: the union of all the host's lists (CodeMie facts 3.1, 3.2). A
+   * person who administers the host may use every project, but may be on none of the lists.
    *
-   * @returns names, sorted, without regard to case
+   * @returns names, sorted regardless of case
    * @throws as {@link user}
    */
   async projects(): Promise<string[]> {
@@ -90,8 +91,8 @@ export class Api {
   }
 
   /**
-   * The person's LiteLLM integrations in a project (CodeMie fact 3.3). Some hosts pass over the page's number and send the
-   * same entries again: a page without a new one is the last.
+   * Finds the person's LiteLLM integrations in a project (CodeMie fact 3.3). Some hosts ignore the page number and send
+   * the same entries again, so a page without a new entry is the last.
    *
    * @throws as {@link user}
    */
@@ -114,9 +115,9 @@ export class Api {
   }
 
   /**
-   * Asks the front to end the session (CodeMie fact 2.7).
+   * Asks oauth2-proxy to end the session (CodeMie fact 2.7).
    *
-   * @returns false when it could not be asked; the session then ends by itself
+   * @returns false when that failed; the session then expires by itself
    */
   async signOut(): Promise<boolean> {
     try {

@@ -1,20 +1,20 @@
 import { printable } from "../core/text.ts";
 
-/** What an answer of the host says about the request's authentication, whatever front it came through. */
+/** The outcome of a request at the host, or at oauth2-proxy in front of it. */
 export type Verdict = "ok" | "unauthenticated" | "forbidden" | "wrong-base-url" | "failed";
 
-/** The parts of an answer the verdict rests on. */
+/** The parts of an answer that decide the verdict. */
 export interface ApiAnswer {
   readonly status: number;
   readonly headers: Headers;
 }
 
 /**
- * Judges an answer of the host (CodeMie fact 2.5, the four families of unauthenticated answers). Redirects are never
- * followed: with a login page behind them they would end in HTML with status 200.
+ * Judges an answer of the host (CodeMie fact 2.5, the four families of unauthenticated answers). The caller must not
+ * follow redirects: one to a login page would end in HTML with status 200.
  *
  * @param answer status and headers
- * @param expectsJson true where only JSON can be right, so that HTML with status 200 is a login page or the web app
+ * @param expectsJson true when only JSON can be right, so that HTML with status 200 is a login page or the web app
  */
 export function judge(answer: ApiAnswer, expectsJson: boolean): Verdict {
   const { status, headers } = answer;
@@ -37,10 +37,11 @@ export function isHtmlType(contentType: string | null | undefined): boolean {
 }
 
 /**
- * Finds the sentence meant for people in the host's error bodies (CodeMie fact 3.7): `error.message`, then `message`,
- * then `detail`. A stack trace in it is cut off.
+ * Finds the sentence meant for people in an error body of the host (CodeMie fact 3.7): `error.message`, then `message`,
+ * then `detail`. It cuts off a stack trace.
  *
  * @param body the answer's text, untrusted
+ * @returns one printable line of 200 characters at most, or undefined when there is none
  */
 export function errorSentence(body: string): string | undefined {
   let json: unknown;

@@ -9,7 +9,7 @@ import { type Model, providerModels } from "./schemas.ts";
 /** How long a call may take, ms. */
 const callTimeoutMs = 30_000;
 
-/** How much of an answer is read, bytes: a thousand models are far less. */
+/** How many bytes of an answer we read: a thousand models need far less. */
 const bodyBytes = 4 * 1024 * 1024;
 const secretHeaders = ["authorization", "x-api-key", "api-key"] as const;
 
@@ -29,7 +29,7 @@ export interface ProviderOptions {
  * @throws `auth_refused`, `wrong_base_url`, `server_error`, `unreachable`, `tls`
  */
 export async function modelsOfProvider({ host, provider, authorize, fetch }: ProviderOptions): Promise<Model[]> {
-  // Anthropic refuses requests that name no version of its API; the others pass over the header.
+  // Anthropic refuses requests that do not name a version of its API; the others ignore the header.
   const headers = new Headers({ accept: "application/json", "anthropic-version": "2023-06-01" });
   authorize(headers);
   let answer: Response;
@@ -41,7 +41,7 @@ export async function modelsOfProvider({ host, provider, authorize, fetch }: Pro
     throw networkFailure(host.origin, error);
   }
   const { status } = answer;
-  // A server may repeat the key it refuses.
+  // A server may repeat the refused key in its answer.
   const said = () => {
     let sentence = errorSentence(body);
     for (const name of secretHeaders) {

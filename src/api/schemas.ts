@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** `GET /v1/user` (CodeMie fact 3.1), as far as it is used. */
+/** `GET /v1/user` (CodeMie fact 3.1): the members that we use. */
 export const user = z.object({
   user_id: z.string().min(1),
   name: z.string().default(""),
@@ -15,7 +15,7 @@ export const user = z.object({
 });
 export type User = z.infer<typeof user>;
 
-/** `GET /v1/llm_models` (CodeMie fact 3.4), as far as it is used. */
+/** `GET /v1/llm_models` (CodeMie fact 3.4): the members that we use. */
 export const models = z.array(
   z.object({
     base_name: z.string(),
@@ -34,7 +34,7 @@ export const applications = z.object({
   applications: z.array(z.union([z.string(), z.object({ name: z.string() })])),
 });
 
-/** `GET /v1/settings/user` (CodeMie fact 3.3), as far as it is used. */
+/** `GET /v1/settings/user` (CodeMie fact 3.3): the members that we use. */
 export const settingsPage = z.object({
   data: z.array(
     z.object({
@@ -46,18 +46,20 @@ export const settingsPage = z.object({
   ),
 });
 
-/** Credentials a project has at the host for its model calls. */
+/** Credentials that the host keeps for a project's model calls. */
 export interface Integration {
   readonly id: string;
   readonly alias: string;
 }
 
-/** `GET models` of a provider: OpenAI's list, and Anthropic's, which names a model for people too. */
+/** `GET models` of a provider: OpenAI's list, or Anthropic's, which also has a name for people. */
 export const providerModels = z.object({
   data: z.array(z.object({ id: z.string().min(1), display_name: z.string().optional() })),
 });
 
-/** A model this account may use. The gateway takes the deployment's name; the base name is the fallback. */
+/**
+ * A model this account may use. `id` is the deployment's name, which the gateway takes; the base name is the fallback.
+ */
 export interface Model {
   readonly id: string;
   readonly label: string;

@@ -2,21 +2,22 @@ import { createHmac } from "node:crypto";
 import { parseJson } from "../core/json.ts";
 import { type AuditEntry, type AuditFact, type AuditHead, auditEntry } from "./events.ts";
 
-/** A file is closed and the next one begun once it has this many lines. */
+/** A file of the trail holds this many lines; the next line begins a new file. */
 export const linesPerFile = 1_000;
 
 /** A line's place in the chain. */
 export type Link = Pick<AuditEntry, "seq" | "mac">;
 
-/** The sealed end, and whether a line is the one it was made for. */
+/** The sealed end of the trail: the number of the last line, and a check that a line is that one. */
 export interface End {
   readonly seq: number;
-  /** its file in the trail's folder; undefined where the head still holds the end, as the first version left it */
+  /** its file in the trail's folder; undefined when the head still holds the end, as the first version wrote it */
   readonly name: string | undefined;
+  /** @returns true for the line that the end was made for */
   isAt(link: Link): boolean;
 }
 
-/** The place before the first line, which that line is chained to. */
+/** The place before the first line; the first line is chained to it. */
 export const beginning: Link = { seq: 0, mac: "" };
 
 /** Names of the files in the trail's folder: lines, the sealed end, a note of an event that could not be written. */
@@ -24,13 +25,21 @@ export const trailFile = /^audit-\d{6}\.jsonl$/;
 export const endFile = /^end-(\d{12})-[0-9a-f]{64}$/;
 export const missedName = /^missed-(\d{13})-([a-z-]+)-[0-9a-f]{12}$/;
 
-/** @returns the name of the sealed end, for the trail whose last line this is */
+/**
+ * @param key the trail's key, base64url
+ * @param link the trail's last line
+ * @returns the name of the sealed end's file
+ */
 export function endName(key: string, { seq, mac }: Link): string {
   const sealed = createHmac("sha256", Buffer.from(key, "base64url")).update(`end ${seq} ${mac}`).digest("hex");
   return `end-${String(seq).padStart(12, "0")}-${sealed}`;
 }
 
-/** @returns the sealed end; undefined when it is missing, or when there is more than one and so one that is not ours */
+/**
+ * @param names the names in the trail's folder
+ * @returns the sealed end; undefined when it is missing, or when there is more than one, since one of them is then not
+ *   ours
+ */
 export function endOf(names: readonly string[], { key, seq, mac }: AuditHead): End | undefined {
   const [name, another] = names.filter((one) => endFile.test(one));
   if (another !== undefined) return undefined;
@@ -42,12 +51,14 @@ export function endOf(names: readonly string[], { key, seq, mac }: AuditHead): E
 }
 
 /**
- * Judges the last line. It must be the end's, or come after it: lines that the end does not know of yet count if each fits to
- * the one before, since only a holder of the key could have written them. A process was killed before it moved the end, or
- * the power was cut before the disk had the end's new name. Without the end's own line nothing counts: the end may be made up.
+ * Finds the last line. It must be the end's own line or follow it. Lines after the end count if each fits the one
+ * before, since only a holder of the key can have written them: a process was killed before it moved the end, or the
+ * power was cut before the end's new name was on the disk. Without the end's own line nothing counts, since somebody
+ * may have made the end up.
  *
  * @param lines all lines from the file of the end on
- * @returns the last line; undefined when the trail was changed
+ * @param key the trail's key, base64url
+ * @returns the last line; undefined when somebody changed the trail
  */
 export function lastOf(lines: readonly string[], key: string, end: End): Link | undefined {
   const at = end.seq === 0 ? 0 : ((end.seq - 1) % linesPerFile) + 1;
@@ -63,7 +74,10 @@ export function lastOf(lines: readonly string[], key: string, end: End): Link | 
   return last;
 }
 
-/** The line that stands for events nobody could write down. */
+/**
+ * @param names the notes of events that could not be written, oldest first
+ * @returns the line that stands for these events
+ */
 export function missingLine(names: readonly string[]): AuditFact {
   const notes = names.map((name) => missedName.exec(name) ?? []);
   const events = [...new Set(notes.map(([, , event]) => event))].join(", ");
@@ -80,7 +94,13 @@ export function missingLine(names: readonly string[]): AuditFact {
 /** @returns the name of the file that a line belongs in */
 export const fileOf = (seq: number) => `audit-${String(Math.ceil(seq / linesPerFile)).padStart(6, "0")}.jsonl`;
 
-/** The order of the members is part of what is signed, so it is fixed here and by the schema. */
+/**
+ * The MAC covers the order of the members too, so the writer and the schema must keep it.
+ *
+ * @param key the trail's key, base64url
+ * @param before the MAC of the line before
+ * @returns the MAC of this line, base64url
+ */
 export function macOf(key: string, before: string, entry: Omit<AuditEntry, "mac">): string {
   return createHmac("sha256", Buffer.from(key, "base64url"))
     .update(`${before}\n${JSON.stringify(entry)}`)

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** Everything that is written down. A new kind of event is a new line here and in the table of docs/security.md. */
+/** Every kind of event in the trail. To add one, add a line here and one in the table of docs/security.md. */
 export const auditEvents = {
   login: "somebody logged in, or tried to",
   refresh: "a login was renewed, with or without a person",
@@ -31,7 +31,7 @@ export const auditEntry = z.strictObject({
   /** the operating system's name of the user */
   actor: z.string(),
   profile: z.string(),
-  /** origin of the host, empty where none is concerned */
+  /** origin of the host; empty when the event concerns none */
   host: z.string(),
   /** `ok`, `denied`, or the code of the failure */
   outcome: z.string(),
@@ -42,7 +42,7 @@ export const auditEntry = z.strictObject({
 });
 export type AuditEntry = z.infer<typeof auditEntry>;
 
-/** What the writer of an event says. */
+/** The part of a line that the caller gives. */
 export type AuditFact = Pick<AuditEntry, "event" | "profile" | "host" | "outcome"> &
   Partial<Pick<AuditEntry, "detail">>;
 

@@ -26,9 +26,9 @@ import {
 import { type AuditEntry, type AuditFact, type AuditHead, auditEntry } from "./events.ts";
 import { auditFailure } from "./failures.ts";
 
-/** Where the trail's key is kept: in the vault. */
+/** The store of the trail's head, which holds its key: the vault. */
 export interface HeadStore {
-  /** the file it lies in, to name it */
+  /** path of the head's file, for messages */
   readonly file: string;
   /** @returns the head, or undefined when nothing was ever written */
   read(): Promise<AuditHead | undefined>;
@@ -42,13 +42,13 @@ export type Verification =
   | { readonly ok: false; readonly file: string; readonly line: number; readonly why: string };
 
 /**
- * The audit trail: JSON lines, each chained to the one before by a keyed hash, across files and processes. The key lies in
- * the vault. The end of the trail is an empty file whose name tells the last line's number, sealed with that key; it is
- * renamed from line to line, since a rename happens as a whole or not at all. So a line that was changed, removed, moved
- * or added is found, also at the end.
+ * The audit trail: JSON lines, each chained to the one before by a keyed hash, across files and processes. The key is
+ * in the vault. The end of the trail is an empty file whose name holds the last line's number, sealed with that key. It
+ * is renamed from line to line, since a rename happens completely or not at all. So {@link verify} finds every line
+ * that somebody changed, removed, moved or added, also at the end.
  *
- * Writing a line and syncing the disk are two steps under two locks: whoever syncs takes along every line that others
- * wrote meanwhile, and these find their line on the disk when it is their turn.
+ * Writing a line and syncing the disk are two steps under two locks: the process that syncs takes along every line that
+ * others wrote meanwhile, and those find their line on the disk when their turn comes.
  */
 export class AuditTrail {
   readonly #folder: string;
@@ -57,6 +57,10 @@ export class AuditTrail {
   readonly #head: HeadStore;
   readonly #now: () => number;
 
+  /**
+   * @param home base folder of all our files
+   * @param now clock, ms since the epoch
+   */
   constructor(home: string, head: HeadStore, now: () => number) {
     this.#folder = join(home, "audit");
     this.#writeLock = join(home, "run", "audit.lock");
@@ -66,11 +70,12 @@ export class AuditTrail {
   }
 
   /**
-   * Writes one event; it is on the disk when this returns. Where lines before could not be written, one that says so goes
-   * before it.
+   * Writes one event, and returns once it is on the disk. If events before could not be written, a line that says so
+   * goes first.
    *
-   * @throws `disk`, `vault_locked`, `vault_damaged`, and what the head's store throws: the next line then says that this one
-   *   is missing, if that can be noted; `audit_unsynced` when the line is written, but perhaps not on the disk
+   * @throws `disk`, `vault_locked`, `vault_damaged`, and whatever the head's store throws: the next line then says that
+   *   this one is missing, if {@link missed} can leave its note; `audit_unsynced` when the line is written, but perhaps
+   *   not on the disk
    */
   async append(fact: AuditFact): Promise<void> {
     let written: { link: Link; head: AuditHead };
@@ -89,27 +94,34 @@ export class AuditTrail {
     }
   }
 
-  /** Notes that an event is missing in the trail, for the next one that is written. An empty file fits on a full disk too. */
+  /** Leaves a note for the next line that an event is missing. It is an empty file, which fits even on a full disk. */
   missed({ event }: AuditFact): void {
     const name = `missed-${this.#now()}-${event}-${randomBytes(6).toString("hex")}`;
     try {
       closeSync(openSync(join(this.#folder, name), "wx", 0o600));
     } catch {
-      // There is no trail yet, or nothing at all can be written: the caller's message is all there is.
+      // There is no trail yet, or nothing can be written at all: only the caller's message is left.
     }
   }
 
-  /** @returns every line that can be read, in order */
+  /**
+   * @returns every line that has the form of one, in order
+   * @throws `vault_unreadable`, the system's error
+   */
   async entries(): Promise<AuditEntry[]> {
     const lines = await this.#lines(await this.#names());
     return lines.flatMap(({ text }) => parseJson(text, auditEntry) ?? []);
   }
 
-  /** Checks the whole chain, from the first line to the end. Lines that are written meanwhile count or do not. */
+  /**
+   * Checks the whole chain, from the first line to the end. Lines written meanwhile may or may not count.
+   *
+   * @throws as {@link entries}, and whatever the head's store throws
+   */
   async verify(): Promise<Verification> {
     const head = await this.#head.read();
     const { end } = head ? await this.#end(head) : {};
-    // Read after the end: it may be that there are more lines by now, never fewer.
+    // Read the lines after the end: by now there may be more of them, never fewer.
     const lines = await this.#lines(await this.#names());
     // Another process may have begun the trail meanwhile.
     if (!head && lines.length > 0 && (await this.#head.read())) return await this.verify();
@@ -136,14 +148,14 @@ export class AuditTrail {
     return { ok: true, entries: last.seq };
   }
 
-  /** Writes the line, and does not wait for the disk. Runs under the lock for writing. */
+  /** Writes the line, without waiting for the disk. Call it under the write lock. */
   async #write(fact: AuditFact, actor: string): Promise<{ link: Link; head: AuditHead }> {
     const head = (await this.#head.read()) ?? (await this.#begin());
     const { end, names } = await this.#end(head);
     if (!end) throw auditFailure.endMissing(this.#head.file, this.#folder);
     const { last, count, file, tornAt } = await this.#last(names, head, end);
     if (tornAt !== undefined) await truncate(file, tornAt);
-    // A line that is chained to none never fits: from here on the trail shows for ever that it was changed.
+    // A line chained to none never fits: so the trail shows for ever that somebody changed what is before it.
     let link = last ?? { seq: count, mac: "chained to none" };
     const add = async ({ event, profile, host, outcome, detail = {} }: AuditFact) => {
       const time = new Date(this.#now()).toISOString();
@@ -158,12 +170,14 @@ export class AuditTrail {
     if (missed.length > 0) await add(missingLine(missed));
     for (const name of missed) await rm(join(this.#folder, name), { force: true, recursive: true });
     await add(fact);
-    // The end stays with the line that is gone, so nobody would sync this one.
+    // The end stays at the line that is gone, so nobody else will sync this one.
     if (!last) await syncFile(join(this.#folder, fileOf(link.seq)));
     return { link, head };
   }
 
-  /** Sees to it that a line is on the disk, with all before it, and moves the end there. */
+  /**
+   * Syncs a line to the disk, with all before it, and moves the end there; another process may have done so already.
+   */
   async #settle(link: Link, head: AuditHead): Promise<void> {
     const isSettled = (end: End | undefined) => end !== undefined && end.seq >= link.seq;
     if (isSettled((await this.#end(head)).end)) return;
@@ -182,7 +196,7 @@ export class AuditTrail {
     });
   }
 
-  /** After a power cut this rename may be undone. That is why lines after the end count, as long as they fit. */
+  /** A power cut may undo this rename. That is why lines after the end count, as long as they fit. */
   async #moveEnd(end: End | undefined, { seq, mac }: Link, key: string): Promise<void> {
     const to = join(this.#folder, endName(key, { seq, mac }));
     try {
@@ -195,7 +209,7 @@ export class AuditTrail {
     await this.#head.write({ key });
   }
 
-  /** The end is there before the head that asks for it. */
+  /** Makes the end before the head: a head without an end means that somebody removed the end. */
   async #begin(): Promise<AuditHead> {
     const key = randomBytes(32).toString("base64url");
     for (const name of await this.#names()) if (endFile.test(name)) await rm(join(this.#folder, name));
@@ -203,7 +217,7 @@ export class AuditTrail {
     return { key };
   }
 
-  /** Looks for the end among the folder's names. Where it is being renamed, a look may find neither name, or both. */
+  /** Looks for the end, several times: while another process renames it, the folder may show neither name, or both. */
   async #end(head: AuditHead): Promise<{ end: End | undefined; names: string[] }> {
     for (let looks = 1; ; looks++) {
       const names = await this.#names();
@@ -214,10 +228,10 @@ export class AuditTrail {
   }
 
   /**
-   * Finds where the chain goes on.
+   * Finds the line to continue the chain from.
    *
-   * @returns the last line, as {@link lastOf} judges it; how many lines there are; the newest file, and where in it half a
-   *   line begins, bytes, when a process was killed while it wrote
+   * @returns `last`, the result of {@link lastOf}; `count`, how many lines there are; `file`, the newest one; `tornAt`,
+   *   the byte in it where half a line begins, if a process was killed while it wrote
    * @throws `vault_unreadable`
    */
   async #last(
@@ -230,7 +244,7 @@ export class AuditTrail {
     const lines: string[] = [];
     let tornAt: number | undefined;
     let count = 0;
-    // Only from the end on: nothing before it is written any more.
+    // Read only from the end on: nobody writes before it any more.
     const first = fileOf(Math.max(end.seq, 1));
     for (const name of files.filter((one) => one >= first || one === newest)) {
       const text = (await readIfPresent(join(this.#folder, name))) ?? "";
@@ -252,7 +266,7 @@ export class AuditTrail {
     for (const name of names.filter((one) => trailFile.test(one))) {
       const file = join(this.#folder, name);
       const lines = (await readFile(file, "utf8")).split("\n");
-      // Behind the last line's end there is nothing, or half a line that is being written, or that a killed process left.
+      // After the last line feed comes nothing, or half a line that a process is writing or was killed over.
       lines.pop();
       for (const [i, one] of lines.entries()) found.push({ file, line: i + 1, text: one });
     }

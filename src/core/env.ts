@@ -1,7 +1,7 @@
 /** Environment variables by name. */
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** Ours, and secret: no program we start needs them. */
+/** Our own secrets: no program that we start needs them. */
 const ownSecrets =
   /^CODEMIE_(JWT_TOKEN|JWT_TOKEN_FILE|API_KEY|VAULT_PASSPHRASE|VAULT_PASSPHRASE_FILE|VAULT_PASSPHRASE_COMMAND|VAULT_KEY_FILE)$/;
 

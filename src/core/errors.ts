@@ -1,6 +1,6 @@
 import { printable } from "./text.ts";
 
-/** What can go wrong, as scripts see it (`error.code` with `--json`), and the exit code each has by contract. */
+/** Every error code that scripts see (`error.code` with `--json`), with the exit code the contract gives it. */
 export const exitCodes = {
   failed: 1,
   internal: 1,
@@ -29,15 +29,16 @@ export const exitCodes = {
   terminated: 143,
 } as const;
 
+/** A stable code to switch on. */
 export type ErrorCode = keyof typeof exitCodes;
 
 /** @returns true for a text that is one of our codes */
 export const isErrorCode = (text: unknown): text is ErrorCode =>
   typeof text === "string" && Object.hasOwn(exitCodes, text);
 
-/** Where a failure comes from, and how a log tells it. */
+/** The cause of a failure, and the text that a log may hold. */
 export interface FailureDetail {
-  /** the error it came from */
+  /** the error that led to it */
   readonly cause?: unknown;
   /** the message without the words a server chose, for a log that must not hold them */
   readonly forLog?: string;
@@ -47,7 +48,7 @@ export interface FailureDetail {
 export class CodemieError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
-  /** the message without the words a server chose, where it has any */
+  /** the message without the words a server chose; undefined when it has none */
   readonly forLog: string | undefined;
 
   constructor(code: ErrorCode, message: string, hint?: string, { cause, forLog }: FailureDetail = {}) {
@@ -65,8 +66,8 @@ export class CodemieError extends Error {
 }
 
 /**
- * @returns the `code` of an operating-system or Bun error (`ENOSPC`, `ConnectionRefused`); an empty string for any other,
- *   ours included
+ * @returns the `code` of an operating-system or Bun error (`ENOSPC`, `ConnectionRefused`); an empty string for any
+ *   other, ours included
  */
 export function systemCode(error: unknown): string {
   const isTheirs = error instanceof Error && !(error instanceof CodemieError) && "code" in error;
@@ -76,8 +77,8 @@ export function systemCode(error: unknown): string {
 
 /**
  * @param error anything thrown
- * @returns the same error if it is one of ours, else an `internal` one that names it without its stack and without addresses,
- *   which may hold a key
+ * @returns the same error if it is one of ours, else an `internal` one that names it without its stack and without
+ *   addresses, which may hold a key
  */
 export function asCodemieError(error: unknown): CodemieError {
   if (error instanceof CodemieError) return error;
@@ -93,7 +94,10 @@ export function asCodemieError(error: unknown): CodemieError {
   );
 }
 
-/** Failures that belong to no room. Each room has its own in its `failures.ts`: lower case, no full stop, the next command in the hint. */
+/**
+ * Failures that belong to no room; each room keeps its own in its `failures.ts`. A message is in lower case and has no
+ * full stop; the hint names the next command.
+ */
 export const failure = {
   badHost: (given: string, why: string, hint = "give the host as https://codemie.example.com") =>
     new CodemieError("usage", `cannot use ${printable(given, 120)} as CodeMie host: ${why}`, hint),

@@ -1,11 +1,17 @@
 import { printable } from "./text.ts";
 
-/** @returns the hint to log in, at a host where one is named */
+/**
+ * @param url the host to log in to, when it is known
+ * @returns the hint to log in
+ */
 export const login = (url?: string) => `run codemie profile login${url ? ` --url ${url}` : ""}`;
 
 /**
- * The command that logs a profile in. One host may have several profiles: unless it is the first one's, the name has to be
- * said.
+ * One host may have several profiles, so the command names every profile but `default`.
+ *
+ * @param origin the profile's host
+ * @param profile the profile's name, when there is one
+ * @returns the command that logs the profile in
  */
 export const loginCommand = (origin: string, profile?: string) =>
   profile === undefined || profile === "default"

@@ -17,7 +17,7 @@ export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
-/** @returns the deployment at an origin that was stored by {@link parseHost} */
+/** @returns the deployment at an origin that {@link parseHost} returned before */
 export function hostAt(origin: string): Host {
   return { origin, api: origin + apiSegment, kind: "codemie" };
 }
@@ -53,11 +53,12 @@ export function parseProvider(input: string): Host {
 }
 
 /**
- * Where a request of the model API goes. A CodeMie host takes the paths as agents send them; a provider's base ends with
- * its version already, as its own documentation gives it.
+ * Finds the address for a request of the model API. A CodeMie host takes the paths as agents send them. A provider's
+ * base already ends with the API's version, as its documentation gives it, so `/v1` is cut off the path.
  *
  * @param host the host
  * @param pathname path of the agent's request, for example `/v1/messages`
+ * @returns the address, without a query
  */
 export function modelUrl(host: Host, pathname: string): string {
   if (host.kind === "codemie") return host.api + pathname;

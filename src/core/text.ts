@@ -1,6 +1,6 @@
 /**
- * Makes text from elsewhere (a server, a callback) safe to print: control characters, which could move a terminal's
- * cursor or forge a line, become `�`, and the length is bounded.
+ * Makes text from elsewhere (a server, a callback) safe to print: characters that control a terminal or the direction
+ * of text, which could move the cursor or forge a line, become `�`, and the length is bounded.
  *
  * @param text untrusted text
  * @param limit longest result, in characters
@@ -17,7 +17,7 @@ export function printable(text: string, limit = 300): string {
 
 /**
  * @param text any text
- * @returns the text with the five characters HTML gives a meaning replaced by entities
+ * @returns the text with HTML's five special characters replaced by entities
  */
 export function escapeHtml(text: string): string {
   const entity: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
@@ -79,7 +79,8 @@ export function closest(typed: string, known: readonly string[], count: number):
  *
  * @param text one line, possibly with colour
  * @param columns width of the terminal
- * @param indent what every line but the first begins with
+ * @param indent the beginning of every line but the first
+ * @returns the lines, joined by line feeds
  */
 export function wrap(text: string, columns: number, indent: string): string {
   const lines: string[] = [];
@@ -98,7 +99,7 @@ export function wrap(text: string, columns: number, indent: string): string {
 /**
  * @param atMs a moment, ms since the epoch
  * @param nowMs now
- * @returns the moment for people, both ways: `in 3 days (2026-01-31 14:05)`
+ * @returns the moment for people, relative and absolute: `in 3 days (2026-01-31 14:05)`
  */
 export function when(atMs: number, nowMs: number): string {
   const seconds = Math.round((atMs - nowMs) / 1000);

@@ -1,4 +1,4 @@
-/** Waits so many ms, or until the signal aborts. */
+/** Waits this many ms, or until the signal aborts; it does not throw. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   const over = Promise.withResolvers<void>();
@@ -10,7 +10,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   signal.removeEventListener("abort", end);
 }
 
-/** Waits until a promise is settled, however, but for this many ms at most. */
+/** Waits until a promise settles, either way, but at most this many ms; it does not throw. */
 export async function within(ms: number, promise: Promise<unknown>): Promise<void> {
   const over = Promise.withResolvers<void>();
   const timer = setTimeout(over.resolve, ms);
@@ -21,7 +21,8 @@ export async function within(ms: number, promise: Promise<unknown>): Promise<voi
 /**
  * Waits for work under way, or until the signal aborts.
  *
- * @param fails whether its error is thrown here too; else whoever started the work handles it
+ * @param work undefined: returns immediately
+ * @param fails true: throws the work's error here too; false: ignores it, since whoever started the work handles it
  * @throws the signal's reason, and the work's error where `fails`
  */
 export async function orAborted(work: Promise<void> | undefined, signal: AbortSignal, fails = false): Promise<void> {
@@ -38,35 +39,46 @@ export async function orAborted(work: Promise<void> | undefined, signal: AbortSi
   }
 }
 
-/** @returns ms to wait before the n-th try (from 0): doubling from a second to half a minute, a little uneven */
+/**
+ * @param failures how many tries in a row have failed
+ * @returns ms to wait before the next try: doubles from 1 s to 30 s, give or take 15 % at random
+ */
 export function backoffMs(failures: number): number {
   return Math.min(longestPauseMs, 1_000 * 2 ** failures) * (0.85 + 0.3 * Math.random());
 }
 
-/** The longest pause between two tries, ms; a stream that was open for longer was one, though nothing came on it. */
+/** The longest pause between two tries, ms. A stream that stayed open for longer succeeded, even without an event. */
 const longestPauseMs = 30_000;
 
-/** Counts the streams in a row that failed or came to nothing, so that the next is not asked for at once. */
+/** Counts the streams in a row that failed or brought no event, and delays the request for the next one accordingly. */
 export class Streak {
   #failures = 0;
   #openedAt = 0;
 
-  /** A stream is open. */
+  /** Call it when a stream has opened. */
   opened(): void {
     this.#openedAt = performance.now();
   }
 
-  /** @param events how many events came: a stream without one that did not last either is no better than none */
+  /**
+   * Call it when a stream has ended.
+   *
+   * @param events how many events it brought; a short stream without any counts as a failure
+   */
   ended(events: number): void {
     if (events > 0 || performance.now() - this.#openedAt > longestPauseMs) this.#failures = 0;
     else this.#failures++;
   }
 
+  /** Call it when opening or reading a stream failed. */
   failed(): void {
     this.#failures++;
   }
 
-  /** @param retryMs what the server asks for, ms */
+  /**
+   * @param retryMs the pause the server asks for, ms
+   * @returns how long to wait before the next request, ms
+   */
   pauseMs(retryMs: number | undefined): number {
     if (this.#failures === 0) return retryMs ?? backoffMs(0);
     return Math.max(retryMs ?? 0, backoffMs(this.#failures - 1));

@@ -4,5 +4,5 @@ declare const BUILD_COMMIT: string | undefined;
 /** `MAJOR.MINOR.PATCH`, nothing else: the platform's version gate refuses other forms (CodeMie fact 5.2). */
 export const version = typeof BUILD_VERSION === "string" ? BUILD_VERSION : "0.0.0";
 
-/** What `--version` prints. */
+/** The line that `--version` prints. */
 export const versionLine = `codemie ${version} (${typeof BUILD_COMMIT === "string" ? BUILD_COMMIT : "unbuilt"})`;

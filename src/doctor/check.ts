@@ -1,17 +1,18 @@
 import { asCodemieError, type CodemieError } from "../core/errors.ts";
 
+/** How a check ended; `skipped`: it did not apply. */
 export type Status = "ok" | "warning" | "failed" | "skipped";
 
-/** What a check found. */
+/** The finding of a check. */
 export interface Finding {
   readonly status: Status;
-  /** what is so, one line */
+  /** the state of things, one line */
   readonly message: string;
-  /** what to do about it */
+  /** what to do about it; undefined for nothing */
   readonly hint?: string | undefined;
 }
 
-/** One thing to look at. */
+/** One thing to check. */
 export interface Check {
   /** stable, for scripts */
   readonly id: string;
@@ -21,21 +22,27 @@ export interface Check {
   run(signal: AbortSignal): Promise<Finding>;
 }
 
-/** A check that was made: its finding, and how long it took, ms. */
+/** The result of a finished check: its finding, and how long it took, ms. */
 export type Result = Finding & { readonly id: string; readonly title: string; readonly ms: number };
 
+/** @returns the finding that all is well */
 export const ok = (message: string): Finding => ({ status: "ok", message });
+/** @returns the finding that the check does not apply, and why */
 export const skipped = (message: string): Finding => ({ status: "skipped", message });
+/** @returns a finding that may do harm later */
 export const warning = (message: string, hint?: string): Finding => ({ status: "warning", message, hint });
+/** @returns the finding that something does not work */
 export const failed = (message: string, hint?: string): Finding => ({ status: "failed", message, hint });
+/** @returns the finding that a check failed with this error */
 export const failedWith = ({ message, hint }: CodemieError): Finding => failed(message, hint);
 
 /**
- * Makes all checks at once.
+ * Runs all checks concurrently.
  *
- * @param limitMs how long one may take, ms; one that takes longer has failed
- * @param done told of each as it ends
- * @returns the results, in the checks' order; what failed for a reason that was named before says so
+ * @param limitMs how long one may take, ms; one that takes longer fails
+ * @param done called with each result as its check ends
+ * @returns the results, in the checks' order; a check that failed for the reason of an earlier one is skipped and names
+ *   it
  */
 export async function examine(
   checks: readonly Check[],

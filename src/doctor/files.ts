@@ -6,11 +6,11 @@ import { findSecrets } from "../profiles/secrets.ts";
 import type { ProfileStore } from "../profiles/store.ts";
 import { type Check, failed, failedWith, ok, skipped, warning } from "./check.ts";
 
-/** Below this a write may fail at any moment, and below that it is worth a word, bytes. */
+/** Free space, bytes: below the first a write may fail at any moment, below the second a warning is due. */
 const noSpace = 2 * 1024 * 1024;
 const littleSpace = 100 * 1024 * 1024;
 
-/** Folders and files of ours, each with whether it is a folder. */
+/** Our folders and files, relative to the base folder, each with its kind. */
 const ours = [
   ["", "folder"],
   ["codemie-cli.config.json", "file"],
@@ -21,7 +21,7 @@ const ours = [
   ["logs", "folder"],
 ] as const;
 
-/** @returns the checks of what lies on this machine: configuration, folders, space, logs */
+/** @returns the checks of our files on this machine: configuration, folders, free space, logs */
 export function fileChecks(runtime: Runtime, profiles: ProfileStore): Check[] {
   const { home } = runtime;
   return [

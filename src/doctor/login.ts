@@ -9,7 +9,7 @@ import type { Runtime } from "../platform/runtime.ts";
 import { type Check, type Finding, failed, failedWith, ok, skipped, warning } from "./check.ts";
 import { checkSignature } from "./signature.ts";
 
-/** What the checks of a login are made with. */
+/** Everything that the checks of a login need. */
 export interface LoginChecks {
   readonly runtime: Runtime;
   /** undefined when no host is set up */
@@ -20,14 +20,14 @@ export interface LoginChecks {
   /** calls the REST API; undefined for a model provider */
   readonly api: (<T>(call: (api: Api) => Promise<T>) => Promise<T>) | undefined;
   readonly models: () => Promise<Model[]>;
-  /** the model that is set, if one is */
+  /** the configured model, if any */
   readonly model: string | undefined;
 }
 
-/** How near the end of a login is worth a word, ms. */
+/** A login that ends within this time gets a warning, ms. */
 const soonMs = 24 * 3600 * 1000;
 
-/** @returns the checks of who is logged in, and what may be done with it */
+/** @returns the checks of the credential, and of what it allows */
 export function loginChecks({ runtime, credentials, issuer, origin, api, models, model }: LoginChecks): Check[] {
   const none = skipped("no host is set up");
   return [

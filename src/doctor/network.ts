@@ -6,11 +6,11 @@ import { extraAuthorities, networkFailure } from "../platform/network.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type Check, failed, failedWith, ok, skipped, warning } from "./check.ts";
 
-/** Firms whose products open TLS on the way and show a certificate of their own. */
+/** Firms whose products intercept TLS and present a certificate of their own. */
 const interposers =
   /\b(?:zscaler|netskope|palo alto|fortinet|fortigate|umbrella|blue ?coat|symantec|mcafee|skyhigh|sophos|check ?point|kaspersky|eset|avast|avg|bitdefender|forcepoint|cloudflare gateway|iboss|menlo|mitmproxy|charles|fiddler)\b/i;
 
-/** A clock that is off by more than this makes tokens look expired, or not yet valid, ms. */
+/** A clock that is wrong by more than this, ms, makes tokens look expired, or not yet valid. */
 const clockBearable = 60_000;
 
 /** @returns the checks of the way to a host: name, connection, certificate, proxy, clock */
@@ -100,7 +100,7 @@ export function networkChecks(origin: string | undefined, runtime: Runtime): Che
         }
         const theirs = Date.parse(answer.headers.get("date") ?? "");
         if (Number.isNaN(theirs)) return skipped("the host does not tell its time");
-        // Their time has whole seconds, and was taken somewhere between our two readings.
+        // The host's time has whole seconds, and was taken somewhere between our two readings.
         const off = theirs + 500 - (sent + runtime.now()) / 2;
         const seconds = Math.round(Math.abs(off) / 1000);
         if (Math.abs(off) <= clockBearable) return ok(`within ${Math.max(1, seconds)} s of the host's`);

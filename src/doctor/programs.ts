@@ -8,7 +8,7 @@ import type { Runtime } from "../platform/runtime.ts";
 import { ownProgram } from "../platform/self.ts";
 import { type Check, failed, ok, skipped, warning } from "./check.ts";
 
-/** An agent that may be there. */
+/** An agent that may be installed. */
 export interface KnownAgent {
   readonly title: string;
   readonly binary: string;
@@ -17,8 +17,8 @@ export interface KnownAgent {
 
 /**
  * @param agents the agents we can run
- * @param links names this program answers to, besides its own
- * @param agentEnv the environment agents are asked for their version in
+ * @param links the other names of this program
+ * @param agentEnv the environment in which agents run to print their version
  * @returns the checks of programs on this machine: agents, PATH and links, the fixed port
  */
 export function programChecks(

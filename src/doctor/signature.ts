@@ -9,16 +9,18 @@ import { discoverProvider } from "../oauth/provider.ts";
 import type { Fetch } from "../platform/network.ts";
 import { type Finding, failed, ok, skipped, warning } from "./check.ts";
 
-/** Issuer of the tokens a host makes itself, and where their keys are (CodeMie fact 4.4). */
+/** The issuer of tokens that a host makes itself, and the path of its keys there (CodeMie fact 4.4). */
 const localIssuer = "codemie-local";
 const localKeys = "/code-assistant-api/v1/local-auth/.well-known/jwks.json";
 
 /**
- * Verifies a bearer token's signature where its keys are known: the profile's OpenID provider, the host itself for tokens
- * it makes, else the issuer the token names. The last proves only that the token is whole; whether its issuer is trusted
- * is for the host to say.
+ * Verifies a bearer token's signature, with the keys of the profile's OpenID provider, or of the issuer that the token
+ * names; that issuer may be the host itself. With keys of a named issuer it proves only that the token is unaltered:
+ * the host decides whether to trust the issuer.
  *
- * @param token a JWT that passed the checks that need no key
+ * @param token a bearer token; one that is not a JWT is skipped
+ * @param options `issuer`: the profile's provider, if any; `origin`: the host's
+ * @returns the finding; it does not throw
  */
 export async function checkSignature(
   token: string,
@@ -42,7 +44,7 @@ export async function checkSignature(
   }
   try {
     const jwks = createRemoteJWKSet(keys, { [customFetch]: (url, options) => fetch(url, options) });
-    // Its times were judged before; here only the signature counts, and a token that just ended has one too.
+    // Another check judges its times; here only the signature counts, even that of an expired token.
     await jwtVerify(token, jwks, {
       algorithms: publicKeyAlgorithms,
       currentDate: new Date((decodeJwt(token).exp ?? 2) * 1000 - 1000),
@@ -66,7 +68,10 @@ export async function checkSignature(
   return ok(`verified with the keys of ${printable(from, 100)}`);
 }
 
-/** @throws what asking the provider throws */
+/**
+ * @returns the address of an issuer's keys
+ * @throws whatever the provider's discovery throws
+ */
 async function keysOf(issuer: string, fetch: Fetch, signal: AbortSignal): Promise<URL> {
   const inTime: Fetch = (url, options) => fetch(url, { ...options, signal });
   const found = await discoverProvider(issuer, new OAuthHttp({ fetch: inTime, rule: secureAddress }));

@@ -1,18 +1,18 @@
 import type { AnswerHead } from "./message.ts";
 
-/** The most an answer's head may hold, all its interim heads together, bytes: what the gateway's own server takes. */
+/** The largest head of an answer, with all its interim heads, bytes: the same limit as the gateway's own server has. */
 const headBytes = 262_144;
-/** The longest line before a chunk, and the most all trailers together may hold, bytes. */
+/** The longest line before a chunk, and the largest total of all trailers, bytes. */
 const chunkLineBytes = 4_096;
 const trailerBytes = 65_536;
 
-/** How much is looked through for lines at once, bytes. */
+/** How many bytes are searched for lines in one go. */
 const textBytes = 8_192;
 
-/** Answers announced to be this short are passed on as one piece, which costs less than a stream, bytes. */
+/** A body whose announced length is at most this, bytes, is passed on in one piece, which costs less than a stream. */
 export const shortBytes = 16_384;
 
-/** What the host sent is no answer: `code` says so where errors are told by it. */
+/** The host's bytes are not an HTTP answer. Its `code` identifies it, as a system error's does. */
 export class BadAnswer extends Error {
   readonly code = "BadAnswer";
 }
@@ -21,60 +21,61 @@ export class BadAnswer extends Error {
 export const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 export const unfitValue = /[^\t\x20-\x7e\x80-\xff]/;
 const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
-/** RFC 9112 section 7.1: a size in hexadecimal, here below 2^52, and extensions, which say nothing to us. */
+/** RFC 9112 section 7.1: a size in hexadecimal, here below 2^52, and extensions, which we ignore. */
 const chunkLine = /^([0-9A-Fa-f]{1,13})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
 
-/** What comes next on the connection. */
+/** The part of the answer that comes next on the connection. */
 type Part = "status" | "header" | "sized" | "to-the-end" | "chunk-line" | "chunk" | "chunk-end" | "trailer" | "nothing";
 
 /**
- * Reads one answer off a connection, however its bytes are cut (RFC 9112). Where that leaves a choice between believing and
- * refusing, it refuses: two readings of one answer are how a second one is smuggled in behind it.
+ * Reads one answer from a connection, wherever its bytes are split (RFC 9112). Where the RFC allows both to accept and
+ * to refuse, it refuses: an answer that two readers understand differently can smuggle in a second answer behind it.
  */
 export class AnswerReader {
   readonly #method: string;
   #part: Part = "status";
   /** beginning of a line whose end has not come yet */
   #cut = "";
-  /** bytes that are left of what may be read before something has to end */
+  /** how many more bytes may come before the current line, head or trailers have to end */
   #allowance = headBytes;
   #version = "";
   #status = 0;
   #headers: Record<string, string> = {};
   #setCookies: string[] = [];
-  /** bytes that are left of a sized body or a chunk */
+  /** how many bytes of a sized body or a chunk are still to come */
   #left = 0;
   #keepAlive = false;
   #head: AnswerHead | undefined;
 
-  /** @param method method of the request that is answered */
+  /** @param method the request's method */
   constructor(method: string) {
     this.#method = method;
   }
 
-  /** Status and headers, once they are there. */
+  /** Status and headers; undefined until they are complete. */
   get head(): AnswerHead | undefined {
     return this.#head;
   }
 
-  /** True once the answer has come to its end. */
+  /** True once the answer is complete. */
   get ended(): boolean {
     return this.#part === "nothing";
   }
 
-  /** True for a body that is announced to be short. */
+  /** True when the body, or the rest of it, is short by its announced length. */
   get isShort(): boolean {
     return this.#part === "sized" && this.#left <= shortBytes;
   }
 
-  /** True when nothing speaks against another request on this connection, once the answer has ended. */
+  /** True when the connection can carry another request once the answer is complete. */
   get keepsAlive(): boolean {
     return this.#keepAlive;
   }
 
   /**
-   * @param bytes what came
-   * @param body gets the pieces of the body among it, parts of `bytes` themselves
+   * Takes bytes from the connection.
+   *
+   * @param body called with each piece of the body: views of `bytes`, not copies
    * @throws BadAnswer
    */
   push(bytes: Buffer, body: (piece: Uint8Array) => void): void {
@@ -94,7 +95,7 @@ export class AnswerReader {
           body(at === 0 ? bytes : bytes.subarray(at));
           return;
         case "nothing":
-          // A second answer to one question: whatever it is, the next request must not get it.
+          // Bytes after the end of the answer: whatever they are, the next request must not get them.
           this.#keepAlive = false;
           return;
         default:
@@ -104,9 +105,9 @@ export class AnswerReader {
   }
 
   /**
-   * The connection has ended.
+   * Call it when the connection has ended.
    *
-   * @returns true when the answer is whole with that
+   * @returns true when the answer is complete
    */
   close(): boolean {
     if (this.#part === "to-the-end") this.#part = "nothing";
@@ -114,9 +115,9 @@ export class AnswerReader {
   }
 
   /**
-   * Takes lines for as long as lines are what comes.
+   * Takes lines, up to a part that does not consist of lines.
    *
-   * @returns how much of the text that was
+   * @returns how many characters it took
    */
   #lines(text: string): number {
     let at = 0;
@@ -169,7 +170,7 @@ export class AnswerReader {
         this.#allowance = chunkLineBytes;
         return;
       default:
-        // Trailers are read and forgotten: the gateway's own server could not send them.
+        // Read trailers and forget them: the gateway's own server cannot send them.
         if (line === "") this.#part = "nothing";
     }
   }
@@ -184,7 +185,7 @@ export class AnswerReader {
     else this.#headers[lower] = Object.hasOwn(this.#headers, lower) ? `${this.#headers[lower]}, ${value}` : value;
   }
 
-  /** RFC 9112 section 6.3: how long the body is, in the order given there. */
+  /** Finds the length of the body, in the order of RFC 9112 section 6.3. */
   #headEnds(): void {
     const status = this.#status;
     if (status < 200) {
@@ -219,7 +220,7 @@ export class AnswerReader {
   }
 }
 
-/** Optional white space around a value is spaces and tabs (RFC 9110 section 5.6.3), and no more. */
+/** Removes the optional white space around a value: spaces and tabs only (RFC 9110 section 5.6.3). */
 function withoutBlanks(text: string, from: number): string {
   let start = from;
   let end = text.length;

@@ -1,9 +1,9 @@
-/** Pieces above this length are given back at once; smaller ones are left to the garbage collector, bytes. */
+/** We free the memory of pieces above this length, bytes; smaller ones are left to the garbage collector. */
 const largePiece = 16_384;
-/** When this much waits for the reader, the sender has to wait, bytes. */
+/** When more than this waits for the reader, bytes, the sender has to wait. */
 const enough = 65_536;
 
-/** What a body asks of its sender. */
+/** The source of a body's bytes, as the body controls it. */
 export interface Sender {
   pause(): void;
   resume(): void;
@@ -12,16 +12,16 @@ export interface Sender {
 }
 
 /**
- * A body as it comes, at the reader's pace. Where the sender breaks off, the reader's connection breaks too, and never ends
- * as if all had come.
+ * A body as a stream, at the reader's pace. If the sender breaks off, the stream fails; it never ends as if it were
+ * complete.
  */
 export class BodyStream {
   readonly readable: ReadableStream<Uint8Array>;
   readonly #sender: Sender;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  /** asks to be told when the reader waits and nothing is left for it */
+  /** resolves the last `pull`: then the runtime pulls again as soon as the reader waits with nothing left */
   #ask: (() => void) | undefined;
-  /** what is given back then */
+  /** the large pieces, to be freed then */
   #large: Uint8Array[] = [];
   #paused = false;
   #hasFailed = false;
@@ -36,7 +36,7 @@ export class BodyStream {
         pull: () => this.#drained(),
         cancel: () => sender.cancel(),
       },
-      // The reader is not asked for more than it takes.
+      // Pull only when the reader waits, never ahead of it.
       { highWaterMark: 0, size: (piece) => piece?.byteLength ?? 0 },
     );
   }
@@ -53,34 +53,35 @@ export class BodyStream {
     this.#ask?.();
   }
 
-  /** That was all. */
+  /** The body is complete. */
   end(): void {
     this.#resume();
     this.#controller?.close();
   }
 
-  /** It broke off. What came before is still the reader's. */
+  /** The body broke off. The reader still gets everything that came before. */
   fail(): void {
     this.#hasFailed = true;
     if (this.#waits(0)) this.#ask?.();
     else this.#controller?.error();
   }
 
-  /** The sender goes on, with the next answer if this one has ended. */
+  /** Lets the sender continue, with the next answer if this one is complete. */
   #resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
     this.#sender.resume();
   }
 
-  /** More than so many bytes wait for the reader. */
+  /** @returns true when more than this many bytes wait for the reader */
   #waits(bytes: number): boolean {
     return (this.#controller?.desiredSize ?? 0) < -bytes;
   }
 
   /**
-   * The reader waits, so it has copied all it got. Left to the collector, a large answer grows the process by tens of
-   * megabytes. It is not called again until the promise is kept, which spares most streams its cost.
+   * The reader waits, so it has copied every piece, and the large ones can be freed: left to the garbage collector, a
+   * large answer grows the process by tens of megabytes. The runtime does not call this again until the promise
+   * resolves, which spares most streams the cost.
    */
   #drained(): Promise<void> | undefined {
     for (const piece of this.#large) release(piece);
@@ -96,12 +97,12 @@ export class BodyStream {
   }
 }
 
-/** Gives the memory of a piece back, and of all that came with it. */
+/** Frees the memory of a piece, and of everything else in its buffer. */
 function release({ buffer }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength > largePiece) buffer.transfer(0);
 }
 
-/** Gives the memory of a piece of the runtime's back, unless there is more in it than the piece. */
+/** Frees the memory of a piece that the runtime gave us, unless its buffer holds more than the piece. */
 export function releaseWhole(piece: Uint8Array): void {
   if (piece.byteLength === piece.buffer.byteLength) release(piece);
 }

@@ -2,26 +2,26 @@ import { AnswerReader, headerName, unfitValue } from "./answer.ts";
 import { BodyStream, releaseWhole } from "./body.ts";
 import type { AnswerHead, HeaderRecord, IncomingAnswer, OutgoingRequest } from "./message.ts";
 
-/** A connection to the host, and the exchange that is on it. */
+/** A connection to the host, with the exchange on it. */
 export interface Connection {
   readonly socket: Bun.Socket<Connection>;
   exchange: Exchange | undefined;
-  /** when it was last kept after an answer, ms since the epoch; 0 for a new one */
+  /** when it last became idle, ms since the epoch; 0 for a new one */
   keptAt: number;
   /** true once it has ended */
   ended: boolean;
 }
 
 /**
- * How long after a request was sent the closing of a connection that had been kept open may have crossed it, ms. Later, the
- * host has had the request, and may have worked on it.
+ * If a reused connection closes within this time of sending, ms, we assume that the host never saw the request. Later,
+ * the host has had the request, and may have worked on it.
  */
 const crossingMs = 1_000;
 
-/** The host closed a connection that had been kept open as the request was sent: it can be sent anew (RFC 9112 section 9.3.1). */
+/** The host closed a reused connection while we sent the request, which can be sent again (RFC 9112 section 9.3.1). */
 export class Stale extends Error {}
 
-/** An error of the connection, told by its `code` as the system's are. */
+/** An error of the connection. Its `code` identifies it, as a system error's does. */
 export class ConnectionError extends Error {
   readonly code: string;
 
@@ -32,8 +32,8 @@ export class ConnectionError extends Error {
 }
 
 /**
- * One request and its answer on one connection (RFC 9112). It owns the connection until both are over, then hands it back,
- * or breaks it where anything is left that could be taken for the next answer.
+ * One request and its answer on one connection (RFC 9112). It owns the connection until both are complete, then hands
+ * it back. It hands it back as unusable if anything is left on it that could be taken for the next answer.
  */
 export class Exchange {
   readonly #connection: Connection;
@@ -44,20 +44,20 @@ export class Exchange {
   /** the answer's body, whole or as a stream */
   #pieces: Uint8Array[] = [];
   #stream: BodyStream | undefined;
-  /** what the socket has not taken yet, and who waits for that */
+  /** bytes that the socket has not taken yet, and the callback that lets the sender continue */
   #unsent: Uint8Array[] = [];
   #wake: (() => void) | undefined;
-  /** true once the whole request was given to the socket */
+  /** true once the whole request has been written */
   #sent = false;
   #over = false;
   #began = false;
-  /** until when a host's closing may have crossed the request on its way, ms of the process's clock */
+  /** until when a close by the host means {@link Stale}, ms of `performance.now()` */
   readonly #crossesUntil: number;
 
   /**
    * Sends the request.
    *
-   * @param done told at the end whether the connection can carry another request
+   * @param done called at the end, with true when the connection can carry another request
    */
   constructor(connection: Connection, request: OutgoingRequest, done: (reusable: boolean) => void) {
     this.#connection = connection;
@@ -73,14 +73,14 @@ export class Exchange {
   }
 
   /**
-   * @returns the answer as soon as its head is there, or all of it where it is short
+   * @returns the answer once its head is complete; a short one once all of it is
    * @throws Stale, BadAnswer, ConnectionError, the signal's reason
    */
   get answer(): Promise<IncomingAnswer> {
     return this.#answer.promise;
   }
 
-  /** Something came. */
+  /** Takes bytes from the connection. */
   data(bytes: Buffer): void {
     if (this.#over) return;
     this.#began = true;
@@ -95,7 +95,7 @@ export class Exchange {
     if (ended) this.#finish();
   }
 
-  /** The socket takes more. */
+  /** Call it when the socket takes more bytes. */
   drained(): void {
     while (this.#unsent.length > 0) {
       const [first] = this.#unsent as [Uint8Array];
@@ -109,7 +109,11 @@ export class Exchange {
     this.#wake?.();
   }
 
-  /** The connection has ended. */
+  /**
+   * Call it when the connection has ended.
+   *
+   * @param error undefined when the host closed it properly
+   */
   closed(error: unknown): void {
     if (this.#over) return;
     if (error === undefined && this.#reader.head && this.#reader.close()) {
@@ -127,7 +131,7 @@ export class Exchange {
       this.#write(scratch, head);
       this.#sendStream(body, length).catch((error: unknown) => this.#fail(error));
     } else {
-      // One write, and one packet, where the body is small.
+      // A small body goes out with the head: one write, one packet.
       const end = head + (body?.byteLength ?? 0);
       if (body && end <= scratch.length) scratch.set(new Uint8Array(body), head);
       this.#write(scratch, end <= scratch.length ? end : head);
@@ -166,7 +170,7 @@ export class Exchange {
     const taken = this.#unsent.length > 0 ? 0 : Math.max(0, this.#connection.socket.write(bytes, 0, length));
     if (taken === length) return;
     const rest = bytes.subarray(taken, length);
-    // What stands in `scratch` is soon written over.
+    // Copy from `scratch`: the next request overwrites it.
     this.#unsent.push(bytes === scratch ? Buffer.from(rest) : rest);
   }
 
@@ -213,19 +217,22 @@ export class Exchange {
 
 const isEvents = ({ headers }: AnswerHead) => headers["content-type"]?.includes("event-stream") === true;
 
-/** What may not stand in the first line: it would end it, or be cut to a byte that does. */
+/** A character that must not be in the request line: it would end the line, or become a byte that does in Latin-1. */
 const unfitTarget = /[^\x21-\x7e]/;
 
-/** Methods whose requests say nothing of a body when they have none (RFC 9110 section 8.6). */
+/** Methods whose requests without a body have no `content-length` (RFC 9110 section 8.6). */
 const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS"]);
 
-/** Where heads are put together, with their bodies where these are small. What stands here is given to a socket at once. */
+/**
+ * The buffer to assemble a head in, with its body if that is small. It goes to a socket before anything else is written
+ * here.
+ */
 let scratch = Buffer.allocUnsafeSlow(131_072);
 
-/** @returns the length of the request's head in `scratch`, or undefined when something stands in it that must not */
+/** @returns the length of the request's head in `scratch`, or undefined when HTTP/1.1 cannot carry the request */
 function writeHead({ method, url, headers, fixed, body, length }: OutgoingRequest): number | undefined {
   const bytes = body instanceof ReadableStream ? length : (body?.byteLength ?? 0);
-  // A body that is not as long as announced would take the next request's beginning for its end.
+  // If the body is shorter than announced, the host takes the beginning of the next request for its end.
   if (!headerName.test(method) || unfitTarget.test(url) || (length ?? bytes) !== bytes) return undefined;
   const start = url.indexOf("/", url.indexOf("://") + 3);
   const host = url.slice(url.indexOf("://") + 3, start);
@@ -254,7 +261,7 @@ function linesOf(headers: HeaderRecord): string | undefined {
 
 const encoded = new WeakMap<HeaderRecord, Buffer>();
 
-/** The end of a head, put into bytes once: a session is longer than all the rest of it. */
+/** The end of a head, encoded only once: a session cookie is longer than the whole rest of the head. */
 function lastLines(fixed: HeaderRecord): Buffer | undefined {
   const found = encoded.get(fixed);
   if (found) return found;

@@ -4,21 +4,25 @@ export type HeaderRecord = Readonly<Record<string, string>>;
 /** A request on its way to the host. */
 export interface OutgoingRequest {
   readonly method: string;
-  /** its whole address */
+  /** the whole address */
   readonly url: string;
-  /** by lower-case name; without `Host`, without anything about the body's length, and without the fixed ones */
+  /** by lower-case name; without `Host`, the headers of the body's length, and the fixed ones */
   readonly headers: HeaderRecord;
-  /** the headers of every request, the credential's among them: the same object for the same credential */
+  /**
+   * the headers that every request has, the credential's among them; the same object while the credential is the same
+   */
   readonly fixed: HeaderRecord;
-  /** bytes that can be sent again; a stream that cannot, whose pieces are used up; or nothing */
+  /** bytes, which can be sent again; a stream, which cannot, and whose pieces are freed; or null for no body */
   readonly body: ArrayBuffer | ReadableStream<Uint8Array> | null;
   /** the body's length, bytes; undefined for a stream whose length nobody knows */
   readonly length: number | undefined;
-  /** gives the request up */
+  /** aborts the request */
   readonly signal: AbortSignal;
 }
 
-/** An answer of the host, as it comes: compressed if it was, whole if it is short, at the reader's pace if it is not. */
+/**
+ * An answer of the host. Its body stays compressed if it was; it is in one piece if short, else at the reader's pace.
+ */
 export interface IncomingAnswer extends AnswerHead {
   readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
 }
@@ -34,9 +38,10 @@ export interface AnswerHead {
 /** Sends requests to one host. */
 export interface HttpClient {
   /**
-   * @throws what went wrong before the answer's head was there, with a `code` of the system's or of ours
+   * @returns the answer, once its head is complete
+   * @throws an error before that: one with a `code` of the system's or of ours, or the signal's reason
    */
   send(request: OutgoingRequest): Promise<IncomingAnswer>;
-  /** Gives all connections up. */
+  /** Closes all connections. */
   close(): void;
 }

@@ -2,17 +2,18 @@ import type { TlsSettings } from "../platform/network.ts";
 import { type Connection, ConnectionError, Exchange, Stale } from "./exchange.ts";
 import type { HttpClient, IncomingAnswer, OutgoingRequest } from "./message.ts";
 
-/** How long a connection is kept open for the next request, s. */
+/** How long an idle connection is kept open, s. */
 const idleSeconds = 60;
-/** How many are kept. */
+/** How many idle connections are kept. */
 const idleConnections = 256;
 
 /**
- * Connections of our own to one host, one request at a time on each. The runtime's `fetch` would do the same
- * in a thread of its own, and from there every event of a stream takes twice as long.
+ * A connection pool for one host, with one request at a time on each connection. The runtime's `fetch` would do the
+ * same in a thread of its own, and from there every event of a stream takes twice as long.
  *
- * @param origin the only place it connects to
- * @param tls whom to believe; asked when it connects
+ * @param origin the only origin it connects to
+ * @param tls yields the certificates to accept, for each new connection
+ * @returns a client whose requests must all go to that origin
  */
 export function connectionPool(origin: string, tls: () => TlsSettings): HttpClient {
   const { protocol, hostname, port } = new URL(origin);
@@ -21,7 +22,7 @@ export function connectionPool(origin: string, tls: () => TlsSettings): HttpClie
   const address = { hostname: name, port: Number(port) || (secure ? 443 : 80) };
   const idle: Connection[] = [];
   const open = new Set<Connection>();
-  /** gives up what is being connected just now */
+  /** functions that abort each connection in the making */
   const connecting = new Set<() => void>();
   let closed = false;
 
@@ -34,7 +35,11 @@ export function connectionPool(origin: string, tls: () => TlsSettings): HttpClie
     }
   }
 
-  /** @returns a connection that was kept; one the machine slept over is likely to be dead, and nobody told us */
+  /**
+   * Skips connections that are too old: the machine slept meanwhile, and they are likely dead, though nobody told us.
+   *
+   * @returns an idle connection, if there is one
+   */
   function take(): Connection | undefined {
     for (let kept = idle.pop(); kept; kept = idle.pop()) {
       kept.socket.timeout(0);
@@ -98,10 +103,10 @@ export function connectionPool(origin: string, tls: () => TlsSettings): HttpClie
             if (!isTrusted || !socket.authorized) {
               problem = error ?? new ConnectionError("EPROTO");
               socket.terminate();
-            } else if (!connection && !problem) ready(socket); // a host may shake hands again (TLS 1.2)
+            } else if (!connection && !problem) ready(socket); // not at a renegotiation (TLS 1.2)
           },
           data(socket, bytes) {
-            // Nobody asked: what it says could only be taken for the answer to the next question.
+            // Nobody asked: the next request could only take these bytes for its answer.
             if (connection?.exchange) connection.exchange.data(bytes);
             else socket.terminate();
           },
@@ -126,7 +131,8 @@ export function connectionPool(origin: string, tls: () => TlsSettings): HttpClie
 
   return {
     async send(request) {
-      // A connection that was kept may be closed by the host at this very moment, and then the request is sent anew.
+      // The host may close an idle connection at this very moment; the request is then sent again, which a stream
+      // cannot be.
       const kept = request.body instanceof ReadableStream ? undefined : take();
       if (kept) {
         try {

@@ -1,18 +1,18 @@
-/** What was read of a body, and how the reading ended. */
+/** The part of a body that was read, and how the reading ended. */
 export interface ReadBody {
   readonly bytes: Buffer;
-  /** `cut`: there is more than was asked for; `broken`: the stream failed, with `error` */
+  /** `cut`: the body is longer than the limit; `broken`: the stream failed, with `error` */
   readonly end: "whole" | "cut" | "broken";
   readonly error?: unknown;
 }
 
 /**
- * Reads a body up to a bound. Beyond it the rest is given up.
+ * Reads a body up to a limit, and gives up the rest.
  *
  * @param body the stream; null for none
- * @param limit most that is read, bytes
- * @param onBytes told of every piece: a sign of life
- * @returns what was read; it never throws
+ * @param limit most bytes to read
+ * @param onBytes called for every piece: a sign of life
+ * @returns the bytes that were read; it never throws
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
@@ -25,7 +25,7 @@ export async function readBody(
   try {
     for await (const piece of body ?? []) {
       onBytes();
-      // A copy: the sender may take the memory of a piece back once the next one is asked for.
+      // A copy: the sender may reuse a piece's memory as soon as we ask for the next piece.
       pieces.push(Buffer.from(piece.subarray(0, left)));
       if (piece.length > left) {
         end = "cut";

@@ -5,8 +5,9 @@ import { findProgram, type Program, type ProgramCall, startProgram } from "./pro
 /**
  * Decides how a URL reaches a browser.
  *
- * @returns `none` where the user said so (`CODEMIE_BROWSER=none`) or where there is nothing to open one on (SSH, a
- *   Linux machine without a display); `program` with the one the user named; else `system`
+ * @param env `CODEMIE_BROWSER`, then `BROWSER`
+ * @returns `none` when the user asks for that (`CODEMIE_BROWSER=none`) or there is no screen (SSH, a Linux machine
+ *   without a display); `program` with the path of the one the user named; else `system`
  */
 export function browserFor(env: Env): { kind: "none" } | { kind: "program"; name: string } | { kind: "system" } {
   const named = env.CODEMIE_BROWSER || env.BROWSER;
@@ -18,7 +19,8 @@ export function browserFor(env: Env): { kind: "none" } | { kind: "program"; name
 }
 
 /**
- * Opens a URL. A program the user named gets it as its one argument; no shell stands in between.
+ * Opens a URL, unless {@link browserFor} finds no browser. A program that the user named gets the URL as its one
+ * argument, without a shell in between.
  *
  * @param env what the browser may see
  * @throws `failed` when there is no such program, or it cannot be started

@@ -10,10 +10,10 @@ export class Cookies {
     return (await jar?.getCookieString(url)) || undefined;
   }
 
-  /** Takes the `Set-Cookie` headers of an answer; those that are not for its address are dropped. */
+  /** Stores the cookies of an answer's `Set-Cookie` headers, and drops those that are not for its address. */
   async take(url: string, setCookies: readonly string[]): Promise<void> {
     if (setCookies.length === 0) return;
-    // Loaded when a server sends the first cookie, which few do: the list of public suffixes is long.
+    // Load the library with the first cookie, which few servers send: its list of public suffixes is long.
     this.#jar ??= import("tough-cookie").then((library) => new library.CookieJar());
     const jar = await this.#jar;
     for (const cookie of setCookies) await jar.setCookie(cookie, url, { ignoreError: true });

@@ -7,7 +7,11 @@ import type { Env } from "../core/env.ts";
 import { systemCode } from "../core/errors.ts";
 import { namedProxy } from "./network.ts";
 
-/** @returns the addresses a name resolves to */
+/**
+ * @param hostname name or address; an IPv6 address may be in brackets
+ * @returns the addresses it resolves to
+ * @throws the system's error
+ */
 export async function addressesOf(hostname: string): Promise<string[]> {
   const found = await lookup(hostname.replace(/^\[|\]$/g, ""), { all: true });
   return found.map(({ address }) => address);
@@ -16,7 +20,7 @@ export async function addressesOf(hostname: string): Promise<string[]> {
 /**
  * Opens a connection and closes it again.
  *
- * @param signal gives up
+ * @param signal ends the attempt
  * @throws the system's error
  */
 export async function canConnect(hostname: string, port: number, signal: AbortSignal): Promise<void> {
@@ -28,22 +32,22 @@ export async function canConnect(hostname: string, port: number, signal: AbortSi
   await promise.finally(() => socket.destroy());
 }
 
-/** Who vouches for a server. */
+/** The parts of a server's certificate that a person is shown. */
 export interface Certificate {
   /** name of the authority: organisation, else common name */
   readonly issuer: string;
-  /** ms since the epoch, NaN where it cannot be read */
+  /** ms since the epoch; NaN when it cannot be read */
   readonly validUntil: number;
   /** why it is not trusted, or undefined when it is */
   readonly problem: string | undefined;
 }
 
 /**
- * Asks a server for its certificate, whether it can be trusted or not; nothing is sent to it.
+ * Fetches a server's certificate, trusted or not, and sends no request.
  *
- * @param authorities the only ones to believe, PEM; without them the runtime's own
- * @param signal gives up
- * @throws the system's error when there is no TLS to be had
+ * @param authorities the only authorities to trust, PEM; undefined: the runtime's own
+ * @param signal ends the attempt
+ * @throws the system's error when no TLS connection can be made
  */
 export async function certificateOf(
   hostname: string,
@@ -52,7 +56,8 @@ export async function certificateOf(
   signal: AbortSignal,
 ): Promise<Certificate> {
   const { promise, resolve, reject } = Promise.withResolvers<PeerCertificate>();
-  // Only looked at: whether it verifies is for the real request to find out, over a connection of its own.
+  // Verification is off to look at the certificate: nothing is sent here, and the real request verifies on its own
+  // connection.
   const host = hostname.replace(/^\[|\]$/g, "");
   const name = { ...(isIP(host) ? {} : { servername: host }), ...(authorities && { ca: authorities }) };
   const socket = connectTls({ host, port, ...name, rejectUnauthorized: false }, () =>
@@ -67,23 +72,26 @@ export async function certificateOf(
   return { issuer: text(issuer?.O) || text(issuer?.CN) || "unknown", validUntil: Date.parse(valid_to), problem };
 }
 
-/** @returns free bytes for us in the file system a path is in */
+/** @returns bytes that we may still use in the file system of a path */
 export async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
   return Number(bavail) * Number(bsize);
 }
 
-/** What the file system says of a path of ours. */
+/** The state of one of our paths in the file system. */
 export interface PathState {
   readonly kind: "folder" | "file" | "other";
   /** permission bits, 0 on systems without them */
   readonly mode: number;
-  /** it belongs to whoever runs this */
+  /** it belongs to the user who runs this; true on systems without owners */
   readonly ours: boolean;
   readonly writable: boolean;
 }
 
-/** @returns the state of a path, or undefined when there is nothing */
+/**
+ * @returns the state of a path, or undefined when nothing is there
+ * @throws the system's error
+ */
 export async function stateOf(path: string): Promise<PathState | undefined> {
   try {
     const found = await stat(path);
@@ -101,7 +109,7 @@ export async function stateOf(path: string): Promise<PathState | undefined> {
   }
 }
 
-/** @returns true when a program could listen on this port of 127.0.0.1 */
+/** @returns true when a program can listen on this port of 127.0.0.1 */
 export async function isFreePort(port: number): Promise<boolean> {
   try {
     await Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => undefined } }).stop(true);
@@ -113,7 +121,7 @@ export async function isFreePort(port: number): Promise<boolean> {
 
 /**
  * @param env as {@link namedProxy}, and `NO_PROXY` in either case
- * @returns the proxy requests to a URL go over, or undefined
+ * @returns the proxy that requests to a URL go through, or undefined when they go directly
  */
 export function proxyFor(url: URL, env: Env): URL | undefined {
   const proxy = namedProxy(env, url.protocol);

@@ -33,7 +33,10 @@ export const platformFailure = {
     ),
   unreadable: (file: string, why: string) =>
     new CodemieError("vault_unreadable", `cannot read ${file}: ${why}`, "check the owner and mode of the file"),
-  /** @param holder number of the process that holds the lock, if known */
+  /**
+   * @param what the locked thing, as the message names it
+   * @param holder number of the process that holds the lock, when it is known
+   */
   locked: (what: string, waitedMs: number, holder?: number) =>
     new CodemieError(
       "vault_locked",

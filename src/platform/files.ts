@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
 
-/** Mode of every folder and file of ours: the owner and nobody else. */
+/** Modes of every folder and file of ours: for the owner alone. */
 const folderMode = 0o700;
 const fileMode = 0o600;
 
@@ -25,10 +25,10 @@ export async function readIfPresent(file: string): Promise<string | undefined> {
 }
 
 /**
- * Reads a file of somebody's own choice, which may be a pipe or have no end.
+ * Reads a file that a person named, which may be a pipe or never end.
  *
- * @param limit most that is read, bytes
- * @returns the content, or undefined when there is more; and whether it is a file that others may read
+ * @param limit most bytes to read
+ * @returns `content`, undefined when the file is longer than the limit; `isOpen`, true for a file that others may read
  * @throws the system's error
  */
 export async function readBounded(file: string, limit: number): Promise<{ content?: Uint8Array; isOpen: boolean }> {
@@ -50,13 +50,13 @@ export async function readBounded(file: string, limit: number): Promise<{ conten
 }
 
 /**
- * Makes a folder (and those above it) that only the owner may enter, and closes it where it stood open.
+ * Makes a folder (and those above it) that only the owner may enter, or takes away others' access to an existing one.
  *
- * @throws `disk` when it cannot be made
+ * @throws `disk` when it can be neither made nor closed
  */
 export async function ensureFolder(folder: string): Promise<void> {
   try {
-    // Asked synchronously: it is nearly always there, and a trip to the thread pool costs ten times as much.
+    // Synchronous: the folder nearly always exists, and a trip to the thread pool costs ten times as much.
     mkdirSync(folder, { recursive: true, mode: folderMode });
     if (process.platform !== "win32" && (statSync(folder).mode & 0o077) !== 0) chmodSync(folder, folderMode);
   } catch (error) {
@@ -72,12 +72,12 @@ const temporaryFile = (file: string) => {
 };
 
 /**
- * Replaces a file so that a reader, or a crash at any moment, finds the old content or the new one and nothing else:
- * temporary file in the same folder, fsync, rename, fsync of the folder.
+ * Replaces a file so that a reader at any moment, or anybody after a crash, finds either the whole old content or the
+ * whole new one: temporary file in the same folder, fsync, rename, fsync of the folder.
  *
  * @param file path; its folder must exist
  * @param data the whole new content
- * @throws `disk` when it cannot be written; the old content is then still there
+ * @throws `disk` when it cannot be written; the old content then remains
  */
 export async function replaceFile(file: string, data: string): Promise<void> {
   const temporary = temporaryFile(file);
@@ -98,14 +98,14 @@ export async function replaceFile(file: string, data: string): Promise<void> {
 }
 
 /**
- * Tries whether files can be written in a folder. Takes no lock: each try has a file of its own name.
+ * Checks that files can be written in a folder. It needs no lock: each check uses a file name of its own.
  *
  * @throws `disk` when they cannot
  */
 export async function tryToWrite(folder: string): Promise<void> {
   const file = join(folder, "probe");
   const own = temporaryFile(file);
-  // Another process's try may lose its file to this. It is removed in the end anyway, and nobody misses it.
+  // This may remove the file of another process's check, which removes it anyway.
   await removeLeftovers(file);
   try {
     await writeFile(own, "x", { flag: "wx", mode: fileMode });
@@ -117,8 +117,8 @@ export async function tryToWrite(folder: string): Promise<void> {
 }
 
 /**
- * Removes what replacements of this file left behind when their process was killed. Call it under the file's lock: then
- * no living process has such a temporary file.
+ * Removes the temporary files that killed processes left while they replaced this file. Call it under the file's lock:
+ * then no living process has such a temporary file.
  *
  * @throws `disk` when the folder is missing or cannot be changed
  */
@@ -150,7 +150,7 @@ export async function removeFile(file: string): Promise<void> {
 
 /**
  * @returns the names in a folder, sorted; none when there is no such folder
- * @throws `vault_unreadable`
+ * @throws `vault_unreadable` when the folder cannot be read
  */
 export async function namesIn(folder: string): Promise<string[]> {
   try {
@@ -162,8 +162,9 @@ export async function namesIn(folder: string): Promise<string[]> {
 }
 
 /**
- * @returns a text that is another one once the file was replaced, and empty when there is none. It is asked for on every
- *   request of the gateway, and asked synchronously that is a fifth of the cost.
+ * The gateway asks for it on every request, so it asks the system synchronously, at a fifth of the cost.
+ *
+ * @returns a text that changes whenever the file is replaced; empty when there is no file
  */
 export async function stampOf(file: string): Promise<string> {
   try {
@@ -175,18 +176,19 @@ export async function stampOf(file: string): Promise<string> {
 }
 
 /**
- * How often a folder is looked at although nothing was told of it, ms: the runtime's watch begins a moment after it is
- * asked for, and loses changes now and then (Bun 1.4).
+ * How often we check a folder even without a notification, ms: the runtime's watch starts a moment late and misses some
+ * changes (Bun 1.4).
  */
 const lookMs = 250;
 
 /**
- * Waits until something in a folder makes a condition true.
+ * Waits until a change in a folder makes a condition true.
  *
  * @param folder the folder to watch
  * @param patienceMs how long to wait, ms
- * @param condition asked once at the start and after every change in the folder
+ * @param condition called at the start, after every change in the folder, and every {@link lookMs}
  * @returns false when it did not become true in time
+ * @throws `vault_unreadable` when the folder cannot be watched; whatever `condition` throws
  */
 export async function waitForChange(
   folder: string,
@@ -230,9 +232,11 @@ const cannotWatch = (folder: string, error: unknown) =>
   platformFailure.unreadable(folder, systemCode(error) || "it cannot be watched");
 
 /**
- * Moves a file that cannot be used out of the way, keeping it.
+ * Renames a file that cannot be used, so that it is kept but out of the way.
  *
- * @returns where it is now
+ * @param nowMs ms since the epoch, for its new name
+ * @returns its new path
+ * @throws `disk` when it cannot be renamed
  */
 export async function keepAside(file: string, nowMs: number): Promise<string> {
   const kept = `${file}.damaged-${nowMs}`;
@@ -245,6 +249,9 @@ export async function keepAside(file: string, nowMs: number): Promise<string> {
 }
 
 /**
+ * Moves a file for good: a crash afterwards does not undo it.
+ *
+ * @param to its new path
  * @returns false when there is no such file
  * @throws `disk` when it cannot be moved
  */
@@ -259,7 +266,11 @@ export async function moveIfPresent(file: string, to: string): Promise<boolean> 
   }
 }
 
-/** Leaves a file to its owner alone. */
+/**
+ * Takes away others' access to a file.
+ *
+ * @throws `disk`
+ */
 export async function closeToOthers(file: string): Promise<void> {
   try {
     await chmod(file, fileMode);
@@ -269,7 +280,7 @@ export async function closeToOthers(file: string): Promise<void> {
 }
 
 /**
- * Returns once everything written to a file is on the disk.
+ * Waits until everything written to a file is on the disk. It makes the file when it is missing.
  *
  * @throws `disk`
  */
@@ -286,7 +297,11 @@ export async function syncFile(file: string): Promise<void> {
   }
 }
 
-/** A new or renamed file lasts through a power cut only once its folder is synced (Windows has no such call). */
+/**
+ * Syncs a folder: only then does a new or renamed file in it survive a power cut. Windows has no such call.
+ *
+ * @throws the system's error
+ */
 export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(folder, "r");

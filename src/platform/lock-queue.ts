@@ -4,10 +4,10 @@ import { basename, dirname, join } from "node:path";
 import { systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
 
-/** Where a process stands in the queue for a lock: its file's name. Names sort in the order of the queue. */
+/** A process's place in the queue for a lock: the name of a file. Names sort in the order of the queue. */
 export type Ticket = string;
 
-/** A socket that was left without a ticket is rubbish once it is this old, ms. */
+/** A socket without a ticket is abandoned once it is this old, ms. */
 const strayMs = 60_000;
 
 const numberLength = 10;
@@ -18,22 +18,22 @@ const anyTicket = /\.\d{10}\.\d+\.([0-9a-f]{12})$/;
 const holderNumber = "0".repeat(numberLength);
 
 const windows = process.platform === "win32";
-/** How connecting to a dead process fails: a process listens before it lays its ticket. */
+/** The error of connecting to a dead process; a living one listens before it makes its ticket. */
 const nobodyListens = windows ? "ENOENT" : "ECONNREFUSED";
 
 /**
  * A place in the queue for a lock, across processes. Each process in the queue listens on a socket (Windows: a named
- * pipe) and lays an empty file, its ticket, beside the lock; it sleeps on a connection to whoever stands before it. That
- * connection ends when the other leaves the queue, and also when it dies: the operating system closes it. So a release
- * wakes the next one and nobody else, and nobody polls.
+ * pipe) and makes an empty file, its ticket, beside the lock; it sleeps on a connection to the process before it. That
+ * connection ends when the other leaves the queue or dies, since the operating system closes it. So a release wakes the
+ * next process and no other, and nobody polls.
  *
- * The queue only says whose turn it is. Whether the lock is free is for the lock itself to say: tickets that are lost,
- * late or out of order cost a wait, never exclusion.
+ * The queue only decides whose turn it is; the lock alone decides whether it is free. A ticket that is lost, late or
+ * out of order costs a wait, never exclusion.
  */
 export class Place {
   readonly #folder: string;
   readonly #prefix: string;
-  /** ends the ticket's name, and names the socket */
+  /** the end of the ticket's name; its last part names the socket */
   readonly #id = `${process.pid}.${randomBytes(6).toString("hex")}`;
   readonly #listener: { stop(closeActiveConnections?: boolean): void };
   #ticket: Ticket;
@@ -42,8 +42,8 @@ export class Place {
    * Takes the last place.
    *
    * @param lockFile the lock's file, in an existing folder
-   * @returns undefined where there can be no queue: the disk is full or knows no sockets, or the process may open no more
-   *   files
+   * @returns undefined when it cannot queue: the disk is full or does not support sockets, or the process may open no
+   *   more files
    */
   static take(lockFile: string): Place | undefined {
     try {
@@ -71,7 +71,9 @@ export class Place {
   }
 
   /**
-   * @returns the tickets before ours, first the holder's; ours is laid anew, at the end, when somebody removed it
+   * Finds the tickets before ours. If somebody removed ours, it makes a new one, at the end.
+   *
+   * @returns the tickets in order, the holder's first
    * @throws `disk`
    */
   before(): Ticket[] {
@@ -92,16 +94,17 @@ export class Place {
       } else closeSync(openSync(join(this.#folder, ticket), "wx", 0o600)); // somebody removed ours
       this.#ticket = ticket;
     } catch {
-      // We hold the lock all the same, and the others find it taken.
+      // We hold the lock even without this ticket: the others find it taken.
     }
   }
 
   /**
-   * Waits until another process has left its place, or died. What a dead one left is removed. A process that dies in the
-   * moment of connecting may leave a connection that never ends (Bun 1.4), so each call has one of its own: call it again.
+   * Waits until another process has left its place or died, and removes the files of a dead one. When a process dies
+   * while we connect, that connection may never end (Bun 1.4); so each call makes a new one, for at most `mostMs`: call
+   * it again.
    *
-   * @param ticket the other's, as {@link before} said
-   * @param mostMs returns after this time at the latest, ms
+   * @param ticket the other's, from {@link before}
+   * @param mostMs how long to wait at most, ms
    */
   async left(ticket: Ticket, mostMs: number): Promise<void> {
     const { gone, end } = this.#watch(ticket);
@@ -110,7 +113,7 @@ export class Place {
   }
 
   /**
-   * Takes another's place away, since it does not take its turn. It queues anew once it notices.
+   * Removes the ticket of a process that does not take its turn. That process queues again once it notices.
    *
    * @returns false when its ticket cannot be removed
    */
@@ -119,13 +122,13 @@ export class Place {
     return !existsSync(join(this.#folder, ticket));
   }
 
-  /** Leaves the queue, and wakes the next one. */
+  /** Leaves the queue, and so wakes the next process. */
   leave(): void {
     this.#remove(this.#ticket);
     this.#stopListening();
   }
 
-  /** @returns the number of the process that holds the lock, when that is the ticket of one */
+  /** @returns the number of the process whose ticket this is, when it is the holder's; else undefined */
   static holderOf(ticket: Ticket): number | undefined {
     const [number, process] = ticket.split(".").slice(-3);
     return number === holderNumber ? Number(process) : undefined;
@@ -143,7 +146,7 @@ export class Place {
     return ticket;
   }
 
-  /** Connects to another's socket: the connection ends when its place is left. */
+  /** Connects to another's socket; the connection ends when the other leaves its place. */
   #watch(ticket: Ticket): { readonly gone: Promise<void>; readonly end: () => void } {
     const address = this.#address(ticket);
     const { promise: gone, resolve } = Promise.withResolvers<void>();
@@ -153,7 +156,7 @@ export class Place {
         this.#remove(ticket);
         removeSocket(address);
       }
-      // It has left meanwhile, or was dead. With any other error nothing is known: somebody removed its socket's file.
+      // Without a ticket, the other has left or died. Otherwise we know nothing: somebody removed its socket's file.
       if (!existsSync(join(this.#folder, ticket))) resolve();
     });
     const end = () => void connected.then((connection) => connection.end()).catch(() => undefined);
@@ -169,11 +172,11 @@ export class Place {
     removeSocket(this.#address(this.#id));
   }
 
-  /** Removes the sockets of processes that were killed after they began to listen and before they laid their ticket. */
+  /** Removes the sockets of processes that were killed between listening and making their ticket. */
   #removeStrays(names: readonly string[]): void {
     if (windows) return;
     const named = new Set(names.map((name) => anyTicket.exec(name)?.[1]));
-    // The disk's clock made both times, so ours may be as wrong as it likes.
+    // Both times come from the disk's clock, so it does not matter how wrong ours is.
     const now = statSync(this.#address(this.#id)).mtimeMs;
     for (const name of names) {
       const id = /^([0-9a-f]{12})\.sock$/.exec(name)?.[1];
@@ -190,7 +193,10 @@ export class Place {
   }
 }
 
-/** @returns whether no process queues for a lock; one that holds it only briefly may not be in the queue */
+/**
+ * @returns true when no process is in the queue for a lock; a process that holds it only briefly is not in the queue
+ * @throws `disk` when the folder cannot be read
+ */
 export function nobodyQueues(lockFile: string): boolean {
   return ticketsIn(dirname(lockFile), `${basename(lockFile)}.`).length === 0;
 }
@@ -208,19 +214,21 @@ function ticketsOf(names: readonly string[], prefix: string): Ticket[] {
   return names.filter((name) => name.startsWith(prefix) && ticketEnd.test(name.slice(prefix.length))).sort();
 }
 
-/** A named pipe is no file: Windows removes it with its process. */
+/** A named pipe is not a file: Windows removes it with its process. */
 function removeSocket(address: string): void {
   if (!windows) removeFile(address);
 }
 
-/** A file that cannot be removed does no more harm than one a killed process leaves: nobody listens there, the others see. */
+/**
+ * A file that cannot be removed is as harmless as one that a killed process leaves: the others see that nobody listens.
+ */
 function removeFile(file: string): void {
   try {
     rmSync(file, { force: true });
   } catch {}
 }
 
-/** Waits for something, and no longer than `mostMs`. */
+/** Waits for a promise, but no longer than `mostMs`. */
 async function within(done: Promise<void>, mostMs: number): Promise<void> {
   const { promise: over, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, mostMs);

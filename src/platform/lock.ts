@@ -8,33 +8,34 @@ import { isOwnFile } from "./private.ts";
 
 type Timer = ReturnType<typeof setTimeout>;
 
-/** How long one holder may keep the others waiting before they give up, ms: longer than any storing, shorter than patience. */
+/** How long the others wait for one holder, ms: longer than any write, shorter than a person's patience. */
 const defaultPatienceMs = 10_000;
-/** How long the first sleep behind another lasts at most, ms; each further one may last twice as long. */
+/** The longest first sleep behind another process, ms; each further sleep may last twice as long. */
 const firstLookMs = 50;
-/** How often the second in the queue looks whether the first takes its turn, ms. */
+/** How often the second in the queue checks that the first takes its turn, ms. */
 const lookMs = 1_000;
-/** How much later each one behind it looks, ms: in a long queue, looking is what costs. */
+/** How much later each one behind it checks, ms: in a long queue the checks are the cost. */
 const laterMs = 100;
-/** Who holds a lock no longer than this, ms, and met nobody, is spared the queue: the next one asks now and then instead. */
+/** A holder that met nobody joins the queue only after this time, ms; until then the next process polls the lock. */
 const briefMs = 20;
-/** Pauses of the first in the queue while somebody who is not in it holds the lock, ms. */
+/** Pauses of the first in the queue while a process outside of it holds the lock, ms. */
 const shortestPauseMs = 1;
 const longestPauseMs = 25;
 
 /**
  * Runs `work` while no other process (and no other call in this one) runs with the same lock file.
  *
- * The lock is SQLite's exclusive lock on an empty database: the operating system drops it with its owner, however that
- * one dies, so there is no such thing as a stale lock. Whose turn it is, a queue says ({@link Place}), so that waiters
- * are served in about the order they came.
+ * The lock is SQLite's exclusive lock on an empty database. The operating system drops it with its owner, however that
+ * one dies, so no lock is ever stale. A queue ({@link Place}) decides whose turn it is, so waiters are served in about
+ * the order they came.
  *
  * @param file the lock's file, made when missing and never removed
- * @param what what is locked, in words for the error
+ * @param what the locked thing, as the error names it
  * @param work runs once the lock is held
  * @param patienceMs how long one and the same holder may keep us waiting, ms
- * @throws `vault_locked` when the same process holds it for `patienceMs`; `vault_unreadable` when its file is a link, no
- *   file, or another user's; `disk` when it cannot be made; whatever `work` throws
+ * @returns the result of `work`
+ * @throws `vault_locked` when the same process holds it for `patienceMs`; `vault_unreadable` when the lock's file is a
+ *   link, not a file, or another user's; `disk` when it cannot be made; whatever `work` throws
  */
 export async function withLock<T>(
   file: string,
@@ -62,17 +63,18 @@ export async function withLock<T>(
     return await work();
   } finally {
     clearTimeout(later);
-    // In this order: whom we wake finds the lock free.
+    // In this order: the process that we wake finds the lock free.
     lock.close();
     place?.leave();
   }
 }
 
 /**
- * Looks whether a lock is held, without taking it. Many may look at once; whoever takes the lock in that moment tries again.
+ * Checks whether a lock is held, without taking it. Any number of processes may check at the same time; one that tries
+ * to take the lock meanwhile has to try again.
  *
  * @param file the lock's file
- * @returns false when nobody holds it, or there is no such file
+ * @returns false when nobody holds it, or its file does not exist
  * @throws `vault_unreadable` as {@link withLock}; `disk` when its file cannot be opened
  */
 export async function isLocked(file: string): Promise<boolean> {
@@ -99,7 +101,7 @@ async function takeTurn(lock: Lock, place: Place | undefined, what: string, pati
     const firstMs = head.lengthMs(first, nextMs);
     if (first === undefined || last === undefined || place === undefined) {
       if (lock.take()) return;
-      // Somebody holds it who is not in the queue: only briefly, or it could not queue, or it died a moment ago.
+      // The holder is not in the queue: it holds the lock only briefly, could not queue, or died a moment ago.
       if (heldMs >= patienceMs) throw platformFailure.locked(what, patienceMs);
       nextMs = Math.min(pauseMs, patienceMs);
       pauseMs = Math.min(pauseMs * 2, longestPauseMs);
@@ -107,7 +109,7 @@ async function takeTurn(lock: Lock, place: Place | undefined, what: string, pati
       continue;
     }
     if (firstMs >= Math.min(lookMs, patienceMs / 2) && lock.take()) {
-      // The first had its time to take a free lock: it is stopped, and would keep everybody waiting.
+      // The first had its time to take a free lock. It is stopped, and would keep everybody waiting.
       if (!place.evict(first)) return;
       lock.release();
       continue;
@@ -123,17 +125,17 @@ async function takeTurn(lock: Lock, place: Place | undefined, what: string, pati
   }
 }
 
-/** How long something has been as it is. */
+/** Measures how long a value has stayed the same. */
 class Stay<T> {
   #now: T | undefined;
   #lengthMs = 0;
   #lookedAt = performance.now();
 
   /**
-   * @param now how it is now
-   * @param nextMs how far from now the last look put this one, ms
-   * @returns ms since the first look that found it so. Time that passed beyond `nextMs` does not count: the machine slept, or
-   *   this process was stopped or had no processor
+   * @param now the value now
+   * @param nextMs how long after the last call this one was due, ms
+   * @returns ms since the first call with this value. Time beyond `nextMs` does not count: the machine slept, or this
+   *   process was stopped or had no processor
    */
   lengthMs(now: T, nextMs: number): number {
     const at = performance.now();
@@ -150,7 +152,7 @@ interface Database {
   close(): void;
 }
 
-/** The lock itself, as one opening of its file. */
+/** The lock itself: one handle on its file. */
 class Lock {
   readonly #file: string;
   readonly #database: Database;
@@ -163,9 +165,9 @@ class Lock {
   /** @throws as {@link withLock} */
   static async openToTake(file: string): Promise<Lock> {
     try {
-      // Closing any handle of a file ends this process's locks on it (POSIX fcntl), so it is only opened to be made.
+      // Closing any handle of a file ends this process's locks on it (POSIX fcntl), so open it here only to make it.
       if (!isOwnFile(file)) makeFile(file);
-      // SQLite opens a file that cannot be written all the same, and then keeps nobody out.
+      // SQLite opens even a file that it cannot write, and then keeps nobody out.
       accessSync(file, constants.W_OK);
     } catch (error) {
       throw error instanceof CodemieError ? error : platformFailure.disk(file, error);
@@ -187,9 +189,9 @@ class Lock {
     }
   }
 
-  /** SQLite's own waiting would block the event loop, and with it every stream of the gateway: so it is tried, not awaited. */
+  /** Tries once: SQLite's own waiting would block the event loop, and with it every stream of the gateway. */
   take(): boolean {
-    // A journal on the disk costs as much again, is of no use (nothing is ever written), and cannot be made on a full disk.
+    // A journal on the disk doubles the cost, cannot be made on a full disk, and has no use: nothing is ever written.
     return this.#try("PRAGMA journal_mode = MEMORY") && this.#try("BEGIN EXCLUSIVE");
   }
 
@@ -197,22 +199,22 @@ class Lock {
     this.#database.run("ROLLBACK");
   }
 
-  /** Shows the others that somebody else holds it now, and that they do not wait in vain: the file's time is any other. */
+  /** Sets the file's time to a random one, so that the others see a new holder and keep waiting. */
   beginTurn(): void {
     const seconds = Math.random() * 2 ** 31;
     try {
       utimesSync(this.#file, seconds, seconds);
     } catch {
-      // Then they may think that it hangs, and give up too early.
+      // Then the others may think that the holder hangs, and give up too early.
     }
   }
 
-  /** @returns another number with each holder */
+  /** @returns a number that changes with each holder */
   turn(): number {
     return statSync(this.#file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   }
 
-  /** Any reading meets a holder, and keeps nobody from reading. */
+  /** Reads from the database, which fails while the lock is held; readers do not keep each other out. */
   isHeld(): boolean {
     return !this.#try("PRAGMA schema_version");
   }

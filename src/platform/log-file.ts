@@ -3,16 +3,18 @@ import { dirname, join } from "node:path";
 import { ensureFolder } from "./files.ts";
 import { withLock } from "./lock.ts";
 
-/** A file is put aside once it has this size, bytes. */
+/** The log is rotated once it has this size, bytes. */
 const rotateAtBytes = 1_000_000;
-/** How many files put aside are kept. */
+/** How many rotated files are kept. */
 const kept = 3;
-/** How many lines may wait to be written; more are dropped, and counted. */
+/** How many lines may wait to be written; any more are dropped and counted. */
 const mostWaiting = 1_000;
 /** How long another process may take to rotate, ms. */
 const patienceMs = 1_000;
 
-/** A log that several processes write to, line by line. It never fails its caller: what cannot be written is dropped. */
+/**
+ * A log that several processes write to, line by line. It never fails its caller: it drops lines that it cannot write.
+ */
 export class LogFile {
   readonly #file: string;
   readonly #lock: string;
@@ -29,7 +31,7 @@ export class LogFile {
     this.#lock = join(home, "run", `log-${name}.lock`);
   }
 
-  /** Adds a line; it is written soon. */
+  /** Queues a line to be written soon. */
   write(line: string): void {
     if (this.#lines.length < mostWaiting) this.#lines.push(`${line}\n`);
     else this.#dropped++;
@@ -38,7 +40,7 @@ export class LogFile {
     });
   }
 
-  /** @returns once everything written so far is in the file */
+  /** Waits until every line queued so far is in the file, or dropped. */
   async flushed(): Promise<void> {
     while (this.#writing) await this.#writing;
   }
@@ -52,7 +54,7 @@ export class LogFile {
         this.#lines = [];
         this.#dropped = 0;
         await this.#rotate();
-        // One write of whole lines at the end of the file: lines of several processes do not mix.
+        // One write of whole lines at the end of the file, so that lines of several processes do not mix.
         await appendFile(this.#file, text, { mode: 0o600 });
       }
     } catch {

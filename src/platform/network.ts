@@ -7,23 +7,25 @@ import { printable } from "../core/text.ts";
 import { platformFailure } from "./failures.ts";
 import { requireAbsolute } from "./places.ts";
 
-/** What a request may ask for beyond the standard: Bun's own switches that we rely on. */
+/** Options beyond the standard: switches of Bun's `fetch` that we rely on, and one of our own. */
 export interface FetchOptions extends RequestInit {
-  /** false: hand the body on as it came, still compressed */
+  /** false: leave the body compressed, as it came */
   decompress?: boolean;
-  /** believe any certificate; only {@link trustingFetch} sets it */
+  /** accept any certificate; only {@link trustingFetch} sets it */
   insecureSkipTlsVerify?: boolean;
 }
 
+/** A `fetch` as {@link secureFetch} makes it. */
 export type Fetch = (url: string, options?: FetchOptions) => Promise<Response>;
 
 /**
- * The only way out of this program. Whatever the environment says (`NODE_TLS_REJECT_UNAUTHORIZED=0` included)
- * certificates are verified; redirects are returned, never followed, because a followed one would carry the credential
- * along; and there is no time limit but the caller's signal, because a model may think for longer than any default.
+ * Makes the `fetch` that every request of this program goes through, but those over our own sockets (`http1`). It
+ * verifies certificates whatever the environment says (`NODE_TLS_REJECT_UNAUTHORIZED=0` included). It returns redirects
+ * and never follows them, because the credential would go along. It has no time limit but the caller's signal, because
+ * a model may think for longer than any default.
  *
- * @param env `CODEMIE_CA_CERTS` adds to the authorities of the system, the built-in ones and `NODE_EXTRA_CA_CERTS`
- * @returns the fetch; it throws a usage error when those variables name no such file
+ * @param env as {@link extraAuthorities}
+ * @returns the fetch; it throws as {@link extraAuthorities}
  */
 export function secureFetch(env: Env): Fetch {
   const tls = tlsSettings(env);
@@ -33,21 +35,22 @@ export function secureFetch(env: Env): Fetch {
       redirect: "manual",
       tls: tls(insecureSkipTlsVerify),
       timeout: false,
-      verbose: false, // else `BUN_CONFIG_VERBOSE_FETCH` has every request printed, with its credential
+      verbose: false, // else `BUN_CONFIG_VERBOSE_FETCH` prints every request, with its credential
     } as BunFetchRequestInit);
   };
 }
 
 /**
- * @param inner the fetch to go through
- * @param origin the one origin whose certificate is not looked at
+ * @param inner the fetch to use
+ * @param origin the one origin whose certificate is not verified
+ * @returns a fetch that accepts any certificate of that origin
  */
 export function trustingFetch(inner: Fetch, origin: string): Fetch {
   return (url, options) =>
     inner(url, new URL(url).origin === origin ? { ...options, insecureSkipTlsVerify: true } : options);
 }
 
-/** Whom to believe on a connection. */
+/** The certificates to accept on a connection. */
 export interface TlsSettings {
   readonly rejectUnauthorized: boolean;
   readonly ca?: string[];
@@ -55,8 +58,8 @@ export interface TlsSettings {
 
 /**
  * @param env as {@link extraAuthorities}
- * @returns whom to believe; certificates are verified whatever the environment says, unless it is asked to believe any. It
- *   throws as {@link extraAuthorities}, which is asked once
+ * @returns the settings for a connection: they verify certificates whatever the environment says, unless
+ *   `insecureSkipTlsVerify`. It reads the authorities once, and throws as {@link extraAuthorities}
  */
 export function tlsSettings(env: Env): (insecureSkipTlsVerify: boolean) => TlsSettings {
   let authorities: string[] | undefined | null = null;
@@ -67,9 +70,10 @@ export function tlsSettings(env: Env): (insecureSkipTlsVerify: boolean) => TlsSe
 }
 
 /**
- * @param env `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY`, in either case: what the runtime's `fetch` looks at
+ * @param env `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY`, in upper or lower case: the variables that the runtime's
+ *   `fetch` reads
  * @param protocol of a request's address, for example `https:`
- * @returns the proxy the environment names for it, if it does; `NO_PROXY` may spare the host all the same
+ * @returns the proxy that the environment names for it, or undefined; `NO_PROXY` may still exempt the host
  */
 export function namedProxy(env: Env, protocol: string): string | undefined {
   const own = protocol === "https:" ? env.https_proxy || env.HTTPS_PROXY : env.http_proxy || env.HTTP_PROXY;
@@ -77,19 +81,21 @@ export function namedProxy(env: Env, protocol: string): string | undefined {
 }
 
 /**
- * Handed authorities of our own, the runtime forgets all others, so they are handed over together. A relative path would
- * let a cloned repository say whom to believe.
+ * Reads the authorities that the user adds. Given authorities of ours, the runtime forgets all others, so we give it
+ * all of them together. A relative path would let a cloned repository choose an authority.
  *
- * @param env `CODEMIE_CA_CERTS`, `NODE_EXTRA_CA_CERTS`, `SSL_CERT_FILE`, `SSL_CERT_DIR`
- * @returns the authorities to believe, PEM; undefined where the runtime's own are all
- * @throws usage error when a variable names no file with certificates
+ * @param env `CODEMIE_CA_CERTS` adds to the authorities of the system, the built-in ones and `NODE_EXTRA_CA_CERTS`;
+ *   `SSL_CERT_FILE` and `SSL_CERT_DIR` are only checked
+ * @returns the authorities to trust, PEM; undefined when the runtime's own are all
+ * @throws usage error when any of these variables holds a relative path, or `CODEMIE_CA_CERTS` names no file with
+ *   certificates
  */
 export function extraAuthorities(env: Env): string[] | undefined {
   for (const variable of ["CODEMIE_CA_CERTS", "NODE_EXTRA_CA_CERTS"]) {
     const file = env[variable];
     if (file && !isAbsolute(file)) throw platformFailure.caFile(variable, file, "that is not an absolute path");
   }
-  // These are the runtime's own to read.
+  // The runtime itself reads these.
   for (const variable of ["SSL_CERT_FILE", "SSL_CERT_DIR"]) {
     for (const path of (env[variable] ?? "").split(delimiter).filter(Boolean)) requireAbsolute(variable, path);
   }
@@ -110,7 +116,7 @@ export function extraAuthorities(env: Env): string[] | undefined {
   return [...new Set([...getCACertificates("default"), ...own])];
 }
 
-/** Names of certificate errors, as OpenSSL's verify codes come through Bun. */
+/** Names of certificate errors: OpenSSL's verify codes, as Bun passes them on. */
 const tlsCode = /CERT|SIGNATURE|TLS|SSL|ISSUER|CRL|HOSTNAME_MISMATCH/;
 
 const networkWords: Record<string, string> = {
@@ -129,9 +135,10 @@ const networkWords: Record<string, string> = {
 };
 
 /**
- * @param origin whom we tried to reach
- * @param error what `fetch` threw
- * @returns the failure to show: `tls` for a certificate that does not verify, `unreachable` for the rest; one of ours as it is
+ * @param origin the host that we tried to reach
+ * @param error the error that `fetch` threw
+ * @returns the failure to show: `tls` for a certificate that does not verify, `unreachable` for the rest; a
+ *   {@link CodemieError} unchanged
  */
 export function networkFailure(origin: string, error: unknown): CodemieError {
   if (error instanceof CodemieError) return error;
@@ -143,7 +150,7 @@ export function networkFailure(origin: string, error: unknown): CodemieError {
   return platformFailure.unreachable(origin, printable(words, 80));
 }
 
-/** All that `isLoopback` takes for this machine; `127.0.0.1` once more for agents that do not know networks. */
+/** All that `isLoopback` takes for this machine; `127.0.0.1` again, for agents that do not understand networks. */
 const loopbackNames = "localhost,127.0.0.1,127.0.0.0/8,::1";
 
 /**

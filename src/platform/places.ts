@@ -4,7 +4,8 @@ import type { Env } from "../core/env.ts";
 import { platformFailure } from "./failures.ts";
 
 /**
- * A relative path in the environment would mean a file of the cloned repository one stands in, and let it decide.
+ * Refuses a relative path in the environment: it would mean a file of the cloned repository that is the current folder,
+ * and let that repository decide.
  *
  * @param variable the environment variable
  * @param path its value
@@ -17,7 +18,7 @@ export function requireAbsolute(variable: string, path: string): string {
 }
 
 /**
- * @param env `CODEMIE_HOME`, else `HOME`
+ * @param env `CODEMIE_HOME`; else `HOME`, and without that the system's home folder
  * @returns the base folder of all our files
  * @throws usage error when it is relative
  */
@@ -26,5 +27,7 @@ export function baseFolder(env: Env): string {
   return join(requireAbsolute("HOME", env.HOME || homedir()), ".codemie");
 }
 
-/** @returns true for a path that means something open in this process only, such as bash's `<(…)`; it is read once */
+/**
+ * @returns true for a path to a file that only this process has open, such as bash's `<(…)`; it can be read only once
+ */
 export const isDescriptor = (path: string): boolean => /^\/(dev\/fd|proc)\//.test(path);

@@ -14,24 +14,24 @@ import { type FileHandle, open, rm } from "node:fs/promises";
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
 
-// What is read and checked here is small and local, and asked at once: four trips to the thread pool for each file cost
-// eight times as much, and a vault is opened on every start.
+// Everything here is synchronous, since the files are small and local: four trips to the thread pool for each file cost
+// eight times as much, and every start opens a vault.
 
-/** Told what was put right. */
+/** Tells the person about something that we put right. */
 export type Note = (text: string) => void;
 
 const readOnly = constants.O_RDONLY;
-/** Neither a link is followed nor a pipe waited for. Windows has neither flag. */
+/** Do not follow a link, and do not wait for a pipe. Windows has neither flag. */
 const asItIs = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /**
- * Reads a file that only we may read: not through a symbolic link, and not another user's. One that stands open to
- * others is closed. Both are asked of the opened file, so that it cannot be exchanged in between.
+ * Reads a file that only we may read. It follows no symbolic link, refuses another user's file, and takes away others'
+ * access to the file. It checks the opened file, so that nobody can exchange the file between check and reading.
  *
  * @param file path
- * @param note told when the file stood open
+ * @param note called when others had access
  * @returns the file's text, or undefined when there is no such file
- * @throws `vault_unreadable` when it is no plain file of ours, or cannot be read
+ * @throws `vault_unreadable` when it is not a plain file, not ours, or cannot be read
  */
 export function readPrivate(file: string, note: Note): string | undefined {
   let handle: number;
@@ -57,9 +57,10 @@ export function readPrivate(file: string, note: Note): string | undefined {
 }
 
 /**
- * Checks a folder of ours, where there is one: it must be a folder and not a link to one, and ours. It is closed where
- * it stands open to others.
+ * Checks a folder of ours, if it exists: it must be a folder, not a link to one, and ours. It takes away others'
+ * access to the folder.
  *
+ * @param note called when others had access
  * @throws `vault_unreadable` otherwise
  */
 export function checkFolder(folder: string, note: Note): void {
@@ -72,9 +73,9 @@ export function checkFolder(folder: string, note: Note): void {
 }
 
 /**
- * Checks a file of ours that is not read, such as a lock's.
+ * Checks a file of ours without reading it, such as a lock's.
  *
- * @returns false when there is none
+ * @returns false when it does not exist
  * @throws `vault_unreadable` when it is a link, not a file, or another user's
  */
 export function isOwnFile(file: string): boolean {
@@ -87,10 +88,10 @@ export function isOwnFile(file: string): boolean {
 }
 
 /**
- * Checks the folder everything of ours lies in, where there is one. People put it elsewhere with a link, so it may be
- * one; but it must be ours, since whoever may write in it can take away what lies there or lay something else in its
- * place.
+ * Checks the base folder of all our files, if it exists. It may be a link, since people move it elsewhere that way. But
+ * it must be ours: anybody who can write in it can remove our files, or replace them with other ones.
  *
+ * @param note called when others could write in the folder; their access is taken away then
  * @throws `vault_unreadable` when it is another user's or one that everybody shares, such as `/tmp`
  */
 export function checkBaseFolder(folder: string, note: Note): void {
@@ -105,7 +106,7 @@ export function checkBaseFolder(folder: string, note: Note): void {
 /**
  * Writes a file that must not exist yet, readable by its owner only.
  *
- * @throws `exists`; `disk` when it cannot be written, and then nothing is left of it
+ * @throws `exists`; `disk` when it cannot be written, and then no part of it remains
  */
 export async function writeNewFile(file: string, data: string): Promise<void> {
   let handle: FileHandle;
@@ -135,7 +136,7 @@ function present(path: string, look: (path: string) => Stats): Stats | undefined
   }
 }
 
-/** Root may own it too: it can read and write everything anyway. Windows has no such numbers. */
+/** Root may own it too: root can read and write everything anyway. Windows has no user numbers. */
 function requireOwner(path: string, owner: number): void {
   const own = process.getuid?.();
   if (own !== undefined && owner !== own && owner !== 0) throw platformFailure.foreignOwner(path, owner);
@@ -143,7 +144,10 @@ function requireOwner(path: string, owner: number): void {
 
 const isOpen = (mode: number) => process.platform !== "win32" && (mode & 0o077) !== 0;
 
-/** What cannot be closed (a read-only disk, a file system without modes) is said, and used: it is sealed. */
+/**
+ * If the path cannot be closed (read-only disk, file system without modes), it says so and carries on: records are
+ * sealed.
+ */
 function close(path: string, change: () => void, note: Note): void {
   try {
     change();

@@ -48,7 +48,14 @@ export function startProgram(command: ProgramCall, env: ForeignEnv): boolean {
   }
 }
 
-/** @returns the first line a program prints when asked for its version, or undefined within 10 s */
+/**
+ * Runs a program with `--version`, for 10 s at most.
+ *
+ * @param program absolute path
+ * @param env its whole environment
+ * @returns the first line that it prints, or undefined when it prints none
+ * @throws the system's error when it cannot be started
+ */
 export async function versionOf(program: Program, env: ForeignEnv): Promise<string | undefined> {
   const child = Bun.spawn([program, "--version"], {
     env: { ...env },
@@ -58,22 +65,25 @@ export async function versionOf(program: Program, env: ForeignEnv): Promise<stri
   return (await child.stdout.text()).split("\n")[0]?.trim() || undefined;
 }
 
-/** How a program that was asked for a text ended. */
+/** How a program run by {@link ask} ended. */
 export type ProgramOutput =
   | { readonly ended: "normally"; readonly code: number; readonly output: Uint8Array }
   | { readonly ended: "not-started" | "timeout" | "too-long" };
 
-/** How long a program that was told to end may take to put the terminal in order, and its output to come to an end, ms. */
+/**
+ * How long a program that we stop may take to restore the terminal, and the output of one that ended may stay open, ms.
+ */
 const graceMs = 1_000;
 
 /**
- * Runs a program for what it prints. It may talk to the person: standard error is ours, and standard input too where it
- * is a terminal (what is piped into us is not for it). It runs in the root folder, since nothing in the current one may
- * decide what it does.
+ * Runs a program and returns its output. It may talk to the person: it gets our standard error, and our standard input
+ * if that is a terminal (piped input is not meant for it). It runs in the root folder, since nothing in the current
+ * folder may decide what it does.
  *
  * @param env its whole environment
- * @param patienceMs how long it may take, ms; then it is killed
- * @param limit longest output, bytes; a longer one gets it killed
+ * @param patienceMs how long it may run, ms; then it is killed
+ * @param limit most bytes of output; if it prints more, it is killed
+ * @returns how it ended, and its output when it ended normally
  */
 export async function ask(
   command: ProgramCall,
@@ -103,11 +113,11 @@ export async function ask(
     await child.exited;
     return undefined;
   };
-  // A timer that still ran at the end would keep the whole program from ending.
+  // A timer that still runs at the end would keep our whole program from ending.
   const over = new AbortController();
   const after = (ms: number) => setTimeout(ms, undefined, { signal: over.signal }).catch(() => undefined);
   const tooLate = after(patienceMs).then(() => "timeout" as const);
-  // What it started itself may hold its output open for ever.
+  // A process that the program started may hold its output open for ever.
   const ended = child.exited.then(async () => await after(graceMs));
   try {
     const failed = await Promise.race([read(), ended, tooLate]);
@@ -125,7 +135,14 @@ export async function ask(
   }
 }
 
-/** @returns how a program ended that asks nothing, and what it said */
+/**
+ * Runs a program that asks no question.
+ *
+ * @param command program and arguments
+ * @param env its whole environment
+ * @returns its exit code (1 when a signal ended it), and everything it printed
+ * @throws the system's error when it cannot be started
+ */
 export async function runCaptured(command: ProgramCall, env: ForeignEnv): Promise<{ code: number; said: string }> {
   const child = Bun.spawn([...command], { env: { ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
@@ -133,15 +150,16 @@ export async function runCaptured(command: ProgramCall, env: ForeignEnv): Promis
 }
 
 /**
- * Runs a program in our place: it has our terminal, gets the signals meant for it, and its exit code is returned.
+ * Runs a program in our place: it gets our terminal, and the signals that we receive.
  *
- * A Ctrl-C typed at a terminal reaches the program from the terminal itself, so then it is awaited, not sent again.
+ * A Ctrl-C at a terminal reaches the program from the terminal itself, so we do not send it again.
  *
  * @param command program and arguments
  * @param env the program's whole environment
- * @returns its exit code; 128 + number when a signal ended it
+ * @returns its exit code; 128 + the signal's number when a signal ended it
+ * @throws the system's error when it cannot be started
  */
-export async function runForeground(command: ProgramCall, env: ForeignEnv): Promise<number> {
+export async function runForeground(command: readonly string[], env: Env): Promise<number> {
   // The handlers stand before the program does: a signal that comes in between must not end us and leave it behind.
   let child: Bun.Subprocess | undefined;
   const early: NodeJS.Signals[] = [];
@@ -163,8 +181,9 @@ export async function runForeground(command: ProgramCall, env: ForeignEnv): Prom
 }
 
 /**
- * @param pid process that is to stop
- * @param signal what it is told
+ * Sends a signal to a process, or does nothing when the process has ended.
+ *
+ * @throws the system's error, for example when the process is another user's
  */
 export function tell(pid: number, signal: NodeJS.Signals): void {
   try {
@@ -174,7 +193,7 @@ export function tell(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** @returns true when a process of that number runs on this machine, whoever's it is */
+/** @returns true when a process with that number runs on this machine, of any user */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,28 +1,29 @@
 import { failure } from "../core/errors.ts";
 
-/** What a question answers with when the person wants the one before it. */
+/** The answer of a person who wants to go back to the question before. */
 export const back = Symbol("back");
 export type Back = typeof back;
 
+/** One of the answers to choose from. */
 export interface Choice<T extends string> {
   readonly value: T;
   readonly label: string;
   readonly hint?: string;
 }
 
-/** Questions to a person at a terminal. Each throws `interrupted` on Ctrl-C and answers {@link back} on Escape. */
+/** Questions to a person at a terminal. Each throws `interrupted` on Ctrl-C and returns {@link back} on Escape. */
 export interface Prompts {
-  /** @param check says what is wrong with a value, or nothing when it is right */
+  /** @param check returns the fault of a value, or undefined when it is right */
   text(
     message: string,
     options?: { initial?: string; placeholder?: string; check?(value: string): string | undefined },
   ): Promise<string | Back>;
-  /** Shows nothing of what is typed or pasted but its length. */
+  /** Shows only the length of the typed or pasted text. */
   secret(message: string): Promise<string | Back>;
   /** A long list can be searched by typing. */
   choose<T extends string>(message: string, choices: readonly Choice<T>[], initial?: T): Promise<T | Back>;
   confirm(message: string, initial: boolean): Promise<boolean | Back>;
-  /** The first line of a dialogue. */
+  /** Shows the first line of a dialogue. */
   intro(title: string): void;
 }
 
@@ -30,15 +31,15 @@ export interface Prompts {
 const searchAbove = 8;
 
 /**
- * @param stop aborts when the program is told to end
- * @returns questions on the real terminal; everything goes to standard error
+ * @param stop aborts when the user or the system stops the program
+ * @returns questions on the real terminal, which write to standard error only and also throw the reason of `stop`
  */
 export async function realPrompts(stop: AbortSignal): Promise<Prompts> {
   const clack = await import("@clack/prompts");
   const { stdin, stderr } = process;
   const common = { output: stderr, signal: stop };
 
-  /** Escape and Ctrl-C both cancel a question; the key that was pressed tells which it was. */
+  /** Escape and Ctrl-C both cancel a question; the pressed key shows which one it was. */
   async function ask<T>(question: () => Promise<T | typeof clack.CANCEL_SYMBOL>): Promise<T | Back> {
     let escaped = false;
     const watch = (_text: string, key: { name?: string } | undefined) => {

@@ -3,13 +3,13 @@ import { type Fetch, secureFetch } from "./network.ts";
 import { baseFolder } from "./places.ts";
 import { realTerminal, type Terminal } from "./terminal.ts";
 
-/** Everything the machine gives, handed down from `main` so that nothing below reaches for the process itself. */
+/** Everything that the machine provides; `main` hands it down, so that nothing below uses the process itself. */
 export interface Runtime {
   /** the environment as it was at the start */
   readonly env: Env;
-  /** the folder the user stands in; nothing in it is trusted */
+  /** the current folder; nothing in it is trusted */
   readonly cwd: string;
-  /** the base folder of all our files; a usage error when the environment names it by a relative path */
+  /** the base folder of all our files; throws a usage error when the environment gives it as a relative path */
   readonly home: string;
   /** operating system and processor, for example `linux x64` */
   readonly platform: string;
@@ -19,7 +19,11 @@ export interface Runtime {
   readonly fetch: Fetch;
 }
 
-/** @returns the real machine; `env` is the environment at the start, `noColor` the `--no-color` flag */
+/**
+ * @param env the environment at the start
+ * @param noColor the `--no-color` flag
+ * @returns the real machine
+ */
 export function realRuntime(env: Env, noColor: boolean): Runtime {
   return {
     env,

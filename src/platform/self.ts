@@ -5,16 +5,21 @@ import { untilStopped } from "./signals.ts";
 /** @returns the path of this program */
 export const ownProgram = (): string => process.execPath;
 
-/** The runtime's `fetch` sends 256 requests at once and lets the others wait, unless this stands in the environment at its start. */
+/**
+ * The runtime's `fetch` runs 256 requests at a time and lets others wait, unless this is in the environment at its
+ * start.
+ */
 const manyRequests = { BUN_CONFIG_MAX_HTTP_REQUESTS: "65535" } as const;
 
 /**
- * Starts this program once more, in a session of its own, so that it lives on when this one and its terminal end.
+ * Starts this program again, in a session of its own, so that it keeps running when this one and its terminal end.
  *
  * @param args its arguments; it has to write one line to standard output once it is ready
- * @param options `stdin`: what it reads; `log`: file its standard error goes to, mode 0600
+ * @param options `env`: its environment; `stdin`: its standard input, if any; `log`: file for its standard error, mode
+ *   0600
  * @returns the line, or undefined when it ended without one
- * @throws `interrupted`, `terminated` when this program is stopped before the line has come; the started one ends too
+ * @throws `interrupted`, `terminated` when this program is stopped before it has the line; it then stops the started
+ *   one too; the system's error when `log` cannot be opened or the program not started
  */
 export async function startDetached(
   args: readonly string[],
@@ -47,12 +52,12 @@ export async function startDetached(
   }
 }
 
-/** How often it is looked whether the parent still lives, ms. */
+/** How often we check that the parent is still alive, ms. */
 const parentLookMs = 500;
 
 /**
- * Calls back once the program that started us is gone. The system tells nobody, so it is looked at now and then; what
- * shows it is that another process is the parent by then.
+ * Calls back once the program that started us is gone. The system does not notify us, so we poll: when the parent dies,
+ * `ppid` changes.
  */
 export function onceOrphaned(callback: () => void): void {
   const parent = process.ppid;
@@ -64,7 +69,7 @@ export function onceOrphaned(callback: () => void): void {
   timer.unref();
 }
 
-/** Calls back for errors that nobody caught, which end the process otherwise. */
+/** Calls back for every uncaught error; without a callback, such an error ends the process. */
 export function onUncaught(callback: (error: unknown) => void): void {
   process.on("uncaughtException", callback);
   process.on("unhandledRejection", callback);
@@ -73,7 +78,7 @@ export function onUncaught(callback: (error: unknown) => void): void {
 /** @returns this process's number */
 export const processId = (): number => process.pid;
 
-/** Ends the process now, whatever is still open. */
+/** Ends the process immediately, whatever is still open. */
 export function endProcess(code: number): never {
   process.exit(code);
 }

@@ -3,10 +3,10 @@ import { constants } from "node:os";
 import { type CodemieError, failure } from "../core/errors.ts";
 
 /**
- * Handles signals until it is told to leave them: the one place where this program does. A hang-up that whoever started us
- * had us ignore (`nohup`) stays ignored.
+ * Handles signals; no other place in this program does. It leaves a hang-up ignored if we were started that way
+ * (`nohup`).
  *
- * @returns leaves the signals as they were
+ * @returns a function that stops handling them
  */
 export function onSignals(signals: readonly NodeJS.Signals[], handle: (signal: NodeJS.Signals) => void): () => void {
   const handled = signals.filter((signal) => signal !== "SIGHUP" || !ignoresHangUp());
@@ -20,13 +20,13 @@ export function onSignals(signals: readonly NodeJS.Signals[], handle: (signal: N
 /** Signals that ask this program to stop. */
 const stops: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
-/** @returns the failure that a run ends with after such a signal */
+/** @returns the failure to end with after such a signal */
 const stoppedBy = (signal: NodeJS.Signals): CodemieError =>
   signal === "SIGINT" ? failure.interrupted() : failure.terminated();
 
 /**
- * @returns a signal that aborts, with the failure to end with, when the user or the system asks this program to stop; asked a
- *   second time, it ends at once
+ * @returns a signal that aborts when the user or the system asks this program to stop; its reason is the failure to end
+ *   with. A second request ends the program immediately
  */
 export function stopSignal(): AbortSignal {
   const controller = new AbortController();
@@ -38,9 +38,11 @@ export function stopSignal(): AbortSignal {
 }
 
 /**
- * Runs something that a stop ends, and leaves the signals as they were afterwards.
+ * Runs work that a request to stop ends. Afterwards signals have the effect that they had before.
  *
- * @param work gets a signal as {@link stopSignal}'s
+ * @param work gets a signal that aborts as {@link stopSignal}'s does
+ * @returns the result of `work`
+ * @throws whatever `work` throws
  */
 export async function untilStopped<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
@@ -52,7 +54,7 @@ export async function untilStopped<T>(work: (stop: AbortSignal) => Promise<T>): 
   }
 }
 
-/** The signals that ask this program to stop, one after the other, for programs that have something to finish. */
+/** The signals that ask this program to stop, one after the other, for a command that first has work to finish. */
 export class StopRequests {
   readonly #leave: () => void;
   #came: NodeJS.Signals[] = [];
@@ -65,7 +67,7 @@ export class StopRequests {
     });
   }
 
-  /** @returns the next signal, once it has come */
+  /** Waits for the next signal. */
   async next(): Promise<NodeJS.Signals> {
     for (;;) {
       const signal = this.#came.shift();
@@ -76,7 +78,7 @@ export class StopRequests {
     }
   }
 
-  /** From now on signals end the program again. */
+  /** Stops handling signals: from now on they end the program again. */
   end(): void {
     this.#leave();
   }
@@ -87,7 +89,7 @@ export function exitCodeOf(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
-/** @returns true when whoever started this program had it ignore hang-ups, as `nohup` does; known on Linux only */
+/** @returns true when this program was started with hang-ups ignored, as `nohup` does; only Linux tells us */
 function ignoresHangUp(): boolean {
   try {
     const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];

@@ -1,11 +1,11 @@
-/** Standard input and output as raw bytes, for a program whose output is a protocol and nothing else. */
+/** Standard input and output as raw bytes, for a command whose output is a protocol and nothing else. */
 export interface Stdio {
-  /** what arrives, in chunks as they come; ends with the input */
+  /** the input in chunks as it arrives; ends when the input ends */
   readonly input: ReadableStream<Uint8Array>;
   /**
    * Writes a text at the reader's pace.
    *
-   * @throws when nobody reads any more
+   * @throws the system's error when nobody reads any more
    */
   write(text: string): Promise<void>;
 }

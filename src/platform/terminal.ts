@@ -3,29 +3,35 @@ import { failure } from "../core/errors.ts";
 
 /** The person's side of the program. Results go to standard output, everything meant for a person to standard error. */
 export interface Terminal {
-  /** someone can answer: standard input and standard error are both a terminal */
+  /** true when somebody can answer: standard input and standard error are both a terminal */
   readonly interactive: boolean;
-  /** whether standard error may be redrawn (spinners): a capable terminal, not CI */
+  /** true when standard error may be redrawn (spinners): a capable terminal, not CI */
   readonly animated: boolean;
   /** whether escape codes may be written to the stream */
   color(stream: "out" | "err"): boolean;
-  /** whether characters beyond ASCII are shown as what they are; assumed where the environment says nothing else */
+  /**
+   * true when the terminal shows characters beyond ASCII; assumed unless the environment names another character set
+   */
   readonly unicode: boolean;
-  /** width of the terminal in columns; without end where the stream is none, so that nothing is broken for a script */
+  /**
+   * width of the terminal in columns; infinite when the stream is not a terminal, so that a script gets unbroken lines
+   */
   columns(stream: "out" | "err"): number;
   out(text: string): void;
   err(text: string): void;
   /** Reads standard input to its end. */
   readAll(): Promise<string>;
   /**
-   * Reads one line, spaces at its ends included. `echo: false` shows nothing of what is typed or pasted once the prompt
-   * is there. Aborting the signal ends it quietly.
+   * Reads one line, with the spaces at its ends. With `echo: false` nothing typed or pasted after the prompt is shown.
+   *
+   * @throws `interrupted` on Ctrl-C, or Ctrl-D in an empty line; the signal's reason when it aborts
    */
   readLine(options: ReadLine): Promise<string>;
 }
 
+/** How to read a line. */
 export interface ReadLine {
-  /** shown when keys are no longer echoed by the terminal itself: before, a fast one would be seen */
+  /** shown once the terminal itself has stopped echoing keys: a fast one would be visible before */
   readonly prompt?: string;
   readonly echo: boolean;
   readonly signal: AbortSignal;
@@ -34,6 +40,7 @@ export interface ReadLine {
 /**
  * @param env environment variables (`NO_COLOR`, `FORCE_COLOR`, `CI`, `TERM`)
  * @param noColor the `--no-color` flag
+ * @returns the terminal that this process was started at
  */
 export function realTerminal(env: Env, noColor: boolean): Terminal {
   const plain = noColor || Boolean(env.NO_COLOR) || env.TERM === "dumb";
@@ -63,8 +70,8 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
 }
 
 /**
- * Reads the line key by key: in its usual line mode a terminal cuts a pasted line at 4,096 bytes, and a pasted login URL
- * is longer and must not be shown.
+ * Reads the line key by key: in line mode a terminal cuts a pasted line at 4,096 bytes, but a login URL can be longer,
+ * and must not be shown.
  */
 function readLine({ prompt, echo, signal }: ReadLine): Promise<string> {
   const { stdin, stderr } = process;

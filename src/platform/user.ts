@@ -2,7 +2,10 @@ import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 
 /**
- * @returns the user's number, and the system's name for it. The environment's `USER` is anybody's to set, so it is not asked.
+ * Asks the system and not the environment's `USER`, which anybody can set.
+ *
+ * @returns the user's name and number, `name (1000)`; `(1000)` when the system has no name for it, the name alone on
+ *   Windows
  */
 export async function userName(): Promise<string> {
   const uid = process.getuid?.();

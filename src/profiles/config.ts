@@ -1,8 +1,8 @@
 import { z } from "zod";
 
 /**
- * A profile, in the existing CLI's file format (CodeMie fact 8.1). Only what is used here is described; every other
- * member is kept as it is.
+ * A profile, in the existing CLI's file format (CodeMie fact 8.1). The schema lists the members that we use, and keeps
+ * every other one as it is.
  */
 export const profile = z.looseObject({
   name: z.string().optional(),
@@ -17,15 +17,15 @@ export const profile = z.looseObject({
   codeMieIntegration: z.looseObject({ id: z.string() }).optional(),
   /** log in at this OpenID provider instead of the host's own single sign-on */
   oidc: z.looseObject({ issuer: z.string(), clientId: z.string(), scope: z.string().optional() }).optional(),
-  /** how a bearer token is found; a token itself is never here */
+  /** names the variable that holds a bearer token; never holds a token itself */
   jwtConfig: z.looseObject({ tokenEnvVar: z.string().optional() }).optional(),
-  /** seconds a request may wait for its first byte, 0 for ever; a timer of more ms than 2^31 would end at once */
+  /** seconds a request may wait for its first byte, 0 for ever; a timer of more than 2^31 ms would fire immediately */
   timeout: z.number().nonnegative().max(2_147_483).optional(),
   /** more paths of the host that agents may use through the gateway, each `METHOD /path` with `*` for one segment */
   gatewayPaths: z
     .array(z.string().regex(/^(?:[A-Z]+|\*) (?:\/(?:[A-Za-z0-9_~@:-][A-Za-z0-9._~@:-]*|\*))+$/, "not METHOD /path"))
     .optional(),
-  /** believe any certificate of this profile's host; said on every run */
+  /** accept any certificate of this profile's host; every run warns of it */
   insecureSkipTlsVerify: z.boolean().optional(),
 });
 export type Profile = z.infer<typeof profile>;
@@ -38,18 +38,18 @@ export const config = z.looseObject({
 });
 export type Config = z.infer<typeof config>;
 
-/** Visible ASCII: what a repository says is shown on the terminal and sent as a header. */
+/** Visible ASCII only, since a repository's values are shown on the terminal and sent as headers. */
 const plainText = z.string().regex(/^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$/);
 
-/** What a repository's own file may say: which model and which project, never where to or as whom. */
+/** The only settings that a repository's own file may make: model and project, never a host or a credential. */
 export const repositoryProfile = z.object({
   model: plainText.optional().catch(undefined),
   codeMieProject: plainText.optional().catch(undefined),
 });
 export type RepositoryProfile = z.infer<typeof repositoryProfile>;
 
-/** Names an environment variable may have. */
+/** The form of an environment variable's name. */
 export const variableName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
-/** Names a profile may have. */
+/** The form of a profile's name. */
 export const profileName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;

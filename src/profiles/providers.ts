@@ -1,21 +1,21 @@
 import { z } from "zod";
 
-/** A model provider that is reached with a key of its own, without CodeMie in between. */
+/** A model provider that we reach with a key of its own, without CodeMie in between. */
 export interface Provider {
   readonly title: string;
-  /** base URL, where every account has the same */
+  /** base URL; undefined when it differs between accounts */
   readonly url: string | undefined;
-  /** what a base URL looks like, for a prompt */
+  /** an example of a base URL, for a prompt */
   readonly example: string;
-  /** the header the key goes in */
+  /** the header that carries the key */
   readonly header: "authorization" | "x-api-key" | "api-key";
-  /** whose wire formats it speaks; what it does not speak an agent may still try, since compatible servers differ */
+  /** the wire formats it speaks; an agent may still try another one, since compatible servers differ */
   readonly speaks: readonly ("anthropic" | "openai")[];
-  /** paths a base URL may lack at its end; the first that answers is taken */
+  /** paths that may be missing at the end of a base URL; the first that answers is used */
   readonly bases: readonly string[];
 }
 
-/** By the name a profile has in `provider`. Any server that is compatible with one of these goes by that one's name. */
+/** The providers, by a profile's `provider`. A server that is compatible with one of them uses that one's name. */
 export const providers = {
   openai: {
     title: "OpenAI",
@@ -55,7 +55,7 @@ export type ProviderName = keyof typeof providers;
 export const providerNames = Object.keys(providers) as [ProviderName, ...ProviderName[]];
 export const providerName = z.enum(providerNames);
 
-/** @returns the provider of that name, or undefined when it is none (a CodeMie host's profile has other names there) */
+/** @returns the name if it is a provider's, else undefined (the profile of a CodeMie host has another name or none) */
 export function providerOf(name: string | undefined): ProviderName | undefined {
   return providerName.safeParse(name).data;
 }

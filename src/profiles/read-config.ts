@@ -17,6 +17,7 @@ const flat = z.looseObject({
  *
  * @param text the file's text
  * @param file its path, for messages
+ * @returns the configuration
  * @throws `config_damaged`, naming the member and the line, when it is not JSON or not of the expected shape
  */
 export async function readConfig(text: string, file: string): Promise<Config> {
@@ -44,7 +45,7 @@ export async function readConfig(text: string, file: string): Promise<Config> {
   );
 }
 
-/** The parser that tells places is loaded only when there is something to tell. */
+/** Loads the parser that knows positions only now, when there is an error to locate. */
 async function syntaxError(text: string): Promise<string> {
   const { parse, printParseErrorCode } = await import("jsonc-parser");
   const errors: Parameters<typeof parse>[1] = [];
@@ -57,7 +58,7 @@ async function syntaxError(text: string): Promise<string> {
   return `line ${lineAt(text, first.offset)}: ${words}`;
 }
 
-/** The line a member stands in, or the nearest one above it that is there. */
+/** @returns the line of a member, or else of its nearest parent that exists */
 async function lineOf(text: string, path: readonly (string | number)[]): Promise<number> {
   const { parseTree, findNodeAtLocation } = await import("jsonc-parser");
   const tree = parseTree(text);

@@ -4,15 +4,16 @@ import { type Config, type Profile, profileName, type RepositoryProfile } from "
 import { profileFailure } from "./failures.ts";
 import { providerOf, providers } from "./providers.ts";
 
-/** Where a value came from. */
+/** The source of a value. */
 export type Source = "flag" | "environment" | "repository" | "profile" | "default";
 
+/** A value with its source. */
 export interface Sourced<T> {
   readonly value: T;
   readonly source: Source;
 }
 
-/** What a command was asked for. */
+/** The choices that a command's flags make. */
 export interface ProfileChoice {
   readonly profile?: string | undefined;
   readonly url?: string | undefined;
@@ -21,7 +22,7 @@ export interface ProfileChoice {
   readonly timeout?: number | undefined;
 }
 
-/** The profile a command works with. */
+/** The profile that a command works with. */
 export interface Resolved {
   readonly name: string;
   /** true: the profile is in the configuration file */
@@ -34,16 +35,18 @@ export interface Resolved {
   readonly timeout: Sourced<number>;
 }
 
-/** The profile a command works with, whether it leads to a host or not. */
+/** The profile that a command works with, whether it has a host or not. */
 export type Settled = Omit<Resolved, "host"> & { readonly host: Sourced<Host> | undefined };
 
 /**
  * Decides profile, host and settings: flag over environment over repository over profile over default.
  *
- * A host that was asked for picks the profile that belongs to it (the active one first); a name that was asked for keeps
- * the host of its profile, unless a host was given as a flag too.
+ * Without a named profile, a host from flag or environment picks a profile of that host, the active one first. A
+ * profile named by flag keeps its own host, unless a flag gives a host too; with one named by `CODEMIE_PROFILE`,
+ * `CODEMIE_URL` counts as well.
  *
- * @throws usage errors: no host known, no such profile, two variables that contradict each other
+ * @throws `auth_needed` when nothing names a host; usage errors: a bearer token without a host, no such profile, a
+ *   profile of another service, and as {@link settleProfile}
  */
 export function resolveProfile(
   config: Config,
@@ -64,7 +67,8 @@ export function resolveProfile(
 /**
  * As {@link resolveProfile}, for commands that need no host.
  *
- * @throws usage errors: no such profile, two variables that contradict each other, an address that cannot be used
+ * @throws usage errors: no such profile, not a profile's name, two variables that contradict each other, an address
+ *   that cannot be used
  */
 export function settleProfile(config: Config, choice: ProfileChoice, env: Env, repository: RepositoryProfile): Settled {
   const askedName = choice.profile ?? (env.CODEMIE_PROFILE || undefined);
@@ -100,7 +104,7 @@ export function settleProfile(config: Config, choice: ProfileChoice, env: Env, r
 
 /**
  * @returns the host a profile belongs to, or undefined when it names none
- * @throws usage error when what it names is no address we could use
+ * @throws usage error when its address cannot be used
  */
 export function hostOf(profile: Profile): Host | undefined {
   const provider = providerOf(profile.provider);
@@ -113,11 +117,11 @@ export function hostOf(profile: Profile): Host | undefined {
   return url === undefined ? undefined : parseHost(url);
 }
 
-/** Names a profile of a CodeMie host has in `provider`; every other is some service that gets no credential of ours. */
+/** True when `provider` is a CodeMie host's; every other value is some service that gets no credential of ours. */
 const isCodemie = ({ provider }: Profile) =>
   provider === undefined || provider === "ai-run-sso" || provider === "bearer-auth";
 
-/** @returns the host as {@link hostOf}, or undefined when it cannot be used: to show a profile, or to pass it over */
+/** @returns the host as {@link hostOf}, or undefined when its address cannot be used: to show or skip a profile */
 export function usableHostOf(profile: Profile): Host | undefined {
   try {
     return hostOf(profile);
@@ -130,10 +134,10 @@ export function usableHostOf(profile: Profile): Host | undefined {
 export const methods = ["sso", "oidc", "jwt", "api-key"] as const;
 export type Method = (typeof methods)[number];
 
-/** Name of the variable a bearer token is looked for in when the profile names no other. */
+/** The variable that holds the bearer token, unless the profile names another one. */
 export const tokenVariable = "CODEMIE_JWT_TOKEN";
 
-/** @returns the method a profile says it logs in by */
+/** @returns the method by which a profile logs in */
 export function methodOf(profile: Profile): Method {
   if (providerOf(profile.provider)) return "api-key";
   if (profile.oidc) return "oidc";
@@ -155,8 +159,9 @@ export function hostAskedFor(env: Env, url: string | undefined): Sourced<Host> |
 }
 
 /**
- * @returns the profile a command works with when none was named: the active one, unless another host is wanted; then a
- *   profile of that host, or a new name for it
+ * @param host the wanted host, if flag or environment gives one
+ * @returns the name of the profile to use when none was named: the active one, unless another host is wanted; then a
+ *   profile of that host, or a new name for one
  */
 export function pickName(config: Config, host: Host | undefined): string {
   const active = config.activeProfile ?? Object.keys(config.profiles)[0];
@@ -172,12 +177,12 @@ export function pickName(config: Config, host: Host | undefined): string {
   return freeName(hostName(host), config);
 }
 
-/** @returns a host's name as a profile may be called */
+/** @returns a host's name, in a form that a profile's name may have */
 export function hostName(host: Host | undefined): string {
   return host ? new URL(host.origin).host.replace(/[^A-Za-z0-9.-]/g, "-").replace(/^[^A-Za-z0-9]+/, "") : "profile";
 }
 
-/** @returns the name itself, or with a number behind it when a profile has it already */
+/** @returns the wanted name, with a number at its end when a profile has that name already */
 export function freeName(wanted: string, config: Config): string {
   let name = wanted.slice(0, 60);
   for (let n = 2; Object.hasOwn(config.profiles, name); n++) name = `${wanted.slice(0, 60)}-${n}`;

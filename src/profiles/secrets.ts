@@ -1,13 +1,13 @@
 import { Secret } from "../core/secret.ts";
 import type { Config, Profile } from "./config.ts";
 
-/** A secret that the existing CLI keeps in its configuration file in clear (CodeMie fact 8.1). */
+/** A secret that the existing CLI keeps unencrypted in its configuration file (CodeMie fact 8.1). */
 export interface FoundSecret {
   readonly profile: string;
-  /** where it stood, for example `apiKey` or `jwtConfig.token` */
+  /** the member that held it, for example `apiKey` or `jwtConfig.token` */
   readonly member: string;
   readonly value: Secret;
-  /** the profile it stood in */
+  /** the profile that held it */
   readonly of: Profile;
 }
 
@@ -20,10 +20,10 @@ const members = [
   ["ssoConfig", "cookiesEncrypted"],
 ] as const;
 
-/** What the existing CLI writes where there is no key. */
+/** Placeholders that the existing CLI writes instead of a key. */
 const placeholder = /^(sso-provided|sso-authenticated|proxy-handled|not-required|dummy|)$/;
 
-/** @returns the secrets that stand in a configuration in clear */
+/** @returns the unencrypted secrets in a configuration */
 export function findSecrets(config: Config): FoundSecret[] {
   const found: FoundSecret[] = [];
   for (const [name, profile] of Object.entries(config.profiles)) {
@@ -47,7 +47,7 @@ export function removeSecrets(config: Config, secrets: readonly FoundSecret[]): 
   }
 }
 
-/** @returns the key that a profile of a file that was not moved yet holds in clear */
+/** @returns the unencrypted API key of a profile whose secrets have not moved to the vault yet; undefined for none */
 export function clearKeyOf(profile: Profile): string | undefined {
   const key = profile.apiKey;
   return typeof key === "string" && !placeholder.test(key) ? key : undefined;

@@ -2,11 +2,14 @@ import { z } from "zod";
 import { parseSeconds } from "../core/parse.ts";
 import { type Config, type Profile, profile as profileSchema } from "./config.ts";
 
-/** A value of a profile that may be changed by hand; addresses and methods are `setup`'s business, since logins hang on them. */
+/**
+ * A value of a profile that `codemie config` may change. Addresses and methods are left to `setup`, since logins depend
+ * on them.
+ */
 export interface Setting {
   readonly name: keyof Profile & string;
   readonly about: string;
-  /** reads the value as it is typed */
+  /** parses the typed text; throws zod's error when it is not a value for this setting */
   readonly read: (text: string) => unknown;
 }
 
@@ -27,9 +30,10 @@ export const settings: readonly Setting[] = [
 /**
  * Changes one setting of a profile, in place.
  *
+ * @param name the profile's name
  * @param value as typed, or undefined to remove it
- * @returns what is stored now, or undefined; false when there is no such profile
- * @throws zod's error when the value is none for this setting
+ * @returns the stored value, undefined when it was removed; false when there is no such profile
+ * @throws zod's error when the text is not a value for this setting
  */
 export function change(config: Config, name: string, setting: Setting, value: string | undefined): unknown {
   const found = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;

@@ -26,7 +26,7 @@ export class ProfileStore {
 
   /**
    * @param home base folder of all our files
-   * @param note told when it stood open
+   * @param note called when others could write in the base folder
    */
   constructor(home: string, note: Note) {
     this.#home = home;
@@ -36,9 +36,9 @@ export class ProfileStore {
 
   /**
    * @returns the configuration; an empty one when there is no file
-   * @throws `config_damaged`, naming the place, when the file is not JSON or not of the expected shape;
-   *   `vault_unreadable` when it lies in another user's folder or in one that everybody shares: it says where
-   *   credentials go
+   * @throws `config_damaged`, naming the place, when the file is not JSON or does not have the expected shape;
+   *   `vault_unreadable` when it cannot be read, or when its folder is another user's or shared by everybody, since the
+   *   file decides where credentials go
    */
   async read(): Promise<Config> {
     checkBaseFolder(this.#home, this.#note);
@@ -48,10 +48,11 @@ export class ProfileStore {
   }
 
   /**
-   * Changes the configuration under its lock, so that two commands at once both have their effect.
+   * Changes the configuration under its lock, so that two commands at the same time both take effect.
    *
-   * @param change gets the current configuration and alters it in place; locks of logins are taken inside, never around
-   * @throws what `change` and the keeper of secrets throw; `config_damaged` (nothing is overwritten then), `disk`, `vault_locked`
+   * @param change gets the current configuration and alters it in place. It may take the lock of a login; do not call
+   *   `update` under such a lock
+   * @throws whatever `change` throws; as {@link read} (nothing is overwritten then); `disk`, `vault_locked`
    */
   async update(change: (config: Config) => void | Promise<void>): Promise<void> {
     await this.#locked(async () => {
@@ -63,11 +64,11 @@ export class ProfileStore {
   }
 
   /**
-   * Takes secrets out of a file that the existing CLI wrote. Commands that change anything do this before all else.
+   * Moves secrets out of a file that the existing CLI wrote. Commands that change anything do this first.
    *
-   * @param keep takes the secrets into safe keeping; only then the file is written without them
+   * @param keep stores the secrets safely; only after that the file is written without them
    * @returns the secrets that were moved
-   * @throws as {@link update}
+   * @throws as {@link update}; whatever `keep` throws
    */
   async moveSecrets(keep: (secrets: readonly FoundSecret[]) => Promise<void>): Promise<readonly FoundSecret[]> {
     if (findSecrets(await this.read()).length === 0) return [];
@@ -85,7 +86,7 @@ export class ProfileStore {
    *
    * @param nowMs ms since the epoch, for its new name
    * @returns its new path, or undefined when there was no file
-   * @throws `disk`, `vault_locked`
+   * @throws `disk`, `vault_locked`, `vault_unreadable`
    */
   async reset(nowMs: number): Promise<string | undefined> {
     return await this.#locked(async () => {
@@ -109,10 +110,11 @@ const repositoryFile = z.looseObject({
 });
 
 /**
- * Reads `.codemie/codemie-cli.config.json` of the current directory. A repository is not trusted: model and project are
- * taken from it, everything else is not even looked at, and a file that cannot be read counts as none.
+ * Reads `.codemie/codemie-cli.config.json` of the current directory. A repository is not trusted: this takes the model
+ * and the project from the file, ignores everything else, and treats a file that it cannot read as missing.
  *
  * @param cwd current directory
+ * @returns the settings; it does not throw
  */
 export async function readRepositoryProfile(cwd: string): Promise<RepositoryProfile> {
   const text = await readIfPresent(join(cwd, ".codemie", fileName)).catch(() => undefined);

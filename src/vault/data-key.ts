@@ -3,8 +3,9 @@ import { vaultFailure } from "./failures.ts";
 import { openDataKey, openOrCreateDataKey, type VaultAccess, type VaultFiles } from "./key.ts";
 
 /**
- * The data key while a process runs. Its vault may be moved away meanwhile, and another one made in its place: what the
- * old key seals opens in neither. So the key is remembered with the stamp of the file it came from.
+ * The data key while a process runs. Meanwhile somebody may move its vault away and make another one: a record sealed
+ * with the old key would then open in neither. So it remembers the key together with the stamp of the file that the key
+ * came from.
  */
 export class DataKey {
   readonly #files: VaultFiles;
@@ -17,7 +18,7 @@ export class DataKey {
   }
 
   /**
-   * Opens it, whether it was open or not.
+   * Opens the key, even when it is open already.
    *
    * @param open {@link openDataKey} or {@link openOrCreateDataKey}
    * @returns the key, or undefined when there is no vault
@@ -32,7 +33,7 @@ export class DataKey {
     return key;
   }
 
-  /** Remembers the key that was sealed anew just now. */
+  /** Remembers a key that has just been sealed anew. */
   async sealedAnew(key: Uint8Array): Promise<void> {
     this.#opened = { key, stamp: await this.#stampNow() };
   }
@@ -47,7 +48,7 @@ export class DataKey {
   }
 
   /**
-   * @returns the key that was opened, or is now
+   * @returns the key, opened now unless it was open already
    * @throws as {@link openDataKey}; `vault_damaged` when there is none
    */
   async toRead(): Promise<Uint8Array> {
@@ -57,7 +58,7 @@ export class DataKey {
   }
 
   /**
-   * @returns the key that lies here by now when it may be another one than was opened
+   * @returns the key of the vault that is here now; undefined when that is still the vault we opened, or there is none
    * @throws as {@link openDataKey}
    */
   async another(): Promise<Uint8Array | undefined> {
@@ -65,15 +66,17 @@ export class DataKey {
   }
 
   /**
-   * @param opens tells whether a key opens what is about to be replaced
-   * @returns the key of the vault that is here now, which is made where there was none from the start
+   * Makes the vault if there is none and none was open.
+   *
+   * @param opens returns true when a key opens the record that we are about to replace
+   * @returns the key of the vault that is here now
    * @throws as {@link openOrCreateDataKey}; `vault_key` when the vault that was open is gone
    */
   async toWrite(opens: (key: Uint8Array) => Promise<boolean>): Promise<Uint8Array> {
     const opened = this.#opened;
     const now = await this.#stampNow();
     if (opened && now === opened.stamp) return opened.key;
-    // Sealed anew, perhaps with a passphrase nobody gave to us, it is the same key still: the record shows it.
+    // If the key still opens the record, it was only sealed anew, perhaps with a passphrase that we do not have.
     if (opened && now !== "" && (await opens(opened.key))) return opened.key;
     const key = opened && now === "" ? undefined : await this.open(opened ? openDataKey : openOrCreateDataKey);
     if (!key) throw vaultFailure.gone(this.#files.dataKey);

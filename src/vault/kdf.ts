@@ -5,8 +5,8 @@ import type { Secret } from "../core/secret.ts";
 import { vaultFailure } from "./failures.ts";
 
 /**
- * How a key comes from a passphrase: Argon2id (RFC 9106) with its parameters. They are bounded, since they are read
- * before anything is proved: a file from elsewhere must not make us fill the memory.
+ * The way from a passphrase to a key: Argon2id (RFC 9106) with its parameters. They are bounded, since we read them
+ * before we can authenticate the file: a file from elsewhere must not make us fill the memory.
  */
 export const kdf = z.strictObject({
   name: z.literal("argon2id"),
@@ -22,14 +22,14 @@ export const kdf = z.strictObject({
 });
 export type Kdf = z.infer<typeof kdf>;
 
-/** Shortest new passphrase, in characters (OWASP ASVS 4.0, 2.1.1): the file it seals can be tried at leisure. */
+/** Shortest new passphrase, in characters (OWASP ASVS 4.0, 2.1.1): an attacker with the file can guess offline. */
 const shortestNew = 12;
 
 /**
- * Memory and passes of RFC 9106's second recommendation (section 4), above OWASP's least (19 MiB, 2 passes). One lane:
- * the runtime computes lanes one after the other, so more of them would help nobody but an attacker.
+ * Memory and passes are RFC 9106's second recommendation (section 4), above OWASP's minimum (19 MiB, 2 passes). One
+ * lane: the runtime computes lanes one after the other, so more of them would help only an attacker.
  *
- * @returns what a new passphrase is derived with, with a salt of its own
+ * @returns the parameters for a new passphrase, with a fresh salt
  */
 export function freshKdf(): Kdf {
   return {
@@ -42,7 +42,7 @@ export function freshKdf(): Kdf {
 }
 
 /**
- * @param passphrase a new one, about to seal something
+ * @param passphrase a new one, before it seals anything
  * @throws usage error when it is too short
  */
 export function requireLength(passphrase: Secret): void {
@@ -50,9 +50,9 @@ export function requireLength(passphrase: Secret): void {
 }
 
 /**
- * Derives a key. It takes a tenth of a second or more, by design, beside the event loop.
+ * Derives a key. By design it takes a tenth of a second or more; it does not block the event loop.
  *
- * @param passphrase compared as people type it: in Unicode's form NFC (RFC 8265 section 4.2.2)
+ * @param passphrase normalized to NFC, so that it does not matter how it is typed (RFC 8265 section 4.2.2)
  * @returns 32 bytes
  */
 export async function deriveKey(passphrase: Secret, { memoryKiB, passes, lanes, salt }: Kdf): Promise<Uint8Array> {

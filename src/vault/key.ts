@@ -12,7 +12,9 @@ import { vaultFailure } from "./failures.ts";
 import { deriveKey, freshKdf, type Kdf, requireLength } from "./kdf.ts";
 import { labelOf, seal, unseal } from "./seal.ts";
 
-/** Where the vault's parts lie. The master key is outside the vault's folder: a copy of one is not a copy of both. */
+/**
+ * The paths of the vault's parts. The master key is outside the vault's folder, so a copy of one is not a copy of both.
+ */
 export interface VaultFiles {
   readonly home: string;
   readonly folder: string;
@@ -22,25 +24,28 @@ export interface VaultFiles {
   readonly run: string;
 }
 
-/** What the person, or the environment, gives to the vault. */
+/** The vault's access to the passphrase, which comes from the environment or a person, and to the person. */
 export interface VaultAccess {
   readonly passphrase: {
-    /** the variable that says where the passphrase is; undefined when none does: then a person is asked, if there is one */
+    /**
+     * the variable that gives the passphrase, or its place; undefined when none does: then `read` asks the person, if
+     * any
+     */
     readonly variable: string | undefined;
-    /** @throws `vault_passphrase` when there is none to be had */
+    /** @throws `vault_passphrase` when it cannot get one */
     read(): Promise<Secret>;
   };
-  /** told what was put right on the way */
+  /** tells the person about something that was put right */
   readonly note: Note;
 }
 
 /** How the data key is sealed: with the key in the key file, or with one that comes from a passphrase. */
 export type Sealing = { readonly with: "key-file" } | { readonly with: "passphrase"; readonly kdf: Kdf };
 
-/** What the data key is to be sealed with. */
+/** The way to seal the data key anew. */
 export type NewKey = { readonly with: "key-file" } | { readonly with: "passphrase"; readonly passphrase: Secret };
 
-/** For vaults that nobody gives a passphrase to. */
+/** The access without a passphrase. */
 export const keyFileOnly: VaultAccess = {
   passphrase: { variable: undefined, read: async () => Promise.reject(vaultFailure.passphraseMissing()) },
   note: () => undefined,
@@ -48,8 +53,9 @@ export const keyFileOnly: VaultAccess = {
 
 /**
  * @param home base folder of all our files
- * @param env `CODEMIE_VAULT_KEY_FILE` puts the key file elsewhere
- * @throws usage error when that is a relative path
+ * @param env `CODEMIE_VAULT_KEY_FILE` names another key file
+ * @returns the paths of the vault's parts
+ * @throws usage error when that variable is a relative path
  */
 export function vaultFiles(home: string, env: Env): VaultFiles {
   const folder = join(home, "vault");
@@ -63,44 +69,47 @@ export function vaultFiles(home: string, env: Env): VaultFiles {
   };
 }
 
-/** What the wrapped data key is bound to: the format's version. */
+/** The name that the wrapped data key is bound to, with the format's version. */
 const dataKeyName = "codemie vault 1 data key";
 const keyBytes = 32;
 
 /**
  * @returns how the data key is sealed, or undefined when there is no vault yet
- * @throws `vault_key` when the data key is missing, but not the records; `vault_damaged`; `vault_unreadable`
+ * @throws `vault_key` when there are records, but no data key; `vault_damaged`; `vault_unreadable`
  */
 export async function sealingOf(files: VaultFiles, note: Note): Promise<Sealing | undefined> {
   const wrapped = await wrappedKey(files, note);
   return wrapped === undefined ? undefined : sealing(wrapped, files);
 }
 
-/** Looks at where the vault lies, and reads the wrapped data key if there is one. */
+/** Checks the vault's folders, and reads the wrapped data key if there is one. */
 async function wrappedKey(files: VaultFiles, note: Note): Promise<string | undefined> {
   checkBaseFolder(files.home, note);
   checkFolder(files.folder, note);
   const wrapped = readPrivate(files.dataKey, note);
   if (wrapped !== undefined || (await recordFiles(files.folder)).length === 0) return wrapped;
-  // A new data key would shut out the records that are there for good. It is older than they are: so it is either there
-  // by now, since another process has just made the vault, or lost.
+  // A new data key would lock us out of the existing records for good. Their data key is older than they are: so either
+  // it is here by now, because another process has just made the vault, or it is lost.
   const byNow = readPrivate(files.dataKey, note);
   if (byNow === undefined) throw vaultFailure.dataKeyMissing(files.dataKey);
   return byNow;
 }
 
-/** @returns the names of the record files in the vault's folder */
+/**
+ * @returns the names of the record files in the vault's folder
+ * @throws `vault_unreadable`
+ */
 export async function recordFiles(folder: string): Promise<string[]> {
   return (await namesIn(folder)).filter((name) => /^[0-9a-f]{32}\.json$/.test(name));
 }
 
 /**
- * Opens the data key, which seals every record. It lies in the vault wrapped by the master key, so that a new master
- * key rewrites this one file and no record.
+ * Opens the data key, which seals every record. The vault holds it wrapped by the master key, so that a new master key
+ * rewrites this one file and no record.
  *
  * @returns 32 bytes, or undefined when there is no vault yet
- * @throws `vault_key` when the key or the passphrase is missing, malformed, another vault's, or not what the vault is
- *   sealed with; `vault_passphrase` when none is to be had; `vault_damaged`; `vault_unreadable`
+ * @throws `vault_key` when a key is missing, malformed or another vault's, when the passphrase is wrong, or when one is
+ *   given for a vault with a key file; `vault_passphrase` when there is none; `vault_damaged`; `vault_unreadable`
  */
 export async function openDataKey(files: VaultFiles, access: VaultAccess): Promise<Uint8Array | undefined> {
   const { variable } = access.passphrase;
@@ -111,16 +120,17 @@ export async function openDataKey(files: VaultFiles, access: VaultAccess): Promi
 }
 
 /**
- * Opens the data key, making the vault when there is none: with a passphrase where the environment says where it is,
- * else with a key file. Killed half-way, the next call goes on where it stopped.
+ * Opens the data key, and makes the vault when there is none: with a passphrase when the environment gives one, else
+ * with a key file. If it is killed half-way, the next call carries on from there.
  *
- * @throws as {@link openDataKey}; `disk` when nothing can be written here; usage error for a short passphrase
+ * @returns 32 bytes
+ * @throws as {@link openDataKey}; `disk` when it cannot write here; `vault_locked`; usage error for a short passphrase
  */
 export async function openOrCreateDataKey(files: VaultFiles, access: VaultAccess): Promise<Uint8Array> {
   const existing = await openDataKey(files, access);
   await ensureFolder(files.folder);
   if (existing) return existing;
-  // Asked for before the lock is taken: a person or a command may take longer than others wait.
+  // Get the passphrase before taking the lock: a person or a command may take longer than others wait.
   const passphrase = access.passphrase.variable ? await access.passphrase.read() : undefined;
   if (passphrase) requireLength(passphrase);
   return await locked(files, async () => {
@@ -143,13 +153,14 @@ export async function openOrCreateDataKey(files: VaultFiles, access: VaultAccess
 }
 
 /**
- * Seals the data key anew; no record is touched. At every moment the vault opens with the old key or the new one: the
- * one replacement of the wrapped data key decides, and around it the key file holds both.
+ * Seals the data key anew, and touches no record. At every moment the vault opens with the old key or the new one: the
+ * replacement of the wrapped data key switches between them, and meanwhile the key file holds both.
  *
- * @param newKey what opens the vault from now on; asked for once the vault is open
- * @returns the data key, the same as ever
- * @throws as {@link openDataKey}; `failed` when there is no vault; `disk`, and then the vault opens as before or as
- *   wanted; usage error for a short passphrase
+ * @param newKey yields the new master key or passphrase; called once the vault is open
+ * @returns the data key, which does not change
+ * @throws as {@link openDataKey}; `vault_key` when the key file exists and is not this vault's; `failed` when there is
+ *   no vault; `disk`, and then the vault opens with the old key or the new one; `vault_locked`; usage error for a short
+ *   passphrase; whatever `newKey` throws
  */
 export async function rekey(
   files: VaultFiles,
@@ -161,7 +172,7 @@ export async function rekey(
     if (wrapped === undefined) throw vaultFailure.none();
     return { before: sealing(wrapped, files), dataKey: await open(wrapped, files, access) };
   };
-  // Everything is asked for before the lock is taken, as above; the vault's own passphrase is remembered.
+  // Get everything before taking the lock, as above; `access` remembers the vault's own passphrase.
   await opened();
   const to = await newKey();
   if (to.with === "passphrase") requireLength(to.passphrase);
@@ -192,7 +203,7 @@ async function wrapWithPassphrase(files: VaultFiles, dataKey: Uint8Array, passph
   await replaceFile(files.dataKey, await seal(dataKey, await deriveKey(passphrase, kdf), dataKeyName, kdf));
 }
 
-/** What does not open is tried again when it was sealed anew meanwhile: readers take no lock. */
+/** Tries again if the key was sealed anew meanwhile, since readers take no lock. */
 async function open(wrapped: string, files: VaultFiles, access: VaultAccess): Promise<Uint8Array> {
   for (let tried = wrapped; ; ) {
     try {
@@ -231,7 +242,7 @@ function sealing(wrapped: string, files: VaultFiles): Sealing {
   return label.kdf ? { with: "passphrase", kdf: label.kdf } : { with: "key-file" };
 }
 
-/** @returns the keys in the key file, two while the vault is being sealed anew; undefined when there is no key file */
+/** @returns the keys in the key file, two while {@link rekey} runs; undefined when there is no key file */
 function readMasterKeys(files: VaultFiles, note: Note): Uint8Array[] | undefined {
   const text = readPrivate(files.masterKey, note);
   if (text === undefined) return undefined;

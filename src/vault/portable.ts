@@ -2,12 +2,13 @@ import type { Secret } from "../core/secret.ts";
 import { deriveKey, freshKdf, requireLength } from "./kdf.ts";
 import { labelOf, seal, unseal } from "./seal.ts";
 
-/** What an export is bound to: the format's version. */
+/** The name that an export is bound to, with the format's version. */
 const exportName = "codemie vault 1 export";
 
 /**
- * Seals something for another machine, with a passphrase of its own.
+ * Seals bytes for another machine, with a passphrase of their own.
  *
+ * @returns the export's text, one line of JSON
  * @throws usage error when the passphrase is too short
  */
 export async function sealExport(plain: Uint8Array, passphrase: Secret): Promise<string> {
@@ -17,11 +18,12 @@ export async function sealExport(plain: Uint8Array, passphrase: Secret): Promise
 }
 
 /**
- * Opens what {@link sealExport} made.
+ * Opens an export made by {@link sealExport}.
  *
- * @param ask yields the passphrase; asked only for a file that looks like an export
- * @returns the content, or why not: `malformed` when the file is no export, `newer` when this version does not know its
- *   form, `wrong` when the passphrase does not open it (or somebody changed it)
+ * @param text the file's content
+ * @param ask yields the passphrase; called only for a file that looks like an export
+ * @returns the content, or why it does not open: `malformed` when the file is no export, `newer` when this version does
+ *   not know its form, `wrong` when the passphrase does not open it (or somebody changed the file)
  */
 export async function openExport(
   text: string,

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parseJson } from "../core/json.ts";
 import { type Kdf, kdf } from "./kdf.ts";
 
-/** A sealed text as it lies on disk: a flattened JWE (RFC 7516 section 7.2.2) with direct encryption, so no wrapped key. */
+/** A sealed text on disk: a flattened JWE (RFC 7516 section 7.2.2) with direct encryption, so without a wrapped key. */
 const jwe = z.strictObject({
   ciphertext: z.string(),
   iv: z.string(),
@@ -12,30 +12,30 @@ const jwe = z.strictObject({
   protected: z.string(),
 });
 
-/** What stands readable on a sealed text, authenticated with it. `kdf` is ours (RFC 7516 section 4.3). */
+/** The readable header of a sealed text, authenticated with it. `kdf` is our own member (RFC 7516 section 4.3). */
 const header = z.strictObject({ alg: z.literal("dir"), enc: z.literal("A256GCM"), kdf: kdf.optional() });
 
-/** What a sealed text says of itself. Nothing of it is proved until it opens. */
+/** The label of a sealed text, readable without the key. None of it is proved until the text opens. */
 export interface Label {
-  /** what it is bound to */
+  /** the name that it is bound to */
   readonly name: string;
-  /** how its key comes from a passphrase, if it does; `unknown` for a way this version does not know */
+  /** how its key is derived from a passphrase, if it is; `unknown` for a way that this version does not know */
   readonly kdf: Kdf | undefined | "unknown";
 }
 
 /**
- * Why a sealed text did not open: it is not of our form at all, it is another name's, or the key does not fit it (a
- * wrong key cannot be told from an altered ciphertext).
+ * The reason why a sealed text did not open: it is not in our form, it is bound to another name, or the key does not
+ * fit (a wrong key cannot be told from an altered ciphertext).
  */
 export type OpenFailure = "malformed" | "other-name" | "not-opened";
 
 /**
  * Seals bytes with A256GCM (RFC 7518 section 5.3), bound to a name: under another name they do not open.
  *
- * @param plain what to seal
+ * @param plain the bytes to seal
  * @param key 32 bytes
  * @param name bound as additional authenticated data, readable in the result
- * @param kdf how the key comes from a passphrase, if it does; kept in the header
+ * @param kdf how the key is derived from a passphrase, if it is; kept in the header
  * @returns one line of JSON
  */
 export async function seal(plain: Uint8Array, key: Uint8Array, name: string, kdf?: Kdf): Promise<string> {
@@ -47,12 +47,12 @@ export async function seal(plain: Uint8Array, key: Uint8Array, name: string, kdf
 }
 
 /**
- * Opens what {@link seal} made.
+ * Opens a text made by {@link seal}.
  *
  * @param text the file's content
  * @param key 32 bytes
  * @param name the name it must be bound to
- * @returns the bytes, or why not
+ * @returns the bytes, or why it does not open
  */
 export async function unseal(
   text: string,
@@ -73,7 +73,7 @@ export async function unseal(
   }
 }
 
-/** @returns what a sealed text says of itself, or undefined when it is not of our form */
+/** @returns the label of a sealed text, or undefined when it is not in our form */
 export function labelOf(text: string): Label | undefined {
   const sealed = parse(text);
   if (!sealed) return undefined;
@@ -84,8 +84,8 @@ export function labelOf(text: string): Label | undefined {
 const decodeText = (value: string) => new TextDecoder().decode(base64url.decode(value));
 
 /**
- * Base64url leaves bits unused and JSON leaves freedom in spelling; only the one spelling we write is accepted, so that
- * no byte of a file can change unnoticed.
+ * Accepts only the one spelling that we write, so that no byte of a file can change unnoticed: base64url has unused
+ * bits, and JSON has many spellings.
  */
 function parse(text: string): z.infer<typeof jwe> | undefined {
   const sealed = parseJson(text, jwe);

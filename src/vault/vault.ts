@@ -31,19 +31,19 @@ import {
 } from "./key.ts";
 import { labelOf, seal, unseal } from "./seal.ts";
 
-/** What a sealed record is bound to: the format's version and the record's name. */
+/** The name that a sealed record is bound to: the format's version and the record's own name. */
 const boundTo = "codemie vault 1 record ";
 const boundName = (name: string) => `${boundTo}${name}`;
 
-/** A record as it was found. */
+/** A record in the vault's folder, opened or not. */
 export type FoundRecord =
   | { readonly name: string; readonly value: unknown }
-  /** it does not open; its name is known where the file still tells it */
+  /** it does not open; `name` is undefined when the file does not show it any more */
   | { readonly name: string | undefined; readonly file: string; readonly problem: CodemieError };
 
 /**
- * The encrypted file vault: one sealed file per record. Reading takes no lock, since a record is only ever replaced as a
- * whole; whoever reads, decides and writes holds the record's lock meanwhile.
+ * The encrypted file vault: one sealed file per record. Reading takes no lock, since a record is only ever replaced as
+ * a whole. A caller that reads, decides and writes holds the record's lock meanwhile.
  */
 export class Vault {
   readonly #files: VaultFiles;
@@ -52,9 +52,9 @@ export class Vault {
   readonly #dataKey: DataKey;
 
   /**
-   * @param files where the vault lies
+   * @param files paths of the vault's parts
    * @param now clock, ms since the epoch
-   * @param access what yields the passphrase, where the vault is sealed with one
+   * @param access yields the passphrase of a vault that is sealed with one
    */
   constructor(files: VaultFiles, now: () => number, access: VaultAccess = keyFileOnly) {
     this.#files = files;
@@ -63,20 +63,20 @@ export class Vault {
     this.#dataKey = new DataKey(files, access);
   }
 
-  /** where the records lie */
+  /** the folder of the records */
   get folder(): string {
     return this.#files.folder;
   }
 
-  /** where the key lies, when it is in a file */
+  /** the key file's path, whether the vault is sealed with a key file or not */
   get keyFile(): string {
     return this.#files.masterKey;
   }
 
   /**
-   * Makes the vault if there is none and tries that it can be written, so that a login fails before the browser opens.
+   * Makes the vault if there is none and checks that it can be written, so that a login fails before the browser opens.
    *
-   * @throws `disk`, `vault_key`
+   * @throws as {@link openOrCreateDataKey}; `disk`
    */
   async prepare(): Promise<void> {
     await this.#dataKey.open(openOrCreateDataKey);
@@ -84,8 +84,10 @@ export class Vault {
   }
 
   /**
+   * Opens the vault, if there is one and it is not open yet.
+   *
    * @returns true when there is a vault here
-   * @throws `vault_key`, `vault_damaged`
+   * @throws `vault_key`, `vault_passphrase`, `vault_damaged`, `vault_unreadable`
    */
   async exists(): Promise<boolean> {
     return await this.#dataKey.isThere();
@@ -93,16 +95,16 @@ export class Vault {
 
   /**
    * @returns how the vault's key is sealed, without opening it; undefined when there is no vault
-   * @throws `vault_damaged`, `vault_unreadable`
+   * @throws as {@link sealingOf}
    */
   async sealing(): Promise<Sealing | undefined> {
     return await sealingOf(this.#files, this.#access.note);
   }
 
   /**
-   * Seals the vault's key anew, and no record.
+   * Seals the vault's key anew, but no record.
    *
-   * @param newKey what opens the vault from now on; asked for once the vault is open
+   * @param newKey yields the new key or passphrase; called once the vault is open
    * @throws as {@link rekey}
    */
   async rekey(newKey: () => Promise<NewKey>): Promise<void> {
@@ -110,8 +112,8 @@ export class Vault {
   }
 
   /**
-   * @returns every record in the vault's folder by name, those that do not open with why
-   * @throws `vault_key`, `vault_passphrase`, `vault_unreadable` when none can be opened
+   * @returns every record in the vault's folder, sorted by name; for one that does not open, the reason
+   * @throws as {@link exists}
    */
   async records(): Promise<FoundRecord[]> {
     if (!(await this.exists())) return [];
@@ -133,7 +135,7 @@ export class Vault {
     return found.sort((a, b) => ((a.name ?? "") < (b.name ?? "") ? -1 : 1));
   }
 
-  /** @returns the files that were kept when a record did not open, or was replaced by an import */
+  /** @returns the files that we kept because a record did not open or an import replaced it */
   async keptAside(): Promise<string[]> {
     return (await namesIn(this.#files.folder))
       .filter((one) => /\.json\.(damaged|replaced)-\d+$/.test(one))
@@ -144,7 +146,8 @@ export class Vault {
    * @param name the record's name
    * @param schema its shape
    * @returns the record, or undefined when there is none
-   * @throws `vault_damaged` when it does not open or is not of that shape; `vault_key`, `vault_unreadable`
+   * @throws `vault_damaged` when it does not open or does not have that shape; `vault_key`, `vault_passphrase`,
+   *   `vault_unreadable`
    */
   async read<T>(name: string, schema: ZodType<T>): Promise<T | undefined> {
     const file = this.fileOf(name);
@@ -159,10 +162,10 @@ export class Vault {
   }
 
   /**
-   * Stores a record, replacing the old one at once and as a whole. Call it inside {@link locked}.
+   * Stores a record, which replaces the old one in one piece. Call it inside {@link locked}.
    *
-   * @throws `disk` (the old record is then still there), `vault_key`, also when the vault that was open is not here any
-   *   more
+   * @throws `disk`, and then the old record remains; `vault_key`, also when the vault that was open has gone;
+   *   otherwise as {@link prepare}
    */
   async write(name: string, record: unknown): Promise<void> {
     const file = this.fileOf(name);
@@ -177,15 +180,20 @@ export class Vault {
     await replaceFile(file, sealed);
   }
 
-  /** Removes a record for good. Call it inside {@link locked}. */
+  /**
+   * Removes a record for good. Call it inside {@link locked}.
+   *
+   * @throws `disk`
+   */
   async remove(name: string): Promise<void> {
     await removeFile(this.fileOf(name));
   }
 
   /**
-   * Keeps a copy of a record, sealed as it is, before it is replaced by one from elsewhere.
+   * Keeps a copy of a record, sealed as it is, before one from elsewhere replaces it.
    *
-   * @returns the copy's file
+   * @returns the copy's path, whether there was a record or not
+   * @throws `vault_unreadable`, `exists`, `disk`
    */
   async keepCopy(name: string): Promise<string> {
     const file = this.fileOf(name);
@@ -195,24 +203,29 @@ export class Vault {
     return copy;
   }
 
-  /** Keeps a record that does not open under another file name, so that a new one can take its place. */
+  /**
+   * Renames the file of a record that does not open, so that a new record can take its place.
+   *
+   * @returns the file's new path
+   * @throws `disk`
+   */
   async setAside(name: string): Promise<string> {
     return await keepAside(this.fileOf(name), this.#now());
   }
 
   /**
    * @param name the record's name
-   * @returns a text that changes whenever the record is replaced or removed; reading it costs one call to the system
+   * @returns a text that changes whenever the record is replaced or removed; it costs one call to the system
    */
   async stamp(name: string): Promise<string> {
     return await stampOf(this.fileOf(name));
   }
 
   /**
-   * Waits until the record is another than it was.
+   * Waits until the record changes.
    *
    * @param name the record's name
-   * @param stamp what {@link stamp} said before
+   * @param stamp the result of {@link stamp} before
    * @param patienceMs how long to wait, ms
    * @returns false when it did not change in that time
    */
@@ -224,8 +237,9 @@ export class Vault {
   /**
    * Runs `work` while nobody else changes the record.
    *
-   * @param patienceMs how long to wait for others, ms; without it, as long as storing may take
-   * @throws `vault_locked` when another process keeps it for too long
+   * @param patienceMs how long one holder may keep us waiting, ms; undefined: as long as a write may take
+   * @returns the result of `work`
+   * @throws as {@link withLock}
    */
   async locked<T>(name: string, work: () => Promise<T>, patienceMs?: number): Promise<T> {
     return await withLock(
@@ -236,7 +250,7 @@ export class Vault {
     );
   }
 
-  /** @returns the file a record lies in, whether there is one or not */
+  /** @returns the path of a record's file, whether the record exists or not */
   fileOf(name: string): string {
     return join(this.#files.folder, `${idOf(name)}.json`);
   }
@@ -244,7 +258,10 @@ export class Vault {
 
 const ids = new Map<string, string>();
 
-/** Names may hold anything; file names may not, and on some systems ignore case. The gateway asks on every request. */
+/**
+ * A name may hold any character; a file name may not, and some systems ignore its case. The gateway asks on every
+ * request.
+ */
 function idOf(name: string): string {
   const known = ids.get(name);
   if (known !== undefined) return known;
