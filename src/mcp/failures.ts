@@ -95,10 +95,11 @@ export const mcpFailure = {
       "if that is as it should be, start the bridge again, with another --issuer if you named one",
       { forLog: "the server leads to another authorization server" },
     ),
-  nameIssuer: (found: string) =>
+  /** @param host where the secret would go */
+  nameIssuer: (found: string, host: string) =>
     new CodemieError(
       "auth_refused",
-      `the server leads to the authorization server ${printable(found, 120)}, and the client's secret is not sent there unasked`,
+      `the server leads to the authorization server ${printable(found, 120)} with an endpoint at ${printable(host, 120)}; the client's secret is not sent there`,
       `if the client is registered there, say so with --issuer ${printable(found, 120)}`,
       { forLog: "the client's secret is not sent to another host than the server's without --issuer" },
     ),
