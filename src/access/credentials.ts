@@ -132,7 +132,7 @@ export async function availableModels(context: Context, credentials: Credentials
     return await listModels(context, credentials, whose);
   } catch (error) {
     if (!(error instanceof CodemieError) || error.code !== "server_error") throw error;
-    context.output.say.warn(`the list of models could not be had: ${error.message}`);
+    context.output.say.warn(`cannot get the list of models: ${error.message}`);
     return [];
   }
 }

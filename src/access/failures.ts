@@ -24,7 +24,7 @@ export const accessFailure = {
   keyWithoutProvider: (profile: string, origin: string) =>
     new CodemieError(
       "usage",
-      `profile ${profile} logs in to ${origin} without an API key`,
+      `profile ${profile} is for ${origin} and takes no API key`,
       "set up a profile for the key's provider: codemie setup --method api-key",
     ),
   /** @param what a noun: the thing the command works on */
@@ -32,19 +32,23 @@ export const accessFailure = {
     new CodemieError(
       "usage",
       `profile ${profile} works with an API key, so there is no ${what}`,
-      `another key is stored with codemie setup --method api-key --profile ${profile}`,
+      `to store another key, run codemie setup --method api-key --profile ${profile}`,
     ),
   /** @param from the terminal, file, variable or flag that should have given it */
   passphraseUnusable: (from: string, why: string, hint?: string) =>
-    new CodemieError("vault_passphrase", `no passphrase could be had from ${from}: ${printable(why, 160)}`, hint),
+    new CodemieError("vault_passphrase", `cannot get a passphrase from ${from}: ${printable(why, 160)}`, hint),
   passphrasesDiffer: () =>
     new CodemieError("usage", "the two passphrases are not the same; nothing was changed", "run the command again"),
   passphraseGivenTwice: () =>
-    new CodemieError("usage", "--passphrase-stdin and --passphrase-command both say what the passphrase is", "use one"),
+    new CodemieError(
+      "usage",
+      "--passphrase-stdin and --passphrase-command both give the passphrase",
+      "use only one of them",
+    ),
   passphraseNotGiven: () =>
     new CodemieError(
       "usage",
-      "a passphrase is needed, and nobody is there to type it",
+      "a passphrase is needed, and there is no terminal to type it in",
       "use --passphrase-stdin or --passphrase-command",
     ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

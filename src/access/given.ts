@@ -93,6 +93,6 @@ export function warnOfShown({ output }: Context, { jwtToken, apiKey }: Credentia
 export async function warnOfTokensEnd({ runtime, output }: Context, credentials: Credentials): Promise<void> {
   const { bearer } = await credentials.current();
   if (bearer?.expiresAt !== undefined && endsSoon(bearer, runtime.now())) {
-    output.say.warn(`the bearer token ends ${when(bearer.expiresAt, runtime.now())}`);
+    output.say.warn(`the bearer token expires ${when(bearer.expiresAt, runtime.now())}`);
   }
 }

@@ -119,7 +119,7 @@ async function fromCommand(runtime: Runtime, command: string, from: string): Pro
   const bounds = { patienceMs: commandPatienceMs, limit: longest };
   const config = await new ProfileStore(runtime.home, () => undefined).read().catch(() => undefined);
   const answer = await ask([program, ...args], environmentForOthers(runtime.env, config), bounds);
-  const hint = "run the command by itself to see what it does; it is run without a shell, in the root folder";
+  const hint = "run the command by itself to see what it does; codemie runs it without a shell, in the root folder";
   switch (answer.ended) {
     case "not-started":
       throw accessFailure.passphraseUnusable(from, `${name} could not be started`, hint);

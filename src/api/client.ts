@@ -143,13 +143,12 @@ export class Api {
           answer.status === 405 ? "it refuses the method (405)" : "it sent a web page where data was expected",
         );
       case "failed":
-        if (answer.status === 404)
-          throw apiFailure.wrongBaseUrl(host.origin, `it knows no ${path.split("?")[0]} (404)`);
+        if (answer.status === 404) throw apiFailure.wrongBaseUrl(host.origin, `it has no ${path.split("?")[0]} (404)`);
         throw apiFailure.server(host.origin, answer.status, errorSentence(body));
       case "ok": {
         const parsed = parseJson(body, schema);
         if (parsed === undefined)
-          throw apiFailure.wrongBaseUrl(host.origin, `unexpected data from ${path.split("?")[0]}`);
+          throw apiFailure.wrongBaseUrl(host.origin, `it sent unexpected data from ${path.split("?")[0]}`);
         return parsed;
       }
     }

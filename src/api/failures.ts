@@ -26,13 +26,13 @@ export const apiFailure = {
     new CodemieError(
       "wrong_base_url",
       `${url} does not answer like a model API: ${what}`,
-      "check --url and --provider; the provider's documentation calls it the base URL",
+      "check --provider, and --url: it is the base URL that the provider's documentation names",
     ),
   wrongBaseUrl: (origin: string, what: string) =>
     new CodemieError(
       "wrong_base_url",
       `${origin} does not answer like CodeMie: ${what}`,
-      "check the URL: it is the address you open CodeMie at in the browser",
+      "check the URL: it must be the address at which you open CodeMie in the browser",
     ),
   server: (origin: string, status: number, detail?: string) =>
     new CodemieError(

@@ -54,7 +54,8 @@ export async function modelsOfProvider({ host, provider, authorize, fetch }: Pro
   if ((status >= 300 && status < 400) || isHtml(answer.headers)) {
     throw apiFailure.notAModelApi(host.api, "it sent a web page where a list of models was expected");
   }
-  if (status === 404 || status === 405) throw apiFailure.notAModelApi(host.api, `${status} for its list of models`);
+  if (status === 404 || status === 405)
+    throw apiFailure.notAModelApi(host.api, `it answered ${status} for its list of models`);
   if (status >= 400) throw apiFailure.server(host.origin, status, said());
   const list = parseJson(body, providerModels);
   if (!list) throw apiFailure.notAModelApi(host.api, "its list of models has another form");

@@ -12,7 +12,7 @@ export const auditFailure = {
     new CodemieError(
       "audit_unsynced",
       `the line is written, but perhaps not on the disk yet: ${why.message}`,
-      "codemie audit list shows it; a power cut now may lose it",
+      "codemie audit list shows the line; a power cut now may lose it",
       { cause: why },
     ),
   endMissing: (file: string, folder: string) =>
@@ -24,7 +24,7 @@ export const auditFailure = {
   broken: (file: string, line: number, why: string) =>
     new CodemieError(
       "failed",
-      `the audit trail does not hold at ${file}:${line}: ${why}`,
-      "what stands before this line is as it was written; nothing after it is vouched for",
+      `the audit trail is broken at ${file}:${line}: ${why}`,
+      "the lines before it are as they were written; nothing proves the lines after it",
     ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -130,7 +130,7 @@ export class AuditTrail {
       const wrong = (why: string): Verification => ({ ok: false, file, line, why });
       const entry = parseJson(text, auditEntry);
       if (!entry) return wrong("it is not a line of the trail");
-      if (!head) return wrong("the vault knows of no trail");
+      if (!head) return wrong("the vault knows no trail");
       if (entry.seq !== last.seq + 1) return wrong(`line ${last.seq + 1} is missing before it`);
       const { mac, ...rest } = entry;
       const isWritten = macOf(head.key, last.mac, rest) === mac && JSON.stringify({ ...rest, mac }) === text;

@@ -30,9 +30,9 @@ const warnAheadMs = 7 * 24 * 3600 * 1000;
  */
 export function readBearerToken(text: string, nowMs: number): BearerToken {
   const token = text.trim();
-  if (/^bearer\s/i.test(token)) throw authFailure.badToken("it begins with the word Bearer; pass what comes behind it");
+  if (/^bearer\s/i.test(token)) throw authFailure.badToken("it begins with the word Bearer; pass only what follows it");
   if (!/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(token)) {
-    throw authFailure.badToken("it has to be three base64url parts joined by dots, signature included");
+    throw authFailure.badToken("it must be three base64url parts joined by dots, signature included");
   }
   let claims: JWTPayload;
   let algorithm: string | undefined;

@@ -12,13 +12,13 @@ export const authFailure = {
     new CodemieError(
       "auth_refused",
       `${origin} did not accept the session it had just handed over, so nothing was stored`,
-      `${login(origin)} again; if it stays so, the host's single sign-on needs its administrator`,
+      `${login(origin)} again; if that does not help, ask the host's administrator to check its single sign-on`,
     ),
   noSessionHandedOver: (origin: string, provider: string) =>
     new CodemieError(
       "auth_refused",
       `${origin} handed over a login without a session (identity provider: ${printable(provider, 40)})`,
-      "this host has no browser single sign-on in front of it",
+      "this host has no single sign-on in front of it; log in with a bearer token, or at an OpenID provider",
     ),
   unsafeCookie: (origin: string, name: string) =>
     new CodemieError(
@@ -32,7 +32,8 @@ export const authFailure = {
       `no login within ${seconds} s`,
       "run the command again, with --timeout SECONDS for more time or --no-browser to open the URL yourself",
     ),
-  callbackPortInUse: (port: number) => new CodemieError("usage", `the port ${port} is in use`, "choose another one"),
+  callbackPortInUse: (port: number) =>
+    new CodemieError("usage", `port ${port} is in use`, "choose another port, or end the program that uses it"),
   noCallbackPort: () => new CodemieError("usage", "no free loopback port for the login", "try again"),
   otherPerson: (now: string, before: string, profile: string) =>
     new CodemieError(
@@ -41,11 +42,7 @@ export const authFailure = {
       "use --yes to replace it, or --profile NAME to keep both",
     ),
   badToken: (why: string) =>
-    new CodemieError(
-      "auth_refused",
-      `this is not a bearer token that can be used: ${why}`,
-      "get a new token and pass it whole",
-    ),
+    new CodemieError("auth_refused", `this bearer token cannot be used: ${why}`, "get a new token and pass it whole"),
   tokenExpired: (atMs: number) =>
     new CodemieError(
       "auth_expired",
@@ -59,7 +56,7 @@ export const authFailure = {
       "check this machine's clock",
     ),
   badKey: (why: string) =>
-    new CodemieError("usage", `this is not an API key that can be used: ${why}`, "pass the key whole, on one line"),
+    new CodemieError("usage", `this API key cannot be used: ${why}`, "pass the key whole, on one line"),
   tokenFileMissing: (path: string) =>
     new CodemieError(
       "auth_needed",
@@ -70,7 +67,7 @@ export const authFailure = {
     new CodemieError(
       "auth_expired",
       `${origin} did not accept the bearer token`,
-      "get a new token for this host; run codemie profile status to see what it says",
+      "get a new token for this host; codemie profile status shows what the token says",
     ),
   notAtProvider: (profile: string) =>
     new CodemieError(

@@ -27,7 +27,7 @@ export async function freshIdToken(broker: Broker, profile: string): Promise<Pro
   const renewal = await broker.probe();
   if (renewal.kind === "unknown" && renewal.error) throw renewal.error;
   if (renewal.kind !== "renewed") throw apiFailure.sessionEnded(stored.origin);
-  if (!renewal.idToken) throw authFailure.idToken(stored.issuer, "there is none");
+  if (!renewal.idToken) throw authFailure.idToken(stored.issuer, "the provider sent none");
   const { token, tokenEndpoint } = renewal.idToken;
   return { idToken: token, tokenEndpoint, clientId: stored.clientId };
 }

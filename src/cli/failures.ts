@@ -1,4 +1,5 @@
 import { CodemieError } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
 
 /** Failures of any of our command lines, as users see them. Commands, frame and bridge have more of their own. */
 export const cliFailure = {
@@ -6,7 +7,7 @@ export const cliFailure = {
   noFlag: (program: string, flag: string, close: string | undefined) =>
     new CodemieError(
       "usage",
-      `${program} has no flag ${flag}`,
+      `${program} has no flag ${printable(flag, 60)}`,
       close ? `did you mean ${close}` : `see ${program} --help`,
     ),
   takesNoValue: (program: string, flag: string) =>
@@ -17,10 +18,10 @@ export const cliFailure = {
   notSeconds: (flag: string, text: string, example: number | undefined) =>
     new CodemieError(
       "usage",
-      `${flag} ${text} is not a number of seconds`,
-      example === undefined ? "0 waits for ever" : `for example ${flag} ${example}`,
+      `${flag} ${printable(text, 60)} is not a number of seconds`,
+      example === undefined ? "give a number of seconds; 0 waits for ever" : `for example ${flag} ${example}`,
     ),
   /** @param list plural of `what`, for the hint */
   noSuch: (what: string, given: string, known: readonly string[], list = `${what}s`) =>
-    new CodemieError("usage", `there is no ${what} ${given}`, `${list}: ${known.join(", ")}`),
+    new CodemieError("usage", `there is no ${what} ${printable(given, 60)}`, `${list}: ${known.join(", ")}`),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -89,7 +89,7 @@ export function asCodemieError(error: unknown): CodemieError {
   return new CodemieError(
     "internal",
     `unexpected: ${printable(text)}`,
-    "this is a defect in codemie, please report it with the output of codemie --version",
+    "this is a defect in codemie: please report it with the output of codemie --version",
     { cause: error },
   );
 }
@@ -100,7 +100,7 @@ export function asCodemieError(error: unknown): CodemieError {
  */
 export const failure = {
   badHost: (given: string, why: string, hint = "give the host as https://codemie.example.com") =>
-    new CodemieError("usage", `cannot use ${printable(given, 120)} as CodeMie host: ${why}`, hint),
+    new CodemieError("usage", `cannot use ${printable(given, 120)} as a CodeMie host: ${why}`, hint),
   interrupted: () => new CodemieError("interrupted", "interrupted"),
   terminated: () => new CodemieError("terminated", "terminated"),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

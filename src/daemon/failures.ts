@@ -9,7 +9,7 @@ export const daemonFailure = {
   running: (profile: string, url = "an address not known yet") =>
     new CodemieError(
       "failed",
-      `a gateway for profile ${profile} runs already at ${url}`,
+      `a gateway for profile ${profile} is already running at ${url}`,
       "see codemie proxy status, or end it with codemie proxy stop",
     ),
   notRunning: (profile?: string) =>
@@ -18,14 +18,14 @@ export const daemonFailure = {
       profile === undefined ? "no gateway is running" : `no gateway is running for profile ${printable(profile, 64)}`,
       "start one with codemie proxy start --detach",
     ),
-  died: (log: string) => new CodemieError("failed", "the gateway ended while it started", `what it said is in ${log}`),
+  died: (log: string) => new CodemieError("failed", "the gateway ended while it started", `its output is in ${log}`),
   which: (profiles: readonly string[]) =>
     new CodemieError("usage", "several gateways are running", `use --all, or --profile: ${profiles.join(", ")}`),
   silent: (url: string, pid: number) =>
     new CodemieError(
       "failed",
-      `the gateway at ${url} does not answer, so process ${pid} may be another one here, and is left alone`,
-      `stop it where it was started; if that is here, with kill ${pid}`,
+      `the gateway at ${url} does not answer, so process ${pid} may be another program, and was not stopped`,
+      `stop the gateway where it was started; if that is this machine, run kill ${pid}`,
     ),
   stays: (pid: number) =>
     new CodemieError("failed", `the gateway (process ${pid}) does not end`, `end it with kill -9 ${pid}`),

@@ -70,7 +70,7 @@ async function withLimit(run: Check["run"], limitMs: number): Promise<Finding> {
   const controller = new AbortController();
   const timer = setTimeout(() => {
     controller.abort();
-    over.resolve(failed(`no result within ${limitMs / 1000} s`, "try again; if it stays so, look at the network"));
+    over.resolve(failed(`no result within ${limitMs / 1000} s`, "try again; if it happens again, check the network"));
   }, limitMs);
   try {
     return await Promise.race([

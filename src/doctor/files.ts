@@ -41,8 +41,8 @@ export function fileChecks(runtime: Runtime, profiles: ProfileStore): Check[] {
           const said = `${names.length} profile${names.length === 1 ? "" : "s"}, ${activeProfile ?? names[0]} is active`;
           if (clear === 0) return ok(said);
           return warning(
-            `${said}; ${clear} secrets are in the file in clear`,
-            "any change moves them to the vault: run codemie profile use NAME",
+            `${said}; ${clear} secrets are in the file in clear text`,
+            "any change moves them to the vault: for example, run codemie profile use NAME",
           );
         } catch (error) {
           return failedWith(asCodemieError(error));
@@ -59,11 +59,10 @@ export function fileChecks(runtime: Runtime, profiles: ProfileStore): Check[] {
           const state = await stateOf(path);
           if (!state) continue;
           if (state.kind !== kind) return failed(`${path} is not a ${kind}`, "move it away");
-          if (!state.ours)
-            return failed(`${path} belongs to somebody else`, "set CODEMIE_HOME to a folder of your own");
+          if (!state.ours) return failed(`${path} belongs to another user`, "set CODEMIE_HOME to a folder of your own");
           if ((state.mode & 0o077) !== 0) loose.push(path);
         }
-        if (!(await stateOf(home))) return skipped(`${home} is not there yet`);
+        if (!(await stateOf(home))) return skipped(`${home} does not exist yet`);
         if (loose.length === 0) return ok(`${home} is closed to others`);
         return warning(`others may read ${loose.join(", ")}`, `chmod -R go-rwx ${home}`);
       },

@@ -71,7 +71,7 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
       title: "API",
       async run() {
         if (!credentials) return none;
-        if (!api) return skipped("a model provider: its models are the proof");
+        if (!api) return skipped("not for a model provider: see models");
         const me = await api((client) => client.user());
         const name = me.name || me.username;
         return ok(
@@ -87,7 +87,7 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
         const ids = (await models()).map(({ id }) => id);
         const count = `${ids.length} model${ids.length === 1 ? "" : "s"}`;
         if (ids.length === 0)
-          return warning("no model may be used", "ask the administrator of the host for access to one");
+          return warning("your account may use no model", "ask the administrator of the host for access to one");
         if (model === undefined || ids.includes(model))
           return ok(model === undefined ? count : `${count}, ${printable(model, 60)} among them`);
         const close = nearest(model, ids);
@@ -101,8 +101,8 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
 }
 
 function judgeEnd(at: number | undefined, soon: boolean, nowMs: number, what: string): Finding {
-  if (at === undefined) return ok(`${what}; it does not say until when`);
+  if (at === undefined) return ok(`${what}; it does not say when it ends`);
   const until = new Date(at).toISOString().slice(0, 16).replace("T", " ");
-  if (at <= nowMs) return failed(`${what}, over since ${until} UTC`, "run codemie profile refresh");
+  if (at <= nowMs) return failed(`${what}, ended ${until} UTC`, "run codemie profile refresh");
   return soon ? warning(`${what}, until ${until} UTC`, "get a new one soon") : ok(`${what}, until ${until} UTC`);
 }

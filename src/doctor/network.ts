@@ -58,7 +58,7 @@ export function networkChecks(origin: string | undefined, runtime: Runtime): Che
           return ok(`${name}:${at} answers${proxy ? " (the proxy)" : ""}`);
         } catch (error) {
           return failed(
-            `${name}:${at} cannot be connected to (${cause(error)})`,
+            `cannot connect to ${name}:${at} (${cause(error)})`,
             "check the network, the VPN and the proxy",
           );
         }
@@ -79,8 +79,8 @@ export function networkChecks(origin: string | undefined, runtime: Runtime): Che
         );
         const end = Number.isNaN(validUntil) ? "" : `, until ${new Date(validUntil).toISOString().slice(0, 10)}`;
         const said = `issued by ${printable(issuer, 80)}${end}`;
-        if (validUntil < runtime.now()) return failed(said, "it has expired: the host's administrator has to renew it");
-        const opened = interposers.test(issuer) ? ": a product of this firm opens the connection on the way" : "";
+        if (validUntil < runtime.now()) return failed(said, "it has expired: ask the host's administrator to renew it");
+        const opened = interposers.test(issuer) ? ": a product of this firm decrypts the connection on the way" : "";
         const authority = "if your company runs its own certificate authority, name its file in CODEMIE_CA_CERTS";
         if (problem) return failed(`${said}${opened}; not trusted (${printable(problem, 60)})`, authority);
         return opened ? warning(said + opened, "nothing to do while requests work") : ok(said);
@@ -99,14 +99,14 @@ export function networkChecks(origin: string | undefined, runtime: Runtime): Che
           return failedWith(networkFailure(url.origin, error));
         }
         const theirs = Date.parse(answer.headers.get("date") ?? "");
-        if (Number.isNaN(theirs)) return skipped("the host does not tell its time");
+        if (Number.isNaN(theirs)) return skipped("the host does not say its time");
         // The host's time has whole seconds, and was taken somewhere between our two readings.
         const off = theirs + 500 - (sent + runtime.now()) / 2;
         const seconds = Math.round(Math.abs(off) / 1000);
         if (Math.abs(off) <= clockBearable) return ok(`within ${Math.max(1, seconds)} s of the host's`);
         return failed(
           `${seconds} s ${off > 0 ? "behind" : "ahead of"} the host's`,
-          "set this machine's clock: with a wrong one tokens look expired, or not yet valid",
+          "set this machine's clock: while it is wrong, tokens look expired or not yet valid",
         );
       },
     },

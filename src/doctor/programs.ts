@@ -77,7 +77,7 @@ export function programChecks(
         const port = parsePort(text);
         if (port === undefined) {
           return failed(
-            `CODEMIE_PROXY_PORT is ${text.slice(0, 20)}, which is no port`,
+            `CODEMIE_PROXY_PORT is ${text.slice(0, 20)}, which is not a port`,
             "a port is a number from 1 to 65535",
           );
         }

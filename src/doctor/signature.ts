@@ -29,7 +29,7 @@ export async function checkSignature(
   let named: string | undefined;
   try {
     if (!publicKeyAlgorithms.includes(decodeProtectedHeader(token).alg ?? ""))
-      return skipped("signed with a secret the host alone knows");
+      return skipped("signed with a secret that only the host knows");
     named = decodeJwt(token).iss;
   } catch {
     return skipped("the token is opaque: only its issuer can read it");
@@ -40,7 +40,7 @@ export async function checkSignature(
   try {
     keys = from === localIssuer ? new URL(localKeys, origin) : await keysOf(from, fetch, signal);
   } catch (error) {
-    return skipped(`the keys of ${printable(from, 100)} cannot be had: ${asCodemieError(error).message}`);
+    return skipped(`cannot get the keys of ${printable(from, 100)}: ${asCodemieError(error).message}`);
   }
   try {
     const jwks = createRemoteJWKSet(keys, { [customFetch]: (url, options) => fetch(url, options) });
@@ -51,11 +51,11 @@ export async function checkSignature(
     });
   } catch (error) {
     const forged = error instanceof errors.JWSSignatureVerificationFailed;
-    if (forged) return failed(`it is not signed by ${printable(from, 100)}`, "get a new token; this one was altered");
+    if (forged) return failed(`it is not signed by ${printable(from, 100)}`, "get a new token: this one was altered");
     if (error instanceof errors.JWKSNoMatchingKey) {
       return failed(
         `${printable(from, 100)} has no key for it`,
-        "get a new token; its key was replaced, or it is another issuer's",
+        "get a new token: its key was replaced, or it comes from another issuer",
       );
     }
     return warning(

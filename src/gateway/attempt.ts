@@ -5,7 +5,7 @@ import { type Host, modelUrl } from "../core/host.ts";
 import type { HttpClient, IncomingAnswer, OutgoingRequest } from "../http1/message.ts";
 import { readBody } from "../platform/body.ts";
 import { networkFailure } from "../platform/network.ts";
-import type { GatewayError } from "./errors.ts";
+import { GatewayError } from "./errors.ts";
 import { downstreamHeaders } from "./headers.ts";
 import type { Call } from "./paths.ts";
 
@@ -49,8 +49,7 @@ async function attemptInTime(request: OutgoingRequest, options: ForwardOptions):
   const outcome = await attempt({ ...request, signal: AbortSignal.any([request.signal, firstByte.signal]) }, options);
   clearTimeout(timer);
   if (outcome.kind !== "failed" || !firstByte.signal.aborted) return outcome;
-  const message = `${host.origin} sent no answer within ${timeoutMs / 1000} s`;
-  return { kind: "failed", error: { status: 504, message } };
+  return { kind: "failed", error: new GatewayError(504, `${host.origin} sent no answer within ${timeoutMs / 1000} s`) };
 }
 
 async function attempt(request: OutgoingRequest, { host, upstream }: ForwardOptions): Promise<UpstreamOutcome> {
@@ -66,7 +65,7 @@ async function attempt(request: OutgoingRequest, { host, upstream }: ForwardOpti
   } catch (error) {
     discard(answer?.body);
     const failed = networkFailure(host.origin, error);
-    return { kind: "failed", error: { status: 502, message: `${failed.message}; ${failed.hint}` } };
+    return { kind: "failed", error: new GatewayError(502, `${failed.message}; ${failed.hint}`) };
   }
 }
 
@@ -87,10 +86,12 @@ export function replayableBody(
 
 /** The answer when the host takes the credential no longer: what happened and what helps. */
 export function loggedOut(host: Host, { bearer, profile }: Lease): GatewayError {
-  const message = bearer
-    ? `${host.origin} did not accept the bearer token; get a new one and start again with it`
-    : `the CodeMie session at ${host.origin} is no longer valid; run: ${loginCommand(host.origin, profile)}`;
-  return { status: 401, message };
+  return new GatewayError(
+    401,
+    bearer
+      ? `${host.origin} did not accept the bearer token; get a new one and start again with it`
+      : `the CodeMie session at ${host.origin} is no longer valid; run: ${loginCommand(host.origin, profile)}`,
+  );
 }
 
 /**

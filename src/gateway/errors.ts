@@ -1,12 +1,24 @@
-import type { Dialect } from "./paths.ts";
+import { asCodemieError } from "../core/errors.ts";
+import type { Call, Dialect } from "./paths.ts";
+
+type Status = 400 | 401 | 403 | 404 | 500 | 501 | 502 | 503 | 504;
 
 /** A failure of the gateway itself, before it is put in the words of the API that was called. */
-export interface GatewayError {
-  readonly status: 400 | 401 | 403 | 404 | 500 | 501 | 502 | 503 | 504;
-  readonly message: string;
+export class GatewayError extends Error {
+  readonly status: Status;
+
+  constructor(status: Status, message: string) {
+    super(message);
+    this.status = status;
+  }
 }
 
-type Status = GatewayError["status"];
+/** Somebody who may not enter knocked. Each one is counted, for the audit trail. */
+export class Denied extends GatewayError {}
+
+/** @returns the answer to a call that this gateway neither carries nor answers itself */
+export const unknownCall = ({ method, path }: Call): GatewayError =>
+  new GatewayError(404, `codemie gateway: ${method} ${path} is not part of the model API`);
 
 /** By status: error type of the Anthropic API, of the OpenAI API, and status name of Google's APIs (google.rpc.Code). */
 const names: Record<Status, readonly [anthropic: string, openai: string, google: string]> = {
@@ -23,12 +35,12 @@ const names: Record<Status, readonly [anthropic: string, openai: string, google:
 
 /**
  * @param dialect whose error shape
- * @param error what went wrong
+ * @param error anything that was thrown while a request was judged or answered
  * @param requestId id the request has upstream and in our records
  * @returns the answer an agent of that API understands, the id where that API puts one
  */
-export function errorResponse(dialect: Dialect, error: GatewayError, requestId: string): Response {
-  const { status, message } = error;
+export function errorResponse(dialect: Dialect, error: unknown, requestId: string): Response {
+  const { status, message } = asGatewayError(error);
   const [anthropic, openai, google] = names[status];
   const requestInfo = { "@type": "type.googleapis.com/google.rpc.RequestInfo", requestId };
   const bodies = {
@@ -40,4 +52,11 @@ export function errorResponse(dialect: Dialect, error: GatewayError, requestId: 
     status,
     headers: { "x-request-id": requestId, "request-id": requestId, "cache-control": "no-store" },
   });
+}
+
+function asGatewayError(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error;
+  const { exitCode, message, hint } = asCodemieError(error);
+  const status = exitCode === 4 ? 401 : exitCode === 5 ? 502 : 500;
+  return new GatewayError(status, hint ? `${message}; ${hint}` : message);
 }

@@ -8,20 +8,15 @@ export interface ModelsQuestion {
   readonly id: string | undefined;
 }
 
-const listPath = /^(?:\/v1|\/v1beta)?\/models(?:\/([A-Za-z0-9][A-Za-z0-9._~@-]*))?$/;
-
 /**
  * Whose format a client expects cannot be seen from `/v1/models` alone: Anthropic's clients always send their version.
  *
- * @param path of a GET request
- * @returns the question, or undefined when the path asks another
+ * @param path of a question for models
+ * @returns whose format to answer in
  */
-export function modelsQuestion(path: string, headers: HeaderRecord): ModelsQuestion | undefined {
-  const found = listPath.exec(path);
-  if (!found) return undefined;
-  const gemini = path.startsWith("/v1beta/");
-  const dialect = gemini ? "gemini" : headers["anthropic-version"] !== undefined ? "anthropic" : "openai";
-  return { dialect, id: found[1] };
+export function modelsDialect(path: string, headers: HeaderRecord): Dialect {
+  if (path.startsWith("/v1beta/")) return "gemini";
+  return headers["anthropic-version"] === undefined ? "openai" : "anthropic";
 }
 
 /** A model in each API's own shape; dates the host does not tell are the epoch's. */

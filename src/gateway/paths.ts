@@ -1,3 +1,5 @@
+import type { HeaderRecord } from "../http1/message.ts";
+
 /** Whose wire format a path speaks, so that our own errors can be told in it. */
 export type Dialect = "anthropic" | "openai" | "gemini";
 
@@ -10,28 +12,36 @@ export interface Call {
   readonly query: string;
 }
 
+/** A request that came from our own machine and from no web page, as guards judge it and routes answer it. */
+export interface IncomingRequest {
+  /** random, the same upstream, in our records and in an error */
+  readonly id: string;
+  readonly call: Call;
+  readonly headers: HeaderRecord;
+  /** the runtime's own, for its body and its end */
+  readonly raw: Request;
+}
+
 /**
- * The model API, the only thing that goes upstream (CodeMie fact 5.1): every path with and without `/v1`. Everything
- * else the host serves (its login route above all, which answers with the session) is out of the agent's reach.
+ * The model API (CodeMie fact 5.1), every path with and without `/v1`. With what the table of routes and the profile add, it
+ * is all that goes upstream: everything else the host serves (its login route above all, which answers with the session) is
+ * out of the agent's reach.
  */
-const modelApi = [
-  "POST /messages",
-  "POST /messages/count_tokens",
-  "POST /chat/completions",
-  "POST /completions",
-  "POST /embeddings",
-  "POST /responses",
-  "GET /models",
-] as const;
-
-const exact: ReadonlySet<string> = new Set(
-  modelApi.flatMap((route) => [route, route.replace(" /", " /v1/")]).concat("GET /v1/health"),
+const modelPaths: ReadonlySet<string> = new Set(
+  ["/messages", "/messages/count_tokens", "/chat/completions", "/completions", "/embeddings", "/responses"].flatMap(
+    (path) => [path, `/v1${path}`],
+  ),
 );
 
-const model = "[A-Za-z0-9][A-Za-z0-9._~@-]*";
-const geminiCall = new RegExp(
-  `^(?:/v1|/v1beta)?/models/${model}:(?:generateContent|streamGenerateContent|countTokens|embedContent)$`,
+/** A model's name in a path, as a regular expression. */
+export const modelName = "[A-Za-z0-9][A-Za-z0-9._~@-]*";
+const geminiPath = new RegExp(
+  `^(?:/v1|/v1beta)?/models/${modelName}:(?:generateContent|streamGenerateContent|countTokens|embedContent)$`,
 );
+
+/** @returns whether a call asks a model for something, which is what agents do all day */
+export const isModelCall = ({ method, path }: Call): boolean =>
+  method === "POST" && (modelPaths.has(path) || geminiPath.test(path));
 
 /** Where the host hands out credentials: no profile can open these (CodeMie facts 2.1, 4.4). */
 const closed = /^(?:\/v1)?\/(?:auth|local-auth)(?:\/|$)/i;
@@ -40,23 +50,18 @@ const closed = /^(?:\/v1)?\/(?:auth|local-auth)(?:\/|$)/i;
 const neverMethods: ReadonlySet<string> = new Set(["TRACE", "TRACK", "CONNECT"]);
 
 /**
- * @param extra paths the profile adds, each `METHOD /path`, `*` for any method and for one segment of the path, for
- *   example `DELETE /v1/responses/*`
- * @returns whether a call goes upstream
+ * @param paths what a profile adds, each `METHOD /path`, `*` for any method and for one segment of the path, for example
+ *   `DELETE /v1/responses/*`
+ * @returns whether a call is one of these
  */
-export function modelCalls(extra: readonly string[]): (call: Call) => boolean {
-  const added = extra.map((pattern) => {
+export function addedCalls(paths: readonly string[]): (call: Call) => boolean {
+  const added = paths.map((pattern) => {
     const [method = "", path = ""] = pattern.split(" ");
     const source = path.replace(/[.*]/g, (char) => (char === "*" ? "[A-Za-z0-9_~@:-][A-Za-z0-9._~@:-]*" : "\\."));
     return new RegExp(`^${method === "*" ? "[A-Z]+" : method} ${source}$`);
   });
-  return ({ method, path }) => {
-    const line = `${method} ${path}`;
-    if (neverMethods.has(method)) return false;
-    if (exact.has(line)) return true;
-    if (method === "POST" && geminiCall.test(path)) return true;
-    return added.some((pattern) => pattern.test(line)) && !closed.test(path);
-  };
+  return ({ method, path }) =>
+    !neverMethods.has(method) && added.some((pattern) => pattern.test(`${method} ${path}`)) && !closed.test(path);
 }
 
 /**

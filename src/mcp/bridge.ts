@@ -68,7 +68,7 @@ export class Bridge {
     const envelope = readEnvelope(line.text);
     if (envelope === "not-json") return void this.#refuse("null", rpcCodes.parse, "a line is not JSON; it was skipped");
     if (envelope === "not-a-message") {
-      return void this.#refuse("null", rpcCodes.invalid, "a line is JSON but no JSON-RPC message; it was skipped");
+      return void this.#refuse("null", rpcCodes.invalid, "a line is JSON but not a JSON-RPC message; it was skipped");
     }
     const pending = new PendingMessage(line.text, envelope);
     this.#options.log.debug(`client → ${envelope.method ?? "answer"} ${envelope.requests} (${line.text.length})`);

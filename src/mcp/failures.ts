@@ -5,7 +5,7 @@ const statusHints: Readonly<Record<number, string>> = {
   403: "ask the server's administrator for access",
   404: "check the path of the address: it is often /mcp or /sse",
   405: "check the path of the address, or choose --transport http or sse",
-  413: "the message is longer than the server takes",
+  413: "the message is longer than the server accepts; send less at a time",
   429: "the server asks for fewer requests; try again later",
 };
 
@@ -43,31 +43,35 @@ export const mcpFailure = {
   lost: (origin: string) =>
     new CodemieError(
       "unreachable",
-      `the connection to ${origin} ended before the answer came; whether the request had its effect is not known`,
-      "look at the result before you try again",
+      `the connection to ${origin} ended before the answer came; it is not known whether the request took effect`,
+      "check whether it took effect before you try again",
     ),
   messageTooLong: (bytes: number) =>
     new CodemieError(
       "server_error",
-      `the server sent a message longer than ${bytes} bytes, which was not taken`,
+      `the server sent a message longer than ${bytes} bytes, which was dropped`,
       "ask for less at a time",
     ),
   cancelled: () => new CodemieError("interrupted", "the request was cancelled before it was sent"),
   notReopened: (origin: string, said: string) =>
     new CodemieError(
       "server_error",
-      `${origin} does not open the session again: ${printable(said)}`,
-      "do what it says, or start the server anew in the client",
-      { forLog: `${origin} does not open the session again` },
+      `${origin} refuses to open the session again: ${printable(said)}`,
+      "do what it says, or restart the server in the client",
+      { forLog: `${origin} refuses to open the session again` },
     ),
   silent: (origin: string, ms: number) =>
     new CodemieError(
       "unreachable",
       `${origin} sent nothing for ${Math.round(ms / 1000)} s`,
-      "try again; a server that needs longer can be given more time with --timeout SECONDS",
+      "try again; --timeout SECONDS gives the server more time",
     ),
   unanswered: (origin: string) =>
-    new CodemieError("server_error", `${origin} took the request and gave no answer to it`, "report it to the server"),
+    new CodemieError(
+      "server_error",
+      `${origin} accepted the request but did not answer it`,
+      "report it to the server's administrator",
+    ),
   closing: () => new CodemieError("terminated", "the bridge is ending", "start it again"),
   headerRefused: (origin: string, status: number) =>
     new CodemieError(
@@ -85,23 +89,23 @@ export const mcpFailure = {
     new CodemieError(
       "auth_refused",
       `the authorization server ${printable(expected, 120)} says it is ${printable(found, 120)} (RFC 8414 section 3.3)`,
-      "report it to the server's administrator: the issuer has to be the address its metadata is found at",
+      "report it to the server's administrator: the issuer must be the address at which its metadata is found",
       { forLog: "the authorization server says it is another one" },
     ),
   otherIssuer: (expected: string, found: string) =>
     new CodemieError(
       "auth_refused",
-      `the server leads to the authorization server ${printable(found, 120)}, not to ${printable(expected, 120)}`,
-      "if that is as it should be, start the bridge again, with another --issuer if you named one",
-      { forLog: "the server leads to another authorization server" },
+      `the server names the authorization server ${printable(found, 120)}, not ${printable(expected, 120)}`,
+      "if that is right, start the bridge again; if you gave --issuer, change it",
+      { forLog: "the server names another authorization server" },
     ),
   /** @param host where the secret would go */
   nameIssuer: (found: string, host: string) =>
     new CodemieError(
       "auth_refused",
-      `the server leads to the authorization server ${printable(found, 120)} with an endpoint at ${printable(host, 120)}; the client's secret is not sent there`,
-      `if the client is registered there, say so with --issuer ${printable(found, 120)}`,
-      { forLog: "the client's secret is not sent to another host than the server's without --issuer" },
+      `the server names the authorization server ${printable(found, 120)} with an endpoint at ${printable(host, 120)}; the bridge sends the client's secret there only with --issuer`,
+      `if the client is registered there, give --issuer ${printable(found, 120)}`,
+      { forLog: "the client's secret goes to no host but the server's without --issuer" },
     ),
   resource: (address: string, found: string) =>
     new CodemieError(
@@ -120,7 +124,7 @@ export const mcpFailure = {
   clientNeeded: (grant: string) =>
     new CodemieError(
       "usage",
-      `--grant ${grant} needs a client the authorization server knows`,
+      `--grant ${grant} needs a client that the authorization server knows`,
       "name it with --client-id, and its secret with --client-secret-env or its key with --client-key",
     ),
   timedOut: (issuer: string, seconds: number) =>
@@ -133,7 +137,7 @@ export const mcpFailure = {
     new CodemieError(
       "auth_refused",
       `${printable(origin, 120)} demands a credential and offers no login`,
-      "if it takes a key, name the variable it is in, for example --header-env 'Authorization: Bearer MCP_KEY'",
+      "if it takes a key, name the variable that holds the key, for example --header-env 'Authorization: Bearer MCP_KEY'",
     ),
   justAsked: (origin: string) =>
     new CodemieError(
@@ -142,11 +146,15 @@ export const mcpFailure = {
       "try again in a minute to be asked once more",
     ),
   loginNeeded: (origin: string) =>
-    new CodemieError("auth_needed", `${origin} demands an authorization`, "use one of its tools to start it"),
+    new CodemieError(
+      "auth_needed",
+      `${origin} demands an authorization`,
+      "use one of its tools to start the authorization",
+    ),
   scope: (origin: string, scope: string | undefined) =>
     new CodemieError(
       "auth_refused",
-      `${origin} demands ${scope === undefined ? "more than it was granted" : `the scope ${printable(scope, 120)}`}, and asking for it did not help`,
+      `${origin} demands ${scope === undefined ? "more than was granted" : `the scope ${printable(scope, 120)}`}, and asking for it did not help`,
       "ask the server's administrator for the permission",
       { forLog: `${origin} demands a scope, and asking for it did not help` },
     ),
@@ -166,7 +174,7 @@ export const mcpFailure = {
     new CodemieError(
       "auth_refused",
       `no token from ${printable(issuer, 120)}: ${printable(why)}`,
-      "try again; if it stays so, report it to the server's administrator",
+      "try again; if it happens again, report it to the server's administrator",
     ),
   otherAnswer: (issuer: string) =>
     new CodemieError(

@@ -173,7 +173,7 @@ export class StreamableHttp implements Transport {
         return undefined;
       } catch (error) {
         streak.failed();
-        this.#log.info(`a stream could not be taken up again: ${loggable(error)}`);
+        this.#log.info(`a stream could not be resumed: ${loggable(error)}`);
       }
     }
     return undefined;

@@ -8,14 +8,14 @@ export const oauthFailure = {
     new CodemieError(
       "auth_refused",
       `${what} that the server names cannot be used: ${printable(address, 200)}`,
-      "only https: addresses are followed (http: on this machine, for a server on this machine); report it to the server",
+      "codemie follows only https: addresses (http: on this machine, for a server on this machine); report it to the server's administrator",
       { forLog: `${what} that the server names cannot be used` },
     ),
   tooLong: (address: string, bytes: number) =>
     new CodemieError(
       "server_error",
       `${printable(address, 200)} sent more than ${bytes} bytes`,
-      "this is no metadata; report it to the server",
+      "this cannot be metadata; report it to the server's administrator",
       { forLog: "a document was too long" },
     ),
   key: (why: string) =>

@@ -59,7 +59,7 @@ export async function faultOfIdToken(
   } catch (error) {
     return error instanceof Error ? error.message : "it cannot be read";
   }
-  if (nonce !== undefined && claims.nonce !== nonce) return "its nonce is not of this login";
+  if (nonce !== undefined && claims.nonce !== nonce) return "its nonce belongs to another login";
   const parties = Array.isArray(claims.aud) ? claims.aud.length : 1;
   const isForOther = (parties > 1 || claims.azp !== undefined) && claims.azp !== clientId;
   return isForOther ? "it was issued to another client" : undefined;

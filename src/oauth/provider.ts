@@ -21,7 +21,7 @@ export async function discoverProvider(
   http: OAuthHttp,
 ): Promise<{ readonly metadata: ProviderMetadata } | { readonly unusable: string }> {
   const base = issuer.replace(/\/$/, "");
-  if (!isUsable(base, http)) return { unusable: "an issuer has to be an https: address" };
+  if (!isUsable(base, http)) return { unusable: "an issuer must be an https: address" };
   const answer = await http.send(new URL(`${base}/.well-known/openid-configuration`));
   const found = answer.status === 200 ? parseJson(answer.text, serverMetadata) : undefined;
   if (!found || !isProvider(found) || !endpointsOf(found).every((address) => isUsable(address, http))) {

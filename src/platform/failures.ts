@@ -28,7 +28,7 @@ export const platformFailure = {
   sharedFolder: (path: string) =>
     new CodemieError(
       "vault_unreadable",
-      `everybody may write in ${path}, so nothing of ours is read or kept there`,
+      `everybody may write in ${path}, so codemie reads and stores nothing there`,
       "set CODEMIE_HOME to a folder of your own",
     ),
   unreadable: (file: string, why: string) =>
@@ -52,7 +52,7 @@ export const platformFailure = {
       EPERM: "permission denied",
       EFBIG: "the file size limit is reached",
       ENOTDIR: "a part of the path is not a folder",
-      ENOENT: "the folder is not there",
+      ENOENT: "the folder does not exist",
       SQLITE_FULL: "the disk is full",
       SQLITE_READONLY: "the file system is read-only",
       SQLITE_CANTOPEN: "permission denied",
@@ -61,7 +61,7 @@ export const platformFailure = {
     return new CodemieError(
       "disk",
       `cannot write ${file}: ${why[code] ?? (code || "unknown error")}`,
-      "free or unlock the place, or set CODEMIE_HOME to another folder; what was stored before is unchanged",
+      "make room or change the permissions, or set CODEMIE_HOME to another folder; what was stored before is unchanged",
       { cause: error },
     );
   },
@@ -75,7 +75,7 @@ export const platformFailure = {
   relativePath: (variable: string, path: string) =>
     new CodemieError(
       "usage",
-      `${variable} is ${printable(path, 200)}, a relative path: the folder you stand in would decide what it names`,
+      `${variable} is ${printable(path, 200)}, a relative path: the current directory would decide what it means`,
       "give an absolute path",
     ),
   browserFailed: (program: string) =>

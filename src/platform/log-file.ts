@@ -49,7 +49,8 @@ export class LogFile {
     try {
       await ensureFolder(dirname(this.#file));
       while (this.#lines.length > 0) {
-        if (this.#dropped > 0) this.#lines.push(`${this.#dropped} lines more than could be written were dropped\n`);
+        if (this.#dropped > 0)
+          this.#lines.push(`${this.#dropped} lines were dropped: they came faster than they could be written\n`);
         const text = this.#lines.join("");
         this.#lines = [];
         this.#dropped = 0;

@@ -128,7 +128,7 @@ const networkWords: Record<string, string> = {
   ENOTFOUND: "the host name does not resolve",
   ConnectionTimeout: "the connection timed out",
   ETIMEDOUT: "the connection timed out",
-  BadAnswer: "what it answers is not HTTP",
+  BadAnswer: "its answer is not HTTP",
   BadRequest: "the request cannot be put into HTTP/1.1",
   EPROTO: "it does not speak TLS (plain http:// is allowed on this machine only)",
   TooManyRedirects: "too many redirects",

@@ -151,9 +151,9 @@ const isOpen = (mode: number) => process.platform !== "win32" && (mode & 0o077) 
 function close(path: string, change: () => void, note: Note): void {
   try {
     change();
-    note(`${path} stood open to other users of this machine; it is closed now`);
+    note(`${path} was open to other users of this machine; it is closed now`);
   } catch (error) {
-    note(`${path} stands open to other users of this machine and cannot be closed (${systemCode(error)})`);
+    note(`${path} is open to other users of this machine and cannot be closed (${systemCode(error)})`);
   }
 }
 

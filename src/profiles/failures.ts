@@ -45,6 +45,6 @@ export const profileFailure = {
     new CodemieError(
       "config_damaged",
       `${file} cannot be read: ${printable(why, 200)}`,
-      "correct the file, or begin anew with codemie config reset, which keeps it aside; nothing was overwritten",
+      "correct the file, or start anew with codemie config reset, which keeps the old file; nothing was overwritten",
     ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -23,7 +23,7 @@ export const settings: readonly Setting[] = [
   { name: "haikuModel", about: "model for the agent's small jobs", read: text },
   { name: "sonnetModel", about: "model for the agent's middle tier", read: text },
   { name: "opusModel", about: "model for the agent's large tier", read: text },
-  { name: "codeMieProject", about: "project the model calls count for", read: text },
+  { name: "codeMieProject", about: "project that model calls count for", read: text },
   { name: "timeout", about: "seconds a request may wait for its first byte, 0 for ever", read: seconds },
 ];
 

@@ -28,12 +28,12 @@ export const project: SetupStep = async (draft, context) => {
   const [only] = names;
   if (only === undefined) {
     tell.note(
-      "you are on no project; model calls count for you yourself, and an administrator of the host can add you",
+      "you are in no project: model calls count for you alone; an administrator of the host can add you to one",
     );
     return draft;
   }
   if (names.length === 1) {
-    tell.good(`project ${printable(only, 80)}, the only one you are on`);
+    tell.good(`project ${printable(only, 80)}, your only one`);
     return { ...draft, project: only };
   }
   if (!prompts) return asked !== undefined && names.includes(asked) ? { ...draft, project: asked } : draft;

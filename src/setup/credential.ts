@@ -125,7 +125,8 @@ async function withToken(draft: Draft, host: Host, context: SetupContext): Promi
   if (flags.tokenEnv === undefined && prompts) {
     const answer = await prompts.text("Environment variable that will hold the token", {
       initial: name ?? tokenVariable,
-      check: (value) => (variableName.test(value) ? undefined : "letters, digits and underscores, no digit first"),
+      check: (value) =>
+        variableName.test(value) ? undefined : "use letters, digits and underscores, and no digit at the start",
     });
     if (answer === back) return back;
     name = answer;
@@ -134,7 +135,7 @@ async function withToken(draft: Draft, host: Host, context: SetupContext): Promi
   if (!variableName.test(name)) throw setupFailure.notAVariable();
   const text = runtime.env[name];
   if (!text) {
-    tell.note(`${name} is not set now, so nothing could be tried`);
+    tell.note(`${name} is not set now, so the token could not be tried`);
     return { ...draft, tokenEnv: name };
   }
   const login = await prove(host, new Secret(text), context);

@@ -27,7 +27,7 @@ export async function findEndpoint(
 ): Promise<{ host: Host; models: Model[] }> {
   const { url, title, example, bases } = providers[provider];
   const typed = input ?? url;
-  if (typed === undefined) throw setupFailure.noBaseUrl(title, example);
+  if (typed === undefined) throw setupFailure.needsBaseUrl(title, example);
   const given = parseProvider(
     typed.trim().replace(/\/(chat\/completions|completions|responses|messages|models)\/?$/, ""),
   );

@@ -53,7 +53,7 @@ export const where: SetupStep = async (draft, context) => {
       const answer = await prompts.text("Where are your models?", {
         initial: typed.get("address") ?? flags.url ?? addressOf(before) ?? fromEnvironment ?? "",
         placeholder: "codemie.example.com, or the base URL of a model API",
-        check: (value) => (value.trim() ? undefined : "an address, for example codemie.example.com"),
+        check: (value) => (value.trim() ? undefined : "type an address, for example codemie.example.com"),
       });
       if (answer === back) return back;
       typed.set("address", answer);
@@ -143,7 +143,7 @@ export const how: SetupStep = async (draft, { flags, prompts }) => {
       [
         { value: "sso", label: "in the browser", hint: "the host's own single sign-on" },
         { value: "jwt", label: "with a bearer token", hint: "CI jobs" },
-        { value: "oidc", label: "at an OpenID provider", hint: "needs its address and a client id" },
+        { value: "oidc", label: "at an OpenID provider", hint: "needs its address and a client ID" },
       ],
       standard === "api-key" ? "sso" : standard,
     );
@@ -156,7 +156,7 @@ export const how: SetupStep = async (draft, { flags, prompts }) => {
   const issuer = known.issuer ?? (await prompts?.text("Address of the OpenID provider", { placeholder: "https://…" }));
   if (issuer === undefined) throw setupFailure.needsIssuer();
   if (issuer === back) return back;
-  const clientId = known.clientId ?? (await prompts?.text("Client id at that provider"));
+  const clientId = known.clientId ?? (await prompts?.text("Client ID at that provider"));
   if (clientId === undefined) throw setupFailure.needsClientId();
   if (clientId === back) return back;
   const scope = known.scope ?? defaultScope;

@@ -26,13 +26,13 @@ export const vaultFailure = {
   gone: (file: string) =>
     new CodemieError(
       "vault_key",
-      `the vault was moved away while this ran: ${file} is missing`,
+      `the vault was moved away while codemie was running: ${file} is missing`,
       "run codemie profile login",
     ),
   keyNotOurs: (file: string) =>
     new CodemieError(
       "vault_key",
-      `${file} is there already and is not this vault's key`,
+      `${file} exists already and is not this vault's key`,
       "move it away, or name another file in CODEMIE_VAULT_KEY_FILE; nothing was changed",
     ),
   hasKeyFile: (file: string, variable: string) =>
@@ -44,8 +44,8 @@ export const vaultFailure = {
   passphraseMissing: () =>
     new CodemieError(
       "vault_passphrase",
-      "this vault is sealed with a passphrase, and there is none",
-      "set CODEMIE_VAULT_PASSPHRASE_COMMAND, CODEMIE_VAULT_PASSPHRASE_FILE or CODEMIE_VAULT_PASSPHRASE, or run it in a terminal",
+      "this vault is sealed with a passphrase, and none was given",
+      "set CODEMIE_VAULT_PASSPHRASE_COMMAND, CODEMIE_VAULT_PASSPHRASE_FILE or CODEMIE_VAULT_PASSPHRASE, or run the command in a terminal",
     ),
   /** @param from its source, as words behind "the passphrase" */
   passphraseWrong: (from: string) =>
@@ -58,10 +58,10 @@ export const vaultFailure = {
     new CodemieError(
       "usage",
       `a new passphrase needs at least ${least} characters`,
-      "take several words, or let a password manager make one; nothing was changed",
+      "use several words, or let a password manager make one; nothing was changed",
     ),
   none: () =>
-    new CodemieError("failed", "there is no vault yet", "it is made at the first login: codemie profile login"),
+    new CodemieError("failed", "there is no vault yet", "the first login makes it: run codemie profile login"),
   newer: (file: string) =>
     new CodemieError(
       "vault_damaged",

@@ -2,7 +2,9 @@
  * What the gateway costs, against nginx with buffering off, a plain proxy on node:http, and no proxy at all: one run, the
  * same upstream, the contestants in turn. Every proxy puts the same session on each request. Prints medians and ratios,
  * and keeps the numbers in dist/bench-gateway.json. Everything stays on loopback and ends by itself; `--quick` is for
- * trying it out. Needs Linux, nginx and wrk (installed from Debian's packages where that is allowed), and Node.
+ * trying it out. `--against=NAME:PATH`, as often as you like, compares this build with others instead, by the processor
+ * time of a request, which means something on a busy machine too. Needs Linux, nginx and wrk (installed from Debian's
+ * packages where that is allowed), and Node.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -18,12 +20,19 @@ import {
   smallAnswers,
   upload,
 } from "./gateway/load.ts";
+import { type Build, compareProcessorTime } from "./gateway/processor.ts";
 
 const quick = process.argv.includes("--quick");
 const rounds = quick ? 1 : 7;
 const seconds = quick ? 1 : 2;
 const gigabyte = quick ? 2 ** 27 : 2 ** 30;
 const streams = quick ? 300 : 1000;
+
+/** other builds */
+const builds = process.argv.flatMap((arg): Build[] => {
+  const [, name, path] = /^--against=([^:]+):(.+)$/.exec(arg) ?? [];
+  return name && path ? [{ name, path }] : [];
+});
 
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 const megabytes = (bytes: number) => bytes / 2 ** 20;
@@ -38,13 +47,21 @@ const note = (what: string, name: string, value: number) => {
 };
 
 try {
+  if (builds.length > 0) await compareProcessorTime([...builds, { name: "codemie" }], quick ? 20 : 300, folder);
+  else await measureAll();
+} finally {
+  await stopAll();
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function measureAll(): Promise<void> {
   const { origin } = await startUpstream();
   const ours = await gateway(origin, folder);
   const all = [direct(origin), ours, await nginx(origin, folder), await nodeProxy(origin)];
   note("memory at the start, MB", ours.name, megabytes(memoryOf(ours)));
 
   for (const connections of [1, 32, 256]) {
-    const found = new Map<string, { rps: number; p50: number; p99: number }[]>(all.map(({ name }) => [name, []]));
+    const found = new Map<string, ReturnType<typeof smallAnswers>[]>(all.map(({ name }) => [name, []]));
     for (const one of all) smallAnswers(one, connections, 1, folder);
     for (let round = 0; round < rounds; round++) {
       for (const one of all) found.get(one.name)?.push(smallAnswers(one, connections, seconds, folder));
@@ -100,9 +117,6 @@ try {
   const machine = { cores: cpus().length, model: cpus()[0]?.model };
   const kept = { date: new Date().toISOString(), machine, quick, rounds, seconds, results };
   await Bun.write(join(import.meta.dir, "../../dist/bench-gateway.json"), JSON.stringify(kept, null, 2));
-} finally {
-  await stopAll();
-  rmSync(folder, { recursive: true, force: true });
 }
 
 async function each(those: readonly Contestant[], what: string, measure: (one: Contestant) => Promise<number>) {

@@ -3,17 +3,19 @@
  * UPDATE_DOCS=1 the one in docs/conformance.md is written anew. Arguments: scenarios to run, or `--except` and those to leave
  * out; none: all.
  */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { bundled } from "../support/bundle.ts";
 import { replaceSection } from "../support/document.ts";
 
 const root = join(import.meta.dir, "../..");
-const suite = join(root, "test/mcp/node_modules/@modelcontextprotocol/conformance/dist/index.js");
+const installed = join(root, "test/mcp/node_modules/@modelcontextprotocol/conformance");
 const bun = process.execPath;
-if (!(await Bun.file(suite).exists())) {
+if (!existsSync(installed)) {
   Bun.spawnSync([bun, "install", "--frozen-lockfile"], { cwd: join(root, "test/mcp"), stdout: "inherit" });
 }
+const suite = bundled(join(installed, "dist/index.js"));
 
 interface Check {
   readonly id: string;
@@ -53,7 +55,7 @@ const table = ["| scenario | specification | result | checks |", "|---|---|---|-
 console.log(`\n${table}\n\n${good} of ${results.length} scenarios pass`);
 await Bun.write(join(root, "dist/conformance.json"), JSON.stringify(results, null, 2));
 if (process.env.UPDATE_DOCS && args.length === 0) {
-  const { version } = await Bun.file(join(suite, "../../package.json")).json();
+  const { version } = await Bun.file(join(installed, "package.json")).json();
   await replaceSection(
     "docs/conformance.md",
     "conformance",

@@ -1,27 +1,20 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { claudeFolder, codemieClaude, Person } from "../support/codemie.ts";
+import { codemieClaude, Person, withClaude } from "../support/codemie.ts";
+import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
 import { Probe } from "../support/probe.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { rekeyCheaply } from "../support/vault-access.ts";
 
 /** How an agent is started, what it gets, and what becomes of its end. */
 
-let sandbox: Sandbox;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
-afterAll(() => sandbox.close());
-
-async function loggedIn(): Promise<Person> {
-  const person = new Person();
-  await logIn(person, sandbox);
-  return person;
-}
+const sandbox = await sharedSandbox();
+const loggedIn = await sharedLogin(sandbox);
 
 test("the agent's exit code is ours", async () => {
-  const probe = new Probe(await loggedIn());
+  const probe = new Probe(loggedIn.copy());
   await probe.started();
   expect((await probe.stop(42)).code).toBe(42);
 });
@@ -32,7 +25,7 @@ for (const [signal, code] of [
   ["SIGINT", 9],
 ] as const) {
   test(`${signal} reaches the agent, and its answer comes back`, async () => {
-    const person = await loggedIn();
+    const person = loggedIn.copy();
     const probe = new Probe(person);
     await probe.started();
     probe.running.kill(signal);
@@ -43,7 +36,7 @@ for (const [signal, code] of [
 }
 
 test("ours is taken, the rest goes on untouched and in order, everything after -- too", async () => {
-  const probe = new Probe(await loggedIn(), [
+  const probe = new Probe(loggedIn.copy(), [
     "--verbose",
     "--profile=default",
     "--add-dir",
@@ -65,18 +58,18 @@ test("ours is taken, the rest goes on untouched and in order, everything after -
 });
 
 test("--task, --resume and --reasoning-effort become the agent's own flags", async () => {
-  const probe = new Probe(await loggedIn(), ["--task", "-- do it", "--resume", "s1", "--reasoning-effort", "high"]);
+  const probe = new Probe(loggedIn.copy(), ["--task", "-- do it", "--resume", "s1", "--reasoning-effort", "high"]);
   const { args } = await probe.started();
   await probe.stop();
   expect(args.slice(2)).toEqual(["--resume", "s1", "--effort", "high", "--print", "--", "-- do it"]);
 });
 
 test("the environment: models by tier, loopback past every proxy, no secret of ours, a 0600 settings file", async () => {
-  const person = await loggedIn();
-  const passphrase = { CODEMIE_VAULT_PASSPHRASE: "it opens the vault, and goes no further" };
-  expect((await person.run(["vault", "rekey"], { env: passphrase })).code).toBe(0);
+  const person = loggedIn.copy();
+  const passphrase = "it opens the vault, and goes no further";
+  await rekeyCheaply(person, passphrase);
   const probe = new Probe(person, ["--model", "claude-haiku-4-5"], {
-    ...passphrase,
+    CODEMIE_VAULT_PASSPHRASE: passphrase,
     HTTP_PROXY: "http://proxy.invalid",
     NO_PROXY: "intranet",
     CODEMIE_API_KEY: "x",
@@ -111,17 +104,15 @@ test("the environment: models by tier, loopback past every proxy, no secret of o
 });
 
 test("repository and branch are told without running git", async () => {
-  const person = await loggedIn();
+  const person = loggedIn.copy();
   mkdirSync(join(person.cwd, ".git"));
   writeFileSync(join(person.cwd, ".git/HEAD"), "ref: refs/heads/feature/one\n");
   writeFileSync(
     join(person.cwd, ".git/config"),
     '[core]\n\tfsmonitor = touch owned\n[remote "origin"]\n\turl = https://u:secret@git.example.com/team/repo.git\n',
   );
-  const probe = new Probe(person);
-  const { url, key } = await probe.started();
-  const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
-  await fetch(`${url}/v1/messages`, { method: "POST", body, headers: { "x-api-key": key } });
+  await using gateway = await startGateway(person);
+  await gateway.post();
   const { headers } = sandbox.calls("/v1/messages").at(-1) ?? { headers: {} };
   expect(headers).toMatchObject({
     "x-codemie-repository": "team/repo",
@@ -130,24 +121,21 @@ test("repository and branch are told without running git", async () => {
     "x-codemie-cli-model": "claude-sonnet-4-6",
   });
   expect(existsSync(join(person.cwd, "owned"))).toBe(false);
-  await probe.stop();
 });
 
 test("a host that does not answer in time is a 504", async () => {
-  const probe = new Probe(await loggedIn(), ["--timeout", "1"]);
-  const { url, key } = await probe.started();
+  await using gateway = await startGateway(loggedIn.copy(), ["--timeout", "1"]);
   sandbox.settings.answer = (_seen, response) => new Promise((resolve) => response.on("close", resolve));
-  const answer = await fetch(`${url}/v1/messages`, { method: "POST", body: "{}", headers: { "x-api-key": key } });
-  sandbox.settings.answer = undefined;
+  const answer = await gateway.post();
   expect(answer.status).toBe(504);
   expect(await answer.json()).toMatchObject({ type: "error", error: { type: "timeout_error" } });
-  await probe.stop();
 });
 
 test("without a login nothing starts: exit 4 and the command", async () => {
-  const person = await loggedIn();
-  const env = { PATH: `${claudeFolder}:${person.env.PATH}` };
-  sandbox.front.revokeAll();
+  const person = new Person();
+  const { session } = await logIn(person, sandbox);
+  const env = withClaude(person);
+  session.revoked = true;
   const ended = await person.run(["--task", "x"], { program: codemieClaude, env });
   expect(ended.code).toBe(4);
   expect(ended.err).toContain(`hint: run codemie profile login --url ${sandbox.origin}`);
@@ -159,11 +147,10 @@ test("without a login nothing starts: exit 4 and the command", async () => {
 });
 
 test("a session that ends in mid-run: Claude Code shows the command that helps", async () => {
-  const person = await loggedIn();
+  const person = loggedIn.copy();
   sandbox.settings.answer = (_seen, response) => void response.writeHead(302, { location: "/oauth2/start" }).end();
-  const env = { PATH: `${claudeFolder}:${person.env.PATH}`, CLAUDE_CODE_MAX_RETRIES: "0" };
+  const env = { ...withClaude(person), CLAUDE_CODE_MAX_RETRIES: "0" };
   const { code, out, err } = await person.run(["--task", "x"], { program: codemieClaude, env });
-  sandbox.settings.answer = undefined;
   expect(code).not.toBe(0);
   expect(out + err).toContain(`codemie profile login --url ${sandbox.origin}`);
   person.remove();
@@ -171,12 +158,8 @@ test("a session that ends in mid-run: Claude Code shows the command that helps",
 
 test("asked for its version, the agent sees none of our secrets", async () => {
   const person = new Person();
-  const bin = join(person.root, "bin");
-  mkdirSync(bin);
-  writeFileSync(join(bin, "claude"), '#!/bin/sh\necho "9.9.9 [$CODEMIE_JWT_TOKEN$CODEMIE_VAULT_PASSPHRASE]"\n', {
-    mode: 0o755,
-  });
-  const env = { PATH: `${bin}:${person.env.PATH}`, CODEMIE_JWT_TOKEN: "secret", CODEMIE_VAULT_PASSPHRASE: "secret" };
+  person.install("claude", '#!/bin/sh\necho "9.9.9 [$CODEMIE_JWT_TOKEN$CODEMIE_VAULT_PASSPHRASE]"\n');
+  const env = { CODEMIE_JWT_TOKEN: "secret", CODEMIE_VAULT_PASSPHRASE: "secret" };
   const { out, code } = await person.run(["--version"], { program: codemieClaude, env });
   expect(code).toBe(0);
   expect(out).toMatch(/^codemie \d+\.\d+\.\d+ \(\w+\)\nclaude 9\.9\.9 \[\]\n$/);

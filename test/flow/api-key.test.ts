@@ -1,25 +1,24 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { claudeFolder, codemieClaude, Person } from "../support/codemie.ts";
+import { codemieClaude, Person, withClaude } from "../support/codemie.ts";
+import { textBelow } from "../support/files.ts";
+import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
 import { type Form, type ModelProvider, startModelProvider } from "../support/model-provider.ts";
 import { Probe } from "../support/probe.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Keys of model providers: tried, sealed, put on by the gateway, held by no agent. */
 
+const sandbox = await sharedSandbox();
 let person: Person;
 let provider: ModelProvider | undefined;
-let sandbox: Sandbox | undefined;
 beforeEach(() => {
   person = new Person();
 });
 afterEach(async () => {
   person.remove();
   await provider?.close();
-  await sandbox?.close();
-  provider = sandbox = undefined;
+  provider = undefined;
 });
 
 const setUp = (form: Form, url: string, key: string, more: string[] = []) =>
@@ -40,8 +39,7 @@ for (const [form, typed] of [
     const { code, err, out } = await setUp(form, provider.origin + typed, provider.key);
     expect({ code, err: err.includes(`✓ the key works at ${provider.api}: `) }).toEqual({ code: 0, err: true });
     expect(out).toStartWith("✓ profile default is set up, and the active one\n");
-    const config = JSON.parse(readFileSync(join(person.codemieHome, "codemie-cli.config.json"), "utf8"));
-    expect(config.profiles.default).toEqual({
+    expect(person.config().profiles.default).toEqual({
       name: "default",
       provider: form,
       authMethod: "api-key",
@@ -52,21 +50,17 @@ for (const [form, typed] of [
     expect(models[0]).toMatchObject({ provider: form, default: false, cost: null });
     const status = JSON.parse((await person.run(["profile", "status", "--json"])).out);
     expect(status).toMatchObject({ method: "api-key", url: provider.origin, authenticated: true, user: null });
-    expect(readEverything(person.root)).not.toContain(provider.key);
+    expect(textBelow(person.root)).not.toContain(provider.key);
   });
 }
 
 test("the path before the version is kept, as behind a company's own proxy", async () => {
   provider = await startModelProvider("litellm", "/llm");
   expect((await setUp("litellm", `${provider.origin}/llm`, provider.key)).code).toBe(0);
-  const probe = new Probe(person);
-  const { url, key } = await probe.started();
-  const body = JSON.stringify({ messages: [] });
-  const answer = await fetch(`${url}/v1/messages?beta=true`, { method: "POST", body, headers: { "x-api-key": key } });
+  await using gateway = await startGateway(person);
+  const answer = await gateway.ask("/v1/messages?beta=true");
   expect(answer.status).toBe(200);
   expect(provider.record.at(-1)?.target).toBe("/llm/v1/messages?beta=true");
-  await probe.stop();
-  person = new Person();
 });
 
 test("the real Claude Code answers through the gateway, which alone holds the key; nothing of CodeMie's is told", async () => {
@@ -74,7 +68,7 @@ test("the real Claude Code answers through the gateway, which alone holds the ke
   await setUp("anthropic", provider.origin, provider.key);
   const { code, out, err } = await person.run(["--task", "hello"], {
     program: codemieClaude,
-    env: { PATH: `${claudeFolder}:${person.env.PATH}` },
+    env: withClaude(person),
   });
   expect({ code, err, out: out.trim() }).toEqual({ code: 0, err: "", out: "from the provider" });
   const sent = provider.record.filter(({ path }) => path === "/v1/messages");
@@ -88,11 +82,9 @@ test("the real Claude Code answers through the gateway, which alone holds the ke
 test("the agent's environment and arguments hold the gateway's key, not the provider's", async () => {
   provider = await startModelProvider("anthropic");
   await setUp("anthropic", provider.origin, provider.key);
-  const probe = new Probe(person, [], { CODEMIE_API_KEY: provider.key });
-  const { env, args } = await probe.started();
+  await using gateway = await startGateway(person, [], { CODEMIE_API_KEY: provider.key });
+  const { env, args } = gateway.agent;
   expect(JSON.stringify([env, args])).not.toContain(provider.key);
-  await probe.stop();
-  person = new Person();
 });
 
 test("an error of the provider's own reaches the agent as it is, a refused key too", async () => {
@@ -105,18 +97,15 @@ test("an error of the provider's own reaches the agent as it is, a refused key t
   expect(err).toContain(`${provider.origin} did not accept the API key: Incorrect API key provided`);
   expect(err).not.toContain("sk-wrong-key");
 
-  const good = new Probe(person);
-  const { url, key } = await good.started();
-  const answer = await fetch(`${url}/v1/messages`, { method: "POST", body: "{}", headers: { "x-api-key": key } });
-  expect(answer.status).toBe(200);
-  const missing = await fetch(`${url}/v1/embeddings`, { method: "POST", body: "{}", headers: { "x-api-key": key } });
+  const good = await startGateway(person);
+  expect((await good.post()).status).toBe(200);
+  const missing = await good.ask("/v1/embeddings");
   expect([missing.status, ((await missing.json()) as { error: { type: string } }).error.type]).toEqual([
     404,
     "invalid_request_error",
   ]);
   const { err: said } = await good.stop();
   expect(said).toContain("warning: Claude Code needs the anthropic API, which OpenAI itself does not have");
-  person = new Person();
 });
 
 test("a refused key, a page, a wrong address: said, and nothing is stored", async () => {
@@ -141,14 +130,12 @@ test("a refused key, a page, a wrong address: said, and nothing is stored", asyn
 test("the key goes to its own origin only, and a CodeMie login never to a provider", async () => {
   provider = await startModelProvider("openai");
   const other = await startModelProvider("openai");
-  sandbox = await startSandbox();
   await logIn(person, sandbox);
   await setUp("openai", provider.origin, provider.key, ["--profile", "keys"]);
-  const file = join(person.codemieHome, "codemie-cli.config.json");
-  const config = JSON.parse(readFileSync(file, "utf8"));
-  config.profiles.keys.baseUrl = other.api;
-  config.profiles.default = { name: "default", provider: "litellm", baseUrl: `${sandbox.origin}/v1` };
-  await Bun.write(file, JSON.stringify(config));
+  person.editConfig(({ profiles }) => {
+    profiles.keys.baseUrl = other.api;
+    profiles.default = { name: "default", provider: "litellm", baseUrl: `${sandbox.origin}/v1` };
+  });
   expect(await person.run(["models", "--profile", "keys"])).toMatchObject({ code: 4, out: "" });
   expect(other.record).toEqual([]);
   sandbox.record.length = 0;
@@ -163,7 +150,7 @@ test("flag over environment over the stored key; without any: exit 4 and the com
   const used = async (args: string[], env: Record<string, string> = {}) => {
     const { err, code } = await person.run(["--task", "x", ...args], {
       program: codemieClaude,
-      env: { PATH: `${claudeFolder}:${person.env.PATH}`, ...env },
+      env: { ...withClaude(person), ...env },
     });
     return { code, err, key: provider?.record.at(-1)?.headers["x-api-key"] };
   };
@@ -172,7 +159,7 @@ test("flag over environment over the stored key; without any: exit 4 and the com
   expect(flag).toMatchObject({ code: 4, key: "sk-from-flag" });
   expect(flag.err).toStartWith("warning: other users of this machine can see a key on the command line");
   expect((await person.run(["profile", "logout"])).out).toBe(
-    "✓ profile default is logged out (the key itself stays good until its provider revokes it)\n",
+    "✓ profile default is logged out (the key itself stays valid until its provider revokes it)\n",
   );
   const none = await person.run(["models"]);
   expect([none.code, none.err]).toEqual([
@@ -204,15 +191,14 @@ test("what makes no sense for a key is refused with the way that does", async ()
     ["profile", "refresh"],
   ]) {
     const { code, err } = await person.run(args);
-    expect([code, err.includes("hint: another key is stored with codemie setup --method api-key")]).toEqual([2, true]);
+    expect([code, err.includes("hint: to store another key, run codemie setup --method api-key")]).toEqual([2, true]);
   }
-  sandbox = await startSandbox();
   await logIn(person, sandbox, "ada", ["--profile", "host"]);
   const wrong = await person.run(["--task", "x", "--api-key", "sk-x", "--profile", "host"], {
     program: codemieClaude,
-    env: { PATH: `${claudeFolder}:${person.env.PATH}` },
+    env: withClaude(person),
   });
-  expect([wrong.code, wrong.err.includes(`logs in to ${sandbox.origin} without an API key`)]).toEqual([2, true]);
+  expect([wrong.code, wrong.err.includes(`is for ${sandbox.origin} and takes no API key`)]).toEqual([2, true]);
   // in the environment it is simply not this profile's
   expect((await person.run(["models", "--profile", "host"], { env: { CODEMIE_API_KEY: "sk-x" } })).code).toBe(0);
   expect(JSON.stringify(sandbox.record.map(({ rawHeaders }) => rawHeaders))).not.toContain("sk-x");
@@ -237,10 +223,3 @@ test("setting up again with another key replaces it; without a key the stored on
   ]);
   expect((await person.run(["token"])).out).toBe(`${provider.key}\n`);
 });
-
-function readEverything(folder: string): string {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"))
-    .join("\n");
-}

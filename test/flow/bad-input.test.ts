@@ -1,18 +1,16 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { codemie, Person } from "../support/codemie.ts";
+import { Person } from "../support/codemie.ts";
 import { beginLogin, handOff, logIn } from "../support/login.ts";
+import { runOnFullDisk, runReadOnly, testWithMounts } from "../support/namespace.ts";
 import { listen, send } from "../support/sandbox/http.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** Whatever is wrong: a clear error, a hint, the exit code of the contract, and nothing already stored is lost. */
 
-let sandbox: Sandbox;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
-afterAll(() => sandbox.close());
+const sandbox = await sharedSandbox();
+const loggedIn = await sharedLogin(sandbox);
 
 test("a host that cannot be reached: exit 5 at once", async () => {
   const gone = await listen();
@@ -31,8 +29,8 @@ test("a host that cannot be reached: exit 5 at once", async () => {
 
 for (const [what, status, type, says] of [
   ["a web app that answers every path", 200, "text/html", "it sent a web page"],
-  ["405", 405, "text/html", "405 at its login address"],
-  ["404", 404, "application/json", "404 at its login address"],
+  ["405", 405, "text/html", "it answered 405 at its login address"],
+  ["404", 404, "application/json", "it answered 404 at its login address"],
 ] as const) {
   test(`a wrong address (${what}) is said before the browser opens`, async () => {
     const web = await listen();
@@ -140,7 +138,7 @@ test("an agent that is not installed: the command that installs it", async () =>
 test("an unreadable configuration is never overwritten", async () => {
   const person = new Person();
   mkdirSync(person.codemieHome);
-  const file = join(person.codemieHome, "codemie-cli.config.json");
+  const file = person.configFile;
   for (const content of ["{ not json", '{"version":2,"profiles":{"a":{"model":7}}}']) {
     writeFileSync(file, content);
     for (const args of [["profile"], ["profile", "login", "--url", sandbox.origin]]) {
@@ -153,37 +151,25 @@ test("an unreadable configuration is never overwritten", async () => {
   person.remove();
 });
 
-/** Runs in a mount namespace of its own, where a file system can be small or read-only without touching the machine's. */
-const canMount = Bun.spawnSync(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
-const inNamespace = canMount ? test : test.skip;
-if (!canMount) console.log("skipped: this machine lets no one mount in a namespace of their own (unshare -rm)");
-
-inNamespace("a read-only home: exit 1 before the browser opens", async () => {
-  const person = new Person();
-  await logIn(person, sandbox);
-  const script = `mount --bind ${person.home} ${person.home} && mount -o remount,bind,ro ${person.home} && exec "$@"`;
-  const wrap = (args: string[]) =>
-    person.run(["-rm", "sh", "-c", script, "sh", codemie, ...args], { program: "unshare" });
-  const login = await wrap(["profile", "login"]);
+testWithMounts("a read-only home: exit 1 before the browser opens", async () => {
+  const person = loggedIn.copy();
+  const login = await runReadOnly(person, ["profile", "login"]);
   expect(login.code).toBe(1);
   expect(login.err).toContain("the file system is read-only\nhint: ");
   expect(login.err).not.toContain("open this address");
-  expect((await wrap(["profile", "status"])).code).toBe(0);
-  expect((await wrap(["models"])).code).toBe(0);
+  expect((await runReadOnly(person, ["profile", "status"])).code).toBe(0);
+  expect((await runReadOnly(person, ["models"])).code).toBe(0);
   person.remove();
 });
 
-inNamespace("a full disk: exit 1, and the login that was stored still opens", async () => {
-  const person = new Person();
-  await logIn(person, sandbox);
-  const script = `
-    mkdir ${person.root}/small && mount -t tmpfs -o size=256k tmpfs ${person.root}/small &&
-    cp -a ${person.codemieHome}/. ${person.root}/small/ &&
-    (cat /dev/zero > ${person.root}/small/filler 2>/dev/null || true)
-    export CODEMIE_HOME=${person.root}/small
-    "$0" profile login; echo "login exit $?"
-    rm ${person.root}/small/filler; "$0" profile status; echo "status exit $?"`;
-  const { out, err } = await person.run(["-rm", "sh", "-c", script, codemie], { program: "unshare" });
+testWithMounts("a full disk: exit 1, and the login that was stored still opens", async () => {
+  const person = loggedIn.copy();
+  const { out, err } = await runOnFullDisk(
+    person,
+    256,
+    `"$0" profile login; echo "login exit $?"
+    rm $CODEMIE_HOME/filler; "$0" profile status; echo "status exit $?"`,
+  );
   expect(out).toContain("login exit 1");
   expect(err).toMatch(/error: cannot write .*: the disk is full\nhint: /);
   expect(out).toContain("Ada <ada@example.com>");

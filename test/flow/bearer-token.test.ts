@@ -1,41 +1,31 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { claudeFolder, codemie, codemieClaude, Person } from "../support/codemie.ts";
+import { claudeFolder, codemie, codemieClaude, Person, withClaude } from "../support/codemie.ts";
+import { textBelow } from "../support/files.ts";
+import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
-import { Probe } from "../support/probe.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { otherProcesses, shownOf } from "../support/processes.ts";
+import { sharedSandbox } from "../support/shared.ts";
+import { part } from "../support/token.ts";
 
 /** A bearer token for CI: no set-up, no terminal, no home that could be written; stored nowhere. */
 
-let sandbox: Sandbox;
+const sandbox = await sharedSandbox();
 let person: Person;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
 beforeEach(() => {
   person = new Person();
-  sandbox.record.length = 0;
-  sandbox.settings.answer = undefined;
 });
 afterEach(() => person.remove());
-afterAll(() => sandbox.close());
-
-const claudeOnPath = () => ({ PATH: `${claudeFolder}:${person.env.PATH}` });
 
 test("from the environment, with an empty home: the real Claude Code answers and the token stays with us", async () => {
   const token = await sandbox.front.mintToken("ci");
   let processes = "";
   const watch = () => {
-    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-      try {
-        const command = readFileSync(`/proc/${pid}/cmdline`, "latin1");
-        // our own environment is where the token came from; the agent's must not have it
-        const environment = command.includes("--settings") ? readFileSync(`/proc/${pid}/environ`, "latin1") : "";
-        processes += command + environment;
-      } catch {
-        // it ended meanwhile
-      }
+    for (const pid of otherProcesses()) {
+      const command = shownOf(pid, "cmdline");
+      // our own environment is where the token came from; the agent's must not have it
+      processes += command + (command.includes("--settings") ? shownOf(pid, "environ") : "");
     }
   };
   sandbox.settings.answer = (_seen, response) => {
@@ -56,7 +46,7 @@ test("from the environment, with an empty home: the real Claude Code answers and
   };
   const { code, out, err } = await person.run(["--task", "hello", "--base-url", sandbox.origin], {
     program: codemieClaude,
-    env: { ...claudeOnPath(), CODEMIE_JWT_TOKEN: token },
+    env: { ...withClaude(person), CODEMIE_JWT_TOKEN: token },
   });
   expect({ code, err, out: out.trim() }).toEqual({ code: 0, err: "", out: "from CI" });
   expect(processes).toContain("ANTHROPIC_BASE_URL");
@@ -65,11 +55,7 @@ test("from the environment, with an empty home: the real Claude Code answers and
   expect(headers?.authorization).toBe(`Bearer ${token}`);
   expect(headers?.cookie).toBeUndefined();
   expect(existsSync(join(person.codemieHome, "vault"))).toBe(false);
-  const text = readdirSync(person.root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"))
-    .join("\n");
-  expect(text.includes(token)).toBe(false);
+  expect(textBelow(person.root).includes(token)).toBe(false);
 });
 
 test("by --jwt-token - and --jwt-token-file nothing is said; on the command line a note is", async () => {
@@ -78,7 +64,7 @@ test("by --jwt-token - and --jwt-token-file nothing is said; on the command line
   writeFileSync(file, `${token}\n`);
   const base = ["--task", "hello", "--base-url", sandbox.origin];
   const run = (args: string[], stdin?: string) =>
-    person.run([...base, ...args], { program: codemieClaude, env: claudeOnPath(), ...(stdin ? { stdin } : {}) });
+    person.run([...base, ...args], { program: codemieClaude, env: withClaude(person), ...(stdin ? { stdin } : {}) });
   expect(await run(["--jwt-token", "-"], token)).toMatchObject({ code: 0, err: "" });
   expect(await run(["--jwt-token-file", file])).toMatchObject({ code: 0, err: "" });
   const visible = await run([`--jwt-token=${token}`]);
@@ -91,11 +77,9 @@ test("by --jwt-token - and --jwt-token-file nothing is said; on the command line
 test("a file that rotates is read again, also in mid-run", async () => {
   const file = join(person.root, "token");
   writeFileSync(file, await sandbox.front.mintToken("first"));
-  const probe = new Probe(person, ["--base-url", sandbox.origin, "--jwt-token-file", file]);
-  const { url, key } = await probe.started();
+  await using gateway = await startGateway(person, ["--base-url", sandbox.origin, "--jwt-token-file", file]);
   const ask = async () => {
-    const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
-    const answer = await fetch(`${url}/v1/messages`, { method: "POST", body, headers: { "x-api-key": key } });
+    const answer = await gateway.post();
     const sent = String(sandbox.calls("/v1/messages").at(-1)?.headers.authorization).split(".")[1] ?? "";
     return [answer.status, JSON.parse(Buffer.from(sent, "base64url").toString()).sub];
   };
@@ -111,20 +95,17 @@ test("a file that rotates is read again, also in mid-run", async () => {
     response.writeHead(302, { location: "/oauth2/start" }).end();
   };
   expect(await ask()).toEqual([200, "third"]);
-  await probe.stop();
-  person = new Person();
 });
 
 test("a home that cannot be written is no obstacle", async () => {
   const token = await sandbox.front.mintToken("ci");
   const { code, err } = await person.run(["--task", "hello", "--base-url", sandbox.origin], {
     program: codemieClaude,
-    env: { ...claudeOnPath(), CODEMIE_JWT_TOKEN: token, CODEMIE_HOME: "/proc/nowhere" },
+    env: { ...withClaude(person), CODEMIE_JWT_TOKEN: token, CODEMIE_HOME: "/proc/nowhere" },
   });
   expect({ code, err }).toEqual({ code: 0, err: "" });
 });
 
-const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
 const header = part({ alg: "RS256" });
 const soon = Math.floor(Date.now() / 1000) + 3600;
 /** A token whose times are counted from when it is used, s: on a slow machine this file takes minutes. */
@@ -189,10 +170,9 @@ test("a long-lived token that ends within 7 days is a warning, an hourly one is 
     [await sandbox.front.mintToken("ci", 3 * day, { iat: issued }), true],
     [await sandbox.front.mintToken("ci", 30 * day), false],
   ] as const) {
-    const probe = new Probe(new Person(), ["--base-url", sandbox.origin], { CODEMIE_JWT_TOKEN: token });
-    await probe.started();
-    const { err } = await probe.stop();
-    expect(err.includes("warning: the bearer token ends in")).toBe(warns);
+    const gateway = await startGateway(new Person(), ["--base-url", sandbox.origin], { CODEMIE_JWT_TOKEN: token });
+    const { err } = await gateway.stop();
+    expect(err.includes("warning: the bearer token expires in")).toBe(warns);
   }
 });
 

@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import axe from "axe-core";
-import type { Browser } from "playwright-core";
 import { type Page, renderPage } from "../../src/auth/login/callback-page.ts";
-import { startBrowser } from "../support/browser.ts";
+import { sharedBrowser } from "../support/shared.ts";
 
 /**
  * The pages a login ends at, in a real browser: nothing an accessibility check finds, nothing that overflows. With
@@ -29,23 +28,16 @@ const pages: Record<string, Page> = {
   },
 };
 
-let browser: Browser;
-let server: ReturnType<typeof Bun.serve>;
-beforeAll(async () => {
-  browser = await startBrowser();
-  server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: (request) => {
-      const page = pages[new URL(request.url).pathname.slice(1)];
-      return page ? renderPage(page) : new Response(null, { status: 404 });
-    },
-  });
+const browser = await sharedBrowser();
+const server = Bun.serve({
+  port: 0,
+  hostname: "127.0.0.1",
+  fetch: (request) => {
+    const page = pages[new URL(request.url).pathname.slice(1)];
+    return page ? renderPage(page) : new Response(null, { status: 404 });
+  },
 });
-afterAll(async () => {
-  await browser.close();
-  await server.stop(true);
-});
+afterAll(() => server.stop(true));
 
 for (const name of Object.keys(pages)) {
   for (const colorScheme of ["light", "dark"] as const) {

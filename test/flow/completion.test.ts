@@ -1,30 +1,20 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { expect, test } from "bun:test";
+import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { codemie, codemieClaude, Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** What may come next, asked by the real shells. PowerShell is not among Debian's packages; its script is the only one not run. */
 
-const person = new Person();
-let sandbox: Sandbox;
-let env: Record<string, string>;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  await logIn(person, sandbox);
-  // the models are completed as they were last listed
-  await person.run(["models"]);
-  const bin = join(person.root, "bin");
-  mkdirSync(bin);
-  symlinkSync(codemie, join(bin, "codemie"));
-  symlinkSync(codemieClaude, join(bin, "codemie-claude"));
-  env = { ...person.env, PATH: `${bin}:${person.env.PATH}` };
-});
-afterAll(async () => {
-  person.remove();
-  await sandbox.close();
-});
+const sandbox = await sharedSandbox();
+const person = await sharedLogin(sandbox);
+// the models are completed as they were last listed
+await person.run(["models"]);
+const bin = join(person.root, "bin");
+mkdirSync(bin);
+symlinkSync(codemie, join(bin, "codemie"));
+symlinkSync(codemieClaude, join(bin, "codemie-claude"));
+const env: Record<string, string> = { ...person.env, PATH: `${bin}:${person.env.PATH}` };
 
 const cases: [string[], string[]][] = [
   [["codemie", "prof"], ["profile"]],
@@ -107,7 +97,7 @@ test("a model whose name is more than a word is not offered", async () => {
 test("completing never fails aloud, whatever is broken", async () => {
   const other = new Person();
   mkdirSync(other.codemieHome, { recursive: true });
-  writeFileSync(join(other.codemieHome, "codemie-cli.config.json"), "{");
+  other.writeConfig("{");
   for (const words of [["profile", "use", ""], ["claude", "--model", ""], ["no-such", "thing", ""], [], [""]]) {
     const { code, err } = await other.run(["__complete", ...words]);
     expect({ code, err }).toEqual({ code: 0, err: "" });

@@ -1,19 +1,16 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
-import { type Corporate, startCorporate } from "../support/corporate.ts";
-import { Probe } from "../support/probe.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { startCorporate } from "../support/corporate.ts";
+import { startGateway } from "../support/gateway.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** A host that is reached over a proxy only, with a certificate of the company's own. */
 
-let sandbox: Sandbox;
-let network: Corporate;
+const sandbox = await sharedSandbox();
+const network = await startCorporate(sandbox.origin);
+afterAll(() => network.close());
 let person: Person;
 let env: Record<string, string>;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  network = await startCorporate(sandbox.origin);
-});
 beforeEach(async () => {
   person = new Person();
   const file = `${person.root}/authority.pem`;
@@ -24,10 +21,6 @@ beforeEach(async () => {
   env = { CODEMIE_URL: network.url, CODEMIE_JWT_TOKEN: token, CODEMIE_CA_CERTS: file, HTTPS_PROXY: network.proxyUrl };
 });
 afterEach(() => person.remove());
-afterAll(async () => {
-  await network.close();
-  await sandbox.close();
-});
 
 const models = (changes: Record<string, string> = {}) =>
   person.run(["models", "--json"], { env: { ...env, ...changes } });
@@ -101,9 +94,8 @@ test("a proxy that refuses is an error that says so", async () => {
 });
 
 test("an agent's requests stream through the proxy, and our key stays on this machine", async () => {
-  const probe = new Probe(person, [], env);
-  const { url, key, env: agentEnv } = await probe.started();
-  expect(agentEnv.NO_PROXY).toContain("127.0.0.1");
+  await using gateway = await startGateway(person, [], env);
+  expect(gateway.agent.env.NO_PROXY).toContain("127.0.0.1");
   let next = Promise.withResolvers<void>();
   sandbox.settings.answer = async (_seen, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
@@ -114,56 +106,44 @@ test("an agent's requests stream through the proxy, and our key stays on this ma
     }
     response.end();
   };
-  const answer = await fetch(`${url}/v1/messages`, { method: "POST", body: "{}", headers: { "x-api-key": key } });
+  const answer = await gateway.post();
   const reader = answer.body?.getReader();
   for (let n = 0; n < 3; n++) {
     expect(new TextDecoder().decode((await reader?.read())?.value)).toBe(`data: ${n}\n\n`);
     next.resolve();
   }
   expect((await reader?.read())?.done).toBe(true);
-  sandbox.settings.answer = undefined;
   expect(network.asked.every((line) => line === "CONNECT codemie.test:443")).toBe(true);
-  await probe.stop();
 });
 
 test("ALL_PROXY is a proxy for everything, for the gateway as for commands", async () => {
   for (const variable of ["ALL_PROXY", "all_proxy"]) {
-    const probe = new Probe(person, [], { ...env, HTTPS_PROXY: "", [variable]: network.proxyUrl });
-    const { url, key } = await probe.started();
+    const gateway = await startGateway(person, [], { ...env, HTTPS_PROXY: "", [variable]: network.proxyUrl });
     network.asked.length = 0;
-    const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
-    const answer = await fetch(`${url}/v1/messages`, { method: "POST", body, headers: { "x-api-key": key } });
+    const answer = await gateway.post();
     expect({ status: answer.status, asked: network.asked.length <= 1 }).toEqual({ status: 200, asked: true });
-    await probe.stop();
+    await gateway.stop();
     person = new Person();
     await Bun.write(String(env.CODEMIE_CA_CERTS), network.certificate);
   }
 });
 
 test("a large body keeps its length through a proxy", async () => {
-  const probe = new Probe(person, [], env);
-  const { url, key } = await probe.started();
+  await using gateway = await startGateway(person, [], env);
   sandbox.settings.answer = (seen, response) => void response.end(String(seen.body.length));
-  const body = "x".repeat(9_000_000);
-  const answer = await fetch(`${url}/v1/messages`, { method: "POST", body, headers: { "x-api-key": key } });
+  const answer = await gateway.post({ body: "x".repeat(9_000_000) });
   expect(await answer.text()).toBe("9000000");
   const headers = sandbox.record.at(-1)?.headers;
   expect([headers?.["content-length"], headers?.["transfer-encoding"]]).toEqual(["9000000", undefined]);
-  sandbox.settings.answer = undefined;
-  await probe.stop();
-  person = new Person();
 });
 
 test("one tunnel serves many requests", async () => {
-  const probe = new Probe(person, [], env);
-  const { url, key } = await probe.started();
+  await using gateway = await startGateway(person, [], env);
   network.asked.length = 0;
   for (let n = 0; n < 20; n++) {
-    const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
-    const answer = await fetch(`${url}/v1/messages`, { method: "POST", body, headers: { "x-api-key": key } });
+    const answer = await gateway.post();
     expect(answer.status).toBe(200);
     await answer.arrayBuffer();
   }
   expect(network.asked.length).toBeLessThanOrEqual(1);
-  await probe.stop();
 });

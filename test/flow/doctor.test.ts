@@ -7,20 +7,16 @@ import { loginFile } from "../support/age.ts";
 import { claudeFolder, codemie, codemieClaude, Person } from "../support/codemie.ts";
 import { logIn, secretsOf } from "../support/login.ts";
 import { startModelProvider } from "../support/model-provider.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Every check finds what it is there for, says what to do, and nothing of it is a secret. */
 
+const sandbox = await sharedSandbox();
 let person: Person;
-let sandbox: Sandbox;
-beforeEach(async () => {
+beforeEach(() => {
   person = new Person();
-  sandbox = await startSandbox();
 });
-afterEach(async () => {
-  person.remove();
-  await sandbox.close();
-});
+afterEach(() => person.remove());
 
 interface Found {
   status: string;
@@ -105,13 +101,13 @@ test("a clock ten minutes off", async () => {
 
 test("files that others may read, a record that is damaged, a configuration that is wrong", async () => {
   await logIn(person, sandbox);
-  chmodSync(join(person.codemieHome, "codemie-cli.config.json"), 0o644);
+  chmodSync(person.configFile, 0o644);
   expect((await examined()).of.folders).toMatchObject({ status: "warning", hint: "chmod -R go-rwx ~/.codemie" });
   writeFileSync(loginFile(person), "{}");
   const damaged = await examined();
   expect([damaged.code, damaged.of.credential?.status]).toEqual([1, "failed"]);
   expect(damaged.of.credential?.message).toContain("is damaged");
-  writeFileSync(join(person.codemieHome, "codemie-cli.config.json"), '{"version":2,\n"profiles":[]}');
+  person.writeConfig('{"version":2,\n"profiles":[]}');
   const wrong = await examined();
   expect([wrong.code, wrong.of.config?.status]).toEqual([1, "failed"]);
   expect(wrong.of.config?.message).toContain("line 2, profiles: ");
@@ -137,7 +133,7 @@ test("whoever opens TLS on the way is named", async () => {
   const { of } = await examined({ CODEMIE_URL: `https://localhost:${server.port}` });
   expect(of.tls?.status).toBe("failed");
   expect(of.tls?.message).toMatch(
-    /^issued by Zscaler Inc\., until \S+: a product of this firm opens the connection on the way; not trusted \(/,
+    /^issued by Zscaler Inc\., until \S+: a product of this firm decrypts the connection on the way; not trusted \(/,
   );
   expect(of.clock?.message).toContain("cannot be trusted");
   await server.stop(true);

@@ -1,34 +1,13 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { Probe } from "../support/probe.ts";
+import { expect, test } from "bun:test";
 import { send } from "../support/sandbox/http.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedGateway } from "../support/shared.ts";
 
 /** What the gateway says itself, each time in the words of the API that was called. */
 
-let sandbox: Sandbox;
-let probe: Probe;
-let url = "";
-let key = "";
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  const person = new Person();
-  await logIn(person, sandbox);
-  probe = new Probe(person);
-  ({ url, key } = await probe.started());
-});
-beforeEach(() => {
-  sandbox.record.length = 0;
-  sandbox.settings.answer = undefined;
-});
-afterAll(async () => {
-  await probe.stop();
-  await sandbox.close();
-});
+const { sandbox, gateway } = await sharedGateway();
+const { url, key } = gateway;
 
-const get = async (path: string, headers: Record<string, string> = {}) =>
-  (await fetch(url + path, { headers: { "x-api-key": key, ...headers } })) as Response;
+const get = (path: string, headers: Record<string, string> = {}) => gateway.ask(path, { method: "GET", headers });
 const post = (path: string, headers: Record<string, string> = { "x-api-key": key }) =>
   fetch(url + path, { method: "POST", body: "{}", headers });
 

@@ -4,8 +4,9 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTls } from "node:tls";
 import { Person } from "../support/codemie.ts";
 import { certificateFor, listening } from "../support/corporate.ts";
-import { Probe } from "../support/probe.ts";
+import { startGateway } from "../support/gateway.ts";
 import { soak } from "../support/soak.ts";
+import { adasToken } from "../support/token.ts";
 
 /**
  * Bodies both ways, framed, cut and delayed by chance, some given up in the middle: what arrives is what was sent, and
@@ -129,8 +130,6 @@ function drained(socket: Socket): Promise<void> {
 
 let servers: Server[] = [];
 let certificate = "";
-const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const token = `${part({ alg: "RS256" })}.${part({ sub: "ada" })}.c2lnbmF0dXJl`;
 beforeAll(async () => {
   const pair = await certificateFor("127.0.0.1");
   certificate = pair.cert;
@@ -146,9 +145,8 @@ for (const [index, scheme] of ["http", "https"].entries()) {
     const person = new Person();
     await Bun.write(`${person.root}/ca.pem`, certificate);
     const origin = `${scheme}://127.0.0.1:${await listening(servers[index] as Server)}`;
-    const env = { CODEMIE_JWT_TOKEN: token, CODEMIE_URL: origin, CODEMIE_CA_CERTS: `${person.root}/ca.pem` };
-    const probe = new Probe(person, ["--model", "m"], env);
-    const { url, key } = await probe.started();
+    const env = { CODEMIE_JWT_TOKEN: adasToken, CODEMIE_URL: origin, CODEMIE_CA_CERTS: `${person.root}/ca.pem` };
+    const gateway = await startGateway(person, ["--model", "m"], env);
 
     const once = async (id: string) => {
       const sizes = [0, 1, 300, 16_384, 16_385, 70_000, 300_000, 2_000_000] as const;
@@ -173,8 +171,8 @@ for (const [index, scheme] of ["http", "https"].entries()) {
           },
         });
       const controller = new AbortController();
-      const init = { method: "POST", headers: { "x-api-key": key, "x-plan": id }, signal: controller.signal };
-      const response = await fetch(`${url}/v1/messages`, { ...init, body: one(true, false) ? up : stream() });
+      const init = { headers: { "x-plan": id }, signal: controller.signal, body: one(true, false) ? up : stream() };
+      const response = await gateway.post(init);
       expect(await plan.arrived.promise).toBe(hashOf(up));
       const givesUp = below(8) === 0;
       const pace = one(0, 0, 1);
@@ -200,7 +198,6 @@ for (const [index, scheme] of ["http", "https"].entries()) {
         ),
       );
     }
-    const { err } = await probe.stop();
-    expect(err.split("\n").filter((line) => line && !line.startsWith("codemie ·"))).toEqual([]);
+    await gateway.stopQuietly();
   });
 }

@@ -1,23 +1,20 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
+import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
 import { Probe } from "../support/probe.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** A port belongs to one gateway: shared, half of the requests would go to the other's, with a key that is not its own. */
 
-let sandbox: Sandbox;
-beforeEach(async () => {
-  sandbox = await startSandbox();
-});
-afterEach(() => sandbox.close());
+const sandbox = await sharedSandbox();
 
 test("two gateways of ours cannot have the same port", async () => {
   const person = new Person();
   await logIn(person, sandbox, "ada", ["--profile", "one"]);
   await logIn(person, sandbox, "ada", ["--profile", "two"]);
-  const first = new Probe(person, ["--profile", "one"]);
-  const { port } = new URL((await first.started()).url);
+  await using first = await startGateway(person, ["--profile", "one"]);
+  const { port } = new URL(first.url);
   for (const run of [
     person.run(["proxy", "start", "--profile", "two", "--port", port]),
     person.run(["proxy", "start", "--profile", "two", "--port", port, "--detach"]),
@@ -26,5 +23,4 @@ test("two gateways of ours cannot have the same port", async () => {
     const { code, err } = await run;
     expect({ code, taken: err.includes(`port ${port} is taken`) }).toEqual({ code: 1, taken: true });
   }
-  await first.stop();
 });

@@ -1,30 +1,8 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
-import { Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { Probe } from "../support/probe.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedGateway } from "../support/shared.ts";
 
-let sandbox: Sandbox;
-let probe: Probe;
-let url = "";
-let key = "";
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  const person = new Person();
-  await logIn(person, sandbox);
-  probe = new Probe(person);
-  ({ url, key } = await probe.started());
-});
-afterAll(async () => {
-  const { err } = await probe.stop();
-  await sandbox.close();
-  // an agent owns the screen: whatever broke on the way, nothing was printed into it
-  expect(err.split("\n").filter((line) => line && !line.startsWith("codemie ·"))).toEqual([]);
-});
-
-const post = (init: RequestInit = {}) =>
-  fetch(`${url}/v1/messages`, { method: "POST", body: "{}", ...init, headers: { "x-api-key": key, ...init.headers } });
+const { sandbox, gateway } = await sharedGateway();
 
 test("events arrive one by one, as they are sent", async () => {
   let next = Promise.withResolvers<void>();
@@ -37,7 +15,7 @@ test("events arrive one by one, as they are sent", async () => {
     }
     response.end();
   };
-  const reader = (await post()).body?.getReader();
+  const reader = (await gateway.post()).body?.getReader();
   for (let n = 0; n < 5; n++) {
     const { value } = (await reader?.read()) ?? {};
     expect(new TextDecoder().decode(value)).toBe(`data: ${n}\n\n`);
@@ -52,19 +30,15 @@ test("a compressed answer stays compressed, byte for byte", async () => {
     response.writeHead(200, { "content-encoding": "gzip", "content-type": "application/json" });
     response.end(zipped);
   };
-  const answer = await fetch(`${url}/v1/messages`, {
-    method: "POST",
-    body: "{}",
-    headers: { "x-api-key": key, "accept-encoding": "gzip" },
-    decompress: false,
-  } as RequestInit);
+  const headers = { "accept-encoding": "gzip" };
+  const answer = await gateway.post({ headers, decompress: false } as RequestInit);
   expect(answer.headers.get("content-encoding")).toBe("gzip");
   expect(Buffer.from(await answer.arrayBuffer()).equals(zipped)).toBe(true);
 });
 
 test("a large body goes up whole", async () => {
   sandbox.settings.answer = (seen, response) => void response.end(String(seen.body.length));
-  expect(await (await post({ body: "x".repeat(20_000_000) })).text()).toBe("20000000");
+  expect(await (await gateway.post({ body: "x".repeat(20_000_000) })).text()).toBe("20000000");
 });
 
 test("the agent's hanging up reaches the host at once", async () => {
@@ -84,7 +58,7 @@ test("the agent's hanging up reaches the host at once", async () => {
         });
       });
     const controller = new AbortController();
-    const answer = post({ signal: controller.signal }).then((got) => got.text());
+    const answer = gateway.post({ signal: controller.signal }).then((got) => got.text());
     answer.catch(() => undefined);
     await arrived.promise;
     if (firstByte) await Bun.sleep(20);
@@ -102,7 +76,7 @@ test("an answer that breaks off breaks off for the agent too", async () => {
     await read.promise;
     response.destroy();
   };
-  const answer = await post();
+  const answer = await gateway.post();
   expect(answer.status).toBe(200);
   const reader = answer.body?.getReader();
   expect(new TextDecoder().decode((await reader?.read())?.value)).toBe("data: 1\n\n");
@@ -112,7 +86,7 @@ test("an answer that breaks off breaks off for the agent too", async () => {
 
 test("a host that is gone is a 502 that says so", async () => {
   sandbox.settings.answer = (_seen, response) => void response.destroy();
-  const answer = await post();
+  const answer = await gateway.post();
   expect(answer.status).toBe(502);
   expect(await answer.json()).toMatchObject({ error: { message: expect.stringContaining(sandbox.origin) } });
 });

@@ -1,34 +1,17 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { Probe } from "../support/probe.ts";
+import { beforeEach, expect, test } from "bun:test";
 import { sendRaw } from "../support/raw.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedGateway } from "../support/shared.ts";
 
 /** What the runtime changes in requests and answers on their way: the list of docs/gateway.md, measured. */
 
-let sandbox: Sandbox;
-let probe: Probe;
-let url = "";
-let key = "";
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  const person = new Person();
-  await logIn(person, sandbox);
-  probe = new Probe(person);
-  ({ url, key } = await probe.started());
-});
+const { sandbox, gateway } = await sharedGateway();
+const { url, key, host } = gateway;
 beforeEach(() => {
-  sandbox.record.length = 0;
   sandbox.settings.answer = (_seen, response) => void response.end("{}");
-});
-afterAll(async () => {
-  await probe.stop();
-  await sandbox.close();
 });
 
 async function send(lines: readonly string[], target = "/v1/messages", body = "{}") {
-  const head = [`POST ${target} HTTP/1.1`, `Host: ${new URL(url).host}`, `x-api-key: ${key}`, ...lines];
+  const head = [`POST ${target} HTTP/1.1`, `Host: ${host}`, `x-api-key: ${key}`, ...lines];
   const { text } = await sendRaw(url, `${head.join("\r\n")}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
   const seen = sandbox.record.at(-1);
   return { text, target: seen?.target, body: seen?.body, headers: seen?.rawHeaders ?? [] };

@@ -1,21 +1,12 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { Browser } from "playwright-core";
-import { logInAs, startBrowser } from "../support/browser.ts";
-import { claudeFolder, codemieClaude, Person } from "../support/codemie.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { afterAll, expect, test } from "bun:test";
+import { logInAs } from "../support/browser.ts";
+import { codemieClaude, Person, withClaude } from "../support/codemie.ts";
+import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
 
-let sandbox: Sandbox;
-let browser: Browser;
+const sandbox = await sharedSandbox({ chunks: 3 });
+const browser = await sharedBrowser();
 const person = new Person();
-
-beforeAll(async () => {
-  [sandbox, browser] = await Promise.all([startSandbox({ chunks: 3 }), startBrowser()]);
-});
-afterAll(async () => {
-  await browser?.close();
-  await sandbox?.close();
-  person.remove();
-});
+afterAll(() => person.remove());
 
 test("a person logs in through a real browser", async () => {
   const login = person.start(["profile", "login", "--url", sandbox.origin]);
@@ -51,7 +42,7 @@ test("status names the person, the host and the time", async () => {
 test("the real Claude Code answers a task through the gateway", async () => {
   const { code, out, err } = await person.run(["--task", "say hello to the sandbox"], {
     program: codemieClaude,
-    env: { PATH: `${claudeFolder}:${person.env.PATH}` },
+    env: withClaude(person),
   });
   expect(err).toBe("");
   expect(out.trim()).toBe("The sandbox heard: say hello to the sandbox");

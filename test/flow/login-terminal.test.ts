@@ -1,16 +1,12 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { handOff, logIn } from "../support/login.ts";
 import { Pty } from "../support/pty.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** The login where a person sits at a terminal and the browser is elsewhere. */
 
-let sandbox: Sandbox;
-beforeAll(async () => {
-  sandbox = await startSandbox({ chunks: 5 });
-});
-afterAll(() => sandbox.close());
+const sandbox = await sharedSandbox({ chunks: 5 });
 
 const loginUrl = /http:\S+\/v1\/auth\/login\/\d+/;
 

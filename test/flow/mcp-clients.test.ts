@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
@@ -7,7 +7,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { Person } from "../support/codemie.ts";
 import { connectClient, RawBridge, type Rpc } from "../support/mcp/bridge.ts";
-import { type Everything, startEverything } from "../support/mcp/everything.ts";
+import { startEverything } from "../support/mcp/everything.ts";
 
 /** The SDK's client, the compiled bridge, and the MCP project's own test server, over both transports. */
 
@@ -78,10 +78,7 @@ for (const [kind, transport] of [
   });
 }
 
-let server: Everything;
-beforeAll(async () => {
-  server = await startEverything("streamableHttp");
-});
+const server = await startEverything("streamableHttp");
 afterAll(() => server.kill());
 
 test("200 calls at once are all answered, each with its own result", async () => {

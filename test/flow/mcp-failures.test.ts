@@ -1,41 +1,19 @@
-import { afterEach, expect, test } from "bun:test";
+import { expect, onTestFinished, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
-import { Person } from "../support/codemie.ts";
-import { RawBridge } from "../support/mcp/bridge.ts";
 import { freePort, startEverything } from "../support/mcp/everything.ts";
-import { openStream, type Script, type Scripted, startScripted } from "../support/mcp/scripted.ts";
+import { openStream, type Script, startScripted } from "../support/mcp/scripted.ts";
+import { bridgeTo, scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 import { send, sendJson } from "../support/sandbox/http.ts";
 
 /** Whatever happens, every request gets an answer that says what to do, and the next one is tried. */
 
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
-function bridgeTo(url: string, flags: string[] = []): RawBridge {
-  const person = new Person();
-  const bridge = new RawBridge(person, [url, ...flags]);
-  ends.push(
-    () => person.remove(),
-    () => bridge.end(),
-  );
-  return bridge;
-}
-
-async function start(script?: Script, flags: string[] = []): Promise<{ server: Scripted; bridge: RawBridge }> {
-  const server = await startScripted(script);
-  ends.push(() => server.close());
-  return { server, bridge: bridgeTo(server.url, flags) };
-}
-
 test("a server that is down: an error within 10 s, and once it is up the next request works", async () => {
   const everything = await startEverything("streamableHttp");
   await everything.kill();
-  ends.push(() => everything.kill());
   const bridge = bridgeTo(everything.url);
+  onTestFinished(() => everything.kill());
   const start = performance.now();
   const { error } = await bridge.initialize();
   expect(performance.now() - start).toBeLessThan(10_000);
@@ -51,10 +29,10 @@ for (const [status, expected] of [
   [502, "answered 502; try again in a moment"],
   [403, "answered 403; ask the server's administrator for access"],
   [429, "answered 429; the server asks for fewer requests"],
-  [413, "answered 413; the message is longer than the server takes"],
+  [413, "answered 413; the message is longer than the server accepts"],
 ] as const) {
   test(`${status} is answered with what to do, and the next request is sent`, async () => {
-    const { bridge } = await start((_seen, message, response) => {
+    const { bridge } = await scriptedBridge((_seen, message, response) => {
       if (message?.method === "bad") send(response, status, "<html>no</html>");
     });
     await bridge.initialize();
@@ -64,7 +42,7 @@ for (const [status, expected] of [
 }
 
 test("the server's own JSON-RPC error passes as it is, whatever its status", async () => {
-  const { bridge } = await start((_seen, message, response) => {
+  const { bridge } = await scriptedBridge((_seen, message, response) => {
     const error = { code: -32042, message: "their words", data: [1] };
     if (message?.method === "bad") sendJson(response, 400, { jsonrpc: "2.0", id: message.id, error });
   });
@@ -84,7 +62,7 @@ for (const [what, script] of [
 ] as [string, (response: Parameters<Script>[2]) => void][]) {
   test(`${what} instead of an answer: an error, and the bridge stays up`, async () => {
     let calls = 0;
-    const { bridge } = await start((_seen, message, response) => {
+    const { bridge } = await scriptedBridge((_seen, message, response) => {
       if (message?.method === "bad") {
         calls++;
         script(response);
@@ -100,7 +78,7 @@ for (const [what, script] of [
 }
 
 test("a redirect within the server's own origin that keeps the method is followed", async () => {
-  const { server, bridge } = await start((seen, _message, response) => {
+  const { server, bridge } = await scriptedBridge((seen, _message, response) => {
     if (seen.path === "/mcp") response.writeHead(307, { location: "/mcp/" }).end();
   });
   expect((await bridge.initialize()).result).toBeDefined();
@@ -108,7 +86,7 @@ test("a redirect within the server's own origin that keeps the method is followe
 });
 
 test("a server that goes silent: an error once --timeout is over", async () => {
-  const { bridge } = await start(
+  const { bridge } = await scriptedBridge(
     (_seen, message, response) =>
       message?.method === "hang" ? new Promise((resolve) => response.on("close", resolve)) : undefined,
     ["--timeout", "1"],
@@ -119,7 +97,7 @@ test("a server that goes silent: an error once --timeout is over", async () => {
 });
 
 test("signs of life set the time limit back", async () => {
-  const { bridge } = await start(
+  const { bridge } = await scriptedBridge(
     async (_seen, message, response) => {
       if (message?.method !== "slow") return;
       openStream(response);
@@ -136,7 +114,7 @@ test("signs of life set the time limit back", async () => {
 });
 
 test("a stream and a body that go silent midway: an error once --timeout is over", async () => {
-  const { bridge } = await start(
+  const { bridge } = await scriptedBridge(
     (_seen, message, response) => {
       if (message?.method !== "stream" && message?.method !== "body") return;
       if (message.method === "stream") openStream(response);
@@ -153,7 +131,7 @@ test("a stream and a body that go silent midway: an error once --timeout is over
 });
 
 test("a body that comes in drips sets the time limit back", async () => {
-  const { bridge } = await start(
+  const { bridge } = await scriptedBridge(
     async (_seen, message, response) => {
       if (message?.method !== "slow") return;
       response.writeHead(200, { "content-type": "application/json" });
@@ -172,7 +150,7 @@ test("a body that comes in drips sets the time limit back", async () => {
 
 test("the older transport: what comes on the stream sets the time limit back", async () => {
   let stream: ServerResponse | undefined;
-  const { bridge } = await start(
+  const { bridge } = await scriptedBridge(
     async (seen, message, response) => {
       if (seen.method === "GET") {
         openStream(response);
@@ -206,17 +184,13 @@ for (const [what, body] of [
       response.write(what === "breaks off" ? '{"jsonrpc"' : "");
       body(response);
     });
-    const person = new Person();
-    const bridge = new RawBridge(person, [`${server.url}?api_key=query-secret`], { env: { MCP_PROXY_DEBUG: "true" } });
-    ends.push(
-      () => server.close(),
-      () => person.remove(),
-    );
+    const bridge = bridgeTo(`${server.url}?api_key=query-secret`, [], { MCP_PROXY_DEBUG: "true" });
+    onTestFinished(() => server.close());
     await bridge.initialize();
     const { error } = await bridge.call("bad");
     expect(error.message).toContain("ended before the answer came");
     await bridge.end();
-    const log = readFileSync(join(person.codemieHome, "logs/mcp-proxy.log"), "utf8");
+    const log = readFileSync(join(bridge.person.codemieHome, "logs/mcp-proxy.log"), "utf8");
     expect(log).toContain("bad: the connection to");
     for (const text of [log, bridge.err, ...bridge.lines]) expect(text).not.toContain("query-secret");
   });
@@ -231,7 +205,9 @@ test("a name that does not resolve and a certificate nobody vouches for are said
 
 test("the older transport is tried on 400, 404 and 405 and on nothing else", async () => {
   for (const status of [400, 401, 403, 404, 405, 410, 415, 500, 503]) {
-    const { server, bridge } = await start((_seen, _message, response) => void response.writeHead(status).end());
+    const { server, bridge } = await scriptedBridge(
+      (_seen, _message, response) => void response.writeHead(status).end(),
+    );
     expect((await bridge.initialize()).error).toBeDefined();
     const streams = server.record.filter(({ method, path }) => method === "GET" && path === "/mcp").length;
     expect([status, streams > 0]).toEqual([status, [400, 404, 405].includes(status)]);
@@ -239,7 +215,7 @@ test("the older transport is tried on 400, 404 and 405 and on nothing else", asy
 });
 
 test("a stream of the older transport that names an endpoint elsewhere is refused", async () => {
-  const { bridge } = await start(
+  const { bridge } = await scriptedBridge(
     (seen, _message, response) => {
       if (seen.method !== "GET") return;
       openStream(response);

@@ -82,7 +82,7 @@ test("a client's secret goes to the authorization server it was first used with,
   server.live.clear();
   server.settings.resource = { authorization_servers: [evil.issuer] };
   server.settings.challenge = `resource_metadata="${server.origin}/.well-known/oauth-protected-resource/mcp?2", x="`;
-  expect((await bridge.call("x")).error?.message).toContain(`leads to the authorization server ${evil.issuer}`);
+  expect((await bridge.call("x")).error?.message).toContain(`names the authorization server ${evil.issuer}`);
   expect(evil.calls("/token")).toEqual([]);
   await bridge.finish();
   await Promise.all([server.close(), evil.close()]);
@@ -155,7 +155,7 @@ test("the enterprise grant with an OIDC profile: a fresh ID token each time, and
     }),
   );
   const config = { version: 2, activeProfile: "work", profiles: { work: { codeMieUrl: origin } } };
-  await Bun.write(`${person.codemieHome}/codemie-cli.config.json`, JSON.stringify(config));
+  person.writeConfig(config);
 
   const server = await startProtected();
   const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
@@ -197,9 +197,9 @@ for (const [flags, expected] of [
   [["--grant", "magic"], "there is no grant magic"],
   [["--client-secret-env", "NOT_SET", "--client-id", "x"], "NOT_SET, which is not set"],
   [["--idp-client-id", "x"], "belong together"],
-  [["--client-metadata-url", "http://x.example.com/a"], "--client-metadata-url has to be"],
+  [["--client-metadata-url", "http://x.example.com/a"], "--client-metadata-url must be"],
   [["--resource", "https://x/", "--no-resource"], "contradict"],
-  [["--callback-port", "70000"], "is no port"],
+  [["--callback-port", "70000"], "is not a port"],
 ] as [string[], string][]) {
   test(`${flags.join(" ")} is wrong use: exit 2`, async () => {
     const person = new Person();

@@ -1,28 +1,14 @@
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
 import { Person } from "../support/codemie.ts";
-import { initializeParams, RawBridge, type Rpc } from "../support/mcp/bridge.ts";
-import { initializeResult, openStream, type Script, type Scripted, startScripted } from "../support/mcp/scripted.ts";
+import { initializeParams, type Rpc } from "../support/mcp/bridge.ts";
+import { initializeResult, openStream, type Script } from "../support/mcp/scripted.ts";
+import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 import { sendJson } from "../support/sandbox/http.ts";
 
 /** What passes, unchanged and in order, and what becomes of what is no message. */
 
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
-async function start(script?: Script, flags: string[] = []): Promise<{ server: Scripted; bridge: RawBridge }> {
-  const server = await startScripted(script);
-  const person = new Person();
-  const bridge = new RawBridge(person, [server.url, ...flags], { env: { MCP_PROXY_DEBUG: "true" } });
-  ends.push(
-    () => server.close(),
-    () => person.remove(),
-    () => bridge.end(),
-  );
-  return { server, bridge };
-}
+const start = (script?: Script, flags: string[] = []) => scriptedBridge(script, flags, { MCP_PROXY_DEBUG: "true" });
 
 test("texts reach the server byte for byte: unknown methods and members, array params, odd ids, spaces, big numbers", async () => {
   const { server, bridge } = await start();

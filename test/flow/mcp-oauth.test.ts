@@ -1,20 +1,16 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
-import type { Browser } from "playwright-core";
-import { logInAs, startBrowser } from "../support/browser.ts";
+import { logInAs } from "../support/browser.ts";
 import { Person } from "../support/codemie.ts";
 import { connectClient, RawBridge } from "../support/mcp/bridge.ts";
 import { freePort } from "../support/mcp/everything.ts";
 import { startBehindOidc } from "../support/mcp/oidc.ts";
 import { AuthorizedBridge, scriptedBrowser, startProtected } from "../support/mcp/protected.ts";
 import { initializeResult, openStream, startScripted } from "../support/mcp/scripted.ts";
+import { sharedBrowser } from "../support/shared.ts";
 
-let browser: Browser;
-beforeAll(async () => {
-  browser = await startBrowser();
-});
-afterAll(() => browser.close());
+const browser = await sharedBrowser();
 
 /** The address the bridge asks to open. */
 const address = (bridge: RawBridge) => bridge.until(() => /https?:\/\/\S+\/auth\?\S+/.exec(bridge.err)?.[0]);
@@ -156,7 +152,7 @@ test("a callback port that is taken is said", async () => {
   const server = await startProtected();
   const port = Number(new URL(server.url).port);
   const bridge = new AuthorizedBridge(server.url, ["--callback-port", String(port)]);
-  expect((await bridge.initialize()).error.message).toContain(`the port ${port} is in use`);
+  expect((await bridge.initialize()).error.message).toContain(`port ${port} is in use`);
   await bridge.finish();
   await server.close();
 });

@@ -1,22 +1,16 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
 import { dirname, join } from "node:path";
 import { claudeFolder, codemieClaude, codemieMcpProxy, Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import type { Rpc } from "../support/mcp/bridge.ts";
-import { type Everything, startEverything } from "../support/mcp/everything.ts";
+import { startEverything } from "../support/mcp/everything.ts";
 import { scriptedBrowser, startProtected } from "../support/mcp/protected.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
-let server: Everything;
-let sandbox: Sandbox;
-beforeAll(async () => {
-  [server, sandbox] = await Promise.all([startEverything("streamableHttp"), startSandbox()]);
-});
-afterAll(async () => {
-  await server.kill();
-  await sandbox.close();
-});
+const server = await startEverything("streamableHttp");
+afterAll(() => server.kill());
+const sandbox = await sharedSandbox();
 
 const withClaude = (person: Person) => ({ PATH: `${claudeFolder}:${dirname(codemieMcpProxy)}:${person.env.PATH}` });
 const inspector = join(import.meta.dir, "../mcp/node_modules/.bin/mcp-inspector");
@@ -58,7 +52,7 @@ test("the real Claude Code: codemie mcp add registers the bridge, and a tool of 
   await logIn(person, sandbox);
   const added = await person.run(["mcp", "add", "everything", server.url], { env });
   expect(added.err).toBe("");
-  expect(added.out).toContain("Claude Code knows everything");
+  expect(added.out).toContain("registered everything with Claude Code");
   const settings = JSON.parse(await Bun.file(join(person.home, ".claude.json")).text());
   const entry = settings.projects[person.cwd].mcpServers.everything;
   expect([entry.command, entry.args]).toEqual(["codemie-mcp-proxy", [server.url]]);
@@ -84,7 +78,6 @@ test("the real Claude Code: codemie mcp add registers the bridge, and a tool of 
       MCP_TIMEOUT: "120000",
     },
   });
-  sandbox.settings.answer = undefined;
   expect(out.trim()).toBe("the tool answered");
   expect(code).toBe(0);
   expect(called.join()).toContain("Echo: from the model");

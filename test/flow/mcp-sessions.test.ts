@@ -1,35 +1,19 @@
-import { afterEach, expect, test } from "bun:test";
-import { spawnSync } from "node:child_process";
+import { expect, onTestFinished, test } from "bun:test";
 import type { ServerResponse } from "node:http";
-import { Person } from "../support/codemie.ts";
-import { initializeParams, RawBridge, type Rpc } from "../support/mcp/bridge.ts";
-import { openStream, type Script, type Scripted, startScripted } from "../support/mcp/scripted.ts";
+import { codemieMcpProxy, Person } from "../support/codemie.ts";
+import { initializeParams, type RawBridge, type Rpc } from "../support/mcp/bridge.ts";
+import { openStream, type Script, startScripted } from "../support/mcp/scripted.ts";
+import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
+import { goesOn } from "../support/processes.ts";
 import { sendJson } from "../support/sandbox/http.ts";
 
 /** Sessions that are lost, streams that break, and the end of it all. */
-
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
-async function start(script?: Script): Promise<{ server: Scripted; bridge: RawBridge; person: Person }> {
-  const server = await startScripted(script);
-  const person = new Person();
-  const bridge = new RawBridge(person, [server.url]);
-  ends.push(
-    () => server.close(),
-    () => person.remove(),
-    () => bridge.end(),
-  );
-  return { server, bridge, person };
-}
 
 const event = (id: string, message?: Rpc) => `id: ${id}\ndata: ${message ? JSON.stringify(message) : ""}\n\n`;
 
 test("a forgotten session (404): the client's initialize is replayed as it was, and the refused calls sent again", async () => {
   let forgotten = "";
-  const { server, bridge } = await start((seen, message, response) => {
+  const { server, bridge } = await scriptedBridge((seen, message, response) => {
     if (message?.method === "initialize") return;
     if (seen.headers["mcp-session-id"] === forgotten) response.writeHead(404).end();
   });
@@ -50,7 +34,7 @@ test("a forgotten session (404): the client's initialize is replayed as it was, 
 });
 
 test("a server that forgets every session: the call is answered with an error, not tried for ever", async () => {
-  const { server, bridge } = await start((_seen, message, response) => {
+  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
     if (message?.method === "call") response.writeHead(404).end();
   });
   await bridge.initialize();
@@ -59,14 +43,14 @@ test("a server that forgets every session: the call is answered with an error, n
 });
 
 test("a call whose connection breaks is answered with an error and never sent twice", async () => {
-  const { server, bridge } = await start((_seen, message, response) => {
+  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
     if (message?.method !== "pay") return;
     openStream(response);
     response.write(": taken\n\n");
     setTimeout(() => response.destroy(), 20);
   });
   await bridge.initialize();
-  expect((await bridge.call("pay")).error.message).toContain("whether the request had its effect is not known");
+  expect((await bridge.call("pay")).error.message).toContain("it is not known whether the request took effect");
   expect(server.methods().filter((method) => method === "pay").length).toBe(1);
 });
 
@@ -74,7 +58,7 @@ test("a stream that breaks before its answer is taken up with Last-Event-ID, aft
   let brokenAt = 0;
   let resumedAt = 0;
   let call = 0;
-  const { server, bridge } = await start((seen, message, response) => {
+  const { server, bridge } = await scriptedBridge((seen, message, response) => {
     if (message?.method === "long") {
       call = message.id;
       openStream(response);
@@ -98,7 +82,7 @@ test("a stream that breaks before its answer is taken up with Last-Event-ID, aft
 
 test("the server's own stream is taken up where it broke", async () => {
   const ids: unknown[] = [];
-  const { bridge } = await start((seen, _message, response) => {
+  const { bridge } = await scriptedBridge((seen, _message, response) => {
     if (seen.method !== "GET") return;
     ids.push(seen.headers["last-event-id"]);
     openStream(response);
@@ -113,7 +97,7 @@ test("the server's own stream is taken up where it broke", async () => {
 
 test("a session that is lost while nobody asks is opened again, for what the server says unasked", async () => {
   let streams = 0;
-  const { server, bridge } = await start((seen, _message, response) => {
+  const { server, bridge } = await scriptedBridge((seen, _message, response) => {
     if (seen.method !== "GET") return;
     streams++;
     if (streams === 2) return void response.writeHead(404).end();
@@ -127,7 +111,7 @@ test("a session that is lost while nobody asks is opened again, for what the ser
 });
 
 test("a 400 that answers the call and happens to speak of a session is that call's answer", async () => {
-  const { server, bridge } = await start((_seen, message, response) => {
+  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
     const error = { code: -32602, message: "session_name is required" };
     if (message?.method === "bad") sendJson(response, 400, { jsonrpc: "2.0", id: message.id, error });
   });
@@ -136,20 +120,20 @@ test("a 400 that answers the call and happens to speak of a session is that call
   expect(server.methods()).toEqual(["initialize", "notifications/initialized", "bad"]);
 });
 
-test("a server that does not open the session again says why", async () => {
+test("a server that refuses to open the session again says why", async () => {
   let opened = 0;
-  const { bridge } = await start((_seen, message, response) => {
+  const { bridge } = await scriptedBridge((_seen, message, response) => {
     const error = { code: -32001, message: "license expired" };
     if (message?.method === "initialize" && ++opened > 1) {
       sendJson(response, 200, { jsonrpc: "2.0", id: message.id, error });
     } else if (message?.method === "call") response.writeHead(404).end();
   });
   await bridge.initialize();
-  expect((await bridge.call("call")).error.message).toContain("does not open the session again: license expired");
+  expect((await bridge.call("call")).error.message).toContain("refuses to open the session again: license expired");
 });
 
 test("a second initialize of the client ends the session of the first", async () => {
-  const { server, bridge } = await start();
+  const { server, bridge } = await scriptedBridge();
   await bridge.initialize();
   await bridge.initialize();
   await bridge.call("after");
@@ -159,7 +143,7 @@ test("a second initialize of the client ends the session of the first", async ()
 
 test("the server's own stream is asked for again after 502 and 503", async () => {
   const refusals = [502, 503];
-  const { bridge } = await start((seen, _message, response) => {
+  const { bridge } = await scriptedBridge((seen, _message, response) => {
     if (seen.method !== "GET") return;
     const status = refusals.shift();
     if (status !== undefined) return void response.writeHead(status).end();
@@ -174,7 +158,7 @@ test("the older transport: a late 404 of the old session leaves the new one alon
   const streams: ServerResponse[] = [];
   const late = Promise.withResolvers<ServerResponse>();
   const reopened = Promise.withResolvers<void>();
-  const server = await startScripted(async (seen, message, response) => {
+  const script: Script = async (seen, message, response) => {
     if (seen.method === "GET") {
       openStream(response);
       response.write(`event: endpoint\ndata: /mcp?n=${streams.push(response)}\n\n`);
@@ -189,14 +173,8 @@ test("the older transport: a late 404 of the old session leaves the new one alon
     if (message?.id === undefined) return;
     const answer = { jsonrpc: "2.0", id: message.id, result: { n: seen.query.get("n") } };
     streams.at(-1)?.write(`data: ${JSON.stringify(answer)}\n\n`);
-  });
-  const person = new Person();
-  const bridge = new RawBridge(person, [server.url, "--transport", "sse"]);
-  ends.push(
-    () => server.close(),
-    () => person.remove(),
-    () => bridge.end(),
-  );
+  };
+  const { bridge } = await scriptedBridge(script, ["--transport", "sse"]);
   await bridge.initialize();
   bridge.send({ jsonrpc: "2.0", id: 900, method: "late" });
   const held = await late.promise;
@@ -209,7 +187,7 @@ test("the older transport: a late 404 of the old session leaves the new one alon
 });
 
 test("a protocol version and an event id that would break a header are not sent back", async () => {
-  const { server, bridge } = await start((_seen, message, response) => {
+  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
     if (message?.method === "initialize") {
       response.writeHead(200, { "content-type": "application/json" });
       const result = { protocolVersion: "1\r\nx-evil: 1", capabilities: {}, serverInfo: {} };
@@ -226,7 +204,7 @@ test("a protocol version and an event id that would break a header are not sent 
 });
 
 test("an answer the client no longer wants is not made up", async () => {
-  const { bridge } = await start((_seen, message, response) =>
+  const { bridge } = await scriptedBridge((_seen, message, response) =>
     message?.method === "hang" ? new Promise((resolve) => response.on("close", resolve)) : undefined,
   );
   await bridge.initialize();
@@ -238,7 +216,7 @@ test("an answer the client no longer wants is not made up", async () => {
 });
 
 test("at the end of input answers under way still come, the session is ended with DELETE, and it exits 0", async () => {
-  const { server, bridge } = await start(async (_seen, message) => {
+  const { server, bridge } = await scriptedBridge(async (_seen, message) => {
     if (message?.method === "slow") await Bun.sleep(300);
   });
   await bridge.initialize();
@@ -258,7 +236,7 @@ for (const [what, stop] of [
 ] as const) {
   test(`${what}: it exits within 2 s though the server answers nothing any more`, async () => {
     let silent = false;
-    const { bridge } = await start((_seen, _message, response) =>
+    const { bridge } = await scriptedBridge((_seen, _message, response) =>
       silent ? new Promise((resolve) => response.on("close", resolve)) : undefined,
     );
     await bridge.initialize();
@@ -274,13 +252,17 @@ for (const [what, stop] of [
 }
 
 test("when its parent dies it ends, though standard input stays open", async () => {
-  const { server, person } = await start();
+  const server = await startScripted();
+  const person = new Person();
+  onTestFinished(async () => {
+    await server.close();
+    person.remove();
+  });
   const fifo = `${person.root}/fifo`;
   Bun.spawnSync(["mkfifo", fifo]);
   const line = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: initializeParams });
   // The shell starts the bridge in the background and dies; another process keeps the pipe open.
   const script = `exec 3<>'${fifo}'; sleep 30 >&3 2>/dev/null & echo $! >&2; "$0" "$1" <'${fifo}' 2>/dev/null & echo $! >&2; echo '${line}' >&3; sleep 1`;
-  const { codemieMcpProxy } = await import("../support/codemie.ts");
   const shell = Bun.spawn(["bash", "-c", script, codemieMcpProxy, server.url], {
     env: person.env,
     stdio: ["ignore", "ignore", "pipe"],
@@ -290,10 +272,7 @@ test("when its parent dies it ends, though standard input stays open", async () 
   expect(server.methods()).toEqual(["initialize"]);
   const started = performance.now();
   // What is left of it until init looks is no longer alive.
-  const alive = () => {
-    const stat = spawnSync("cat", [`/proc/${pid}/stat`]).stdout.toString();
-    return stat !== "" && !/\) Z /.test(stat);
-  };
+  const alive = () => goesOn(pid ?? 0);
   while (alive() && performance.now() - started < 3_000) await Bun.sleep(20);
   expect(alive()).toBe(false);
   expect(performance.now() - started).toBeLessThan(2_000);

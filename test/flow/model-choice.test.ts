@@ -1,33 +1,25 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
-import { Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { Probe } from "../support/probe.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import type { Person } from "../support/codemie.ts";
+import { startGateway } from "../support/gateway.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** A model that is not in the list is worth a word before the agent starts; the host decides about it. */
 
-let sandbox: Sandbox;
+const sandbox = await sharedSandbox();
+const loggedIn = await sharedLogin(sandbox);
 let person: Person;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
-beforeEach(async () => {
-  person = new Person();
-  await logIn(person, sandbox);
+beforeEach(() => {
+  person = loggedIn.copy();
 });
 afterEach(() => person.remove());
-afterAll(() => sandbox.close());
-
-const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
 
 async function run(args: string[], env: Record<string, string> = {}) {
-  const probe = new Probe(person, args, env);
-  const { url, key, env: agentEnv } = await probe.started();
-  await fetch(`${url}/v1/messages`, { method: "POST", body, headers: { "x-api-key": key } });
-  const { err } = await probe.stop();
+  const gateway = await startGateway(person, args, env);
+  await gateway.post();
+  const { err } = await gateway.stop();
   return {
     err,
-    model: agentEnv.ANTHROPIC_MODEL,
+    model: gateway.agent.env.ANTHROPIC_MODEL,
     header: sandbox.calls("/v1/messages").at(-1)?.headers["x-codemie-cli-model"],
   };
 }
@@ -35,17 +27,14 @@ async function run(args: string[], env: Record<string, string> = {}) {
 test("an unknown name is warned of with the nearest ones, and used", async () => {
   const { err, model, header } = await run(["--model", "claude-sonet-4-6"]);
   expect(err).toContain(
-    "warning: claude-sonet-4-6 is not among this account's models; the nearest are claude-sonnet-4-6, ",
+    "warning: claude-sonet-4-6 is not one of this account's models; the nearest are claude-sonnet-4-6, ",
   );
   expect([model, header]).toEqual(["claude-sonet-4-6", "claude-sonet-4-6"]);
 });
 
 test("a known one is not, wherever it is named", async () => {
   expect((await run(["-m", "claude-haiku-4-5"])).err).not.toContain("warning");
-  const other = new Person();
-  person.remove();
-  person = other;
-  await logIn(person, sandbox);
+  person = loggedIn.copy();
   expect((await run([], { CODEMIE_MODEL: "gpt-5.2" })).err).not.toContain("warning");
 });
 

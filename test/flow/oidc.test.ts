@@ -1,21 +1,18 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import type { BrowserContext } from "playwright-core";
 import { ageLogin, storedLoginOf } from "../support/age.ts";
-import { startBrowser } from "../support/browser.ts";
-import { claudeFolder, codemieClaude, Person, type Running } from "../support/codemie.ts";
+import { passLoginPages } from "../support/browser.ts";
+import { codemieClaude, Person, type Running, withClaude } from "../support/codemie.ts";
 import { cliClientId } from "../support/sandbox/identity.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
 import { soak } from "../support/soak.ts";
 
 /** Logging in at an OpenID provider: the real one, in a real browser, with rotating refresh tokens. */
 
-let sandbox: Sandbox;
-let browser: Browser;
+const sandbox = await sharedSandbox();
+const browser = await sharedBrowser();
 let context: BrowserContext;
 let person: Person;
-beforeAll(async () => {
-  [sandbox, browser] = await Promise.all([startSandbox(), startBrowser()]);
-});
 beforeEach(async () => {
   person = new Person();
   context = await browser.newContext();
@@ -24,27 +21,15 @@ afterEach(async () => {
   person.remove();
   await context.close();
 });
-afterAll(async () => {
-  await browser.close();
-  await sandbox.close();
-});
 
 const flags = () => ["--url", sandbox.origin, "--issuer", sandbox.issuer, "--client-id", cliClientId];
-
-/** Fills in the provider's pages until it sends the browser somewhere else. */
-async function signIn(page: Page, name: string): Promise<void> {
-  await page.fill('input[name="login"]', name);
-  await page.fill('input[name="password"]', "any");
-  await page.click('button[type="submit"]');
-  await page.click('form button:has-text("Continue")');
-}
 
 async function logIn(name = "ada"): Promise<Running> {
   const login = person.start(["profile", "login", ...flags()]);
   const [url] = await login.says(/http:\S+\/auth\?\S+/);
   const page = await context.newPage();
   await page.goto(url);
-  await signIn(page, name);
+  await passLoginPages(page, name);
   await page.waitForURL(/127\.0\.0\.1:\d+\/done/);
   expect(await page.textContent("h1")).toBe("You are logged in");
   expect(page.url()).not.toContain("code=");
@@ -61,7 +46,7 @@ test("log in, run the real Claude Code, see the status, log out with revocation"
   expect((await person.run(["token"])).out).toMatch(/^\S{20,}\n$/);
   const task = await person.run(["--task", "hello"], {
     program: codemieClaude,
-    env: { PATH: `${claudeFolder}:${person.env.PATH}` },
+    env: withClaude(person),
   });
   expect({ code: task.code, out: task.out.trim() }).toEqual({ code: 0, out: "The sandbox heard: hello" });
   expect(sandbox.calls("/v1/messages").at(-1)?.headers.cookie).toBeUndefined();
@@ -119,7 +104,7 @@ test("a device code: no browser on this machine", async () => {
   const page = await context.newPage();
   await page.goto(address);
   await page.click('button[type="submit"]');
-  await signIn(page, "ada");
+  await passLoginPages(page, "ada");
   const { code, out, err } = await login.finished();
   expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining("as Ada") });
   expect(err).toMatch(/enter the code [A-Z]{4}-[A-Z]{4}:/);
@@ -153,7 +138,7 @@ test("a callback with a wrong state, or none, is not the callback", async () => 
 for (const [what, args, exit, says] of [
   ["no client id", ["--issuer", "https://sso.example.com"], 2, "needs --client-id"],
   ["no issuer", ["--client-id", "x"], 2, "needs --issuer"],
-  ["plain http", ["--issuer", "http://sso.example.com", "--client-id", "x"], 1, "has to be an https: address"],
+  ["plain http", ["--issuer", "http://sso.example.com", "--client-id", "x"], 1, "must be an https: address"],
 ] as const) {
   test(`${what}: exit ${exit}`, async () => {
     const { code, err } = await person.run(["profile", "login", "--url", sandbox.origin, ...args]);

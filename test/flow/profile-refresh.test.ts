@@ -1,40 +1,41 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
-import { chmodSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import type { Browser, BrowserContext } from "playwright-core";
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import type { BrowserContext } from "playwright-core";
 import { storedCookiesOf } from "../support/age.ts";
-import { logInAs, startBrowser } from "../support/browser.ts";
+import { logInAs, passLoginPages } from "../support/browser.ts";
 import { Person, type Running } from "../support/codemie.ts";
-import { beginLogin } from "../support/login.ts";
-import { Pty } from "../support/pty.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { InteractiveAgent } from "../support/interactive-agent.ts";
+import { beginLogin, logIn } from "../support/login.ts";
+import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
 
 /** Renewal: quietly where the front does it, through the browser where it has to be, with the old session kept. */
 
-let sandbox: Sandbox;
-let browser: Browser;
+const sandbox = await sharedSandbox();
+const browser = await sharedBrowser();
+/** of a browser in which Ada is logged in at the identity provider */
+const adas = await adasBrowser();
 let person: Person;
 let context: BrowserContext;
-beforeAll(async () => {
-  [sandbox, browser] = await Promise.all([startSandbox(), startBrowser()]);
-});
 beforeEach(async () => {
-  Object.assign(sandbox.settings, { refreshMs: 0, answer: undefined });
   person = new Person();
-  context = await browser.newContext();
-  const { login, url } = await beginLogin(person, sandbox);
-  await (await logInAs(context, url, "ada")).close();
-  expect((await login.finished()).code).toBe(0);
+  expect((await logIn(person, sandbox)).code).toBe(0);
+  context = await browser.newContext({ storageState: adas });
   sandbox.record.length = 0;
 });
 afterEach(async () => {
   person.remove();
   await context.close();
 });
-afterAll(async () => {
-  await browser.close();
-  await sandbox.close();
-});
+
+async function adasBrowser() {
+  const first = await browser.newContext();
+  const page = await first.newPage();
+  await page.goto(`${sandbox.origin}/oauth2/start?rd=/oauth2/userinfo`);
+  await passLoginPages(page, "ada");
+  await page.waitForURL(/userinfo/);
+  const state = await first.storageState();
+  await first.close();
+  return state;
+}
 
 const renewalUrl = /http:\S+\/oauth2\/start\?rd=\S+/;
 
@@ -47,6 +48,9 @@ async function follow(running: Running): Promise<void> {
 }
 
 test("a session that the front renews is renewed, through the real provider's refresh token", async () => {
+  const { login, url } = await beginLogin(person, sandbox);
+  await (await context.newPage()).goto(url);
+  expect((await login.finished()).code).toBe(0);
   const before = await storedCookiesOf(person);
   sandbox.settings.refreshMs = 1;
   await Bun.sleep(1100); // the issue time in the cookie has whole seconds
@@ -102,20 +106,6 @@ test("another person's login does not take the place of the session", async () =
 });
 
 test("in an interactive run the browser asks for the new login while the agent's request waits", async () => {
-  // the agent: one request, whose answer it shows
-  const bin = join(person.root, "bin");
-  const opened = join(person.root, "opened");
-  Bun.spawnSync(["mkdir", "-p", bin]);
-  const agent = `#!${process.execPath}
-console.log("agent ready");
-const answer = await fetch(process.env.ANTHROPIC_BASE_URL + "/v1/messages", { method: "POST",
-  headers: { authorization: "Bearer " + process.env.ANTHROPIC_AUTH_TOKEN },
-  body: JSON.stringify({ model: "m", messages: [{ role: "user", content: "still there?" }] }) });
-console.log((await answer.json()).content[0].text);
-`;
-  writeFileSync(join(bin, "claude"), agent);
-  writeFileSync(join(bin, "open-it"), `#!/bin/sh\nprintf %s "$1" > ${opened}.tmp && mv ${opened}.tmp ${opened}\n`);
-  for (const name of ["claude", "open-it"]) chmodSync(join(bin, name), 0o755);
   let calls = 0;
   sandbox.settings.answer = (_seen, response) => {
     calls++;
@@ -123,38 +113,34 @@ console.log((await answer.json()).content[0].text);
     sandbox.front.revokeAll();
     response.writeHead(302, { location: "/oauth2/start?rd=%2F" }).end();
   };
-  const env = { PATH: `${bin}:${person.env.PATH}`, CODEMIE_BROWSER: join(bin, "open-it") };
-  const pty = new Pty(person, ["claude"], env);
-  await pty.shows(/agent ready/);
-  while (!(await Bun.file(opened).exists())) await Bun.sleep(20);
+  const agent = new InteractiveAgent(
+    person,
+    `const answer = await fetch(process.env.ANTHROPIC_BASE_URL + "/v1/messages", { method: "POST",
+  headers: { authorization: "Bearer " + process.env.ANTHROPIC_AUTH_TOKEN },
+  body: JSON.stringify({ model: "m", messages: [{ role: "user", content: "still there?" }] }) });
+console.log((await answer.json()).content[0].text);
+`,
+  );
   const page = await context.newPage();
-  await page.goto(await Bun.file(opened).text());
+  await page.goto(await agent.opens());
   expect(await page.textContent("h1")).toBe("Your session is renewed");
-  await pty.shows(/The sandbox heard: still there\?/);
-  expect(await pty.ended()).toBe(0);
+  await agent.pty.shows(/The sandbox heard: still there\?/);
+  expect(await agent.pty.ended()).toBe(0);
   expect(calls).toBe(1);
 });
 
 test("an agent that ends while the browser is still asked does not keep the terminal waiting", async () => {
-  const bin = join(person.root, "bin");
-  Bun.spawnSync(["mkdir", "-p", bin]);
-  const opened = join(person.root, "opened");
-  writeFileSync(
-    join(bin, "claude"),
-    `#!${process.execPath}
-void fetch(process.env.ANTHROPIC_BASE_URL + "/v1/messages", { method: "POST", body: "{}",
-  headers: { authorization: "Bearer " + process.env.ANTHROPIC_AUTH_TOKEN } }).catch(() => undefined);
-while (!(await Bun.file(${JSON.stringify(opened)}).exists())) await Bun.sleep(20);
-process.exit(3);
-`,
-  );
-  writeFileSync(join(bin, "open-it"), `#!/bin/sh\ntouch ${opened}\n`);
-  for (const name of ["claude", "open-it"]) chmodSync(join(bin, name), 0o755);
   sandbox.settings.answer = (_seen, response) => {
     sandbox.front.revokeAll();
     response.writeHead(302, { location: "/oauth2/start?rd=%2F" }).end();
   };
-  const env = { PATH: `${bin}:${person.env.PATH}`, CODEMIE_BROWSER: join(bin, "open-it") };
-  const pty = new Pty(person, ["claude"], env);
-  expect(await pty.ended()).toBe(3);
+  const agent = new InteractiveAgent(
+    person,
+    `void fetch(process.env.ANTHROPIC_BASE_URL + "/v1/messages", { method: "POST", body: "{}",
+  headers: { authorization: "Bearer " + process.env.ANTHROPIC_AUTH_TOKEN } }).catch(() => undefined);
+while (!(await Bun.file(process.env.OPENED).exists())) await Bun.sleep(20);
+process.exit(3);
+`,
+  );
+  expect(await agent.pty.ended()).toBe(3);
 }, 30_000);

@@ -5,30 +5,23 @@ import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { type ModelProvider, startModelProvider } from "../support/model-provider.ts";
 import { Pty } from "../support/pty.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Profiles and configuration: named, changed, moved, read as the existing CLI wrote them; nothing is ever lost. */
 
+const sandbox = await sharedSandbox();
 let person: Person;
-let sandbox: Sandbox;
 let provider: ModelProvider | undefined;
-beforeEach(async () => {
+beforeEach(() => {
   person = new Person();
-  sandbox = await startSandbox();
 });
 afterEach(async () => {
   person.remove();
-  await sandbox.close();
   await provider?.close();
   provider = undefined;
 });
 
-const file = () => join(person.codemieHome, "codemie-cli.config.json");
-const config = () => JSON.parse(readFileSync(file(), "utf8"));
-const write = (value: unknown) => {
-  mkdirSync(person.codemieHome, { recursive: true });
-  writeFileSync(file(), typeof value === "string" ? value : JSON.stringify(value));
-};
+const config = () => person.config();
 const active = async () => JSON.parse((await person.run(["profile", "status", "--json"])).out).profile;
 
 test("use (and switch) make another profile the active one, rename takes the login along, delete removes both", async () => {
@@ -47,7 +40,7 @@ test("use (and switch) make another profile the active one, rename takes the log
   const asked = await person.run(["profile", "delete", "main"]);
   expect([asked.code, asked.err]).toEqual([
     2,
-    "error: nobody is there to be asked whether to delete it\nhint: add --yes\n",
+    "error: cannot ask whether to delete the profile: there is no terminal\nhint: add --yes\n",
   ]);
   expect((await person.run(["profile", "delete", "main", "--yes"])).out).toBe(
     "✓ profile main is deleted; one is the active one\n",
@@ -79,7 +72,7 @@ test("a person at the terminal is asked before a profile is deleted", async () =
 });
 
 test("show tells what a profile holds and no secret", async () => {
-  write({
+  person.writeConfig({
     version: 2,
     activeProfile: "lite",
     profiles: {
@@ -122,7 +115,7 @@ test("settings: listed with their sources, read, set, removed, in the order of p
   });
   expect((await person.run(["config", "unset", "model"])).code).toBe(0);
   expect(config().profiles.default.model).toBeUndefined();
-  expect((await person.run(["config", "path"])).out).toBe(`${file()}\n`);
+  expect((await person.run(["config", "path"])).out).toBe(`${person.configFile}\n`);
   for (const [args, hint] of [
     [["config", "set", "modle", "x"], "did you mean model"],
     [["config", "set", "timeout", "soon"], "timeout: seconds a request may wait"],
@@ -142,12 +135,12 @@ test("a file that is wrong is named by line and member, and never overwritten", 
     ['{\n "version": 3 }', "line 2, version: "],
     ["[]", "line 1, the file: "],
   ] as const) {
-    write(text);
+    person.writeConfig(text);
     for (const args of [["profile"], ["config", "set", "model", "x"], ["profile", "login", "--url", sandbox.origin]]) {
       const { code, err } = await person.run(args);
       expect([code, err.includes(says), err]).toEqual([1, true, err]);
     }
-    expect(readFileSync(file(), "utf8")).toBe(text);
+    expect(readFileSync(person.configFile, "utf8")).toBe(text);
   }
   const reset = await person.run(["config", "reset", "--yes", "--json"]);
   expect(reset.code).toBe(0);
@@ -159,7 +152,7 @@ test("reset asks, backs up, and removes the logins where it was told to", async 
   await logIn(person, sandbox);
   expect((await person.run(["config", "reset"])).code).toBe(2);
   const pty = new Pty(person, ["config", "reset"]);
-  await pty.shows(/move the configuration aside and begin anew\?/);
+  await pty.shows(/move the configuration aside and start anew\?/);
   pty.type("y\r");
   await pty.shows(/remove the logins of all profiles as well\?/);
   pty.type("y\r");
@@ -195,7 +188,7 @@ test("the existing CLI's files are read as they are; at the first write their se
       aws: { provider: "bedrock", awsProfile: "p", awsSecretAccessKey: "aws-secret-in-clear" },
     },
   };
-  write(before);
+  person.writeConfig(before);
   // used before anything is written
   expect((await person.run(["models"])).code).toBe(0);
   expect(config()).toEqual(before);
@@ -204,7 +197,7 @@ test("the existing CLI's files are read as they are; at the first write their se
     0,
     "note: secrets of lite, jwt, aws moved from the configuration file to the vault\n",
   ]);
-  const text = readFileSync(file(), "utf8");
+  const text = readFileSync(person.configFile, "utf8");
   for (const secret of [provider.key, token, "aws-secret-in-clear"]) expect(text).not.toContain(secret);
   expect(config()).toMatchObject({
     userEmail: "ada@example.com",
@@ -218,12 +211,12 @@ test("the existing CLI's files are read as they are; at the first write their se
   expect((await person.run(["token", "--profile", "jwt"])).out).toBe(`${token}\n`);
   const second = await person.run(["config", "set", "timeout", "5", "--profile", "lite"]);
   expect(second.err).toBe("");
-  expect(statSync(file()).mode & 0o777).toBe(0o600);
+  expect(statSync(person.configFile).mode & 0o777).toBe(0o600);
 });
 
 test("the flat first format is a profile named default", async () => {
   provider = await startModelProvider("litellm");
-  write({ provider: "litellm", baseUrl: provider.api, apiKey: provider.key, model: "gpt-5.2" });
+  person.writeConfig({ provider: "litellm", baseUrl: provider.api, apiKey: provider.key, model: "gpt-5.2" });
   expect(JSON.parse((await person.run(["profile", "--json"])).out)).toEqual([
     { name: "default", active: true, url: provider.origin, method: "api-key", model: "gpt-5.2" },
   ]);
@@ -233,7 +226,7 @@ test("the flat first format is a profile named default", async () => {
 });
 
 test("a vault that cannot take the secrets leaves them where they are", async () => {
-  write({
+  person.writeConfig({
     version: 2,
     profiles: { lite: { provider: "litellm", baseUrl: "https://x.example/v1", apiKey: "sk-stays" } },
   });

@@ -1,40 +1,27 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
-import { claudeFolder, Person } from "../support/codemie.ts";
+import { Person, withClaude } from "../support/codemie.ts";
+import { hello } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { endProxies, type StartedProxy, startDetached } from "../support/proxy.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** `codemie proxy start|status|stop`: the gateway without an agent of ours. */
 
-let sandbox: Sandbox;
+const sandbox = await sharedSandbox();
+const loggedIn = await sharedLogin(sandbox);
 let person: Person;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
 beforeEach(async () => {
-  person = new Person();
-  expect((await logIn(person, sandbox)).code).toBe(0);
-  sandbox.settings.answer = undefined;
+  person = loggedIn.copy();
 });
-afterEach(async () => {
-  await person.run(["proxy", "stop", "--all"]);
-  person.remove();
-});
-afterAll(() => sandbox.close());
+afterEach(() => endProxies(person));
 
-interface Started {
-  url: string;
-  key: string;
-  pid: number;
-}
+const post = ({ url, key }: StartedProxy, init: RequestInit = {}) =>
+  fetch(`${url}/v1/messages`, { method: "POST", body: hello, headers: { authorization: `Bearer ${key}` }, ...init });
 
-const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
-const post = ({ url, key }: Started, init: RequestInit = {}) =>
-  fetch(`${url}/v1/messages`, { method: "POST", body, headers: { authorization: `Bearer ${key}` }, ...init });
-
-function statusOf({ url, key }: Started): Promise<number | undefined> {
+function statusOf({ url, key }: StartedProxy): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${key}`, "content-length": 2 };
     const sent = request(`${url}/v1/messages`, { method: "POST", headers, agent: false }, (answer) => {
@@ -48,14 +35,11 @@ function statusOf({ url, key }: Started): Promise<number | undefined> {
 async function foreground(args: readonly string[] = [], env: Record<string, string> = {}) {
   const running = person.start(["proxy", "start", "--json", ...args], { env });
   const [line] = await running.says(/\{"url".*\}/);
-  return { running, started: JSON.parse(line) as Started };
+  return { running, started: JSON.parse(line) as StartedProxy };
 }
 
-async function detached(args: readonly string[] = [], env: Record<string, string> = {}): Promise<Started> {
-  const { code, out, err } = await person.run(["proxy", "start", "--detach", "--json", ...args], { env });
-  expect({ code, err }).toEqual({ code: 0, err: "" });
-  return JSON.parse(out);
-}
+const detached = (...options: [args?: readonly string[], env?: Record<string, string>]) =>
+  startDetached(person, ...options);
 
 /** Makes the host hold a stream open until it is told to end it. */
 function heldStream() {
@@ -89,7 +73,7 @@ test("the lines it prints point real programs at it", async () => {
   const shell = async (line: string) => {
     const env = {
       HOME: person.home,
-      PATH: `${claudeFolder}:${person.env.PATH}`,
+      ...withClaude(person),
       CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
     };
     const child = Bun.spawn(["sh", "-c", line], {
@@ -161,10 +145,9 @@ test("one per profile; profiles beside each other", async () => {
   expect(second.code).toBe(1);
   expect(JSON.parse(second.out).error.message).toContain(first.url);
   const token = await sandbox.front.mintToken("ci");
-  const config = join(person.codemieHome, "codemie-cli.config.json");
-  const file = JSON.parse(readFileSync(config, "utf8"));
-  file.profiles.other = { codeMieUrl: sandbox.origin };
-  await Bun.write(config, JSON.stringify(file));
+  person.editConfig(({ profiles }) => {
+    profiles.other = { codeMieUrl: sandbox.origin };
+  });
   await detached(["--profile", "other"], { CODEMIE_JWT_TOKEN: token });
   expect(JSON.parse((await person.run(["proxy", "status", "--json"])).out)).toHaveLength(2);
   const stop = await person.run(["proxy", "stop"]);
@@ -252,8 +235,9 @@ test("what is wrong is said before it listens", async () => {
 });
 
 test("a session that ends is a 401 with the command; a new login is taken up without a restart", async () => {
+  const { session } = await logIn(person, sandbox);
   const started = await detached();
-  sandbox.front.revokeAll();
+  session.revoked = true;
   const refused = await post(started);
   expect(refused.status).toBe(401);
   expect(JSON.stringify(await refused.json())).toContain(`codemie profile login --url ${sandbox.origin}`);
@@ -272,7 +256,7 @@ test("a bearer token by flag reaches the detached gateway, and no process list o
   const args = ["proxy", "start", "--detach", "--json", "--url", sandbox.origin, "--jwt-token", "-"];
   const { code, out } = await stranger.run(args, { stdin: token });
   expect(code).toBe(0);
-  const started = JSON.parse(out) as Started;
+  const started = JSON.parse(out) as StartedProxy;
   expect((await post(started)).status).toBe(200);
   expect(sandbox.calls("/v1/messages").at(-1)?.headers.authorization).toBe(`Bearer ${token}`);
   for (const name of ["cmdline", "environ"]) {

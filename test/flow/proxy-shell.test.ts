@@ -1,24 +1,18 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { codemie, Person } from "../support/codemie.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { endProxies } from "../support/proxy.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** `codemie proxy start` as shells start it: stopped half-way, with a token that is no file on a disk, with nohup. */
 
-let sandbox: Sandbox;
+const sandbox = await sharedSandbox();
 let person: Person;
 let token = "";
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
 beforeEach(async () => {
   person = new Person();
   token = await sandbox.front.mintToken("ci");
 });
-afterEach(async () => {
-  await person.run(["proxy", "stop", "--all"]);
-  person.remove();
-});
-afterAll(() => sandbox.close());
+afterEach(() => endProxies(person));
 
 for (const [signal, code] of [
   ["SIGINT", 130],

@@ -1,29 +1,28 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { codemie, Person } from "../support/codemie.ts";
+import { textBelow } from "../support/files.ts";
 import { handOff, logIn } from "../support/login.ts";
 import { type ModelProvider, startModelProvider } from "../support/model-provider.ts";
 import { Pty } from "../support/pty.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Setting up a profile: by flags without a person, and by questions on a real pseudo-terminal. */
 
+const sandbox = await sharedSandbox();
 let person: Person;
-let sandbox: Sandbox;
 let provider: ModelProvider | undefined;
-beforeEach(async () => {
+beforeEach(() => {
   person = new Person();
-  sandbox = await startSandbox();
 });
 afterEach(async () => {
   person.remove();
-  await sandbox.close();
   await provider?.close();
   provider = undefined;
 });
 
-const config = () => JSON.parse(readFileSync(join(person.codemieHome, "codemie-cli.config.json"), "utf8"));
+const config = () => person.config();
 const loginUrl = /http:\/\/127\.0\.0\.1:\d+\/code-assistant-api\/v1\/auth\/login\/(\d+)/;
 const [enter, down, esc, ctrlC] = ["\r", "\u001b[B", "\u001b", "\u0003"];
 
@@ -69,11 +68,10 @@ test("sso by flags: what is at the address is found, the person logs in, project
 
 test("run again it edits: the login is kept, what is not named stays, unknown members too", async () => {
   await logIn(person, sandbox);
-  const file = join(person.codemieHome, "codemie-cli.config.json");
-  const before = config();
-  before.profiles.default.hooks = { mine: true };
-  before.extra = 1;
-  await Bun.write(file, JSON.stringify(before));
+  person.editConfig((before) => {
+    before.profiles.default.hooks = { mine: true };
+    before.extra = 1;
+  });
   const { code, err } = await person.run([
     "setup",
     "--profile",
@@ -103,7 +101,7 @@ test("a bearer token: its variable is kept, the token is not; the agent does not
     authMethod: "jwt",
     jwtConfig: { tokenEnvVar: "CI_TOKEN" },
   });
-  expect(readFileSync(join(person.codemieHome, "codemie-cli.config.json"), "utf8")).not.toContain(token);
+  expect(readFileSync(person.configFile, "utf8")).not.toContain(token);
   expect((await person.run(["models"], { env: { CI_TOKEN: token } })).code).toBe(0);
   const none = await person.run(["models"]);
   expect([none.code, none.err]).toEqual([
@@ -133,10 +131,9 @@ test("a bearer token is stored only when asked for, sealed, and used until it en
   const another = await sandbox.front.mintToken("another");
   const env = { CODEMIE_JWT_TOKEN: another };
   expect((await person.run(["token"], { env })).out).toBe(`${another}\n`);
-  const grep = Bun.spawnSync(["grep", "-r", "-c", token.slice(0, 60), person.root]);
-  expect(grep.stdout.toString()).not.toMatch(/:[1-9]/);
+  expect(textBelow(person.root)).not.toContain(token.slice(0, 60));
   expect((await person.run(["profile", "refresh"])).code).toBe(2);
-  expect((await person.run(["profile", "logout"])).out).toContain("the token itself stays good until it expires");
+  expect((await person.run(["profile", "logout"])).out).toContain("the token itself stays valid until it expires");
   expect((await person.run(["token"])).code).toBe(4);
 });
 
@@ -148,10 +145,13 @@ test("a stored token that ended is exit 4 with when", async () => {
 
 test("without a terminal nothing is asked: the flag that is missing is named", async () => {
   for (const [args, says] of [
-    [["setup"], "hint: codemie setup --url https://codemie.example.com"],
-    [["setup", "--provider", "litellm", "--key-stdin"], "hint: --url https://litellm.example.com"],
+    [["setup"], "hint: for example codemie setup --url https://codemie.example.com"],
+    [["setup", "--provider", "litellm", "--key-stdin"], "hint: for example --url https://litellm.example.com"],
     [["setup", "--provider", "openai"], "hint: pass it on standard input with --key-stdin"],
-    [["setup", "--method", "oidc", "--url", "codemie.example.com"], "hint: --issuer https://sso.example.com"],
+    [
+      ["setup", "--method", "oidc", "--url", "codemie.example.com"],
+      "hint: for example --issuer https://sso.example.com",
+    ],
     [["setup", "--method", "password"], "hint: methods: sso, oidc, jwt, api-key"],
     [["setup", "--provider", "nobody"], "hint: providers: openai, anthropic, azure, litellm"],
     [["setup", "--key-stdin", "--token-stdin"], "error: standard input holds a key or a token, not both"],
@@ -269,10 +269,10 @@ test("the wizard edits: another person's login is asked about", async () => {
 
 test("when the profile cannot be saved, its former login stays", async () => {
   await logIn(person, sandbox);
-  const file = join(person.codemieHome, "codemie-cli.config.json");
+  person.editConfig(({ profiles }) => {
+    profiles.large = { name: "large", note: "x".repeat(300_000) };
+  });
   const settings = config();
-  settings.profiles.large = { name: "large", note: "x".repeat(300_000) };
-  writeFileSync(file, JSON.stringify(settings));
   // No file over 100 KiB can be written: the settings are larger, records of the vault and the audit trail are not.
   const limited = ["-c", 'trap "" XFSZ; ulimit -f 100; exec "$0" "$@"', codemie];
   const setup = ["setup", "--profile", "default", "--method", "jwt", "--url", sandbox.origin, "--yes"];

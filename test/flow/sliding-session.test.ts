@@ -1,35 +1,21 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { ageLogin, storedCookiesOf } from "../support/age.ts";
 import { claudeFolder, codemieClaude, Person } from "../support/codemie.ts";
 import { beginLogin, handOff, logIn } from "../support/login.ts";
 import { Probe } from "../support/probe.ts";
 import { cookiesOf } from "../support/sandbox/front.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 import { soak } from "../support/soak.ts";
 
 /** Sessions that slide: the front renews them on some request, and the old cookies then end everything if used again. */
 
 const hour = 3_600_000;
-let sandbox: Sandbox;
+const sandbox = await sharedSandbox();
 let person: Person;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
 beforeEach(() => {
   person = new Person();
-  Object.assign(sandbox.settings, {
-    chunks: 2,
-    refreshMs: 0,
-    firstCookieOnly: false,
-    rotates: true,
-    answersCheck: true,
-    answer: undefined,
-  });
-  sandbox.front.refreshes = 0;
-  sandbox.record.length = 0;
 });
 afterEach(() => person.remove());
-afterAll(() => sandbox.close());
 
 /** Logs in with a session that the front finds old enough to renew. */
 async function logInWithOldSession(): Promise<void> {

@@ -1,38 +1,23 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { afterAll, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loginFile } from "../support/age.ts";
-import { codemie, Person } from "../support/codemie.ts";
+import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { runReadOnly, testWithMounts } from "../support/namespace.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { rekeyCheaply } from "../support/vault-access.ts";
 
 /** Whatever is wrong with the vault: its own words, exit 6, a next step, and nothing is lost. */
 
 const passphrase = "correct horse battery";
-let sandbox: Sandbox;
-let keyFile: Person;
-let sealed: Person;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  keyFile = new Person();
-  await logIn(keyFile, sandbox);
-  sealed = new Person();
-  sealed.env.CODEMIE_VAULT_PASSPHRASE = passphrase;
-  await logIn(sealed, sandbox);
-});
-afterAll(async () => {
-  keyFile.remove();
-  sealed.remove();
-  await sandbox.close();
-});
+const sandbox = await sharedSandbox();
+const keyFile = await sharedLogin(sandbox);
+const sealed = keyFile.copy();
+await rekeyCheaply(sealed, passphrase);
+sealed.env.CODEMIE_VAULT_PASSPHRASE = passphrase;
+afterAll(() => sealed.remove());
 
-/** Another person with the same files. */
-function copyOf(model: Person): Person {
-  const person = new Person();
-  Object.assign(person.env, model.env, { HOME: person.home });
-  cpSync(model.codemieHome, person.codemieHome, { recursive: true });
-  return person;
-}
 const dataKey = (person: Person) => join(person.codemieHome, "vault/data-key.json");
 const key = (person: Person) => join(person.codemieHome, "vault.key");
 const half = (file: string) => writeFileSync(file, readFileSync(file).subarray(0, readFileSync(file).length / 2));
@@ -57,7 +42,7 @@ test("every way a vault stays shut has its own words, and a next step", async ()
     [sealed, (person) => (person.env.CODEMIE_VAULT_PASSPHRASE = "wrong")],
     [sealed, (person) => half(dataKey(person))],
   ] as [Person, (person: Person) => unknown][]) {
-    const person = copyOf(model);
+    const person = model.copy();
     breakIt(person);
     const { code, out, err } = await person.run(["models"]);
     expect({ code, out }).toEqual({ code: 6, out: "" });
@@ -72,7 +57,7 @@ test("every way a vault stays shut has its own words, and a next step", async ()
 });
 
 test("a vault that another process keeps to itself: exit 6 after ten seconds, and nothing happened", async () => {
-  const person = copyOf(keyFile);
+  const person = keyFile.copy();
   const lock = join(person.codemieHome, "run/vault-key.lock");
   const { withLock } = await import("../../src/platform/lock.ts");
   const before = readFileSync(key(person));
@@ -97,7 +82,7 @@ test("a first login that was killed half-way: the next one goes on with the key 
 });
 
 test("a damaged end of the audit trail is said, stops nobody, and is not written over", async () => {
-  const person = copyOf(keyFile);
+  const person = keyFile.copy();
   const vault = join(person.codemieHome, "vault");
   const records = readdirSync(vault).filter((name) => name !== "data-key.json");
   const head = join(vault, records.find((name) => join(vault, name) !== loginFile(person)) ?? "");
@@ -124,7 +109,7 @@ test("a damaged end of the audit trail is said, stops nobody, and is not written
 });
 
 test("logging out works while the vault stays shut", async () => {
-  const person = copyOf(sealed);
+  const person = sealed.copy();
   person.env.CODEMIE_VAULT_PASSPHRASE = "wrong";
   const { code, out, err } = await person.run(["profile", "logout"]);
   expect(code).toBe(0);
@@ -134,28 +119,19 @@ test("logging out works while the vault stays shut", async () => {
   person.remove();
 });
 
-const canMount = Bun.spawnSync(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
-if (!canMount) console.log("skipped: this machine lets no one mount in a namespace of their own (unshare -rm)");
-
-test.skipIf(!canMount)(
-  "a read-only disk: reading works, also where a mode cannot be put right; a login says so",
-  async () => {
-    for (const model of [keyFile, sealed]) {
-      const person = copyOf(model);
-      chmodSync(dataKey(person), 0o644);
-      const script = `mount --bind ${person.home} ${person.home} && mount -o remount,bind,ro ${person.home} && exec "$@"`;
-      const wrap = (args: string[]) =>
-        person.run(["-rm", "sh", "-c", script, "sh", codemie, ...args], { program: "unshare" });
-      const models = await wrap(["models"]);
-      expect(models.code).toBe(0);
-      const note = `note: ${dataKey(person)} stands open to other users of this machine and cannot be closed (EROFS)\n`;
-      expect(models.err.split(note).length).toBe(2);
-      expect((await wrap(["vault", "status"])).code).toBe(0);
-      const login = await wrap(["profile", "login"]);
-      expect(login.code).toBe(1);
-      expect(login.err).toContain("the file system is read-only\nhint: ");
-      expect(login.err).not.toContain("open this address");
-      person.remove();
-    }
-  },
-);
+testWithMounts("a read-only disk: reading works, also where a mode cannot be put right; a login says so", async () => {
+  for (const model of [keyFile, sealed]) {
+    const person = model.copy();
+    chmodSync(dataKey(person), 0o644);
+    const models = await runReadOnly(person, ["models"]);
+    expect(models.code).toBe(0);
+    const note = `note: ${dataKey(person)} is open to other users of this machine and cannot be closed (EROFS)\n`;
+    expect(models.err.split(note).length).toBe(2);
+    expect((await runReadOnly(person, ["vault", "status"])).code).toBe(0);
+    const login = await runReadOnly(person, ["profile", "login"]);
+    expect(login.code).toBe(1);
+    expect(login.err).toContain("the file system is read-only\nhint: ");
+    expect(login.err).not.toContain("open this address");
+    person.remove();
+  }
+});

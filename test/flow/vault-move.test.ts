@@ -1,43 +1,44 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { afterAll, expect, test } from "bun:test";
+import { readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loginRecord } from "../../src/auth/credential.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { vaultFiles } from "../../src/vault/key.ts";
-import { sealExport } from "../../src/vault/portable.ts";
+import { openExport } from "../../src/vault/portable.ts";
 import { Vault } from "../../src/vault/vault.ts";
 import { loginFile, storedLoginOf } from "../support/age.ts";
-import { codemie, Person } from "../support/codemie.ts";
+import { Person } from "../support/codemie.ts";
 import { logIn, secretsOf } from "../support/login.ts";
+import { runOnFullDisk, testWithMounts } from "../support/namespace.ts";
 import { Pty } from "../support/pty.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
+import { sealCheaply } from "../support/vault-access.ts";
 
 /** Logins go to another machine in one sealed file, and take nothing away there. */
 
 const passphrase = "a passphrase for the way";
 const stdin = `${passphrase}\n`;
-let sandbox: Sandbox;
-let second: Sandbox;
-beforeAll(async () => {
-  [sandbox, second] = await Promise.all([startSandbox(), startSandbox()]);
-});
-afterAll(async () => {
-  await sandbox.close();
-  await second.close();
-});
+const sandbox = await sharedSandbox();
+const second = await sharedSandbox();
 
-/** Somebody logged in to two hosts, and the file of it. */
+const { from, file, cookie, result, cheap } = await exported();
+afterAll(() => from.remove());
+
+/** Somebody logged in to two hosts, and the file of it; beside it one of the same content that opens with less work. */
 async function exported() {
   const from = new Person();
   const { cookie } = await logIn(from, sandbox, "ada");
   await logIn(from, second, "ada", ["--profile", "work"]);
   const file = join(from.root, "logins.codemie");
   const result = await from.run(["vault", "export", file, "--passphrase-stdin"], { stdin });
-  return { from, file, cookie, result };
+  const opened = await openExport(readFileSync(file, "utf8"), async () => new Secret(passphrase));
+  if (!("plain" in opened)) throw new Error(opened.failed);
+  const cheap = join(from.root, "cheap.codemie");
+  writeFileSync(cheap, await sealCheaply(opened.plain, passphrase, "codemie vault 1 export"));
+  return { from, file, cookie, result, cheap };
 }
 
 test("export and import: the logins work on the other machine, and only they went along", async () => {
-  const { from, file, cookie, result } = await exported();
   expect({ code: result.code, err: result.err }).toEqual({ code: 0, err: "" });
   expect(result.out).toContain(`✓ 2 logins written to ${file}`);
   expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -70,67 +71,61 @@ test("export and import: the logins work on the other machine, and only they wen
       { name: "login work", outcome: "same", leftOut: [] },
     ],
   });
-  from.remove();
   to.remove();
 });
 
 test("another login that is there stays; --replace takes the file's and keeps it aside, sealed and whole", async () => {
-  const { from, file } = await exported();
   const to = new Person();
   await logIn(to, sandbox, "grace");
   const before = readFileSync(loginFile(to));
-  const kept = await to.run(["vault", "import", file, "--passphrase-stdin"], { stdin });
+  const kept = await to.run(["vault", "import", cheap, "--passphrase-stdin"], { stdin });
   expect(kept.code).toBe(0);
   expect(kept.out).toContain("- login default (Ada <ada@example.com> at");
-  expect(kept.out).toContain("left out: there is another login here (--replace takes the file's");
+  expect(kept.out).toContain("left out: there is another login here (--replace imports the file's");
   expect(kept.out).toContain("✓ login work");
   expect(readFileSync(loginFile(to))).toEqual(before);
-  const replaced = await to.run(["vault", "import", file, "--passphrase-stdin", "--replace", "--yes"], { stdin });
+  const replaced = await to.run(["vault", "import", cheap, "--passphrase-stdin", "--replace", "--yes"], { stdin });
   expect(replaced.out).toContain("imported; the login that was here is kept aside");
   expect((await to.run(["profile", "status"])).out).toContain("Ada");
   const [aside] = readdirSync(join(to.codemieHome, "vault")).filter((name) => name.includes(".replaced-"));
   expect(readFileSync(join(to.codemieHome, "vault", aside ?? ""))).toEqual(before);
   expect((await to.run(["vault", "status"])).out).toContain("kept aside   1");
-  from.remove();
   to.remove();
 });
 
 test("a profile of that name for another host is not given another host's login", async () => {
-  const { from, file } = await exported();
   const to = new Person();
   await logIn(to, second, "grace");
   const before = readFileSync(loginFile(to));
-  const { out } = await to.run(["vault", "import", file, "--passphrase-stdin", "--replace"], { stdin });
+  const { out } = await to.run(["vault", "import", cheap, "--passphrase-stdin", "--replace"], { stdin });
   expect(out).toContain("- login default (Ada <ada@example.com> at");
   expect(out).toContain("left out: the profile here belongs to another host");
   expect(readFileSync(loginFile(to))).toEqual(before);
   expect((await to.run(["profile", "status"])).out).toContain("Grace");
-  from.remove();
   to.remove();
 });
 
 test("a file that is there is not overwritten, nor a link followed", async () => {
-  const { from, file } = await exported();
+  const person = from.copy();
   const before = readFileSync(file);
-  const link = join(from.root, "link");
-  Bun.spawnSync(["ln", "-s", "/tmp/codemie-not-there", link]);
+  const link = join(person.root, "link");
+  symlinkSync("/tmp/codemie-not-there", link);
   for (const path of [file, link]) {
-    const { code, err } = await from.run(["vault", "export", path, "--passphrase-stdin"], { stdin });
+    const { code, err } = await person.run(["vault", "export", path, "--passphrase-stdin"], { stdin });
     expect(code).toBe(1);
     expect(err).toContain(`error: ${path} exists, and is not overwritten`);
   }
   expect(readFileSync(file)).toEqual(before);
   expect(await Bun.file("/tmp/codemie-not-there").exists()).toBe(false);
-  from.remove();
+  person.remove();
 });
 
 test("what is no export, half of one, changed, or opened with another passphrase: exit 6, nothing is imported", async () => {
-  const { from, file } = await exported();
-  const whole = readFileSync(file, "utf8");
+  const whole = readFileSync(cheap, "utf8");
   const to = new Person();
   const bad = join(to.root, "bad");
   const twice = '{"records":[{"name":"login a","record":1},{"name":"login a","record":2}],"profiles":{}}';
-  const odd = async (content: string) => await sealExport(new TextEncoder().encode(content), new Secret(passphrase));
+  const odd = (content: string) => sealCheaply(new TextEncoder().encode(content), passphrase, "codemie vault 1 export");
   const middle = whole.indexOf('"ciphertext":"') + 200;
   const flipped = `${whole.slice(0, middle)}${whole[middle] === "A" ? "B" : "A"}${whole.slice(middle + 1)}`;
   for (const [content, says] of [
@@ -148,7 +143,7 @@ test("what is no export, half of one, changed, or opened with another passphrase
     expect({ says, code, out }).toEqual({ says, code: 6, out: "" });
     expect(err).toContain(says);
   }
-  const wrong = await to.run(["vault", "import", file, "--passphrase-stdin"], { stdin: "another passphrase" });
+  const wrong = await to.run(["vault", "import", cheap, "--passphrase-stdin"], { stdin: "another passphrase" });
   expect(wrong.code).toBe(6);
   expect(wrong.err).toContain("that passphrase does not open");
   expect((await to.run(["vault", "import", "/nowhere"])).err).toContain(
@@ -161,7 +156,6 @@ test("what is no export, half of one, changed, or opened with another passphrase
     "there is no vault yet",
   );
   expect(readdirSync(to.home)).toEqual([]);
-  from.remove();
   to.remove();
 });
 
@@ -182,17 +176,15 @@ test("a file made by somebody else: what is no login of ours is left out, and th
   const good = { codeMieUrl: "https://evil.example", baseUrl: "https://evil.example", hook: "evil", model: "m1" };
   const profiles = { good };
   const file = join(to.root, "theirs");
-  writeFileSync(
-    file,
-    await sealExport(new TextEncoder().encode(JSON.stringify({ records, profiles })), new Secret(passphrase)),
-  );
+  const content = new TextEncoder().encode(JSON.stringify({ records, profiles }));
+  writeFileSync(file, await sealCheaply(content, passphrase, "codemie vault 1 export"));
   const { code, out } = await to.run(["vault", "import", file, "--passphrase-stdin", "--replace", "--json"], { stdin });
   expect(code).toBe(0);
   const outcomes = JSON.parse(out).records.map(({ outcome }: { outcome: string }) => outcome);
   expect(outcomes).toEqual(["unknown", "unknown", "unknown", "unknown", "unknown", "unknown", "imported"]);
   expect((await to.run(["audit", "verify"])).code).toBe(0);
   expect((await to.run(["profile", "status", "--profile", "good"])).code).toBe(0);
-  expect(readFileSync(join(to.codemieHome, "codemie-cli.config.json"), "utf8")).not.toContain("evil");
+  expect(readFileSync(to.configFile, "utf8")).not.toContain("evil");
   expect((await to.run(["profile", "list"])).out).toMatch(/good .* m1/);
   to.remove();
 });
@@ -252,22 +244,17 @@ test("two hundred logins: one is damaged, one is another's; the rest open, go al
   to.remove();
 });
 
-const canMount = Bun.spawnSync(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
-if (!canMount) console.log("skipped: this machine lets no one mount in a namespace of their own (unshare -rm)");
-
-test.skipIf(!canMount)("a full disk: no half export, no half import", async () => {
-  const { from, file } = await exported();
-  const small = join(from.root, "small");
-  const script = `
-    mkdir ${small} && mount -t tmpfs -o size=200k tmpfs ${small} && cp -a ${from.codemieHome}/. ${small}/
-    (cat /dev/zero > ${small}/filler 2>/dev/null || true)
-    export CODEMIE_HOME=${small}
-    echo '${passphrase}' | "$0" vault export ${small}/logins --passphrase-stdin; echo "export $?"
-    test -e ${small}/logins; echo "half $?"
-    echo '${passphrase}' | "$0" vault import ${file} --passphrase-stdin --replace >/dev/null; echo "import $?"
-    rm ${small}/filler; "$0" profile status >/dev/null; echo "status $?"`;
-  const { out, err } = await from.run(["-rm", "sh", "-c", script, codemie], { program: "unshare" });
+testWithMounts("a full disk: no half export, no half import", async () => {
+  const person = from.copy();
+  const { out, err } = await runOnFullDisk(
+    person,
+    200,
+    `echo '${passphrase}' | "$0" vault export $CODEMIE_HOME/logins --passphrase-stdin; echo "export $?"
+    test -e $CODEMIE_HOME/logins; echo "half $?"
+    echo '${passphrase}' | "$0" vault import ${cheap} --passphrase-stdin --replace >/dev/null; echo "import $?"
+    rm $CODEMIE_HOME/filler; "$0" profile status >/dev/null; echo "status $?"`,
+  );
   expect(out).toBe("export 1\nhalf 1\nimport 1\nstatus 0\n");
   expect(err).toContain("the disk is full");
-  from.remove();
+  person.remove();
 });

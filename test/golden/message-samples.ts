@@ -34,7 +34,6 @@ export const byName: Readonly<Record<string, unknown>> = {
   file: `${home}/vault/key`,
   flag: "--client-id",
   folder: `${home}/audit`,
-  from: "CODEMIE_VAULT_PASSPHRASE_FILE",
   given: "seven",
   grant: "enterprise",
   issuer,
@@ -58,7 +57,6 @@ export const byName: Readonly<Record<string, unknown>> = {
   title: "Azure OpenAI",
   url: "http://127.0.0.1:4001",
   variable: "CODEMIE_JWT_TOKEN",
-  word: "https://other.example.com/mcp",
 };
 
 /** The calls of one message: each way it can end has a line. */
@@ -98,17 +96,23 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     ["--timeout", "soon", undefined],
   ],
   "cli/bridge/unsendable": [["--header", "X-Api-Key"]],
-  "cli/bridge/headerVariableUnset": [["--header-env", "X-Api-Key", "MCP_KEY"]],
+  "cli/bridge/headerVariableUnset": [
+    ["--header-env", "X-Api-Key", "MCP_KEY"],
+    ["--header-env", "X-Api-Key", "the-key-itself"],
+  ],
   "cli/bridge/notHttps": [["--issuer"]],
   "cli/bridge/url": [
     ["mcp.example.com", "it is not a web address"],
     [
       "http://mcp.example.com/mcp",
-      "plain http: sends messages and tokens in clear",
+      "plain http: sends messages and tokens in clear text",
       "use https:, or --allow-http if you know that nobody listens in between",
     ],
   ],
-  "cli/bridge/variableUnset": [["client-secret-env", "MCP_SECRET"]],
+  "cli/bridge/variableUnset": [
+    ["client-secret-env", "MCP_SECRET"],
+    ["client-secret-env", "the-secret-itself"],
+  ],
   "cli/commands/agentMissing": [["Claude Code", "claude", "npm install -g @anthropic-ai/claude-code"]],
   "cli/commands/badServerName": [["-x"]],
   "cli/commands/badSetting": [["timeout", "never", "seconds a request may wait for its first byte, 0 for ever"]],
@@ -123,7 +127,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     ["modl", ["model", "project"], "model"],
     ["colour", ["model", "project"], undefined],
   ],
-  "cli/commands/nobodyToAsk": [["delete it"], ["reset the configuration"]],
+  "cli/commands/nobodyToAsk": [["delete the profile"], ["reset the configuration"]],
   "cli/commands/notAnExport": [["/home/ada/logins.codemie"]],
   "cli/commands/notForToken": [["session to renew", "ci"]],
   "cli/commands/twoKeys": [["--key-file", "--passphrase-stdin"]],
@@ -187,7 +191,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "mcp/tokenRefused": [[server]],
   "mcp/unanswered": [[server]],
   "oauth/address": [["the token endpoint", "http://elsewhere.example.com/token"]],
-  "auth/idToken": [[issuer, "its nonce is not of this login"]],
+  "auth/idToken": [[issuer, "its nonce belongs to another login"]],
   "oauth/key": [["it is neither a PKCS#8 PEM nor a private JWK"]],
   "auth/provider": [[issuer, "its metadata names another issuer"]],
   "auth/providerRefused": [
@@ -238,5 +242,6 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "vault/damaged": [[`${home}/vault/data-key`]],
   "vault/dataKeyMissing": [[`${home}/vault/data-key`]],
   "vault/hasKeyFile": [[`${home}/vault/key`, "CODEMIE_VAULT_PASSPHRASE"]],
+  "vault/passphraseWrong": [["from CODEMIE_VAULT_PASSPHRASE_FILE"], ["you typed"]],
   "vault/recordDamaged": [["login work", `${home}/vault/9f2c`]],
 };

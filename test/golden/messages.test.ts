@@ -17,16 +17,12 @@ const src = join(import.meta.dir, "../../src");
 /** Messages that leave nothing to do, in one branch at least. */
 const withoutHint = [
   "access/passphraseUnusable",
-  "agents/settingsUnreadable",
   "api/server",
   "cli/commands/declined",
-  "cli/commands/keyAndToken",
-  "cli/frame/nobodyToAnswer",
   "core/interrupted",
   "core/terminated",
   "mcp/cancelled",
   "setup/nothingToSave",
-  "setup/takesNoKey",
 ];
 
 /** Two messages that read alike for a reason. */

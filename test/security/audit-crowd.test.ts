@@ -1,21 +1,18 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { inNamespace, testWithMounts } from "../support/namespace.ts";
+import { sharedSandbox } from "../support/shared.ts";
 import { slowDisk } from "../support/slow-disk.ts";
 import { soak } from "../support/soak.ts";
-import { Worker } from "../support/worker.ts";
+import { Worker, workerCommand } from "../support/worker.ts";
 
 /** Threat: what was done is not in the trail, since many did something at once, or the disk was slow or full. */
 
-let sandbox: Sandbox;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
-afterAll(() => sandbox.close());
+const sandbox = await sharedSandbox();
 
 const crowd = soak(20, 200);
 
@@ -85,10 +82,7 @@ test("an event that could not be written down is named, and the next line says t
   person.remove();
 });
 
-const canMount = Bun.spawnSync(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
-if (!canMount) console.log("skipped: this machine lets no one mount in a namespace of their own (unshare -rm)");
-
-test.skipIf(!canMount)("a full disk: no line is torn, and once there is room the trail says what it lacks", () => {
+testWithMounts("a full disk: no line is torn, and once there is room the trail says what it lacks", () => {
   const root = mkdtempSync(join(tmpdir(), "codemie-full-"));
   const script = `
     mount -t tmpfs -o size=256k tmpfs $2
@@ -99,8 +93,7 @@ test.skipIf(!canMount)("a full disk: no line is torn, and once there is room the
     "$0" "$1" $2/home 1
     cat $2/home/audit/audit-000001.jsonl
     ls $2/home/audit`;
-  const worker = join(import.meta.dir, "../support/append-lines.ts");
-  const said = Bun.spawnSync(["unshare", "-rm", "sh", "-c", script, process.execPath, worker, root]).stdout.toString();
+  const said = inNamespace(script, ...workerCommand("append-lines.ts"), root);
   const failed = Number(/(\d+) disk\n/.exec(said)?.[1]);
   expect(failed).toBeGreaterThan(0);
   const lines = said

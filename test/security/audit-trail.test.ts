@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { beforeEach, expect, test } from "bun:test";
 import {
   appendFileSync,
   mkdirSync,
@@ -19,21 +19,17 @@ import { Vault } from "../../src/vault/vault.ts";
 import { ageLogin } from "../support/age.ts";
 import { claudeFolder, codemieClaude, Person } from "../support/codemie.ts";
 import { beginLogin, handOff, logIn, secretsOf } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Threat: somebody hides what was done, or makes something up. */
 
 let home: string;
 let vault: Vault;
-let sandbox: Sandbox;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
+const sandbox = await sharedSandbox();
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), "codemie-audit-"));
   vault = new Vault(vaultFiles(home, {}), Date.now);
 });
-afterAll(() => sandbox.close());
 
 const head = () => ({
   file: vault.fileOf("audit head"),
@@ -331,6 +327,6 @@ test("the command line: everything that was done is there, in order, and no secr
   writeFileSync(lines, readFileSync(lines, "utf8").replace("other_person", "ok"));
   const broken = await person.run(["audit", "verify"]);
   expect(broken.code).toBe(1);
-  expect(broken.err).toContain(`error: the audit trail does not hold at ${lines}:2: it was changed`);
+  expect(broken.err).toContain(`error: the audit trail is broken at ${lines}:2: it was changed`);
   person.remove();
 });

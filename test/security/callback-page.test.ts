@@ -1,21 +1,12 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { Browser } from "playwright-core";
-import { startBrowser } from "../support/browser.ts";
+import { expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { beginLogin, handOff } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
 
 /** Threat: the page after the login keeps the token in the browser, or runs what a hostile host sent. */
 
-let sandbox: Sandbox;
-let browser: Browser;
-beforeAll(async () => {
-  [sandbox, browser] = await Promise.all([startSandbox(), startBrowser()]);
-});
-afterAll(async () => {
-  await browser.close();
-  await sandbox.close();
-});
+const sandbox = await sharedSandbox();
+const browser = await sharedBrowser();
 
 test("no token in the address bar, nor behind the back button", async () => {
   const person = new Person();
@@ -50,7 +41,6 @@ test("what the host sent is shown, not run", async () => {
   const { login, url } = await beginLogin(person, sandbox);
   const page = await (await browser.newContext()).newPage();
   await page.goto(await handOff(url, sandbox.front.issue("ada").cookie));
-  sandbox.settings.userFailure = undefined;
   expect(await page.title()).toBe("You are logged in · CodeMie");
   expect(await page.textContent("main")).toContain("<img src=x onerror=alert(1)>");
   expect(await page.locator("img, script").count()).toBe(0);

@@ -1,16 +1,12 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { connect } from "node:net";
 import { Person } from "../support/codemie.ts";
 import { beginLogin, handOff } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Threat: whoever finds the callback's port (a page, a scanner, another program) ends or spoils the login. */
 
-let sandbox: Sandbox;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
-afterAll(() => sandbox.close());
+const sandbox = await sharedSandbox();
 
 const junkHandoff = btoa(JSON.stringify({ hello: "world" }));
 

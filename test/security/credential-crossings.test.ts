@@ -1,30 +1,21 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { startModelProvider } from "../support/model-provider.ts";
 import { Pty } from "../support/pty.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Threat: a credential of one profile, method or host is used for another. */
 
+const sandbox = await sharedSandbox();
 let person: Person;
-let sandbox: Sandbox;
-beforeEach(async () => {
+beforeEach(() => {
   person = new Person();
-  sandbox = await startSandbox();
 });
-afterEach(async () => {
-  person.remove();
-  await sandbox.close();
-});
+afterEach(() => person.remove());
 
-const file = () => join(person.codemieHome, "codemie-cli.config.json");
-const write = (profiles: unknown, activeProfile?: string) => {
-  mkdirSync(person.codemieHome, { recursive: true });
-  writeFileSync(file(), JSON.stringify({ version: 2, activeProfile, profiles }));
-};
+const write = (profiles: unknown, activeProfile: string) => person.writeConfig({ version: 2, activeProfile, profiles });
 
 test("a service that is neither CodeMie nor a known provider gets no token", async () => {
   const token = await sandbox.front.mintToken("ci");
@@ -74,16 +65,11 @@ test("a changed method does not leave the former login in force", async () => {
 
 test("another host, project or provider starts without what belonged to the former one", async () => {
   await logIn(person, sandbox);
-  const config = JSON.parse(readFileSync(file(), "utf8"));
-  Object.assign(config.profiles.default, {
-    codeMieProject: "gone",
-    model: "gpt-5.2",
-    codeMieIntegration: { id: "i-1", alias: "x" },
-  });
-  writeFileSync(file(), JSON.stringify(config));
+  const settings = { codeMieProject: "gone", model: "gpt-5.2", codeMieIntegration: { id: "i-1", alias: "x" } };
+  person.editConfig(({ profiles }) => Object.assign(profiles.default, settings));
   const elsewhere = await startSandbox({ mode: "direct" });
   await person.run(["setup", "--profile", "default", "--method", "jwt", "--url", elsewhere.origin, "--yes"]);
-  const { default: now } = JSON.parse(readFileSync(file(), "utf8")).profiles;
+  const { default: now } = person.config().profiles;
   expect(now).toEqual({
     name: "default",
     provider: "bearer-auth",
@@ -116,7 +102,7 @@ test("the environment's hosts have to agree in setup too, and do not move a name
     env: { CODEMIE_URL: "https://elsewhere.example" },
   });
   expect(kept.code).toBe(0);
-  expect(JSON.parse(readFileSync(file(), "utf8")).profiles.work).toMatchObject({
+  expect(person.config().profiles.work).toMatchObject({
     codeMieUrl: sandbox.origin,
     model: "gpt-5.2",
   });

@@ -1,17 +1,18 @@
 import { expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { Probe } from "../support/probe.ts";
+import { startGateway } from "../support/gateway.ts";
 import { startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** Threat: a cloned repository configures the program that holds its reader's credentials. */
 
+const sandbox = await sharedSandbox();
+const loggedIn = await sharedLogin(sandbox);
+
 test("nothing in the current directory sets an endpoint, a credential or code, only model and project", async () => {
-  const [sandbox, thief] = await Promise.all([startSandbox(), startSandbox()]);
-  const person = new Person();
-  await logIn(person, sandbox);
+  const thief = await startSandbox();
+  const person = loggedIn.copy();
 
   const marker = join(person.root, "owned");
   const write = (name: string, text: string) => {
@@ -45,18 +46,13 @@ test("nothing in the current directory sets an endpoint, a credential or code, o
     }),
   );
   write("claude", `#!/bin/sh\ntouch ${marker}\n`);
-  Bun.spawnSync(["chmod", "+x", join(person.cwd, "claude")]);
+  chmodSync(join(person.cwd, "claude"), 0o755);
 
-  const probe = new Probe(person, [], { NODE_PATH: "" });
-  const { url, key, env } = await probe.started();
-  await fetch(`${url}/v1/messages`, {
-    method: "POST",
-    body: JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] }),
-    headers: { "x-api-key": key },
-  });
+  const gateway = await startGateway(person, [], { NODE_PATH: "" });
+  await gateway.post();
   expect(thief.record).toEqual([]);
   expect(await Bun.file(marker).exists()).toBe(false);
-  expect(env.ANTHROPIC_MODEL).toBe("claude-haiku-4-5");
+  expect(gateway.agent.env.ANTHROPIC_MODEL).toBe("claude-haiku-4-5");
   const headers = sandbox.calls("/v1/messages").at(-1)?.headers ?? {};
   expect(headers["x-codemie-project"]).toBe("team-of-this-repository");
 
@@ -66,31 +62,25 @@ test("nothing in the current directory sets an endpoint, a credential or code, o
   expect(unsafe.err).toContain("error: Claude Code (claude) is not on PATH");
   expect(await Bun.file(marker).exists()).toBe(false);
 
-  await probe.stop();
-  await Promise.all([sandbox.close(), thief.close()]);
+  await gateway.stop();
+  await thief.close();
 });
 
 test("a model name that would talk to the terminal is not taken from a repository", async () => {
-  const sandbox = await startSandbox();
-  const person = new Person();
-  await logIn(person, sandbox);
+  const person = loggedIn.copy();
   const folder = join(person.cwd, ".codemie");
   mkdirSync(folder);
   const file = { model: "\u001b]0;owned\u0007claude", codeMieProject: "team-alpha" };
   writeFileSync(join(folder, "codemie-cli.config.json"), JSON.stringify(file));
-  const probe = new Probe(person);
-  const { env } = await probe.started();
-  expect(env.ANTHROPIC_MODEL).toBe("claude-sonnet-4-6");
-  const { err } = await probe.stop();
+  const gateway = await startGateway(person);
+  expect(gateway.agent.env.ANTHROPIC_MODEL).toBe("claude-sonnet-4-6");
+  const { err } = await gateway.stop();
   expect(err).toContain("model claude-sonnet-4-6");
   expect(err).not.toContain("\u001b");
-  await sandbox.close();
 });
 
 test("no variable that names a file of ours, or a certificate authority, means one in the current directory", async () => {
-  const sandbox = await startSandbox();
-  const person = new Person();
-  await logIn(person, sandbox);
+  const person = loggedIn.copy();
   mkdirSync(join(person.cwd, ".codemie"));
   for (const name of ["evil.pem", "vault.key", "passphrase"]) writeFileSync(join(person.cwd, name), "x\n");
   for (const [name, value] of [
@@ -111,5 +101,5 @@ test("no variable that names a file of ours, or a certificate authority, means o
   const bridge = await person.run(["mcp-proxy", "http://127.0.0.1:9/mcp"], { env: { CODEMIE_HOME: ".codemie" } });
   expect({ code: bridge.code, err: bridge.err }).toMatchObject({ code: 2 });
   expect((await person.run(["--help"], { env: { CODEMIE_HOME: ".codemie" } })).code).toBe(0);
-  await sandbox.close();
+  person.remove();
 });

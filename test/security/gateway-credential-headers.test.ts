@@ -1,41 +1,16 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { Probe } from "../support/probe.ts";
+import { expect, test } from "bun:test";
 import { sendRaw } from "../support/raw.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedGateway } from "../support/shared.ts";
 
 /** Threat: a credential travels in a header nobody thought of: the session's to the agent, or the agent's to the host. */
 
-let sandbox: Sandbox;
-let probe: Probe;
-let url = "";
-let key = "";
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  const person = new Person();
-  await logIn(person, sandbox);
-  const file = join(person.codemieHome, "codemie-cli.config.json");
-  const config = JSON.parse(readFileSync(file, "utf8"));
-  config.profiles.default.gatewayPaths = [
-    "* /v1/responses/*",
-    "TRACE /v1/files",
-    "* /auth/login/*",
-    "* /v1/auth/login/*",
-  ];
-  writeFileSync(file, JSON.stringify(config));
-  probe = new Probe(person);
-  ({ url, key } = await probe.started());
-});
-afterAll(async () => {
-  await probe.stop();
-  await sandbox.close();
-});
-
-const ask = (headers: Record<string, string> = {}) =>
-  fetch(`${url}/v1/messages`, { method: "POST", body: "{}", headers: { "x-api-key": key, ...headers } });
+const gatewayPaths = ["* /v1/responses/*", "TRACE /v1/files", "* /auth/login/*", "* /v1/auth/login/*"];
+const { sandbox, gateway } = await sharedGateway((person) =>
+  person.editConfig((config) => {
+    config.profiles.default.gatewayPaths = gatewayPaths;
+  }),
+);
+const { url, key, host } = gateway;
 
 test("what the front says of the session in its answers does not reach the agent", async () => {
   // what oauth2-proxy adds with set-authorization-header, set-xauthrequest and pass-access-token
@@ -49,10 +24,9 @@ test("what the front says of the session in its answers does not reach the agent
   };
   sandbox.settings.answer = (_seen, response) =>
     void response.writeHead(200, { ...told, "x-harmless": "seen" }).end("{}");
-  const { headers } = await ask();
+  const { headers } = await gateway.post();
   expect(headers.get("x-harmless")).toBe("seen");
   expect(JSON.stringify([...headers])).not.toContain("SECRET");
-  sandbox.settings.answer = undefined;
 });
 
 test("what an agent presents elsewhere, and claims of who asks for what, does not reach the host", async () => {
@@ -71,16 +45,14 @@ test("what an agent presents elsewhere, and claims of who asks for what, does no
     "x-goog-iap-jwt-assertion",
     "x-amzn-oidc-data",
   ];
-  await ask({ ...Object.fromEntries(claims.map((name) => [name, "CLAIM"])), "x-harmless": "seen" });
+  const headers = { ...Object.fromEntries(claims.map((name) => [name, "CLAIM"])), "x-harmless": "seen" };
+  await gateway.post({ headers });
   const sent = sandbox.calls("/v1/messages").at(-1)?.headers ?? {};
   expect(sent["x-harmless"]).toBe("seen");
   expect(Object.keys(sent).filter((name) => claims.includes(name))).toEqual([]);
-  sandbox.settings.answer = undefined;
 });
 
 test("a method that echoes the request is no method of a profile's paths, nor are the login routes, with or without /v1", async () => {
-  const before = sandbox.record.length;
-  const host = new URL(url).host;
   for (const line of [
     "TRACE /v1/responses/a",
     "TRACK /v1/responses/a",
@@ -91,5 +63,5 @@ test("a method that echoes the request is no method of a profile's paths, nor ar
     const { statuses } = await sendRaw(url, `${line} HTTP/1.1\r\nHost: ${host}\r\nx-api-key: ${key}\r\n\r\n`);
     for (const status of statuses) expect({ line, refused: status >= 400 }).toEqual({ line, refused: true });
   }
-  expect(sandbox.record.length).toBe(before);
+  expect(sandbox.record).toEqual([]);
 });

@@ -1,34 +1,16 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { connect } from "node:net";
-import type { Browser } from "playwright-core";
-import { startBrowser } from "../support/browser.ts";
-import { Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { Probe } from "../support/probe.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { expect, test } from "bun:test";
+import { hello } from "../support/gateway.ts";
+import { sendRaw } from "../support/raw.ts";
+import { sharedBrowser, sharedGateway } from "../support/shared.ts";
 
 /** Threat: somebody other than the agent uses the gateway, and so the person's session. */
 
-let sandbox: Sandbox;
-let browser: Browser;
-let probe: Probe;
-let url = "";
-let key = "";
-beforeAll(async () => {
-  [sandbox, browser] = await Promise.all([startSandbox(), startBrowser()]);
-  const person = new Person();
-  await logIn(person, sandbox);
-  probe = new Probe(person);
-  ({ url, key } = await probe.started());
-});
-afterAll(async () => {
-  await probe.stop();
-  await browser.close();
-  await sandbox.close();
-});
+const { sandbox, gateway } = await sharedGateway();
+const { url, key, host } = gateway;
+const browser = await sharedBrowser();
 
-const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
-const post = (headers: Record<string, string>) => fetch(`${url}/v1/messages`, { method: "POST", body, headers });
+/** A model call with no key but the one among the headers. */
+const post = (headers: Record<string, string>) => fetch(`${url}/v1/messages`, { method: "POST", body: hello, headers });
 
 test("the key is 256 random bits and opens by each of its headers", async () => {
   expect(Buffer.from(key, "base64url").length).toBe(32);
@@ -49,27 +31,25 @@ const wrong: [string, () => Record<string, string>][] = [
 ];
 for (const [name, headers] of wrong) {
   test(`${name}: 401 in the API's own words, and nothing goes upstream`, async () => {
-    const before = sandbox.record.length;
     const answer = await post(headers());
     expect(answer.status).toBe(401);
     expect(await answer.json()).toMatchObject({ type: "error", error: { type: "authentication_error" } });
-    expect(sandbox.record.length).toBe(before);
+    expect(sandbox.record).toEqual([]);
   });
 }
 
 test("two Authorization headers are refused", async () => {
   const line = `Authorization: Bearer ${key}\r\n`;
-  expect(
-    await raw(`POST /v1/messages HTTP/1.1\r\nHost: ${new URL(url).host}\r\n${line}${line}Content-Length: 0\r\n\r\n`),
-  ).toBe(401);
+  const bytes = `POST /v1/messages HTTP/1.1\r\nHost: ${host}\r\n${line}${line}Content-Length: 0\r\n\r\n`;
+  expect((await sendRaw(url, bytes)).statuses).toEqual([401]);
 });
 
 for (const target of ["/v1/messages", "/health", "/"]) {
-  for (const host of ["evil.example", "evil.example:80", "127.0.0.1", "localhost:1", ""]) {
-    test(`Host '${host}' is refused on ${target}, key or no key`, async () => {
+  for (const wrongHost of ["evil.example", "evil.example:80", "127.0.0.1", "localhost:1", ""]) {
+    test(`Host '${wrongHost}' is refused on ${target}, key or no key`, async () => {
       const head = target === "/v1/messages" ? "POST" : "GET";
-      const bytes = `${head} ${target} HTTP/1.1\r\nHost: ${host}\r\nx-api-key: ${key}\r\nContent-Length: 0\r\n\r\n`;
-      expect(await raw(bytes)).toBe(403);
+      const bytes = `${head} ${target} HTTP/1.1\r\nHost: ${wrongHost}\r\nx-api-key: ${key}\r\nContent-Length: 0\r\n\r\n`;
+      expect((await sendRaw(url, bytes)).statuses).toEqual([403]);
     });
   }
 }
@@ -88,7 +68,6 @@ for (const headers of [
 }
 
 test("a real page reads nothing and sends nothing, by POST, preflight, image or frame", async () => {
-  const before = sandbox.calls("/v1/messages").length;
   const page = await (await browser.newContext()).newPage();
   await page.goto(`${sandbox.origin}/oauth2/userinfo`);
   const seen = await page.evaluate(
@@ -107,7 +86,7 @@ test("a real page reads nothing and sends nothing, by POST, preflight, image or 
     [url, key],
   );
   expect(seen.slice(0, 2)).toEqual(["refused", "refused"]);
-  expect(sandbox.calls("/v1/messages").length).toBe(before);
+  expect(sandbox.calls("/v1/messages")).toEqual([]);
 });
 
 test("it listens on loopback and nowhere else", async () => {
@@ -123,15 +102,3 @@ test("/health and HEAD / say no more than that it lives", async () => {
   expect([health.status, await health.text()]).toEqual([200, '{"status":"ok"}']);
   expect((await fetch(url, { method: "HEAD" })).status).toBe(200);
 });
-
-/** Sends bytes as they are and returns the status of the answer. */
-function raw(bytes: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(Number(new URL(url).port), "127.0.0.1", () => socket.write(bytes));
-    socket.once("data", (data) => {
-      resolve(Number(/^HTTP\/1\.1 (\d{3})/.exec(data.toString())?.[1]));
-      socket.destroy();
-    });
-    socket.once("error", reject);
-  });
-}

@@ -1,54 +1,27 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { Probe } from "../support/probe.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import type { Person } from "../support/codemie.ts";
+import { startGateway } from "../support/gateway.ts";
+import { sharedGateway, sharedLogin } from "../support/shared.ts";
 
 /** Threat: a path that a profile opens for its agents opens more than was meant, the host's login above all. */
 
-let sandbox: Sandbox;
-let person: Person;
-let probe: Probe;
-let url = "";
-let key = "";
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  person = new Person();
-  await logIn(person, sandbox);
-  await setPaths([
-    "* /v1/responses/*",
-    "POST /v1/images/generations",
-    "* /*/*/*",
-    "GET /v1/auth/login/*",
-    "HEAD /v1/files",
-  ]);
-  probe = new Probe(person);
-  ({ url, key } = await probe.started());
-});
-beforeEach(() => {
-  sandbox.record.length = 0;
-});
-afterAll(async () => {
-  await probe.stop();
-  await sandbox.close();
-});
-
-async function setPaths(gatewayPaths: string[]): Promise<void> {
-  const file = join(person.codemieHome, "codemie-cli.config.json");
-  const config = JSON.parse(readFileSync(file, "utf8"));
-  config.profiles.default.gatewayPaths = gatewayPaths;
-  await Bun.write(file, JSON.stringify(config));
-}
+const opened = [
+  "* /v1/responses/*",
+  "POST /v1/images/generations",
+  "* /*/*/*",
+  "GET /v1/auth/login/*",
+  "HEAD /v1/files",
+];
+const withPaths = (person: Person, gatewayPaths: string[]) =>
+  person.editConfig((config) => {
+    config.profiles.default.gatewayPaths = gatewayPaths;
+  });
+const { sandbox, gateway } = await sharedGateway((person) => withPaths(person, opened));
+const loggedIn = await sharedLogin(sandbox);
 
 const ask = (method: string, path: string, body?: string) =>
-  fetch(url + path, {
-    method,
-    redirect: "manual",
-    headers: { "x-api-key": key },
-    ...(body === undefined ? {} : { body }),
-  });
+  gateway.ask(path, { method, ...(body === undefined ? {} : { body }) });
 
 test("what the profile names goes upstream, with any method and body it allows", async () => {
   for (const [method, path, body] of [
@@ -98,12 +71,8 @@ test("a path that is none is an error of the configuration, at once", async () =
     "get /x",
     "GET //x",
   ]) {
-    const other = new Person();
-    await logIn(other, sandbox);
-    const file = join(other.codemieHome, "codemie-cli.config.json");
-    const config = JSON.parse(readFileSync(file, "utf8"));
-    config.profiles.default.gatewayPaths = [path];
-    await Bun.write(file, JSON.stringify(config));
+    const other = loggedIn.copy();
+    withPaths(other, [path]);
     const { code, out } = await other.run(["models", "--json"]);
     expect({ path, code, error: JSON.parse(out).error?.code }).toEqual({ path, code: 1, error: "config_damaged" });
     other.remove();
@@ -111,15 +80,11 @@ test("a path that is none is an error of the configuration, at once", async () =
 });
 
 test("a repository cannot open paths", async () => {
-  const other = new Person();
-  await logIn(other, sandbox);
+  const other = loggedIn.copy();
   await Bun.write(
     join(other.cwd, ".codemie/codemie-cli.config.json"),
     JSON.stringify({ version: 2, profiles: { x: { gatewayPaths: ["GET /v1/user"] } } }),
   );
-  const run = new Probe(other);
-  const started = await run.started();
-  const answer = await fetch(`${started.url}/v1/user`, { headers: { "x-api-key": started.key } });
-  expect(answer.status).toBe(404);
-  await run.stop();
+  await using run = await startGateway(other);
+  expect((await run.ask("/v1/user", { method: "GET" })).status).toBe(404);
 });

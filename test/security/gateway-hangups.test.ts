@@ -1,32 +1,15 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { Probe } from "../support/probe.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedGateway } from "../support/shared.ts";
 
 /** Threat: agents that hang up at the wrong moment fill the gateway's memory and sockets. */
 
-let sandbox: Sandbox;
-let probe: Probe;
-let url = "";
-let key = "";
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  const person = new Person();
-  await logIn(person, sandbox);
-  probe = new Probe(person);
-  ({ url, key } = await probe.started());
-});
-afterAll(async () => {
-  await probe.stop();
-  await sandbox.close();
-});
+const { sandbox, gateway } = await sharedGateway();
+const { url, key, host, pid } = gateway;
 
-const sockets = () => readdirSync(`/proc/${probe.running.pid}/fd`).length;
-const memory = () =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${probe.running.pid}/status`, "utf8"))?.[1]) / 1024;
+const sockets = () => readdirSync(`/proc/${pid}/fd`).length;
+const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 
 /** Sends a request and closes the socket as soon as `when` bytes of an answer came, or without waiting for one. */
 function hangUp(bytes: string, afterAnswer: boolean): Promise<void> {
@@ -41,13 +24,12 @@ function hangUp(bytes: string, afterAnswer: boolean): Promise<void> {
   });
 }
 
-const whole = () =>
-  `POST /v1/messages HTTP/1.1\r\nHost: ${new URL(url).host}\r\nx-api-key: ${key}\r\nContent-Length: 2\r\n\r\n{}`;
+const whole = `POST /v1/messages HTTP/1.1\r\nHost: ${host}\r\nx-api-key: ${key}\r\nContent-Length: 2\r\n\r\n{}`;
 const moments: [string, (n: number) => Promise<void>][] = [
-  ["before its headers are whole", () => hangUp(whole().slice(0, 60), false)],
-  ["in the middle of its body", () => hangUp(whole().slice(0, -1), false)],
-  ["while it waits", () => hangUp(whole(), false)],
-  ["in the middle of the answer", () => hangUp(whole(), true)],
+  ["before its headers are whole", () => hangUp(whole.slice(0, 60), false)],
+  ["in the middle of its body", () => hangUp(whole.slice(0, -1), false)],
+  ["while it waits", () => hangUp(whole, false)],
+  ["in the middle of the answer", () => hangUp(whole, true)],
 ];
 for (const [name, once] of moments) {
   test(`500 agents hang up ${name}: nothing is left of them`, async () => {
@@ -74,8 +56,7 @@ for (const [name, once] of moments) {
     expect(sockets()).toBeLessThanOrEqual(before.sockets + 10);
     expect(memory() - before.memory).toBeLessThan(16);
     sandbox.settings.answer = undefined;
-    const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
-    const answer = await fetch(`${url}/v1/messages`, { method: "POST", headers: { "x-api-key": key }, body });
+    const answer = await gateway.post();
     expect(answer.status).toBe(200);
     await answer.arrayBuffer();
   });

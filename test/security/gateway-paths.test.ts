@@ -1,28 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { connect } from "node:net";
-import { Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { Probe } from "../support/probe.ts";
+import { expect, test } from "bun:test";
+import { hello } from "../support/gateway.ts";
+import { sendRaw } from "../support/raw.ts";
 import { redirect, send } from "../support/sandbox/http.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedGateway } from "../support/shared.ts";
 
 /** Threat: through the gateway the agent reaches more than the model API, or an answer hands it the session. */
 
-let sandbox: Sandbox;
-let probe: Probe;
-let url = "";
-let key = "";
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  const person = new Person();
-  await logIn(person, sandbox);
-  probe = new Probe(person);
-  ({ url, key } = await probe.started());
-});
-afterAll(async () => {
-  await probe.stop();
-  await sandbox.close();
-});
+const { sandbox, gateway } = await sharedGateway();
+const { url, key, host } = gateway;
 
 const targets = [
   "GET /v1/auth/login/1",
@@ -48,17 +33,14 @@ const targets = [
 ];
 for (const target of targets) {
   test(`${target} is not forwarded`, async () => {
-    const before = sandbox.record.length;
-    expect([400, 404]).toContain((await raw(target)).status);
-    expect(sandbox.record.length).toBe(before);
+    expect([400, 404]).toContain(await statusOf(target));
+    expect(sandbox.record).toEqual([]);
   });
 }
 
 test("an absolute target goes to the configured host or nowhere", async () => {
-  const before = sandbox.record.length;
-  const { status } = await raw("GET http://evil.example/v1/models");
-  expect([200, 400, 403]).toContain(status);
-  for (const seen of sandbox.record.slice(before)) expect(seen.headers.host).toBe(new URL(sandbox.origin).host);
+  expect([200, 400, 403]).toContain(await statusOf("GET http://evil.example/v1/models"));
+  for (const seen of sandbox.record) expect(seen.headers.host).toBe(new URL(sandbox.origin).host);
 });
 
 const answers: [string, Parameters<typeof send>[2], Record<string, string>][] = [
@@ -84,7 +66,6 @@ for (const [name, status, headers] of answers) {
       expect(JSON.stringify(body)).toContain(`codemie profile login --url ${sandbox.origin}`);
       expect(JSON.stringify(body)).not.toContain("SESSION");
     }
-    sandbox.settings.answer = undefined;
   });
 }
 
@@ -93,7 +74,6 @@ test("redirects are not followed, wherever they lead", async () => {
   sandbox.settings.answer = (_seen, response) => redirect(response, `http://127.0.0.1:${thief.port}/v1/messages`);
   expect((await post("/v1/messages")).status).toBe(401);
   expect(thief.pendingRequests).toBe(0);
-  sandbox.settings.answer = undefined;
   await thief.stop(true);
 });
 
@@ -112,7 +92,6 @@ test("the session's cookies and the front's wishes never come back", async () =>
   expect(answer.status).toBe(200);
   expect(Object.fromEntries(answer.headers)).toMatchObject(kept);
   for (const name of ["set-cookie", "alt-svc", "refresh", "x-hop"]) expect(answer.headers.has(name)).toBe(false);
-  sandbox.settings.answer = undefined;
 });
 
 test("an error of the model's provider reaches the agent untouched, a 401 too", async () => {
@@ -122,7 +101,6 @@ test("an error of the model's provider reaches the agent untouched, a 401 too", 
     const answer = await post("/v1/messages");
     expect([answer.status, await answer.text()]).toEqual([status, body]);
   }
-  sandbox.settings.answer = undefined;
 });
 
 test("upstream gets the session and nothing of the agent's own", async () => {
@@ -172,26 +150,14 @@ test("upstream gets the session and nothing of the agent's own", async () => {
 });
 
 function post(path: string, headers: Record<string, string> = {}): Promise<Response> {
-  const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
-  return fetch(url + path, {
-    method: "POST",
-    body,
-    redirect: "manual",
-    headers: { authorization: `Bearer ${key}`, ...headers },
-  });
+  const all = { authorization: `Bearer ${key}`, ...headers };
+  return fetch(url + path, { method: "POST", body: hello, redirect: "manual", headers: all });
 }
 
 /** Sends a request line as it is; clients would tidy it up. */
-function raw(line: string): Promise<{ status: number }> {
-  const { host, port } = new URL(url);
-  return new Promise((resolve, reject) => {
-    const socket = connect(Number(port), "127.0.0.1", () =>
-      socket.write(`${line} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${key}\r\nContent-Length: 0\r\n\r\n`),
-    );
-    socket.once("data", (data) => {
-      resolve({ status: Number(/^HTTP\/1\.1 (\d{3})/.exec(data.toString())?.[1]) });
-      socket.destroy();
-    });
-    socket.once("error", reject);
-  });
+async function statusOf(line: string): Promise<number> {
+  const bytes = `${line} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${key}\r\nContent-Length: 0\r\n\r\n`;
+  const { statuses } = await sendRaw(url, bytes);
+  expect(statuses).toHaveLength(1);
+  return statuses[0] ?? 0;
 }

@@ -1,35 +1,18 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { Probe } from "../support/probe.ts";
+import { beforeEach, expect, test } from "bun:test";
 import { sendRaw } from "../support/raw.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedGateway } from "../support/shared.ts";
 
 /** Threat: a request that two parsers read differently carries a second one past the guard. */
 
-let sandbox: Sandbox;
-let probe: Probe;
-let url = "";
-let key = "";
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  const person = new Person();
-  await logIn(person, sandbox);
-  probe = new Probe(person);
-  ({ url, key } = await probe.started());
-  sandbox.settings.answer = (seen, response) => void response.end(JSON.stringify({ got: seen.body.length }));
-});
+const { sandbox, gateway } = await sharedGateway();
+const { url, key, host } = gateway;
 beforeEach(() => {
-  sandbox.record.length = 0;
-});
-afterAll(async () => {
-  await probe.stop();
-  await sandbox.close();
+  sandbox.settings.answer = (seen, response) => void response.end(JSON.stringify({ got: seen.body.length }));
 });
 
 const inner = "GET /v1/auth/login/1 HTTP/1.1\r\nHost: x\r\n\r\n";
 const head = (lines: string, target = "/v1/messages") =>
-  `POST ${target} HTTP/1.1\r\nHost: ${new URL(url).host}\r\nAuthorization: Bearer ${key}\r\n${lines}\r\n`;
+  `POST ${target} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${key}\r\n${lines}\r\n`;
 
 const odd: [string, string, string][] = [
   ["Content-Length and Transfer-Encoding", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", `0\r\n\r\n${inner}`],
@@ -144,7 +127,7 @@ test("targets that are no path of ours get 400 or 404 and go nowhere", async () 
     for (const status of statuses)
       expect({ target, refused: [400, 404].includes(status) }).toEqual({ target, refused: true });
   }
-  const authority = `CONNECT evil.example:443 HTTP/1.1\r\nHost: ${new URL(url).host}\r\nx-api-key: ${key}\r\n\r\n`;
+  const authority = `CONNECT evil.example:443 HTTP/1.1\r\nHost: ${host}\r\nx-api-key: ${key}\r\n\r\n`;
   expect((await sendRaw(url, authority)).statuses).toEqual([400]);
   expect(sandbox.record).toEqual([]);
 });
@@ -161,7 +144,7 @@ test("an absolute target and dots that stay inside end at the configured host's 
 
 test("a WebSocket is refused in words", async () => {
   const lines = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n";
-  const asked = `GET /v1/responses HTTP/1.1\r\nHost: ${new URL(url).host}\r\nx-api-key: ${key}\r\n${lines}\r\n`;
+  const asked = `GET /v1/responses HTTP/1.1\r\nHost: ${host}\r\nx-api-key: ${key}\r\n${lines}\r\n`;
   const { statuses, text } = await sendRaw(url, asked);
   expect(statuses).toEqual([501]);
   expect(text).toContain("WebSocket is not carried");

@@ -3,15 +3,13 @@ import { mkdirSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { Person } from "../support/codemie.ts";
 import { certificateFor } from "../support/corporate.ts";
-import { Probe } from "../support/probe.ts";
+import { startGateway } from "../support/gateway.ts";
+import { adasToken } from "../support/token.ts";
 
 /** Threat: while the gateway runs, somebody takes the host's place with another certificate and is given the credential. */
 
-const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const token = `${part({ alg: "RS256" })}.${part({ sub: "ada" })}.c2lnbmF0dXJl`;
-
 type Pair = Awaited<ReturnType<typeof certificateFor>>;
-let own: Pair;
+const own = await certificateFor("127.0.0.1");
 let server: Bun.Server<undefined>;
 let person: Person;
 const seen: string[] = [];
@@ -29,7 +27,6 @@ function serve({ cert, private: key }: Pair, port = 0): Bun.Server<undefined> {
 }
 
 beforeEach(async () => {
-  own = await certificateFor("127.0.0.1");
   server = serve(own);
   person = new Person();
   await Bun.write(`${person.root}/ca.pem`, own.cert);
@@ -38,15 +35,13 @@ beforeEach(async () => {
 afterEach(() => server.stop(true));
 
 async function started(env: Record<string, string>) {
-  const base = { CODEMIE_JWT_TOKEN: token, CODEMIE_URL: `https://127.0.0.1:${server.port}` };
-  const probe = new Probe(person, ["--model", "m"], { ...base, ...env });
-  const { url, key } = await probe.started();
+  const base = { CODEMIE_JWT_TOKEN: adasToken, CODEMIE_URL: `https://127.0.0.1:${server.port}` };
+  const gateway = await startGateway(person, ["--model", "m"], { ...base, ...env });
   const post = async (signal?: AbortSignal) => {
-    const init = { method: "POST", body: "{}", headers: { "x-api-key": key }, ...(signal && { signal }) };
-    const answer = await fetch(`${url}/v1/messages`, init);
+    const answer = await gateway.post({ ...(signal && { signal }) });
     return { status: answer.status, text: await answer.text() };
   };
-  return { probe, post };
+  return { gateway, post };
 }
 
 for (const [name, variable] of [
@@ -55,10 +50,10 @@ for (const [name, variable] of [
   ["the system's store", "SSL_CERT_FILE"],
 ] as const) {
   test(`authorities of ${name} are believed by the gateway`, async () => {
-    const { probe, post } = await started({ [variable]: `${person.root}/ca.pem` });
+    const { gateway, post } = await started({ [variable]: `${person.root}/ca.pem` });
     for (let n = 0; n < 2; n++) expect((await post()).status).toBe(200);
-    expect(seen.at(-1)).toBe(`POST /code-assistant-api/v1/messages Bearer ${token}`);
-    await probe.stop();
+    expect(seen.at(-1)).toBe(`POST /code-assistant-api/v1/messages Bearer ${adasToken}`);
+    await gateway.stop();
   });
 }
 
@@ -70,7 +65,7 @@ for (const [name, impostor, variables] of [
   test(`a certificate ${name}: no request is sent`, async () => {
     const other = await certificateFor(impostor);
     if (impostor === "other.test") await Bun.write(`${person.root}/ca.pem`, `${own.cert}\n${other.cert}`);
-    const { probe, post } = await started({ CODEMIE_CA_CERTS: `${person.root}/ca.pem`, ...variables });
+    const { gateway, post } = await started({ CODEMIE_CA_CERTS: `${person.root}/ca.pem`, ...variables });
     expect((await post()).status).toBe(200);
     const port = Number(server.port);
     await server.stop(true);
@@ -84,12 +79,12 @@ for (const [name, impostor, variables] of [
     await server.stop(true);
     server = serve(own, port);
     expect((await post()).status).toBe(200);
-    await probe.stop();
+    await gateway.stop();
   });
 }
 
 test("a host that takes a connection and never shakes hands keeps none of those that were given up", async () => {
-  const { probe, post } = await started({ CODEMIE_CA_CERTS: `${person.root}/ca.pem` });
+  const { gateway, post } = await started({ CODEMIE_CA_CERTS: `${person.root}/ca.pem` });
   const port = Number(server.port);
   await server.stop(true);
   const open = new Set<Socket>();
@@ -103,14 +98,14 @@ test("a host that takes a connection and never shakes hands keeps none of those 
   await Promise.all(given);
   for (let tries = 0; tries < 200 && open.size > 0; tries++) await Bun.sleep(10); // the system tells us nothing sooner
   expect(open.size).toBe(0);
-  const stopped = probe.stop();
+  const stopped = gateway.stop();
   await stopped;
   await new Promise((resolve) => silent.close(resolve));
   server = serve(own);
 });
 
 test("a host that shakes hands again in the middle of an answer (TLS 1.2) is still heard", async () => {
-  const { probe, post } = await started({ CODEMIE_CA_CERTS: `${person.root}/ca.pem` });
+  const { gateway, post } = await started({ CODEMIE_CA_CERTS: `${person.root}/ca.pem` });
   const port = Number(server.port);
   await server.stop(true);
   await Bun.write(`${person.root}/own.pem`, own.cert);
@@ -140,7 +135,7 @@ test("a host that shakes hands again in the middle of an answer (TLS 1.2) is sti
   host.kill();
   await host.exited;
   server = serve(own);
-  await probe.stop();
+  await gateway.stop();
 });
 
 test("a profile's insecureSkipTlsVerify holds for its gateway too, and for no other host", async () => {
@@ -155,9 +150,9 @@ test("a profile's insecureSkipTlsVerify holds for its gateway too, and for no ot
       }),
     );
   await write(`https://127.0.0.1:${server.port}`);
-  const { probe, post } = await started({});
+  const { gateway, post } = await started({});
   expect((await post()).status).toBe(200);
-  await probe.stop();
+  await gateway.stop();
   person = new Person();
   mkdirSync(`${person.home}/.codemie`, { recursive: true });
   await write("https://127.0.0.1:9");
@@ -167,5 +162,5 @@ test("a profile's insecureSkipTlsVerify holds for its gateway too, and for no ot
   await server.stop(true);
   server = serve(await certificateFor("127.0.0.1"), port);
   expect((await other.post()).status).toBe(502);
-  await other.probe.stop();
+  await other.gateway.stop();
 });

@@ -1,22 +1,15 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { beforeEach, expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Threat: the hand-off smuggles in what is not the session, or what breaks out of a header. */
 
-let sandbox: Sandbox;
+const sandbox = await sharedSandbox({ chunks: 1 });
 let person: Person;
-beforeAll(async () => {
-  sandbox = await startSandbox({ chunks: 1 });
-});
 beforeEach(() => {
   person = new Person();
-  sandbox.settings.handoff = "keycloak";
-  sandbox.settings.chunks = 1;
-  sandbox.record.length = 0;
 });
-afterAll(() => sandbox.close());
 
 const sentCookies = () => String(sandbox.calls("/v1/user").at(-1)?.headers.cookie ?? "");
 

@@ -1,30 +1,22 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Person } from "../support/codemie.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
+import { adasToken } from "../support/token.ts";
 
 /** Threat: `CODEMIE_HOME` is another user's folder, or one that others share, and its configuration says where a token goes. */
 
-const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const token = `${part({ alg: "RS256" })}.${part({ sub: "ada" })}.c2lnbmF0dXJl`;
-let thief: Sandbox;
+const thief = await sharedSandbox();
 let person: Person;
-beforeAll(async () => {
-  thief = await startSandbox();
-});
 beforeEach(() => {
-  person?.remove();
   person = new Person();
-  person.env.CODEMIE_JWT_TOKEN = token;
-  const bin = join(person.root, "bin");
-  mkdirSync(bin);
-  writeFileSync(join(bin, "claude"), "#!/bin/sh\nexit 0\n", { mode: 0o755 });
-  person.env.PATH = `${bin}:${person.env.PATH}`;
+  person.env.CODEMIE_JWT_TOKEN = adasToken;
+  person.install("claude", "#!/bin/sh\nexit 0\n");
   const run = join(person.codemieHome, "run");
   mkdirSync(run, { recursive: true, mode: 0o700 });
-  const theirs = { version: 2, activeProfile: "a", profiles: { a: { name: "a", codeMieUrl: thief.origin } } };
-  writeFileSync(join(person.codemieHome, "codemie-cli.config.json"), JSON.stringify(theirs));
+  const profiles = { a: { name: "a", codeMieUrl: thief.origin } };
+  person.writeConfig({ version: 2, activeProfile: "a", profiles });
   const state = {
     profile: "a",
     host: thief.origin,
@@ -37,10 +29,7 @@ beforeEach(() => {
   };
   writeFileSync(join(run, "proxy-a.json"), JSON.stringify(state));
 });
-afterAll(async () => {
-  person.remove();
-  await thief.close();
-});
+afterEach(() => person.remove());
 
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) console.log("skipped: only root can give a folder to another user");
@@ -73,7 +62,7 @@ test("a folder that everybody shares is not believed", async () => {
     const { code, err } = await person.run(args);
     expect({ args, code }).toEqual({ args, code: 6 });
     expect(err).toContain(
-      `error: everybody may write in ${person.codemieHome}, so nothing of ours is read or kept there`,
+      `error: everybody may write in ${person.codemieHome}, so codemie reads and stores nothing there`,
     );
   }
   expect(thief.record).toEqual([]);
@@ -82,6 +71,6 @@ test("a folder that everybody shares is not believed", async () => {
 test("a folder of ours that others may write in is closed before it is read, with a note, once", async () => {
   chmodSync(person.codemieHome, 0o777);
   const { err } = await person.run(["models"]);
-  expect(err.match(/stood open to other users/g)).toHaveLength(1);
+  expect(err.match(/was open to other users/g)).toHaveLength(1);
   expect(statSync(person.codemieHome).mode & 0o777).toBe(0o700);
 });

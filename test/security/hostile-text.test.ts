@@ -1,35 +1,28 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Threat: names that a host, a provider or a file made up talk to the terminal: move the cursor, set the title, forge lines. */
 
-let person: Person;
-let sandbox: Sandbox;
 const hostile = "team\u001b]0;owned\u0007\u001b[2J\u009b31m\r✓ forged";
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const obeyed = /\u001b|\u0007|\u009b|\r/;
-beforeEach(async () => {
+const sandbox = await sharedSandbox({
+  applications: [hostile],
+  integrations: [{ id: "i", alias: hostile, project: hostile }],
+});
+let person: Person;
+beforeEach(() => {
   person = new Person();
-  sandbox = await startSandbox({
-    applications: [hostile],
-    integrations: [{ id: "i", alias: hostile, project: hostile }],
-  });
 });
-afterEach(async () => {
-  person.remove();
-  await sandbox.close();
-});
+afterEach(() => person.remove());
 
 test("project and integration of a hostile host, through setup, show and config", async () => {
   await logIn(person, sandbox);
   const setup = await person.run(["setup", "--url", sandbox.origin, "--profile", "default", "--yes"]);
   expect(setup.code).toBe(0);
-  const file = readFileSync(join(person.codemieHome, "codemie-cli.config.json"), "utf8");
-  expect(JSON.parse(file).profiles.default.codeMieProject).toBe(hostile);
+  expect(person.config().profiles.default.codeMieProject).toBe(hostile);
   for (const args of [
     ["profile", "show"],
     ["profile", "show", "--json"],
@@ -46,12 +39,11 @@ test("project and integration of a hostile host, through setup, show and config"
 });
 
 test("models and profile names out of a file, in lists, errors and completion", async () => {
-  mkdirSync(person.codemieHome, { recursive: true });
   const profiles = {
     [hostile]: { provider: hostile, model: hostile, codeMieUrl: hostile },
     ok: { codeMieUrl: "https://x.example" },
   };
-  writeFileSync(join(person.codemieHome, "codemie-cli.config.json"), JSON.stringify({ version: 2, profiles }));
+  person.writeConfig({ version: 2, profiles });
   for (const args of [
     ["profile"],
     ["profile", "show", hostile],

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { claudeFolder, codemieClaude, Person } from "../support/codemie.ts";
+import { codemieClaude, Person, withClaude } from "../support/codemie.ts";
 import { logIn, secretsOf } from "../support/login.ts";
+import { otherProcesses, shownOf } from "../support/processes.ts";
 import { startSandbox } from "../support/sandbox/sandbox.ts";
 
 /** Threat: the session lies on disk in clear, or shows in output, in the process list or in the agent's environment. */
@@ -29,7 +30,7 @@ test("no secret on disk, in any output, in the process list, or in a child's env
     await person.run(["profile", "list", "--json"]),
     await person.run(["--task", "hello"], {
       program: codemieClaude,
-      env: { PATH: `${claudeFolder}:${person.env.PATH}`, CLAUDE_CODE_MAX_RETRIES: "0", CODEMIE_DEBUG: "true" },
+      env: { ...withClaude(person), CLAUDE_CODE_MAX_RETRIES: "0", CODEMIE_DEBUG: "true" },
     }),
     await person.run(["profile", "logout"], { env: { CODEMIE_DEBUG: "true" } }),
   ];
@@ -64,15 +65,7 @@ function filesUnder(folder: string): string {
 
 /** Command lines and environments of all processes but this one. */
 function processTexts(): string {
-  const texts: string[] = [];
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name) && name !== String(process.pid))) {
-    for (const file of ["cmdline", "environ"]) {
-      try {
-        texts.push(readFileSync(`/proc/${pid}/${file}`, "latin1").replaceAll("\0", "\n"));
-      } catch {
-        // it ended meanwhile, or is the system's
-      }
-    }
-  }
-  return texts.join("\n");
+  return otherProcesses()
+    .flatMap((pid) => [shownOf(pid, "cmdline"), shownOf(pid, "environ")])
+    .join("\n");
 }

@@ -15,8 +15,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitForChange } from "../../src/platform/files.ts";
 import { isLocked, withLock } from "../../src/platform/lock.ts";
+import { inNamespace, testWithMounts } from "../support/namespace.ts";
+import { goesOn } from "../support/processes.ts";
 import { soak } from "../support/soak.ts";
-import { Worker } from "../support/worker.ts";
+import { Worker, workerCommand } from "../support/worker.ts";
 
 /** Threat: a process that is slow, stopped, dead or unlucky keeps others from their logins, or two change one at a time. */
 
@@ -130,7 +132,7 @@ test("a holder that is killed, also one whose child lives on, is followed at onc
   await queued(2);
   holder.kill("SIGKILL");
   await next.says("released");
-  expect(existsSync(`/proc/${child}`)).toBe(true);
+  expect(goesOn(child)).toBe(true);
   process.kill(child, "SIGKILL");
 });
 
@@ -305,13 +307,9 @@ test("sockets that killed processes left behind are removed, those of the living
   expect(readdirSync(run).sort()).toEqual(["ba9876543210.sock", "thing.lock"]);
 });
 
-const canMount = Bun.spawnSync(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
-if (!canMount) console.log("skipped: this machine lets no one mount in a namespace of their own (unshare -rm)");
-const worker = join(import.meta.dir, "../support/lock-worker.ts");
-const inside = (script: string) =>
-  Bun.spawnSync(["unshare", "-rm", "sh", "-c", script, process.execPath, worker, root]).stdout.toString();
+const inside = (script: string) => inNamespace(script, ...workerCommand("lock-worker.ts"), root);
 
-test.skipIf(!canMount)("a full disk: the lock that is there holds, a new one says what is wrong", () => {
+testWithMounts("a full disk: the lock that is there holds, a new one says what is wrong", () => {
   const said = inside(`
     mkdir $2/full && mount -t tmpfs -o size=64k,nr_inodes=8 tmpfs $2/full
     "$0" "$1" $2/full/run/old.lock
@@ -323,7 +321,7 @@ test.skipIf(!canMount)("a full disk: the lock that is there holds, a new one say
   );
 });
 
-test.skipIf(!canMount)("a read-only disk says so, whether the lock is there or not", () => {
+testWithMounts("a read-only disk says so, whether the lock is there or not", () => {
   const said = inside(`
     mkdir $2/ro && mount -t tmpfs tmpfs $2/ro
     "$0" "$1" $2/ro/run/old.lock

@@ -20,7 +20,7 @@ for (const address of [
     const bridge = new AuthorizedBridge(server.url);
     const { error } = await bridge.initialize();
     expect(error.message).toContain("the authorization endpoint that the server names cannot be used");
-    expect(error.message).toContain("only https: addresses are followed");
+    expect(error.message).toContain("codemie follows only https: addresses");
     expect(bridge.opened()).toEqual([]);
     expect(bridge.err).not.toContain("open this address");
     await bridge.finish();

@@ -1,9 +1,8 @@
 import { expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
-import { Person } from "../support/codemie.ts";
-import { RawBridge, type Rpc } from "../support/mcp/bridge.ts";
+import type { RawBridge, Rpc } from "../support/mcp/bridge.ts";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
-import { startScripted } from "../support/mcp/scripted.ts";
+import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 import { sendJson } from "../support/sandbox/http.ts";
 
 /** Threat: a call the person cancelled is carried out all the same, or takes the place of others. */
@@ -48,14 +47,12 @@ test("a call that is cancelled while the person logs in is not sent after the lo
 test("a call that is cancelled while it waits for its turn is not sent, and cancelled ones give theirs up", async () => {
   const open: [Rpc, ServerResponse][] = [];
   const full = Promise.withResolvers<void>();
-  const server = await startScripted((_seen, message, response) => {
+  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
     if (message?.method !== "hang") return;
     open.push([message, response]);
     if (open.length === 200) full.resolve();
     return new Promise((resolve) => response.on("close", resolve));
   });
-  const person = new Person();
-  const bridge = new RawBridge(person, [server.url]);
   await bridge.initialize();
   for (let id = 1001; id <= 1200; id++) bridge.send({ jsonrpc: "2.0", id, method: "hang" });
   await full.promise;
@@ -68,7 +65,4 @@ test("a call that is cancelled while it waits for its turn is not sent, and canc
   if (response) sendJson(response, 200, { jsonrpc: "2.0", id: message.id, result: "kept" });
   expect((await bridge.answer(1200)).result).toBe("kept");
   expect(server.methods()).not.toContain("danger");
-  await bridge.end();
-  person.remove();
-  await server.close();
 });

@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
 import { Cookies } from "../../src/platform/cookie-jar.ts";
-import { Person } from "../support/codemie.ts";
-import { RawBridge } from "../support/mcp/bridge.ts";
-import { startScripted } from "../support/mcp/scripted.ts";
+import type { Script } from "../support/mcp/scripted.ts";
+import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 
 /** Threat: a cookie of one server, path or scheme is sent to another. */
 
@@ -29,15 +28,11 @@ test("cookies are kept by host, path, expiry and Secure", async () => {
 });
 
 test("a server's cookie comes back to it on each request, and a cookie given with --header stays", async () => {
-  const server = await startScripted((_seen, message, response) => {
+  const setsCookies: Script = (_seen, message, response) => {
     if (message?.method === "initialize") response.setHeader("set-cookie", ["node=7; Path=/", "gone=1; Max-Age=0"]);
-  });
-  const person = new Person();
-  const bridge = new RawBridge(person, [server.url, "--header", "Cookie: mine=1"]);
+  };
+  const { server, bridge } = await scriptedBridge(setsCookies, ["--header", "Cookie: mine=1"]);
   await bridge.initialize();
   await bridge.call("x");
   expect(server.record.find(({ body }) => body.includes('"x"'))?.headers.cookie).toBe("mine=1; node=7");
-  await bridge.end();
-  person.remove();
-  await server.close();
 });

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { claudeFolder, codemieMcpProxy, Person } from "../support/codemie.ts";
 import { RawBridge } from "../support/mcp/bridge.ts";
 import { startScripted } from "../support/mcp/scripted.ts";
+import { otherProcesses, shownOf } from "../support/processes.ts";
 
 /** Threat: the key of a server stands in the list of processes, where every user of the machine can read it. */
 
@@ -11,15 +11,8 @@ const secret = "key-in-a-variable";
 
 /** Command lines of all processes that hold the secret. */
 function shown(): string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-      } catch {
-        return [];
-      }
-    })
+  return otherProcesses()
+    .map((pid) => shownOf(pid, "cmdline").replaceAll("\n", " "))
     .filter((line) => line.includes(secret));
 }
 
@@ -67,8 +60,8 @@ for (const [what, args, said] of [
   ["such a variable with a default", ["x", "--", "--header", "X-Api-Key: ${MCP_KEY:-none}"], "--header-env"],
   ["an unknown flag", ["x", "--", "--bogus"], "no flag --bogus"],
   ["a flag without its value", ["x", "--", "--header"], "--header needs a value"],
-  ["a second address", ["x", "--", "https://other.example.com/mcp"], "does not take https://other.example.com/mcp"],
-  ["a flag that starts no bridge", ["x", "--", "--explain"], "not for a registration"],
+  ["a second address", ["x", "--", "https://other.example.com/mcp"], "takes one address and flags"],
+  ["a flag that starts no bridge", ["x", "--", "--explain"], "cannot be registered"],
   ["a name that is a flag to others", ["-x"], ""],
 ] as const) {
   test(`codemie mcp add refuses ${what}, and registers nothing`, async () => {

@@ -1,17 +1,13 @@
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdirSync, readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { gzipSync } from "node:zlib";
 import { codemieMcpProxy, Person } from "../support/codemie.ts";
-import { initializeParams, RawBridge } from "../support/mcp/bridge.ts";
+import { initializeParams, type RawBridge } from "../support/mcp/bridge.ts";
 import { openStream, type Script, startScripted } from "../support/mcp/scripted.ts";
+import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 
 /** Threat: a server makes the bridge fill the machine's memory. */
-
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
 
 const megabyte = 1024 * 1024;
 /** The most memory a bridge may have held at any time, MB: a message of 64 MB, a few times over. */
@@ -39,14 +35,7 @@ async function pour(
 }
 
 async function start(script: Script): Promise<RawBridge> {
-  const server = await startScripted(script);
-  const person = new Person();
-  const bridge = new RawBridge(person, [server.url]);
-  ends.push(
-    () => server.close(),
-    () => person.remove(),
-    () => bridge.end(),
-  );
+  const { bridge } = await scriptedBridge(script);
   await bridge.initialize();
   return bridge;
 }

@@ -39,7 +39,7 @@ test("metadata that names another issuer is refused (RFC 8414 section 3.3)", asy
 
 test("with --issuer no other authorization server is asked for anything", async () => {
   const { message, registered } = await refusal({}, ["--issuer", "https://login.example.com"]);
-  expect(message).toContain("not to https://login.example.com");
+  expect(message).toContain("not https://login.example.com");
   expect(registered).toBe(0);
 });
 
@@ -47,7 +47,7 @@ test("with --issuer another authorization server gets no request at all", async 
   for (const resource of [{}, undefined]) {
     const server = await startProtected({ resource });
     const bridge = new AuthorizedBridge(server.url, ["--issuer", "https://login.example.com"]);
-    expect((await bridge.initialize()).error.message).toContain("not to https://login.example.com");
+    expect((await bridge.initialize()).error.message).toContain("not https://login.example.com");
     expect(server.serverRecord).toEqual([]);
     expect(server.record.filter(({ path }) => path.includes("authorization-server"))).toEqual([]);
     await bridge.finish();
@@ -66,7 +66,7 @@ test("a client's secret goes to another host than the server's only where --issu
   };
   const flags = ["--grant", "client-credentials", "--client-id", "mine", "--client-secret-env", "MINE"];
   const steered = new AuthorizedBridge(server.url, flags, { MINE: "secret-of-the-client" });
-  expect((await steered.initialize()).error.message).toContain(`say so with --issuer ${issuer}`);
+  expect((await steered.initialize()).error.message).toContain(`give --issuer ${issuer}`);
   expect(server.calls("/token")).toEqual([]);
   await steered.finish();
 
@@ -87,7 +87,7 @@ for (const endpoint of ["token_endpoint", "revocation_endpoint"]) {
     };
     const flags = ["--grant", "client-credentials", "--client-id", "mine", "--client-secret-env", "MINE"];
     const steered = new AuthorizedBridge(server.url, flags, { MINE: "secret-of-the-client" });
-    expect((await steered.initialize()).error.message).toContain("the client's secret is not sent there");
+    expect((await steered.initialize()).error.message).toContain("sends the client's secret there only with --issuer");
     await steered.finish();
     expect([server.calls("/token"), server.calls("/revoke")]).toEqual([[], []]);
 

@@ -1,29 +1,12 @@
-import { afterEach, expect, test } from "bun:test";
-import { Person } from "../support/codemie.ts";
-import { RawBridge, type Rpc } from "../support/mcp/bridge.ts";
-import { openStream, type Script, type Scripted, startScripted } from "../support/mcp/scripted.ts";
+import { expect, test } from "bun:test";
+import type { Rpc } from "../support/mcp/bridge.ts";
+import { openStream } from "../support/mcp/scripted.ts";
+import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 
 /** Threat: a server uses up what the bridge has: its connections, its patience, its processor. */
 
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
-async function start(script: Script, flags: string[] = []): Promise<{ server: Scripted; bridge: RawBridge }> {
-  const server = await startScripted(script);
-  const person = new Person();
-  const bridge = new RawBridge(person, [server.url, ...flags]);
-  ends.push(
-    () => server.close(),
-    () => person.remove(),
-    () => bridge.end(),
-  );
-  return { server, bridge };
-}
-
 test("streams that are left open after their answer do not use up the connections", async () => {
-  const { bridge } = await start((_seen, message, response) => {
+  const { bridge } = await scriptedBridge((_seen, message, response) => {
     if (message?.method !== "open") return;
     openStream(response);
     response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: "here" })}\n\n`);
@@ -39,7 +22,7 @@ for (const retry of ["0", "99999999999"]) {
   test(`retry: ${retry} makes no storm of requests for the server's own stream`, async () => {
     const gets: number[] = [];
     const enough = Promise.withResolvers<void>();
-    const { bridge } = await start((seen, _message, response) => {
+    const { bridge } = await scriptedBridge((seen, _message, response) => {
       if (seen.method !== "GET") return;
       gets.push(performance.now());
       if (gets.length === (retry === "0" ? 3 : 1)) enough.resolve();
@@ -58,7 +41,7 @@ for (const retry of ["0", "99999999999"]) {
 
 test("a stream that ends again and again without a byte does not outlive --timeout", async () => {
   let gets = 0;
-  const { bridge } = await start(
+  const { bridge } = await scriptedBridge(
     (seen, message, response) => {
       if (message?.method !== "never" && !(seen.method === "GET" && seen.headers["last-event-id"])) return;
       openStream(response);
@@ -77,7 +60,7 @@ test("a stream that ends again and again without a byte does not outlive --timeo
 test("a GET that is refused with 404 does not open session after session", async () => {
   let gets = 0;
   const asked = Promise.withResolvers<void>();
-  const { server, bridge } = await start((seen, _message, response) => {
+  const { server, bridge } = await scriptedBridge((seen, _message, response) => {
     if (seen.method !== "GET") return;
     gets++;
     response.writeHead(404).end();
@@ -91,7 +74,7 @@ test("a GET that is refused with 404 does not open session after session", async
 });
 
 test("of a challenge no more than 4 KB is looked at", async () => {
-  const { bridge } = await start((_seen, message, response) => {
+  const { bridge } = await scriptedBridge((_seen, message, response) => {
     if (message?.method !== "late") return;
     const value = `Basic realm="${"x".repeat(4_096)}", Bearer error="insufficient_scope", scope="b"`;
     response.writeHead(403, { "www-authenticate": value }).end();
@@ -101,7 +84,7 @@ test("of a challenge no more than 4 KB is looked at", async () => {
 });
 
 test("an answer that is sent again is not passed on twice", async () => {
-  const { bridge } = await start((_seen, message, response) => {
+  const { bridge } = await scriptedBridge((_seen, message, response) => {
     if (message?.method !== "twice") return;
     openStream(response);
     const answer = `data: ${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: "once" })}\n\n`;

@@ -1,16 +1,13 @@
 import { expect, test } from "bun:test";
-import { generate } from "selfsigned";
 import { Person } from "../support/codemie.ts";
+import { certificateFor } from "../support/corporate.ts";
 import { RawBridge } from "../support/mcp/bridge.ts";
 import { initializeResult } from "../support/mcp/scripted.ts";
 
 /** Threat: somebody between the bridge and the MCP server shows another certificate. */
 
 test("a certificate nobody vouches for is refused, whatever the environment says; an authority the user names is believed", async () => {
-  const pair = await generate([{ name: "commonName", value: "127.0.0.1" }], {
-    algorithm: "sha256",
-    extensions: [{ name: "subjectAltName", altNames: [{ type: 7, ip: "127.0.0.1" }] }],
-  });
+  const pair = await certificateFor("127.0.0.1");
   let requests = 0;
   const server = Bun.serve({
     port: 0,

@@ -1,13 +1,14 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { Person } from "../support/codemie.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Threat: a provider, or somebody who answers in its place, passes off another login, or a weaker one. */
 
-let sandbox: Sandbox;
-let provider: Bun.Server<undefined>;
-let origin = "";
+const sandbox = await sharedSandbox();
+const provider = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: answer });
+const origin = `http://127.0.0.1:${provider.port}`;
+afterAll(() => provider.stop(true));
 let redirect = "";
 let nonce = "";
 let person: Person;
@@ -22,20 +23,11 @@ let twist: {
 const keys = generateKeyPair("RS256", { extractable: true });
 const others = generateKeyPair("RS256");
 
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  provider = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: answer });
-  origin = `http://127.0.0.1:${provider.port}`;
-});
 beforeEach(() => {
   twist = {};
   person = new Person();
-  sandbox.record.length = 0;
 });
-afterAll(async () => {
-  await provider.stop(true);
-  await sandbox.close();
-});
+afterEach(() => person.remove());
 
 async function answer(request: Request): Promise<Response> {
   const { pathname } = new URL(request.url);
@@ -106,7 +98,7 @@ const twists: [string, () => typeof twist, string][] = [
   ],
   ["no code", () => ({ callback: { code: "" } }), "without a code"],
   ["an error with escape codes", () => ({ callback: { error: "x\u001b[2J\nerror: forged" } }), "refused: x�[2J error"],
-  ["no ID token", () => ({ answer: { id_token: undefined } }), "there is none"],
+  ["no ID token", () => ({ answer: { id_token: undefined } }), "the provider sent none"],
   ["another nonce", () => ({ claims: { nonce: "other" } }), "nonce"],
   ["no nonce", () => ({ claims: { nonce: undefined } }), "nonce"],
   ["another audience", () => ({ claims: { aud: "other" } }), "aud"],

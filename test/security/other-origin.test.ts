@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { claudeFolder, Person } from "../support/codemie.ts";
+import { Person, withClaude } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { startSandbox } from "../support/sandbox/sandbox.ts";
 
@@ -17,7 +17,7 @@ test("a login goes to its own origin and nowhere else", async () => {
     [["claude", "--base-url", thief.origin, "--profile", "default", "--task", "x"], {}],
   ] as const) {
     const { code, err } = await person.run(args, {
-      env: { ...env, ...(args[0] === "claude" ? { PATH: `${claudeFolder}:${person.env.PATH}` } : {}) },
+      env: { ...env, ...(args[0] === "claude" ? withClaude(person) : {}) },
     });
     expect({ args, code }).toEqual({ args, code: 4 });
     expect(err).toContain(`hint: run codemie profile login --url ${thief.origin}`);
@@ -25,8 +25,7 @@ test("a login goes to its own origin and nowhere else", async () => {
   expect(thief.record).toEqual([]);
 
   // the config file leads elsewhere, the sealed login does not
-  const file = `${person.codemieHome}/codemie-cli.config.json`;
-  await Bun.write(file, (await Bun.file(file).text()).replaceAll(sandbox.origin, thief.origin));
+  person.writeConfig(JSON.stringify(person.config()).replaceAll(sandbox.origin, thief.origin));
   const moved = await person.run(["models"]);
   expect(moved.code).toBe(4);
   expect(moved.err).toContain(`the login of profile default is for ${sandbox.origin}, not for ${thief.origin}`);

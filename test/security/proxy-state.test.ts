@@ -1,38 +1,28 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import type { Person } from "../support/codemie.ts";
+import { goesOn } from "../support/processes.ts";
+import { endProxies, startDetached } from "../support/proxy.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** Threat: what a dead gateway left behind makes us end somebody else's process, or shows its key to who should not see. */
 
-let sandbox: Sandbox;
+const sandbox = await sharedSandbox();
+const loggedIn = await sharedLogin(sandbox);
 let person: Person;
 let state = "";
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
 beforeEach(async () => {
-  person = new Person();
+  person = loggedIn.copy();
   state = join(person.codemieHome, "run/proxy-default.json");
-  expect((await logIn(person, sandbox)).code).toBe(0);
 });
-afterEach(async () => {
-  await person.run(["proxy", "stop", "--all"]);
-  person.remove();
-});
-afterAll(() => sandbox.close());
+afterEach(() => endProxies(person));
 
-async function start() {
-  const { code, out } = await person.run(["proxy", "start", "--detach", "--json"]);
-  expect(code).toBe(0);
-  return JSON.parse(out) as { url: string; key: string; pid: number };
-}
+const start = () => startDetached(person);
 
 async function killed(pid: number): Promise<void> {
   process.kill(pid, "SIGKILL");
-  while (existsSync(`/proc/${pid}`) && !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ")) await Bun.sleep(5);
+  while (goesOn(pid)) await Bun.sleep(5);
 }
 
 test("a killed gateway's process number may be anybody's by now: it is not touched", async () => {
@@ -111,7 +101,7 @@ test("a process number from another container is not signalled", async () => {
   writeFileSync(state, JSON.stringify({ ...JSON.parse(real), pid: innocent.pid, url: "http://127.0.0.1:9" }));
   const { code, err } = await person.run(["proxy", "stop"]);
   expect(code).toBe(1);
-  expect(err).toContain(`process ${innocent.pid} may be another one here, and is left alone`);
+  expect(err).toContain(`process ${innocent.pid} may be another program, and was not stopped`);
   expect([innocent.exitCode, innocent.signalCode]).toEqual([null, null]);
   innocent.kill();
   await innocent.exited;
@@ -128,10 +118,10 @@ test("what is printed shows the key to no process list", async () => {
 });
 
 test("a profile's name from the configuration file leads nowhere else", async () => {
-  const file = join(person.codemieHome, "codemie-cli.config.json");
   const name = "x/../../../escaped";
-  const config = JSON.parse(readFileSync(file, "utf8"));
-  writeFileSync(file, JSON.stringify({ ...config, profiles: { [name]: config.profiles.default } }));
+  person.editConfig((config) => {
+    config.profiles = { [name]: config.profiles.default };
+  });
   const token = await sandbox.front.mintToken("ci");
   const env = { CODEMIE_JWT_TOKEN: token };
   const { code } = await person.run(["proxy", "start", "--detach", "--profile", name], { env });

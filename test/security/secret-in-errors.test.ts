@@ -1,19 +1,15 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
 
 /** Threat: a secret typed in the wrong place, or repeated by a server, is printed, and so ends in a log. */
 
+const sandbox = await sharedSandbox();
 let person: Person;
-let sandbox: Sandbox;
-beforeEach(async () => {
+beforeEach(() => {
   person = new Person();
-  sandbox = await startSandbox();
 });
-afterEach(async () => {
-  person.remove();
-  await sandbox.close();
-});
+afterEach(() => person.remove());
 
 test("a token where the name of a variable belongs", async () => {
   const token = await sandbox.front.mintToken("ci");
@@ -43,6 +39,20 @@ test("a key behind --key-stdin", async () => {
   expect(err + out).not.toContain("sk-typed");
 });
 
+for (const [what, args] of [
+  ["a key behind the address", ["KEY"]],
+  ["a key where the name of a variable belongs", ["--client-id", "x", "--client-secret-env", "KEY"]],
+  ["a key where the name of a header's variable belongs", ["--header-env", "Authorization: Bearer KEY"]],
+] as const) {
+  test(`the bridge: ${what}`, async () => {
+    const key = "sk_typed_in_the_wrong_place_0123456789";
+    const words = args.map((word) => word.replace("KEY", key));
+    const { code, err, out } = await person.run(["mcp-proxy", "https://mcp.example.com/mcp", ...words]);
+    expect(code).toBe(2);
+    expect(err + out).not.toContain("sk_typed");
+  });
+}
+
 test("a provider that repeats the key it refuses", async () => {
   const key = "sk-repeated-by-the-server-0123456789";
   for (const status of [401, 500]) {
@@ -68,6 +78,6 @@ test("a token or a key for a login that takes none is refused, not dropped in si
   for (const flag of ["--key-stdin", "--token-stdin"]) {
     const args = ["setup", "--method", "sso", "--url", sandbox.origin, flag, "--yes"];
     const { code, err } = await person.run(args, { stdin: "sk-0123456789" });
-    expect([code, err.includes(`${flag} has no place in a login by sso`)]).toEqual([2, true]);
+    expect([code, err.includes(`${flag} does not go with --method sso`)]).toEqual([2, true]);
   }
 });

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Person } from "../support/codemie.ts";
+import { textBelow } from "../support/files.ts";
 import { type ModelProvider, startModelProvider } from "../support/model-provider.ts";
 
 /** Threat: a secret that the existing CLI left in its file in clear comes back, stays behind, or takes a newer one's place. */
@@ -14,7 +15,7 @@ beforeEach(async () => {
   provider = await startModelProvider("litellm");
   mkdirSync(person.codemieHome, { recursive: true });
   writeFileSync(
-    join(person.codemieHome, "codemie-cli.config.json"),
+    person.configFile,
     JSON.stringify({
       version: 2,
       activeProfile: "lite",
@@ -30,11 +31,7 @@ afterEach(async () => {
   await provider.close();
 });
 
-const everything = () =>
-  readdirSync(person.codemieHome, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"))
-    .join("\n");
+const everything = () => textBelow(person.codemieHome);
 const token = async () => (await person.run(["token"])).out.trim();
 
 test("a new key that setup stores is the one that is used", async () => {
@@ -62,10 +59,7 @@ test("rename takes everything along, at once", async () => {
 
 test("what is deleted does not come back with a profile of the same name", async () => {
   expect((await person.run(["profile", "delete", "lite", "--yes"])).code).toBe(0);
-  writeFileSync(
-    join(person.codemieHome, "codemie-cli.config.json"),
-    JSON.stringify({ version: 2, profiles: { lite: { provider: "litellm", baseUrl: provider.api } } }),
-  );
+  person.writeConfig({ version: 2, profiles: { lite: { provider: "litellm", baseUrl: provider.api } } });
   expect((await person.run(["token", "--profile", "lite"])).code).toBe(4);
   expect(
     readdirSync(join(person.codemieHome, "vault")).filter((name) => /^[0-9a-f]{32}\.json$/.test(name)).length,
@@ -74,7 +68,7 @@ test("what is deleted does not come back with a profile of the same name", async
 
 test("until it is moved, status says where it is; logout ends it", async () => {
   expect((await person.run(["profile", "status", "--offline"])).out).toContain(
-    "an API key in the configuration file, in clear",
+    "an API key from the configuration file, in clear text",
   );
   expect((await person.run(["profile", "logout"])).out).toStartWith("✓ profile lite is logged out");
   expect((await person.run(["token"])).code).toBe(4);
@@ -90,13 +84,13 @@ test("a reset leaves no secret in the copy it keeps, nor a login it was told to 
 
   const args = ["setup", "--provider", "litellm", "--url", provider.origin, "--key-stdin", "--yes"];
   await person.run(args, { stdin: provider.key });
-  writeFileSync(join(person.codemieHome, "codemie-cli.config.json"), "{");
+  person.writeConfig("{");
   const broken = JSON.parse((await person.run(["config", "reset", "--credentials", "--yes", "--json"])).out);
   expect(broken.removed).toEqual(["default"]);
 });
 
 test("a key that could not be sent is kept and not used, and nothing breaks", async () => {
-  const file = join(person.codemieHome, "codemie-cli.config.json");
+  const file = person.configFile;
   writeFileSync(file, readFileSync(file, "utf8").replace(old, "sk-with-\u200b-inside"));
   expect((await person.run(["config", "set", "model", "m"])).code).toBe(0);
   const { code, err } = await person.run(["models"]);
@@ -104,20 +98,17 @@ test("a key that could not be sent is kept and not used, and nothing breaks", as
 });
 
 test("show prints no secret, however deep or by whatever name", async () => {
-  writeFileSync(
-    join(person.codemieHome, "codemie-cli.config.json"),
-    JSON.stringify({
-      version: 2,
-      profiles: {
-        p: {
-          codeMieUrl: "https://x.example",
-          hooks: [{ env: { MY_TOKEN: "secret-1", note: "seen" } }],
-          plugins: { a: { clientSecret: "secret-2", list: ["https://u:secret-3@h.example/x"] } },
-          jwtConfig: { tokenEnvVar: "CI_TOKEN", token: "secret-4" },
-        },
+  person.writeConfig({
+    version: 2,
+    profiles: {
+      p: {
+        codeMieUrl: "https://x.example",
+        hooks: [{ env: { MY_TOKEN: "secret-1", note: "seen" } }],
+        plugins: { a: { clientSecret: "secret-2", list: ["https://u:secret-3@h.example/x"] } },
+        jwtConfig: { tokenEnvVar: "CI_TOKEN", token: "secret-4" },
       },
-    }),
-  );
+    },
+  });
   const { out } = await person.run(["profile", "show", "p"]);
   expect(out).toContain("seen");
   expect(out).toContain("CI_TOKEN");

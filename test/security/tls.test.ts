@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:te
 import { mkdirSync } from "node:fs";
 import { Person } from "../support/codemie.ts";
 import { certificateFor } from "../support/corporate.ts";
+import { adasToken } from "../support/token.ts";
 
 /** Threat: somebody in between shows another certificate, and a variable in the shell makes the program believe it. */
 
@@ -37,10 +38,8 @@ beforeEach(async () => {
 afterEach(() => person.remove());
 afterAll(() => server.stop(true));
 
-const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const token = `${part({ alg: "RS256" })}.${part({ sub: "ada" })}.c2lnbmF0dXJl`;
 const models = (env: Record<string, string>, args: readonly string[] = []) =>
-  person.run(["models", "--json", ...args], { env: { CODEMIE_JWT_TOKEN: token, CODEMIE_URL: url, ...env } });
+  person.run(["models", "--json", ...args], { env: { CODEMIE_JWT_TOKEN: adasToken, CODEMIE_URL: url, ...env } });
 
 for (const env of [
   {},
@@ -149,7 +148,7 @@ test("no switch of the runtime prints what is sent", async () => {
     const env = { BUN_CONFIG_VERBOSE_FETCH: value, CODEMIE_CA_CERTS: `${person.root}/ca.pem` };
     const { code, out, err } = await models(env);
     expect(code).toBe(0);
-    expect(out + err).not.toContain(token);
+    expect(out + err).not.toContain(adasToken);
     expect(err).not.toContain("llm_models");
   }
 });

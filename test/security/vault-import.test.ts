@@ -1,26 +1,21 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loginRecord } from "../../src/auth/credential.ts";
-import { Secret } from "../../src/core/secret.ts";
-import { sealExport } from "../../src/vault/portable.ts";
 import { loginFile, storedLoginOf } from "../support/age.ts";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { Pty } from "../support/pty.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedSandbox } from "../support/shared.ts";
+import { unsigned } from "../support/token.ts";
+import { sealCheaply } from "../support/vault-access.ts";
 
 /** Threat: an export made by somebody else brings more than logins, logins that break a header, or another person's. */
 
 const passphrase = "a passphrase for the way";
 const stdin = `${passphrase}\n`;
-const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const jwt = `${part({ alg: "RS256" })}.${part({ sub: "ada", exp: 1 })}.c2ln`;
-let sandbox: Sandbox;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
-afterAll(() => sandbox.close());
+const jwt = unsigned({ sub: "ada", exp: 1 });
+const sandbox = await sharedSandbox();
 
 const identity = { id: "1", name: "Ada", email: "ada@example.com" };
 const common = () => ({ origin: sandbox.origin, identity, loggedInAt: Date.now() });
@@ -43,12 +38,11 @@ async function importInto(to: Person, logins: Record<string, unknown>, profiles:
   const records = Object.entries(logins).map(([name, record]) => ({ name: loginRecord(name), record }));
   const file = join(to.root, "theirs.codemie");
   const plain = new TextEncoder().encode(JSON.stringify({ records, profiles }));
-  writeFileSync(file, await sealExport(plain, new Secret(passphrase)));
+  writeFileSync(file, await sealCheaply(plain, passphrase, "codemie vault 1 export"));
   return await to.run(["vault", "import", file, "--passphrase-stdin", ...flags], { stdin });
 }
 
-const configOf = (person: Person) =>
-  JSON.parse(readFileSync(join(person.codemieHome, "codemie-cli.config.json"), "utf8")).profiles;
+const configOf = (person: Person) => person.config().profiles;
 
 const harmless = {
   model: "m",
@@ -105,7 +99,7 @@ test("of a profile's settings only the harmless ones come along; the others are 
       "oidc",
     ].sort(),
   );
-  expect(err).toContain("warning: settings of profile a that do not come along: ");
+  expect(err).toContain("warning: settings of profile a that were not imported: ");
   expect(err).toContain("insecureSkipTlsVerify");
   to.remove();
 });
@@ -137,7 +131,7 @@ test("--replace does not take another person's login unasked", async () => {
   const before = readFileSync(loginFile(to));
   const refused = await importInto(to, { default: sso() }, {}, ["--replace"]);
   expect(refused.code).toBe(4);
-  expect(refused.out).toContain("left out: the login here is another person's (--yes takes the file's all the same)");
+  expect(refused.out).toContain("left out: the login here is another person's (--yes imports the file's anyway)");
   expect(readFileSync(loginFile(to))).toEqual(before);
 
   const file = join(to.root, "theirs.codemie");

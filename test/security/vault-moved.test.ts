@@ -1,40 +1,29 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { Secret } from "../../src/core/secret.ts";
 import { keyFileOnly, type VaultAccess, vaultFiles } from "../../src/vault/key.ts";
 import { Vault } from "../../src/vault/vault.ts";
-import { Person } from "../support/codemie.ts";
+import type { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { startDetached } from "../support/proxy.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** Threat: after the vault's folder was moved away, a gateway that still runs seals with its key, and nothing opens it. */
 
-let sandbox: Sandbox;
+const sandbox = await sharedSandbox();
+const loggedIn = await sharedLogin(sandbox);
 let person: Person;
-beforeAll(async () => {
-  sandbox = await startSandbox();
+beforeEach(() => {
+  person = loggedIn.copy();
 });
-beforeEach(async () => {
-  person?.remove();
-  person = new Person();
-  await logIn(person, sandbox);
-});
-afterAll(async () => {
-  person.remove();
-  await sandbox.close();
-});
+afterEach(() => person.remove());
 
 const folder = () => join(person.codemieHome, "vault");
 
-async function started() {
-  const { out } = await person.run(["proxy", "start", "--detach", "--json"]);
-  return JSON.parse(out) as { url: string; key: string };
-}
-
 test("a vault that was moved away is not begun anew with the old key", async () => {
-  await started();
+  await startDetached(person);
   renameSync(folder(), `${folder()}.old`);
   expect((await person.run(["proxy", "stop"])).code).toBe(0);
   expect(existsSync(folder())).toBe(false);
@@ -43,7 +32,7 @@ test("a vault that was moved away is not begun anew with the old key", async () 
 });
 
 test("a new vault in its place is the one the gateway goes on with", async () => {
-  const { url, key } = await started();
+  const { url, key } = await startDetached(person);
   renameSync(folder(), `${folder()}.old`);
   expect((await logIn(person, sandbox, "grace")).code).toBe(0);
   const ask = { method: "POST", body: '{"model":"m","messages":[]}', headers: { "x-api-key": key } };
@@ -76,7 +65,7 @@ test("a vault that is gone, or another one, is not written with the old key", as
   const runs = new Vault(files, Date.now, keyFileOnly);
   await runs.write("a", 1);
   renameSync(files.folder, `${files.folder}.old`);
-  expect(runs.write("a", 2)).rejects.toThrow("the vault was moved away while this ran");
+  expect(runs.write("a", 2)).rejects.toThrow("the vault was moved away while codemie was running");
   expect(await runs.exists()).toBe(false);
   expect(existsSync(files.folder)).toBe(false);
   const other = new Vault(files, Date.now, keyFileOnly);

@@ -1,12 +1,14 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { commandWords } from "../../src/access/passphrase.ts";
 import { loginFile } from "../support/age.ts";
 import { type Finished, Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
+import { otherProcesses, shownOf } from "../support/processes.ts";
 import { Pty } from "../support/pty.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { rekeyCheaply } from "../support/vault-access.ts";
 
 /**
  * Threat: whoever has a copy of the whole home has the key file with it. A passphrase that is not in the home keeps such
@@ -14,30 +16,24 @@ import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
  */
 
 const passphrase = "correct horse battery é";
-let sandbox: Sandbox;
-let person: Person;
-let hung: Promise<Finished>;
-let hungAt: number;
 /** seconds nobody else on this machine sleeps */
 const longNap = `600.${process.pid}`;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  person = new Person();
-  person.env.CODEMIE_VAULT_PASSPHRASE = passphrase;
-  const { code, err } = await logIn(person, sandbox);
-  expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining("open this address") });
-  delete person.env.CODEMIE_VAULT_PASSPHRASE;
-  // started now, so that its minute passes while the other tests run
-  hungAt = performance.now();
-  hung = withCommand(`sh -c 'exec sleep ${longNap}'`);
-});
-afterAll(async () => {
-  person.remove();
-  await sandbox.close();
-});
+const sandbox = await sharedSandbox();
+/** whose first login made a vault with a passphrase */
+const first = await sharedLogin(sandbox, { CODEMIE_VAULT_PASSPHRASE: passphrase });
+/** who has the same, but opens it with less work: most of this file is not about the derivation */
+const person = await sharedLogin(sandbox);
+await rekeyCheaply(person, passphrase);
+// started now, so that its minute passes while the other tests run
+const hungAt = performance.now();
+const hung = withCommand(`sh -c 'exec sleep ${longNap}'`);
 
-const status = (env: Record<string, string> = {}, args = ["profile", "status"]) => person.run(args, { env });
-const withCommand = (command: string, args?: string[]) => status({ CODEMIE_VAULT_PASSPHRASE_COMMAND: command }, args);
+function status(env: Record<string, string> = {}, args = ["profile", "status"]): Promise<Finished> {
+  return person.run(args, { env });
+}
+function withCommand(command: string, args?: string[]): Promise<Finished> {
+  return status({ CODEMIE_VAULT_PASSPHRASE_COMMAND: command }, args);
+}
 const script = (name: string, text: string) => {
   const file = join(person.root, name);
   writeFileSync(file, `#!/bin/sh\n${text}\n`);
@@ -46,7 +42,8 @@ const script = (name: string, text: string) => {
 };
 
 test("made with a passphrase, the vault has no key in the home", async () => {
-  expect(existsSync(join(person.codemieHome, "vault.key"))).toBe(false);
+  expect(existsSync(join(first.codemieHome, "vault.key"))).toBe(false);
+  expect((await first.run(["profile", "status"])).code).toBe(0);
   const file = join(person.root, "passphrase");
   for (const [content, ok] of [
     [passphrase, true],
@@ -70,7 +67,7 @@ test("none, a wrong one, an empty or missing file: each has its own words, exit 
   const binary = join(person.root, "binary");
   writeFileSync(binary, Buffer.from([0xff, 0xfe, 0x80, 0x81, 0x0a]));
   for (const [env, says] of [
-    [{}, "this vault is sealed with a passphrase, and there is none"],
+    [{}, "this vault is sealed with a passphrase, and none was given"],
     [
       { CODEMIE_VAULT_PASSPHRASE: "not the right one" },
       "the passphrase from CODEMIE_VAULT_PASSPHRASE does not open this vault",
@@ -154,10 +151,9 @@ test("the current directory and our own secrets have no part in it", async () =>
 });
 
 test("nor has the variable in which a profile finds its token", async () => {
-  const file = join(person.codemieHome, "codemie-cli.config.json");
-  const config = JSON.parse(readFileSync(file, "utf8"));
-  config.profiles.ci = { codeMieUrl: "https://codemie.example.com", jwtConfig: { tokenEnvVar: "CI_TOKEN" } };
-  writeFileSync(file, JSON.stringify(config));
+  person.editConfig(({ profiles }) => {
+    profiles.ci = { codeMieUrl: "https://codemie.example.com", jwtConfig: { tokenEnvVar: "CI_TOKEN" } };
+  });
   const look = script("look", `echo "\${CI_TOKEN-none} \${KEPT-none}" >&2; printf '%s' '${passphrase}'`);
   const env = { CI_TOKEN: "secret", KEPT: "kept", CODEMIE_VAULT_PASSPHRASE_COMMAND: look };
   expect((await status(env, ["vault", "status"])).err).toBe("none kept\n");
@@ -203,7 +199,7 @@ for (const [what, command, says] of [
   test(`a command that ${what}: exit 6 and why`, async () => {
     const { code, out, err } = await withCommand(command, ["models"]);
     expect({ code, out }).toEqual({ code: 6, out: "" });
-    expect(err).toContain("error: no passphrase could be had from CODEMIE_VAULT_PASSPHRASE_COMMAND: ");
+    expect(err).toContain("error: cannot get a passphrase from CODEMIE_VAULT_PASSPHRASE_COMMAND: ");
     expect(err).toContain(says);
     expect(err).not.toContain("half");
   });
@@ -238,7 +234,10 @@ test("what is told of it on the screen and in the process list holds no passphra
   const list = join(person.root, "list");
   const give = script("listing", `ps -eo args > '${list}'; cat '${join(person.root, "passphrase")}'`);
   writeFileSync(join(person.root, "passphrase"), passphrase);
-  const { code, out, err } = await withCommand(give, ["vault", "status", "--json"]);
+  const other = first.copy();
+  delete other.env.CODEMIE_VAULT_PASSPHRASE;
+  const env = { CODEMIE_VAULT_PASSPHRASE_COMMAND: give };
+  const { code, out, err } = await other.run(["vault", "status", "--json"], { env });
   expect(code).toBe(0);
   expect(readFileSync(list, "utf8")).toContain("vault status --json");
   expect(readFileSync(list, "utf8")).not.toContain("correct horse");
@@ -250,6 +249,7 @@ test("what is told of it on the screen and in the process list holds no passphra
     damaged: [],
   });
   expect(out + err).not.toContain("correct horse");
+  other.remove();
 });
 
 test("a command that hangs is killed after a minute, and said", async () => {
@@ -257,6 +257,6 @@ test("a command that hangs is killed after a minute, and said", async () => {
   expect(code).toBe(6);
   expect(err).toContain("sh did not end within 60 s and was killed");
   expect(performance.now() - hungAt).toBeGreaterThan(59_000);
-  const left = Bun.spawnSync(["ps", "-eo", "args"]).stdout.toString();
-  expect(left).not.toContain(`sleep ${longNap}`);
+  const left = otherProcesses().filter((pid) => shownOf(pid, "cmdline").includes(`sleep\n${longNap}`));
+  expect(left).toEqual([]);
 });

@@ -1,8 +1,7 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
-  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -16,27 +15,17 @@ import { join } from "node:path";
 import { loginFile } from "../support/age.ts";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** Threat: another user of the machine reads the vault's files, or lays files or links of their own in their place. */
 
-let sandbox: Sandbox;
-let model: Person;
+const sandbox = await sharedSandbox();
+const model = await sharedLogin(sandbox);
 let person: Person;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-  model = new Person();
-  await logIn(model, sandbox);
-});
-afterAll(async () => {
-  model.remove();
-  await sandbox.close();
-});
 beforeEach(() => {
-  person?.remove();
-  person = new Person();
-  cpSync(model.codemieHome, person.codemieHome, { recursive: true });
+  person = model.copy();
 });
+afterEach(() => person.remove());
 
 const parts = {
   "the vault's folder": () => join(person.codemieHome, "vault"),
@@ -54,7 +43,7 @@ for (const [what, path] of Object.entries(parts)) {
     chmodSync(path(), open);
     const { code, err } = await person.run(["profile", "status"]);
     expect(code).toBe(0);
-    expect(err).toBe(`note: ${path()} stood open to other users of this machine; it is closed now\n`);
+    expect(err).toBe(`note: ${path()} was open to other users of this machine; it is closed now\n`);
     expect(modeOf(path())).toBe(what.includes("folder") ? 0o700 : 0o600);
     expect((await person.run(["profile", "status"])).err).toBe("");
   });
@@ -107,7 +96,7 @@ test("a base folder that others may write in is closed, with a note", async () =
   chmodSync(person.codemieHome, 0o777);
   const { code, err } = await person.run(["profile", "status"]);
   expect(code).toBe(0);
-  expect(err).toContain(`note: ${person.codemieHome} stood open to other users of this machine; it is closed now`);
+  expect(err).toContain(`note: ${person.codemieHome} was open to other users of this machine; it is closed now`);
   expect(modeOf(person.codemieHome)).toBe(0o700);
 });
 
@@ -118,7 +107,7 @@ test("a folder that everybody shares is no base folder, and is left as it is", a
   const login = ["profile", "login", "--url", sandbox.origin];
   const { code, err } = await person.run(login, { env: { CODEMIE_HOME: shared } });
   expect(code).toBe(6);
-  expect(err).toContain(`error: everybody may write in ${shared}, so nothing of ours is read or kept there`);
+  expect(err).toContain(`error: everybody may write in ${shared}, so codemie reads and stores nothing there`);
   expect(statSync(shared).mode & 0o7777).toBe(0o1777);
   expect(readdirSync(shared)).toEqual([]);
 });
@@ -135,7 +124,7 @@ test("another place for the key file: made there, for its owner only; a folder t
   const missing = { CODEMIE_VAULT_KEY_FILE: join(other.root, "stick/vault.key") };
   const failed = await other.run(["profile", "login", "--url", sandbox.origin], { env: missing });
   expect(failed.code).toBe(1);
-  expect(failed.err).toContain(`error: cannot write ${missing.CODEMIE_VAULT_KEY_FILE}: the folder is not there`);
+  expect(failed.err).toContain(`error: cannot write ${missing.CODEMIE_VAULT_KEY_FILE}: the folder does not exist`);
   mkdirSync(join(other.root, "stick"), { mode: 0o755 });
   Object.assign(other.env, missing);
   expect((await logIn(other, sandbox)).code).toBe(0);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,10 +6,10 @@ import { z } from "zod";
 import { type VaultAccess, vaultFiles } from "../../src/vault/key.ts";
 import { Vault } from "../../src/vault/vault.ts";
 import { loginFile } from "../support/age.ts";
-import { codemie, Person } from "../support/codemie.ts";
-import { logIn } from "../support/login.ts";
+import { Person } from "../support/codemie.ts";
+import { runOnFullDisk, testWithMounts } from "../support/namespace.ts";
 import { Pty } from "../support/pty.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { soak } from "../support/soak.ts";
 import { passphraseAccess } from "../support/vault-access.ts";
 import { Worker } from "../support/worker.ts";
@@ -17,11 +17,8 @@ import { Worker } from "../support/worker.ts";
 /** Threat: a key that got into other hands, and a change of keys that a crash, a full disk or a mistake makes the last. */
 
 const passphrase = "correct horse battery";
-let sandbox: Sandbox;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
-afterAll(() => sandbox.close());
+const sandbox = await sharedSandbox();
+const loggedIn = await sharedLogin(sandbox);
 
 /** Opens whatever the vault is sealed with. */
 const either: VaultAccess = { ...passphraseAccess(passphrase), note: () => undefined };
@@ -94,8 +91,7 @@ test("who reads while keys change finds the vault open, every time", async () =>
 }, 300_000);
 
 test("after a new key file the old one opens nothing, and no record was touched", async () => {
-  const person = new Person();
-  await logIn(person, sandbox);
+  const person = loggedIn.copy();
   const key = join(person.codemieHome, "vault.key");
   const old = readFileSync(key);
   const record = readFileSync(loginFile(person));
@@ -117,13 +113,12 @@ test("after a new key file the old one opens nothing, and no record was touched"
 });
 
 test("key file → passphrase by standard input → passphrase by a command → key file; what was before opens nothing", async () => {
-  const person = new Person();
-  await logIn(person, sandbox);
+  const person = loggedIn.copy();
   const key = join(person.codemieHome, "vault.key");
   const first = await person.run(["vault", "rekey", "--passphrase-stdin"], { stdin: `${passphrase}\n` });
   expect(first.code).toBe(0);
   expect(first.out).toContain("sealed with the new passphrase");
-  expect(first.err).toContain("codemie asks for it where there is a terminal");
+  expect(first.err).toContain("codemie asks for it in a terminal");
   expect(existsSync(key)).toBe(false);
   const old = { CODEMIE_VAULT_PASSPHRASE: passphrase };
   expect((await person.run(["models"], { env: old })).code).toBe(0);
@@ -149,8 +144,7 @@ test("key file → passphrase by standard input → passphrase by a command → 
 });
 
 test("what the environment asks for is adopted by rekey without a flag, as the hint says", async () => {
-  const person = new Person();
-  await logIn(person, sandbox);
+  const person = loggedIn.copy();
   person.env.CODEMIE_VAULT_PASSPHRASE_COMMAND = `echo '${passphrase}'`;
   const refused = await person.run(["models"]);
   expect(refused.code).toBe(6);
@@ -165,8 +159,7 @@ test("what the environment asks for is adopted by rekey without a flag, as the h
 });
 
 test("at a terminal the new passphrase is typed twice; two different ones, a short one or Ctrl-C change nothing", async () => {
-  const person = new Person();
-  await logIn(person, sandbox);
+  const person = loggedIn.copy();
   const file = join(person.codemieHome, "vault/data-key.json");
   const before = readFileSync(file);
   for (const [one, two, says, code] of [
@@ -193,8 +186,7 @@ test("a wrong old passphrase, nobody to ask, two flags, no vault: nothing is cha
   const nobody = new Person();
   expect((await nobody.run(["vault", "rekey"])).err).toContain("error: there is no vault yet\nhint: ");
   expect(readdirSync(nobody.home)).toEqual([]);
-  const person = new Person();
-  await logIn(person, sandbox);
+  const person = loggedIn.copy();
   const file = join(person.codemieHome, "vault/data-key.json");
   const before = readFileSync(file);
   const asks = await person.run(["vault", "rekey", "--ask-passphrase"]);
@@ -217,31 +209,25 @@ test("a wrong old passphrase, nobody to ask, two flags, no vault: nothing is cha
   const env = { CODEMIE_VAULT_PASSPHRASE: passphrase };
   const taken = await person.run(["vault", "rekey", "--key-file"], { env });
   expect(taken.code).toBe(6);
-  expect(taken.err).toContain("is there already and is not this vault's key");
+  expect(taken.err).toContain("exists already and is not this vault's key");
   expect((await person.run(["vault", "status"], { env })).err).toContain("does not open this vault; remove it unless");
   expect(readFileSync(file)).toEqual(sealed);
   person.remove();
   nobody.remove();
 });
 
-const canMount = Bun.spawnSync(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
-if (!canMount) console.log("skipped: this machine lets no one mount in a namespace of their own (unshare -rm)");
-
-test.skipIf(!canMount)("a full or a read-only disk: exit 1, and the old key still opens the vault", async () => {
-  const person = new Person();
-  await logIn(person, sandbox);
-  const small = join(person.root, "small");
-  const script = `
-    mkdir ${small} && mount -t tmpfs -o size=256k tmpfs ${small} && cp -a ${person.codemieHome}/. ${small}/
-    (cat /dev/zero > ${small}/filler 2>/dev/null || true)
-    export CODEMIE_HOME=${small}
-    "$0" vault rekey; echo "full $?"
+testWithMounts("a full or a read-only disk: exit 1, and the old key still opens the vault", async () => {
+  const person = loggedIn.copy();
+  const { out, err } = await runOnFullDisk(
+    person,
+    256,
+    `"$0" vault rekey; echo "full $?"
     echo '${passphrase}' | "$0" vault rekey --passphrase-stdin; echo "full passphrase $?"
-    rm ${small}/filler; "$0" profile status >/dev/null; echo "opens $?"
-    mount -o remount,ro ${small}
+    rm $CODEMIE_HOME/filler; "$0" profile status >/dev/null; echo "opens $?"
+    mount -o remount,ro $CODEMIE_HOME
     "$0" vault rekey; echo "read-only $?"
-    "$0" profile status > /dev/null; echo "opens $?"`;
-  const { out, err } = await person.run(["-rm", "sh", "-c", script, codemie], { program: "unshare" });
+    "$0" profile status > /dev/null; echo "opens $?"`,
+  );
   expect(out).toBe("full 1\nfull passphrase 1\nopens 0\nread-only 1\nopens 0\n");
   expect(err).toContain("the disk is full");
   expect(err).toContain("the file system is read-only");

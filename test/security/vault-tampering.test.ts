@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import {
   chmodSync,
   copyFileSync,
@@ -17,9 +17,8 @@ import { z } from "zod";
 import { type VaultFiles, vaultFiles } from "../../src/vault/key.ts";
 import { Vault } from "../../src/vault/vault.ts";
 import { loginFile } from "../support/age.ts";
-import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
-import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** Threat: somebody who can write the files, or a disk that forgets, changes what lies in the vault. */
 
@@ -27,14 +26,9 @@ const home = mkdtempSync(join(tmpdir(), "codemie-tamper-"));
 const files: VaultFiles = vaultFiles(home, {});
 const open = () => new Vault(files, Date.now);
 const text = z.string();
-let sandbox: Sandbox;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
-afterAll(async () => {
-  rmSync(home, { recursive: true });
-  await sandbox.close();
-});
+const sandbox = await sharedSandbox();
+const loggedIn = await sharedLogin(sandbox);
+afterAll(() => rmSync(home, { recursive: true }));
 
 const recordFiles = () => readdirSync(files.folder).filter((name) => name !== "data-key.json");
 
@@ -104,8 +98,7 @@ test("folders are 0700 and files 0600, also where they stood open", async () => 
 });
 
 test("the command line: a damaged login is exit 6 with the way out, and logging in again keeps it aside", async () => {
-  const person = new Person();
-  await logIn(person, sandbox);
+  const person = loggedIn.copy();
   const vault = join(person.codemieHome, "vault");
   writeFileSync(loginFile(person), "{}");
   const status = await person.run(["models"]);
@@ -120,8 +113,7 @@ test("the command line: a damaged login is exit 6 with the way out, and logging 
 });
 
 test("the command line: a login that cannot be read is exit 6 and is left alone", async () => {
-  const person = new Person();
-  await logIn(person, sandbox);
+  const person = loggedIn.copy();
   rmSync(loginFile(person));
   mkdirSync(loginFile(person));
   for (const args of [["models"], ["profile", "status"], ["profile", "login"]]) {
@@ -135,8 +127,7 @@ test("the command line: a login that cannot be read is exit 6 and is left alone"
 });
 
 test("the command line: a missing key is exit 6, nothing is overwritten, and logout still removes the login", async () => {
-  const person = new Person();
-  await logIn(person, sandbox);
+  const person = loggedIn.copy();
   const key = join(person.codemieHome, "vault.key");
   rmSync(key);
   for (const args of [["models"], ["profile", "status"], ["profile", "login"]]) {

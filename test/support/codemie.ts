@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -27,7 +27,7 @@ export class Person {
     this.root = mkdtempSync(join(tmpdir(), "codemie-test-"));
     this.home = join(this.root, "home");
     this.cwd = join(this.root, "cwd");
-    for (const folder of [this.home, this.cwd]) Bun.spawnSync(["mkdir", "-p", folder]);
+    for (const folder of [this.home, this.cwd]) mkdirSync(folder);
     this.env = {
       HOME: this.home,
       PATH: process.env.PATH ?? "/usr/bin:/bin",
@@ -40,6 +40,50 @@ export class Person {
   /** the base folder of everything codemie writes */
   get codemieHome(): string {
     return join(this.home, ".codemie");
+  }
+
+  get configFile(): string {
+    return join(this.codemieHome, "codemie-cli.config.json");
+  }
+
+  /** what the configuration file holds */
+  config(): Config {
+    return JSON.parse(readFileSync(this.configFile, "utf8"));
+  }
+
+  /** Changes the configuration file by hand, as a person with an editor would. */
+  editConfig(change: (config: Config) => void): void {
+    const config = this.config();
+    change(config);
+    this.writeConfig(config);
+  }
+
+  /** Writes the configuration file by hand, whatever was in it. */
+  writeConfig(content: object | string): void {
+    mkdirSync(this.codemieHome, { recursive: true });
+    writeFileSync(this.configFile, typeof content === "string" ? content : JSON.stringify(content));
+  }
+
+  /**
+   * Puts a program on this person's PATH, before all others.
+   *
+   * @param script begins with the line that names its interpreter
+   * @returns where it lies
+   */
+  install(name: string, script: string): string {
+    const bin = join(this.root, "bin");
+    mkdirSync(bin, { recursive: true });
+    writeFileSync(join(bin, name), script, { mode: 0o755 });
+    if (!this.env.PATH?.startsWith(`${bin}:`)) this.env.PATH = `${bin}:${this.env.PATH}`;
+    return join(bin, name);
+  }
+
+  /** Another person, whose machine holds a copy of all that codemie wrote here: logged in without a login. */
+  copy(): Person {
+    const copy = new Person();
+    Object.assign(copy.env, this.env, { HOME: copy.home });
+    cpSync(this.codemieHome, copy.codemieHome, { recursive: true });
+    return copy;
   }
 
   /** Starts the binary. */
@@ -56,6 +100,13 @@ export class Person {
     rmSync(this.root, { recursive: true, force: true });
   }
 }
+
+/** The configuration file of the old command line and of ours. */
+// biome-ignore lint/suspicious/noExplicitAny: tests write what a person might
+export type Config = any;
+
+/** The environment in which an agent's name on PATH is the real Claude Code. */
+export const withClaude = (person: Person): Record<string, string> => ({ PATH: `${claudeFolder}:${person.env.PATH}` });
 
 export interface StartOptions {
   readonly env?: Record<string, string>;

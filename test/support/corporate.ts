@@ -17,11 +17,12 @@ export interface Corporate {
   close(): Promise<void>;
 }
 
-/** @returns a self-signed certificate for a name or an address of this machine, and its key */
+/** @returns a self-signed certificate for a name or an address of this machine, and its key, of a kind that is quickly made */
 export async function certificateFor(name: string) {
   const altName = /^[\d.]+$/.test(name) ? { type: 7 as const, ip: name } : { type: 2 as const, value: name };
   return await generate([{ name: "commonName", value: name }], {
     algorithm: "sha256",
+    keyType: "ec",
     extensions: [{ name: "subjectAltName", altNames: [altName] }],
   });
 }

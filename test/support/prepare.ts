@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { chromiumPath } from "./chromium.ts";
 import { codemie } from "./codemie.ts";
 
 /** Runs before the tests: installs the real counterparts npm and Debian have, or stops with one clear line. */
@@ -26,10 +27,6 @@ if (missing.length > 0) {
     "/",
     `${names} could not be installed`,
   );
-}
-
-function chromiumPath(): string | undefined {
-  return process.env.CHROMIUM || Bun.which("chromium") || Bun.which("google-chrome") || undefined;
 }
 
 function run(command: string[], cwd: string, failed: string): void {

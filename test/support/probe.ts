@@ -2,6 +2,14 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { codemieClaude, type Finished, type Person, type Running } from "./codemie.ts";
 
+/** What an agent is started with: where its gateway is, the key for that, its whole environment and its arguments. */
+export interface Started {
+  readonly url: string;
+  readonly key: string;
+  readonly env: Record<string, string>;
+  readonly args: string[];
+}
+
 /**
  * Stands where an agent would: writes down what it was started with, then keeps the gateway open until it is told to
  * end. For tests that talk to the gateway themselves, which no real agent does in every abusive way.
@@ -10,6 +18,7 @@ export class Probe {
   readonly #person: Person;
   readonly #folder: string;
   readonly running: Running;
+  #stopped: Promise<Finished> | undefined;
 
   constructor(person: Person, args: readonly string[] = [], env: Record<string, string> = {}) {
     this.#person = person;
@@ -36,7 +45,7 @@ exit "$(cat '${this.#folder}/stop')"
   }
 
   /** What the agent was started with. */
-  async started(): Promise<{ url: string; key: string; env: Record<string, string>; args: string[] }> {
+  async started(): Promise<Started> {
     await this.running.says(/probe ready/);
     const parts = async (name: string) => (await Bun.file(join(this.#folder, name)).text()).split("\0").slice(0, -1);
     const env = Object.fromEntries(
@@ -45,8 +54,13 @@ exit "$(cat '${this.#folder}/stop')"
     return { url: env.ANTHROPIC_BASE_URL ?? "", key: env.ANTHROPIC_AUTH_TOKEN ?? "", env, args: await parts("args") };
   }
 
-  /** Ends the agent with an exit code and waits for codemie. */
-  async stop(code = 0): Promise<Finished> {
+  /** Ends the agent with an exit code, waits for codemie and removes the person's machine; a second call changes nothing. */
+  stop(code = 0): Promise<Finished> {
+    this.#stopped ??= this.#stop(code);
+    return this.#stopped;
+  }
+
+  async #stop(code: number): Promise<Finished> {
     writeFileSync(join(this.#folder, "stop"), String(code));
     const finished = await this.running.finished();
     this.#person.remove();

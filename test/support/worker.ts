@@ -1,4 +1,10 @@
 import { join } from "node:path";
+import { bundled } from "./bundle.ts";
+
+/** What runs a program of `test/support`. */
+export function workerCommand(program: string): [string, string] {
+  return [process.execPath, bundled(join(import.meta.dir, program))];
+}
 
 /** A program of `test/support` that runs beside the test, is told to end, stopped or killed, and says what it does. */
 export class Worker {
@@ -10,7 +16,7 @@ export class Worker {
 
   /** @param program the file's name in `test/support` */
   constructor(program: string, args: readonly string[], env: Record<string, string> = {}) {
-    this.#child = Bun.spawn([process.execPath, join(import.meta.dir, program), ...args], {
+    this.#child = Bun.spawn([...workerCommand(program), ...args], {
       env: { ...process.env, ...env },
       stdio: ["pipe", "pipe", "pipe"],
     });

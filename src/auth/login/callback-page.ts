@@ -17,7 +17,7 @@ export const pages = {
   loggedIn: (who: string, origin: string) =>
     good("You are logged in", `${who} at ${origin}`, "You can close this page and go back to your terminal."),
   loggedInMidSetup: (who: string, origin: string) =>
-    good("You are logged in", `${who} at ${origin}`, "Go on in your terminal: a few questions are left."),
+    good("You are logged in", `${who} at ${origin}`, "Continue in your terminal: a few questions are left."),
   renewed: (who: string, origin: string) =>
     good("Your session is renewed", `${who} at ${origin}`, "You can close this page and go back to your terminal."),
   otherPerson: (who: string) =>
@@ -26,7 +26,7 @@ export const pages = {
   /** @param lines the failure's message and hint; without them the page points to the terminal */
   failed: (...lines: string[]) => bad("Not logged in", ...(lines.length > 0 ? lines : [lookAtTerminal])),
   over: () => bad("This login is already over", lookAtTerminal),
-  unreadable: () => bad("This is not a login", "The address carries no login that could be read."),
+  unreadable: () => bad("This is not a login", "The address holds no login that codemie can read."),
   unfinished: () => bad("The login did not finish", lookAtTerminal),
 } satisfies Record<string, (...args: never[]) => Page>;
 

@@ -95,7 +95,7 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   const { metadata, http } = provider;
   const device = issued(await requestDeviceCode(metadata, client.clientId, client.scope, http), client);
   const address = secureAddress(device.verification_uri_complete ?? device.verification_uri);
-  if (!address) throw authFailure.provider(client.issuer, "the address for its device codes has to be https:");
+  if (!address) throw authFailure.provider(client.issuer, "the address for its device codes must be https:");
   dialogue.atCode(address.href, printable(device.user_code, 40));
   const time = loginDeadline({ ...options, timeoutMs: Math.min(options.timeoutMs, device.expires_in * 1000) });
   let intervalMs = device.interval * 1000;
@@ -182,7 +182,7 @@ function codeOf(url: URL, metadata: ProviderMetadata): string {
     case "other-issuer":
       throw authFailure.provider(metadata.issuer, "the answer came from another issuer");
     case "no-code":
-      throw authFailure.provider(metadata.issuer, "an answer without a code");
+      throw authFailure.provider(metadata.issuer, "it answered without a code");
   }
 }
 
@@ -193,7 +193,7 @@ async function tokensOf(
   nonce: string | undefined,
   nowMs: number,
 ): Promise<OidcTokens> {
-  if (!answer.id_token) throw authFailure.idToken(client.issuer, "there is none");
+  if (!answer.id_token) throw authFailure.idToken(client.issuer, "the provider sent none");
   const expected = { issuer: metadata.issuer, jwksUri: new URL(metadata.jwks_uri), clientId: client.clientId, nonce };
   const fault = await faultOfIdToken(answer.id_token, expected, http.fetch);
   if (fault !== undefined) throw authFailure.idToken(metadata.issuer, fault);

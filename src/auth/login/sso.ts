@@ -73,10 +73,10 @@ async function lookAtLoginRoute(host: Host, loginUrl: string, runtime: Runtime):
   if (verdict === "wrong-base-url") {
     throw apiFailure.wrongBaseUrl(
       host.origin,
-      answer.status === 405 ? "405 at its login address" : "it sent a web page",
+      answer.status === 405 ? "it answered 405 at its login address" : "it sent a web page",
     );
   }
-  if (answer.status === 404) throw apiFailure.wrongBaseUrl(host.origin, "404 at its login address");
+  if (answer.status === 404) throw apiFailure.wrongBaseUrl(host.origin, "it answered 404 at its login address");
   if (verdict === "failed") throw apiFailure.server(host.origin, answer.status);
 }
 

@@ -59,7 +59,7 @@ export function readMcpArgs(args: readonly string[], env: Variables): McpArgs {
   const text = (name: Flag) => values[name]?.at(-1);
   const is = (name: Flag) => values[name] !== undefined;
   const [url, surplus] = words;
-  if (surplus !== undefined) throw bridgeFailure.surplusWord(surplus);
+  if (surplus !== undefined) throw bridgeFailure.surplusWord();
   const [help, version] = [is("help"), is("version")];
   const asksOnly = help || version;
   if (!asksOnly && url === undefined) throw bridgeFailure.urlMissing();
@@ -171,7 +171,7 @@ export function serverUrl(text: string, allowHttp: boolean): URL {
   }
   if (url.protocol === "http:" && !isLoopback(url.hostname) && !allowHttp) {
     const hint = "use https:, or --allow-http if you know that nobody listens in between";
-    throw bridgeFailure.url(text, "plain http: sends messages and tokens in clear", hint);
+    throw bridgeFailure.url(text, "plain http: sends messages and tokens in clear text", hint);
   }
   url.hash = "";
   return url;

@@ -3,7 +3,7 @@ import type { Output } from "../frame/output.ts";
 /** @returns the bridge's help */
 export function mcpHelp(output: Output): string {
   const bold = (text: string) => output.paint("bold", text);
-  return `Connect a client that starts its MCP servers as programs to a server on the network
+  return `Let a client that starts its MCP servers as local programs use a server on the network
 
 ${bold("Usage")}
   codemie-mcp-proxy URL [flags]
@@ -11,12 +11,12 @@ ${bold("Usage")}
 ${bold("Flags")}
       --header 'NAME: VALUE'       send this header to the server (repeatable)
       --header-env 'NAME: VARIABLE'
-                                   the same, with what the variable holds: for secrets (repeatable)
+                                   the same with a variable's value: for secrets (repeatable)
       --transport KIND             auto (default), http (Streamable HTTP) or sse (the older HTTP+SSE)
       --allow-http                 allow plain http: to another machine
       --timeout SECONDS            longest wait without a byte from the server, 0 for ever (default 600)
       --persist                    keep the login in the vault, for all bridges to this server
-      --explain                    show the way to the server step by step, and where it ends
+      --explain                    connect once and show every step, up to the one that fails
       --json                       with --explain: as one JSON document
       --version                    our version
   -h, --help                       this help
@@ -25,8 +25,8 @@ ${bold("When the server demands a login")}
       --grant KIND                 authorization-code (default), client-credentials or enterprise
       --scope 'A B'                scopes to ask for (default: those the server names)
       --resource URI               resource to name instead of the server's own; --no-resource names none
-      --issuer URL                 the only authorization server to go to
-      --client-id ID               our client there (default: it registers itself)
+      --issuer URL                 the only authorization server to use
+      --client-id ID               our client ID there (default: the bridge registers itself)
       --client-secret-env NAME     variable with the client's secret
       --client-key FILE            file with its private key, PKCS#8 PEM or JWK; --client-key-env NAME: a variable
       --client-metadata-url URL    client ID metadata document
@@ -37,7 +37,7 @@ ${bold("When the server demands a login")}
       --idp-token-endpoint URL --idp-client-id ID --id-token-env NAME
                                    enterprise: another identity provider, and an ID token of it
 
-It speaks MCP on standard input and output. Its log is logs/mcp-proxy.log; MCP_PROXY_DEBUG=true says more.
+It speaks MCP on standard input and output. Its log is logs/mcp-proxy.log; MCP_PROXY_DEBUG=true makes it say more.
 
 ${bold("Examples")}
   codemie-mcp-proxy https://mcp.example.com/mcp

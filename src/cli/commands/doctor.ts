@@ -25,16 +25,16 @@ const order: readonly Status[] = ["failed", "warning", "ok", "skipped"];
 /** `codemie doctor`. It exits 1 when a check fails; a warning does not count. */
 export const doctor = (cli: Cli) =>
   command({
-    meta: { name: "doctor", description: "Look at everything that can be wrong, and say what to do" },
+    meta: { name: "doctor", description: "Check everything that can be wrong, and say what to do" },
     examples: ["codemie doctor", "codemie doctor --verbose", "codemie doctor --json"],
     args: {
       profile: { type: "string", valueHint: "NAME", description: "profile to look at (default: the active one)" },
-      verbose: { type: "boolean", description: "show what does not apply, and how long each took" },
+      verbose: { type: "boolean", description: "show skipped checks too, and how long each check took" },
     },
     async run({ args }) {
       const { runtime, output } = cli;
       const checks = await checksFor(cli, args.profile);
-      const results = await output.during(`making ${checks.length} checks`, () => examine(checks, limitMs));
+      const results = await output.during(`running ${checks.length} checks`, () => examine(checks, limitMs));
       const shown = results.map((result) => withoutHome(result, runtime.env.HOME));
       const isOk = shown.every(({ status }) => status !== "failed");
       const data = shown.map(({ id, status, message, hint, ms }) => ({ id, status, message, hint: hint ?? null, ms }));

@@ -6,25 +6,25 @@ export const commandFailure = {
   whichHost: () =>
     new CodemieError(
       "usage",
-      "no CodeMie host is known yet, so one has to be named",
-      "codemie profile login --url https://codemie.example.com",
+      "no CodeMie host is known yet",
+      "name one: codemie profile login --url https://codemie.example.com",
     ),
   issuerMissing: () =>
     new CodemieError("usage", "an OpenID login needs --issuer", "for example --issuer https://sso.example.com"),
   clientIdMissing: () =>
-    new CodemieError("usage", "an OpenID login needs --client-id", "the provider's administrator knows it"),
+    new CodemieError("usage", "an OpenID login needs --client-id", "ask the provider's administrator for it"),
   /** @param what a noun: the thing the command works on */
   notForToken: (what: string, profile: string) =>
     new CodemieError(
       "usage",
       `profile ${profile} works with a bearer token from elsewhere, so there is no ${what}`,
-      `get a new token from where it came from; codemie setup --method jwt --profile ${profile} stores one`,
+      `get a new token where you got the old one; codemie setup --method jwt --profile ${profile} stores one`,
     ),
   tokenNotRenewable: () =>
     new CodemieError(
       "usage",
-      "a bearer token given by the environment cannot be renewed here",
-      "get a new one from where it came from, or unset CODEMIE_JWT_TOKEN and CODEMIE_JWT_TOKEN_FILE",
+      "codemie cannot renew a bearer token from the environment",
+      "get a new one where you got the old one, or unset CODEMIE_JWT_TOKEN and CODEMIE_JWT_TOKEN_FILE",
     ),
   noRawForm: () =>
     new CodemieError(
@@ -33,16 +33,29 @@ export const commandFailure = {
       "use --format header, or start the agent through codemie-claude",
     ),
   profileExists: (name: string) =>
-    new CodemieError("usage", `there is a profile ${name} already`, "choose another name"),
+    new CodemieError("usage", `there is already a profile ${name}`, "choose another name"),
   /** @param whether the action, as words behind "whether to" */
   nobodyToAsk: (whether: string) =>
-    new CodemieError("usage", `nobody is there to be asked whether to ${whether}`, "add --yes"),
+    new CodemieError("usage", `cannot ask whether to ${whether}: there is no terminal`, "add --yes"),
   declined: () => new CodemieError("failed", "nothing was changed"),
-  keyAndToken: () => new CodemieError("usage", "standard input holds a key or a token, not both"),
+  keyAndToken: () =>
+    new CodemieError(
+      "usage",
+      "standard input holds a key or a token, not both",
+      "use either --key-stdin or --token-stdin",
+    ),
   exportFileMissing: () =>
-    new CodemieError("usage", "the file to write is missing", "for example codemie vault export logins.codemie"),
+    new CodemieError(
+      "usage",
+      "codemie vault export needs the file to write",
+      "for example codemie vault export logins.codemie",
+    ),
   importFileMissing: () =>
-    new CodemieError("usage", "the file to read is missing", "for example codemie vault import logins.codemie"),
+    new CodemieError(
+      "usage",
+      "codemie vault import needs the file to read",
+      "for example codemie vault import logins.codemie",
+    ),
   notAnExport: (file: string) =>
     new CodemieError(
       "vault_damaged",
@@ -53,7 +66,7 @@ export const commandFailure = {
     new CodemieError(
       "usage",
       `cannot read ${printable(file, 200)}: ${why}`,
-      "give the file codemie vault export wrote",
+      "give a file that codemie vault export wrote",
     ),
   exportPassphraseWrong: (file: string) =>
     new CodemieError(
@@ -62,7 +75,7 @@ export const commandFailure = {
       "use the passphrase it was exported with; nothing was changed",
     ),
   twoKeys: (flag: string, other: string) =>
-    new CodemieError("usage", `${flag} and ${other} name two keys`, "the vault has one"),
+    new CodemieError("usage", `${flag} and ${other} name two keys`, "use only one of them: the vault has one key"),
   noSetting: (key: string, known: readonly string[], close: string | undefined) =>
     new CodemieError(
       "usage",
@@ -70,13 +83,15 @@ export const commandFailure = {
       close ? `did you mean ${close}` : `settings: ${known.join(", ")}`,
     ),
   badSetting: (key: string, value: string, about: string) =>
-    new CodemieError("usage", `${printable(value, 60)} is no value for ${key}`, `${key}: ${about}`),
-  notADate: (given: string) => new CodemieError("usage", `--since ${given} is not a date`, "for example 2026-11-01"),
-  notACount: (given: string) => new CodemieError("usage", `--last ${given} is not a number`, "for example --last 20"),
+    new CodemieError("usage", `cannot set ${key} to ${printable(value, 60)}`, `${key}: ${about}`),
+  notADate: (given: string) =>
+    new CodemieError("usage", `--since ${printable(given, 60)} is not a date`, "for example 2026-11-01"),
+  notACount: (given: string) =>
+    new CodemieError("usage", `--last ${printable(given, 60)} is not a number`, "for example --last 20"),
   noCompletion: (shell: string, known: readonly string[], close: string | undefined) =>
     new CodemieError(
       "usage",
-      `there is no completion for ${shell}`,
+      `there is no completion for ${printable(shell, 60)}`,
       close ? `did you mean ${close}` : `shells: ${known.join(", ")}`,
     ),
   agentMissing: (name: string, binary: string, install: string) =>
@@ -85,32 +100,28 @@ export const commandFailure = {
   credentialFlag: (flag: string, own: string) =>
     new CodemieError(
       "usage",
-      `${flag} looks like ${own}; it was not passed on, since the process list would show its value`,
-      "to pass it to the agent all the same, put it after --",
+      `${printable(flag, 60)} looks like ${own}; it was not passed on, since the process list would show its value`,
+      "to pass it to the agent anyway, put it after --",
     ),
   badServerName: (name: string) =>
     new CodemieError(
       "usage",
-      `${name} cannot be the name of a server`,
+      `${printable(name, 60)} cannot be the name of a server`,
       "use letters, digits, dashes and underscores, and no dash at the start",
     ),
   notForRegistration: () =>
-    new CodemieError(
-      "usage",
-      "--help, --version and --explain are not for a registration",
-      "see codemie-mcp-proxy --help",
-    ),
+    new CodemieError("usage", "--help, --version and --explain cannot be registered", "see codemie-mcp-proxy --help"),
   mcpAdd: (said: string) =>
     new CodemieError(
       "failed",
-      `Claude Code did not take the server: ${printable(said)}`,
+      `Claude Code did not add the server: ${printable(said)}`,
       "see claude mcp list; a server of that name may be there already (claude mcp remove NAME)",
     ),
   mcpVariable: () =>
     new CodemieError(
       "usage",
       // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text itself
-      "the agent fills in ${VARIABLE} itself, and its value would then stand in the list of processes",
+      "the agent fills in ${VARIABLE} itself, so the process list would show its value",
       "name the variable instead, for example --header-env 'X-Api-Key: MCP_KEY'",
     ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -10,7 +10,7 @@ export const modelsList = (given: Cli) =>
   command({
     meta: { name: "list", description: "List the models your account may use" },
     examples: ["codemie models", "codemie models --json"],
-    args: { profile: { type: "string", valueHint: "NAME", description: "profile to ask with" } },
+    args: { profile: { type: "string", valueHint: "NAME", description: "profile to use" } },
     async run({ args }) {
       const { runtime, output } = given;
       const { vault, profiles } = stores(runtime);

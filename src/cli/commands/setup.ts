@@ -37,19 +37,19 @@ export const setup = (cli: Cli) =>
       method: { type: "string", valueHint: "METHOD", description: "sso, oidc, jwt or api-key" },
       url: { type: "string", valueHint: "URL", description: "CodeMie host, or base URL of a model API" },
       profile: { type: "string", valueHint: "NAME", description: "profile to set up, or to change" },
-      project: { type: "string", valueHint: "NAME", description: "project the model calls count for" },
+      project: { type: "string", valueHint: "NAME", description: "project that model calls count for" },
       model: { type: "string", valueHint: "ID", description: "model to use" },
       "token-env": { type: "string", valueHint: "NAME", description: "variable that will hold the bearer token" },
       "token-stdin": { type: "boolean", description: "store the bearer token that standard input holds" },
       "key-stdin": { type: "boolean", description: "store the API key that standard input holds" },
       provider: { type: "string", valueHint: "NAME", description: `for an API key: ${providerNames.join(", ")}` },
       issuer: { type: "string", valueHint: "URL", description: "log in at this OpenID provider" },
-      "client-id": { type: "string", valueHint: "ID", description: "our client at that provider" },
-      scope: { type: "string", valueHint: "'A B'", description: "scopes to ask it for" },
-      device: { type: "boolean", description: "with a device code: no browser on this machine" },
+      "client-id": { type: "string", valueHint: "ID", description: "our client ID at that provider" },
+      scope: { type: "string", valueHint: "'A B'", description: "scopes to request there" },
+      device: { type: "boolean", description: "log in with a device code, without a browser on this machine" },
       browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
       timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up a login after this time" },
-      yes: { type: "boolean", description: "ask nothing: take the flags, and what is usual" },
+      yes: { type: "boolean", description: "ask nothing: use the flags and the defaults" },
     },
     async run({ args }) {
       const { runtime, output } = cli;
@@ -142,7 +142,7 @@ async function endFormerLogin(cli: Cli, vault: Vault, { name, method, host, held
 async function secretInput({ runtime: { terminal } }: Cli): Promise<string> {
   if (!terminal.interactive) return await terminal.readAll();
   return await terminal.readLine({
-    prompt: "paste it and press Enter (it stays hidden): ",
+    prompt: "paste the secret and press Enter (it stays hidden): ",
     echo: false,
     signal: stopSignal(),
   });

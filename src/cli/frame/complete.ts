@@ -25,7 +25,7 @@ const agentFlags: Readonly<Record<string, string>> = {
   "--base-url": "CodeMie host",
   "--jwt-token-file": "file with a bearer token",
   "--reasoning-effort": "how much the model should think",
-  "--resume": "go on with an earlier session",
+  "--resume": "continue an earlier session",
   "--timeout": "longest wait for the first byte, seconds",
   "--silent": "no banner, no notes",
   "--help": "show the help",

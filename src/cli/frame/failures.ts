@@ -1,4 +1,5 @@
 import { CodemieError } from "../../core/errors.ts";
+import { printable } from "../../core/text.ts";
 
 const counted = (words: number) => (words === 0 ? "flags only" : words === 1 ? "one word only" : `${words} words only`);
 
@@ -8,7 +9,7 @@ export const frameFailure = {
   noCommand: (command: string, name: string, close: string | undefined) =>
     new CodemieError(
       "usage",
-      `${command} has no command ${name}`,
+      `${command} has no command ${printable(name, 60)}`,
       close ? `did you mean ${command} ${close}` : `see ${command} --help`,
     ),
   nothingAfterDashes: (command: string) =>
@@ -18,5 +19,6 @@ export const frameFailure = {
     new CodemieError("usage", `${command} takes ${counted(most)}`, `see ${command} --help`),
   wordMissing: (command: string, about: string) =>
     new CodemieError("usage", `${command} needs ${about}`, `see ${command} --help`),
-  nobodyToAnswer: () => new CodemieError("usage", "a question came up and nobody is there to answer it"),
+  nobodyToAnswer: () =>
+    new CodemieError("usage", "cannot ask a question: there is no terminal", "run the command in a terminal"),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -65,7 +65,7 @@ export async function firstSteps(cli: Cli): Promise<string | undefined> {
   const { env } = cli.runtime;
   if (Object.keys(config.profiles).length > 0 || env.CODEMIE_URL || env.CODEMIE_BASE_URL) return undefined;
   const typed = (text: string) => cli.output.paint("accent", text);
-  return `codemie runs coding agents behind your company's CodeMie gateway. To begin:
+  return `codemie runs coding agents on the models of your company's CodeMie host. To begin:
   1. ${typed("codemie setup")}                      asks where your models are, and logs you in
   2. ${typed('codemie-claude --task "say hello"')}  runs Claude Code
 In CI: ${typed("CODEMIE_URL=… CODEMIE_JWT_TOKEN=… codemie-claude --task …")}, no set-up needed.

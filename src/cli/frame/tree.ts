@@ -18,7 +18,7 @@ const group = (
 /** The command tree, as typed. */
 export const tree: Command = group(
   "codemie",
-  "Log in once, run coding agents behind your company's CodeMie gateway",
+  "Log in once, then run coding agents on the models of your company's CodeMie host",
   {
     setup: async () => (await import("../commands/setup.ts")).setup,
     profile: async () => () =>
@@ -43,7 +43,7 @@ export const tree: Command = group(
     config: async () => () =>
       group(
         "config",
-        "The settings: see where they come from, change them",
+        "Show settings and where they come from, and change them",
         {
           list: async () => (await import("../commands/config/list.ts")).configList,
           get: async () => (await import("../commands/config/list.ts")).configGet,
@@ -103,7 +103,7 @@ export const tree: Command = group(
     vault: async () => () =>
       group(
         "vault",
-        "The encrypted vault your logins lie in",
+        "The encrypted vault that holds your logins",
         {
           status: async () => (await import("../commands/vault/status.ts")).vaultStatus,
           rekey: async () => (await import("../commands/vault/rekey.ts")).vaultRekey,

@@ -96,7 +96,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
 function authorizationEndpoint(server: ServerMetadata, http: OAuthHttp, trace: Trace): URL {
   const url = http.allowed(server.authorization_endpoint || "(none)", "the authorization endpoint");
   const isLacking = lacksPkce(server);
-  const detail = server.code_challenge_methods_supported?.join(", ") ?? "not listed; S256 is sent all the same";
+  const detail = server.code_challenge_methods_supported?.join(", ") ?? "not listed; S256 is sent anyway";
   trace({ name: "PKCE", ok: !isLacking, detail, reference: "RFC 7636 section 4.2" });
   if (isLacking) throw mcpFailure.noPkce(server.issuer);
   const responses = server.response_types_supported;
@@ -136,6 +136,6 @@ function codeOf(url: URL, server: ServerMetadata, trace: Trace): string {
     case "other-issuer":
       throw mcpFailure.otherAnswer(server.issuer);
     case "no-code":
-      throw mcpFailure.token(server.issuer, "an answer without a code");
+      throw mcpFailure.token(server.issuer, "it answered without a code");
   }
 }

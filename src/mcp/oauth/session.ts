@@ -241,7 +241,7 @@ export class OAuthSession implements Authorization {
     };
     const result = await tokenOrRefusal(deployment.server, client, form, http, trace);
     if (result.kind === "refused") {
-      log.info(`the refresh token is no longer taken: ${plainCode(result.code)}`);
+      log.info(`the server no longer accepts the refresh token: ${plainCode(result.code)}`);
       if (result.code === "invalid_client") this.#client = undefined;
       const { refreshToken: _, ...bare } = grant;
       this.#grant = ahead ? bare : undefined;

@@ -14,7 +14,8 @@ export interface Contestant {
   readonly pids: readonly number[];
 }
 
-const codemie = join(import.meta.dir, "../../../dist/codemie");
+/** The build of this checkout. */
+const ours = join(import.meta.dir, "../../../dist/codemie");
 const children: Bun.Subprocess[] = [];
 
 /** Ends everything that was started here. */
@@ -54,9 +55,9 @@ export function direct(origin: string): Contestant {
   return { name: "direct", url: `${origin}/code-assistant-api`, headers: own, pids: [] };
 }
 
-/** The compiled binary with a login in the vault, as after `codemie profile login`. */
-export async function gateway(origin: string, folder: string): Promise<Contestant> {
-  const home = join(folder, "home");
+/** A compiled binary, ours or another build of it, with a login in the vault, as after `codemie profile login`. */
+export async function gateway(origin: string, folder: string, name = "codemie", binary = ours): Promise<Contestant> {
+  const home = join(folder, `home-${name}`);
   const base = join(home, ".codemie");
   mkdirSync(base, { recursive: true });
   const vault = new Vault(vaultFiles(base, {}), Date.now);
@@ -66,9 +67,9 @@ export async function gateway(origin: string, folder: string): Promise<Contestan
   await vault.write(loginRecord("default"), login);
   const config = { version: 2, activeProfile: "default", profiles: { default: { codeMieUrl: origin } } };
   await Bun.write(join(base, "codemie-cli.config.json"), JSON.stringify(config));
-  const { line } = await start([codemie, "proxy", "start", "--json"], { HOME: home });
+  const { line } = await start([binary, "proxy", "start", "--json"], { HOME: home });
   const { url, key, pid } = JSON.parse(line) as { url: string; key: string; pid: number };
-  return { name: "codemie", url, headers: { Authorization: `Bearer ${key}` }, pids: [pid] };
+  return { name, url, headers: { Authorization: `Bearer ${key}` }, pids: [pid] };
 }
 
 /** Debian's nginx with one worker, keep-alive to the upstream, and nothing buffered. */

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Contestant } from "./contestants.ts";
@@ -13,6 +13,19 @@ export function memoryOf({ pids }: Contestant, what: "VmRSS" | "RssAnon" = "VmRS
   return pids.reduce((sum, pid) => sum + Number(one(pid)?.[1] ?? 0) * 1024, 0);
 }
 
+/** Processor time all threads of a contestant have had so far, ns. A thread that ends takes its own with it. */
+export function processorTime({ pids }: Contestant): number {
+  const one = (thread: string) => {
+    try {
+      return Number(readFileSync(`${thread}/schedstat`, "utf8").split(" ")[0]);
+    } catch {
+      return 0; // it ended between the listing and the reading
+    }
+  };
+  const threads = pids.flatMap((pid) => readdirSync(`/proc/${pid}/task`).map((id) => `/proc/${pid}/task/${id}`));
+  return threads.reduce((sum, thread) => sum + one(thread), 0);
+}
+
 /** Runs `work` and returns by how much the contestant's memory rose at most meanwhile, bytes. */
 export async function growth(contestant: Contestant, work: () => Promise<unknown>): Promise<number> {
   const before = memoryOf(contestant);
@@ -25,9 +38,10 @@ export async function growth(contestant: Contestant, work: () => Promise<unknown
   return Math.max(peak, memoryOf(contestant)) - before;
 }
 
+const call = '{"model":"model","max_tokens":10,"messages":[{"role":"user","content":"hello"}]}';
 const script = `wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
-wrk.body = '{"model":"model","max_tokens":10,"messages":[{"role":"user","content":"hello"}]}'
+wrk.body = '${call}'
 `;
 
 /** Small answers as fast as they come, by wrk. */
@@ -58,6 +72,46 @@ export function smallAnswers(
     return Number(value) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? Number.NaN);
   };
   return { rps: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]), p50: ms("50"), p99: ms("99") };
+}
+
+/**
+ * Opens connections on which small answers are asked for, the next one as soon as one has come.
+ *
+ * @returns asks for so many, all connections together; keeps when all have come
+ */
+export async function keptConnections({ name, url, headers }: Contestant, count: number) {
+  const { hostname, port, host, pathname } = new URL(`${url}/v1/messages`);
+  const all = { Host: host, "content-type": "application/json", "content-length": String(call.length), ...headers };
+  const lines = Object.entries(all).map(([header, value]) => `${header}: ${value}\r\n`);
+  const bytes = `POST ${pathname} HTTP/1.1\r\n${lines.join("")}\r\n${call}`;
+  let [toAsk, toCome] = [0, 0];
+  let done = Promise.withResolvers<void>();
+  const ask = (socket: Socket) => {
+    if (toAsk-- > 0) socket.write(bytes);
+  };
+  const opened = Array.from({ length: count }, async () => {
+    const socket = connect(Number(port), hostname);
+    let text = "";
+    socket.on("data", (data) => {
+      text += data.toString("latin1");
+      const head = text.indexOf("\r\n\r\n");
+      const length = Number(/content-length: (\d+)/i.exec(text.slice(0, head))?.[1]);
+      if (head < 0 || text.length < head + 4 + length) return;
+      if (!text.startsWith("HTTP/1.1 200 ")) done.reject(new Error(`${name}: ${text}`));
+      text = "";
+      if (--toCome === 0) done.resolve();
+      ask(socket);
+    });
+    await new Promise<void>((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+    socket.on("close", () => done.reject(new Error(`${name} closed a connection`)));
+    return socket;
+  });
+  const sockets = await Promise.all(opened);
+  return async (requests: number): Promise<void> => {
+    [toAsk, toCome, done] = [requests, requests, Promise.withResolvers<void>()];
+    for (const socket of sockets) ask(socket);
+    await done.promise;
+  };
 }
 
 /** Sends one request over a socket of its own; the caller reads. */
@@ -125,6 +179,12 @@ export async function heldStreams(contestant: Contestant, origin: string, count:
     for (const socket of sockets) socket.destroy();
   }
   return (after - before) / count;
+}
+
+/** Keeps a stream open for as long as the benchmark runs. */
+export async function holdOne(contestant: Contestant): Promise<void> {
+  const socket = await request(contestant, `hold ${crypto.randomUUID()}`);
+  await new Promise((resolve) => socket.once("data", resolve));
 }
 
 /** Downloads, pausing so that no more than `perSecond` bytes arrive each second. Returns bytes per second. */

@@ -12,6 +12,7 @@ export interface BridgeOptions {
 
 /** The compiled bridge, spoken to in lines. */
 export class RawBridge {
+  readonly person: Person;
   readonly child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   /** every line of standard output, in order */
   readonly lines: string[] = [];
@@ -23,6 +24,7 @@ export class RawBridge {
   #nextId = 1;
 
   constructor(person: Person, args: readonly string[], options: BridgeOptions = {}) {
+    this.person = person;
     this.child = Bun.spawn([codemieMcpProxy, ...args], {
       cwd: person.cwd,
       env: { ...person.env, ...options.env },

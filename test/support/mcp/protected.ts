@@ -183,12 +183,9 @@ export const scriptedBrowser = join(import.meta.dir, "browser.mjs");
 
 /** A bridge with a browser that authorizes by itself, and what that browser was given to open. */
 export class AuthorizedBridge extends RawBridge {
-  readonly person: Person;
-
   constructor(url: string, flags: string[] = [], env: Record<string, string> = {}, person = new Person()) {
     const own = { CODEMIE_BROWSER: scriptedBrowser, BROWSER_LOG: join(person.root, "opened"), ...env };
     super(person, [url, ...flags], { env: own });
-    this.person = person;
   }
 
   /** the argument lists the browser was started with */

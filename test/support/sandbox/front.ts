@@ -44,7 +44,8 @@ const chunkLength = 3_900;
 /** Plays oauth2-proxy in front of the host: login at the identity provider, signed and split session cookies. */
 export class Front {
   readonly #secret = randomBytes(32);
-  readonly #tokenKey = generateKeyPair("RS256");
+  /** made with the first token: an RSA key takes more of the processor than all else a sandbox starts with */
+  #tokenKey: ReturnType<typeof generateKeyPair> | undefined;
   readonly #sessions = new Map<string, Session>();
   readonly #pending = new Map<string, { rd: string; verifier: string }>();
   readonly #origin: string;
@@ -132,6 +133,7 @@ export class Front {
 
   /** Makes a bearer token that the front accepts, as a CI system gets one from the identity provider. */
   async mintToken(name: string, lifetimeSeconds = 3600, claims: Record<string, unknown> = {}): Promise<string> {
+    this.#tokenKey ??= generateKeyPair("RS256");
     const { privateKey } = await this.#tokenKey;
     return await new SignJWT({ email: `${name}@example.com`, name, ...claims })
       .setProtectedHeader({ alg: "RS256", kid: "1" })
@@ -146,8 +148,8 @@ export class Front {
   async #bearerOf(seen: Seen): Promise<Session | undefined> {
     const token = /^Bearer (\S+)$/.exec(String(seen.headers.authorization ?? ""))?.[1];
     if (!token) return undefined;
-    const { publicKey } = await this.#tokenKey;
-    const verified = await jwtVerify(token, publicKey, { audience: "codemie" }).catch(() => undefined);
+    const key = await this.#tokenKey;
+    const verified = key && (await jwtVerify(token, key.publicKey, { audience: "codemie" }).catch(() => undefined));
     if (!verified) return await this.#personOf(token);
     const { sub = "", email, name } = verified.payload as { sub?: string; email: string; name: string };
     const innerExpiresAt = Date.now() + 60_000;

@@ -18,6 +18,8 @@ export interface Sandbox {
   readonly settings: FrontSettings & BackendSettings;
   /** the requests below `/code-assistant-api`, by path there */
   calls(path: string): Seen[];
+  /** Puts the settings back to those it began with and forgets what it recorded; sessions go on. */
+  reset(): void;
   close(): Promise<void>;
 }
 
@@ -45,6 +47,7 @@ export async function startSandbox(changes: Partial<FrontSettings & BackendSetti
     countsPages: true,
     ...changes,
   };
+  const first = { ...settings };
   const host = await listen();
   const front = new Front(host.origin, settings);
   const identity: Identity = await startIdentity(front.redirectUri, () => settings.innerSeconds);
@@ -80,6 +83,10 @@ export async function startSandbox(changes: Partial<FrontSettings & BackendSetti
     front,
     settings,
     calls: (path) => record.filter((seen) => seen.path === api + path),
+    reset() {
+      Object.assign(settings, first);
+      record.length = identity.requests.length = front.refreshes = 0;
+    },
     async close() {
       await host.close();
       await identity.close();

@@ -136,7 +136,7 @@ function warnOfModel({ output }: Cli, wished: string | undefined, models: readon
   const ids = models.map(({ id }) => id);
   const close = closest(wished, ids, 3).map((id) => printable(id, 60));
   output.say.warn(
-    `${printable(wished, 60)} is not among this account's models; the nearest are ${close.join(", ")} (see codemie models)`,
+    `${printable(wished, 60)} is not one of this account's models; the nearest are ${close.join(", ")} (see codemie models)`,
   );
 }
 
@@ -181,7 +181,7 @@ function banner({ output }: Cli, agent: Agent, asked: AgentArgs, resolved: Resol
 
 function helpText({ output }: Cli, agent: Agent, program: string): string {
   const bold = (text: string) => output.paint("bold", text);
-  return `Run ${agent.title} behind the CodeMie gateway; it never sees your credential
+  return `Run ${agent.title} behind a local gateway; it never sees your credential
 
 ${bold("Usage")}
   ${program} [flags] [prompt] [-- ${agent.binary}'s own arguments]
@@ -195,7 +195,7 @@ ${bold("Flags")}
       --jwt-token-file PATH     use the token in this file, read again when it changes
       --api-key KEY             use this key of the profile's model provider, stored nowhere
       --reasoning-effort LEVEL  how much the model should think
-      --resume [ID]             go on with an earlier session
+      --resume [ID]             continue an earlier session
       --timeout SECONDS         longest wait for the first byte of an answer, 0 for ever
   -s, --silent                  no banner, no notes
       --version                 our version and the agent's

@@ -40,7 +40,7 @@ export const auditList = (cli: Cli) =>
       const shown = found.slice(-Math.min(last, found.length));
       output.result(found.length === 0 ? [] : shown, () =>
         found.length === 0
-          ? ["nothing was written down yet"]
+          ? ["no events"]
           : output.table([
               ["TIME", "EVENT", "OUTCOME", "PROFILE", "HOST", "ACTOR", ""],
               ...shown.map((entry) => [

@@ -24,7 +24,7 @@ export const configPath = (cli: Cli) =>
 /** `codemie config reset`: moves the file aside; with `--credentials` also ends every login, at its host too. */
 export const configReset = (cli: Cli) =>
   command({
-    meta: { name: "reset", description: "Begin anew: move the configuration aside, and the logins out if you want" },
+    meta: { name: "reset", description: "Start anew: move the configuration aside, and remove the logins if you want" },
     examples: ["codemie config reset", "codemie config reset --credentials --yes"],
     args: {
       credentials: { type: "boolean", description: "remove the logins of all profiles too" },
@@ -37,7 +37,7 @@ export const configReset = (cli: Cli) =>
       let credentials = args.credentials ?? false;
       if (!args.yes) {
         const stop = stopSignal();
-        if (!(await output.confirm("move the configuration aside and begin anew?", stop)))
+        if (!(await output.confirm("move the configuration aside and start anew?", stop)))
           throw commandFailure.declined();
         credentials ||= await output.confirm("remove the logins of all profiles as well?", stop);
       }
@@ -56,7 +56,7 @@ export const configReset = (cli: Cli) =>
         return await profiles.reset(runtime.now());
       });
       output.result({ backup: backup ?? null, removed }, () => [
-        backup ? `${output.paint("good", "✓")} the configuration is now ${backup}` : "there was no configuration",
+        backup ? `${output.paint("good", "✓")} the configuration was moved to ${backup}` : "there was no configuration",
         ...(removed.length ? [`  logged out: ${removed.join(", ")}`] : []),
       ]);
     },

@@ -25,7 +25,7 @@ export const configSet = (cli: Cli) =>
 /** `codemie config unset KEY`. Fails as {@link changeSetting}. */
 export const configUnset = (cli: Cli) =>
   command({
-    meta: { name: "unset", description: "Remove a setting, so that what is usual applies" },
+    meta: { name: "unset", description: "Remove a setting, so that the default applies" },
     examples: ["codemie config unset model"],
     args: {
       key: { type: "positional", required: true, description: "the setting" },

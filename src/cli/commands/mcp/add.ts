@@ -57,7 +57,7 @@ export const mcpAdd = (cli: Cli) =>
       );
       if (code !== 0) throw commandFailure.mcpAdd(said);
       output.result({ name, ...entry, scope: scope ?? "local" }, () => [
-        `${output.paint("good", "✓")} Claude Code knows ${name}: ${address}`,
+        `${output.paint("good", "✓")} registered ${name} with Claude Code: ${address}`,
         "  see claude mcp list",
       ]);
     },

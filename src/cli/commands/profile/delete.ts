@@ -23,7 +23,7 @@ export const profileDelete = (cli: Cli) =>
       const { profiles: known } = await profiles.read();
       if (!Object.hasOwn(known, name)) throw profileFailure.none(name, Object.keys(known));
       if (!args.yes) {
-        if (!runtime.terminal.interactive) throw commandFailure.nobodyToAsk("delete it");
+        if (!runtime.terminal.interactive) throw commandFailure.nobodyToAsk("delete the profile");
         if (!(await output.confirm(`delete profile ${name} and its login?`, stopSignal())))
           throw commandFailure.declined();
       }

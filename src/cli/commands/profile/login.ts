@@ -45,10 +45,10 @@ export const profileLogin = (given: Cli) =>
       browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
       timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up after this time" },
       issuer: { type: "string", valueHint: "URL", description: "log in at this OpenID provider instead" },
-      "client-id": { type: "string", valueHint: "ID", description: "our client at that provider" },
-      scope: { type: "string", valueHint: "'A B'", description: `scopes to ask it for (default ${defaultScope})` },
-      device: { type: "boolean", description: "with a device code: no browser on this machine" },
-      yes: { type: "boolean", description: "replace the login even if it is now another person's" },
+      "client-id": { type: "string", valueHint: "ID", description: "our client ID at that provider" },
+      scope: { type: "string", valueHint: "'A B'", description: `scopes to request there (default ${defaultScope})` },
+      device: { type: "boolean", description: "log in with a device code, without a browser on this machine" },
+      yes: { type: "boolean", description: "replace the login even if it belongs to another person" },
     },
     async run({ args }) {
       const { env } = given.runtime;
@@ -121,7 +121,7 @@ export const profileLogin = (given: Cli) =>
 
 /** Ways to log in, as words behind "logs in". */
 const waysIn: Readonly<Record<Method, string>> = {
-  sso: "by the host's own single sign-on",
+  sso: "through the host's own single sign-on",
   oidc: "at an OpenID provider",
   jwt: "with a bearer token",
   "api-key": "with an API key",

@@ -38,7 +38,7 @@ export const profileLogout = (cli: Cli) =>
 
 /** Says what the host or provider still accepts after a logout that it did not take part in. */
 function leftOver(method: Method | undefined): string {
-  if (method === "api-key") return "the key itself stays good until its provider revokes it";
-  if (method === "jwt") return "the token itself stays good until it expires";
+  if (method === "api-key") return "the key itself stays valid until its provider revokes it";
+  if (method === "jwt") return "the token itself stays valid until it expires";
   return "the host could not be asked to end the session";
 }

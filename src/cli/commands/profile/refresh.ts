@@ -21,7 +21,7 @@ type Outcome = "renewed" | "valid" | "logged-in";
 /** `codemie profile refresh`. The browser opens only with `--force`, or when the session is no longer valid. */
 export const profileRefresh = (given: Cli) =>
   command({
-    meta: { name: "refresh", description: "Renew the session, through the browser only where it has to be" },
+    meta: { name: "refresh", description: "Renew the session; open a browser only when it must" },
     examples: ["codemie profile refresh", "codemie profile refresh --force"],
     args: {
       profile: { type: "string", valueHint: "NAME", description: "profile to refresh" },

@@ -11,10 +11,10 @@ import { commandFailure } from "../failures.ts";
 /** `codemie profile rename OLD NEW`. Login, leftover secrets and the active mark move along. */
 export const profileRename = (cli: Cli) =>
   command({
-    meta: { name: "rename", description: "Give a profile another name; its login comes along" },
+    meta: { name: "rename", description: "Give a profile another name; it keeps its login" },
     examples: ["codemie profile rename default work"],
     args: {
-      old: { type: "positional", required: true, description: "its name now" },
+      old: { type: "positional", required: true, description: "its present name" },
       new: { type: "positional", required: true, description: "its new name" },
     },
     async run({ args }) {

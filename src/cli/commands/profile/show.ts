@@ -7,7 +7,7 @@ import { type Cli, command } from "../../frame/command.ts";
 /** `codemie profile show [NAME]`. It reads the configuration only: no vault, no host. */
 export const profileShow = (cli: Cli) =>
   command({
-    meta: { name: "show", description: "Show what a profile holds; no secret is in it" },
+    meta: { name: "show", description: "Show what a profile holds, without secrets" },
     examples: ["codemie profile show", "codemie profile show work --json"],
     args: { name: { type: "positional", required: false, description: "the profile (default: the active one)" } },
     async run({ args }) {

@@ -161,11 +161,11 @@ async function ask(
 /** Names the token or key in use: a person may not know that their shell or an old file holds one. */
 function withWhat(given: Given | undefined, method: string): string | undefined {
   if (!given) return { jwt: "a stored bearer token", "api-key": "a stored API key" }[method];
-  if (given.kind === "file") return "a bearer token out of a file, stored nowhere";
-  if (given.kind === "text") return "a bearer token of this shell, stored nowhere";
+  if (given.kind === "file") return "a bearer token from a file, stored nowhere";
+  if (given.kind === "text") return "a bearer token from this shell, stored nowhere";
   return given.from === "run"
-    ? "an API key of this shell, stored nowhere"
-    : "an API key in the configuration file, in clear";
+    ? "an API key from this shell, stored nowhere"
+    : "an API key from the configuration file, in clear text";
 }
 
 function linesOf({ runtime, output }: Cli, { data, with: stand, checked }: Status): string[] {
@@ -187,7 +187,7 @@ function linesOf({ runtime, output }: Cli, { data, with: stand, checked }: Statu
     };
     const note =
       data.expiresFrom === null
-        ? "(it does not say until when; the host decides)"
+        ? "(it does not say when it ends; the host decides)"
         : why[data.expiresFrom as keyof typeof why];
     if (note) lines.push(output.paint("dim", `           ${note}`));
   }

@@ -10,8 +10,8 @@ export const proxyStatus = (cli: Cli) =>
     meta: { name: "status", description: "Show the gateways that run on their own" },
     examples: ["codemie proxy status", "codemie proxy status --show-key", "codemie proxy status --json"],
     args: {
-      profile: { type: "string", valueHint: "NAME", description: "only this profile's" },
-      "show-key": { type: "boolean", description: "print the key and the lines that point agents at it again" },
+      profile: { type: "string", valueHint: "NAME", description: "only the gateway of this profile" },
+      "show-key": { type: "boolean", description: "print the key, and the lines that connect agents, again" },
     },
     async run({ args }) {
       const { runtime, output } = cli;
@@ -29,7 +29,7 @@ export const proxyStatus = (cli: Cli) =>
           asked.flatMap(({ state, counts }) => [
             counts
               ? `${output.paint("good", "✓")} gateway for ${state.host} (profile ${state.profile})`
-              : `${output.paint("bad", "✗")} gateway for ${state.host} (profile ${state.profile}) runs and does not answer`,
+              : `${output.paint("bad", "✗")} gateway for ${state.host} (profile ${state.profile}) runs but does not answer`,
             `  url       ${state.url}`,
             `  process   ${state.pid}`,
             `  since     ${when(Date.parse(state.startedAt), runtime.now())}`,

@@ -12,8 +12,8 @@ export const proxyStop = (cli: Cli) =>
     meta: { name: "stop", description: "Stop a gateway that runs on its own" },
     examples: ["codemie proxy stop", "codemie proxy stop --profile work", "codemie proxy stop --all"],
     args: {
-      profile: { type: "string", valueHint: "NAME", description: "this profile's" },
-      all: { type: "boolean", description: "all of them" },
+      profile: { type: "string", valueHint: "NAME", description: "the gateway of this profile" },
+      all: { type: "boolean", description: "all gateways" },
     },
     async run({ args }) {
       const { runtime, output } = cli;

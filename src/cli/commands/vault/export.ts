@@ -52,7 +52,7 @@ export const vaultExport = (cli: Cli) =>
       const leftOut = damaged.map((one) => ({ name: one.name ?? null, file: one.file, message: one.problem.message }));
       output.result({ file, records, damaged: leftOut }, () => [
         `${output.paint("good", "✓")} ${records.length} ${records.length === 1 ? "login" : "logins"} written to ${file}`,
-        "  whoever has the file and its passphrase has them: remove it once it is imported",
+        "  anybody who has the file and its passphrase can use it: remove the file once it is imported",
       ]);
       if (!args.json) for (const one of damaged) output.say.warn(`left out: ${one.problem.message}`);
       return damaged.length > 0 ? 6 : 0;

@@ -31,8 +31,8 @@ const outcomes = {
   imported: "imported",
   replaced: "imported; the login that was here is kept aside",
   same: "is here already",
-  kept: "left out: there is another login here (--replace takes the file's and keeps this one aside)",
-  "other-person": "left out: the login here is another person's (--yes takes the file's all the same)",
+  kept: "left out: there is another login here (--replace imports the file's and keeps this one aside)",
+  "other-person": "left out: the login here is another person's (--yes imports the file's anyway)",
   "other-host": "left out: the profile here belongs to another host",
   unknown: "left out: not a login this version knows",
 } as const;
@@ -49,12 +49,12 @@ interface Imported {
 /** `codemie vault import FILE`. It exits 4 when it leaves out a login because the one here is another person's. */
 export const vaultImport = (cli: Cli) =>
   command({
-    meta: { name: "import", description: "Take logins out of a file that codemie vault export wrote" },
+    meta: { name: "import", description: "Import logins from a file that codemie vault export wrote" },
     examples: ["codemie vault import logins.codemie", "codemie vault import logins.codemie --replace"],
     args: {
       file: { type: "positional", required: false, description: "file to read" },
-      replace: { type: "boolean", description: "where there is a login already, take the file's and keep it aside" },
-      yes: { type: "boolean", description: "with --replace, even if the login here is another person's" },
+      replace: { type: "boolean", description: "replace a login that is already here, and keep the old one aside" },
+      yes: { type: "boolean", description: "with --replace: even if the login here is another person's" },
       ...passphraseArgs,
     },
     async run({ args }) {
@@ -75,7 +75,7 @@ export const vaultImport = (cli: Cli) =>
         { file, records: done.map(({ name, outcome, leftOut = [] }) => ({ name, outcome, leftOut })) },
         () =>
           done.length === 0
-            ? ["there is no login in it"]
+            ? ["the file holds no login"]
             : done.map(({ name, outcome, login }) => {
                 const mark = outcome === "imported" || outcome === "replaced" ? output.paint("good", "✓") : "-";
                 const whose = login ? ` (${whoseIs(login)} at ${login.origin})` : "";
@@ -85,7 +85,7 @@ export const vaultImport = (cli: Cli) =>
       for (const { name, leftOut = [] } of done) {
         if (leftOut.length === 0) continue;
         const profile = profileOfRecord(name);
-        output.say.warn(`settings of profile ${profile} that do not come along: ${printable(leftOut.join(", "))}`);
+        output.say.warn(`settings of profile ${profile} that were not imported: ${printable(leftOut.join(", "))}`);
       }
       return done.some(({ outcome }) => outcome === "other-person") ? 4 : 0;
     },

@@ -50,7 +50,7 @@ export const vaultRekey = (cli: Cli) =>
       const keyFile = kind === "key-file" ? vault.keyFile : null;
       output.result({ sealedWith: kind, keyFile }, () => [
         `${output.paint("good", "✓")} the vault is sealed with ${keyFile ? `a new key in ${keyFile}` : "the new passphrase"}`,
-        "  what opened it before does not any more",
+        "  what opened it before no longer does",
       ]);
       if (!adopts) sayWhatIsNext(cli, kind, args["passphrase-command"]);
     },
@@ -60,16 +60,14 @@ export const vaultRekey = (cli: Cli) =>
 function sayWhatIsNext({ runtime, output }: Cli, kind: NewKey["with"], passphraseCommand: string | undefined): void {
   const variable = passphraseVariable(runtime.env);
   if (kind === "key-file") {
-    if (variable) output.say.warn(`unset ${variable}: with it the vault does not open any more`);
+    if (variable) output.say.warn(`unset ${variable}: while it is set, the vault does not open`);
   } else if (passphraseCommand !== undefined) {
     if (runtime.env.CODEMIE_VAULT_PASSPHRASE_COMMAND !== passphraseCommand) {
       output.say.info("set CODEMIE_VAULT_PASSPHRASE_COMMAND to that command, for example in your shell's profile");
     }
   } else if (variable) {
-    output.say.warn(`see that ${variable} leads to the new passphrase`);
+    output.say.warn(`make sure that ${variable} leads to the new passphrase`);
   } else {
-    output.say.info(
-      "codemie asks for it where there is a terminal; CODEMIE_VAULT_PASSPHRASE_COMMAND gives it elsewhere",
-    );
+    output.say.info("codemie asks for it in a terminal; without one, set CODEMIE_VAULT_PASSPHRASE_COMMAND");
   }
 }

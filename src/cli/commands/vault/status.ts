@@ -7,7 +7,7 @@ import { type Cli, command } from "../../frame/command.ts";
 /** `codemie vault status`. It exits with the highest exit code among the problems: 6 when the vault does not open. */
 export const vaultStatus = (cli: Cli) =>
   command({
-    meta: { name: "status", description: "Show what opens the vault, and whether everything in it does" },
+    meta: { name: "status", description: "Show what opens the vault, and whether everything in it opens" },
     examples: ["codemie vault status", "codemie vault status --json"],
     args: {},
     async run({ args }) {
@@ -16,7 +16,7 @@ export const vaultStatus = (cli: Cli) =>
       const sealing = await vault.sealing();
       if (!sealing) {
         output.result({ exists: false, folder: vault.folder }, () => [
-          "there is no vault yet: it is made at the first login",
+          "there is no vault yet: the first login makes it",
         ]);
         return 0;
       }
@@ -49,7 +49,7 @@ export const vaultStatus = (cli: Cli) =>
           ? "the vault does not open"
           : damaged.length > 0
             ? `the vault opens, but not everything in it: ${damaged.length} damaged`
-            : "the vault opens, and everything in it";
+            : "the vault opens, and so does everything in it";
         const lines = [`${mark} ${verdict}`, `  folder       ${vault.folder}`];
         if (kdf) {
           lines.push(`  sealed with  a passphrase (Argon2id, ${kdf.memoryKiB / 1024} MiB, ${kdf.passes} passes)`);
@@ -62,7 +62,7 @@ export const vaultStatus = (cli: Cli) =>
         return lines;
       });
       if (hasUnusedKey && !args.json) {
-        output.say.warn(`${vault.keyFile} does not open this vault; remove it unless it is another one's`);
+        output.say.warn(`${vault.keyFile} does not open this vault; remove it unless it belongs to another vault`);
       }
       const problems = problem ? [problem] : damaged.map((one) => one.problem);
       if (!args.json) for (const one of problems) output.fail(one);

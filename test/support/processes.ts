@@ -1,0 +1,30 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Numbers of all processes of this machine but the test's own. */
+export const otherProcesses = (): number[] =>
+  readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => pid > 0 && pid !== process.pid);
+
+/**
+ * What the system shows of a process to the user it belongs to.
+ *
+ * @returns a word, or a variable, a line; empty when the process ended meanwhile or is another user's
+ */
+export function shownOf(pid: number, what: "cmdline" | "environ"): string {
+  return read(`/proc/${pid}/${what}`).replaceAll("\0", "\n");
+}
+
+/** Whether a process goes on. One that ended, and that its parent has not asked about yet (a zombie), does not. */
+export function goesOn(pid: number): boolean {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat !== "" && !stat.includes(") Z ");
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "latin1");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,87 @@
+import { afterAll, afterEach, beforeEach } from "bun:test";
+import type { Browser } from "playwright-core";
+import { startBrowser } from "./browser.ts";
+import { Person } from "./codemie.ts";
+import { type Gateway, gatewayWithToken, startGateway } from "./gateway.ts";
+import { logIn } from "./login.ts";
+import { type RawHost, startRawHost } from "./raw-host.ts";
+import { type Sandbox, startSandbox } from "./sandbox/sandbox.ts";
+
+/**
+ * What all tests of a file share. Called at the top of the file; each is given back after the last test, the one called
+ * first before the others.
+ */
+
+/**
+ * A stand-in host. Before each test its settings are those given here, and its record is empty.
+ *
+ * @param changes its settings, where they are not the usual ones
+ */
+export async function sharedSandbox(...changes: Parameters<typeof startSandbox>): Promise<Sandbox> {
+  const sandbox = await startSandbox(...changes);
+  beforeEach(() => sandbox.reset());
+  afterAll(() => sandbox.close());
+  return sandbox;
+}
+
+/**
+ * A person who is logged in, for {@link Person.copy}: tests that are not about logging in need no login of their own.
+ *
+ * @param env variables that hold for the login as for all the person runs later
+ */
+export async function sharedLogin(sandbox: Sandbox, env: Record<string, string> = {}): Promise<Person> {
+  const person = new Person();
+  Object.assign(person.env, env);
+  afterAll(() => person.remove());
+  const { code, out, err } = await logIn(person, sandbox);
+  if (code !== 0) throw new Error(`the login failed (${code}): ${out}${err}`);
+  return person;
+}
+
+/** A real Chromium. */
+export async function sharedBrowser(): Promise<Browser> {
+  const browser = await startBrowser();
+  afterAll(() => browser.close());
+  return browser;
+}
+
+/**
+ * A gateway of a logged-in person, and the host behind it.
+ *
+ * @param prepare done after the login, before the gateway starts
+ */
+export async function sharedGateway(
+  prepare: (person: Person) => void = () => undefined,
+): Promise<{ sandbox: Sandbox; gateway: Gateway }> {
+  const sandbox = await startSandbox();
+  const person = new Person();
+  await logIn(person, sandbox);
+  prepare(person);
+  const gateway = await startGateway(person);
+  beforeEach(() => sandbox.reset());
+  afterAll(async () => {
+    await gateway.stopQuietly();
+    await sandbox.close();
+  });
+  return { sandbox, gateway };
+}
+
+/**
+ * A host that answers with bytes, and a gateway before it. After each test its connections are gone, before each its
+ * count is 0.
+ *
+ * @param env of the gateway
+ */
+export async function sharedRawHost(env: Record<string, string> = {}): Promise<{ host: RawHost; gateway: Gateway }> {
+  const host = await startRawHost();
+  const gateway = await gatewayWithToken(host.origin, [], env);
+  beforeEach(() => {
+    host.requests = 0;
+  });
+  afterEach(() => host.dropAll());
+  afterAll(async () => {
+    await gateway.stopQuietly();
+    host.close();
+  });
+  return { host, gateway };
+}
