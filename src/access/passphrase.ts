@@ -1,4 +1,3 @@
-import { isAbsolute } from "node:path";
 import { systemCode } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { readBounded } from "../platform/files.ts";
@@ -109,7 +108,7 @@ async function fromCommand(runtime: Runtime, command: string, from: string): Pro
   if (name === undefined) {
     throw accessFailure.passphraseUnusable(from, command.trim() ? "a quote in it is not closed" : "it is empty");
   }
-  const program = isAbsolute(name) ? name : findProgram(name, runtime.env);
+  const program = findProgram(name, runtime.env);
   if (!program) {
     throw accessFailure.passphraseUnusable(
       from,

@@ -1,5 +1,5 @@
 import type { Model } from "../api/schemas.ts";
-import type { Env } from "../core/env.ts";
+import type { Env, ForeignEnv } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
 
 /** Everything that an agent is started with. */
@@ -32,7 +32,7 @@ export interface AgentModels {
 /** The arguments and the environment of the agent's process. */
 export interface AgentStart {
   readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: ForeignEnv;
 }
 
 /**

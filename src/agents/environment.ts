@@ -1,5 +1,4 @@
-import type { Env } from "../core/env.ts";
-import { withoutOwnSecrets } from "../core/env.ts";
+import { type Env, type ForeignEnv, withoutOwnSecrets } from "../core/env.ts";
 import { withoutLoopbackProxy } from "../platform/network.ts";
 
 /**
@@ -10,11 +9,7 @@ import { withoutLoopbackProxy } from "../platform/network.ts";
  * @param ours values to set; `NO_PROXY` is extended too, so that requests to the gateway never go through a proxy
  * @returns the agent's whole environment, without secrets of ours
  */
-export function agentEnvironment(
-  env: Env,
-  competing: RegExp,
-  ours: Readonly<Record<string, string>>,
-): Record<string, string> {
-  const kept = Object.entries(withoutOwnSecrets(env)).filter(([name]) => !competing.test(name));
-  return { ...Object.fromEntries(kept), ...withoutLoopbackProxy(env), ...ours };
+export function agentEnvironment(env: Env, competing: RegExp, ours: Readonly<Record<string, string>>): ForeignEnv {
+  const kept = Object.entries(env).filter(([name]) => !competing.test(name));
+  return withoutOwnSecrets({ ...Object.fromEntries(kept), ...withoutLoopbackProxy(env), ...ours });
 }

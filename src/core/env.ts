@@ -5,8 +5,13 @@ export type Env = Readonly<Record<string, string | undefined>>;
 const ownSecrets =
   /^CODEMIE_(JWT_TOKEN|JWT_TOKEN_FILE|API_KEY|VAULT_PASSPHRASE|VAULT_PASSPHRASE_FILE|VAULT_PASSPHRASE_COMMAND|VAULT_KEY_FILE)$/;
 
+declare const withoutSecrets: unique symbol;
+
+/** An environment for a program that is not ours: none of our secrets is in it. {@link withoutOwnSecrets} makes one. */
+export type ForeignEnv = Readonly<Record<string, string>> & { readonly [withoutSecrets]: true };
+
 /** @returns the environment without our own secrets: for programs that we start */
-export function withoutOwnSecrets(env: Env): Record<string, string> {
+export function withoutOwnSecrets(env: Env): ForeignEnv {
   const kept = Object.entries(env).filter(([name, value]) => value !== undefined && !ownSecrets.test(name));
-  return Object.fromEntries(kept) as Record<string, string>;
+  return Object.fromEntries(kept) as ForeignEnv;
 }

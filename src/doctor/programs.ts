@@ -1,6 +1,6 @@
 import { realpath } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import type { Env } from "../core/env.ts";
+import type { ForeignEnv } from "../core/env.ts";
 import { parsePort } from "../core/parse.ts";
 import { isFreePort } from "../platform/diagnose.ts";
 import { findProgram, versionOf } from "../platform/processes.ts";
@@ -25,7 +25,7 @@ export function programChecks(
   runtime: Runtime,
   agents: readonly KnownAgent[],
   links: readonly string[],
-  agentEnv: Env,
+  agentEnv: ForeignEnv,
 ): Check[] {
   const { env } = runtime;
   return [

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
+import { aheadHeaders } from "../core/fetched-ahead.ts";
 import type { HeaderRecord } from "../http1/message.ts";
 import { Denied, GatewayError } from "./errors.ts";
 import type { IncomingRequest } from "./paths.ts";
@@ -18,11 +19,14 @@ export type Guard = (incoming: IncomingRequest) => void;
  */
 export function originGuard(port: number): (headers: HeaderRecord) => void {
   const [address, name] = [`127.0.0.1:${port}`, `localhost:${port}`];
-  return ({ host, origin, "sec-fetch-site": site }) => {
+  return (headers) => {
+    const { host, origin } = headers;
     if (host !== address && host !== name) throw new Denied(403, "codemie gateway: wrong Host header");
     // Browsers add these to what a page sends and no page can remove them; coding agents send neither. The first request
     // of a page that a person opens has "none", and it is answered with an error that tells nothing.
-    if (origin !== undefined || (site !== undefined && site !== "none")) {
+    const site = headers["sec-fetch-site"];
+    const isAhead = aheadHeaders.some((name) => headers[name] !== undefined);
+    if (origin !== undefined || (site !== undefined && site !== "none") || isAhead) {
       throw new Denied(403, "codemie gateway: requests from web pages are refused");
     }
   };

@@ -99,10 +99,11 @@ export const mcpFailure = {
       "if that is right, start the bridge again; if you gave --issuer, change it",
       { forLog: "the server names another authorization server" },
     ),
-  nameIssuer: (found: string) =>
+  /** @param host where the secret would go */
+  nameIssuer: (found: string, host: string) =>
     new CodemieError(
       "auth_refused",
-      `the server names the authorization server ${printable(found, 120)}; the bridge sends the client's secret there only with --issuer`,
+      `the server names the authorization server ${printable(found, 120)} with an endpoint at ${printable(host, 120)}; the bridge sends the client's secret there only with --issuer`,
       `if the client is registered there, give --issuer ${printable(found, 120)}`,
       { forLog: "the client's secret goes to no host but the server's without --issuer" },
     ),

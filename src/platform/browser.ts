@@ -1,6 +1,6 @@
-import type { Env } from "../core/env.ts";
-import { withoutOwnSecrets } from "../core/env.ts";
+import type { Env, ForeignEnv } from "../core/env.ts";
 import { platformFailure } from "./failures.ts";
+import { findProgram, type Program, type ProgramCall, startProgram } from "./processes.ts";
 
 /**
  * Decides how a URL reaches a browser.
@@ -9,10 +9,10 @@ import { platformFailure } from "./failures.ts";
  * @returns `none` when the user asks for that (`CODEMIE_BROWSER=none`) or there is no screen (SSH, a Linux machine
  *   without a display); `program` with the path of the one the user named; else `system`
  */
-export function browserFor(env: Env): { kind: "none" } | { kind: "program"; path: string } | { kind: "system" } {
+export function browserFor(env: Env): { kind: "none" } | { kind: "program"; name: string } | { kind: "system" } {
   const named = env.CODEMIE_BROWSER || env.BROWSER;
   if (named === "none") return { kind: "none" };
-  if (named) return { kind: "program", path: named };
+  if (named) return { kind: "program", name: named };
   if (env.SSH_CONNECTION || env.SSH_TTY) return { kind: "none" };
   const desktop = process.platform !== "linux" || env.DISPLAY || env.WAYLAND_DISPLAY || env.WSL_DISTRO_NAME;
   return desktop ? { kind: "system" } : { kind: "none" };
@@ -22,26 +22,33 @@ export function browserFor(env: Env): { kind: "none" } | { kind: "program"; path
  * Opens a URL, unless {@link browserFor} finds no browser. A program that the user named gets the URL as its one
  * argument, without a shell in between.
  *
- * @throws `failed` when the program cannot be started
+ * @param env what the browser may see
+ * @throws `failed` when there is no such program, or it cannot be started
  */
-export async function openBrowser(url: string, env: Env): Promise<void> {
+export function openBrowser(url: string, env: ForeignEnv): void {
   const browser = browserFor(env);
   if (browser.kind === "none") return;
-  if (browser.kind === "program") {
-    try {
-      Bun.spawn([browser.path, url], {
-        stdio: ["ignore", "ignore", "ignore"],
-        env: withoutOwnSecrets(env),
-        detached: true,
-      }).unref();
-    } catch {
-      throw platformFailure.browserFailed(browser.path);
-    }
-    return;
+  const name = browser.kind === "program" ? browser.name : "the system's browser";
+  const command = browser.kind === "program" ? namedBrowser(browser.name, url, env) : systemBrowser(url, env);
+  if (!command || !startProgram(command, env)) throw platformFailure.browserFailed(name);
+}
+
+function namedBrowser(name: string, url: string, env: Env): ProgramCall | undefined {
+  const program = findProgram(name, env);
+  return program && [program, url];
+}
+
+/** The program by which each system opens an address in the browser its user chose. */
+function systemBrowser(url: string, env: Env): ProgramCall | undefined {
+  if (process.platform === "darwin") return ["/usr/bin/open" as Program, url];
+  if (process.platform === "win32") {
+    const program = findProgram(`${env.SystemRoot || "C:\\Windows"}\\System32\\rundll32.exe`, env);
+    return program && [program, "url.dll,FileProtocolHandler", url];
   }
-  const { default: open } = await import("open");
-  const child = await open(url).catch(() => {
-    throw platformFailure.browserFailed("the system's browser");
-  });
-  child.on("error", () => undefined);
+  const opener = (env.WSL_DISTRO_NAME && findProgram("wslview", env)) || findProgram("xdg-open", env);
+  if (opener) return [opener, url];
+  // Windows beneath: its own shell opens the browser. In single quotes a quote is doubled, and nothing else has a meaning.
+  const windows = env.WSL_DISTRO_NAME ? findProgram("powershell.exe", env) : undefined;
+  const start = `Start-Process '${url.replaceAll("'", "''")}'`;
+  return windows && [windows, "-NoProfile", "-NonInteractive", "-Command", start];
 }

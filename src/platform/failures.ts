@@ -79,5 +79,9 @@ export const platformFailure = {
       "give an absolute path",
     ),
   browserFailed: (program: string) =>
-    new CodemieError("failed", `could not start ${printable(program, 120)}`, "open the URL above yourself"),
+    new CodemieError(
+      "failed",
+      `could not start ${printable(program, 120)}`,
+      "open the URL above yourself; CODEMIE_BROWSER takes a name on PATH or an absolute path",
+    ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -1,18 +1,51 @@
 import { delimiter, isAbsolute } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import type { Env } from "../core/env.ts";
+import type { Env, ForeignEnv } from "../core/env.ts";
 import { systemCode } from "../core/errors.ts";
 import { exitCodeOf, onSignals } from "./signals.ts";
 
+declare const found: unique symbol;
+
+/** The absolute path of a program that is not ours, as {@link findProgram} found it. */
+export type Program = string & { readonly [found]: true };
+
+/** A program and its arguments; no shell. */
+export type ProgramCall = readonly [Program, ...string[]];
+
+/** @returns the entries of PATH that are absolute: the others mean the current directory, and so a cloned repository */
+const absoluteFolders = (path: string | undefined): string =>
+  (path ?? "").split(delimiter).filter(isAbsolute).join(delimiter);
+
 /**
- * Finds a program on PATH. It skips entries that are not absolute: they mean the current directory, and a cloned
- * repository must not choose the program.
+ * Finds a program by its name on PATH, or takes its absolute path. A relative path, and an entry of PATH that is not
+ * absolute, would let a cloned repository choose what runs: neither is looked at.
  *
  * @returns its absolute path, or undefined
  */
-export function findProgram(name: string, env: Env): string | undefined {
-  const folders = (env.PATH ?? "").split(delimiter).filter(isAbsolute);
-  return Bun.which(name, { PATH: folders.join(delimiter), cwd: "/" }) ?? undefined;
+export function findProgram(name: string, env: Env): Program | undefined {
+  if (isAbsolute(name)) return name as Program;
+  if (/[/\\]/.test(name)) return undefined;
+  return (Bun.which(name, { PATH: absoluteFolders(env.PATH), cwd: "/" }) ?? undefined) as Program | undefined;
+}
+
+/**
+ * Starts a program that outlives us and that we do not wait for, in the root folder and with the absolute entries of PATH
+ * only, since it may look for others itself.
+ *
+ * @returns false when it could not be started
+ */
+export function startProgram(command: ProgramCall, env: ForeignEnv): boolean {
+  try {
+    Bun.spawn([...command], {
+      env: { ...env, PATH: absoluteFolders(env.PATH) },
+      cwd: "/",
+      stdio: ["ignore", "ignore", "ignore"],
+      detached: true,
+    }).unref();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -23,7 +56,7 @@ export function findProgram(name: string, env: Env): string | undefined {
  * @returns the first line that it prints, or undefined when it prints none
  * @throws the system's error when it cannot be started
  */
-export async function versionOf(program: string, env: Env): Promise<string | undefined> {
+export async function versionOf(program: Program, env: ForeignEnv): Promise<string | undefined> {
   const child = Bun.spawn([program, "--version"], {
     env: { ...env },
     stdio: ["ignore", "pipe", "ignore"],
@@ -47,21 +80,24 @@ const graceMs = 1_000;
  * if that is a terminal (piped input is not meant for it). It runs in the root folder, since nothing in the current
  * folder may decide what it does.
  *
- * @param command absolute path of the program, and its arguments; no shell
  * @param env its whole environment
  * @param patienceMs how long it may run, ms; then it is killed
  * @param limit most bytes of output; if it prints more, it is killed
  * @returns how it ended, and its output when it ended normally
  */
 export async function ask(
-  command: readonly string[],
-  env: Env,
+  command: ProgramCall,
+  env: ForeignEnv,
   { patienceMs, limit }: { patienceMs: number; limit: number },
 ): Promise<ProgramOutput> {
   const stdin = process.stdin.isTTY ? "inherit" : "ignore";
   let child: Bun.Subprocess<typeof stdin, "pipe", "inherit">;
   try {
-    child = Bun.spawn([...command], { env: { ...env }, cwd: "/", stdio: [stdin, "pipe", "inherit"] });
+    child = Bun.spawn([...command], {
+      env: { ...env, PATH: absoluteFolders(env.PATH) },
+      cwd: "/",
+      stdio: [stdin, "pipe", "inherit"],
+    });
   } catch {
     return { ended: "not-started" };
   }
@@ -107,7 +143,7 @@ export async function ask(
  * @returns its exit code (1 when a signal ended it), and everything it printed
  * @throws the system's error when it cannot be started
  */
-export async function runCaptured(command: readonly string[], env: Env): Promise<{ code: number; said: string }> {
+export async function runCaptured(command: ProgramCall, env: ForeignEnv): Promise<{ code: number; said: string }> {
   const child = Bun.spawn([...command], { env: { ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   return { code: child.exitCode ?? 1, said: `${out}${err}`.trim() };
@@ -124,7 +160,7 @@ export async function runCaptured(command: readonly string[], env: Env): Promise
  * @throws the system's error when it cannot be started
  */
 export async function runForeground(command: readonly string[], env: Env): Promise<number> {
-  // Install the handlers before the program starts: a signal in between must not end us and leave the program behind.
+  // The handlers stand before the program does: a signal that comes in between must not end us and leave it behind.
   let child: Bun.Subprocess | undefined;
   const early: NodeJS.Signals[] = [];
   const onTerminal = Boolean(process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY);

@@ -1,5 +1,4 @@
-import type { Env } from "../core/env.ts";
-import { withoutOwnSecrets } from "../core/env.ts";
+import { type Env, type ForeignEnv, withoutOwnSecrets } from "../core/env.ts";
 import type { Config } from "./config.ts";
 
 /** @returns the environment without the variables in which profiles find bearer tokens: to start an agent with */
@@ -13,6 +12,6 @@ export function withoutTokens(env: Env, config: Config): Env {
  * @returns the environment for a program that is not an agent at work: without our secrets and the profiles' bearer
  *   tokens
  */
-export function environmentForOthers(env: Env, config: Config | undefined): Record<string, string> {
+export function environmentForOthers(env: Env, config: Config | undefined): ForeignEnv {
   return withoutOwnSecrets(config ? withoutTokens(env, config) : env);
 }

@@ -11,6 +11,7 @@ import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
 import { back } from "../platform/prompts.ts";
 import { variableName } from "../profiles/config.ts";
+import { environmentForOthers } from "../profiles/environment.ts";
 import { providers } from "../profiles/providers.ts";
 import { type Method, tokenVariable } from "../profiles/resolve.ts";
 import { usualName } from "./choices.ts";
@@ -103,7 +104,8 @@ async function loggingIn(draft: Draft, host: Host, context: SetupContext): Promi
   const { timeoutMs, mayOpenBrowser, device } = flags;
   const { client } = draft;
   const dialogue = context.dialogue(host.origin);
-  const options = { host, version, client, device, runtime, dialogue, timeoutMs, mayOpenBrowser, stop };
+  const browserEnv = environmentForOthers(runtime.env, context.config);
+  const options = { host, version, client, device, runtime, dialogue, timeoutMs, mayOpenBrowser, browserEnv, stop };
   const login = await logIn(options, async (login) => ({
     result: login,
     page: pages.loggedInMidSetup(describe(login.identity), login.origin),

@@ -156,6 +156,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     [4001, false],
     [80, true],
   ],
+  "mcp/nameIssuer": [[issuer, "id.example.com"]],
   "mcp/headerRefused": [[server, 401]],
   "mcp/justAsked": [[server]],
   "mcp/loginNeeded": [[server]],

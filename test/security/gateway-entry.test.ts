@@ -59,6 +59,8 @@ for (const headers of [
   { origin: "null" },
   { "sec-fetch-site": "cross-site" },
   { "sec-fetch-site": "same-site" },
+  { "sec-purpose": "prefetch" },
+  { purpose: "prefetch" },
 ]) {
   test(`a web page (${JSON.stringify(headers)}) is refused even with the key`, async () => {
     expect((await post({ "x-api-key": key, ...headers } as Record<string, string>)).status).toBe(403);

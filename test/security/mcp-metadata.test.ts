@@ -77,6 +77,29 @@ test("a client's secret goes to another host than the server's only where --issu
   await server.close();
 });
 
+for (const endpoint of ["token_endpoint", "revocation_endpoint"]) {
+  test(`nor to a ${endpoint} on another host, though the issuer is the server's own`, async () => {
+    const server = await startProtected();
+    const elsewhere = server.issuer.replace("127.0.0.1", "localhost");
+    server.settings.server = {
+      [endpoint]: `${elsewhere}/${endpoint === "token_endpoint" ? "token" : "revoke"}`,
+      token_endpoint_auth_methods_supported: ["client_secret_post"],
+    };
+    const flags = ["--grant", "client-credentials", "--client-id", "mine", "--client-secret-env", "MINE"];
+    const steered = new AuthorizedBridge(server.url, flags, { MINE: "secret-of-the-client" });
+    expect((await steered.initialize()).error.message).toContain("sends the client's secret there only with --issuer");
+    await steered.finish();
+    expect([server.calls("/token"), server.calls("/revoke")]).toEqual([[], []]);
+
+    const named = new AuthorizedBridge(server.url, [...flags, "--issuer", server.issuer], {
+      MINE: "secret-of-the-client",
+    });
+    expect((await named.initialize()).result).toBeDefined();
+    await named.finish();
+    await server.close();
+  });
+}
+
 for (const endpoint of ["token_endpoint", "registration_endpoint", "revocation_endpoint"]) {
   test(`a ${endpoint} in clear, on another machine, is refused`, async () => {
     const { message } = await refusal({ server: { [endpoint]: "http://192.0.2.1/x" } });

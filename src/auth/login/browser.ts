@@ -1,3 +1,4 @@
+import type { ForeignEnv } from "../../core/env.ts";
 import { CodemieError } from "../../core/errors.ts";
 import { browserFor, openBrowser } from "../../platform/browser.ts";
 import type { Runtime } from "../../platform/runtime.ts";
@@ -23,6 +24,8 @@ export interface LoginOptions {
   readonly timeoutMs: number;
   /** false: print the URL only */
   readonly mayOpenBrowser: boolean;
+  /** what the browser may see of the environment */
+  readonly browserEnv: ForeignEnv;
   /** stops the login; its reason is the failure to throw */
   readonly stop: AbortSignal;
 }
@@ -58,10 +61,12 @@ export async function browserLogin<T>(
     const pasted = pastes ? paste(over.signal) : undefined;
     dialogue.atUrl(url, opens, pastes);
     if (opens) {
-      await openBrowser(url, runtime.env).catch((error: unknown) => {
+      try {
+        openBrowser(url, options.browserEnv);
+      } catch (error) {
         if (!(error instanceof CodemieError)) throw error;
         dialogue.note(`${error.message}: ${error.hint}`);
-      });
+      }
     }
     const ways: Promise<Callback>[] = [server.received, time.over];
     if (pasted) ways.push(pasted);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { H3 } from "h3";
 import { systemCode } from "../../core/errors.ts";
+import { aheadHeaders } from "../../core/fetched-ahead.ts";
 import { within } from "../../core/time.ts";
 import { authFailure } from "../failures.ts";
 import { type Page, pageHeaders, pages, renderPage } from "./callback-page.ts";
@@ -137,7 +138,9 @@ function isOurHost(host: string | null, port: number): boolean {
 function isNavigation(headers: Headers): boolean {
   const mode = headers.get("sec-fetch-mode");
   const destination = headers.get("sec-fetch-dest");
-  return (mode === null || mode === "navigate") && (destination === null || destination === "document");
+  const isMarkedSo = (mode === null || mode === "navigate") && (destination === null || destination === "document");
+  // A page may have any address fetched ahead, and the browser calls that a navigation too.
+  return isMarkedSo && !aheadHeaders.some((name) => headers.has(name));
 }
 
 function plain(status: number, text: string, headers: Record<string, string> = {}): Response {

@@ -16,6 +16,7 @@ import { OAuthHttp } from "../../oauth/http.ts";
 import type { Trace } from "../../oauth/trace.ts";
 import type { Cookies } from "../../platform/cookie-jar.ts";
 import { readIfPresent } from "../../platform/files.ts";
+import { environmentForOthers } from "../../profiles/environment.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
 import type { Vault } from "../../vault/vault.ts";
 import type { Cli } from "../frame/command.ts";
@@ -38,7 +39,7 @@ export interface OAuthContext {
 export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthContext): Promise<OAuthSession> {
   const { runtime } = cli;
   const { cookies, log, stop } = context;
-  const { vault } = stores(runtime);
+  const { vault, profiles } = stores(runtime);
   const { url, grant } = asked;
   const trace: Trace = (step) => {
     // No detail in the log: it holds the server's own words.
@@ -53,10 +54,11 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     clientName: runtime.env.MCP_CLIENT_NAME || "CodeMie CLI",
   };
   const person = {
-    runtime: { ...runtime, env: withoutSecrets(runtime.env, asked) },
+    runtime,
     dialogue: loggedToo(dialogueOf(cli, url.origin), log),
     timeoutMs: asked.authSeconds * 1000,
     mayOpenBrowser: asked.browser,
+    browserEnv: environmentForOthers(withoutSecrets(runtime.env, asked), await profiles.read().catch(() => undefined)),
     callbackPort: asked.callbackPort,
     stop,
   };

@@ -56,3 +56,11 @@ export function givenClient(server: ServerMetadata, options: ClientOptions): Cli
   }
   return undefined;
 }
+
+/**
+ * @returns the hosts that a client's secret would go to. It goes to the server's own host, or wherever the issuer leads that
+ *   the user named; not wherever the server says.
+ */
+export function hostsOfSecret({ issuer, token_endpoint, revocation_endpoint }: ServerMetadata): string[] {
+  return [issuer, token_endpoint, revocation_endpoint].flatMap((address) => URL.parse(address ?? "")?.hostname ?? []);
+}

@@ -1,6 +1,7 @@
 import { browserLogin, type LoginDialogue } from "../../auth/login/browser.ts";
 import { pages } from "../../auth/login/callback-page.ts";
 import { type CallbackServer, startCallbackServer } from "../../auth/login/callback-server.ts";
+import type { ForeignEnv } from "../../core/env.ts";
 import { CodemieError } from "../../core/errors.ts";
 import { authorizationUrl, judgeCallback, newSecrets } from "../../oauth/authorization.ts";
 import type { Client } from "../../oauth/client.ts";
@@ -22,6 +23,8 @@ export interface PersonOptions {
   /** time limit of the authorization, ms */
   readonly timeoutMs: number;
   readonly mayOpenBrowser: boolean;
+  /** what the browser may see of the environment */
+  readonly browserEnv: ForeignEnv;
   /** fixed port of the loopback redirect; undefined: any */
   readonly callbackPort: number | undefined;
   readonly stop: AbortSignal;

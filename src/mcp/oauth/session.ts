@@ -8,7 +8,7 @@ import type { Challenge } from "../challenge.ts";
 import { mcpFailure } from "../failures.ts";
 import { loggable } from "../log.ts";
 import { askForToken } from "./ask.ts";
-import { givenClient } from "./client.ts";
+import { givenClient, hostsOfSecret } from "./client.ts";
 import type { Deployment } from "./discovery.ts";
 import { discover } from "./discovery.ts";
 import { type Grant, giveUp, grantOf, type HeldGrant, isOfUse, Leftovers } from "./grant.ts";
@@ -157,10 +157,9 @@ export class OAuthSession implements Authorization {
     const before = this.#deployment?.server.issuer;
     if (before !== undefined && before !== found.server.issuer)
       throw mcpFailure.otherIssuer(before, found.server.issuer);
-    // The secret goes to the server's own host or to the issuer that the user named, not wherever the server says.
-    const elsewhere = new URL(found.server.issuer).hostname !== url.hostname;
-    if (this.#options.client.clientSecret && issuer === undefined && elsewhere) {
-      throw mcpFailure.nameIssuer(found.server.issuer);
+    const elsewhere = hostsOfSecret(found.server).find((host) => host !== url.hostname);
+    if (this.#options.client.clientSecret && issuer === undefined && elsewhere !== undefined) {
+      throw mcpFailure.nameIssuer(found.server.issuer, elsewhere);
     }
     this.#named = named;
     this.#deployment = found;

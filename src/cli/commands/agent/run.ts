@@ -7,6 +7,7 @@ import { readRepository } from "../../../agents/repository.ts";
 import { makeRunFolder } from "../../../agents/run-folder.ts";
 import type { Model } from "../../../api/schemas.ts";
 import { loginAgain } from "../../../auth/login/again.ts";
+import type { ForeignEnv } from "../../../core/env.ts";
 import { failure } from "../../../core/errors.ts";
 import { closest, printable } from "../../../core/text.ts";
 import { version, versionLine } from "../../../core/version.ts";
@@ -65,7 +66,12 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
   const given = await givenToRun(cli, asked, resolved);
   const credentials = given
     ? credentialsFor(cli, vault, resolved, given)
-    : brokerFor(cli, vault, resolved, loginInMidRun(cli, vault, resolved, asked, ended.signal));
+    : brokerFor(
+        cli,
+        vault,
+        resolved,
+        loginInMidRun(cli, vault, resolved, asked, environmentForOthers(runtime.env, config), ended.signal),
+      );
   // The first request opens no browser: an unusable login ends the run before anything starts.
   const first = credentialsFor(cli, vault, resolved, given);
   if (!asked.silent) {
@@ -148,6 +154,7 @@ function loginInMidRun(
   vault: Vault,
   resolved: Resolved,
   asked: AgentArgs,
+  browserEnv: ForeignEnv,
   stop: AbortSignal,
 ): (() => Promise<void>) | undefined {
   const watched = runtime.terminal.interactive && asked.task === undefined;
@@ -160,6 +167,7 @@ function loginInMidRun(
       dialogue: { atUrl: () => undefined, atCode: () => undefined, note: () => undefined },
       timeoutMs: midRunLoginMs,
       mayOpenBrowser: true,
+      browserEnv,
       stop,
     });
   };

@@ -1,4 +1,5 @@
 import { stores } from "../../../access/stores.ts";
+import type { ProgramCall } from "../../../platform/processes.ts";
 import { findProgram, runCaptured } from "../../../platform/processes.ts";
 import { ownProgram } from "../../../platform/self.ts";
 import { environmentForOthers } from "../../../profiles/environment.ts";
@@ -44,7 +45,7 @@ export const mcpAdd = (cli: Cli) =>
         return;
       }
       const scoped = scope === undefined ? [] : ["--scope", scope];
-      const added = [claude, "mcp", "add", ...scoped, name, "--", entry.command, ...entry.args];
+      const added: ProgramCall = [claude, "mcp", "add", ...scoped, name, "--", entry.command, ...entry.args];
       const { code, said } = await runCaptured(
         added,
         environmentForOthers(

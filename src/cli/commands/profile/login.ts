@@ -17,6 +17,7 @@ import { describe, previousLogin, samePerson, storeLogin } from "../../../auth/s
 import { version } from "../../../core/version.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import type { Profile } from "../../../profiles/config.ts";
+import { environmentForOthers } from "../../../profiles/environment.ts";
 import { hostOf, type Method, methodOf, type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import type { ProfileStore } from "../../../profiles/store.ts";
 import { setupFailure } from "../../../setup/failures.ts";
@@ -83,6 +84,7 @@ export const profileLogin = (given: Cli) =>
               dialogue: dialogueOf(cli, host.origin),
               timeoutMs,
               mayOpenBrowser: args.browser,
+              browserEnv: environmentForOthers(runtime.env, config),
               stop,
             },
             async (login) => {

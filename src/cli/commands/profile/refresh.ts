@@ -9,6 +9,7 @@ import { describe } from "../../../auth/stored-login.ts";
 import { CodemieError } from "../../../core/errors.ts";
 import { version } from "../../../core/version.ts";
 import { stopSignal } from "../../../platform/signals.ts";
+import { environmentForOthers } from "../../../profiles/environment.ts";
 import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { dialogueOf, timeoutMsOf } from "../../frame/login-dialogue.ts";
@@ -31,7 +32,8 @@ export const profileRefresh = (given: Cli) =>
     async run({ args }) {
       const { vault, profiles } = stores(given.runtime);
       const timeoutMs = timeoutMsOf(args.timeout);
-      const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, given.runtime.env, {});
+      const config = await profiles.read();
+      const resolved = resolveProfile(config, { profile: args.profile }, given.runtime.env, {});
       const cli = forProfile(given, resolved);
       const { runtime } = cli;
       const host = resolved.host.value;
@@ -66,6 +68,7 @@ export const profileRefresh = (given: Cli) =>
           dialogue,
           timeoutMs,
           mayOpenBrowser,
+          browserEnv: environmentForOthers(runtime.env, config),
           stop,
         };
         await recorded(cli, vault, fact, () => loginAgain(vault, resolved.name, renewal));

@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { Person } from "../support/codemie.ts";
+import { beginLogin, logIn } from "../support/login.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+
+/**
+ * Threat: the browser we open gets our secrets in its environment and hands them on to every program it starts; or it is no
+ * browser, but a program in the cloned repository that somebody stands in.
+ */
+
+let sandbox: Sandbox;
+beforeAll(async () => {
+  sandbox = await startSandbox();
+});
+afterAll(() => sandbox.close());
+
+/** A program that writes down that it ran, where, and with which environment. */
+function spy(file: string): string {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(
+    file,
+    `#!/bin/sh\n{ pwd; env; } > "$HOME/ran-$(basename "$0").part"\nmv "$HOME/ran-$(basename "$0").part" "$HOME/ran-$(basename "$0")"\n`,
+  );
+  chmodSync(file, 0o755);
+  return file;
+}
+
+const report = (person: Person, name: string) => join(person.home, `ran-${name}`);
+
+async function written(file: string): Promise<string> {
+  while (!existsSync(file)) await Bun.sleep(10);
+  return readFileSync(file, "utf8");
+}
+
+const secrets = {
+  CODEMIE_JWT_TOKEN: "secret-token",
+  CODEMIE_JWT_TOKEN_FILE: "/secret-file",
+  CODEMIE_API_KEY: "secret-key",
+  CODEMIE_VAULT_PASSPHRASE: "secret passphrase",
+  TEAM_TOKEN: "secret-of-the-team",
+};
+
+/** Starts a login in which the browser opens, waits until it was started, and ends the login. */
+async function openIn(person: Person, env: Record<string, string>, name: string): Promise<string> {
+  const running = person.start(["profile", "login", "--url", sandbox.origin], { env });
+  const ran = await written(report(person, name));
+  running.kill("SIGINT");
+  await running.finished();
+  return ran;
+}
+
+test("the system's opener and a named browser see no secret, and start in no folder of ours", async () => {
+  for (const [name, choose] of [
+    ["xdg-open", {}],
+    ["my-browser", { CODEMIE_BROWSER: "my-browser" }],
+  ] as const) {
+    const person = new Person();
+    const bin = join(person.root, "bin");
+    spy(join(bin, name));
+    const at = { codeMieUrl: sandbox.origin, provider: "bearer-auth", authMethod: "jwt" };
+    mkdirSync(person.codemieHome, { recursive: true, mode: 0o700 });
+    writeFileSync(
+      join(person.codemieHome, "codemie-cli.config.json"),
+      JSON.stringify({ version: 2, profiles: { ci: { ...at, jwtConfig: { tokenEnvVar: "TEAM_TOKEN" } } } }),
+    );
+    const env = { ...secrets, DISPLAY: ":9", PATH: `${bin}:/usr/bin:/bin` };
+    Object.assign(person.env, { CODEMIE_BROWSER: "" });
+    const ran = await openIn(person, { ...env, ...choose }, name);
+    expect(ran).toContain("DISPLAY=:9");
+    expect(ran.split("\n")[0]).toBe("/");
+    expect(ran).not.toContain("secret");
+    person.remove();
+  }
+});
+
+for (const [what, env, file, name] of [
+  ["./xdg-open by PATH=.", { PATH: "." }, "xdg-open", "xdg-open"],
+  ["bin/xdg-open by PATH=bin", { PATH: "bin" }, "bin/xdg-open", "xdg-open"],
+  ["./xdg-open by an empty entry of PATH", { PATH: ":" }, "xdg-open", "xdg-open"],
+  ["BROWSER=./firefox", { BROWSER: "./firefox" }, "firefox", "firefox"],
+  [
+    "BROWSER=firefox by PATH=.",
+    { BROWSER: "firefox-of-the-repository", PATH: "." },
+    "firefox-of-the-repository",
+    "firefox-of-the-repository",
+  ],
+  ["CODEMIE_BROWSER=bin/x", { CODEMIE_BROWSER: "bin/x" }, "bin/x", "x"],
+] as const) {
+  test(`${what}: the repository's program does not run, and the address is printed`, async () => {
+    const person = new Person();
+    spy(join(person.cwd, file));
+    Object.assign(person.env, { CODEMIE_BROWSER: "", DISPLAY: ":9", ...env });
+    const { login, url } = await beginLogin(person, sandbox);
+    expect(url).toContain("/v1/auth/login/");
+    await login.says(/could not start/);
+    login.kill("SIGINT");
+    await login.finished();
+    expect(existsSync(report(person, name))).toBe(false);
+    person.remove();
+  });
+}
+
+test("a program that yields the passphrase does not come from the repository either", async () => {
+  const person = new Person();
+  await logIn(person, sandbox);
+  spy(join(person.cwd, "bin/pass"));
+  const env = { CODEMIE_VAULT_PASSPHRASE_COMMAND: "bin/pass" };
+  const { code, err } = await person.run(["vault", "rekey"], { env });
+  expect(code).toBe(6);
+  expect(err).toContain("bin/pass is not on PATH");
+  expect(existsSync(report(person, "pass"))).toBe(false);
+  person.remove();
+});
+
+test("programs are started in one place, which asks for a found program and a cleaned environment", async () => {
+  const starts: string[] = [];
+  for (const file of new Bun.Glob("**/*.ts").scanSync(join(import.meta.dir, "../../src"))) {
+    const text = await Bun.file(join(import.meta.dir, "../../src", file)).text();
+    if (/Bun\.spawn|child_process|from "open"/.test(text)) starts.push(file);
+  }
+  expect(starts.sort()).toEqual(["platform/processes.ts", "platform/self.ts"]);
+});
