@@ -9,34 +9,34 @@ import { GatewayError } from "./errors.ts";
 import { downstreamHeaders } from "./headers.ts";
 import type { Call } from "./paths.ts";
 
-/** How much of a 401 answer is read to see whose it is, bytes. */
+/** How much of a 401 answer we read to find out whether the host or the model's provider sent it, bytes. */
 const bodyToJudge = 65_536;
 
-/** Bodies up to this length are kept until the answer begins, to be sent again after a renewal, bytes. */
+/** We keep bodies up to this length until the answer begins, to send them again after a renewal, bytes. */
 const replayableBytes = 8 * 1024 * 1024;
 
 export interface ForwardOptions {
   readonly host: Host;
   readonly upstream: HttpClient;
-  /** ms to wait for the answer to begin, or for all of it where it is short; 0 for ever */
+  /** time until the answer must begin (a short one: until it must be complete), ms; 0 for ever */
   readonly timeoutMs: number;
 }
 
-/** What became of a request upstream. */
+/** The outcome of one request to the host. */
 export type UpstreamOutcome =
   /** the answer for the agent; `setCookies` are the upstream's, which it must not see */
   | { readonly kind: "answer"; readonly response: Response; readonly setCookies: readonly string[] }
   | { readonly kind: "logged-out"; readonly setCookies: readonly string[] }
   | { readonly kind: "failed"; readonly error: GatewayError };
 
-/** The one place that forms upstream addresses: the path can only extend the configured base. */
+/** The only place that forms addresses of the host: a path can only extend the configured base. */
 export const upstreamUrl = (host: Host, { path, query }: Call): string => modelUrl(host, path) + query;
 
 /**
- * Sends a request upstream and hands the answer back as it comes: both bodies stream, nothing is decompressed, and when
+ * Sends a request to the host and passes the answer on as it arrives: both bodies stream, nothing is decompressed, and when
  * the agent hangs up, so do we.
  *
- * @param request the agent's call, already judged to be for the model API, with the credential on
+ * @param request a call that may go to the host, with the credential on it
  */
 export function forward(request: OutgoingRequest, options: ForwardOptions): Promise<UpstreamOutcome> {
   return options.timeoutMs === 0 ? attempt(request, options) : attemptInTime(request, options);
@@ -70,8 +70,8 @@ async function attempt(request: OutgoingRequest, { host, upstream }: ForwardOpti
 }
 
 /**
- * Reads a body that may have to be sent again, up to a bound: beyond it, and where its length is not announced, it is
- * streamed and can be sent once.
+ * Reads a body that we may have to send again. A body beyond the bound, or without an announced length, streams and can be
+ * sent only once.
  *
  * @param length its announced length, bytes
  */
@@ -79,12 +79,12 @@ export function replayableBody(
   request: Request,
   length: number | undefined,
 ): Promise<ArrayBuffer> | ReadableStream<Uint8Array> | null {
-  // Looking at `request.body` makes a stream of it, which is what costs most here.
+  // Reading `request.body` creates a stream, which costs more than anything else here.
   if (length === undefined || length > replayableBytes) return request.body;
   return length > 0 ? request.arrayBuffer() : null;
 }
 
-/** The answer when the host takes the credential no longer: what happened and what helps. */
+/** @returns the error for the agent when the host no longer accepts the credential: what happened, and what to do */
 export function loggedOut(host: Host, { bearer, profile }: Lease): GatewayError {
   return new GatewayError(
     401,
@@ -95,8 +95,8 @@ export function loggedOut(host: Host, { bearer, profile }: Lease): GatewayError 
 }
 
 /**
- * A login page is never passed off as an answer: redirects and pages mean that the session is over, and so does a 401 of
- * the host itself (CodeMie fact 2.5). A 401 of the model's provider, told by its error `type`, is the agent's to see.
+ * A login page never reaches the agent as an answer: redirects and pages mean that the session is over, and so does a 401 of
+ * the host itself (CodeMie fact 2.5). A 401 of the model's provider, which its error `type` shows, goes to the agent.
  */
 function judged({ status, headers }: IncomingAnswer): "pass" | "logged-out" | "read" {
   if (redirects.has(status)) return "logged-out";
@@ -117,20 +117,20 @@ async function bodyUnlessLoggedOut(
   return bytes && text !== undefined && isProviderError(text) ? bytes : "logged-out";
 }
 
-/** Gives up what nobody will read; one that broke already says so once more, to nobody. */
+/** Cancels a body that nobody will read. The error of one that is already broken has no reader, so it is dropped. */
 export function discard(body: IncomingAnswer["body"] | undefined): void {
   if (body instanceof ReadableStream && !body.locked) body.cancel().catch(() => undefined);
 }
 
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-/** An answer's text, to be judged; undefined when its coding is unknown, broken, or hides more than we read. */
+/** @returns the text of an answer; undefined when its coding is unknown or broken, or it expands to more than we read */
 async function decoded(bytes: Uint8Array, coding: string | undefined): Promise<string | undefined> {
   const name = coding?.trim().toLowerCase() || "identity";
   if (name === "identity") return new TextDecoder().decode(bytes);
-  // Few gateways ever see such an answer, and the rest would hold a few megabytes for nothing.
+  // Loaded here: few gateways ever see such an answer, and it takes a few megabytes.
   const { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } = await import("node:zlib");
-  // A map, since the name is the host's: an object would know `constructor` as well.
+  // A map, since the host chooses the name: an object would also have `constructor`.
   const decoders = new Map<string, (bytes: Uint8Array, options: { maxOutputLength: number }) => Buffer>([
     ["gzip", gunzipSync],
     ["x-gzip", gunzipSync],
@@ -153,7 +153,7 @@ function isProviderError(text: string): boolean {
   }
 }
 
-/** @returns all of a body, or undefined where it is longer than is judged */
+/** @returns the whole body, or undefined when it is longer than {@link bodyToJudge} */
 async function wholeOf(body: ReadableStream<Uint8Array>): Promise<Uint8Array | undefined> {
   const { bytes, end, error } = await readBody(body, bodyToJudge);
   if (end === "broken") throw error;

@@ -3,7 +3,7 @@ import type { Call, Dialect } from "./paths.ts";
 
 type Status = 400 | 401 | 403 | 404 | 500 | 501 | 502 | 503 | 504;
 
-/** A failure of the gateway itself, before it is put in the words of the API that was called. */
+/** A failure of the gateway itself, before it takes the form of the API that was called. */
 export class GatewayError extends Error {
   readonly status: Status;
 
@@ -13,14 +13,14 @@ export class GatewayError extends Error {
   }
 }
 
-/** Somebody who may not enter knocked. Each one is counted, for the audit trail. */
+/** A refused request of a program that may not use the gateway. Each is counted, for the audit trail. */
 export class Denied extends GatewayError {}
 
-/** @returns the answer to a call that this gateway neither carries nor answers itself */
+/** @returns the error for a call that the gateway neither forwards nor answers itself */
 export const unknownCall = ({ method, path }: Call): GatewayError =>
   new GatewayError(404, `codemie gateway: ${method} ${path} is not part of the model API`);
 
-/** By status: error type of the Anthropic API, of the OpenAI API, and status name of Google's APIs (google.rpc.Code). */
+/** For each status: the error types of the Anthropic and OpenAI APIs, and the status name of Google's (google.rpc.Code). */
 const names: Record<Status, readonly [anthropic: string, openai: string, google: string]> = {
   400: ["invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"],
   401: ["authentication_error", "authentication_error", "UNAUTHENTICATED"],
@@ -34,10 +34,10 @@ const names: Record<Status, readonly [anthropic: string, openai: string, google:
 };
 
 /**
- * @param dialect whose error shape
- * @param error anything that was thrown while a request was judged or answered
- * @param requestId id the request has upstream and in our records
- * @returns the answer an agent of that API understands, the id where that API puts one
+ * @param dialect the API whose form the error takes
+ * @param error anything thrown while the gateway handled a request
+ * @param requestId the id that the host and our records know the request by
+ * @returns the answer in that API's form, with the id where that API has a place for it
  */
 export function errorResponse(dialect: Dialect, error: unknown, requestId: string): Response {
   const { status, message } = asGatewayError(error);

@@ -7,6 +7,8 @@ export const gatewayFailure = {
     new CodemieError(
       "port_taken",
       forbidden ? `this account may not listen on port ${port}` : `port ${port} is taken by another program`,
-      "choose another with --port or CODEMIE_PROXY_PORT, or end that program; codemie proxy status shows our own",
+      forbidden
+        ? "choose another port with --port or CODEMIE_PROXY_PORT"
+        : "choose another port with --port or CODEMIE_PROXY_PORT, or end that program; codemie proxy status lists our gateways",
     ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

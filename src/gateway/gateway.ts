@@ -21,13 +21,13 @@ export interface GatewayOptions {
   readonly ownHeaders: Readonly<Record<string, string>>;
   /** the way to the host */
   readonly upstream: HttpClient;
-  /** ms to wait for an answer to begin, or for all of it where it is short; 0 for ever */
+  /** time until an answer must begin (a short one: until it must be complete), ms; 0 for ever */
   readonly timeoutMs: number;
   /** port to listen on, 0 for a random one */
   readonly port: number;
   /** paths the profile adds to the model API */
   readonly extraPaths?: readonly string[];
-  /** the models this account may use, for `GET …/models`; without it the question goes upstream */
+  /** the models this account may use, for `GET …/models`; undefined: the host answers that request */
   readonly models?: () => Promise<readonly Model[]>;
 }
 
@@ -44,7 +44,7 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** How often the gateway looks whether it has nothing to do, ms. */
+/** How often the gateway checks whether it is idle, ms. */
 const idleMs = 3_000;
 
 /**
@@ -56,7 +56,7 @@ export function startGateway(options: GatewayOptions): Gateway {
   const { host, credentials } = options;
   const key = new Secret(randomBytes(32).toString("base64url"));
   const counts = { forwarded: 0, denied: 0 };
-  // A model provider is told nothing of CodeMie's.
+  // Only a CodeMie host gets the X-CodeMie-* headers; a model provider does not.
   const isCodemie = host.kind === "codemie";
   const fixedFor = fixedHeaders(isCodemie ? options.ownHeaders : {});
   const hasKey = keyCheck(key.reveal());
@@ -67,7 +67,7 @@ export function startGateway(options: GatewayOptions): Gateway {
   let draining = false;
   let served = 0;
 
-  /** Every request comes in here, and every failure is told here. */
+  /** Every request enters here, and every failure becomes an answer here. */
   async function handle(raw: Request): Promise<Response> {
     served++;
     const id = randomUUID();
@@ -77,7 +77,7 @@ export function startGateway(options: GatewayOptions): Gateway {
       const call = callOf(raw);
       if (!call) throw new GatewayError(400, "codemie gateway: the request's target is not a path");
       const incoming = { id, call, headers, raw };
-      // Through the router each would cost a tenth more: docs/decisions/h3-and-the-hot-path.md.
+      // Through the router, each model call would cost a tenth more: docs/decisions/h3-and-the-hot-path.md.
       return await (isModelCall(call) ? modelCall(incoming) : route(incoming));
     } catch (error) {
       if (error instanceof Denied) counts.denied++;
@@ -85,13 +85,13 @@ export function startGateway(options: GatewayOptions): Gateway {
     }
   }
 
-  /** What happens to a model call, in this order and in this one place: guard → inject → forward → audit. */
+  /** The order of a model call: guard, then {@link callHost}, which injects the credential and forwards the request. */
   function modelCall(incoming: IncomingRequest): Promise<Response> {
     for (const guard of guards.keyed) guard(incoming);
     return callHost(incoming);
   }
 
-  /** Inject and forward; once more with each newer credential while nothing has reached the agent. */
+  /** Puts the credential on a request and forwards it; again with each newer credential, until an answer begins. */
   async function callHost({ id, call, headers: incoming, raw }: IncomingRequest): Promise<Response> {
     counts.forwarded++;
     let outcome: UpstreamOutcome | undefined;
@@ -108,7 +108,7 @@ export function startGateway(options: GatewayOptions): Gateway {
         if (isCodemie) headers["x-codemie-request-id"] = id;
         outcome = await forward({ method, url, headers, fixed, body, length, signal }, options);
         if (outcome.kind === "failed") throw outcome.error;
-        // Stored before the first byte goes on: the old session may be spent already.
+        // Store the cookies before the agent gets the first byte: the old session may no longer work.
         if (outcome.setCookies.length > 0) await credentials.capture(lease, outcome.setCookies);
         if (outcome.kind === "answer") return outcome.response;
         const newer = left === 0 ? undefined : await credentials.renew(lease);
@@ -126,7 +126,7 @@ export function startGateway(options: GatewayOptions): Gateway {
   guardOrigin = originGuard(port);
   let collected = 0;
   const idle = setInterval(() => {
-    // What a busy time left behind is given back in the quiet after it; the runtime alone would keep it for hours.
+    // After busy times, collect garbage once: the runtime alone would keep the memory for hours.
     if (served === collected || server.pendingRequests > 0) return;
     collected = served;
     Bun.gc(true);

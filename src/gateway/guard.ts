@@ -7,23 +7,24 @@ import type { IncomingRequest } from "./paths.ts";
 /** Headers an agent may present the gateway's key in. */
 export const keyHeaders = ["authorization", "x-api-key", "x-goog-api-key"] as const;
 
-/** Judges a request: returns when it may pass, throws a GatewayError when it may not. */
+/** Returns when a request may pass; throws a GatewayError when it may not. */
 export type Guard = (incoming: IncomingRequest) => void;
 
 /**
- * Refuses a forged `Host` (DNS rebinding) and anything a web page sent. Every request passes here first, `/health`
- * included: under an odd `Host` the request's URL need not even parse.
+ * Refuses a forged `Host` (DNS rebinding) and every request of a web page. It runs first for every request, `/health`
+ * included: with an odd `Host`, the request's URL may not even parse.
  *
  * @param port the port we listen on
- * @returns judges a request by its headers, and throws Denied
+ * @returns a function that checks a request's headers, and throws Denied
  */
 export function originGuard(port: number): (headers: HeaderRecord) => void {
   const [address, name] = [`127.0.0.1:${port}`, `localhost:${port}`];
   return (headers) => {
     const { host, origin } = headers;
-    if (host !== address && host !== name) throw new Denied(403, "codemie gateway: wrong Host header");
-    // Browsers add these to what a page sends and no page can remove them; coding agents send neither. The first request
-    // of a page that a person opens has "none", and it is answered with an error that tells nothing.
+    if (host !== address && host !== name)
+      throw new Denied(403, "codemie gateway: the Host header is not the gateway's");
+    // Browsers add these headers to a page's requests, and no page can remove them; coding agents send none of them. A person
+    // who opens an address sends "none" as site, and gets an error that reveals nothing.
     const site = headers["sec-fetch-site"];
     const isAhead = aheadHeaders.some((name) => headers[name] !== undefined);
     if (origin !== undefined || (site !== undefined && site !== "none") || isAhead) {
@@ -34,13 +35,13 @@ export function originGuard(port: number): (headers: HeaderRecord) => void {
 
 /**
  * @param key the gateway's key
- * @returns true for headers that present it: constant time, and every key presented must be ours (a repeated header
- *   arrives joined with a comma and so fails as well)
+ * @returns a function that returns true for headers with this key, in constant time; every key in them must be ours (a
+ *   repeated header arrives joined with a comma, and so fails too)
  */
 export function keyCheck(key: string): (headers: HeaderRecord) => boolean {
   const expected = Buffer.from(key);
   const presented = Buffer.alloc(expected.length);
-  // The key's length is no secret; where the first wrong character stands would be one.
+  // The key's length is no secret; the position of the first wrong character would be one.
   const isKey = (candidate: string) => {
     if (candidate.length !== key.length) return false;
     presented.write(candidate, "latin1");
@@ -58,17 +59,17 @@ export function keyCheck(key: string): (headers: HeaderRecord) => boolean {
   };
 }
 
-/** Guards as most routes have them, in the order they judge. */
+/** The guards of most routes, in their order. */
 export interface UsualGuards {
-  /** for anybody on this machine */
+  /** for every program on this machine */
   readonly open: readonly Guard[];
-  /** for who presents the key */
+  /** for programs that have the key */
   readonly keyed: readonly Guard[];
 }
 
 /**
  * @param hasKey as {@link keyCheck} makes it
- * @param isDraining true once no new request is taken
+ * @param isDraining returns true once the gateway takes no new requests
  */
 export function usualGuards(hasKey: (headers: HeaderRecord) => boolean, isDraining: () => boolean): UsualGuards {
   const guardKey: Guard = ({ headers }) => {
@@ -79,28 +80,28 @@ export function usualGuards(hasKey: (headers: HeaderRecord) => boolean, isDraini
     );
   };
   const guardDraining: Guard = () => {
-    if (isDraining()) throw new GatewayError(503, "codemie gateway: it is stopping");
+    if (isDraining()) throw new GatewayError(503, "codemie gateway: the gateway is stopping");
   };
   return { open: [guardDraining, guardForm], keyed: [guardKey, guardDraining, guardForm] };
 }
 
 /**
- * Refuses a request this gateway does not carry: another protocol, a body whose length is told more than once, a body
- * where the runtime's client allows none.
+ * Refuses requests that the gateway cannot carry: another protocol, a body with more than one length, a body where the
+ * runtime's client allows none.
  *
  * @throws GatewayError
  */
 function guardForm({ call: { method }, headers }: IncomingRequest): void {
   if (headers.upgrade?.toLowerCase() === "websocket") {
-    throw new GatewayError(501, "codemie gateway: WebSocket is not carried, use plain HTTP requests");
+    throw new GatewayError(501, "codemie gateway: WebSocket is not supported; use plain HTTP requests");
   }
-  // Equal lengths given twice pass the runtime's parser, joined with a comma (RFC 9110 section 8.6 lets us refuse them).
+  // The runtime's parser accepts two equal lengths and joins them with a comma; RFC 9110 section 8.6 lets us refuse them.
   if (headers["content-length"]?.includes(",")) {
-    throw new GatewayError(400, "codemie gateway: repeated Content-Length");
+    throw new GatewayError(400, "codemie gateway: the request has more than one Content-Length");
   }
-  // The runtime keeps such a body from us, so a header that announces one is all there is to judge.
+  // The runtime hides such a body from us, so the header that announces it has to do.
   const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) !== 0;
   if ((method === "GET" || method === "HEAD") && hasBody) {
-    throw new GatewayError(400, `codemie gateway: a ${method} request with a body is not carried`);
+    throw new GatewayError(400, `codemie gateway: a ${method} request must not have a body`);
   }
 }

@@ -2,7 +2,7 @@ import type { Authorize } from "../auth/authorize.ts";
 import type { HeaderRecord } from "../http1/message.ts";
 import { keyHeaders } from "./guard.ts";
 
-/** Concern one connection only and mean nothing on the next (RFC 9110 section 7.6.1). */
+/** Hop-by-hop headers: they concern one connection only (RFC 9110 section 7.6.1). */
 const hopByHop = [
   "connection",
   "keep-alive",
@@ -19,30 +19,30 @@ const hopByHop = [
 /** Never forwarded upstream, each with its reason. */
 const neverUpstream: ReadonlySet<string> = new Set([
   ...hopByHop,
-  ...keyHeaders, // the agent's credential is the gateway's own key, and next to session cookies the host refuses it
-  "cookie", // the session's cookies are the only ones
-  "host", // the upstream's own name goes there
-  "content-length", // whoever sends the body says how long it is
-  "forwarded", // says where the request comes from, which is nobody's business and could be believed
+  ...keyHeaders, // they hold the gateway's own key, and the host refuses one next to session cookies
+  "cookie", // only the session's cookies go to the host
+  "host", // the request gets the host's own name
+  "content-length", // the HTTP client sets it when it sends the body
+  "forwarded", // tells where the request comes from, which is private, and which the host might believe
   "via",
   "x-real-ip",
   "x-client-ip",
   "true-client-ip",
-  "api-key", // other clients' ways to present a key: the agent's opens nothing but this gateway
+  "api-key", // other headers for a key; the agent's key is for this gateway only
   "x-litellm-api-key",
-  "user-id", // names the user at a host without a front
-  "x-rewrite-url", // would name another path or method than the one that was judged
+  "user-id", // names the user at a host without oauth2-proxy in front (the front)
+  "x-rewrite-url", // could name another path or method than the one the gateway checked
   "x-http-method-override",
   "x-http-method",
   "x-method-override",
   "set-cookie",
-  "x-bind-key", // the backend's word to itself (CodeMie fact 4.3)
+  "x-bind-key", // the backend uses it internally (CodeMie fact 4.3)
   "x-bind-nonce",
   "x-bind-timestamp",
-  "expect", // answered by our own server already
+  "expect", // our own server has answered it already
 ]);
 
-/** Name prefixes never forwarded upstream: what fronts say of who asks for what (CodeMie fact 4.3), and what is ours to say. */
+/** Name prefixes never forwarded upstream: headers in which fronts name user and request (CodeMie fact 4.3), and our own. */
 const neverUpstreamPrefixes = [
   "x-forwarded-",
   "x-original-",
@@ -59,7 +59,7 @@ const neverBack: ReadonlySet<string> = new Set([
   "set-cookie2",
   "location", // the host's login route answers with the session in it
   "content-location",
-  "authorization", // a front that is set so tells the token of the session with every answer (CodeMie fact 2.4)
+  "authorization", // some fronts are set to put the session's token on every answer (CodeMie fact 2.4)
   "gap-auth",
   "authentication-info",
   "proxy-authentication-info",
@@ -69,18 +69,18 @@ const neverBack: ReadonlySet<string> = new Set([
   "strict-transport-security",
 ]);
 
-/** Name prefix never forwarded to the agent: what the front found out of the session, its token among it (CodeMie fact 2.4). */
+/** Name prefix never forwarded to the agent: the front's headers about the session, with its token (CodeMie fact 2.4). */
 const neverBackPrefix = "x-auth-request-";
 
 /**
- * Makes the headers of the upstream request: the agent's, less what must not leave.
+ * Makes the headers of the request to the host: the agent's, without those that must not leave this machine.
  *
  * @param incoming the agent's headers
- * @param fixed the headers of every request, which take the place of all others of their names
- * @returns by lower-case name, without the fixed ones; `Host` and the body's length are for whoever sends them to say
+ * @param fixed the headers of every request; they replace the agent's headers of the same names
+ * @returns by lower-case name, without the fixed ones; the HTTP client adds `Host` and the body's length
  */
 export function upstreamHeaders(incoming: HeaderRecord, fixed: HeaderRecord): Record<string, string> {
-  // What an agent that says nothing of it takes is not a coding it may not know.
+  // Without Accept-Encoding, ask for identity: the agent may not be able to decompress.
   const kept: Record<string, string> = { "accept-encoding": "identity" };
   const named = namedByConnection(incoming.connection);
   for (const name in incoming) {
@@ -93,8 +93,8 @@ export function upstreamHeaders(incoming: HeaderRecord, fixed: HeaderRecord): Re
 
 /**
  * @param own our `X-CodeMie-*` headers
- * @returns from what puts a credential on, the headers of every request with that credential: its own and ours, the same
- *   object each time. What could compete with them never goes upstream.
+ * @returns a function from a credential to the headers of every request with it: the credential's and ours, the same object
+ *   each time. Headers of the agent that could compete with them never go to the host.
  */
 export function fixedHeaders(own: HeaderRecord): (authorize: Authorize) => HeaderRecord {
   const known = new WeakMap<Authorize, HeaderRecord>();
@@ -110,7 +110,7 @@ export function fixedHeaders(own: HeaderRecord): (authorize: Authorize) => Heade
   };
 }
 
-/** @returns the headers of the answer to the agent: the upstream's, less what must not come back */
+/** @returns the headers of the answer to the agent: the host's, without those that the agent must not see */
 export function downstreamHeaders(upstream: HeaderRecord): Record<string, string> {
   const kept: Record<string, string> = {};
   const named = namedByConnection(upstream.connection);
@@ -121,7 +121,7 @@ export function downstreamHeaders(upstream: HeaderRecord): Record<string, string
   return kept;
 }
 
-/** Headers the `Connection` header declares to be for this connection only. */
+/** @returns the headers that `Connection` declares hop-by-hop */
 function namedByConnection(value: string | undefined): ReadonlySet<string> | undefined {
   if (!value || value === "keep-alive" || value === "close") return undefined;
   return new Set(value.toLowerCase().split(/\s*,\s*/));

@@ -2,24 +2,24 @@ import type { Model } from "../api/schemas.ts";
 import type { HeaderRecord } from "../http1/message.ts";
 import type { Dialect } from "./paths.ts";
 
-/** What `GET …/models` asks for: whose list, and one model of it or all. */
+/** A request for models: in which API's form, and for one model or all. */
 export interface ModelsQuestion {
   readonly dialect: Dialect;
   readonly id: string | undefined;
 }
 
 /**
- * Whose format a client expects cannot be seen from `/v1/models` alone: Anthropic's clients always send their version.
+ * The path `/v1/models` belongs to two APIs; Anthropic's clients always send their version.
  *
- * @param path of a question for models
- * @returns whose format to answer in
+ * @param path the path of a request for models
+ * @returns the API whose form the client expects
  */
 export function modelsDialect(path: string, headers: HeaderRecord): Dialect {
   if (path.startsWith("/v1beta/")) return "gemini";
   return headers["anthropic-version"] === undefined ? "openai" : "anthropic";
 }
 
-/** A model in each API's own shape; dates the host does not tell are the epoch's. */
+/** A model in each API's form. The host gives no dates, so they are the epoch's. */
 const shapes: Record<Dialect, (model: Model) => Record<string, unknown>> = {
   anthropic: ({ id, label }) => ({ type: "model", id, display_name: label, created_at: "1970-01-01T00:00:00Z" }),
   openai: ({ id, provider }) => ({ id, object: "model", created: 0, owned_by: provider ?? "codemie" }),
@@ -32,7 +32,7 @@ const shapes: Record<Dialect, (model: Model) => Record<string, unknown>> = {
 };
 
 /**
- * @param question whose format, and which model
+ * @param question the API's form, and which model
  * @param models the models this account may use
  * @returns the document, or undefined when there is no such model
  */

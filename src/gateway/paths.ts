@@ -1,6 +1,6 @@
 import type { HeaderRecord } from "../http1/message.ts";
 
-/** Whose wire format a path speaks, so that our own errors can be told in it. */
+/** The API that a path belongs to: our own errors take its form. */
 export type Dialect = "anthropic" | "openai" | "gemini";
 
 /** A request's method and target. */
@@ -12,20 +12,20 @@ export interface Call {
   readonly query: string;
 }
 
-/** A request that came from our own machine and from no web page, as guards judge it and routes answer it. */
+/** A request that comes from this machine and from no web page: what guards check and routes answer. */
 export interface IncomingRequest {
-  /** random, the same upstream, in our records and in an error */
+  /** random; the host, our records and an error show the same one */
   readonly id: string;
   readonly call: Call;
   readonly headers: HeaderRecord;
-  /** the runtime's own, for its body and its end */
+  /** the runtime's request, for its body and its abort signal */
   readonly raw: Request;
 }
 
 /**
- * The model API (CodeMie fact 5.1), every path with and without `/v1`. With what the table of routes and the profile add, it
- * is all that goes upstream: everything else the host serves (its login route above all, which answers with the session) is
- * out of the agent's reach.
+ * The model API (CodeMie fact 5.1), every path with and without `/v1`. Only these paths, and those that the table of routes
+ * and the profile add, go to the host. The agent cannot reach anything else there, above all not the login route, which
+ * answers with the session.
  */
 const modelPaths: ReadonlySet<string> = new Set(
   ["/messages", "/messages/count_tokens", "/chat/completions", "/completions", "/embeddings", "/responses"].flatMap(
@@ -39,20 +39,20 @@ const geminiPath = new RegExp(
   `^(?:/v1|/v1beta)?/models/${modelName}:(?:generateContent|streamGenerateContent|countTokens|embedContent)$`,
 );
 
-/** @returns whether a call asks a model for something, which is what agents do all day */
+/** @returns true for a call to a model, by far the most frequent request of an agent */
 export const isModelCall = ({ method, path }: Call): boolean =>
   method === "POST" && (modelPaths.has(path) || geminiPath.test(path));
 
-/** Where the host hands out credentials: no profile can open these (CodeMie facts 2.1, 4.4). */
+/** Paths where the host hands out credentials: no profile can add them (CodeMie facts 2.1, 4.4). */
 const closed = /^(?:\/v1)?\/(?:auth|local-auth)(?:\/|$)/i;
 
-/** Methods that would have the credential sent back in the answer, or make a tunnel. */
+/** Methods that would return the credential in the answer, or open a tunnel. */
 const neverMethods: ReadonlySet<string> = new Set(["TRACE", "TRACK", "CONNECT"]);
 
 /**
- * @param paths what a profile adds, each `METHOD /path`, `*` for any method and for one segment of the path, for example
+ * @param paths the paths that a profile adds, each `METHOD /path`; `*` is any method, or one segment of the path, for example
  *   `DELETE /v1/responses/*`
- * @returns whether a call is one of these
+ * @returns a function that returns true for a call to one of them
  */
 export function addedCalls(paths: readonly string[]): (call: Call) => boolean {
   const added = paths.map((pattern) => {
@@ -80,7 +80,7 @@ export function callOf(request: Request): Call | undefined {
     : { method, path: target.slice(0, mark), query: target.slice(mark) };
 }
 
-/** @returns the dialect an error on this path is best told in, model API or not */
+/** @returns the API whose form an error on this path takes, whether the path is of the model API or not */
 export function dialectOf(path: string): Dialect {
   if (path.startsWith("/v1beta/") || /\/models\/[^/]+:\w+$/.test(path)) return "gemini";
   return /\/messages(?:\/|$)/.test(path) ? "anthropic" : "openai";

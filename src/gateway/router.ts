@@ -3,11 +3,11 @@ import type { IncomingRequest } from "./paths.ts";
 import type { Route, RouteHandler } from "./routes.ts";
 
 /**
- * Has h3 find the route of a request, and nothing else: its `fetch` would empty answers to HEAD of their length, print
- * errors and put them in its own words, and refuse paths with an odd `%`.
+ * Lets h3 find the route of a request, and do nothing else. Its `fetch` would drop the length of answers to HEAD, print
+ * errors and replace their texts, and refuse paths with an odd `%`.
  *
- * @param routes the table; its last line has to take any request
- * @returns judges and answers a request; throws what its guards and its answer throw
+ * @param routes the table; its last line must accept any request
+ * @returns a function that runs the guards and the answer of a request's route, and throws what they throw
  */
 export function routerOf(routes: readonly Route[]): (incoming: IncomingRequest) => ReturnType<RouteHandler> {
   const app = new H3();
@@ -22,13 +22,13 @@ export function routerOf(routes: readonly Route[]): (incoming: IncomingRequest) 
   }
   return (incoming) => {
     const event = new H3Event(incoming.raw, { incoming });
-    // h3 undoes escapes that nobody needs, and would take `/%68ealth` for `/health`.
+    // h3 decodes needless escapes, and would take `/%68ealth` for `/health`.
     if (event.url.pathname !== incoming.call.path) event.url.pathname = incoming.call.path;
     return app.handler(event) as ReturnType<RouteHandler>;
   };
 }
 
-/** h3 takes `/health/` for `/health`. Two spellings of one path are how a guard is walked around. */
+/** h3 takes `/health/` for `/health`; a second spelling of a path is a way around a guard. */
 function isAsWritten(pattern: string, path: string): boolean {
   return !path.endsWith("/") || path === "/" || pattern.endsWith("/**");
 }

@@ -5,7 +5,7 @@ import type { Guard, UsualGuards } from "./guard.ts";
 import { modelsAnswer, modelsDialect } from "./models.ts";
 import { type Call, type IncomingRequest, modelName } from "./paths.ts";
 
-/** Answers a request; a GatewayError or CodemieError it throws is told in the words of the API that was called. */
+/** Answers a request. An error it throws reaches the agent in the form of the API that was called. */
 export type RouteHandler = (
   incoming: IncomingRequest,
   params: Readonly<Record<string, string>>,
@@ -15,9 +15,9 @@ export type RouteHandler = (
 export interface Route {
   /** in capitals; `*` is any */
   readonly method: "GET" | "HEAD" | "POST" | "*";
-  /** `:name(pattern)` stands for one segment, which the handler gets by that name, and `**` for any number of them */
+  /** `:name(pattern)` matches one segment, which the handler gets by that name; `**` matches any number of segments */
   readonly path: string;
-  /** judge the request in this order; its `Host` and `Origin` were judged before */
+  /** run in this order, after the check of `Host` and `Origin` */
   readonly guards: readonly Guard[];
   readonly answer: RouteHandler;
 }
@@ -26,22 +26,22 @@ export interface RouteOptions {
   readonly guards: UsualGuards;
   readonly hasKey: (headers: HeaderRecord) => boolean;
   readonly counts: Readonly<Record<string, number>>;
-  /** the models this account may use; undefined: the host is asked */
+  /** the models this account may use; undefined: the host answers */
   readonly models: (() => Promise<readonly Model[]>) | undefined;
-  /** whether the profile adds a call */
+  /** @returns true for a call that the profile adds to the model API */
   readonly isAdded: (call: Call) => boolean;
-  /** puts the credential on a request and has the host answer it */
+  /** puts the credential on a request and forwards it to the host */
   readonly callHost: (incoming: IncomingRequest) => Promise<Response>;
 }
 
 /**
- * Every route but that of the model calls, which is the gateway's own. To add one, write a line with its own guards. A path
- * opens as it is written here and in no other spelling; any other path is the last line's.
+ * Every route except that of the model calls, which gateway.ts handles itself. To add a route, add a line with its guards. A
+ * line matches its path in exactly this spelling; the last line takes every other path.
  */
 export function gatewayRoutes(options: RouteOptions): readonly Route[] {
   const { hasKey, counts, models, isAdded, callHost } = options;
   const { open, keyed } = options.guards;
-  // Without the key one learns that something lives here, and no more.
+  // A client without the key learns that a gateway runs here, and no more.
   const alive: RouteHandler = ({ headers }) =>
     Response.json(hasKey(headers) ? { status: "ok", ...counts } : { status: "ok" });
   const added: RouteHandler = (incoming) => {
@@ -49,20 +49,20 @@ export function gatewayRoutes(options: RouteOptions): readonly Route[] {
     return callHost(incoming);
   };
   return [
-    // Claude Code asks this at its start, without a key, to see whether somebody listens.
+    // Claude Code sends this at its start, without a key, to see whether the gateway listens.
     { method: "HEAD", path: "/", guards: open, answer: () => new Response(null) },
     { method: "GET", path: "/health", guards: open, answer: alive },
     { method: "GET", path: "/ready", guards: open, answer: alive },
     { method: "GET", path: "/v1/health", guards: keyed, answer: callHost },
     ...modelRoutes(keyed, models, callHost),
-    // Agents report about their users to their makers. These reports stay here.
+    // Agents send usage reports to their makers. These reports end here.
     { method: "*", path: "/api/event_logging/batch", guards: keyed, answer: () => Response.json({ success: true }) },
     { method: "GET", path: "/**/managed-settings", guards: keyed, answer: () => Response.json({}) },
     { method: "*", path: "/**", guards: keyed, answer: added },
   ];
 }
 
-/** The models an account may use, under each path the three APIs know them by; without a list of ours, the host's. */
+/** The routes of model lists, under the paths of all three APIs; without a list of our own, the host answers. */
 function modelRoutes(guards: readonly Guard[], models: RouteOptions["models"], callHost: RouteHandler): Route[] {
   const get = (path: string, answer: RouteHandler): Route => ({ method: "GET", path, guards, answer });
   if (!models) return [get("/models", callHost), get("/v1/models", callHost)];

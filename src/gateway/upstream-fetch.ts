@@ -4,12 +4,12 @@ import type { HeaderRecord, HttpClient } from "../http1/message.ts";
 import type { Fetch } from "../platform/network.ts";
 
 /**
- * The way to the host by the runtime's `fetch`, which knows proxies, their passwords, and TLS to them.
+ * Sends requests with the runtime's `fetch`, which supports proxies, their passwords, and TLS to them.
  */
 export function upstreamByFetch(fetch: Fetch): HttpClient {
   return {
     async send({ method, url, headers, fixed, body, length, signal }) {
-      // Of a stream the runtime knows no length, and would send it in chunks, which some hosts refuse.
+      // Without this header the runtime would send a stream in chunks, which some hosts refuse.
       const framing = body instanceof ReadableStream && length !== undefined && { "content-length": String(length) };
       const all = { ...headers, ...fixed, ...framing };
       const answer = await fetch(url, { method, headers: all, body, decompress: false, signal });
@@ -24,7 +24,7 @@ export function upstreamByFetch(fetch: Fetch): HttpClient {
 
 function isShort(headers: HeaderRecord): boolean {
   const length = headers["content-length"];
-  // A length beside chunks says nothing of how long they are (RFC 9112 section 6.3).
+  // A length beside chunks does not count (RFC 9112 section 6.3).
   return (
     length !== undefined &&
     headers["transfer-encoding"] === undefined &&
@@ -33,7 +33,7 @@ function isShort(headers: HeaderRecord): boolean {
   );
 }
 
-/** The same bytes. Handed the runtime's own stream, the server would print its errors, with the URL, into the agent's screen. */
+/** Copies a body stream: of the runtime's own, the server would print the errors, with the URL, on the agent's screen. */
 function atReadersPace(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   let sent: Uint8Array | undefined;

@@ -147,5 +147,5 @@ test("a WebSocket is refused in words", async () => {
   const asked = `GET /v1/responses HTTP/1.1\r\nHost: ${host}\r\nx-api-key: ${key}\r\n${lines}\r\n`;
   const { statuses, text } = await sendRaw(url, asked);
   expect(statuses).toEqual([501]);
-  expect(text).toContain("WebSocket is not carried");
+  expect(text).toContain("WebSocket is not supported");
 });
