@@ -131,12 +131,16 @@ test("an answer that ends with its connection arrives whole at a slow reader", a
 });
 
 test("a body without a length that ends with a reset is broken", async () => {
+  const replied = Promise.withResolvers<Socket>();
   host.reply = (socket) => {
     socket.write(`${sse}\r\n${event}`);
-    setTimeout(() => socket.resetAndDestroy(), 50);
+    replied.resolve(socket);
   };
-  const answer = await gateway.post();
-  await expect(answer.text()).rejects.toThrow();
+  const reader = (await gateway.post()).body?.getReader();
+  expect(new TextDecoder().decode((await reader?.read())?.value)).toBe(event);
+  // Not before: a reset takes along what its receiver has not read.
+  (await replied.promise).resetAndDestroy();
+  await expect(reader?.read()).rejects.toThrow();
 });
 
 test("a 401 that breaks off, or whose reader leaves, ends one request and not the gateway", async () => {
