@@ -1,16 +1,17 @@
 import { afterAll, afterEach, beforeEach, onTestFinished } from "bun:test";
 import type { Browser } from "playwright-core";
-import { startBrowser } from "./browser.ts";
 import { Person } from "./codemie.ts";
 import { type Gateway, gatewayWithToken, startGateway } from "./gateway.ts";
 import { logIn } from "./login.ts";
 import { type ModelProvider, startModelProvider } from "./model-provider.ts";
 import { type RawHost, startRawHost } from "./raw-host.ts";
-import { type Sandbox, startSandbox } from "./sandbox/sandbox.ts";
+import type { Sandbox, SandboxSettings } from "./sandbox/sandbox.ts";
 
 /**
  * What all tests of a file share (`shared…`, called at the top of the file), and what one has for itself (`own…`, called in
  * it). Each is given back after the last test, or after the one; those that were called first go first.
+ *
+ * The browser and the host are loaded by whoever asks for them: they take half a second of the processor each.
  */
 
 /**
@@ -18,8 +19,9 @@ import { type Sandbox, startSandbox } from "./sandbox/sandbox.ts";
  *
  * @param changes its settings, where they are not the usual ones
  */
-export async function sharedSandbox(...changes: Parameters<typeof startSandbox>): Promise<Sandbox> {
-  const sandbox = await startSandbox(...changes);
+export async function sharedSandbox(changes: Partial<SandboxSettings> = {}): Promise<Sandbox> {
+  const { startSandbox } = await import("./sandbox/sandbox.ts");
+  const sandbox = await startSandbox(changes);
   beforeEach(() => sandbox.reset());
   afterAll(() => sandbox.close());
   return sandbox;
@@ -41,6 +43,7 @@ export async function sharedLogin(sandbox: Sandbox, env: Record<string, string> 
 
 /** A real Chromium. */
 export async function sharedBrowser(): Promise<Browser> {
+  const { startBrowser } = await import("./browser.ts");
   const browser = await startBrowser();
   afterAll(() => browser.close());
   return browser;
@@ -54,6 +57,7 @@ export async function sharedBrowser(): Promise<Browser> {
 export async function sharedGateway(
   prepare: (person: Person) => void = () => undefined,
 ): Promise<{ sandbox: Sandbox; gateway: Gateway }> {
+  const { startSandbox } = await import("./sandbox/sandbox.ts");
   const sandbox = await startSandbox();
   const person = new Person();
   await logIn(person, sandbox);
