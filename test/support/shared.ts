@@ -5,13 +5,11 @@ import { type Gateway, gatewayWithToken, startGateway } from "./gateway.ts";
 import { logIn } from "./login.ts";
 import { type ModelProvider, startModelProvider } from "./model-provider.ts";
 import { type RawHost, startRawHost } from "./raw-host.ts";
-import type { Sandbox, SandboxSettings } from "./sandbox/sandbox.ts";
+import { type Sandbox, type SandboxSettings, startSandbox } from "./sandbox/sandbox.ts";
 
 /**
- * What all tests of a file share (`shared…`, called at the top of the file), and what one has for itself (`own…`, called in
- * it). Each is given back after the last test, or after the one; those that were called first go first.
- *
- * The browser and the host are loaded by whoever asks for them: they take half a second of the processor each.
+ * Set-up that all tests of a file share (`shared…`, called at the top of the file), or that one test has for itself (`own…`,
+ * called in it). It ends after the last test, or after the one, in the order of the calls.
  */
 
 /**
@@ -20,7 +18,6 @@ import type { Sandbox, SandboxSettings } from "./sandbox/sandbox.ts";
  * @param changes its settings, where they are not the usual ones
  */
 export async function sharedSandbox(changes: Partial<SandboxSettings> = {}): Promise<Sandbox> {
-  const { startSandbox } = await import("./sandbox/sandbox.ts");
   const sandbox = await startSandbox(changes);
   beforeEach(() => sandbox.reset());
   afterAll(() => sandbox.close());
@@ -41,7 +38,7 @@ export async function sharedLogin(sandbox: Sandbox, env: Record<string, string> 
   return person;
 }
 
-/** A real Chromium. */
+/** A real Chromium. Its driver takes half a second of the processor to load, so only here. */
 export async function sharedBrowser(): Promise<Browser> {
   const { startBrowser } = await import("./browser.ts");
   const browser = await startBrowser();
@@ -57,7 +54,6 @@ export async function sharedBrowser(): Promise<Browser> {
 export async function sharedGateway(
   prepare: (person: Person) => void = () => undefined,
 ): Promise<{ sandbox: Sandbox; gateway: Gateway }> {
-  const { startSandbox } = await import("./sandbox/sandbox.ts");
   const sandbox = await startSandbox();
   const person = new Person();
   await logIn(person, sandbox);
