@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { Person } from "../support/codemie.ts";
-import { connectClient } from "../support/mcp/bridge.ts";
+import { connectClient } from "../support/mcp/client.ts";
 
 const url = process.argv.at(-1) ?? "";
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO ?? "";

@@ -6,7 +6,8 @@ import {
   LoggingMessageNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import { Person } from "../support/codemie.ts";
-import { connectClient, RawBridge, type Rpc } from "../support/mcp/bridge.ts";
+import { RawBridge, type Rpc } from "../support/mcp/bridge.ts";
+import { connectClient } from "../support/mcp/client.ts";
 import { startEverything } from "../support/mcp/everything.ts";
 
 /** The SDK's client, the compiled bridge, and the MCP project's own test server, over both transports. */

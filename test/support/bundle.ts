@@ -8,7 +8,7 @@ const made = new Map<string, string>();
  * Makes a program one file, with all it imports: it starts in little more than half of the time, and the tests that start
  * one start dozens. The program must not look for files beside its own.
  *
- * @returns the file, made once in a process; whoever runs beside us makes the same one
+ * @returns the file, made once in a process; test processes side by side make the same one
  */
 export function bundled(program: string): string {
   const known = made.get(program);

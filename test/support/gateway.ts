@@ -47,7 +47,7 @@ export class Gateway implements AsyncDisposable {
     return this.probe.stop();
   }
 
-  /** Ends it likewise. An agent owns the screen: whatever broke on the way, nothing was printed into it. */
+  /** Ends it likewise, and checks that codemie printed nothing into the screen, which is the agent's. */
   async stopQuietly(): Promise<void> {
     const { err } = await this.stop();
     expect(err.split("\n").filter((line) => line && !line.startsWith("codemie ·"))).toEqual([]);

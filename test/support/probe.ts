@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { codemieClaude, type Finished, type Person, type Running } from "./codemie.ts";
 
-/** What an agent is started with: where its gateway is, the key for that, its whole environment and its arguments. */
+/** The start of an agent: address and key of its gateway, its whole environment, its arguments. */
 export interface Started {
   readonly url: string;
   readonly key: string;

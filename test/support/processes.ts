@@ -7,7 +7,7 @@ export const otherProcesses = (): number[] =>
     .filter((pid) => pid > 0 && pid !== process.pid);
 
 /**
- * What the system shows of a process to the user it belongs to.
+ * Reads the command line or the environment of a process, as its own user may.
  *
  * @returns a word, or a variable, a line; empty when the process ended meanwhile or is another user's
  */
@@ -15,7 +15,7 @@ export function shownOf(pid: number, what: "cmdline" | "environ"): string {
   return read(`/proc/${pid}/${what}`).replaceAll("\0", "\n");
 }
 
-/** Whether a process goes on. One that ended, and that its parent has not asked about yet (a zombie), does not. */
+/** @returns true while a process runs; a zombie, which has ended and waits for its parent to ask, does not */
 export function goesOn(pid: number): boolean {
   const stat = read(`/proc/${pid}/stat`);
   return stat !== "" && !stat.includes(") Z ");

@@ -1,16 +1,15 @@
 import { afterAll, afterEach, beforeEach, onTestFinished } from "bun:test";
 import type { Browser } from "playwright-core";
-import { startBrowser } from "./browser.ts";
 import { Person } from "./codemie.ts";
 import { type Gateway, gatewayWithToken, startGateway } from "./gateway.ts";
 import { logIn } from "./login.ts";
 import { type ModelProvider, startModelProvider } from "./model-provider.ts";
 import { type RawHost, startRawHost } from "./raw-host.ts";
-import { type Sandbox, startSandbox } from "./sandbox/sandbox.ts";
+import { type Sandbox, type SandboxSettings, startSandbox } from "./sandbox/sandbox.ts";
 
 /**
- * What all tests of a file share (`shared…`, called at the top of the file), and what one has for itself (`own…`, called in
- * it). Each is given back after the last test, or after the one; those that were called first go first.
+ * Set-up that all tests of a file share (`shared…`, called at the top of the file), or that one test has for itself (`own…`,
+ * called in it). It ends after the last test, or after the one, in the order of the calls.
  */
 
 /**
@@ -18,8 +17,8 @@ import { type Sandbox, startSandbox } from "./sandbox/sandbox.ts";
  *
  * @param changes its settings, where they are not the usual ones
  */
-export async function sharedSandbox(...changes: Parameters<typeof startSandbox>): Promise<Sandbox> {
-  const sandbox = await startSandbox(...changes);
+export async function sharedSandbox(changes: Partial<SandboxSettings> = {}): Promise<Sandbox> {
+  const sandbox = await startSandbox(changes);
   beforeEach(() => sandbox.reset());
   afterAll(() => sandbox.close());
   return sandbox;
@@ -39,8 +38,9 @@ export async function sharedLogin(sandbox: Sandbox, env: Record<string, string> 
   return person;
 }
 
-/** A real Chromium. */
+/** A real Chromium. Its driver takes half a second of the processor to load, so only here. */
 export async function sharedBrowser(): Promise<Browser> {
+  const { startBrowser } = await import("./browser.ts");
   const browser = await startBrowser();
   afterAll(() => browser.close());
   return browser;

@@ -14,8 +14,8 @@ export function passphraseAccess(passphrase: string, notes: string[] = []): Vaul
 }
 
 /**
- * Seals with a passphrase whose derivation is as cheap as the format allows, a tenth of what the program takes: for files that
- * are opened again and again by tests of other things.
+ * Seals with a passphrase whose derivation is as cheap as the format allows, a tenth of the program's own: for files that tests
+ * of other things open again and again.
  *
  * @param name what the text is bound to
  */

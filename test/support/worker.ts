@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { bundled } from "./bundle.ts";
 
-/** What runs a program of `test/support`. */
+/** @returns the command that runs a program of `test/support` */
 export function workerCommand(program: string): [string, string] {
   return [process.execPath, bundled(join(import.meta.dir, program))];
 }

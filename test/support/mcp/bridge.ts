@@ -1,6 +1,4 @@
-import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
-import { type InitializeRequest, LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
+import type { InitializeRequest, LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
 import { codemieMcpProxy, type Person } from "../codemie.ts";
 
 /** A JSON-RPC message as it stands on a line. */
@@ -123,30 +121,11 @@ export class RawBridge {
   }
 }
 
+/** The revision clients and servers of the tests speak; written out, since the SDK's own would load all its schemas. */
+export const protocolVersion = "2025-11-25" satisfies typeof LATEST_PROTOCOL_VERSION;
+
 export const initializeParams: InitializeRequest["params"] = {
-  protocolVersion: LATEST_PROTOCOL_VERSION,
+  protocolVersion,
   capabilities: {},
   clientInfo: { name: "test", version: "1.0.0" },
 };
-
-/** The SDK's client on the standard input and output of the compiled bridge. */
-export async function connectClient(
-  person: Person,
-  args: readonly string[],
-  options: BridgeOptions & { capabilities?: Rpc } = {},
-): Promise<{ client: Client; transport: StdioClientTransport; err: () => string }> {
-  const transport = new StdioClientTransport({
-    command: codemieMcpProxy,
-    args: [...args],
-    cwd: person.cwd,
-    env: { ...person.env, ...options.env },
-    stderr: "pipe",
-  });
-  let err = "";
-  transport.stderr?.on("data", (chunk) => {
-    err += chunk;
-  });
-  const client = new Client({ name: "test", version: "1.0.0" }, { capabilities: options.capabilities ?? {} });
-  await client.connect(transport);
-  return { client, transport, err: () => err };
-}

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
-import { type InitializeResult, LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
+import type { InitializeResult } from "@modelcontextprotocol/sdk/types.js";
 import { listen, readRequest, type Seen, sendJson } from "../sandbox/http.ts";
-import type { Rpc } from "./bridge.ts";
+import { protocolVersion, type Rpc } from "./bridge.ts";
 
 /** An MCP server over Streamable HTTP that does what a test says, for what no real server can be made to do. */
 export interface Scripted {
@@ -17,7 +17,7 @@ export interface Scripted {
 export type Script = (seen: Seen, message: Rpc, response: ServerResponse) => void | Promise<void>;
 
 export const initializeResult: InitializeResult = {
-  protocolVersion: LATEST_PROTOCOL_VERSION,
+  protocolVersion,
   capabilities: { tools: {} },
   serverInfo: { name: "scripted", version: "1.0.0" },
 };

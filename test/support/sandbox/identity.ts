@@ -1,4 +1,3 @@
-import Provider from "oidc-provider";
 import { listen } from "./http.ts";
 
 // It warns of its quick-start pages and of this runtime, which is what a sandbox wants.
@@ -24,7 +23,8 @@ export interface Identity {
 }
 
 /**
- * Starts `oidc-provider`. Its login page takes any name; the name is the person.
+ * Starts `oidc-provider`, which is loaded with the first request: most tests need only its address. Its login page takes any
+ * name; the name is the person.
  *
  * @param redirectUri where the front takes the authorization code
  * @param accessTokenSeconds lifetime of the access tokens
@@ -33,7 +33,7 @@ export async function startIdentity(redirectUri: string, accessTokenSeconds: () 
   const server = await listen();
   const clientId = "codemie-front";
   const clientSecret = "front-secret-0123456789abcdef0123456789abcdef";
-  const provider = new Provider(server.origin, {
+  const configuration = {
     clients: [
       {
         client_id: clientId,
@@ -71,12 +71,17 @@ export async function startIdentity(redirectUri: string, accessTokenSeconds: () 
       accountId: id,
       claims: () => ({ sub: id, email: `${id}@example.com`, name: displayName(id) }),
     }),
-  });
+  };
+  const load = async () => {
+    const { default: Provider } = await import("oidc-provider");
+    return new Provider(server.origin, configuration).callback();
+  };
+  let loaded: ReturnType<typeof load> | undefined;
   const requests: string[] = [];
-  const answer = provider.callback();
-  server.handle((request, response) => {
+  server.handle(async (request, response) => {
     requests.push(`${request.method} ${request.url?.split("?")[0]}`);
-    answer(request, response);
+    loaded ??= load();
+    (await loaded)(request, response);
   });
   return { issuer: server.origin, requests, clientId, clientSecret, close: server.close };
 }

@@ -4,6 +4,8 @@ import { Front, type FrontSettings } from "./front.ts";
 import { listen, readRequest, type Seen, send } from "./http.ts";
 import { type Identity, startIdentity } from "./identity.ts";
 
+export type SandboxSettings = FrontSettings & BackendSettings;
+
 /** A stand-in CodeMie deployment: web app, cookie front with a real OpenID provider behind it, backend. */
 export interface Sandbox {
   /** the host, as a user would give it */
@@ -15,7 +17,7 @@ export interface Sandbox {
   readonly record: Seen[];
   readonly front: Front;
   /** change these at any time */
-  readonly settings: FrontSettings & BackendSettings;
+  readonly settings: SandboxSettings;
   /** the requests below `/code-assistant-api`, by path there */
   calls(path: string): Seen[];
   /** Puts the settings back to those it began with and forgets what it recorded; sessions go on. */
@@ -26,8 +28,8 @@ export interface Sandbox {
 const api = "/code-assistant-api";
 const spa = '<!doctype html><html><head><title>CodeMie</title></head><body><div id="root"></div></body></html>';
 
-export async function startSandbox(changes: Partial<FrontSettings & BackendSettings> = {}): Promise<Sandbox> {
-  const settings: FrontSettings & BackendSettings = {
+export async function startSandbox(changes: Partial<SandboxSettings> = {}): Promise<Sandbox> {
+  const settings: SandboxSettings = {
     chunks: 2,
     expireMs: 168 * 3600 * 1000,
     refreshMs: 0,
