@@ -2,9 +2,10 @@
  * What the gateway costs, against nginx with buffering off, a plain proxy on node:http, and no proxy at all: one run, the
  * same upstream, the contestants in turn. Every proxy puts the same session on each request. Prints medians and ratios,
  * and keeps the numbers in dist/bench-gateway.json. Everything stays on loopback and ends by itself; `--quick` is for
- * trying it out. `--against=NAME:PATH`, as often as you like, compares this build with others instead, by the processor
- * time of a request, which means something on a busy machine too. Needs Linux, nginx and wrk (installed from Debian's
- * packages where that is allowed), and Node.
+ * trying it out. Needs Linux, nginx and wrk (installed from Debian's packages where that is allowed), and Node.
+ *
+ * `--against=NAME:PATH`, as often as you like, compares this build with other builds of `dist/codemie` instead, by the
+ * processor time of a request, which can be compared on a busy machine too. Needs Linux only.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -37,8 +38,10 @@ const builds = process.argv.flatMap((arg): Build[] => {
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 const megabytes = (bytes: number) => bytes / 2 ** 20;
 
-needs("nginx", "wrk");
-if (!Bun.which("node")) stop("the benchmark needs Node, for the plain proxy");
+if (builds.length === 0) {
+  needs("nginx", "wrk");
+  if (!Bun.which("node")) stop("the benchmark needs Node, for the plain proxy");
+}
 
 const folder = mkdtempSync(join(tmpdir(), "codemie-bench-"));
 const results: Record<string, Record<string, number>> = {};
