@@ -10,12 +10,18 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   signal.removeEventListener("abort", end);
 }
 
-/** Waits until a promise settles, either way, but at most this many ms; it does not throw. */
-export async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  const over = Promise.withResolvers<void>();
-  const timer = setTimeout(over.resolve, ms);
-  await Promise.race([promise.catch(() => undefined), over.promise]);
+/**
+ * Waits until a promise settles, either way, but at most this many ms; it does not throw.
+ *
+ * @returns true when it settled in time
+ */
+export async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
+  const over = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => over.resolve(false), ms);
+  const settled = () => true;
+  const isInTime = await Promise.race([promise.then(settled, settled), over.promise]);
   clearTimeout(timer);
+  return isInTime;
 }
 
 /**

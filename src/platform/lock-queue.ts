@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, closeSync, existsSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { systemCode } from "../core/errors.ts";
+import { within } from "../core/time.ts";
 import { platformFailure } from "./failures.ts";
 
 /** A process's place in the queue for a lock: the name of a file. Names sort in the order of the queue. */
@@ -105,11 +106,13 @@ export class Place {
    *
    * @param ticket the other's, from {@link before}
    * @param mostMs how long to wait at most, ms
+   * @returns true when the connection ended in time
    */
-  async left(ticket: Ticket, mostMs: number): Promise<void> {
+  async left(ticket: Ticket, mostMs: number): Promise<boolean> {
     const { gone, end } = this.#watch(ticket);
-    await within(gone, mostMs);
+    const hasLeft = await within(mostMs, gone);
     end();
+    return hasLeft;
   }
 
   /**
@@ -226,12 +229,4 @@ function removeFile(file: string): void {
   try {
     rmSync(file, { force: true });
   } catch {}
-}
-
-/** Waits for a promise, but no longer than `mostMs`. */
-async function within(done: Promise<void>, mostMs: number): Promise<void> {
-  const { promise: over, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, mostMs);
-  await Promise.race([done, over]);
-  clearTimeout(timer);
 }

@@ -120,8 +120,9 @@ async function takeTurn(lock: Lock, place: Place | undefined, what: string, pati
     }
     nextMs = last === behind ? nextMs * 2 : firstLookMs;
     nextMs = Math.min(nextMs, lookMs + laterMs * (before.length - 1), patienceMs / 2);
-    behind = last;
-    await place.left(last, nextMs);
+    // One that just left or died may still have its ticket in this moment, and a new connection to it may never end: after an
+    // event, the next wait is short again.
+    behind = (await place.left(last, nextMs)) ? undefined : last;
   }
 }
 

@@ -7,7 +7,8 @@
  *   count=FILE      while the lock is held: reads the number in the file and writes the next one
  *   clock           the wall clock jumps with every look
  *   deaf            no socket can be opened
- *   events          no timer of half a second or more ever ends: what is to happen must come of an event
+ *   events          no timer of half a second or more ever ends: what is to happen must come of an event; says so once all
+ *                   callers wait for one, connected
  *   child           starts a child of its own while it holds the lock
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -16,6 +17,7 @@ import { withLock } from "../../src/platform/lock.ts";
 
 const [file = "", ...words] = process.argv.slice(2);
 const given = Object.fromEntries(words.map((word) => word.split("=") as [string, string | undefined]));
+const say = (text: string) => process.stdout.write(`${text}\n`);
 const has = (word: string) => Object.hasOwn(given, word);
 if (has("clock")) Date.now = () => Math.random() * 4e12;
 if (has("deaf")) {
@@ -25,13 +27,31 @@ if (has("deaf")) {
 }
 if (has("events")) {
   const timeout = globalThis.setTimeout;
-  const never = () => 0 as unknown as ReturnType<typeof timeout>;
+  let [asleep, connecting] = [0, 0];
+  const settled = () => {
+    if (connecting === 0 && asleep === Number(given.times ?? 1)) say("all connected and asleep");
+  };
+  const never = () => {
+    asleep++;
+    settled();
+    return 0 as unknown as ReturnType<typeof timeout>;
+  };
+  const { connect } = Bun;
+  Bun.connect = ((...options: Parameters<typeof connect>) => {
+    connecting++;
+    const connected = connect(...options);
+    const end = () => {
+      connecting--;
+      settled();
+    };
+    connected.then(end, end);
+    return connected;
+  }) as typeof connect;
   globalThis.setTimeout = Object.assign(
     (work: () => void, ms: number, ...rest: []) => (ms < 500 ? timeout(work, ms, ...rest) : never()),
     timeout,
   );
 }
-const say = (text: string) => process.stdout.write(`${text}\n`);
 
 async function work(): Promise<void> {
   say("held");
