@@ -3,7 +3,7 @@ import type { Runtime } from "../platform/runtime.ts";
 import { authorizeWithCookies } from "./authorize.ts";
 import { applySetCookies, type CookieSet } from "./cookies.ts";
 
-/** What oauth2-proxy ("the front") answers about a session. */
+/** The answer of oauth2-proxy ("the front") about a session. */
 export type Probe =
   | { readonly kind: "renewed"; readonly set: CookieSet }
   | { readonly kind: "valid" }

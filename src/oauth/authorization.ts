@@ -50,7 +50,7 @@ export function authorizationUrl(endpoint: URL, secrets: AuthorizationSecrets, r
   return url;
 }
 
-/** What the browser brought back to the loopback redirect. */
+/** The outcome that the browser brought back to the loopback redirect. */
 export type CallbackResult =
   | { readonly kind: "code"; readonly code: string }
   | { readonly kind: "refused"; readonly code: string; readonly description: string }

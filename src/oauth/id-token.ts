@@ -20,7 +20,7 @@ export const publicKeyAlgorithms = [
   "Ed25519",
 ];
 
-/** What an ID token must match. */
+/** The values that an ID token must match. */
 export interface ExpectedIdToken {
   readonly issuer: string;
   /** where the provider's keys are */

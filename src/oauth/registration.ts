@@ -19,7 +19,7 @@ export const registered = z.object({
   registration_access_token: z.string().nullish(),
 });
 
-/** What a new client tells the server about itself. */
+/** A new client's description of itself, for the server. */
 export interface Registration {
   readonly clientName: string;
   readonly redirectUri: string;

@@ -12,9 +12,23 @@ export type Program = string & { readonly [found]: true };
 /** A program and its arguments; no shell. */
 export type ProgramCall = readonly [Program, ...string[]];
 
+/** Windows writes `Path`, and takes any spelling. */
+const isPath = (name: string) => (process.platform === "win32" ? name.toUpperCase() === "PATH" : name === "PATH");
+
 /** @returns the entries of PATH that are absolute: the others mean the current directory, and so a cloned repository */
-const absoluteFolders = (path: string | undefined): string =>
-  (path ?? "").split(delimiter).filter(isAbsolute).join(delimiter);
+const absoluteFolders = (path: string): string => path.split(delimiter).filter(isAbsolute).join(delimiter);
+
+/**
+ * The environment of a program that we start. Of PATH it has the absolute entries only, because the program may look for others,
+ * as `#!/usr/bin/env` does.
+ */
+function environmentFor(env: Env): Record<string, string | undefined> {
+  const entries = Object.entries(env).map(([name, value]) => [
+    name,
+    isPath(name) && value ? absoluteFolders(value) : value,
+  ]);
+  return Object.fromEntries(entries);
+}
 
 /**
  * Finds a program by its name on PATH, or takes its absolute path. A relative path, and an entry of PATH that is not
@@ -25,19 +39,19 @@ const absoluteFolders = (path: string | undefined): string =>
 export function findProgram(name: string, env: Env): Program | undefined {
   if (isAbsolute(name)) return name as Program;
   if (/[/\\]/.test(name)) return undefined;
-  return (Bun.which(name, { PATH: absoluteFolders(env.PATH), cwd: "/" }) ?? undefined) as Program | undefined;
+  const path = Object.entries(env).find(([variable]) => isPath(variable))?.[1] ?? "";
+  return (Bun.which(name, { PATH: absoluteFolders(path), cwd: "/" }) ?? undefined) as Program | undefined;
 }
 
 /**
- * Starts a program that outlives us and that we do not wait for, in the root folder and with the absolute entries of PATH
- * only, since it may look for others itself.
+ * Starts a program that outlives us and that we do not wait for, in the root folder.
  *
  * @returns false when it could not be started
  */
 export function startProgram(command: ProgramCall, env: ForeignEnv): boolean {
   try {
     Bun.spawn([...command], {
-      env: { ...env, PATH: absoluteFolders(env.PATH) },
+      env: environmentFor(env),
       cwd: "/",
       stdio: ["ignore", "ignore", "ignore"],
       detached: true,
@@ -58,7 +72,7 @@ export function startProgram(command: ProgramCall, env: ForeignEnv): boolean {
  */
 export async function versionOf(program: Program, env: ForeignEnv): Promise<string | undefined> {
   const child = Bun.spawn([program, "--version"], {
-    env: { ...env },
+    env: environmentFor(env),
     stdio: ["ignore", "pipe", "ignore"],
     timeout: 10_000,
   });
@@ -94,7 +108,7 @@ export async function ask(
   let child: Bun.Subprocess<typeof stdin, "pipe", "inherit">;
   try {
     child = Bun.spawn([...command], {
-      env: { ...env, PATH: absoluteFolders(env.PATH) },
+      env: environmentFor(env),
       cwd: "/",
       stdio: [stdin, "pipe", "inherit"],
     });
@@ -144,7 +158,7 @@ export async function ask(
  * @throws the system's error when it cannot be started
  */
 export async function runCaptured(command: ProgramCall, env: ForeignEnv): Promise<{ code: number; said: string }> {
-  const child = Bun.spawn([...command], { env: { ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = Bun.spawn([...command], { env: environmentFor(env), stdio: ["ignore", "pipe", "pipe"] });
   const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   return { code: child.exitCode ?? 1, said: `${out}${err}`.trim() };
 }
@@ -170,7 +184,7 @@ export async function runForeground(command: readonly string[], env: Env): Promi
     else early.push(signal);
   });
   try {
-    child = Bun.spawn([...command], { env: { ...env }, stdio: ["inherit", "inherit", "inherit"] });
+    child = Bun.spawn([...command], { env: environmentFor(env), stdio: ["inherit", "inherit", "inherit"] });
     for (const signal of early) child.kill(signal);
     await child.exited;
     const ended = child.signalCode;
