@@ -46,6 +46,7 @@ export async function startModelProvider(form: Form, path = ""): Promise<ModelPr
     record.push(seen);
     answer(seen, response);
   });
+  server.keepAliveTimeout = 0; // as the sandbox's, in http.ts
 
   function answer(seen: Seen, response: ServerResponse) {
     if (!seen.path.startsWith(`${path}${base}/`)) {

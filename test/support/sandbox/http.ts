@@ -46,6 +46,9 @@ export async function listen(): Promise<{ origin: string; handle(handler: Handle
       response.destroy();
     });
   });
+  // Else it closes a connection that idles for five seconds, and a POST that just then uses it again is lost: on a busy machine
+  // that happens.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
