@@ -2,8 +2,9 @@ import type { Api } from "../api/client.ts";
 import { modelsOfProvider } from "../api/provider.ts";
 import type { Model } from "../api/schemas.ts";
 import { givenKey } from "../auth/api-key.ts";
-import { Broker, type Credentials } from "../auth/broker.ts";
+import { Broker } from "../auth/broker.ts";
 import { callWith } from "../auth/call.ts";
+import type { Credentials } from "../auth/credentials.ts";
 import { authFailure } from "../auth/failures.ts";
 import { givenToken } from "../auth/given-token.ts";
 import type { Env } from "../core/env.ts";
@@ -81,7 +82,7 @@ export function credentialsFor(
 ): Credentials {
   if (!given) return brokerFor(context, vault, whose);
   const host = whose.host.value;
-  if (given.kind !== "key") return givenToken(given, host, context.runtime.now);
+  if (given.kind !== "key") return givenToken(given, host, context.runtime);
   const provider = providerOf(whose.profile.provider);
   if (!provider || host.kind !== "provider") throw accessFailure.keyWithoutProvider(whose.name, host.origin);
   return givenKey(provider, given.key, host);

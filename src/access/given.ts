@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { readApiKey } from "../auth/api-key.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
-import type { Credentials } from "../auth/broker.ts";
+import type { Credentials } from "../auth/credentials.ts";
 import { authFailure } from "../auth/failures.ts";
 import type { TokenSource } from "../auth/given-token.ts";
 import type { Env } from "../core/env.ts";

@@ -2,7 +2,7 @@ import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
 import type { ProviderName } from "../profiles/providers.ts";
 import { authorizeWithKey } from "./authorize.ts";
-import type { Credentials, Lease } from "./broker.ts";
+import type { Credentials, Lease } from "./credentials.ts";
 import { authFailure } from "./failures.ts";
 
 /**

@@ -3,38 +3,14 @@ import type { Host } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Method } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
-import type { Authorize } from "./authorize.ts";
-import { type BearerToken, readBearerToken } from "./bearer-token.ts";
+import { readBearerToken } from "./bearer-token.ts";
 import { applySetCookies } from "./cookies.ts";
 import { authorizeWith, loginRecord, type StoredLogin, sentAs } from "./credential.ts";
+import type { Credentials, Lease } from "./credentials.ts";
+import { isAccepted, isAcceptedByHost } from "./probe.ts";
 import { renewLogin } from "./renew-login.ts";
 import { type Renewal, renewUnderLock } from "./renewal.ts";
 import { currentLogin } from "./stored-login.ts";
-
-/** The contract of all login methods: the current credential, its changes by answers, a newer one when refused. */
-export interface Credentials {
-  /**
-   * @returns the credential to use now
-   * @throws `auth_needed`, `auth_expired`, `auth_refused`, and what the vault throws
-   */
-  current(): Promise<Lease>;
-  /** Applies an answer's `Set-Cookie` headers to the credential that the request carried. */
-  capture(lease: Lease, setCookies: readonly string[]): Promise<void>;
-  /** @returns a credential newer than the refused one, or undefined when there is none */
-  renew(refused: Lease): Promise<Lease | undefined>;
-}
-
-/** A credential that works now, as far as we know, and the function that puts it on a request. */
-export interface Lease {
-  /** the only origin the credential goes to */
-  readonly origin: string;
-  readonly authorize: Authorize;
-  /** the login it comes from; undefined for one given for this run */
-  readonly login: StoredLogin | undefined;
-  readonly profile?: string;
-  /** set when the credential is a bearer token that the user gave */
-  readonly bearer?: BearerToken;
-}
 
 /** The part of the vault that a broker uses. */
 export type LoginVault = Pick<Vault, "locked" | "read" | "write" | "stamp" | "changed">;
@@ -175,6 +151,25 @@ export class Broker implements Credentials {
       return await renewal.done;
     } finally {
       if (this.#renewal === renewal) this.#renewal = undefined;
+    }
+  }
+
+  /**
+   * Asks the host whether it accepts a credential. A session may be renewed by that, and is then not confirmed, since the
+   * request was made with the one before.
+   *
+   * @throws errors that are not ours
+   */
+  async confirm({ login, authorize }: Lease): Promise<boolean> {
+    const { host, runtime } = this.#options;
+    if (login?.method !== "sso") return await isAccepted(host, authorize, runtime.fetch);
+    try {
+      const outcome = await this.#renewUnless((current) => sentAs(current) !== sentAs(login));
+      if (outcome.kind !== "unknown") return outcome.kind === "valid";
+      return await isAcceptedByHost(host, authorize, runtime.fetch);
+    } catch (error) {
+      if (error instanceof CodemieError) return false;
+      throw error;
     }
   }
 
@@ -323,6 +318,3 @@ function notOnDisk(error: unknown): void {
 }
 
 const isDisk = (error: unknown) => error instanceof CodemieError && error.code === "disk";
-
-/** How often a refused request may be sent again, each time with a newer credential. */
-export const renewals = 3;

@@ -3,7 +3,7 @@ import { apiFailure } from "../api/failures.ts";
 import { CodemieError } from "../core/errors.ts";
 import { hostAt } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
-import { type Credentials, type Lease, renewals } from "./broker.ts";
+import { type Credentials, type Lease, renewals } from "./credentials.ts";
 import { authFailure } from "./failures.ts";
 
 /**

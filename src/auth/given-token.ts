@@ -1,9 +1,11 @@
 import type { Host } from "../core/host.ts";
 import { readIfPresent, stampOf } from "../platform/files.ts";
+import type { Runtime } from "../platform/runtime.ts";
 import { authorizeWithBearer } from "./authorize.ts";
 import { type BearerToken, readBearerToken } from "./bearer-token.ts";
-import type { Credentials, Lease } from "./broker.ts";
+import type { Credentials, Lease } from "./credentials.ts";
 import { authFailure } from "./failures.ts";
+import { isAccepted } from "./probe.ts";
 
 /** The source of a bearer token that is given for this run and stored nowhere. */
 export type TokenSource =
@@ -16,10 +18,14 @@ export type TokenSource =
  *
  * @param source where the token comes from
  * @param host the only host it goes to
- * @param now clock, ms since the epoch
+ * @param runtime `now`: the clock, ms since the epoch
  * @returns the credentials; `current` throws `auth_needed` when the file is missing, and as {@link readBearerToken}
  */
-export function givenToken(source: TokenSource, host: Host, now: () => number): Credentials {
+export function givenToken(
+  source: TokenSource,
+  host: Host,
+  { now, fetch }: Pick<Runtime, "now" | "fetch">,
+): Credentials {
   let lease: (Lease & { readonly given: string; readonly bearer: BearerToken }) | undefined;
   let read: { stamp: string; text: string } | undefined;
 
@@ -47,6 +53,7 @@ export function givenToken(source: TokenSource, host: Host, now: () => number): 
   return {
     current,
     capture: async () => undefined,
+    confirm: async ({ authorize }) => await isAccepted(host, authorize, fetch),
     async renew(refused) {
       const newer = await current().catch(() => undefined);
       return newer && newer.bearer?.token.reveal() !== refused.bearer?.token.reveal() ? newer : undefined;

@@ -1,7 +1,7 @@
 import type { Runtime } from "../platform/runtime.ts";
-import type { Credentials } from "./broker.ts";
 import { applySetCookies } from "./cookies.ts";
 import { authorizeWith, type StoredLogin } from "./credential.ts";
+import type { Credentials } from "./credentials.ts";
 
 /**
  * Makes credentials from a login that is proved but not stored yet.

@@ -1,6 +1,8 @@
+import { isHtml } from "../api/judge.ts";
 import type { Host } from "../core/host.ts";
+import type { Fetch } from "../platform/network.ts";
 import type { Runtime } from "../platform/runtime.ts";
-import { authorizeWithCookies } from "./authorize.ts";
+import { type Authorize, authorizeWithCookies } from "./authorize.ts";
 import { applySetCookies, type CookieSet } from "./cookies.ts";
 
 /** The answer of oauth2-proxy ("the front") about a session. */
@@ -21,18 +23,40 @@ const probeMs = 10_000;
  * @returns the front's answer; never throws for the network
  */
 export async function probeSession(host: Host, cookies: CookieSet, runtime: Runtime): Promise<Probe> {
-  const headers = new Headers();
-  authorizeWithCookies(cookies)(headers);
-  let answer: Response;
-  try {
-    answer = await runtime.fetch(`${host.origin}/oauth2/auth`, { headers, signal: AbortSignal.timeout(probeMs) });
-    await answer.body?.cancel();
-  } catch {
-    return { kind: "unknown" };
-  }
-  if (answer.status === 401) return { kind: "ended" };
+  const answer = await ask(`${host.origin}/oauth2/auth`, authorizeWithCookies(cookies), runtime.fetch);
+  if (answer?.status === 401) return { kind: "ended" };
   // Only the front answers 202; a web app that answers every path sends 200.
-  if (answer.status !== 202) return { kind: "unknown" };
+  if (answer?.status !== 202) return { kind: "unknown" };
   const change = applySetCookies(cookies, answer.headers.getSetCookie(), runtime.now());
   return change.kind === "replaced" ? { kind: "renewed", set: change.set } : { kind: "valid" };
+}
+
+/**
+ * Asks whether a credential is accepted: the front, which also judges bearer tokens, else the host itself.
+ *
+ * @returns true when either of them says so; never throws for the network
+ */
+export async function isAccepted(host: Host, authorize: Authorize, fetch: Fetch): Promise<boolean> {
+  const answer = await ask(`${host.origin}/oauth2/auth`, authorize, fetch);
+  if (answer?.status === 202) return true;
+  return answer?.status !== 401 && (await isAcceptedByHost(host, authorize, fetch));
+}
+
+/** As {@link isAccepted}, for a host whose front does not answer: asks it whose the credential is (CodeMie fact 3.1). */
+export async function isAcceptedByHost(host: Host, authorize: Authorize, fetch: Fetch): Promise<boolean> {
+  const answer = await ask(`${host.api}/v1/user`, authorize, fetch);
+  return answer?.status === 200 && !isHtml(answer.headers);
+}
+
+/** @returns status and headers of the answer, or undefined when there is none */
+async function ask(url: string, authorize: Authorize, fetch: Fetch): Promise<Response | undefined> {
+  const headers = new Headers();
+  authorize(headers);
+  try {
+    const answer = await fetch(url, { headers, signal: AbortSignal.timeout(probeMs) });
+    await answer.body?.cancel();
+    return answer;
+  } catch {
+    return undefined;
+  }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Context } from "../access/context.ts";
 import { blindlyTrusted, listModels } from "../access/credentials.ts";
 import type { Repository } from "../agents/repository.ts";
-import type { Credentials } from "../auth/broker.ts";
+import type { Credentials } from "../auth/credentials.ts";
 import type { Env } from "../core/env.ts";
 import { parsePort } from "../core/parse.ts";
 import { headerSafe } from "../core/text.ts";

@@ -1,8 +1,8 @@
 import type { Api } from "../api/client.ts";
 import type { Model } from "../api/schemas.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
-import type { Credentials } from "../auth/broker.ts";
 import { type Expiry, expiryOf } from "../auth/credential.ts";
+import type { Credentials } from "../auth/credentials.ts";
 import { asCodemieError } from "../core/errors.ts";
 import { nearest, printable } from "../core/text.ts";
 import type { Runtime } from "../platform/runtime.ts";

@@ -1,5 +1,5 @@
 import { isHtmlType } from "../api/judge.ts";
-import type { Lease } from "../auth/broker.ts";
+import type { Lease } from "../auth/credentials.ts";
 import { loginCommand } from "../core/hints.ts";
 import { type Host, modelUrl } from "../core/host.ts";
 import type { HttpClient, IncomingAnswer, OutgoingRequest } from "../http1/message.ts";
@@ -26,6 +26,8 @@ export interface ForwardOptions {
 export type UpstreamOutcome =
   /** the answer for the agent; `setCookies` are the upstream's, which it must not see */
   | { readonly kind: "answer"; readonly response: Response; readonly setCookies: readonly string[] }
+  /** a page that the front sends to those without a session, and a firewall to anybody */
+  | { readonly kind: "doubtful"; readonly response: Response; readonly setCookies: readonly string[] }
   | { readonly kind: "logged-out"; readonly setCookies: readonly string[] }
   | { readonly kind: "failed"; readonly error: GatewayError };
 
@@ -58,10 +60,11 @@ async function attempt(request: OutgoingRequest, { host, upstream }: ForwardOpti
     answer = await upstream.send(request);
     const { status, setCookies } = answer;
     const verdict = host.kind === "codemie" ? judged(answer) : "pass";
-    const passed = verdict === "pass" ? answer.body : await bodyUnlessLoggedOut(answer, verdict);
+    const isWhole = verdict === "pass" || verdict === "doubtful";
+    const passed = isWhole ? answer.body : await bodyUnlessLoggedOut(answer, verdict);
     if (passed === "logged-out") return { kind: "logged-out", setCookies };
     const response = new Response(passed, { status, headers: downstreamHeaders(answer.headers) });
-    return { kind: "answer", response, setCookies };
+    return { kind: verdict === "doubtful" ? "doubtful" : "answer", response, setCookies };
   } catch (error) {
     discard(answer?.body);
     const failed = networkFailure(host.origin, error);
@@ -96,12 +99,14 @@ export function loggedOut(host: Host, { bearer, profile }: Lease): GatewayError 
 
 /**
  * A login page never reaches the agent as an answer: redirects and pages mean that the session is over, and so does a 401 of
- * the host itself (CodeMie fact 2.5). A 401 of the model's provider, which its error `type` shows, goes to the agent.
+ * the host itself (CodeMie fact 2.5). A 401 of the model's provider, which its error `type` shows, goes to the agent; so does
+ * a page with 403, if the credential is good.
  */
-function judged({ status, headers }: IncomingAnswer): "pass" | "logged-out" | "read" {
+function judged({ status, headers }: IncomingAnswer): "pass" | "doubtful" | "logged-out" | "read" {
   if (redirects.has(status)) return "logged-out";
-  if ((status < 300 || status === 403) && isHtmlType(headers["content-type"])) return "logged-out";
-  return status === 401 ? "read" : "pass";
+  if (status === 401) return "read";
+  const isPage = (status < 300 || status === 403) && isHtmlType(headers["content-type"]);
+  return isPage ? (status === 403 ? "doubtful" : "logged-out") : "pass";
 }
 
 async function bodyUnlessLoggedOut(

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { Model } from "../api/schemas.ts";
-import { type Credentials, renewals } from "../auth/broker.ts";
+import { type Credentials, renewals } from "../auth/credentials.ts";
 import { systemCode } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
@@ -111,12 +111,16 @@ export function startGateway(options: GatewayOptions): Gateway {
         // Store the cookies before the agent gets the first byte: the old session may no longer work.
         if (outcome.setCookies.length > 0) await credentials.capture(lease, outcome.setCookies);
         if (outcome.kind === "answer") return outcome.response;
+        if (outcome.kind === "doubtful") {
+          if (await credentials.confirm?.(lease)) return outcome.response;
+          discard(outcome.response.body);
+        }
         const newer = left === 0 ? undefined : await credentials.renew(lease);
         if (!newer || body instanceof ReadableStream) throw loggedOut(host, lease);
         lease = newer;
       }
     } catch (error) {
-      if (outcome?.kind === "answer") discard(outcome.response.body);
+      if (outcome && "response" in outcome) discard(outcome.response.body);
       throw error;
     }
   }

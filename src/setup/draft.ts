@@ -1,6 +1,6 @@
 import type { Integration, Model } from "../api/schemas.ts";
-import type { Credentials } from "../auth/broker.ts";
 import type { StoredLogin } from "../auth/credential.ts";
+import type { Credentials } from "../auth/credentials.ts";
 import type { LoginDialogue } from "../auth/login/browser.ts";
 import type { OidcClient } from "../auth/login/oidc.ts";
 import { CodemieError } from "../core/errors.ts";

@@ -173,3 +173,68 @@ test("a length that lies beside endless chunks does not fill the memory", async 
   await answer?.body?.cancel();
   host.close();
 });
+
+const blocked = "<html><title>Request blocked</title></html>";
+const block = () => {
+  sandbox.settings.answer = (_seen, response) =>
+    void response.writeHead(403, { "content-type": "text/html" }).end(blocked);
+};
+
+test("a firewall's page for one prompt is the request's own answer, if the session is good", async () => {
+  for (const settings of [{}, { answersCheck: false }]) {
+    Object.assign(sandbox.settings, settings);
+    const logins = sandbox.calls("/v1/auth/login").length;
+    await using gateway = await startGateway(loggedIn.copy());
+    block();
+    for (let call = 0; call < 2; call++) {
+      const answer = await gateway.post();
+      expect({ status: answer.status, text: await answer.text() }).toEqual({ status: 403, text: blocked });
+    }
+    sandbox.settings.answer = undefined;
+    expect((await gateway.post()).status).toBe(200);
+    expect(sandbox.calls("/v1/auth/login").length).toBe(logins);
+    await gateway.stopQuietly();
+  }
+});
+
+test("the same page for a session that the front renews meanwhile: the request is sent again with the new one", async () => {
+  await using gateway = await startGateway(loggedIn.copy());
+  sandbox.settings.answer = (_seen, response) => {
+    sandbox.settings.refreshMs = 1;
+    sandbox.settings.answer = undefined;
+    response.writeHead(403, { "content-type": "text/html" }).end(blocked);
+  };
+  await Bun.sleep(1100); // the issue time in the cookie has whole seconds
+  expect((await gateway.post()).status).toBe(200);
+});
+
+test("the same page for a bearer token: passed if the host takes the token, else the token is named", async () => {
+  for (const [status, accepted] of [
+    [403, "202 Accepted"],
+    [401, "401 Unauthorized"],
+  ] as const) {
+    const host = await startRawHost();
+    host.reply = (socket, request) =>
+      void socket.write(
+        request.startsWith("POST ")
+          ? `HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length: ${blocked.length}\r\n\r\n${blocked}`
+          : `HTTP/1.1 ${accepted}\r\nContent-Length: 0\r\n\r\n`,
+      );
+    await using gateway = await gatewayWithToken(host.origin);
+    expect((await gateway.post()).status).toBe(status);
+    host.close();
+  }
+});
+
+test("the same page for a session that has ended says what to do", async () => {
+  await using gateway = await startGateway(loggedIn.copy());
+  sandbox.settings.answer = (_seen, response) => {
+    sandbox.front.revokeAll();
+    response.writeHead(403, { "content-type": "text/html" }).end(blocked);
+  };
+  const answer = await gateway.post();
+  expect({ status: answer.status, text: await answer.text() }).toEqual({
+    status: 401,
+    text: expect.stringContaining("codemie profile login"),
+  });
+});

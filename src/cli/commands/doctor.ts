@@ -1,7 +1,7 @@
 import { callApi, credentialsFor, forProfile, listModels } from "../../access/credentials.ts";
 import { stores } from "../../access/stores.ts";
 import { errorSentence } from "../../api/judge.ts";
-import type { Credentials } from "../../auth/broker.ts";
+import type { Credentials } from "../../auth/credentials.ts";
 import { asCodemieError, CodemieError } from "../../core/errors.ts";
 import { versionLine } from "../../core/version.ts";
 import { openGateway } from "../../daemon/open-gateway.ts";
