@@ -3,9 +3,9 @@ import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
 
 /** Threat: somebody else's answer ends at our callback: another code, another error, another issuer. */
 
-const withBrowser = async (callback: Record<string, string | undefined>, server = {}) => {
+const withBrowser = async (callback: Record<string, string | undefined>, server = {}, args: string[] = []) => {
   const host = await startProtected({ callback, server });
-  const bridge = new AuthorizedBridge(host.url, ["--auth-timeout", "1"]);
+  const bridge = new AuthorizedBridge(host.url, args);
   const { error } = await bridge.initialize();
   await bridge.finish();
   await host.close();
@@ -19,7 +19,7 @@ for (const [what, callback] of [
   ["an error with a wrong state", { state: "forged", code: undefined, error: "access_denied" }],
 ] as const) {
   test(`${what}: not believed, and the wait goes on until its time is over`, async () => {
-    const { error, tokenRequests } = await withBrowser(callback);
+    const { error, tokenRequests } = await withBrowser(callback, {}, ["--auth-timeout", "1"]);
     expect(error.message).toContain("nobody finished the authorization");
     expect(error.message).toContain("within 1 s");
     expect(tokenRequests).toBe(0);

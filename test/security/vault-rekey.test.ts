@@ -33,10 +33,17 @@ const kills = soak(36, 300);
 /** What a change of keys may be killed in the middle of. */
 const states = ["two keys", "passphrase", "key file"] as const;
 
+/** @returns the file's text; none for a file that is not there, or goes in this moment */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 async function stateOf(home: string): Promise<(typeof states)[number]> {
-  const key = join(home, "vault.key");
-  const keys = existsSync(key) ? readFileSync(key, "utf8").trim().split("\n").length : 0;
-  if (keys > 1) return "two keys";
+  if (textOf(join(home, "vault.key")).trim().includes("\n")) return "two keys";
   const sealing = await new Vault(vaultFiles(home, {}), Date.now).sealing();
   return sealing?.with === "passphrase" ? "passphrase" : "key file";
 }
