@@ -54,7 +54,8 @@ export function parseProvider(input: string): Host {
 
 /**
  * Finds the address for a request of the model API. A CodeMie host takes the paths as agents send them. A provider's
- * base already ends with the API's version, as its documentation gives it, so `/v1` is cut off the path.
+ * base already ends with the API's version, as its documentation gives it, so `/v1` is cut off the path. Gemini's API has a
+ * version of its own, which takes the place of the base's.
  *
  * @param host the host
  * @param pathname path of the agent's request, for example `/v1/messages`
@@ -62,6 +63,7 @@ export function parseProvider(input: string): Host {
  */
 export function modelUrl(host: Host, pathname: string): string {
   if (host.kind === "codemie") return host.api + pathname;
+  if (pathname.startsWith("/v1beta/")) return host.api.replace(/\/v\d+(?:beta\d*)?$/, "") + pathname;
   return host.api + pathname.replace(/^\/v1(?=\/)/, "");
 }
 

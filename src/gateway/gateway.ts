@@ -27,8 +27,8 @@ export interface GatewayOptions {
   readonly port: number;
   /** paths the profile adds to the model API */
   readonly extraPaths?: readonly string[];
-  /** the models this account may use, for `GET …/models`; undefined: the host answers that request */
-  readonly models?: () => Promise<readonly Model[]>;
+  /** the models this account may use, for `GET …/models` */
+  readonly models: () => Promise<readonly Model[]>;
 }
 
 export interface Gateway {
@@ -81,7 +81,7 @@ export function startGateway(options: GatewayOptions): Gateway {
       return await (isModelCall(call) ? modelCall(incoming) : route(incoming));
     } catch (error) {
       if (error instanceof Denied) counts.denied++;
-      return errorResponse(dialectOf(callOf(raw)?.path ?? "/"), error, id);
+      return errorResponse(dialectOf(callOf(raw)?.path ?? "/", raw.headers.toJSON()), error, id);
     }
   }
 

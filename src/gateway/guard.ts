@@ -21,7 +21,7 @@ export function originGuard(port: number): (headers: HeaderRecord) => void {
   const [address, name] = [`127.0.0.1:${port}`, `localhost:${port}`];
   return (headers) => {
     const { host, origin } = headers;
-    if (host !== address && host !== name)
+    if (host !== address && host?.toLowerCase() !== name)
       throw new Denied(403, "codemie gateway: the Host header is not the gateway's");
     // Browsers add these headers to a page's requests, and no page can remove them; coding agents send none of them. A person
     // who opens an address sends "none" as site, and gets an error that reveals nothing.

@@ -1,23 +1,5 @@
 import type { Model } from "../api/schemas.ts";
-import type { HeaderRecord } from "../http1/message.ts";
 import type { Dialect } from "./paths.ts";
-
-/** A request for models: in which API's form, and for one model or all. */
-export interface ModelsQuestion {
-  readonly dialect: Dialect;
-  readonly id: string | undefined;
-}
-
-/**
- * The path `/v1/models` belongs to two APIs; Anthropic's clients always send their version.
- *
- * @param path the path of a request for models
- * @returns the API whose form the client expects
- */
-export function modelsDialect(path: string, headers: HeaderRecord): Dialect {
-  if (path.startsWith("/v1beta/")) return "gemini";
-  return headers["anthropic-version"] === undefined ? "openai" : "anthropic";
-}
 
 /** A model in each API's form. The host gives no dates, so they are the epoch's. */
 const shapes: Record<Dialect, (model: Model) => Record<string, unknown>> = {
@@ -32,14 +14,15 @@ const shapes: Record<Dialect, (model: Model) => Record<string, unknown>> = {
 };
 
 /**
- * @param question the API's form, and which model
+ * @param dialect the API in whose form
+ * @param names the spellings of the model that is asked for; none for all models
  * @param models the models this account may use
  * @returns the document, or undefined when there is no such model
  */
-export function modelsAnswer({ dialect, id }: ModelsQuestion, models: readonly Model[]): unknown {
+export function modelsAnswer(dialect: Dialect, names: readonly string[], models: readonly Model[]): unknown {
   const shape = shapes[dialect];
-  if (id !== undefined) {
-    const one = models.find((model) => model.id === id);
+  if (names.length > 0) {
+    const one = models.find((model) => names.includes(model.id));
     return one && shape(one);
   }
   const data = models.map(shape);

@@ -33,15 +33,15 @@ const modelPaths: ReadonlySet<string> = new Set(
   ),
 );
 
-/** A model's name in a path, as a regular expression. */
-export const modelName = "[A-Za-z0-9][A-Za-z0-9._~@-]*";
-const geminiPath = new RegExp(
-  `^(?:/v1|/v1beta)?/models/${modelName}:(?:generateContent|streamGenerateContent|countTokens|embedContent)$`,
-);
+/** A part of a model's name: never `.` or `..`, which would lead elsewhere at the host. */
+const namePart = "[A-Za-z0-9_~@][A-Za-z0-9._~@:+-]*";
+const modelName = new RegExp(`^${namePart}(?:/${namePart})*$`);
+const geminiCall =
+  /^(?:\/v1|\/v1beta)?\/models\/(.+):(?:generateContent|streamGenerateContent|countTokens|embedContent)$/;
 
 /** @returns true for a call to a model, by far the most frequent request of an agent */
 export const isModelCall = ({ method, path }: Call): boolean =>
-  method === "POST" && (modelPaths.has(path) || geminiPath.test(path));
+  method === "POST" && (modelPaths.has(path) || modelName.test(decoded(geminiCall.exec(path)?.[1] ?? "")));
 
 /** Paths where the host hands out credentials: no profile can add them (CodeMie facts 2.1, 4.4). */
 const closed = /^(?:\/v1)?\/(?:auth|local-auth)(?:\/|$)/i;
@@ -58,7 +58,8 @@ export function addedCalls(paths: readonly string[]): (call: Call) => boolean {
   const added = paths.map((pattern) => {
     const [method = "", path = ""] = pattern.split(" ");
     const source = path.replace(/[.*]/g, (char) => (char === "*" ? "[A-Za-z0-9_~@:-][A-Za-z0-9._~@:-]*" : "\\."));
-    return new RegExp(`^${method === "*" ? "[A-Z]+" : method} ${source}$`);
+    const methods = method === "*" ? "[A-Z]+" : method === "GET" ? "(?:GET|HEAD)" : method;
+    return new RegExp(`^${methods} ${source}$`);
   });
   return ({ method, path }) =>
     !neverMethods.has(method) && added.some((pattern) => pattern.test(`${method} ${path}`)) && !closed.test(path);
@@ -80,8 +81,39 @@ export function callOf(request: Request): Call | undefined {
     : { method, path: target.slice(0, mark), query: target.slice(mark) };
 }
 
-/** @returns the API whose form an error on this path takes, whether the path is of the model API or not */
-export function dialectOf(path: string): Dialect {
-  if (path.startsWith("/v1beta/") || /\/models\/[^/]+:\w+$/.test(path)) return "gemini";
-  return /\/messages(?:\/|$)/.test(path) ? "anthropic" : "openai";
+/**
+ * The path `/v1/models` belongs to two APIs; Anthropic's clients always send their version.
+ *
+ * @param path of any request, whether it is one of the model API or not
+ * @returns the API whose form the answer, or the error, takes
+ */
+export function dialectOf(path: string, headers: HeaderRecord): Dialect {
+  if (path.startsWith("/v1beta/") || geminiCall.test(path)) return "gemini";
+  if (/\/messages(?:\/|$)/.test(path)) return "anthropic";
+  return modelsPath.test(path) && headers["anthropic-version"] !== undefined ? "anthropic" : "openai";
+}
+
+/** The list of models, and what follows names one of them. */
+const modelsPath = /^(?:\/v1|\/v1beta)?\/models(?:\/(.*))?$/;
+
+/**
+ * @param path of a request for models
+ * @returns the model's name as the path gives it and as it is once decoded; undefined for a path that no name makes; none
+ *   for the whole list
+ */
+export function namedModel(path: string): readonly string[] | undefined {
+  const name = modelsPath.exec(path)?.[1];
+  if (name === undefined) return [];
+  const names = [name, decoded(name)];
+  const isName = (text: string) => text.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+  return names.every(isName) ? names : undefined;
+}
+
+/** @returns the text without its escapes; unchanged when one is broken */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

@@ -1,4 +1,4 @@
-import { H3, H3Event } from "h3";
+import { type EventHandler, H3, H3Event } from "h3";
 import type { IncomingRequest } from "./paths.ts";
 import type { Route, RouteHandler } from "./routes.ts";
 
@@ -13,12 +13,14 @@ export function routerOf(routes: readonly Route[]): (incoming: IncomingRequest) 
   const app = new H3();
   const rest = routes.at(-1) as Route;
   for (const route of routes) {
-    app.on(route.method === "*" ? "" : route.method, route.path, ({ context }) => {
+    const handle: EventHandler = ({ context }) => {
       const incoming = context.incoming as IncomingRequest;
       const { guards, answer } = isAsWritten(route.path, incoming.call.path) ? route : rest;
       for (const guard of guards) guard(incoming);
       return answer(incoming, context.params ?? {});
-    });
+    };
+    app.on(route.method === "*" ? "" : route.method, route.path, handle);
+    if (route.method === "GET") app.on("HEAD", route.path, handle);
   }
   return (incoming) => {
     const event = new H3Event(incoming.raw, { incoming });

@@ -2,8 +2,8 @@ import type { Model } from "../api/schemas.ts";
 import type { HeaderRecord } from "../http1/message.ts";
 import { unknownCall } from "./errors.ts";
 import type { Guard, UsualGuards } from "./guard.ts";
-import { modelsAnswer, modelsDialect } from "./models.ts";
-import { type Call, type IncomingRequest, modelName } from "./paths.ts";
+import { modelsAnswer } from "./models.ts";
+import { type Call, dialectOf, type IncomingRequest, namedModel } from "./paths.ts";
 
 /** Answers a request. An error it throws reaches the agent in the form of the API that was called. */
 export type RouteHandler = (
@@ -13,9 +13,9 @@ export type RouteHandler = (
 
 /** A line of the table: which requests, who may send them, and their answer. */
 export interface Route {
-  /** in capitals; `*` is any */
+  /** in capitals; `GET` takes HEAD too (RFC 9110 section 9.3.2), `*` any */
   readonly method: "GET" | "HEAD" | "POST" | "*";
-  /** `:name(pattern)` matches one segment, which the handler gets by that name; `**` matches any number of segments */
+  /** `:name` matches one segment, which the handler gets by that name; `**` matches any number of segments */
   readonly path: string;
   /** run in this order, after the check of `Host` and `Origin` */
   readonly guards: readonly Guard[];
@@ -26,8 +26,8 @@ export interface RouteOptions {
   readonly guards: UsualGuards;
   readonly hasKey: (headers: HeaderRecord) => boolean;
   readonly counts: Readonly<Record<string, number>>;
-  /** the models this account may use; undefined: the host answers */
-  readonly models: (() => Promise<readonly Model[]>) | undefined;
+  /** the models this account may use */
+  readonly models: () => Promise<readonly Model[]>;
   /** @returns true for a call that the profile adds to the model API */
   readonly isAdded: (call: Call) => boolean;
   /** puts the credential on a request and forwards it to the host */
@@ -44,9 +44,15 @@ export function gatewayRoutes(options: RouteOptions): readonly Route[] {
   // A client without the key learns that a gateway runs here, and no more.
   const alive: RouteHandler = ({ headers }) =>
     Response.json(hasKey(headers) ? { status: "ok", ...counts } : { status: "ok" });
-  const added: RouteHandler = (incoming) => {
+  const added = (incoming: IncomingRequest) => {
     if (!isAdded(incoming.call)) throw unknownCall(incoming.call);
     return callHost(incoming);
+  };
+  const list: RouteHandler = async (incoming) => {
+    const { call, headers } = incoming;
+    const names = namedModel(call.path);
+    const document = names && modelsAnswer(dialectOf(call.path, headers), names, await models());
+    return document === undefined ? added(incoming) : Response.json(document);
   };
   return [
     // Claude Code sends this at its start, without a key, to see whether the gateway listens.
@@ -54,25 +60,13 @@ export function gatewayRoutes(options: RouteOptions): readonly Route[] {
     { method: "GET", path: "/health", guards: open, answer: alive },
     { method: "GET", path: "/ready", guards: open, answer: alive },
     { method: "GET", path: "/v1/health", guards: keyed, answer: callHost },
-    ...modelRoutes(keyed, models, callHost),
+    ...["/models", "/v1/models", "/v1beta/models"].flatMap((path): Route[] => [
+      { method: "GET", path, guards: keyed, answer: list },
+      { method: "GET", path: `${path}/**`, guards: keyed, answer: list },
+    ]),
     // Agents send usage reports to their makers. These reports end here.
     { method: "*", path: "/api/event_logging/batch", guards: keyed, answer: () => Response.json({ success: true }) },
     { method: "GET", path: "/**/managed-settings", guards: keyed, answer: () => Response.json({}) },
     { method: "*", path: "/**", guards: keyed, answer: added },
   ];
-}
-
-/** The routes of model lists, under the paths of all three APIs; without a list of our own, the host answers. */
-function modelRoutes(guards: readonly Guard[], models: RouteOptions["models"], callHost: RouteHandler): Route[] {
-  const get = (path: string, answer: RouteHandler): Route => ({ method: "GET", path, guards, answer });
-  if (!models) return [get("/models", callHost), get("/v1/models", callHost)];
-  const list: RouteHandler = async ({ call, headers }, { id }) => {
-    const document = modelsAnswer({ dialect: modelsDialect(call.path, headers), id }, await models());
-    if (document === undefined) throw unknownCall(call);
-    return Response.json(document);
-  };
-  return ["/models", "/v1/models", "/v1beta/models"].flatMap((path) => [
-    get(path, list),
-    get(`${path}/:id(${modelName})`, list),
-  ]);
 }

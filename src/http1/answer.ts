@@ -12,7 +12,7 @@ const textBytes = 8_192;
 /** A body whose announced length is at most this, bytes, is passed on in one piece, which costs less than a stream. */
 export const shortBytes = 16_384;
 
-/** The host's bytes are not an HTTP answer. Its `code` identifies it, as a system error's does. */
+/** The host's bytes are not an HTTP answer, and the message says why. Its `code` identifies it, as a system error's does. */
 export class BadAnswer extends Error {
   readonly code = "BadAnswer";
 }
@@ -21,8 +21,13 @@ export class BadAnswer extends Error {
 export const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 export const unfitValue = /[^\t\x20-\x7e\x80-\xff]/;
 const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
-/** RFC 9112 section 7.1: a size in hexadecimal, here below 2^52, and extensions, which we ignore. */
-const chunkLine = /^([0-9A-Fa-f]{1,13})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
+/**
+ * RFC 9112 section 7.1: a size in hexadecimal, here below 2^52, and extensions, which we ignore. Blanks between them are
+ * refused, as strict parsers do: parsers that disagree about a chunk's end disagree about the next answer's begin.
+ */
+const token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
+const quoted = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t\\x20-\\x7e\\x80-\\xff])*"';
+const chunkLine = new RegExp(`^([0-9A-Fa-f]{1,13})(?:;${token}(?:=(?:${token}|${quoted}))?)*$`);
 
 /** The part of the answer that comes next on the connection. */
 type Part = "status" | "header" | "sized" | "to-the-end" | "chunk-line" | "chunk" | "chunk-end" | "trailer" | "nothing";
@@ -158,7 +163,7 @@ export class AnswerReader {
         return;
       case "chunk-line": {
         const size = chunkLine.exec(line)?.[1];
-        if (!size) throw new BadAnswer("a chunk's size is none");
+        if (!size) throw new BadAnswer("the line before a chunk is none");
         this.#left = Number.parseInt(size, 16);
         this.#part = this.#left > 0 ? "chunk" : "trailer";
         this.#allowance = this.#left > 0 ? 1 : trailerBytes;

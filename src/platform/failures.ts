@@ -5,6 +5,12 @@ import { printable } from "../core/text.ts";
 export const platformFailure = {
   unreachable: (origin: string, why: string) =>
     new CodemieError("unreachable", `cannot reach ${origin}: ${why}`, "check the address, the network and the VPN"),
+  badAnswer: (origin: string, why: string) =>
+    new CodemieError(
+      "unreachable",
+      `the answer of ${origin} is not valid HTTP: ${why}`,
+      "ask those who run the host, or a proxy in front of it",
+    ),
   tls: (origin: string, why: string) =>
     new CodemieError(
       "tls",

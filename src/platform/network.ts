@@ -128,7 +128,6 @@ const networkWords: Record<string, string> = {
   ENOTFOUND: "the host name does not resolve",
   ConnectionTimeout: "the connection timed out",
   ETIMEDOUT: "the connection timed out",
-  BadAnswer: "its answer is not HTTP",
   BadRequest: "the request cannot be put into HTTP/1.1",
   EPROTO: "it does not speak TLS (plain http:// is allowed on this machine only)",
   TooManyRedirects: "too many redirects",
@@ -146,6 +145,9 @@ export function networkFailure(origin: string, error: unknown): CodemieError {
   if (error instanceof Error && error.name === "TimeoutError")
     return platformFailure.unreachable(origin, "no answer in time");
   if (tlsCode.test(code)) return platformFailure.tls(origin, code.toLowerCase().replaceAll("_", " "));
+  if (code === "BadAnswer" && error instanceof Error) {
+    return platformFailure.badAnswer(origin, error.message);
+  }
   const words = networkWords[code] ?? (code || (error instanceof Error ? error.name : "unknown error"));
   return platformFailure.unreachable(origin, printable(words, 80));
 }

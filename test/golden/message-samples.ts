@@ -207,6 +207,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     [issuer, "server_error", ""],
   ],
   "mcp/token": [[issuer, "the token endpoint answered 503"]],
+  "platform/badAnswer": [[host, "it has a length beside chunks"]],
   "platform/browserFailed": [["the system's browser"]],
   "platform/caFile": [["CODEMIE_CA_CERTS", "/etc/company.pem", "there is no certificate in it"]],
   "platform/disk": [

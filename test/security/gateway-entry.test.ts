@@ -54,6 +54,13 @@ for (const target of ["/v1/messages", "/health", "/"]) {
   }
 }
 
+test("the name of this machine in any case is the gateway's own, as RFC 9110 section 4.2.3 wants it", async () => {
+  for (const name of ["localhost", "LOCALHOST", "LocalHost"]) {
+    const bytes = `GET /health HTTP/1.1\r\nHost: ${host.replace("127.0.0.1", name)}\r\nConnection: close\r\n\r\n`;
+    expect((await sendRaw(url, bytes)).statuses).toEqual([200]);
+  }
+});
+
 for (const headers of [
   { origin: "https://evil.example" },
   { origin: "null" },

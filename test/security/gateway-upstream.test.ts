@@ -195,6 +195,8 @@ test("answers that two parsers could read differently are refused", async () => 
     host.reply = (socket) => socket.write(head);
     const answer = await gateway.post();
     expect({ head: head.slice(0, 120), status: answer.status }).toEqual({ head: head.slice(0, 120), status: 502 });
-    expect(await answer.json()).toMatchObject({ error: { message: expect.stringContaining("not HTTP") } });
+    expect(await answer.json()).toMatchObject({ error: { message: expect.stringContaining("is not valid HTTP: ") } });
   }
+  host.reply = (socket) => socket.write(`${json}Content-Length: 5\r\n${chunks}\r\n0\r\n\r\n`);
+  expect(await (await gateway.post()).text()).toContain("it has a length beside chunks");
 });

@@ -11,6 +11,8 @@ export interface ModelProvider {
   readonly api: string;
   readonly key: string;
   readonly record: Seen[];
+  /** ids that it lists */
+  models: string[];
   close(): Promise<void>;
 }
 
@@ -38,7 +40,7 @@ const forms: Record<Form, { base: string; header: string; value(key: string): st
 
 /** Stands in for a model provider: key, list of models, a fixed answer; refuses as the real ones do. */
 export async function startModelProvider(form: Form, path = ""): Promise<ModelProvider> {
-  const { base, header, value, models } = forms[form];
+  const { base, header, value } = forms[form];
   const key = `sk-${form}-${crypto.randomUUID()}${crypto.randomUUID()}`;
   const record: Seen[] = [];
   const server = createServer(async (request, response) => {
@@ -49,6 +51,10 @@ export async function startModelProvider(form: Form, path = ""): Promise<ModelPr
   server.keepAliveTimeout = 0; // as the sandbox's, in http.ts
 
   function answer(seen: Seen, response: ServerResponse) {
+    const { models } = provider;
+    // LiteLLM serves Gemini's own calls beside its base, not below it.
+    const isGemini = form === "litellm" && seen.path.startsWith(`${path}/v1beta/models/`);
+    if (isGemini && seen.headers[header] === value(key)) return sendJson(response, 200, { candidates: [] });
     if (!seen.path.startsWith(`${path}${base}/`)) {
       if (form === "azure") return sendJson(response, 404, { error: { code: "404", message: "Resource not found" } });
       response.writeHead(404, { "content-type": "text/html" }).end("<html><title>Not Found</title></html>");
@@ -96,17 +102,19 @@ export async function startModelProvider(form: Form, path = ""): Promise<ModelPr
 
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return {
+  const provider: ModelProvider = {
     origin,
     api: `${origin}${path}${base}`,
     key,
     record,
+    models: [...forms[form].models],
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
+  return provider;
 }
 
 function message(response: ServerResponse, stream: boolean) {

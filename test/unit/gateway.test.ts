@@ -39,6 +39,7 @@ test("an answer whose session could not be kept is given up, with its connection
     },
     ownHeaders: {},
     upstream: connectionPool(origin, () => ({ rejectUnauthorized: true })),
+    models: async () => [],
     timeoutMs: 0,
     port: 0,
   });
