@@ -5,14 +5,15 @@ import type { Runtime } from "../platform/runtime.ts";
 import { ProfileStore } from "../profiles/store.ts";
 import { type VaultAccess, vaultFiles } from "../vault/key.ts";
 import { Vault } from "../vault/vault.ts";
+import { memoryOf } from "./audit.ts";
 
 /** @returns the vault and the configuration under the base folder */
 export function stores(runtime: Runtime): { vault: Vault; profiles: ProfileStore } {
   const note = noteOnce(runtime);
-  return {
-    vault: new Vault(vaultFiles(runtime.home, runtime.env), runtime.now, vaultAccess(runtime, note)),
-    profiles: new ProfileStore(runtime.home, note),
-  };
+  const files = vaultFiles(runtime.home, runtime.env);
+  const memory = memoryOf(runtime, () => vault);
+  const vault: Vault = new Vault(files, runtime.now, vaultAccess(runtime, note), memory);
+  return { vault, profiles: new ProfileStore(runtime.home, note) };
 }
 
 /** @returns the function that prints notes about files whose permissions we corrected, each note once */
