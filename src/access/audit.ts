@@ -44,22 +44,20 @@ function inWords(name: string): string {
 /**
  * Makes the vault's records remember the trail. A trail in trouble keeps nobody from logging in or out: the records
  * then go on remembering what they do, and the next event tells the person.
- *
- * @param vault yields that vault
  */
-export function memoryOf(runtime: Pick<Runtime, "home" | "now">, vault: () => Vault): Memory {
+export function memoryOf(runtime: Pick<Runtime, "home" | "now">, vault: Vault): Memory {
   return {
     async sealing(name, before) {
       if (name === headRecord) return undefined;
       try {
-        return await auditTrail(runtime, vault()).remember(before);
+        return await auditTrail(runtime, vault).remember(before);
       } catch {
         return before;
       }
     },
     async removing(name, before) {
       if (name === headRecord) return;
-      await auditTrail(runtime, vault())
+      await auditTrail(runtime, vault)
         .takeOver(before)
         .catch(() => undefined);
     },

@@ -5,14 +5,17 @@ import type { Runtime } from "../platform/runtime.ts";
 import { ProfileStore } from "../profiles/store.ts";
 import { type VaultAccess, vaultFiles } from "../vault/key.ts";
 import { Vault } from "../vault/vault.ts";
-import { memoryOf } from "./audit.ts";
 
 /** @returns the vault and the configuration under the base folder */
 export function stores(runtime: Runtime): { vault: Vault; profiles: ProfileStore } {
   const note = noteOnce(runtime);
   const files = vaultFiles(runtime.home, runtime.env);
-  const memory = memoryOf(runtime, () => vault);
-  const vault: Vault = new Vault(files, runtime.now, vaultAccess(runtime, note), memory);
+  // Only what writes a record pays for loading the trail.
+  const memory = async () => (await import("./audit.ts")).memoryOf(runtime, vault);
+  const vault: Vault = new Vault(files, runtime.now, vaultAccess(runtime, note), {
+    sealing: async (...record) => await (await memory()).sealing(...record),
+    removing: async (...record) => await (await memory()).removing(...record),
+  });
   return { vault, profiles: new ProfileStore(runtime.home, note) };
 }
 

@@ -6,11 +6,9 @@ import { Vault } from "../../src/vault/vault.ts";
 /** Vault and trail under a base folder, tied together as the program ties them. */
 export function remembering(home: string): { vault: Vault; trail: AuditTrail } {
   const machine = { home, now: Date.now };
-  const vault: Vault = new Vault(
-    vaultFiles(home, {}),
-    Date.now,
-    keyFileOnly,
-    memoryOf(machine, () => vault),
-  );
+  const vault: Vault = new Vault(vaultFiles(home, {}), Date.now, keyFileOnly, {
+    sealing: (...record) => memoryOf(machine, vault).sealing(...record),
+    removing: (...record) => memoryOf(machine, vault).removing(...record),
+  });
   return { vault, trail: auditTrail(machine, vault) };
 }
