@@ -2,9 +2,11 @@ import { join } from "node:path";
 import { type AuditFact, type AuditHead, auditHead } from "../audit/events.ts";
 import { auditFailure } from "../audit/failures.ts";
 import { AuditTrail } from "../audit/trail.ts";
+import { loginRecord } from "../auth/credential.ts";
 import { asCodemieError, CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import type { Memory } from "../vault/memory.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Context } from "./context.ts";
 
@@ -12,7 +14,7 @@ import type { Context } from "./context.ts";
 const headRecord = "audit head";
 
 /** @returns the audit trail under the base folder; the vault holds its sealed end */
-export function auditTrail(runtime: Runtime, vault: Vault): AuditTrail {
+export function auditTrail(runtime: Pick<Runtime, "home" | "now">, vault: Vault): AuditTrail {
   const head = {
     file: vault.fileOf(headRecord),
     read: async () => {
@@ -25,8 +27,41 @@ export function auditTrail(runtime: Runtime, vault: Vault): AuditTrail {
       }
     },
     write: (value: AuditHead) => vault.write(headRecord, value),
+    remembered: async () =>
+      (await vault.records()).flatMap((one) =>
+        "problem" in one || one.mark === undefined ? [] : [{ who: inWords(one.name), mark: one.mark }],
+      ),
   };
   return new AuditTrail(runtime.home, head, runtime.now);
+}
+
+function inWords(name: string): string {
+  const login = loginRecord("");
+  if (!name.startsWith(login)) return `the record ${printable(name, 200)}`;
+  return `the login of profile ${printable(name.slice(login.length), 80)}`;
+}
+
+/**
+ * Makes the vault's records remember the trail. A trail in trouble keeps nobody from logging in or out: the records
+ * then go on remembering what they do, and the next event tells the person.
+ */
+export function memoryOf(runtime: Pick<Runtime, "home" | "now">, vault: Vault): Memory {
+  return {
+    async sealing(name, before) {
+      if (name === headRecord) return undefined;
+      try {
+        return await auditTrail(runtime, vault).remember(before);
+      } catch {
+        return before;
+      }
+    },
+    async removing(name, before) {
+      if (name === headRecord) return;
+      await auditTrail(runtime, vault)
+        .takeOver(before)
+        .catch(() => undefined);
+    },
+  };
 }
 
 /**
@@ -47,7 +82,8 @@ export async function record(
     if (begin) await vault.prepare();
     else if (!(await vault.exists())) return;
     isOpen = true;
-    await trail.append(fact);
+    const broken = await trail.append(fact);
+    if (broken) output.say.warn(brokenWarning(broken));
   } catch (error) {
     if (!isOpen) trail.missed(fact);
     const { event, profile } = fact;
@@ -57,6 +93,9 @@ export async function record(
     else output.say.warn(`the audit trail could not be written: ${message}; it lacks ${what}`);
   }
 }
+
+const brokenWarning = ({ detail }: AuditFact) =>
+  `the audit trail is broken: its lines up to ${detail?.["up-to"]} are gone, or another vault's key wrote them; unless you moved the vault or the trail away, somebody else did`;
 
 /**
  * Runs `work` and appends its outcome to the audit trail.

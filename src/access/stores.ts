@@ -9,10 +9,14 @@ import { Vault } from "../vault/vault.ts";
 /** @returns the vault and the configuration under the base folder */
 export function stores(runtime: Runtime): { vault: Vault; profiles: ProfileStore } {
   const note = noteOnce(runtime);
-  return {
-    vault: new Vault(vaultFiles(runtime.home, runtime.env), runtime.now, vaultAccess(runtime, note)),
-    profiles: new ProfileStore(runtime.home, note),
-  };
+  const files = vaultFiles(runtime.home, runtime.env);
+  // Only what writes a record pays for loading the trail.
+  const memory = async () => (await import("./audit.ts")).memoryOf(runtime, vault);
+  const vault: Vault = new Vault(files, runtime.now, vaultAccess(runtime, note), {
+    sealing: async (...record) => await (await memory()).sealing(...record),
+    removing: async (...record) => await (await memory()).removing(...record),
+  });
+  return { vault, profiles: new ProfileStore(runtime.home, note) };
 }
 
 /** @returns the function that prints notes about files whose permissions we corrected, each note once */

@@ -5,6 +5,9 @@ import { type AuditEntry, type AuditFact, type AuditHead, auditEntry } from "./e
 /** A file of the trail holds this many lines; the next line begins a new file. */
 export const linesPerFile = 1_000;
 
+/** What the vault's records remember, see `Remembered`; undefined for those that remember nothing. */
+type Marks = readonly (string | undefined)[];
+
 /** A line's place in the chain. */
 export type Link = Pick<AuditEntry, "seq" | "mac">;
 
@@ -43,11 +46,58 @@ export function endName(key: string, { seq, mac }: Link): string {
 export function endOf(names: readonly string[], { key, seq, mac }: AuditHead): End | undefined {
   const [name, another] = names.filter((one) => endFile.test(one));
   if (another !== undefined) return undefined;
-  if (name !== undefined) {
-    return { seq: Number(endFile.exec(name)?.[1]), name, isAt: (link) => endName(key, link) === name };
-  }
+  if (name !== undefined) return endNamed(key, name);
   if (seq === undefined) return undefined;
   return { seq, name, isAt: (link) => link.seq === seq && link.mac === mac };
+}
+
+/**
+ * @param key the trail's key, base64url
+ * @param name the name of a sealed end, now or once
+ * @returns that end; undefined when it is no such name
+ */
+export function endNamed(key: string, name: string): End | undefined {
+  const seq = endFile.exec(name)?.[1];
+  return seq === undefined ? undefined : { seq: Number(seq), name, isAt: (link) => endName(key, link) === name };
+}
+
+/** @returns the mark that remembers the most lines: the number comes first in it */
+export const highest = (marks: Marks) =>
+  marks
+    .filter((one) => one !== undefined)
+    .sort()
+    .at(-1);
+
+/** A line chained to this place fits nowhere: so the trail shows for ever that somebody changed what is before it. */
+const nowhere = (seq: number): Link => ({ seq, mac: "chained to none" });
+
+/** @returns the mark of so many lines that were written with a key we do not have; no line of ours is at it */
+export const foreignMark = (key: string, lines: number) => endName(key, { seq: lines, mac: "of another key" });
+
+/**
+ * Finds the place to go on from. If the trail does not reach what the vault remembers, the next line begins a new file
+ * behind that: numbers never come again, and a line's place in its file follows from its number.
+ *
+ * @param last the last line; undefined when somebody changed the trail
+ * @param count how many lines there are
+ * @param marks what the vault's records remember
+ * @returns `link`, the place that the next line is chained to; `broken`, the line to write first when lines are gone or
+ *   were written with another key
+ */
+export function placeAfter(
+  last: Link | undefined,
+  count: number,
+  key: string,
+  marks: Marks,
+): { link: Link; broken: AuditFact | undefined } {
+  const link = last ?? nowhere(count);
+  const seen = endNamed(key, highest(marks) ?? "");
+  if (!seen || link.seq > seen.seq || (link.seq === seen.seq && seen.isAt(link))) return { link, broken: undefined };
+  const detail = { "up-to": seen.seq };
+  return {
+    link: nowhere(Math.ceil(seen.seq / linesPerFile) * linesPerFile),
+    broken: { event: "trail-broken", profile: "", host: "", outcome: "broken", detail },
+  };
 }
 
 /**
@@ -61,10 +111,9 @@ export function endOf(names: readonly string[], { key, seq, mac }: AuditHead): E
  * @returns the last line; undefined when somebody changed the trail
  */
 export function lastOf(lines: readonly string[], key: string, end: End): Link | undefined {
-  const at = end.seq === 0 ? 0 : ((end.seq - 1) % linesPerFile) + 1;
-  let last = end.seq === 0 ? beginning : parseJson(lines[at - 1] ?? "", auditEntry);
-  if (!last || !end.isAt(last)) return undefined;
-  for (const line of lines.slice(at)) {
+  let last = lineOf(end, lines);
+  if (!last) return undefined;
+  for (const line of lines.slice(end.seq === 0 ? 0 : placeOf(end.seq))) {
     const next = parseJson(line, auditEntry);
     if (!next) return undefined;
     const { mac, ...entry } = next;
@@ -73,6 +122,18 @@ export function lastOf(lines: readonly string[], key: string, end: End): Link | 
   }
   return last;
 }
+
+/**
+ * @param lines the lines of the file of `end`, from its first on
+ * @returns the line that the end was made for; undefined when it is not there
+ */
+export function lineOf(end: End, lines: readonly string[]): Link | undefined {
+  const line = end.seq === 0 ? beginning : parseJson(lines[placeOf(end.seq) - 1] ?? "", auditEntry);
+  return line && end.isAt(line) ? line : undefined;
+}
+
+/** A line's place in its file, from 1. */
+const placeOf = (seq: number) => ((seq - 1) % linesPerFile) + 1;
 
 /**
  * @param names the notes of events that could not be written, oldest first

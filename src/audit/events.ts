@@ -16,6 +16,7 @@ export const auditEvents = {
   "vault-exported": "logins were written to a file for another machine",
   "vault-imported": "logins were taken from such a file",
   "lines-missing": "what happened before could not be written down",
+  "trail-broken": "the trail does not go on from the lines before it",
 } as const;
 export type AuditEvent = keyof typeof auditEvents;
 
@@ -46,6 +47,35 @@ export type AuditEntry = z.infer<typeof auditEntry>;
 export type AuditFact = Pick<AuditEntry, "event" | "profile" | "host" | "outcome"> &
   Partial<Pick<AuditEntry, "detail">>;
 
-/** The trail's key, sealed in the vault. The first version kept the end of the trail beside it. */
-export const auditHead = z.object({ key: z.string(), seq: z.number().optional(), mac: z.string().optional() });
+/** The trail's key, sealed in the vault. */
+export const auditHead = z.object({
+  key: z.string(),
+  /** a name of the sealed end that the trail had, see `Remembered`: what removed records remembered, or the trail before */
+  seen: z.string().optional(),
+  /** the end of the trail, as the first version kept it */
+  seq: z.number().optional(),
+  mac: z.string().optional(),
+});
 export type AuditHead = z.infer<typeof auditHead>;
+
+/**
+ * What a record in the vault remembers of the trail: the name that the sealed end had when the record was sealed. It
+ * holds a line's number and proves its MAC, and only the holder of the trail's key can make one. The line was on the
+ * disk before the record was.
+ */
+export interface Remembered {
+  /** the record, as words */
+  readonly who: string;
+  readonly mark: string;
+}
+
+/** The store of the trail's head, which holds its key: the vault. */
+export interface HeadStore {
+  /** path of the head's file, for messages */
+  readonly file: string;
+  /** @returns the head, or undefined when nothing was ever written */
+  read(): Promise<AuditHead | undefined>;
+  write(head: AuditHead): Promise<void>;
+  /** @returns what the vault's other records remember of the trail */
+  remembered(): Promise<Remembered[]>;
+}

@@ -6,7 +6,7 @@ export const auditFailure = {
     new CodemieError(
       "vault_damaged",
       `the sealed end of the audit trail is damaged (${file})`,
-      `move that file and the folder ${folder} away to begin a new trail; keep both, they are evidence`,
+      `move that file and the folder ${folder} away, so that events are written down again; keep both, they are evidence`,
     ),
   unsynced: (why: CodemieError) =>
     new CodemieError(
@@ -19,7 +19,7 @@ export const auditFailure = {
     new CodemieError(
       "vault_damaged",
       `the audit trail in ${folder} has no sealed end, or more than one`,
-      `move that folder and ${file} away to begin a new trail; keep both, they are evidence`,
+      `move that folder and ${file} away, so that events are written down again; keep both, they are evidence`,
     ),
   broken: (file: string, line: number, why: string) =>
     new CodemieError(

@@ -13,39 +13,31 @@ import {
   type End,
   endFile,
   endName,
+  endNamed,
   endOf,
   fileOf,
+  foreignMark,
+  highest,
   type Link,
   lastOf,
+  lineOf,
   linesPerFile,
   macOf,
   missedName,
   missingLine,
+  placeAfter,
   trailFile,
 } from "./chain.ts";
-import { type AuditEntry, type AuditFact, type AuditHead, auditEntry } from "./events.ts";
+import { type AuditEntry, type AuditFact, type AuditHead, auditEntry, type HeadStore } from "./events.ts";
 import { auditFailure } from "./failures.ts";
-
-/** The store of the trail's head, which holds its key: the vault. */
-export interface HeadStore {
-  /** path of the head's file, for messages */
-  readonly file: string;
-  /** @returns the head, or undefined when nothing was ever written */
-  read(): Promise<AuditHead | undefined>;
-  write(head: AuditHead): Promise<void>;
-}
-
-/** How a verification ended. */
-export type Verification =
-  | { readonly ok: true; readonly entries: number }
-  /** the first line that does not fit, and why */
-  | { readonly ok: false; readonly file: string; readonly line: number; readonly why: string };
+import { judgeTrail, type TrailLine, type Verification } from "./verdict.ts";
 
 /**
  * The audit trail: JSON lines, each chained to the one before by a keyed hash, across files and processes. The key is
  * in the vault. The end of the trail is an empty file whose name holds the last line's number, sealed with that key. It
  * is renamed from line to line, since a rename happens completely or not at all. So {@link verify} finds every line
- * that somebody changed, removed, moved or added, also at the end.
+ * that somebody changed, removed, moved or added, also at the end. An earlier end, or none, shows by the vault's
+ * records: each remembers the end that it was sealed after ({@link remember}).
  *
  * Writing a line and syncing the disk are two steps under two locks: the process that syncs takes along every line that
  * others wrote meanwhile, and those find their line on the disk when their turn comes.
@@ -70,15 +62,16 @@ export class AuditTrail {
   }
 
   /**
-   * Writes one event, and returns once it is on the disk. If events before could not be written, a line that says so
-   * goes first.
+   * Writes one event, and returns once it is on the disk. If events before could not be written, or are gone, a line
+   * that says so goes first.
    *
+   * @returns the line that says that the trail is broken, if it wrote one
    * @throws `disk`, `vault_locked`, `vault_damaged`, and whatever the head's store throws: the next line then says that
    *   this one is missing, if {@link missed} can leave its note; `audit_unsynced` when the line is written, but perhaps
    *   not on the disk
    */
-  async append(fact: AuditFact): Promise<void> {
-    let written: { link: Link; head: AuditHead };
+  async append(fact: AuditFact): Promise<AuditFact | undefined> {
+    let written: Written;
     try {
       await ensureFolder(this.#folder);
       const actor = await userName();
@@ -92,6 +85,7 @@ export class AuditTrail {
     } catch (error) {
       throw auditFailure.unsynced(error instanceof CodemieError ? error : platformFailure.disk(this.#folder, error));
     }
+    return written.broken;
   }
 
   /** Leaves a note for the next line that an event is missing. It is an empty file, which fits even on a full disk. */
@@ -114,49 +108,79 @@ export class AuditTrail {
   }
 
   /**
-   * Checks the whole chain, from the first line to the end. Lines written meanwhile may or may not count.
+   * Checks the whole chain, from the first line to the end, and against what the vault's records remember. Lines
+   * written meanwhile may or may not count.
    *
    * @throws as {@link entries}, and whatever the head's store throws
    */
   async verify(): Promise<Verification> {
+    // In this order: by now there may be more lines than the records remember and the end says, never fewer.
+    const remembered = await this.#head.remembered();
     const head = await this.#head.read();
     const { end } = head ? await this.#end(head) : {};
-    // Read the lines after the end: by now there may be more of them, never fewer.
     const lines = await this.#lines(await this.#names());
     // Another process may have begun the trail meanwhile.
     if (!head && lines.length > 0 && (await this.#head.read())) return await this.verify();
-    let last = beginning;
-    for (const { file, line, text } of lines) {
-      const wrong = (why: string): Verification => ({ ok: false, file, line, why });
-      const entry = parseJson(text, auditEntry);
-      if (!entry) return wrong("it is not a line of the trail");
-      if (!head) return wrong("the vault knows no trail");
-      if (entry.seq !== last.seq + 1) return wrong(`line ${last.seq + 1} is missing before it`);
-      const { mac, ...rest } = entry;
-      const isWritten = macOf(head.key, last.mac, rest) === mac && JSON.stringify({ ...rest, mac }) === text;
-      if (!isWritten || (entry.seq === end?.seq && !end.isAt(entry))) {
-        return wrong("it was changed, or belongs elsewhere");
-      }
-      last = entry;
-    }
-    const after = lines.at(-1) ?? { file: join(this.#folder, fileOf(1)), line: 0 };
-    const wrong = (why: string): Verification => ({ ok: false, file: after.file, line: after.line, why });
-    if (head && !end)
-      return wrong("the trail's sealed end is missing, or there is more than one, so lines may be missing");
-    if (end && end.seq > last.seq) return wrong(`the lines after it are missing, up to ${end.seq}`);
-    if (end?.seq === 0 && !end.isAt(beginning)) return wrong("the trail's sealed end was changed");
-    return { ok: true, entries: last.seq };
+    return judgeTrail({ head, end, lines, remembered, firstFile: join(this.#folder, fileOf(1)) });
+  }
+
+  /**
+   * Begins the trail if there is none, so that also the first record remembers it. It syncs nothing otherwise.
+   *
+   * @param before what the record remembers that is about to be replaced
+   * @returns what a record must remember that is sealed now: the sealed end of the trail. As long as the trail lacks
+   *   what `before` remembers, that stays, since else the next write would hide the gap
+   * @throws as {@link append}
+   */
+  async remember(before: string | undefined): Promise<string | undefined> {
+    await ensureFolder(this.#folder);
+    const begun = () => withLock(this.#writeLock, "the audit trail", () => this.#headNow());
+    const head = (await this.#head.read()) ?? (await begun());
+    return await this.#remember(head, before);
+  }
+
+  /**
+   * Keeps, beside the key, what a record remembers that is about to be removed.
+   *
+   * @throws as {@link append}
+   */
+  async takeOver(mark: string | undefined): Promise<void> {
+    if (mark === undefined && !(await this.#head.read())) return;
+    await ensureFolder(this.#folder);
+    await withLock(this.#writeLock, "the audit trail", async () => {
+      const head = await this.#headNow();
+      const now = await this.#remember(head, undefined);
+      const all = [await this.#remember(head, mark), await this.#remember(head, head.seen)];
+      const seen = highest(all.filter((one) => one !== now)) ?? now;
+      if (seen !== undefined && seen !== head.seen) await this.#head.write({ ...head, seen });
+    });
+  }
+
+  async #remember(head: AuditHead, before: string | undefined): Promise<string | undefined> {
+    const { end, names } = await this.#end(head);
+    // Somebody may have made the end up: then no record must remember it.
+    if (end?.name === undefined || !(await this.#last(names, head, end)).last) return before;
+    const seen = before === undefined ? undefined : endNamed(head.key, before);
+    return seen === undefined || (await this.#holds(seen)) ? end.name : before;
+  }
+
+  async #holds(end: End): Promise<boolean> {
+    const text = end.seq === 0 ? "" : ((await readIfPresent(join(this.#folder, fileOf(end.seq)))) ?? "");
+    return lineOf(end, text.split("\n")) !== undefined;
   }
 
   /** Writes the line, without waiting for the disk. Call it under the write lock. */
-  async #write(fact: AuditFact, actor: string): Promise<{ link: Link; head: AuditHead }> {
-    const head = (await this.#head.read()) ?? (await this.#begin());
+  async #write(fact: AuditFact, actor: string): Promise<Written> {
+    const head = await this.#headNow();
     const { end, names } = await this.#end(head);
     if (!end) throw auditFailure.endMissing(this.#head.file, this.#folder);
     const { last, count, file, tornAt } = await this.#last(names, head, end);
     if (tornAt !== undefined) await truncate(file, tornAt);
-    // A line chained to none never fits: so the trail shows for ever that somebody changed what is before it.
-    let link = last ?? { seq: count, mac: "chained to none" };
+    // Nobody seals a line's mark before the line is written, which nobody does now: none can be ahead of the trail.
+    const marks = (await this.#head.remembered()).map(({ mark }) => mark);
+    const place = placeAfter(last, count, head.key, [...marks, head.seen]);
+    const { broken } = place;
+    let { link } = place;
     const add = async ({ event, profile, host, outcome, detail = {} }: AuditFact) => {
       const time = new Date(this.#now()).toISOString();
       const entry = { seq: link.seq + 1, time, event, actor, profile, host, outcome, detail };
@@ -166,13 +190,14 @@ export class AuditTrail {
       await appendLine(join(this.#folder, name), `${JSON.stringify({ ...entry, mac })}\n`);
       link = { seq: entry.seq, mac };
     };
+    if (broken) await add(broken);
     const missed = names.filter((name) => missedName.test(name));
     if (missed.length > 0) await add(missingLine(missed));
     for (const name of missed) await rm(join(this.#folder, name), { force: true, recursive: true });
     await add(fact);
     // The end stays at the line that is gone, so nobody else will sync this one.
     if (!last) await syncFile(join(this.#folder, fileOf(link.seq)));
-    return { link, head };
+    return { link, head, broken };
   }
 
   /**
@@ -192,13 +217,13 @@ export class AuditTrail {
         if (trailFile.test(name) && name >= settled && name <= now) await syncFile(join(this.#folder, name));
       }
       if (settled !== now) await syncFolder(this.#folder);
-      await this.#moveEnd(end, last, head.key);
+      await this.#moveEnd(end, last, head);
     });
   }
 
   /** A power cut may undo this rename. That is why lines after the end count, as long as they fit. */
-  async #moveEnd(end: End | undefined, { seq, mac }: Link, key: string): Promise<void> {
-    const to = join(this.#folder, endName(key, { seq, mac }));
+  async #moveEnd(end: End | undefined, link: Link, { key, seen }: AuditHead): Promise<void> {
+    const to = join(this.#folder, endName(key, link));
     try {
       if (end?.name !== undefined) return await rename(join(this.#folder, end.name), to);
       await (await open(to, "a", 0o600)).close();
@@ -206,15 +231,26 @@ export class AuditTrail {
     } catch (error) {
       throw platformFailure.disk(to, error);
     }
-    await this.#head.write({ key });
+    await this.#head.write({ key, seen });
   }
 
-  /** Makes the end before the head: a head without an end means that somebody removed the end. */
+  /** Reads the head, or begins a trail. Call it under the write lock. */
+  async #headNow(): Promise<AuditHead> {
+    return (await this.#head.read()) ?? (await this.#begin());
+  }
+
+  /**
+   * Makes the end before the head: a head without an end means that somebody removed the end. If there was a trail
+   * already, the head remembers it, and the first line says so.
+   */
   async #begin(): Promise<AuditHead> {
     const key = randomBytes(32).toString("base64url");
-    for (const name of await this.#names()) if (endFile.test(name)) await rm(join(this.#folder, name));
-    await this.#moveEnd(undefined, beginning, key);
-    return { key };
+    const names = await this.#names();
+    for (const name of names) if (endFile.test(name)) await rm(join(this.#folder, name));
+    const { count } = await this.#last(names, { key }, { ...beginning, name: undefined, isAt: () => true });
+    const head = { key, seen: count > 0 ? foreignMark(key, count) : undefined };
+    await this.#moveEnd(undefined, beginning, head);
+    return head;
   }
 
   /** Looks for the end, several times: while another process renames it, the folder may show neither name, or both. */
@@ -261,8 +297,8 @@ export class AuditTrail {
     return await namesIn(this.#folder);
   }
 
-  async #lines(names: readonly string[]): Promise<{ file: string; line: number; text: string }[]> {
-    const found: { file: string; line: number; text: string }[] = [];
+  async #lines(names: readonly string[]): Promise<TrailLine[]> {
+    const found: TrailLine[] = [];
     for (const name of names.filter((one) => trailFile.test(one))) {
       const file = join(this.#folder, name);
       const lines = (await readFile(file, "utf8")).split("\n");
@@ -272,6 +308,13 @@ export class AuditTrail {
     }
     return found;
   }
+}
+
+/** A line that was written: its place, and the line before it that says that the trail is broken, if any. */
+interface Written {
+  readonly link: Link;
+  readonly head: AuditHead;
+  readonly broken: AuditFact | undefined;
 }
 
 async function appendLine(file: string, line: string): Promise<void> {

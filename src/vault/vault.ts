@@ -29,6 +29,7 @@ import {
   type VaultAccess,
   type VaultFiles,
 } from "./key.ts";
+import { type Marked, type Memory, takeMark, withMark } from "./memory.ts";
 import { labelOf, seal, unseal } from "./seal.ts";
 
 /** The name that a sealed record is bound to: the format's version and the record's own name. */
@@ -37,7 +38,7 @@ const boundName = (name: string) => `${boundTo}${name}`;
 
 /** A record in the vault's folder, opened or not. */
 export type FoundRecord =
-  | { readonly name: string; readonly value: unknown }
+  | { readonly name: string; readonly value: unknown; readonly mark: string | undefined }
   /** it does not open; `name` is undefined when the file does not show it any more */
   | { readonly name: string | undefined; readonly file: string; readonly problem: CodemieError };
 
@@ -50,17 +51,20 @@ export class Vault {
   readonly #now: () => number;
   readonly #access: VaultAccess;
   readonly #dataKey: DataKey;
+  readonly #memory: Memory | undefined;
 
   /**
    * @param files paths of the vault's parts
    * @param now clock, ms since the epoch
    * @param access yields the passphrase of a vault that is sealed with one
+   * @param memory gives each record its mark; without it they have none
    */
-  constructor(files: VaultFiles, now: () => number, access: VaultAccess = keyFileOnly) {
+  constructor(files: VaultFiles, now: () => number, access: VaultAccess = keyFileOnly, memory?: Memory) {
     this.#files = files;
     this.#now = now;
     this.#access = access;
     this.#dataKey = new DataKey(files, access);
+    this.#memory = memory;
   }
 
   /** the folder of the records */
@@ -127,7 +131,8 @@ export class Vault {
         const bound = labelOf(text)?.name;
         if (bound?.startsWith(boundTo)) name = bound.slice(boundTo.length);
         if (name === undefined || file !== this.fileOf(name)) throw vaultFailure.recordDamaged(name ?? entry, file);
-        found.push({ name, value: await this.read(name, z.unknown()) });
+        const { record, mark } = await this.#open(name, text);
+        found.push({ name, value: record, mark });
       } catch (error) {
         found.push({ name, file, problem: asCodemieError(error) });
       }
@@ -150,15 +155,31 @@ export class Vault {
    *   `vault_unreadable`
    */
   async read<T>(name: string, schema: ZodType<T>): Promise<T | undefined> {
-    const file = this.fileOf(name);
-    const text = readPrivate(file, this.#access.note);
+    const text = readPrivate(this.fileOf(name), this.#access.note);
     if (text === undefined) return undefined;
+    const { data } = schema.safeParse((await this.#open(name, text)).record);
+    if (data === undefined) throw vaultFailure.recordDamaged(name, this.fileOf(name));
+    return data;
+  }
+
+  /** Opens a record, whatever its shape, out of its file's text. @throws as {@link read} */
+  async #open(name: string, text: string): Promise<Marked> {
     let opened = await unseal(text, await this.#dataKey.toRead(), boundName(name));
     const another = "plain" in opened ? undefined : await this.#dataKey.another();
     if (another) opened = await unseal(text, another, boundName(name));
-    const record = "plain" in opened ? parseJson(new TextDecoder().decode(opened.plain), schema) : undefined;
-    if (record === undefined) throw vaultFailure.recordDamaged(name, file);
-    return record;
+    const content = "plain" in opened ? parseJson(new TextDecoder().decode(opened.plain), z.unknown()) : undefined;
+    if (content === undefined) throw vaultFailure.recordDamaged(name, this.fileOf(name));
+    return takeMark(content);
+  }
+
+  /** @returns the record's mark; undefined also when the record does not open */
+  async #markOf(name: string): Promise<string | undefined> {
+    try {
+      const text = readPrivate(this.fileOf(name), this.#access.note);
+      return text === undefined ? undefined : (await this.#open(name, text)).mark;
+    } catch {
+      return undefined;
+    }
   }
 
   /**
@@ -173,7 +194,8 @@ export class Vault {
       const before = readPrivate(file, this.#access.note);
       return before !== undefined && "plain" in (await unseal(before, key, boundName(name)));
     });
-    const plain = new TextEncoder().encode(JSON.stringify(record));
+    const mark = await this.#memory?.sealing(name, await this.#markOf(name));
+    const plain = new TextEncoder().encode(JSON.stringify(withMark({ record, mark })));
     const sealed = await seal(plain, key, boundName(name));
     await ensureFolder(this.#files.folder);
     await removeLeftovers(file);
@@ -186,6 +208,7 @@ export class Vault {
    * @throws `disk`
    */
   async remove(name: string): Promise<void> {
+    if ((await this.stamp(name)) !== "") await this.#memory?.removing(name, await this.#markOf(name));
     await removeFile(this.fileOf(name));
   }
 

@@ -100,10 +100,18 @@ test("a damaged end of the audit trail is said, stops nobody, and is not written
   const status = await person.run(["vault", "status"]);
   expect(status.code).toBe(6);
   expect(status.out).toContain("the vault opens, but not everything in it: 1 damaged");
-  // what the hint says works
+  // what the hint says works: events are written down again, though the trail is not whole
   rmSync(head);
   rmSync(join(person.codemieHome, "audit"), { recursive: true });
-  expect((await logIn(person, sandbox)).code).toBe(0);
+  const again = await logIn(person, sandbox);
+  expect(again.code).toBe(0);
+  expect(again.err).toContain("warning: the audit trail is broken");
+  const events = JSON.parse((await person.run(["audit", "list", "--json"])).out) as { event: string }[];
+  expect(events.map(({ event }) => event)).toEqual(["trail-broken", "login"]);
+  expect((await person.run(["audit", "verify"])).code).toBe(1);
+  // and so does what the document says
+  for (const folder of ["audit", "vault"]) rmSync(join(person.codemieHome, folder), { recursive: true });
+  expect((await logIn(person, sandbox)).err).not.toContain("warning");
   expect((await person.run(["audit", "verify"])).code).toBe(0);
   person.remove();
 });

@@ -55,6 +55,12 @@ export const goldenKeysAndTokens = {
   },
 } as const;
 
+/** A login that remembers the trail of two lines beside it, in `remembering/`. */
+export const goldenRemembering = {
+  "login ci": goldenKeysAndTokens["login ci"],
+  mark: "end-000000000002-b0be2de67b85ab6e13084f9e6bd9734842f485752069ae728a0a6c2643b7e983",
+} as const;
+
 export const goldenProfiles = {
   default: { name: "default", provider: "ai-run-sso", codeMieUrl: origin, baseUrl: `${origin}/code-assistant-api` },
   work: { name: "work", codeMieUrl: "https://work.example.com", model: "claude-sonnet-4-6" },

@@ -12,6 +12,7 @@ import { openExport } from "../../src/vault/portable.ts";
 import { unseal } from "../../src/vault/seal.ts";
 import { Vault } from "../../src/vault/vault.ts";
 import { Person } from "../support/codemie.ts";
+import { remembering } from "../support/remembering.ts";
 import { passphraseAccess } from "../support/vault-access.ts";
 import {
   goldenExportPassphrase,
@@ -19,6 +20,7 @@ import {
   goldenPassphrase,
   goldenProfiles,
   goldenRecords,
+  goldenRemembering,
 } from "./expected.ts";
 
 /** Files written by an earlier version open, hold what they held, and no byte of them can change unnoticed. */
@@ -67,6 +69,18 @@ test("the frozen vault with a token and a key opens", async () => {
   for (const [name, record] of Object.entries(goldenKeysAndTokens)) {
     expect({ name, record: await vault.read<unknown>(name, storedLogin) }).toEqual({ name, record });
   }
+});
+
+test("the frozen login that remembers the trail opens, and the trail is the one it remembers", async () => {
+  const home = join(root, "remembering");
+  const { vault, trail } = remembering(home);
+  const { mark, "login ci": login } = goldenRemembering;
+  expect(await vault.read<unknown>("login ci", storedLogin)).toEqual(login);
+  expect((await vault.records()).at(-1)).toEqual({ name: "login ci", value: login, mark });
+  expect(await trail.verify()).toEqual({ ok: true, entries: 2 });
+  rmSync(join(home, "audit"), { recursive: true });
+  rmSync(vault.fileOf("audit head"));
+  expect(await trail.verify()).toMatchObject({ ok: false, why: expect.stringContaining("profile ci was sealed when") });
 });
 
 test("the frozen export opens", async () => {

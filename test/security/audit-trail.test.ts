@@ -35,6 +35,7 @@ const head = () => ({
   file: vault.fileOf("audit head"),
   read: () => vault.read("audit head", auditHead),
   write: (value: AuditHead) => vault.write("audit head", value),
+  remembered: async () => [],
 });
 const trail = () => new AuditTrail(home, head(), Date.now);
 const fact = { event: "login", profile: "p", host: "https://h", outcome: "ok" } as const;
@@ -78,6 +79,7 @@ test("another key proves nothing: a trail rewritten with one is found", async ()
     write: async (value: AuditHead) => {
       forged = value;
     },
+    remembered: async () => [],
   };
   const forger = new AuditTrail(home, store, Date.now);
   for (let i = 0; i < 10; i++) await forger.append(fact);

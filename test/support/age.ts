@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { loginRecord, storedLogin } from "../../src/auth/credential.ts";
-import { vaultFiles } from "../../src/vault/key.ts";
+import { keyFileOnly, vaultFiles } from "../../src/vault/key.ts";
 import { Vault } from "../../src/vault/vault.ts";
 import type { Person } from "./codemie.ts";
 
@@ -37,4 +37,9 @@ export async function ageLogin(person: Person, profile = "default"): Promise<voi
   });
 }
 
-export const vaultOf = (person: Person) => new Vault(vaultFiles(person.codemieHome, {}), Date.now);
+/** A person's vault, sealed with the key file. Records written with it go on remembering what they did. */
+export const vaultOf = (person: Person) =>
+  new Vault(vaultFiles(person.codemieHome, {}), Date.now, keyFileOnly, {
+    sealing: async (_name, before) => before,
+    removing: async () => undefined,
+  });

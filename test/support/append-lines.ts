@@ -3,25 +3,18 @@
  * done one after the other:
  *   N        appends N lines at once and prints the code of each that fails
  *   each=N   appends N lines one after the other
+ *   sealed=N seals a record N times that remembers the trail
  *   held=N   appends N lines at once while the disk may not be synced, and lets it be synced once all are written
  */
 import { join } from "node:path";
-import { auditHead } from "../../src/audit/events.ts";
-import { AuditTrail } from "../../src/audit/trail.ts";
 import { asCodemieError } from "../../src/core/errors.ts";
 import { waitForChange } from "../../src/platform/files.ts";
 import { withLock } from "../../src/platform/lock.ts";
-import { vaultFiles } from "../../src/vault/key.ts";
-import { Vault } from "../../src/vault/vault.ts";
+import { remembering } from "./remembering.ts";
 
 const [home = "", ...words] = process.argv.slice(2);
-const vault = new Vault(vaultFiles(home, {}), Date.now);
-const head = {
-  file: vault.fileOf("audit head"),
-  read: () => vault.read("audit head", auditHead),
-  write: (value: unknown) => vault.write("audit head", value),
-};
-const trail = () => new AuditTrail(home, head, Date.now);
+const { vault } = remembering(home);
+const trail = () => remembering(home).trail;
 const fact = { event: "token-printed", profile: "p", host: "", outcome: "ok" } as const;
 const appended = (count: number) =>
   Promise.all(
@@ -44,6 +37,8 @@ for (const word of words) {
       if (!(await waitForChange(join(home, "audit"), 60_000, all))) console.log("they are not all written");
     });
     await lines;
+  } else if (word.startsWith("sealed=")) {
+    for (let i = 0; i < count; i++) await vault.locked("r", () => vault.write("r", { i }));
   } else if (word.startsWith("each=")) for (let i = 0; i < count; i++) await appended(1);
   else await appended(count);
   console.log(`${word} done`);
