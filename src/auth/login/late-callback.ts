@@ -16,8 +16,8 @@ const holdCommand = "hold-callback";
  */
 export const holdMinutes = 15;
 
-/** How long the helper may take to listen, ms: it starts in less than a tenth of that. */
-const startMs = 3_000;
+/** How long the helper may take to listen, ms: on an idle machine it starts in a hundredth of that. */
+const startMs = 5_000;
 const retryMs = 20;
 
 /**
