@@ -8,6 +8,10 @@ if (!program.startsWith("codemie-") && args.length === 1 && (args[0] === "--vers
   // This answer loads nothing: setting up standard output as a stream would alone take three times as long as all this.
   // biome-ignore lint/suspicious/noConsole: see above
   console.log(versionLine);
+} else if (!program.startsWith("codemie-") && args[0] === "hold-callback") {
+  const { holdCallback } = await import("./auth/login/late-callback.ts");
+  // biome-ignore lint/suspicious/noConsole: the process that started this one waits for the line
+  process.exit(await holdCallback(args.slice(1), () => console.log("ready")));
 } else {
   const { withoutLoopbackProxy } = await import("./platform/network.ts");
   // The runtime's `fetch` takes proxies from the environment, even for loopback; exclude loopback here.

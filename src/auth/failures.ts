@@ -30,7 +30,7 @@ export const authFailure = {
     new CodemieError(
       "auth_timeout",
       `no login within ${seconds} s`,
-      "run the command again, with --timeout SECONDS for more time or --no-browser to open the URL yourself",
+      "close the page of the login, then run the command again, with --timeout SECONDS for more time or --no-browser to open the URL yourself",
     ),
   callbackPortInUse: (port: number) =>
     new CodemieError("usage", `port ${port} is in use`, "choose another port, or end the program that uses it"),

@@ -22,6 +22,7 @@ export function browserFor(env: Env): { kind: "none" } | { kind: "program"; name
  * Opens a URL, unless {@link browserFor} finds no browser. A program that the user named gets the URL as its one
  * argument, without a shell in between.
  *
+ * @param url other users of this machine may see it in the process list
  * @param env what the browser may see
  * @throws `failed` when there is no such program, or it cannot be started
  */
@@ -30,25 +31,35 @@ export function openBrowser(url: string, env: ForeignEnv): void {
   if (browser.kind === "none") return;
   const name = browser.kind === "program" ? browser.name : "the system's browser";
   const command = browser.kind === "program" ? namedBrowser(browser.name, url, env) : systemBrowser(url, env);
-  if (!command || !startProgram(command, env)) throw platformFailure.browserFailed(name);
+  if (!command || !startProgram(command.call, env, command.input)) throw platformFailure.browserFailed(name);
 }
 
-function namedBrowser(name: string, url: string, env: Env): ProgramCall | undefined {
+/** A program to start, and its standard input if it reads any. */
+interface Opener {
+  readonly call: ProgramCall;
+  readonly input?: string;
+}
+
+function namedBrowser(name: string, url: string, env: Env): Opener | undefined {
   const program = findProgram(name, env);
-  return program && [program, url];
+  return program && { call: [program, url] };
 }
 
 /** The program by which each system opens an address in the browser its user chose. */
-function systemBrowser(url: string, env: Env): ProgramCall | undefined {
-  if (process.platform === "darwin") return ["/usr/bin/open" as Program, url];
+function systemBrowser(url: string, env: Env): Opener | undefined {
+  if (process.platform === "darwin") {
+    // `open` would have the address as its argument; this way no process list shows it.
+    const script = `open location "${url.replaceAll(/["\\]/g, encodeURIComponent)}"\n`;
+    return { call: ["/usr/bin/osascript" as Program, "-"], input: script };
+  }
   if (process.platform === "win32") {
     const program = findProgram(`${env.SystemRoot || "C:\\Windows"}\\System32\\rundll32.exe`, env);
-    return program && [program, "url.dll,FileProtocolHandler", url];
+    return program && { call: [program, "url.dll,FileProtocolHandler", url] };
   }
   const opener = (env.WSL_DISTRO_NAME && findProgram("wslview", env)) || findProgram("xdg-open", env);
-  if (opener) return [opener, url];
+  if (opener) return { call: [opener, url] };
   // Windows beneath: its own shell opens the browser. In single quotes a quote is doubled, and nothing else has a meaning.
   const windows = env.WSL_DISTRO_NAME ? findProgram("powershell.exe", env) : undefined;
   const start = `Start-Process '${url.replaceAll("'", "''")}'`;
-  return windows && [windows, "-NoProfile", "-NonInteractive", "-Command", start];
+  return windows && { call: [windows, "-NoProfile", "-NonInteractive", "-Command", start] };
 }

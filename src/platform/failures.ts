@@ -84,6 +84,12 @@ export const platformFailure = {
       `${variable} is ${printable(path, 200)}, a relative path: the current directory would decide what it means`,
       "give an absolute path",
     ),
+  notUserNumber: (variable: string, text: string) =>
+    new CodemieError(
+      "usage",
+      `${variable} is ${printable(text, 60)}, not the number of a user`,
+      "give the number that id -u USER prints",
+    ),
   browserFailed: (program: string) =>
     new CodemieError(
       "failed",

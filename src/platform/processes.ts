@@ -46,14 +46,15 @@ export function findProgram(name: string, env: Env): Program | undefined {
 /**
  * Starts a program that outlives us and that we do not wait for, in the root folder.
  *
+ * @param input its standard input, if any
  * @returns false when it could not be started
  */
-export function startProgram(command: ProgramCall, env: ForeignEnv): boolean {
+export function startProgram(command: ProgramCall, env: ForeignEnv, input?: string): boolean {
   try {
     Bun.spawn([...command], {
       env: environmentFor(env),
       cwd: "/",
-      stdio: ["ignore", "ignore", "ignore"],
+      stdio: [input === undefined ? "ignore" : new Blob([input]), "ignore", "ignore"],
       detached: true,
     }).unref();
     return true;

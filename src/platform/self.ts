@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
-import type { Env } from "../core/env.ts";
+import type { Env, ForeignEnv } from "../core/env.ts";
+import { within } from "../core/time.ts";
 import { untilStopped } from "./signals.ts";
 
 /** @returns the path of this program */
@@ -49,6 +50,40 @@ export async function startDetached(
     });
   } finally {
     await handle.close();
+  }
+}
+
+/**
+ * Starts this program again, in a session of its own and without our input and outputs, so that nobody waits for it to
+ * end, and waits until it is ready.
+ *
+ * @param args its arguments; it has to write one line to standard output once it is ready, and nothing after that
+ * @param env its whole environment
+ * @param patienceMs how long it may take to be ready, ms; after that it goes on alone
+ * @returns true when it is ready; never throws
+ */
+export async function startHelper(args: readonly string[], env: ForeignEnv, patienceMs: number): Promise<boolean> {
+  try {
+    const child = Bun.spawn([process.execPath, ...args], {
+      argv0: "codemie",
+      env: { ...env },
+      cwd: "/",
+      stdio: ["ignore", "pipe", "ignore"],
+      detached: true,
+    });
+    child.unref();
+    const reader = child.stdout.getReader();
+    let isReady = false;
+    await within(
+      patienceMs,
+      reader.read().then(({ value }) => {
+        isReady = value !== undefined;
+      }),
+    );
+    await reader.cancel();
+    return isReady;
+  } catch {
+    return false;
   }
 }
 

@@ -38,7 +38,7 @@ test("shell metacharacters in the address reach the browser as one argument and 
   expect((await bridge.initialize()).result).toBeDefined();
   const [opened] = bridge.opened();
   expect(opened?.length).toBe(1);
-  expect(new URL(opened?.[0] ?? "").searchParams.get("x")).toBe(`$(touch ${owned})`);
+  expect(bridge.authorizing()[0]?.searchParams.get("x")).toBe(`$(touch ${owned})`);
   expect(await Bun.file(owned).exists()).toBe(false);
   await bridge.finish();
   await server.close();

@@ -51,7 +51,7 @@ test("each authorization has its own callback, state and verifier, and a spent s
   await bridge.initialize();
   server.forgetTokens();
   expect((await bridge.call("again")).result).toBeDefined();
-  const [first, second] = bridge.opened().map(([url]) => new URL(url ?? ""));
+  const [first, second] = bridge.authorizing();
   for (const name of ["state", "code_challenge"]) {
     const values = [first, second].map((url) => url?.searchParams.get(name));
     expect(values[0]).toMatch(/^[A-Za-z0-9_-]{43}$/);

@@ -77,7 +77,7 @@ test("the address to open is in the log as a whole, however long it is", async (
   const bridge = new AuthorizedBridge(server.url);
   expect((await bridge.initialize()).result).toBeDefined();
   await bridge.end();
-  expect(bridge.log()).toContain(`opening: ${bridge.opened()[0]?.[0]}\n`);
+  expect(bridge.log()).toContain(`opening: ${bridge.authorizing()[0]?.href}\n`);
   bridge.person.remove();
   await server.close();
 });

@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { otherProcesses, shownOf } from "./processes.ts";
 
 const root = join(import.meta.dir, "../..");
 
@@ -96,7 +97,17 @@ export class Person {
     return await this.start(args, options).finished();
   }
 
+  /** the processes that keep the ports of logins that this person did not finish */
+  holders(): number[] {
+    return otherProcesses().filter(
+      (pid) =>
+        shownOf(pid, "cmdline").includes("\nhold-callback\n") &&
+        shownOf(pid, "environ").split("\n").includes(`HOME=${this.home}`),
+    );
+  }
+
   remove(): void {
+    for (const pid of this.holders()) process.kill(pid);
     rmSync(this.root, { recursive: true, force: true });
   }
 }

@@ -33,14 +33,24 @@ export interface LoginOptions {
 /** Proves and stores what the login brought, and returns a result and the last page for the browser. */
 export type Use<C, T> = (credential: C) => Promise<{ result: T; page: Page }>;
 
+/** What some methods do besides. */
+export interface Extras {
+  /** Waits for the callback's URL pasted into the terminal. */
+  paste(over: AbortSignal): Promise<Callback>;
+  /** Called when the login ends without a callback, while the server still listens; it must not throw. */
+  unfinished(): Promise<void>;
+}
+
 /**
  * Sends the person to a URL and waits until the browser returns to the callback server. The server must listen by now,
  * since with a live session the browser returns immediately. This function closes the server, whatever happens.
  *
+ * The browser gets an address of the callback server, which leads to the URL: other users of the machine can read a
+ * browser's command line, and the URL may hold `state` and `code_challenge`.
+ *
  * @param server the callback server
  * @param url where the person logs in
  * @param use handles the callback's URL; the browser shows its failure too
- * @param paste waits for the callback's URL pasted into the terminal, if the method allows that
  * @returns the result of `use`
  * @throws `auth_timeout`, the stop signal's failure, and what `use` throws
  */
@@ -49,7 +59,7 @@ export async function browserLogin<T>(
   server: CallbackServer,
   url: string,
   use: Use<URL, T>,
-  paste?: (over: AbortSignal) => Promise<Callback>,
+  { paste, unfinished }: Partial<Extras> = {},
 ): Promise<T> {
   const { runtime, dialogue } = options;
   const time = loginDeadline(options);
@@ -62,15 +72,19 @@ export async function browserLogin<T>(
     dialogue.atUrl(url, opens, pastes);
     if (opens) {
       try {
-        openBrowser(url, options.browserEnv);
+        openBrowser(server.leadTo(url), options.browserEnv);
       } catch (error) {
         if (!(error instanceof CodemieError)) throw error;
         dialogue.note(`${error.message}: ${error.hint}`);
       }
     }
+    void server.stranger.then((user) => dialogue.note(strangerRefused(user)));
     const ways: Promise<Callback>[] = [server.received, time.over];
     if (pasted) ways.push(pasted);
-    const callback = await Promise.race(ways);
+    const callback = await Promise.race(ways).catch(async (error) => {
+      await unfinished?.();
+      throw error;
+    });
     try {
       const { result, page } = await Promise.race([use(callback.url), time.over]);
       callback.finish(page);
@@ -86,6 +100,9 @@ export async function browserLogin<T>(
     await server.close();
   }
 }
+
+const strangerRefused = (user: number) =>
+  `a program of another user of this machine (${user}) came to the callback of this login, and was refused; if that is your browser, set CODEMIE_BROWSER_UID=${user} and log in again`;
 
 /**
  * @returns `over`: rejects with `auth_timeout` or the stop signal's failure; call `end` in any case, it frees the timer

@@ -26,6 +26,18 @@ export const pages = {
   /** @param lines the failure's message and hint; without them the page points to the terminal */
   failed: (...lines: string[]) => bad("Not logged in", ...(lines.length > 0 ? lines : [lookAtTerminal])),
   over: () => bad("This login is already over", lookAtTerminal),
+  tooLate: () =>
+    bad(
+      "Too late",
+      "This login had ended before you finished it.",
+      "Close this page, and log in again from your terminal.",
+    ),
+  startedBefore: () =>
+    bad(
+      "This address works once",
+      "Open the address in your terminal instead.",
+      "Is this the first page you see? Then another program of this machine was here before you: stop the login.",
+    ),
   unreadable: () => bad("This is not a login", "The address holds no login that codemie can read."),
   unfinished: () => bad("The login did not finish", lookAtTerminal),
 } satisfies Record<string, (...args: never[]) => Page>;

@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { H3 } from "h3";
-import { systemCode } from "../../core/errors.ts";
 import { aheadHeaders } from "../../core/fetched-ahead.ts";
 import { within } from "../../core/time.ts";
-import { authFailure } from "../failures.ts";
 import { type Page, pageHeaders, pages, renderPage } from "./callback-page.ts";
+import { listenOnLoopback, type Visit } from "./loopback.ts";
 
 /** The callback of a login: its URL, and how to answer the person who waits in the browser. */
 export interface Callback {
@@ -13,10 +12,29 @@ export interface Callback {
   finish(page: Page): void;
 }
 
+export interface CallbackOptions {
+  /** exact path of the callback */
+  readonly path: string;
+  /** checks a request to that path; false: it is not this login's callback */
+  accept(url: URL): boolean;
+  /** the port to listen on; undefined: any free one */
+  readonly port?: number | undefined;
+  /** true: another process of this user can take over the port without a gap */
+  readonly mayShare?: boolean;
+  /** the user that the browser runs as, if it is neither this one nor root */
+  readonly browserUser: number | undefined;
+}
+
 export interface CallbackServer {
   readonly port: number;
+  /** true: another process of this user can take over the port without a gap */
+  readonly isShared: boolean;
   /** Resolves with the first callback that `accept` takes. */
   readonly received: Promise<Callback>;
+  /** Resolves with the number of the first other user whose request was refused. */
+  readonly stranger: Promise<number>;
+  /** @returns an address of this server that leads to the URL, for command lines, which other users can read */
+  leadTo(url: string): string;
   /** Stops listening once the browser has fetched the last page; immediately when no callback came. */
   close(): Promise<void>;
 }
@@ -25,109 +43,90 @@ export interface CallbackServer {
 const lastPageMs = 3_000;
 /** How long `close` lets the last page flow to the browser, ms; then it closes the browser's idle connections too. */
 const flushMs = 200;
-/** How often we try to find a port that is free on both loopback addresses. */
-const portAttempts = 20;
+
+const secretPath = (name: string) => `/${name}/${randomBytes(16).toString("base64url")}`;
 
 /**
  * Starts the server for the loopback redirect of one login (RFC 8252 section 7.3). It listens on both loopback
  * addresses (`localhost` may mean either) and on no other. Any request but the callback (another path, method or
- * `Host`, a request from a page's script or image) gets an error, and can neither end nor spoil the login.
+ * `Host`, a request from a page's script or image, another user's) gets an error, and can neither end nor spoil the
+ * login.
  *
  * The callback's URL holds a secret, so the answer is a redirect: address bar and back button then show another URL.
  *
- * @param path exact path of the callback
- * @param accept checks a request to that path; false: it is not this login's callback
- * @param fixedPort the port to listen on; 0: any free one
  * @throws usage error when the port is not free, or none is
  */
-export function startCallbackServer(path: string, accept: (url: URL) => boolean, fixedPort = 0): CallbackServer {
+export function startCallbackServer(options: CallbackOptions): CallbackServer {
+  const { path, accept, browserUser } = options;
   const received = Promise.withResolvers<Callback>();
+  const stranger = Promise.withResolvers<number>();
   const lastPage = Promise.withResolvers<Page>();
   const lastPageFetched = Promise.withResolvers<void>();
-  const resultPath = `/done/${randomBytes(16).toString("base64url")}`;
+  const startPath = secretPath("start");
+  const resultPath = secretPath("done");
+  let destination: string | undefined;
+  let hasStarted = false;
   let taken = false;
   let port = 0;
 
   const app = new H3({ silent: true });
-  app.all("/**", async ({ req }) => {
+  app.all("/**", async ({ req, context }) => {
     const url = new URL(req.url);
     if (req.method !== "GET") return plain(405, "only GET", { allow: "GET" });
-    if (url.pathname !== path && url.pathname !== resultPath) return plain(404, "not found");
+    if (![path, startPath, resultPath].includes(url.pathname)) return plain(404, "not found");
     if (!isNavigation(req.headers)) return plain(403, "only a page a person opened");
     if (url.pathname === resultPath) {
+      (context.visit as Visit).mayWait();
       const page = await lastPage.promise;
       lastPageFetched.resolve();
       return renderPage(page);
     }
     if (taken) return renderPage(pages.over());
-    if (!accept(url)) {
-      return renderPage(pages.unreadable(), 400);
+    if (url.pathname === startPath) {
+      if (destination === undefined) return plain(404, "not found");
+      // Where nobody can tell who asks, another user may have read this address: then the person has to see that.
+      if (hasStarted && !context.isTrusted) return renderPage(pages.startedBefore(), 410);
+      hasStarted = true;
+      return redirect(destination);
     }
+    if (!accept(url)) return renderPage(pages.unreadable(), 400);
     taken = true;
     received.resolve({ url, finish: (page) => lastPage.resolve(page) });
-    return new Response(null, { status: 303, headers: { ...pageHeaders, location: resultPath } });
+    return redirect(resultPath);
   });
 
-  // Check `Host` first: with an empty or malformed one, even parsing the request's URL may fail.
-  const servers = listenOnLoopback(
-    (request) => (isOurHost(request.headers.get("host"), port) ? app.fetch(request) : plain(421, "wrong host")),
-    fixedPort,
-  );
-  port = servers.port;
+  const handle = (visit: Visit) => {
+    // Check `Host` first: with an empty or malformed one, even parsing the request's URL may fail.
+    if (!isOurHost(visit.request.headers.get("host"), port)) return plain(421, "wrong host");
+    const peer = visit.peer(browserUser);
+    if (peer.kind === "stranger") stranger.resolve(peer.user);
+    if (peer.kind === "stranger" || peer.kind === "gone") return plain(403, "not your login", { connection: "close" });
+    return app.request(visit.request, undefined, { visit, isTrusted: peer.kind === "trusted" });
+  };
+  const listeners = listenOnLoopback(handle, options.port ?? 0, options.mayShare ?? false);
+  port = listeners.port;
   return {
     port,
+    isShared: listeners.isShared,
     received: received.promise,
+    stranger: stranger.promise,
+    leadTo(url) {
+      destination = url;
+      return `http://127.0.0.1:${port}${startPath}`;
+    },
     async close() {
       if (taken) {
         lastPage.resolve(pages.unfinished());
         await within(lastPageMs, lastPageFetched.promise);
-        await within(flushMs, servers.stop(false));
+        await within(flushMs, listeners.stop(false));
       }
-      await servers.stop(true);
+      await listeners.stop(true);
     },
   };
 }
 
-type Handler = (request: Request) => Response | Promise<Response>;
-
-/** Listens on one port of `127.0.0.1` and, if the machine has it, of `::1`. */
-function listenOnLoopback(fetch: Handler, fixedPort: number): { port: number; stop(force: boolean): Promise<void> } {
-  const listen = (hostname: string, port: number) =>
-    // Without `reusePort: false`, other processes of this user could share the port and get some of the requests.
-    Bun.serve({
-      hostname,
-      port,
-      reusePort: false,
-      idleTimeout: 0,
-      maxRequestBodySize: 65_536,
-      development: false,
-      fetch,
-    });
-  for (let attempt = 1; ; attempt++) {
-    const v4 = fixedPort === 0 ? listen("127.0.0.1", 0) : listenAt(fixedPort, listen);
-    const port = Number(v4.port);
-    try {
-      const v6 = listen("::1", port);
-      return {
-        port,
-        stop: async (force) => void (await Promise.all([v4.stop(force), v6.stop(force)])),
-      };
-    } catch (error) {
-      if (systemCode(error) !== "EADDRINUSE") return { port, stop: (force) => v4.stop(force) };
-      void v4.stop(true);
-      if (fixedPort !== 0) throw authFailure.callbackPortInUse(fixedPort);
-      if (attempt === portAttempts) throw authFailure.noCallbackPort();
-    }
-  }
-}
-
-function listenAt<T>(port: number, listen: (hostname: string, port: number) => T): T {
-  try {
-    return listen("127.0.0.1", port);
-  } catch {
-    throw authFailure.callbackPortInUse(port);
-  }
-}
+/** A redirect to another page; the browser then shows that one's address. */
+const redirect = (location: string) => new Response(null, { status: 303, headers: { ...pageHeaders, location } });
 
 /** Guards against DNS rebinding: under any other name, a foreign page in the browser may be talking to us. */
 function isOurHost(host: string | null, port: number): boolean {

@@ -10,6 +10,7 @@ import { OAuthHttp } from "../../oauth/http.ts";
 import { faultOfIdToken } from "../../oauth/id-token.ts";
 import { discoverProvider, type ProviderMetadata } from "../../oauth/provider.ts";
 import { requestToken, revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
+import { browserUser } from "../../platform/peer.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import type { OidcLogin } from "../credential.ts";
 import { authFailure } from "../failures.ts";
@@ -67,7 +68,11 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
   const provider = await providerAt(issuer, runtime);
   const { metadata, http } = provider;
   const secrets = newSecrets();
-  const server = startCallbackServer("/callback", (url) => url.searchParams.get("state") === secrets.state);
+  const server = startCallbackServer({
+    path: "/callback",
+    accept: (url) => url.searchParams.get("state") === secrets.state,
+    browserUser: browserUser(runtime.env),
+  });
   const redirectUri = `http://127.0.0.1:${server.port}/callback`;
   const endpoint = new URL(metadata.authorization_endpoint);
   const url = authorizationUrl(endpoint, secrets, { clientId, redirectUri, scope, openId: true });

@@ -2,12 +2,14 @@ import { apiFailure } from "../../api/failures.ts";
 import { judge } from "../../api/judge.ts";
 import type { Host } from "../../core/host.ts";
 import { networkFailure } from "../../platform/network.ts";
+import { browserUser } from "../../platform/peer.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import { type CookieSet, takeSessionCookies } from "../cookies.ts";
 import { authFailure } from "../failures.ts";
 import { browserLogin, type LoginDialogue, type LoginOptions, type Use } from "./browser.ts";
 import { type Callback, startCallbackServer } from "./callback-server.ts";
 import { handoffPath, readHandoff, readPastedUrl } from "./handoff.ts";
+import { holdMinutes, holdPort } from "./late-callback.ts";
 
 export interface SsoOptions extends LoginOptions {
   readonly host: Host;
@@ -31,7 +33,12 @@ const lookMs = 15_000;
  */
 export async function loginBySso<T>(options: SsoOptions, use: Use<CookieSet, T>): Promise<T> {
   const { host, runtime, dialogue } = options;
-  const server = startCallbackServer(handoffPath, (url) => readHandoff(url) !== undefined);
+  const server = startCallbackServer({
+    path: handoffPath,
+    accept: (url) => readHandoff(url) !== undefined,
+    mayShare: true,
+    browserUser: browserUser(runtime.env),
+  });
   const route = `${host.api}/v1/auth/login/${server.port}`;
   const url = options.anew ? `${host.origin}/oauth2/start?rd=${encodeURIComponent(new URL(route).pathname)}` : route;
   try {
@@ -40,8 +47,17 @@ export async function loginBySso<T>(options: SsoOptions, use: Use<CookieSet, T>)
     await server.close();
     throw error;
   }
-  const paste = (over: AbortSignal) => pasted(server.port, runtime, dialogue, over);
-  return await browserLogin(options, server, url, (callback) => use(sessionOf(callback, host)), paste);
+  return await browserLogin(options, server, url, (callback) => use(sessionOf(callback, host)), {
+    paste: (over) => pasted(server.port, runtime, dialogue, over),
+    async unfinished() {
+      const isHeld = await holdPort(server, options.browserEnv);
+      dialogue.note(
+        isHeld
+          ? `close the page of this login; for ${holdMinutes} minutes codemie keeps port ${server.port}, so that nobody else gets the session the page may still bring`
+          : `close the page of this login: it may still bring the session to port ${server.port}, whoever listens there`,
+      );
+    },
+  });
 }
 
 function sessionOf(url: URL, host: Host): CookieSet {

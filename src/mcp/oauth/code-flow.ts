@@ -10,6 +10,7 @@ import type { OAuthHttp } from "../../oauth/http.ts";
 import { lacksPkce, type ServerMetadata } from "../../oauth/metadata.ts";
 import type { TokenAnswer } from "../../oauth/token-endpoint.ts";
 import type { Trace } from "../../oauth/trace.ts";
+import { browserUser } from "../../platform/peer.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import { mcpFailure } from "../failures.ts";
 import { type ClientOptions, chooseClient } from "./client.ts";
@@ -106,16 +107,17 @@ function authorizationEndpoint(server: ServerMetadata, http: OAuthHttp, trace: T
 
 /** Listens on the port of the known registration's redirect, if that is free. */
 function listen({ known, person }: CodeFlow, accept: (url: URL) => boolean): CallbackServer {
-  if (person.callbackPort !== undefined) return startCallbackServer(callbackPath, accept, person.callbackPort);
+  const options = { path: callbackPath, accept, browserUser: browserUser(person.runtime.env) };
+  if (person.callbackPort !== undefined) return startCallbackServer({ ...options, port: person.callbackPort });
   const before = URL.parse(known?.registered?.redirectUri ?? "")?.port;
   if (before) {
     try {
-      return startCallbackServer(callbackPath, accept, Number(before));
+      return startCallbackServer({ ...options, port: Number(before) });
     } catch {
       // Another program has the port: use another port, and so another registration.
     }
   }
-  return startCallbackServer(callbackPath, accept);
+  return startCallbackServer(options);
 }
 
 /** Returns the authorization code of a callback whose `state` is checked; throws the server's refusal. */

@@ -1,9 +1,12 @@
 #!/usr/bin/env node
-// Stands where a browser would: notes the address it is given, follows it as often as it is redirected, and ends.
+// Stands where a browser would: notes its arguments, follows the address as often as it is redirected, noting where to, and
+// ends.
 import { appendFileSync } from "node:fs";
 import http from "node:http";
 
-if (process.env.BROWSER_LOG) appendFileSync(process.env.BROWSER_LOG, `${JSON.stringify(process.argv.slice(2))}\n`);
+const note = (...words) =>
+  process.env.BROWSER_LOG && appendFileSync(process.env.BROWSER_LOG, `${JSON.stringify(words)}\n`);
+note("opened", ...process.argv.slice(2));
 if (process.env.BROWSER_ENV) appendFileSync(process.env.BROWSER_ENV, JSON.stringify(process.env));
 let url = process.env.BROWSER_STAYS ? undefined : process.argv[2];
 while (url) {
@@ -11,4 +14,5 @@ while (url) {
   response.resume();
   await new Promise((resolve) => response.on("end", resolve));
   url = response.headers.location && new URL(response.headers.location, url).href;
+  if (url) note("led", url);
 }

@@ -199,12 +199,20 @@ export class AuthorizedBridge extends RawBridge {
 
   /** the argument lists the browser was started with */
   opened(): string[][] {
+    return this.#noted("opened");
+  }
+
+  /** the addresses at the authorization server that the browser was led to */
+  authorizing(): URL[] {
+    const addresses = this.#noted("led").map(([address]) => new URL(address ?? ""));
+    return addresses.filter(({ searchParams }) => searchParams.has("code_challenge"));
+  }
+
+  #noted(kind: "opened" | "led"): string[][] {
     const file = join(this.person.root, "opened");
     if (!existsSync(file)) return [];
-    return readFileSync(file, "utf8")
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line));
+    const lines = readFileSync(file, "utf8").trim().split("\n");
+    return lines.map((line) => JSON.parse(line)).flatMap(([is, ...words]) => (is === kind ? [words] : []));
   }
 
   /** what the log file holds so far */

@@ -20,6 +20,8 @@ export interface BackendSettings {
   answer: ModelAnswer | undefined;
   /** status and body that `/v1/user` answers with instead */
   userFailure: { status: number; body: string; type: string } | undefined;
+  /** `/v1/user` answers after this */
+  userWaits: Promise<void> | undefined;
   admin: boolean;
   /** how far the host's clock is from this machine's, ms */
   clockOffMs: number;
@@ -63,6 +65,7 @@ export async function answerApi(
   switch (`${seen.method} ${path}`) {
     case "GET /v1/user":
     case "GET /v1/profile":
+      await settings.userWaits;
       if (settings.userFailure) {
         const { status, body, type } = settings.userFailure;
         return send(response, status, body, { "content-type": type });

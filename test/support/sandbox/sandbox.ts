@@ -42,6 +42,7 @@ export async function startSandbox(changes: Partial<SandboxSettings> = {}): Prom
     handoff: "keycloak",
     answer: undefined,
     userFailure: undefined,
+    userWaits: undefined,
     admin: false,
     clockOffMs: 0,
     applications: ["team-alpha"],

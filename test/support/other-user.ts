@@ -1,0 +1,33 @@
+import { test } from "bun:test";
+import { join } from "node:path";
+
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) console.log("skipped: only root can act as another user");
+
+/** A test in which somebody else acts: skipped where the tests do not run as root, on Linux. */
+export const testWithOthers = test.skipIf(!isRoot || process.platform !== "linux");
+
+/** The number of a user who is neither root nor anybody else. */
+export const someone = 12_345;
+export const someoneElse = 12_346;
+
+/** @returns the command by which root runs another one as this user */
+export const commandOf = (user: number, ...command: string[]): string[] => [
+  ...["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"],
+  ...command,
+];
+
+/** How a visit is made; `answered` waits for the answer, the others differ in one thing. */
+export type Manner = "answered" | "hangs-up" | "resets" | "mapped" | "from-127.0.0.5";
+
+/**
+ * Requests an address as another user.
+ *
+ * @returns the status and the body of the answer, `0` where the visitor did not wait for it
+ */
+export async function visit(user: number, address: string, manner: Manner = "answered"): Promise<string> {
+  const visitor = join(import.meta.dir, "visitor.ts");
+  const command = commandOf(user, process.execPath, visitor, address, manner);
+  const child = Bun.spawn(command, { cwd: "/", env: { PATH: process.env.PATH ?? "" }, stderr: "inherit" });
+  return await child.stdout.text();
+}
