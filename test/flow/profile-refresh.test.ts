@@ -127,6 +127,8 @@ console.log((await answer.json()).content[0].text);
   await agent.pty.shows(/The sandbox heard: still there\?/);
   expect(await agent.pty.ended()).toBe(0);
   expect(calls).toBe(1);
+  const trail = JSON.parse((await person.run(["audit", "list", "--json"])).out) as { event: string; outcome: string }[];
+  expect(trail.map(({ event, outcome }) => `${event} ${outcome}`)).toEqual(["login ok", "refresh ok", "agent-run ok"]);
 });
 
 test("an agent that ends while the browser is still asked does not keep the terminal waiting", async () => {

@@ -1,4 +1,4 @@
-import { record } from "../../../access/audit.ts";
+import { record, recorded } from "../../../access/audit.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
 import { givenToRun, warnOfShown, warnOfTokensEnd } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
@@ -150,26 +150,30 @@ const midRunLoginMs = 120_000;
  * @returns the login, or undefined when no browser can open or nobody watches: no terminal, or `--task`
  */
 function loginInMidRun(
-  { runtime }: Cli,
+  cli: Cli,
   vault: Vault,
   resolved: Resolved,
   asked: AgentArgs,
   browserEnv: ForeignEnv,
   stop: AbortSignal,
 ): (() => Promise<void>) | undefined {
+  const { runtime } = cli;
   const watched = runtime.terminal.interactive && asked.task === undefined;
   if (!watched || browserFor(runtime.env).kind === "none") return undefined;
+  const host = resolved.host.value;
+  const request = {
+    host,
+    version,
+    runtime,
+    dialogue: { atUrl: () => undefined, atCode: () => undefined, note: () => undefined },
+    timeoutMs: midRunLoginMs,
+    mayOpenBrowser: true,
+    browserEnv,
+    stop,
+  };
+  const fact = { event: "refresh", profile: resolved.name, host: host.origin } as const;
   return async () => {
-    await loginAgain(vault, resolved.name, {
-      host: resolved.host.value,
-      version,
-      runtime,
-      dialogue: { atUrl: () => undefined, atCode: () => undefined, note: () => undefined },
-      timeoutMs: midRunLoginMs,
-      mayOpenBrowser: true,
-      browserEnv,
-      stop,
-    });
+    await recorded(cli, vault, fact, () => loginAgain(vault, resolved.name, request));
   };
 }
 
