@@ -1,12 +1,21 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync } from "node:fs";
-import { appendFile, open, readFile, rename, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { CodemieError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { platformFailure } from "../platform/failures.ts";
-import { ensureFolder, namesIn, readIfPresent, syncFile, syncFolder } from "../platform/files.ts";
+import {
+  appendToFile,
+  ensureFolder,
+  makeEmptyFile,
+  namesIn,
+  removeAll,
+  renameFile,
+  syncFile,
+  syncFolder,
+  truncateFile,
+} from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
+import { checkFolder, readOwn, silently } from "../platform/private.ts";
 import { userName } from "../platform/user.ts";
 import {
   beginning,
@@ -98,7 +107,8 @@ export class AuditTrail {
   missed({ event }: AuditFact): void {
     const name = `missed-${this.#now()}-${event}-${randomBytes(6).toString("hex")}`;
     try {
-      closeSync(openSync(join(this.#folder, name), "wx", 0o600));
+      checkFolder(this.#folder, silently);
+      makeEmptyFile(join(this.#folder, name));
     } catch {
       // There is no trail yet, or nothing can be written at all: only the caller's message is left.
     }
@@ -106,7 +116,7 @@ export class AuditTrail {
 
   /**
    * @returns every line that has the form of one, in order
-   * @throws `vault_unreadable`, the system's error
+   * @throws `vault_unreadable`
    */
   async entries(): Promise<AuditEntry[]> {
     const lines = await this.#lines(await this.#names());
@@ -154,7 +164,7 @@ export class AuditTrail {
     const { end, names } = await this.#end(head);
     if (!end) throw auditFailure.endMissing(this.#head.file, this.#folder);
     const { last, count, file, tornAt } = await this.#last(names, head, end);
-    if (tornAt !== undefined) await truncate(file, tornAt);
+    if (tornAt !== undefined) await truncateFile(file, tornAt);
     // A line chained to none never fits: so the trail shows for ever that somebody changed what is before it.
     let link = last ?? { seq: count, mac: "chained to none" };
     const add = async ({ event, profile, host, outcome, detail = {} }: AuditFact) => {
@@ -163,12 +173,12 @@ export class AuditTrail {
       const name = fileOf(entry.seq);
       if (!trailFile.test(name)) throw auditFailure.endMissing(this.#head.file, this.#folder);
       const mac = macOf(head.key, link.mac, entry);
-      await appendLine(join(this.#folder, name), `${JSON.stringify({ ...entry, mac })}\n`);
+      await appendToFile(join(this.#folder, name), `${JSON.stringify({ ...entry, mac })}\n`);
       link = { seq: entry.seq, mac };
     };
     const missed = names.filter((name) => missedName.test(name));
     if (missed.length > 0) await add(missingLine(missed));
-    for (const name of missed) await rm(join(this.#folder, name), { force: true, recursive: true });
+    for (const name of missed) await removeAll(join(this.#folder, name));
     await add(fact);
     // The end stays at the line that is gone, so nobody else will sync this one.
     if (!last) await syncFile(join(this.#folder, fileOf(link.seq)));
@@ -200,11 +210,11 @@ export class AuditTrail {
   async #moveEnd(end: End | undefined, { seq, mac }: Link, key: string): Promise<void> {
     const to = join(this.#folder, endName(key, { seq, mac }));
     try {
-      if (end?.name !== undefined) return await rename(join(this.#folder, end.name), to);
-      await (await open(to, "a", 0o600)).close();
+      if (end?.name !== undefined) return await renameFile(join(this.#folder, end.name), to);
+      await syncFile(to);
       await syncFolder(this.#folder);
     } catch (error) {
-      throw platformFailure.disk(to, error);
+      throw error instanceof CodemieError ? error : platformFailure.disk(to, error);
     }
     await this.#head.write({ key });
   }
@@ -212,7 +222,7 @@ export class AuditTrail {
   /** Makes the end before the head: a head without an end means that somebody removed the end. */
   async #begin(): Promise<AuditHead> {
     const key = randomBytes(32).toString("base64url");
-    for (const name of await this.#names()) if (endFile.test(name)) await rm(join(this.#folder, name));
+    for (const name of await this.#names()) if (endFile.test(name)) await removeAll(join(this.#folder, name));
     await this.#moveEnd(undefined, beginning, key);
     return { key };
   }
@@ -247,7 +257,7 @@ export class AuditTrail {
     // Read only from the end on: nobody writes before it any more.
     const first = fileOf(Math.max(end.seq, 1));
     for (const name of files.filter((one) => one >= first || one === newest)) {
-      const text = (await readIfPresent(join(this.#folder, name))) ?? "";
+      const text = readOwn(join(this.#folder, name)) ?? "";
       const whole = text.slice(0, text.lastIndexOf("\n") + 1);
       tornAt = whole.length < text.length ? Buffer.byteLength(whole) : undefined;
       const own = whole.split("\n").slice(0, -1);
@@ -265,19 +275,11 @@ export class AuditTrail {
     const found: { file: string; line: number; text: string }[] = [];
     for (const name of names.filter((one) => trailFile.test(one))) {
       const file = join(this.#folder, name);
-      const lines = (await readFile(file, "utf8")).split("\n");
+      const lines = (readOwn(file) ?? "").split("\n");
       // After the last line feed comes nothing, or half a line that a process is writing or was killed over.
       lines.pop();
       for (const [i, one] of lines.entries()) found.push({ file, line: i + 1, text: one });
     }
     return found;
-  }
-}
-
-async function appendLine(file: string, line: string): Promise<void> {
-  try {
-    await appendFile(file, line, { mode: 0o600 });
-  } catch (error) {
-    throw platformFailure.disk(file, error);
   }
 }

@@ -55,8 +55,8 @@ export function fileChecks(runtime: Runtime, profiles: ProfileStore): Check[] {
       async run() {
         const loose: string[] = [];
         for (const [name, kind] of ours) {
-          const path = join(home, name);
-          const state = await stateOf(path);
+          const path = name ? join(home, name) : home;
+          const state = await stateOf(path, path === home);
           if (!state) continue;
           if (state.kind !== kind) return failed(`${path} is not a ${kind}`, "move it away");
           if (!state.ours) return failed(`${path} belongs to another user`, "set CODEMIE_HOME to a folder of your own");
