@@ -57,7 +57,7 @@ for (const [what, make] of Object.entries(endless)) {
   // A pipe that a person names has its time: see below.
   if (what === "a pipe") continue;
 
-  test(`${what} that is named as a file of ours to read is an error`, async () => {
+  test(`${what} that a person names is an error`, async () => {
     const path = join(person.cwd, "named");
     make(path);
     const passphrase = { CODEMIE_VAULT_PASSPHRASE_FILE: path, CODEMIE_HOME: join(person.root, "new") };

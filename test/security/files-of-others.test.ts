@@ -257,7 +257,9 @@ test.skipIf(!canBeOther)("root's configuration is used, unless anybody may have 
 
 test("doctor says what is a link", async () => {
   mkdirSync(at("logs"), { mode: 0o700 });
+  writeFileSync(at("logs/mcp-proxy.log"), "");
   for (const [place, said] of [
+    ["logs/mcp-proxy.log", "~/.codemie/logs/mcp-proxy.log is a symbolic link"],
     ["logs", "~/.codemie/logs is not a folder"],
     ["audit", "~/.codemie/audit is not a folder"],
     ["codemie-cli.config.json", "~/.codemie/codemie-cli.config.json is a symbolic link"],
