@@ -3,12 +3,13 @@ import { readApiKey } from "../auth/api-key.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { authFailure } from "../auth/failures.ts";
-import type { TokenSource } from "../auth/given-token.ts";
+import { longestTokenFile, type TokenSource } from "../auth/given-token.ts";
 import type { Env } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
 import { when } from "../core/text.ts";
-import { readIfPresent } from "../platform/files.ts";
-import { isDescriptor } from "../platform/places.ts";
+import { stateOf } from "../platform/diagnose.ts";
+import { readNamedText } from "../platform/foreign-files.ts";
+import { isDescriptor, requireAbsolute } from "../platform/places.ts";
 import { type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
 import { clearKeyOf } from "../profiles/secrets.ts";
 import type { Context } from "./context.ts";
@@ -25,7 +26,7 @@ export type Given = TokenSource | { readonly kind: "key"; readonly key: Secret; 
  * CodeMie host.
  *
  * @returns the key, or the source of the token; undefined when there is none
- * @throws usage error for an unusable key
+ * @throws usage error for an unusable key, or for a relative path to a token
  */
 export function givenIn(env: Env, whose: Whose): Given | undefined {
   const host = whose.host.value;
@@ -38,7 +39,8 @@ export function givenIn(env: Env, whose: Whose): Given | undefined {
   const chosen = usableHostOf(whose.profile)?.origin === host.origin ? whose.profile.jwtConfig?.tokenEnvVar : undefined;
   const text = (chosen && env[chosen]) || env[tokenVariable];
   if (text) return { kind: "text", text };
-  return env.CODEMIE_JWT_TOKEN_FILE ? { kind: "file", path: env.CODEMIE_JWT_TOKEN_FILE } : undefined;
+  const file = env.CODEMIE_JWT_TOKEN_FILE;
+  return file ? { kind: "file", path: requireAbsolute("CODEMIE_JWT_TOKEN_FILE", file) } : undefined;
 }
 
 /** Flags that give a credential for this run. */
@@ -52,14 +54,17 @@ export interface CredentialFlags {
 /**
  * Reads the credential given for this run: flag over environment. It is stored nowhere.
  *
- * @returns the credential; a token from a file descriptor is read now; undefined when none is given
- * @throws usage error for an unusable key, or a bearer token for a model provider; `auth_needed` for a missing
+ * @returns the credential; a token from a pipe or file descriptor is read now, since nobody can read it again; undefined
+ *   when none is given
+ * @throws usage error as {@link givenIn}, or for a bearer token for a model provider; `auth_needed` for a missing
  *   descriptor
  */
 export async function givenToRun(context: Context, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
   const given = await askedFor(context, asked, whose);
-  if (given?.kind !== "file" || !isDescriptor(given.path)) return given;
-  const text = await readIfPresent(given.path);
+  if (given?.kind !== "file") return given;
+  const isOnce = isDescriptor(given.path) || (await stateOf(given.path).catch(() => undefined))?.kind === "other";
+  if (!isOnce) return given;
+  const text = await readNamedText(given.path, longestTokenFile);
   if (text === undefined) throw authFailure.tokenFileMissing(given.path);
   return { kind: "text", text };
 }

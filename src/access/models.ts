@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Model } from "../api/schemas.ts";
 import { parseJson } from "../core/json.ts";
-import { ensureFolder, readIfPresent, replaceFile } from "../platform/files.ts";
+import { ensureFolder, replaceFile } from "../platform/files.ts";
+import { readOwn } from "../platform/private.ts";
 import type { Whose } from "./given.ts";
 
 /** The parts of {@link Whose} that a list of models depends on. */
@@ -30,6 +31,6 @@ export async function recallModels(home: string, whose: WhoseModels, models: rea
 
 /** @returns the models as last listed; an empty list when there is none */
 export async function recalledModels(home: string, whose: WhoseModels): Promise<z.infer<typeof recalled>> {
-  const text = await readIfPresent(fileOf(home, whose));
+  const text = readOwn(fileOf(home, whose));
   return (text === undefined ? undefined : parseJson(text, recalled)) ?? [];
 }

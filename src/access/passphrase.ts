@@ -1,6 +1,6 @@
 import { systemCode } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
-import { readBounded } from "../platform/files.ts";
+import { readNamed, whyUnreadable } from "../platform/foreign-files.ts";
 import { requireAbsolute } from "../platform/places.ts";
 import { ask, findProgram } from "../platform/processes.ts";
 import type { Runtime } from "../platform/runtime.ts";
@@ -90,16 +90,13 @@ export function commandWords(text: string): string[] | undefined {
 async function fromFile({ terminal }: Runtime, file: string, variable: string): Promise<Secret> {
   const from = `${file} (${variable})`;
   try {
-    const { content, isOpen } = await readBounded(file, longest);
+    const { content, isOpen } = await readNamed(file, longest);
     if (!content) throw accessFailure.passphraseUnusable(from, `it is longer than ${longest / 1024} KiB`);
     if (isOpen) terminal.err(`note: other users of this machine may read ${from}\n`);
     return firstLine(content, from);
   } catch (error) {
-    const code = systemCode(error);
-    if (!code) throw error;
-    const why =
-      { ENOENT: "there is no such file", EACCES: "permission denied", EISDIR: "it is a folder" }[code] ?? code;
-    throw accessFailure.passphraseUnusable(from, why);
+    if (!systemCode(error)) throw error;
+    throw accessFailure.passphraseUnusable(from, whyUnreadable(error));
   }
 }
 

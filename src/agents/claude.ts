@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Model } from "../api/schemas.ts";
 import { parseJson } from "../core/json.ts";
 import { replaceFile } from "../platform/files.ts";
+import { readNamedText } from "../platform/foreign-files.ts";
 import { withoutLoopbackProxy } from "../platform/network.ts";
 import type { Agent, AgentModels, AgentRun, AgentStart, Tiers } from "./agent.ts";
 import { agentEnvironment } from "./environment.ts";
@@ -138,6 +138,9 @@ function defaultsFor(env: AgentRun["env"]): Record<string, string> {
 
 const settingsSchema = z.looseObject({ env: z.record(z.string(), z.string()).optional() });
 
+/** Longest settings file, bytes. */
+const longestSettings = 1024 * 1024;
+
 /** Keeps the user's own `--settings` (a file or JSON); ours override them. */
 async function takeSettings(
   args: readonly string[],
@@ -148,7 +151,9 @@ async function takeSettings(
   const value = joined ? args[at]?.slice("--settings=".length) : args[at + 1];
   const rest = args.toSpliced(at, joined ? 1 : 2);
   if (!value) throw agentFailure.settingsMissing();
-  const text = value.trimStart().startsWith("{") ? value : await readFile(value, "utf8").catch(() => undefined);
+  const text = value.trimStart().startsWith("{")
+    ? value
+    : await readNamedText(value, longestSettings).catch(() => undefined);
   const settings = text === undefined ? undefined : parseJson(text, settingsSchema);
   if (!settings) throw agentFailure.settingsUnreadable();
   return { settings, args: rest };

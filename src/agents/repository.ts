@@ -1,6 +1,7 @@
-import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { headerSafe } from "../core/text.ts";
+import { stateOf } from "../platform/diagnose.ts";
+import { readUntrusted } from "../platform/foreign-files.ts";
 
 /** The repository and branch that an agent works in, for the platform's usage statistics (CodeMie fact 5.3). */
 export interface Repository {
@@ -9,6 +10,9 @@ export interface Repository {
   /** undefined outside of a repository, and when the head is detached */
   readonly branch: string | undefined;
 }
+
+/** Longest name of a repository, characters: it goes into a header. */
+const longestName = 250;
 
 /**
  * Reads git's files and does not run git, which a repository's own configuration can make run other programs.
@@ -21,38 +25,53 @@ export async function readRepository(cwd: string): Promise<Repository> {
   const folder = top ?? cwd;
   const fallback = `${basename(dirname(folder))}/${basename(folder)}`;
   if (!top) return { name: headerSafe(fallback), branch: undefined };
-  const gitFolder = await gitFolderOf(top);
-  const head = await text(join(gitFolder, "HEAD"));
-  const common = (await text(join(gitFolder, "commondir")))?.trim();
-  const settings = await text(join(common ? resolve(gitFolder, common) : gitFolder, "config"));
+  const gitFolder = gitFolderOf(top);
+  const head = readUntrusted(join(gitFolder, "HEAD"));
+  const common = readUntrusted(join(gitFolder, "commondir"))?.trim();
+  const settings = readUntrusted(join(common ? resolve(gitFolder, common) : gitFolder, "config"));
   return {
-    name: headerSafe(remoteName(settings) ?? fallback),
+    name: headerSafe(remoteName(settings ?? "") ?? fallback),
     branch: headerSafe(/^ref: refs\/heads\/(.{1,250})$/m.exec(head ?? "")?.[1]),
   };
 }
 
 async function findTop(cwd: string): Promise<string | undefined> {
   for (let folder = resolve(cwd); ; folder = dirname(folder)) {
-    if (await stat(join(folder, ".git")).catch(() => undefined)) return folder;
+    if (await stateOf(join(folder, ".git")).catch(() => undefined)) return folder;
     if (dirname(folder) === folder) return undefined;
   }
 }
 
 /** In a linked work tree or a submodule `.git` is a file that names the folder. */
-async function gitFolderOf(top: string): Promise<string> {
-  const linked = /^gitdir: (.+)$/m.exec((await text(join(top, ".git"))) ?? "")?.[1];
+function gitFolderOf(top: string): string {
+  const linked = /^gitdir: (.+)$/m.exec(readUntrusted(join(top, ".git")) ?? "")?.[1];
   return linked ? resolve(top, linked) : join(top, ".git");
 }
 
-/** @returns `owner/name` from the URL of `origin`, without any user name or password */
-function remoteName(settings: string | undefined): string | undefined {
-  const section = settings?.split(/^\[remote "origin"\]\s*$/m)[1]?.split(/^\[/m)[0];
-  const url = section && /^\s*url\s*=\s*(\S+)\s*$/m.exec(section)?.[1];
-  return url ? /([^/:@\s]+\/[^/:@\s]+?)(?:\.git)?\/?$/.exec(url)?.[1] : undefined;
+/**
+ * Looks at one line after the other: a file that a stranger wrote may be made to keep an expression over all of it busy.
+ *
+ * @returns `owner/name` from the URL of `origin` in git's settings
+ */
+function remoteName(settings: string): string | undefined {
+  let isOrigin = false;
+  for (const line of settings.split("\n").map((one) => one.trim())) {
+    if (line.startsWith("[")) isOrigin = line === '[remote "origin"]';
+    const at = line.indexOf("=");
+    if (isOrigin && line.slice(0, Math.max(at, 0)).trim() === "url") return ownerAndName(line.slice(at + 1).trim());
+  }
+  return undefined;
 }
 
-/** A repository may hold anything under these names, so this reads only plain files of a sane size. */
-async function text(file: string): Promise<string | undefined> {
-  const found = await stat(file).catch(() => undefined);
-  return found?.isFile() && found.size <= 262_144 ? await readFile(file, "utf8").catch(() => undefined) : undefined;
+/** @returns the last two parts of a URL's path, without any user name or password */
+function ownerAndName(url: string): string | undefined {
+  const [name, owner] = url
+    .replace(/\/$/, "")
+    .replace(/\.git$/, "")
+    .split("/")
+    .reverse();
+  // `git@host:owner/name`, `https://user:password@host/name`
+  const ownOwner = owner?.split(/[:@]/).at(-1);
+  if (!ownOwner || !name || /[:@\s]/.test(ownOwner + name)) return undefined;
+  return ownOwner.length + name.length < longestName ? `${ownOwner}/${name}` : undefined;
 }

@@ -1,7 +1,7 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureFolder } from "../platform/files.ts";
+import { CodemieError } from "../core/errors.ts";
+import { ensureFolder, makeFolder, namesIn, removeAll } from "../platform/files.ts";
 import { isAlive } from "../platform/processes.ts";
 import { processId } from "../platform/self.ts";
 
@@ -16,7 +16,7 @@ const machine = () => hostname().replace(/[^A-Za-z0-9.]/g, "");
  *
  * @param home base folder of all our files
  * @returns the folder (mode 0700), and a function that removes it
- * @throws the system's error when no folder can be made at all
+ * @throws `vault_unreadable` when `run` is a link or another user's; the system's error when no folder can be made at all
  */
 export async function makeRunFolder(home: string): Promise<{ folder: string; remove(): Promise<void> }> {
   const parent = join(home, "run");
@@ -24,16 +24,17 @@ export async function makeRunFolder(home: string): Promise<{ folder: string; rem
   try {
     await ensureFolder(parent);
     await clearDead(parent);
-    folder = await mkdtemp(join(parent, `${prefix}${processId()}-${machine()}-`));
-  } catch {
-    folder = await mkdtemp(join(tmpdir(), `codemie-${prefix}${processId()}-`));
+    folder = await makeFolder(join(parent, `${prefix}${processId()}-${machine()}-`));
+  } catch (error) {
+    if (error instanceof CodemieError && error.code === "vault_unreadable") throw error;
+    folder = await makeFolder(join(tmpdir(), `codemie-${prefix}${processId()}-`));
   }
-  return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
+  return { folder, remove: () => removeAll(folder) };
 }
 
 async function clearDead(parent: string): Promise<void> {
-  for (const name of await readdir(parent)) {
+  for (const name of await namesIn(parent)) {
     const [, pid, where] = /^agent-(\d+)-([^-]*)-/.exec(name) ?? [];
-    if (where === machine() && !isAlive(Number(pid))) await rm(join(parent, name), { recursive: true, force: true });
+    if (where === machine() && !isAlive(Number(pid))) await removeAll(join(parent, name));
   }
 }

@@ -1,12 +1,21 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync } from "node:fs";
-import { appendFile, open, readFile, rename, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { CodemieError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { platformFailure } from "../platform/failures.ts";
-import { ensureFolder, namesIn, readIfPresent, syncFile, syncFolder } from "../platform/files.ts";
+import {
+  appendToFile,
+  ensureFolder,
+  makeEmptyFile,
+  namesIn,
+  removeAll,
+  renameFile,
+  syncFile,
+  syncFolder,
+  truncateFile,
+} from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
+import { checkFolder, readOwn, silently } from "../platform/private.ts";
 import { userName } from "../platform/user.ts";
 import {
   beginning,
@@ -92,7 +101,8 @@ export class AuditTrail {
   missed({ event }: AuditFact): void {
     const name = `missed-${this.#now()}-${event}-${randomBytes(6).toString("hex")}`;
     try {
-      closeSync(openSync(join(this.#folder, name), "wx", 0o600));
+      checkFolder(this.#folder, silently);
+      makeEmptyFile(join(this.#folder, name));
     } catch {
       // There is no trail yet, or nothing can be written at all: only the caller's message is left.
     }
@@ -100,7 +110,7 @@ export class AuditTrail {
 
   /**
    * @returns every line that has the form of one, in order
-   * @throws `vault_unreadable`, the system's error
+   * @throws `vault_unreadable`
    */
   async entries(): Promise<AuditEntry[]> {
     const lines = await this.#lines(await this.#names());
@@ -161,11 +171,11 @@ export class AuditTrail {
     // Somebody may have made the end up: then no record must remember it.
     if (end?.name === undefined || !(await this.#last(names, head, end)).last) return before;
     const seen = before === undefined ? undefined : endNamed(head.key, before);
-    return seen === undefined || (await this.#holds(seen)) ? end.name : before;
+    return seen === undefined || this.#holds(seen) ? end.name : before;
   }
 
-  async #holds(end: End): Promise<boolean> {
-    const text = end.seq === 0 ? "" : ((await readIfPresent(join(this.#folder, fileOf(end.seq)))) ?? "");
+  #holds(end: End): boolean {
+    const text = end.seq === 0 ? "" : (readOwn(join(this.#folder, fileOf(end.seq))) ?? "");
     return lineOf(end, text.split("\n")) !== undefined;
   }
 
@@ -175,7 +185,7 @@ export class AuditTrail {
     const { end, names } = await this.#end(head);
     if (!end) throw auditFailure.endMissing(this.#head.file, this.#folder);
     const { last, count, file, tornAt } = await this.#last(names, head, end);
-    if (tornAt !== undefined) await truncate(file, tornAt);
+    if (tornAt !== undefined) await truncateFile(file, tornAt);
     // Nobody seals a line's mark before the line is written, which nobody does now: none can be ahead of the trail.
     const marks = (await this.#head.remembered()).map(({ mark }) => mark);
     const place = placeAfter(last, count, head.key, [...marks, head.seen]);
@@ -187,13 +197,13 @@ export class AuditTrail {
       const name = fileOf(entry.seq);
       if (!trailFile.test(name)) throw auditFailure.endMissing(this.#head.file, this.#folder);
       const mac = macOf(head.key, link.mac, entry);
-      await appendLine(join(this.#folder, name), `${JSON.stringify({ ...entry, mac })}\n`);
+      await appendToFile(join(this.#folder, name), `${JSON.stringify({ ...entry, mac })}\n`);
       link = { seq: entry.seq, mac };
     };
     if (broken) await add(broken);
     const missed = names.filter((name) => missedName.test(name));
     if (missed.length > 0) await add(missingLine(missed));
-    for (const name of missed) await rm(join(this.#folder, name), { force: true, recursive: true });
+    for (const name of missed) await removeAll(join(this.#folder, name));
     await add(fact);
     // The end stays at the line that is gone, so nobody else will sync this one.
     if (!last) await syncFile(join(this.#folder, fileOf(link.seq)));
@@ -225,11 +235,11 @@ export class AuditTrail {
   async #moveEnd(end: End | undefined, link: Link, { key, seen }: AuditHead): Promise<void> {
     const to = join(this.#folder, endName(key, link));
     try {
-      if (end?.name !== undefined) return await rename(join(this.#folder, end.name), to);
-      await (await open(to, "a", 0o600)).close();
+      if (end?.name !== undefined) return await renameFile(join(this.#folder, end.name), to);
+      await syncFile(to);
       await syncFolder(this.#folder);
     } catch (error) {
-      throw platformFailure.disk(to, error);
+      throw error instanceof CodemieError ? error : platformFailure.disk(to, error);
     }
     await this.#head.write({ key, seen });
   }
@@ -246,7 +256,7 @@ export class AuditTrail {
   async #begin(): Promise<AuditHead> {
     const key = randomBytes(32).toString("base64url");
     const names = await this.#names();
-    for (const name of names) if (endFile.test(name)) await rm(join(this.#folder, name));
+    for (const name of names) if (endFile.test(name)) await removeAll(join(this.#folder, name));
     const { count } = await this.#last(names, { key }, { ...beginning, name: undefined, isAt: () => true });
     const head = { key, seen: count > 0 ? foreignMark(key, count) : undefined };
     await this.#moveEnd(undefined, beginning, head);
@@ -283,7 +293,7 @@ export class AuditTrail {
     // Read only from the end on: nobody writes before it any more.
     const first = fileOf(Math.max(end.seq, 1));
     for (const name of files.filter((one) => one >= first || one === newest)) {
-      const text = (await readIfPresent(join(this.#folder, name))) ?? "";
+      const text = readOwn(join(this.#folder, name)) ?? "";
       const whole = text.slice(0, text.lastIndexOf("\n") + 1);
       tornAt = whole.length < text.length ? Buffer.byteLength(whole) : undefined;
       const own = whole.split("\n").slice(0, -1);
@@ -301,7 +311,7 @@ export class AuditTrail {
     const found: TrailLine[] = [];
     for (const name of names.filter((one) => trailFile.test(one))) {
       const file = join(this.#folder, name);
-      const lines = (await readFile(file, "utf8")).split("\n");
+      const lines = (readOwn(file) ?? "").split("\n");
       // After the last line feed comes nothing, or half a line that a process is writing or was killed over.
       lines.pop();
       for (const [i, one] of lines.entries()) found.push({ file, line: i + 1, text: one });
@@ -315,12 +325,4 @@ interface Written {
   readonly link: Link;
   readonly head: AuditHead;
   readonly broken: AuditFact | undefined;
-}
-
-async function appendLine(file: string, line: string): Promise<void> {
-  try {
-    await appendFile(file, line, { mode: 0o600 });
-  } catch (error) {
-    throw platformFailure.disk(file, error);
-  }
 }

@@ -1,11 +1,15 @@
 import type { Host } from "../core/host.ts";
-import { readIfPresent, stampOf } from "../platform/files.ts";
+import { stampOf } from "../platform/files.ts";
+import { readNamedText } from "../platform/foreign-files.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { authorizeWithBearer } from "./authorize.ts";
 import { type BearerToken, readBearerToken } from "./bearer-token.ts";
 import type { Credentials, Lease } from "./credentials.ts";
 import { authFailure } from "./failures.ts";
 import { isAccepted } from "./probe.ts";
+
+/** Longest file with a token, bytes: a host takes no header that is nearly as long. */
+export const longestTokenFile = 1024 * 1024;
 
 /** The source of a bearer token that is given for this run and stored nowhere. */
 export type TokenSource =
@@ -33,7 +37,7 @@ export function givenToken(
     if (source.kind === "text") return source.text;
     const stamp = await stampOf(source.path);
     if (read?.stamp !== stamp) {
-      const content = await readIfPresent(source.path);
+      const content = await readNamedText(source.path, longestTokenFile);
       if (content === undefined) throw authFailure.tokenFileMissing(source.path);
       read = { stamp, text: content };
     }

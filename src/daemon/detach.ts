@@ -3,7 +3,8 @@ import { z } from "zod";
 import type { Context } from "../access/context.ts";
 import { CodemieError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
-import { ensureFolder, readIfPresent } from "../platform/files.ts";
+import { ensureFolder } from "../platform/files.ts";
+import { readOwn } from "../platform/private.ts";
 import { startDetached } from "../platform/self.ts";
 import { daemonFailure } from "./failures.ts";
 import { fileNameOf, type GatewayState, ProxyStates } from "./state.ts";
@@ -40,7 +41,7 @@ export async function serveDetached(
   const args = ["proxy", "start", "--json", ...flags, ...(token === undefined ? [] : ["--jwt-token", "-"])];
   const line = await startDetached(args, { env: runtime.env, stdin: token, log });
   const said = parseJson(line ?? "", firstLine);
-  for (const warning of ((await readIfPresent(log)) ?? "").split("\n").filter(Boolean)) output.say.info(warning);
+  for (const warning of (readOwn(log) ?? "").split("\n").filter(Boolean)) output.say.info(warning);
   if (said && "error" in said) {
     const { code, message, hint } = said.error;
     throw new CodemieError(code, message, hint ?? undefined);

@@ -1,11 +1,10 @@
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { CodemieError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
-import { readIfPresent, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
+import { namesIn, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
 import { isLocked, withLock } from "../platform/lock.ts";
-import { checkBaseFolder } from "../platform/private.ts";
+import { readOwn } from "../platform/private.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { daemonFailure } from "./failures.ts";
 
@@ -61,12 +60,10 @@ const named = (profile: string) => `the gateway of profile ${profile}`;
  * runs. If that lock is free, a killed gateway left the file behind, even if its process number is in use again.
  */
 export class ProxyStates {
-  readonly #home: string;
   readonly #run: string;
 
   /** @param home base folder of all our files */
   constructor(home: string) {
-    this.#home = home;
     this.#run = join(home, "run");
   }
 
@@ -94,18 +91,18 @@ export class ProxyStates {
       return await withLock(this.#lock(profile), named(profile), whileHeld, lookMs);
     } catch (error) {
       if (held || !(error instanceof CodemieError) || error.code !== "vault_locked") throw error;
-      const state = await this.#read(profile);
+      const state = this.#read(profile);
       throw daemonFailure.running(profile, state?.url);
     }
   }
 
   /** @returns the running gateway of a profile, or undefined; removes the state file that a killed one left */
   async running(profile: string): Promise<GatewayState | undefined> {
-    if (!(await this.#read(profile))) return undefined;
+    if (!this.#read(profile)) return undefined;
     const isLeft =
       !(await isLocked(this.#lock(profile))) &&
       (await this.#ifFree(profile, lookMs, () => removeFile(this.#file(profile))));
-    return isLeft ? undefined : await this.#read(profile);
+    return isLeft ? undefined : this.#read(profile);
   }
 
   /**
@@ -120,11 +117,10 @@ export class ProxyStates {
 
   /** @returns all running gateways, by file name */
   async all(): Promise<GatewayState[]> {
-    const names = await readdir(this.#run).catch(() => []);
     const found: GatewayState[] = [];
-    for (const name of names.sort()) {
+    for (const name of await namesIn(this.#run)) {
       if (!/^proxy-.+\.json$/.test(name)) continue;
-      const said = await this.#readFile(join(this.#run, name));
+      const said = this.#readFile(join(this.#run, name));
       const state = said && this.#file(said.profile) === join(this.#run, name) && (await this.running(said.profile));
       if (state) found.push(state);
     }
@@ -142,13 +138,12 @@ export class ProxyStates {
     }
   }
 
-  async #read(profile: string): Promise<GatewayState | undefined> {
-    checkBaseFolder(this.#home, () => undefined);
-    return await this.#readFile(this.#file(profile));
+  #read(profile: string): GatewayState | undefined {
+    return this.#readFile(this.#file(profile));
   }
 
-  async #readFile(file: string): Promise<GatewayState | undefined> {
-    return parseJson((await readIfPresent(file)) ?? "", gatewayState);
+  #readFile(file: string): GatewayState | undefined {
+    return parseJson(readOwn(file) ?? "", gatewayState);
   }
 
   #file(profile: string): string {

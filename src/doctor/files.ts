@@ -1,6 +1,8 @@
 import { dirname, join } from "node:path";
 import { asCodemieError } from "../core/errors.ts";
 import { freeBytes, stateOf } from "../platform/diagnose.ts";
+import { namesIn } from "../platform/files.ts";
+import { isOwnFile } from "../platform/private.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { findSecrets } from "../profiles/secrets.ts";
 import type { ProfileStore } from "../profiles/store.ts";
@@ -55,8 +57,8 @@ export function fileChecks(runtime: Runtime, profiles: ProfileStore): Check[] {
       async run() {
         const loose: string[] = [];
         for (const [name, kind] of ours) {
-          const path = join(home, name);
-          const state = await stateOf(path);
+          const path = name ? join(home, name) : home;
+          const state = await stateOf(path, path === home);
           if (!state) continue;
           if (state.kind !== kind) return failed(`${path} is not a ${kind}`, "move it away");
           if (!state.ours) return failed(`${path} belongs to another user`, "set CODEMIE_HOME to a folder of your own");
@@ -94,6 +96,7 @@ export function fileChecks(runtime: Runtime, profiles: ProfileStore): Check[] {
         const state = await stateOf(folder);
         if (!state) return ok("nothing was logged yet");
         if (!state.writable) return warning(`${folder} cannot be written`, "nothing will be logged");
+        for (const name of await namesIn(folder)) isOwnFile(join(folder, name));
         return ok(folder);
       },
     },

@@ -1,8 +1,8 @@
-import { realpath } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import type { ForeignEnv } from "../core/env.ts";
 import { parsePort } from "../core/parse.ts";
 import { isFreePort } from "../platform/diagnose.ts";
+import { realPath } from "../platform/files.ts";
 import { findProgram, versionOf } from "../platform/processes.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { ownProgram } from "../platform/self.ts";
@@ -50,16 +50,16 @@ export function programChecks(
       id: "path",
       title: "PATH and links",
       async run() {
-        const own = await realpath(ownProgram());
+        const own = await realPath(ownProgram());
         const found = findProgram("codemie", env);
         if (!found) return warning("codemie is not on PATH", `add ${dirname(own)} to PATH`);
-        if ((await realpath(found)) !== own) {
+        if ((await realPath(found)) !== own) {
           return warning(`PATH leads to another codemie: ${found}`, `remove it, or put ${dirname(own)} first`);
         }
         const missing: string[] = [];
         for (const name of links) {
           const link = findProgram(name, env);
-          if (!link || (await realpath(link)) !== own) missing.push(name);
+          if (!link || (await realPath(link)) !== own) missing.push(name);
         }
         if (missing.length === 0) return ok(`${found}, and ${links.join(", ")}`);
         return warning(

@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { constants } from "node:fs";
-import { access, stat, statfs } from "node:fs/promises";
+import { access, lstat, stat, statfs } from "node:fs/promises";
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls, type PeerCertificate } from "node:tls";
 import type { Env } from "../core/env.ts";
@@ -89,12 +89,13 @@ export interface PathState {
 }
 
 /**
+ * @param followed false: the state of a link itself, of kind `other`
  * @returns the state of a path, or undefined when nothing is there
  * @throws the system's error
  */
-export async function stateOf(path: string): Promise<PathState | undefined> {
+export async function stateOf(path: string, followed = true): Promise<PathState | undefined> {
   try {
-    const found = await stat(path);
+    const found = await (followed ? stat : lstat)(path);
     const kind = found.isDirectory() ? "folder" : found.isFile() ? "file" : "other";
     const own = process.getuid?.();
     const writable = await access(path, constants.W_OK).then(

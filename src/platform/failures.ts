@@ -29,7 +29,7 @@ export const platformFailure = {
     new CodemieError(
       "vault_unreadable",
       `${path} belongs to another user (${owner}), and is not used`,
-      "change its owner, or set CODEMIE_HOME to a folder of your own",
+      "move it away if you do not know it; otherwise change its owner, or set CODEMIE_HOME to a folder of your own",
     ),
   sharedFolder: (path: string) =>
     new CodemieError(

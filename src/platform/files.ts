@@ -1,64 +1,21 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, type FSWatcher, mkdirSync, statSync, watch } from "node:fs";
-import { chmod, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { closeSync, type FSWatcher, mkdirSync, openSync, statSync, watch } from "node:fs";
+import { type FileHandle, mkdtemp, open, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { systemCode } from "../core/errors.ts";
+import { CodemieError, systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
-
-/** Modes of every folder and file of ours: for the owner alone. */
-const folderMode = 0o700;
-const fileMode = 0o600;
+import { checkFolder, fileMode, folderMode, openToWrite, silently } from "./private.ts";
 
 /**
- * @param file path
- * @returns the file's text, or undefined when there is no such file
- * @throws `vault_unreadable` when it exists and cannot be read
- */
-export async function readIfPresent(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw platformFailure.unreadable(file, code === "EACCES" ? "permission denied" : code || "unknown error");
-  }
-}
-
-/**
- * Reads a file that a person named, which may be a pipe or never end.
+ * Makes a folder in our base folder (and those above it) that only the owner may enter, or checks an existing one.
  *
- * @param limit most bytes to read
- * @returns `content`, undefined when the file is longer than the limit; `isOpen`, true for a file that others may read
- * @throws the system's error
- */
-export async function readBounded(file: string, limit: number): Promise<{ content?: Uint8Array; isOpen: boolean }> {
-  const handle = await open(file, "r");
-  try {
-    const found = await handle.stat();
-    const isOpen = process.platform !== "win32" && found.isFile() && (found.mode & 0o044) !== 0;
-    const buffer = Buffer.alloc(limit + 1);
-    let length = 0;
-    while (length < buffer.length) {
-      const { bytesRead } = await handle.read(buffer, length, buffer.length - length);
-      if (bytesRead === 0) return { content: buffer.subarray(0, length), isOpen };
-      length += bytesRead;
-    }
-    return { isOpen };
-  } finally {
-    await handle.close();
-  }
-}
-
-/**
- * Makes a folder (and those above it) that only the owner may enter, or takes away others' access to an existing one.
- *
- * @throws `disk` when it can be neither made nor closed
+ * @throws `vault_unreadable` as {@link checkFolder}; `disk` when it cannot be made
  */
 export async function ensureFolder(folder: string): Promise<void> {
+  checkFolder(folder, silently);
   try {
     // Synchronous: the folder nearly always exists, and a trip to the thread pool costs ten times as much.
     mkdirSync(folder, { recursive: true, mode: folderMode });
-    if (process.platform !== "win32" && (statSync(folder).mode & 0o077) !== 0) chmodSync(folder, folderMode);
   } catch (error) {
     throw platformFailure.disk(folder, error);
   }
@@ -149,10 +106,11 @@ export async function removeFile(file: string): Promise<void> {
 }
 
 /**
- * @returns the names in a folder, sorted; none when there is no such folder
- * @throws `vault_unreadable` when the folder cannot be read
+ * @returns the names in a folder of ours, sorted; none when there is no such folder
+ * @throws `vault_unreadable` as {@link checkFolder}, and when the folder cannot be read
  */
 export async function namesIn(folder: string): Promise<string[]> {
+  checkFolder(folder, silently);
   try {
     return (await readdir(folder)).sort();
   } catch (error) {
@@ -267,34 +225,89 @@ export async function moveIfPresent(file: string, to: string): Promise<boolean> 
 }
 
 /**
- * Takes away others' access to a file.
+ * Renames a file; a power cut may undo it.
  *
- * @throws `disk`
+ * @throws the system's error
  */
-export async function closeToOthers(file: string): Promise<void> {
-  try {
-    await chmod(file, fileMode);
-  } catch (error) {
-    throw platformFailure.disk(file, error);
-  }
+export async function renameFile(file: string, to: string): Promise<void> {
+  await rename(file, to);
 }
 
 /**
- * Waits until everything written to a file is on the disk. It makes the file when it is missing.
+ * Makes an empty file that must not exist yet. Synchronous, for the last moment of a process.
  *
- * @throws `disk`
+ * @throws the system's error
+ */
+export function makeEmptyFile(file: string): void {
+  closeSync(openSync(file, "wx", fileMode));
+}
+
+/**
+ * Appends to a file of ours, in one write, and makes the file when it is missing.
+ *
+ * @throws `vault_unreadable` when it is a link, no file, or another user's; `disk`
+ */
+export async function appendToFile(file: string, text: string): Promise<void> {
+  await writing(file, (handle) => handle.appendFile(text));
+}
+
+/**
+ * Cuts a file of ours.
+ *
+ * @param bytes its new length
+ * @throws as {@link appendToFile}
+ */
+export async function truncateFile(file: string, bytes: number): Promise<void> {
+  await writing(file, (handle) => handle.truncate(bytes));
+}
+
+/**
+ * Waits until everything written to a file of ours is on the disk. It makes the file when it is missing.
+ *
+ * @throws as {@link appendToFile}
  */
 export async function syncFile(file: string): Promise<void> {
+  await writing(file, (handle) => handle.sync());
+}
+
+async function writing(file: string, work: (handle: FileHandle) => Promise<void>): Promise<void> {
   try {
-    const handle = await open(file, "a", fileMode);
+    const handle = await openToWrite(file, true);
     try {
-      await handle.sync();
+      await work(handle);
     } finally {
       await handle.close();
     }
   } catch (error) {
-    throw platformFailure.disk(file, error);
+    throw error instanceof CodemieError ? error : platformFailure.disk(file, error);
   }
+}
+
+/**
+ * Removes a file, or a folder with all in it, if it is there. It follows no link.
+ *
+ * @throws the system's error
+ */
+export async function removeAll(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+}
+
+/**
+ * Makes a new folder that only we may enter; its name begins with `prefix` and ends at random.
+ *
+ * @returns its path
+ * @throws the system's error
+ */
+export async function makeFolder(prefix: string): Promise<string> {
+  return await mkdtemp(prefix);
+}
+
+/**
+ * @returns the path without any link in it
+ * @throws the system's error
+ */
+export async function realPath(path: string): Promise<string> {
+  return await realpath(path);
 }
 
 /**

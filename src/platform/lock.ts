@@ -4,7 +4,7 @@ import { CodemieError, systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
 import { ensureFolder } from "./files.ts";
 import { nobodyQueues, Place, type Ticket } from "./lock-queue.ts";
-import { isOwnFile } from "./private.ts";
+import { checkFolder, isOwnFile, silently } from "./private.ts";
 
 type Timer = ReturnType<typeof setTimeout>;
 
@@ -34,8 +34,8 @@ const longestPauseMs = 25;
  * @param work runs once the lock is held
  * @param patienceMs how long one and the same holder may keep us waiting, ms
  * @returns the result of `work`
- * @throws `vault_locked` when the same process holds it for `patienceMs`; `vault_unreadable` when the lock's file is a
- *   link, not a file, or another user's; `disk` when it cannot be made; whatever `work` throws
+ * @throws `vault_locked` when the same process holds it for `patienceMs`; `vault_unreadable` when the lock's file or
+ *   folder is a link, something else, or another user's; `disk` when it cannot be made; whatever `work` throws
  */
 export async function withLock<T>(
   file: string,
@@ -78,6 +78,7 @@ export async function withLock<T>(
  * @throws `vault_unreadable` as {@link withLock}; `disk` when its file cannot be opened
  */
 export async function isLocked(file: string): Promise<boolean> {
+  checkFolder(dirname(file), silently);
   if (!isOwnFile(file)) return false;
   const lock = await Lock.openToLook(file);
   try {

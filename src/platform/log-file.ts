@@ -1,6 +1,6 @@
-import { appendFile, rename, stat } from "node:fs/promises";
+import { rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ensureFolder } from "./files.ts";
+import { appendToFile, ensureFolder } from "./files.ts";
 import { withLock } from "./lock.ts";
 
 /** The log is rotated once it has this size, bytes. */
@@ -13,7 +13,8 @@ const mostWaiting = 1_000;
 const patienceMs = 1_000;
 
 /**
- * A log that several processes write to, line by line. It never fails its caller: it drops lines that it cannot write.
+ * A log that several processes write to, line by line. It never fails its caller: it drops lines that it cannot write,
+ * also because the file is a link or another user's.
  */
 export class LogFile {
   readonly #file: string;
@@ -56,7 +57,7 @@ export class LogFile {
         this.#dropped = 0;
         await this.#rotate();
         // One write of whole lines at the end of the file, so that lines of several processes do not mix.
-        await appendFile(this.#file, text, { mode: 0o600 });
+        await appendToFile(this.#file, text);
       }
     } catch {
       this.#lines = [];

@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { delimiter, isAbsolute } from "node:path";
 import { getCACertificates } from "node:tls";
 import type { Env } from "../core/env.ts";
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 import { platformFailure } from "./failures.ts";
+import { readPlain, whyUnreadable } from "./foreign-files.ts";
 import { requireAbsolute } from "./places.ts";
 
 /** Options beyond the standard: switches of Bun's `fetch` that we rely on, and one of our own. */
@@ -80,6 +80,9 @@ export function namedProxy(env: Env, protocol: string): string | undefined {
   return own || env.all_proxy || env.ALL_PROXY || undefined;
 }
 
+/** Longest file with authorities, bytes: all that a system trusts are some 200 KB. */
+const longestAuthorities = 4 * 1024 * 1024;
+
 /**
  * Reads the authorities that the user adds. Given authorities of ours, the runtime forgets all others, so we give it
  * all of them together. A relative path would let a cloned repository choose an authority.
@@ -103,13 +106,9 @@ export function extraAuthorities(env: Env): string[] | undefined {
   if (!file) return undefined;
   let text: string;
   try {
-    text = readFileSync(file, "utf8");
+    text = readPlain(file, longestAuthorities);
   } catch (error) {
-    throw platformFailure.caFile(
-      "CODEMIE_CA_CERTS",
-      file,
-      `it cannot be read (${systemCode(error) || "unknown error"})`,
-    );
+    throw platformFailure.caFile("CODEMIE_CA_CERTS", file, `it cannot be read (${whyUnreadable(error)})`);
   }
   const own = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
   if (!own) throw platformFailure.caFile("CODEMIE_CA_CERTS", file, "there is no certificate in it");

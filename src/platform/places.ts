@@ -28,6 +28,6 @@ export function baseFolder(env: Env): string {
 }
 
 /**
- * @returns true for a path to a file that only this process has open, such as bash's `<(…)`; it can be read only once
+ * @returns true for a path to a file that this process has open, such as bash's `<(…)`; it can be read only once
  */
-export const isDescriptor = (path: string): boolean => /^\/(dev\/fd|proc)\//.test(path);
+export const isDescriptor = (path: string): boolean => /^\/(dev\/(fd\/|stdin$)|proc\/)/.test(path);

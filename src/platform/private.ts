@@ -6,70 +6,128 @@ import {
   fstatSync,
   lstatSync,
   openSync,
-  readFileSync,
+  readSync,
   type Stats,
   statSync,
 } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
 
-// Everything here is synchronous, since the files are small and local: four trips to the thread pool for each file cost
-// eight times as much, and every start opens a vault.
+// The door to all our files: who may have made them, and that they are plain files and folders. Reading is synchronous,
+// since the files are small and local: four trips to the thread pool for each file cost eight times as much, and every
+// start opens a vault.
 
 /** Tells the person about something that we put right. */
 export type Note = (text: string) => void;
 
-const readOnly = constants.O_RDONLY;
+/** For files whose modes nobody needs to hear of. */
+export const silently: Note = () => undefined;
+
 /** Do not follow a link, and do not wait for a pipe. Windows has neither flag. */
 const asItIs = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
+/** Modes of every folder and file of ours: for the owner alone. */
+export const folderMode = 0o700;
+export const fileMode = 0o600;
+/** Permission bits of others, and of those the bits that let them write. */
+const anyAccess = 0o077;
+const writeAccess = 0o022;
+
+/** No file of ours that we read as a whole is longer, bytes. */
+const longest = 16 * 1024 * 1024;
+
 /**
- * Reads a file that only we may read. It follows no symbolic link, refuses another user's file, and takes away others'
- * access to the file. It checks the opened file, so that nobody can exchange the file between check and reading.
+ * Reads a file of ours, wherever it lies. It follows no symbolic link, waits for nothing, refuses another user's file,
+ * and takes away others' access to the file. It checks the opened file, so that nobody can exchange the file between
+ * check and reading. For a file in one of our folders, check the folder too, or use {@link readOwn}.
  *
  * @param file path
  * @param note called when others had access
+ * @param isSecret false: others may go on reading it, but not write
  * @returns the file's text, or undefined when there is no such file
- * @throws `vault_unreadable` when it is not a plain file, not ours, or cannot be read
+ * @throws `vault_unreadable` when it is not a plain file, not ours, longer than {@link longest}, or cannot be read
  */
-export function readPrivate(file: string, note: Note): string | undefined {
-  let handle: number;
+export function readPrivate(file: string, note: Note, isSecret = true): string | undefined {
   try {
-    handle = openSync(file, readOnly | asItIs);
+    const handle = openSync(file, constants.O_RDONLY | asItIs);
+    try {
+      const { size } = checkOpened(file, handle, note, isSecret ? anyAccess : writeAccess);
+      return readWhole(file, handle, size);
+    } finally {
+      closeSync(handle);
+    }
   } catch (error) {
     const code = systemCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    if (code === "ELOOP" || code === "EMLINK") throw platformFailure.symbolicLink(file);
-    throw unreadable(file, error);
-  }
-  try {
-    const found = fstatSync(handle);
-    if (!found.isFile()) throw platformFailure.unreadable(file, "it is not a file");
-    requireOwner(file, found.uid);
-    if (isOpen(found.mode)) close(file, () => fchmodSync(handle, 0o600), note);
-    return readFileSync(handle, "utf8");
-  } catch (error) {
-    throw error instanceof CodemieError ? error : unreadable(file, error);
-  } finally {
-    closeSync(handle);
+    throw refused(file, error) ?? unreadable(file, error);
   }
 }
 
 /**
- * Checks a folder of ours, if it exists: it must be a folder, not a link to one, and ours. It takes away others'
- * access to the folder.
+ * Reads a file in one of our folders, after a check of the folder; otherwise as {@link readPrivate}.
+ *
+ * @returns the file's text, or undefined when there is no such file
+ * @throws as {@link readPrivate} and {@link checkFolder}
+ */
+export function readOwn(file: string): string | undefined {
+  checkFolder(dirname(file), silently);
+  return readPrivate(file, silently);
+}
+
+/**
+ * Opens a file of ours to write, and makes it when it is missing; otherwise as {@link readPrivate}.
+ *
+ * @param isAppended true: everything is written at its end
+ * @throws `vault_unreadable` when it is not a plain file or not ours; the system's error when it cannot be opened
+ */
+export async function openToWrite(file: string, isAppended: boolean): Promise<FileHandle> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | (isAppended ? constants.O_APPEND : 0);
+  let handle: FileHandle;
+  try {
+    handle = await open(file, flags | asItIs, fileMode);
+  } catch (error) {
+    throw refused(file, error) ?? error;
+  }
+  try {
+    checkOpened(file, handle.fd, silently, anyAccess);
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** Takes away others' access to a file. It leaves a link, another user's file and what is no file as they are. */
+export function closeToOthers(file: string): void {
+  try {
+    const handle = openSync(file, constants.O_RDONLY | asItIs);
+    try {
+      checkOpened(file, handle, silently, anyAccess);
+    } finally {
+      closeSync(handle);
+    }
+  } catch {
+    // not ours to close
+  }
+}
+
+/**
+ * Checks a folder in our base folder, if it exists: it must be a folder, not a link to one, and ours. It takes away
+ * others' access to the folder. Before that it checks the base folder.
  *
  * @param note called when others had access
- * @throws `vault_unreadable` otherwise
+ * @throws `vault_unreadable` otherwise; as {@link checkBaseFolder}
  */
 export function checkFolder(folder: string, note: Note): void {
+  checkBaseFolder(dirname(folder), note);
   const found = present(folder, lstatSync);
   if (!found) return;
   if (found.isSymbolicLink()) throw platformFailure.symbolicLink(folder);
   if (!found.isDirectory()) throw platformFailure.unreadable(folder, "it is not a folder");
-  requireOwner(folder, found.uid);
-  if (isOpen(found.mode)) close(folder, () => chmodSync(folder, 0o700), note);
+  requireOwner(folder, found);
+  if (isOpen(found.mode, anyAccess)) close(folder, () => chmodSync(folder, folderMode), note);
 }
 
 /**
@@ -82,25 +140,27 @@ export function isOwnFile(file: string): boolean {
   const found = present(file, lstatSync);
   if (!found) return false;
   if (found.isSymbolicLink()) throw platformFailure.symbolicLink(file);
-  if (!found.isFile()) throw platformFailure.unreadable(file, "it is not a file");
-  requireOwner(file, found.uid);
+  if (!found.isFile()) throw noFile(file);
+  requireOwner(file, found);
   return true;
 }
 
 /**
- * Checks the base folder of all our files, if it exists. It may be a link, since people move it elsewhere that way. But
- * it must be ours: anybody who can write in it can remove our files, or replace them with other ones.
+ * Checks the base folder of all our files, if it exists. It may be a link of ours, since people move it elsewhere that
+ * way. But it must be ours: anybody who can write in it can remove our files, or replace them with other ones.
  *
  * @param note called when others could write in the folder; their access is taken away then
  * @throws `vault_unreadable` when it is another user's or one that everybody shares, such as `/tmp`
  */
 export function checkBaseFolder(folder: string, note: Note): void {
-  const found = present(folder, statSync);
-  if (!found?.isDirectory()) return;
-  requireOwner(folder, found.uid);
-  const writable = process.platform !== "win32" && (found.mode & 0o022) !== 0;
-  if (writable && (found.mode & 0o1000) !== 0) throw platformFailure.sharedFolder(folder);
-  if (writable) close(folder, () => chmodSync(folder, 0o700), note);
+  const link = present(folder, lstatSync);
+  const found = link?.isSymbolicLink() ? present(folder, statSync) : link;
+  if (!link || !found?.isDirectory()) return;
+  requireOwner(folder, link);
+  requireOwner(folder, found);
+  const isWritable = isOpen(found.mode, writeAccess);
+  if (isWritable && (found.mode & 0o1000) !== 0) throw platformFailure.sharedFolder(folder);
+  if (isWritable) close(folder, () => chmodSync(folder, folderMode), note);
 }
 
 /**
@@ -111,7 +171,7 @@ export function checkBaseFolder(folder: string, note: Note): void {
 export async function writeNewFile(file: string, data: string): Promise<void> {
   let handle: FileHandle;
   try {
-    handle = await open(file, "wx", 0o600);
+    handle = await open(file, "wx", fileMode);
   } catch (error) {
     throw systemCode(error) === "EEXIST" ? platformFailure.exists(file) : platformFailure.disk(file, error);
   }
@@ -136,13 +196,55 @@ function present(path: string, look: (path: string) => Stats): Stats | undefined
   }
 }
 
-/** Root may own it too: root can read and write everything anyway. Windows has no user numbers. */
-function requireOwner(path: string, owner: number): void {
-  const own = process.getuid?.();
-  if (own !== undefined && owner !== own && owner !== 0) throw platformFailure.foreignOwner(path, owner);
+/**
+ * Checks an opened file of ours, and takes away the access of others that it must not give.
+ *
+ * @param others permission bits that the file must not have
+ * @returns its state before
+ */
+function checkOpened(file: string, handle: number, note: Note, others: number): Stats {
+  const found = fstatSync(handle);
+  if (!found.isFile()) throw noFile(file);
+  requireOwner(file, found);
+  // Root could close it, and we cannot: anybody may have written in it, and linked it here.
+  if (!isOurs(found) && isOpen(found.mode, writeAccess)) throw platformFailure.foreignOwner(file, found.uid);
+  if (isOpen(found.mode, others)) close(file, () => fchmodSync(handle, found.mode & 0o777 & ~others), note);
+  return found;
 }
 
-const isOpen = (mode: number) => process.platform !== "win32" && (mode & 0o077) !== 0;
+/** Reads an opened file, also one that grows meanwhile, up to the bound. */
+function readWhole(file: string, handle: number, size: number): string {
+  const chunks: Buffer[] = [];
+  for (let length = 0; Math.max(length, size) <= longest; ) {
+    const chunk = Buffer.allocUnsafe(Math.max(size + 1 - length, 4_096));
+    const count = readSync(handle, chunk, 0, chunk.length, null);
+    if (count === 0) return Buffer.concat(chunks).toString("utf8");
+    chunks.push(chunk.subarray(0, count));
+    length += count;
+  }
+  throw platformFailure.unreadable(file, `it is longer than ${longest / 1024 / 1024} MiB`);
+}
+
+/** Windows has no user numbers: there, every file counts as ours. */
+const isOurs = ({ uid }: Stats): boolean => process.getuid === undefined || uid === process.getuid();
+
+/** Root may own it too: root can read and write everything anyway. */
+function requireOwner(path: string, found: Stats): void {
+  if (!isOurs(found) && found.uid !== 0) throw platformFailure.foreignOwner(path, found.uid);
+}
+
+const isOpen = (mode: number, to: number) => process.platform !== "win32" && (mode & to) !== 0;
+
+const noFile = (file: string) => platformFailure.unreadable(file, "it is not a file");
+
+/** @returns why a file of ours was refused: by us, or by the system because it is a link or no file; else undefined */
+function refused(file: string, error: unknown): CodemieError | undefined {
+  if (error instanceof CodemieError) return error;
+  const code = systemCode(error);
+  if (code === "ELOOP" || code === "EMLINK") return platformFailure.symbolicLink(file);
+  // Opening a socket, a pipe that nobody reads, a folder to write.
+  return code === "ENXIO" || code === "EISDIR" ? noFile(file) : undefined;
+}
 
 /**
  * If the path cannot be closed (read-only disk, file system without modes), it says so and carries on: records are

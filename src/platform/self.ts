@@ -1,6 +1,6 @@
-import { open } from "node:fs/promises";
 import type { Env, ForeignEnv } from "../core/env.ts";
 import { within } from "../core/time.ts";
+import { openToWrite } from "./private.ts";
 import { untilStopped } from "./signals.ts";
 
 /** @returns the path of this program */
@@ -20,14 +20,15 @@ const manyRequests = { BUN_CONFIG_MAX_HTTP_REQUESTS: "65535" } as const;
  *   0600
  * @returns the line, or undefined when it ended without one
  * @throws `interrupted`, `terminated` when this program is stopped before it has the line; it then stops the started
- *   one too; the system's error when `log` cannot be opened or the program not started
+ *   one too; as {@link openToWrite} for `log`; the system's error when the program cannot be started
  */
 export async function startDetached(
   args: readonly string[],
   { env, stdin, log }: { env: Env; stdin: string | undefined; log: string },
 ): Promise<string | undefined> {
-  const handle = await open(log, "w", 0o600);
+  const handle = await openToWrite(log, false);
   try {
+    await handle.truncate();
     return await untilStopped(async (stop) => {
       const child = Bun.spawn([process.execPath, ...args], {
         argv0: "codemie",

@@ -1,16 +1,10 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { parseJson } from "../core/json.ts";
-import {
-  closeToOthers,
-  ensureFolder,
-  moveIfPresent,
-  readIfPresent,
-  removeLeftovers,
-  replaceFile,
-} from "../platform/files.ts";
+import { moveIfPresent, removeLeftovers, replaceFile } from "../platform/files.ts";
+import { readUntrusted } from "../platform/foreign-files.ts";
 import { withLock } from "../platform/lock.ts";
-import { checkBaseFolder, type Note } from "../platform/private.ts";
+import { checkBaseFolder, closeToOthers, type Note, readPrivate } from "../platform/private.ts";
 import { type Config, config, type RepositoryProfile, repositoryProfile } from "./config.ts";
 import { readConfig } from "./read-config.ts";
 import { type FoundSecret, findSecrets, removeSecrets } from "./secrets.ts";
@@ -26,7 +20,7 @@ export class ProfileStore {
 
   /**
    * @param home base folder of all our files
-   * @param note called when others could write in the base folder
+   * @param note called when others could write in the base folder or in the file
    */
   constructor(home: string, note: Note) {
     this.#home = home;
@@ -37,12 +31,12 @@ export class ProfileStore {
   /**
    * @returns the configuration; an empty one when there is no file
    * @throws `config_damaged`, naming the place, when the file is not JSON or does not have the expected shape;
-   *   `vault_unreadable` when it cannot be read, or when its folder is another user's or shared by everybody, since the
-   *   file decides where credentials go
+   *   `vault_unreadable` when it cannot be read, or when it is a link, or it or its folder is another user's or shared by
+   *   everybody, since the file decides where credentials go
    */
   async read(): Promise<Config> {
     checkBaseFolder(this.#home, this.#note);
-    const text = await readIfPresent(this.file);
+    const text = readPrivate(this.file, this.#note, false);
     if (text === undefined) return config.parse({});
     return await readConfig(text, this.file);
   }
@@ -92,14 +86,13 @@ export class ProfileStore {
     return await this.#locked(async () => {
       const backup = `${this.file}.backup-${nowMs}`;
       if (!(await moveIfPresent(this.file, backup))) return undefined;
-      await closeToOthers(backup);
+      closeToOthers(backup);
       return backup;
     });
   }
 
   async #locked<T>(work: () => Promise<T>): Promise<T> {
     checkBaseFolder(this.#home, this.#note);
-    await ensureFolder(this.#home);
     return await withLock(join(this.#home, "run", "config.lock"), "the configuration", work);
   }
 }
@@ -117,7 +110,7 @@ const repositoryFile = z.looseObject({
  * @returns the settings; it does not throw
  */
 export async function readRepositoryProfile(cwd: string): Promise<RepositoryProfile> {
-  const text = await readIfPresent(join(cwd, ".codemie", fileName)).catch(() => undefined);
+  const text = readUntrusted(join(cwd, ".codemie", fileName));
   const file = text === undefined ? undefined : parseJson(text, repositoryFile);
   if (!file) return {};
   const names = Object.keys(file.profiles ?? {});

@@ -7,7 +7,7 @@ import type { Secret } from "../core/secret.ts";
 import { ensureFolder, namesIn, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
 import { requireAbsolute } from "../platform/places.ts";
-import { checkBaseFolder, checkFolder, type Note, readPrivate } from "../platform/private.ts";
+import { checkFolder, type Note, readPrivate } from "../platform/private.ts";
 import { vaultFailure } from "./failures.ts";
 import { deriveKey, freshKdf, type Kdf, requireLength } from "./kdf.ts";
 import { labelOf, seal, unseal } from "./seal.ts";
@@ -84,7 +84,6 @@ export async function sealingOf(files: VaultFiles, note: Note): Promise<Sealing 
 
 /** Checks the vault's folders, and reads the wrapped data key if there is one. */
 async function wrappedKey(files: VaultFiles, note: Note): Promise<string | undefined> {
-  checkBaseFolder(files.home, note);
   checkFolder(files.folder, note);
   const wrapped = readPrivate(files.dataKey, note);
   if (wrapped !== undefined || (await recordFiles(files.folder)).length === 0) return wrapped;

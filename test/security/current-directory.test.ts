@@ -82,13 +82,16 @@ test("a model name that would talk to the terminal is not taken from a repositor
 test("no variable that names a file of ours, or a certificate authority, means one in the current directory", async () => {
   const person = loggedIn.copy();
   mkdirSync(join(person.cwd, ".codemie"));
-  for (const name of ["evil.pem", "vault.key", "passphrase"]) writeFileSync(join(person.cwd, name), "x\n");
+  for (const name of ["evil.pem", "vault.key", "passphrase", "token"]) writeFileSync(join(person.cwd, name), "x\n");
   for (const [name, value] of [
     ["CODEMIE_HOME", ".codemie"],
     ["CODEMIE_VAULT_KEY_FILE", "vault.key"],
     ["SSL_CERT_FILE", "evil.pem"],
     ["SSL_CERT_DIR", "/etc/ssl/certs:certs"],
     ["CODEMIE_VAULT_PASSPHRASE_FILE", "passphrase"],
+    ["CODEMIE_JWT_TOKEN_FILE", "token"],
+    ["CODEMIE_JWT_TOKEN_FILE", "./token"],
+    ["CODEMIE_JWT_TOKEN_FILE", "../cwd/token"],
     ["HOME", "."],
   ] as const) {
     const isPassphrase = name.includes("PASSPHRASE");

@@ -313,7 +313,7 @@ const inside = (script: string) => inNamespace(script, ...workerCommand("lock-wo
 
 testWithMounts("a full disk: the lock that is there holds, a new one says what is wrong", () => {
   const said = inside(`
-    mkdir $2/full && mount -t tmpfs -o size=64k,nr_inodes=8 tmpfs $2/full
+    mkdir $2/full && mount -t tmpfs -o mode=700,size=64k,nr_inodes=8 tmpfs $2/full
     "$0" "$1" $2/full/run/old.lock
     i=0; while touch $2/full/$i; do i=$((i + 1)); done 2>/dev/null
     "$0" "$1" $2/full/run/old.lock
@@ -325,7 +325,7 @@ testWithMounts("a full disk: the lock that is there holds, a new one says what i
 
 testWithMounts("a read-only disk says so, whether the lock is there or not", () => {
   const said = inside(`
-    mkdir $2/ro && mount -t tmpfs tmpfs $2/ro
+    mkdir $2/ro && mount -t tmpfs -o mode=700 tmpfs $2/ro
     "$0" "$1" $2/ro/run/old.lock
     mount -o remount,ro $2/ro
     "$0" "$1" $2/ro/run/old.lock

@@ -69,6 +69,14 @@ test("only main and platform reach for the process", async () => {
   }
 });
 
+test("only platform touches files: one door, which looks at their owner, kind and length", async () => {
+  for (const file of files.filter((name) => !name.startsWith("platform/"))) {
+    const text = await Bun.file(join(src, file)).text();
+    const reach = text.match(/["'](?:node:)?fs(?:\/promises)?["']|\bBun\.(?:file|write)\b/g);
+    expect({ file, reach }).toEqual({ file, reach: null });
+  }
+});
+
 test("no file is longer than 330 lines", async () => {
   const long: string[] = [];
   for (const file of files) {

@@ -15,13 +15,16 @@ import { oauthFailure } from "../../oauth/failures.ts";
 import { OAuthHttp } from "../../oauth/http.ts";
 import type { Trace } from "../../oauth/trace.ts";
 import type { Cookies } from "../../platform/cookie-jar.ts";
-import { readIfPresent } from "../../platform/files.ts";
+import { readNamedText } from "../../platform/foreign-files.ts";
 import { environmentForOthers } from "../../profiles/environment.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
 import type { Vault } from "../../vault/vault.ts";
 import type { Cli } from "../frame/command.ts";
 import { dialogueOf } from "../frame/login-dialogue.ts";
 import type { McpArgs } from "./args.ts";
+
+/** Longest file with a client's private key, bytes. */
+const longestKey = 64 * 1024;
 
 /** The parts of the running bridge, or of `--explain`, that the OAuth client uses. */
 export interface OAuthContext {
@@ -122,7 +125,7 @@ function withoutSecrets(env: Env, { clientSecret, clientKey, provider, headers }
 async function keyOf({ clientKey }: McpArgs, cwd: string): Promise<Secret | undefined> {
   if (clientKey === undefined || clientKey instanceof Secret) return clientKey;
   const file = resolve(cwd, clientKey.file);
-  const text = await readIfPresent(file);
+  const text = await readNamedText(file, longestKey);
   if (text === undefined) throw oauthFailure.key(`there is no file ${file}`);
   return new Secret(text);
 }

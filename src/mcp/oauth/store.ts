@@ -5,8 +5,9 @@ import { CodemieError } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
 import { authMethods, type Client } from "../../oauth/client.ts";
-import { readIfPresent, replaceFile } from "../../platform/files.ts";
+import { replaceFile } from "../../platform/files.ts";
 import { withLock } from "../../platform/lock.ts";
+import { readOwn } from "../../platform/private.ts";
 import type { Vault } from "../../vault/vault.ts";
 import type { Grant } from "./grant.ts";
 
@@ -69,7 +70,7 @@ export class GrantStore {
 
   /** @returns until when no person is asked for this login, ms since the epoch; 0 when none was stored */
   async restsUntil(key: StoreKey): Promise<number> {
-    return Number(await readIfPresent(this.#file(key, "rest"))) || 0;
+    return Number(readOwn(this.#file(key, "rest"))) || 0;
   }
 
   /** @returns the keys of all stored logins, also of damaged ones */

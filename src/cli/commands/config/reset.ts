@@ -41,10 +41,12 @@ export const configReset = (cli: Cli) =>
           throw commandFailure.declined();
         credentials ||= await output.confirm("remove the logins of all profiles as well?", stop);
       }
-      // A damaged file must not stop a reset: resets exist to get rid of it.
-      await storesToChange(runtime).catch((error: unknown) => {
-        if (!(error instanceof CodemieError) || error.code !== "config_damaged") throw error;
+      // A file that is damaged, or not ours, must not stop a reset: resets exist to get rid of it.
+      const config = await profiles.read().catch((error: unknown) => {
+        if (!(error instanceof CodemieError) || !["config_damaged", "vault_unreadable"].includes(error.code))
+          throw error;
       });
+      if (config) await storesToChange(runtime);
       const detail = { what: "reset", credentials: String(credentials) };
       const fact = { event: "config-changed", profile: "", host: "", detail } as const;
       const removed: string[] = [];

@@ -1,4 +1,3 @@
-import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { record } from "../../../access/audit.ts";
 import { passphraseOf } from "../../../access/passphrase.ts";
@@ -13,9 +12,9 @@ import {
 import { storesToChange } from "../../../access/stores.ts";
 import { loginRecord, type StoredLogin } from "../../../auth/credential.ts";
 import { describe, previousLogin, samePerson } from "../../../auth/stored-login.ts";
-import { systemCode } from "../../../core/errors.ts";
 import { parseJson } from "../../../core/json.ts";
 import { printable } from "../../../core/text.ts";
+import { readNamed, whyUnreadable } from "../../../platform/foreign-files.ts";
 import { untilStopped } from "../../../platform/signals.ts";
 import { type Profile, profileName } from "../../../profiles/config.ts";
 import { hostOf } from "../../../profiles/resolve.ts";
@@ -105,15 +104,12 @@ async function contentOf(cli: Cli, file: string, flags: Parameters<typeof passph
 }
 
 async function textOf(file: string): Promise<string> {
-  let content: Buffer;
   try {
-    content = (await stat(file)).size > largestExport ? Buffer.alloc(0) : await readFile(file);
+    const { content } = await readNamed(file, largestExport);
+    return new TextDecoder().decode(content);
   } catch (error) {
-    const code = systemCode(error);
-    const why = { ENOENT: "there is no such file", EACCES: "permission denied", EISDIR: "it is a folder" }[code];
-    throw commandFailure.exportUnreadable(file, why ?? code);
+    throw commandFailure.exportUnreadable(file, whyUnreadable(error));
   }
-  return content.toString("utf8");
 }
 
 /** Imports one record. No login that is here gets lost: it stays, or a copy of it is kept aside when it is replaced. */

@@ -1,6 +1,7 @@
 import { passphraseVariable, stores } from "../../../access/stores.ts";
 import { asCodemieError, type CodemieError } from "../../../core/errors.ts";
 import { printable } from "../../../core/text.ts";
+import { stateOf } from "../../../platform/diagnose.ts";
 import type { FoundRecord } from "../../../vault/vault.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
@@ -26,7 +27,7 @@ export const vaultStatus = (cli: Cli) =>
       const records = found.flatMap((one) => ("problem" in one ? [] : [one.name]));
       const keptAside = await vault.keptAside();
       // A change to a passphrase that was killed at its very end leaves the key file; it may also be another vault's.
-      const hasUnusedKey = sealing.with === "passphrase" && (await Bun.file(vault.keyFile).exists());
+      const hasUnusedKey = sealing.with === "passphrase" && (await stateOf(vault.keyFile)) !== undefined;
       const kdf = sealing.with === "passphrase" ? { ...sealing.kdf, salt: undefined } : null;
       const data = {
         exists: true,

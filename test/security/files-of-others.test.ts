@@ -1,0 +1,272 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, join } from "node:path";
+import { codemie, codemieMcpProxy, type Person } from "../support/codemie.ts";
+import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { adasToken } from "../support/token.ts";
+
+/**
+ * Threat: our base folder stood open once, and somebody else left files, links, pipes and folders in it: a configuration
+ * that sends a token to him, a log that is one of our other files.
+ */
+
+const sandbox = await sharedSandbox();
+const model = await sharedLogin(sandbox);
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) console.log("skipped: only root can give a file to another user");
+const stranger = 12_345;
+
+let person: Person;
+let elsewhere: string;
+beforeEach(() => {
+  person = model.copy();
+  elsewhere = join(person.root, "elsewhere");
+});
+afterEach(() => person.remove());
+
+const at = (path: string) => join(person.codemieHome, path);
+const fifo = (path: string) => Bun.spawnSync(["mkfifo", "-m", "600", path]);
+
+/** Each makes something of another user's, or no plain file or folder, out of what lies at a path; and what is said of it. */
+const swaps = {
+  "a link": (path: string) => {
+    renameSync(path, elsewhere);
+    symlinkSync(elsewhere, path);
+    return `${path} is a symbolic link, and is not followed`;
+  },
+  "another user's": (path: string) => {
+    chownSync(path, stranger, stranger);
+    return `${path} belongs to another user (${stranger}), and is not used`;
+  },
+  "a hard link to another user's": (path: string) => {
+    renameSync(path, elsewhere);
+    chownSync(elsewhere, stranger, stranger);
+    linkSync(elsewhere, path);
+    return `${path} belongs to another user (${stranger}), and is not used`;
+  },
+  "a pipe": (path: string) => {
+    rmSync(path, { recursive: true });
+    fifo(path);
+    return statKind(path);
+  },
+  "a link to a device without end": (path: string) => {
+    rmSync(path, { recursive: true });
+    symlinkSync("/dev/zero", path);
+    return `${path} is a symbolic link, and is not followed`;
+  },
+} as const;
+const folders = ["run", "audit", "logs", "vault"];
+const statKind = (path: string) =>
+  `cannot read ${path}: it is not a ${folders.includes(basename(path)) ? "folder" : "file"}`;
+const needsRoot = (how: string) => how.includes("another user's") && !isRoot;
+/** No folder has a second name. */
+const cannotBe = (place: string, how: string) =>
+  needsRoot(how) || (folders.includes(place) && how.startsWith("a hard link"));
+
+for (const [how, swap] of Object.entries(swaps)) {
+  test.skipIf(needsRoot(how))(`a configuration that is ${how}: no token goes anywhere, and a reset helps`, async () => {
+    chmodSync(person.codemieHome, 0o777);
+    let visits = 0;
+    const fetch = () => {
+      visits++;
+      return new Response();
+    };
+    const thief = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch });
+    person.writeConfig({
+      version: 2,
+      profiles: { a: { codeMieUrl: `http://127.0.0.1:${thief.port}`, jwtConfig: { tokenEnvVar: "MY_SECRET" } } },
+    });
+    const said = swap(person.configFile);
+    const env = { MY_SECRET: adasToken, CODEMIE_JWT_TOKEN: adasToken };
+    for (const args of [
+      ["models"],
+      ["token"],
+      ["profile", "status"],
+      ["config", "set", "model", "m"],
+      ["proxy", "start"],
+    ]) {
+      const { code, out, err } = await person.run(args, { env });
+      expect({ args, code, out }).toEqual({ args, code: 6, out: "" });
+      expect(err).toContain(`error: ${said}\nhint: `);
+    }
+    expect(visits).toBe(0);
+    expect((await person.run(["config", "reset", "--yes"])).code).toBe(0);
+    expect(existsSync(person.configFile)).toBe(false);
+    expect((await person.run(["config", "list"])).err).not.toContain(said);
+    await thief.stop(true);
+  });
+
+  test.skipIf(cannotBe("run", how))(`run/ that is ${how} is neither read nor written`, async () => {
+    const said = swap(at("run"));
+    const before = contents(at("run"));
+    for (const args of [
+      ["config", "set", "model", "m"],
+      ["proxy", "status"],
+      ["proxy", "stop"],
+      ["proxy", "start"],
+    ]) {
+      const { code, out, err } = await person.run(args);
+      expect({ args, code, out }).toEqual({ args, code: 6, out: "" });
+      expect(err).toContain(`error: ${said}\nhint: `);
+    }
+    await person.run(["models"]);
+    expect(contents(at("run"))).toEqual(before);
+  });
+
+  test.skipIf(cannotBe("audit", how))(`audit/ that is ${how} is neither read nor written`, async () => {
+    const said = swap(at("audit"));
+    const before = contents(at("audit"));
+    const { code, err } = await person.run(["config", "set", "model", "m"]);
+    expect(code).toBe(0);
+    expect(err).toContain(`the audit trail could not be written: ${said}`);
+    for (const args of [
+      ["audit", "list"],
+      ["audit", "verify"],
+      ["audit", "export"],
+    ]) {
+      const shown = await person.run(args);
+      expect({ args, code: shown.code }).toEqual({ args, code: 6 });
+      expect(shown.err).toContain(`error: ${said}\nhint: `);
+    }
+    expect(contents(at("audit"))).toEqual(before);
+  });
+
+  test.skipIf(needsRoot(how))(`a file of the trail that is ${how} is neither read nor written`, async () => {
+    const said = swap(at("audit/audit-000001.jsonl"));
+    const before = contents(at("audit/audit-000001.jsonl"));
+    const { code, err } = await person.run(["config", "set", "model", "m"]);
+    expect(code).toBe(0);
+    expect(err).toContain(said);
+    expect((await person.run(["audit", "list"])).err).toContain(`error: ${said}\nhint: `);
+    expect((await person.run(["audit", "verify"])).code).toBe(6);
+    expect(contents(at("audit/audit-000001.jsonl"))).toEqual(before);
+  });
+
+  for (const place of ["logs", "logs/mcp-proxy.log"]) {
+    test.skipIf(cannotBe(place, how))(
+      `${place} that is ${how}: the bridge runs, and writes nothing there`,
+      async () => {
+        const bridge = () => person.run(["http://127.0.0.1:9/mcp"], { program: codemieMcpProxy, stdin: "" });
+        await bridge();
+        swap(at(place));
+        const before = contents(at(place));
+        expect((await bridge()).code).toBe(0);
+        expect(contents(at(place))).toEqual(before);
+      },
+    );
+  }
+
+  for (const place of ["logs", "logs/proxy-default.log"]) {
+    test.skipIf(cannotBe(place, how))(`${place} that is ${how}: no gateway starts in the background`, async () => {
+      mkdirSync(at("logs"), { mode: 0o700 });
+      if (place !== "logs") writeFileSync(at(place), "precious", { mode: 0o600 });
+      const said = swap(at(place));
+      const before = contents(at(place));
+      const { code, out, err } = await person.run(["proxy", "start", "--detach"]);
+      expect({ code, out }).toEqual({ code: 6, out: "" });
+      expect(err).toContain(`error: ${said}\nhint: `);
+      expect(contents(at(place))).toEqual(before);
+    });
+  }
+
+  test.skipIf(needsRoot(how))(`a gateway's state that is ${how} is not believed`, async () => {
+    const { origin: host, origin: url } = sandbox;
+    const state = { profile: "default", host, url, key: "k", pid: 1, startedAt: "x", model: "m", drainSeconds: 1 };
+    writeFileSync(at("run/proxy-default.json"), JSON.stringify(state), { mode: 0o600 });
+    const said = swap(at("run/proxy-default.json"));
+    for (const args of [
+      ["proxy", "status"],
+      ["proxy", "stop"],
+    ]) {
+      const { code, out, err } = await person.run(args);
+      expect({ args, code, out }).toEqual({ args, code: 6, out: "" });
+      expect(err).toContain(`error: ${said}\nhint: `);
+    }
+  });
+}
+
+/** All that lies at the paths, and where links lead: names and texts. */
+function contents(...paths: string[]): unknown {
+  return [elsewhere, ...paths].map((path) => {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found?.isFile()) return readFileSync(path, "utf8");
+    if (!found?.isDirectory()) return undefined;
+    const names = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    return names.map((one) => [one.name, readFileSync(join(one.parentPath, one.name), "utf8")]).sort();
+  });
+}
+
+test("a configuration that others may write in is closed, with a note, once; one that they may read stays as it is", async () => {
+  chmodSync(person.configFile, 0o666);
+  const note = `note: ${person.configFile} was open to other users of this machine; it is closed now\n`;
+  expect((await person.run(["config", "list"])).err).toBe(note);
+  expect(statSync(person.configFile).mode & 0o777).toBe(0o644);
+  expect((await person.run(["config", "list"])).err).toBe("");
+});
+
+test("a configuration without end is not read", async () => {
+  truncateSync(person.configFile, 2 ** 40);
+  const { code, err } = await person.run(["models"]);
+  expect(code).toBe(6);
+  expect(err).toContain(`error: cannot read ${person.configFile}: it is longer than 16 MiB\nhint: `);
+});
+
+test("what another user's link calls our base folder is not used", async () => {
+  if (!isRoot) return;
+  const link = join(person.root, "link");
+  symlinkSync(person.codemieHome, link);
+  const env = { CODEMIE_HOME: link };
+  expect((await person.run(["models"], { env })).code).toBe(0);
+  lchownSync(link, stranger, stranger);
+  const { code, err } = await person.run(["models"], { env });
+  expect(code).toBe(6);
+  expect(err).toContain(`error: ${link} belongs to another user (${stranger}), and is not used`);
+});
+
+const canBeOther = isRoot && Bun.which("setpriv") !== null;
+test.skipIf(!canBeOther)("root's configuration is used, unless anybody may have written in it", async () => {
+  Bun.spawnSync(["chown", "-R", `${stranger}:${stranger}`, person.root]);
+  chmodSync(person.root, 0o755);
+  chownSync(person.configFile, 0, 0);
+  const asStranger = () =>
+    person.run([`--reuid=${stranger}`, `--regid=${stranger}`, "--clear-groups", codemie, "config", "list"], {
+      program: "setpriv",
+    });
+  chmodSync(person.configFile, 0o644);
+  expect(await asStranger()).toMatchObject({ code: 0, err: "" });
+  chmodSync(person.configFile, 0o666);
+  const { code, err } = await asStranger();
+  expect(code).toBe(6);
+  expect(err).toContain(`error: ${person.configFile} belongs to another user (0), and is not used`);
+});
+
+test("doctor says what is a link", async () => {
+  mkdirSync(at("logs"), { mode: 0o700 });
+  writeFileSync(at("logs/mcp-proxy.log"), "");
+  for (const [place, said] of [
+    ["logs/mcp-proxy.log", "~/.codemie/logs/mcp-proxy.log is a symbolic link"],
+    ["logs", "~/.codemie/logs is not a folder"],
+    ["audit", "~/.codemie/audit is not a folder"],
+    ["codemie-cli.config.json", "~/.codemie/codemie-cli.config.json is a symbolic link"],
+  ] as const) {
+    swaps["a link"](at(place));
+    expect((await person.run(["doctor"])).out).toContain(said);
+    rmSync(at(place));
+    renameSync(elsewhere, at(place));
+  }
+});
