@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { loginRecord } from "../../src/auth/credential.ts";
+import { registered } from "../../src/oauth/registration.ts";
 import { vaultOf } from "../support/age.ts";
 import { Person } from "../support/codemie.ts";
 
@@ -165,3 +166,10 @@ for (const changes of [{ expiresAt: 1e18 }, { expiresAt: -1e300 }, { loggedInAt:
     await commandsWork();
   });
 }
+
+test("the end of a client's secret is a moment, or unknown: a stored registration can be read again", () => {
+  const ends = [1e306, -1, "soon", 2_000_000_000].map((client_secret_expires_at) => {
+    return registered.parse({ client_id: "c", client_secret: "s", client_secret_expires_at }).client_secret_expires_at;
+  });
+  expect(ends).toEqual([undefined, undefined, undefined, 2_000_000_000]);
+});

@@ -15,7 +15,7 @@ const most = 300;
 let routes: Record<string, (response: ServerResponse) => void> = {};
 const server = createServer((request: IncomingMessage, response) => {
   const path = request.url?.split("?")[0] ?? "";
-  const route = routes[path];
+  const route = routes[path] ?? routes["*"];
   if (route) route(response);
   else json(defaults[path])(response);
 });
@@ -106,6 +106,16 @@ test("keys without end: doctor says that the token could not be verified", async
     expect(said).toMatch(/signature.*(could not be verified|more than)/);
     expect(memory).toBeLessThan(most);
   }
+});
+
+test("a host that never answers: a signal ends the set-up", async () => {
+  const asked = Promise.withResolvers<void>();
+  routes = { "*": () => asked.resolve() };
+  const setup = person.start(["setup", "--url", origin, "--yes"]);
+  await asked.promise;
+  setup.kill("SIGTERM");
+  expect((await setup.finished()).code).toBe(143);
+  server.closeAllConnections();
 });
 
 const good = "claude-haiku-4-5";
