@@ -2,28 +2,31 @@ import { basename } from "node:path";
 import { versionLine } from "./core/version.ts";
 
 const program = basename(process.argv0).replace(/\.exe$/i, "");
-const args = process.argv.slice(2);
+const typed = process.argv.slice(2);
 
-if (!program.startsWith("codemie-") && args.length === 1 && (args[0] === "--version" || args[0] === "-v")) {
+if (!program.startsWith("codemie-") && typed.length === 1 && (typed[0] === "--version" || typed[0] === "-v")) {
   // This answer loads nothing: setting up standard output as a stream would alone take three times as long as all this.
   // biome-ignore lint/suspicious/noConsole: see above
   console.log(versionLine);
-} else if (!program.startsWith("codemie-") && args[0] === "hold-callback") {
+} else if (!program.startsWith("codemie-") && typed[0] === "hold-callback") {
   const { holdCallback } = await import("./auth/login/late-callback.ts");
   // biome-ignore lint/suspicious/noConsole: the process that started this one waits for the line
-  process.exit(await holdCallback(args.slice(1), () => console.log("ready")));
+  process.exit(await holdCallback(typed.slice(1), () => console.log("ready")));
 } else {
+  const { withoutShownSecrets } = await import("./platform/arguments.ts");
+  const { args, env } = withoutShownSecrets({ args: typed, env: { ...process.env } });
+  const { containCrashes } = await import("./platform/crash.ts");
+  containCrashes();
   const { withoutLoopbackProxy } = await import("./platform/network.ts");
   // The runtime's `fetch` takes proxies from the environment, even for loopback; exclude loopback here.
-  const start = { ...process.env };
-  Object.assign(process.env, withoutLoopbackProxy(start));
+  Object.assign(process.env, withoutLoopbackProxy(env));
   const named = program === "codemie-mcp-proxy";
   if (named || (!program.startsWith("codemie-") && args[0] === "mcp-proxy")) {
     // Ten editor windows may run ten bridges all day, so the bridge loads nothing of the other commands.
     const { runBridge } = await import("./cli/bridge/run.ts");
-    process.exitCode = await runBridge(named ? args : args.slice(1), start);
+    process.exitCode = await runBridge(named ? args : args.slice(1), env);
   } else {
     const { run } = await import("./cli/frame/run.ts");
-    process.exitCode = await run({ program, args }, start);
+    process.exitCode = await run({ program, args }, env);
   }
 }

@@ -3,10 +3,21 @@ import type { ZodType } from "zod";
 import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { parseJson } from "../core/json.ts";
+import { textUpTo } from "../platform/body.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import { apiFailure } from "./failures.ts";
 import { errorSentence, judge } from "./judge.ts";
-import { applications, type Integration, type Model, models, settingsPage, type User, user } from "./schemas.ts";
+import {
+  applications,
+  type Integration,
+  longestAnswer,
+  type Model,
+  models,
+  settingsPage,
+  type User,
+  usable,
+  user,
+} from "./schemas.ts";
 
 /** How long one call to the REST API may take, ms. */
 const callTimeoutMs = 30_000;
@@ -50,14 +61,14 @@ export class Api {
   }
 
   /**
-   * @returns the enabled models that this account may use, in the host's order (CodeMie fact 3.4)
+   * @returns the enabled models that this account may use, in the host's order (CodeMie fact 3.4), as far as {@link usable}
    * @throws as {@link user}
    */
   async models(): Promise<Model[]> {
     const all = await this.#get("/v1/llm_models?include_all=true", models);
-    return all
-      .filter((model) => model.enabled)
-      .map((model) => {
+    const enabled = all.filter((model) => model.enabled);
+    return usable(
+      enabled.map((model) => {
         const id = model.deployment_name || model.base_name;
         return {
           id,
@@ -66,7 +77,8 @@ export class Api {
           default: model.default,
           cost: model.cost ? { input: model.cost.input, output: model.cost.output } : null,
         };
-      });
+      }),
+    );
   }
 
   /**
@@ -131,7 +143,7 @@ export class Api {
   async #get<T>(path: string, schema: ZodType<T>): Promise<T> {
     const { host } = this.#options;
     const answer = await this.#request(host.api + path, callTimeoutMs);
-    const body = answer._data ?? "";
+    const { body } = answer;
     switch (judge(answer, true)) {
       case "unauthenticated":
         throw apiFailure.sessionEnded(host.origin);
@@ -163,19 +175,21 @@ export class Api {
       "x-codemie-client": "codemie-cli",
     });
     authorize(headers);
-    let answer: FetchResponse<string>;
+    let answer: FetchResponse<ReadableStream>;
+    let body: string;
     try {
-      answer = await this.#call.raw<string, "text">(url, {
+      answer = await this.#call.raw<ReadableStream, "stream">(url, {
         headers,
         signal: AbortSignal.timeout(timeoutMs),
         ignoreResponseError: true,
         retry: 0,
-        responseType: "text",
+        responseType: "stream",
       });
+      body = await textUpTo(answer, longestAnswer, () => apiFailure.tooLong(host.origin, longestAnswer));
     } catch (error) {
       throw networkFailure(host.origin, error instanceof FetchError ? error.cause : error);
     }
     await received?.(answer.headers.getSetCookie());
-    return answer;
+    return { status: answer.status, headers: answer.headers, body };
   }
 }

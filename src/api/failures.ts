@@ -34,6 +34,12 @@ export const apiFailure = {
       `${origin} does not answer like CodeMie: ${what}`,
       "check the URL: it must be the address at which you open CodeMie in the browser",
     ),
+  tooLong: (origin: string, bytes: number) =>
+    new CodemieError(
+      "server_error",
+      `an answer of ${origin} has more than ${bytes} bytes`,
+      "no list of a CodeMie host or model provider is that long; report it to its administrator",
+    ),
   server: (origin: string, status: number, detail?: string) =>
     new CodemieError(
       "server_error",

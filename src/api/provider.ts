@@ -1,16 +1,13 @@
 import type { Host } from "../core/host.ts";
 import { parseJson } from "../core/json.ts";
-import { readBody } from "../platform/body.ts";
+import { textUpTo } from "../platform/body.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import { apiFailure } from "./failures.ts";
 import { errorSentence, isHtml } from "./judge.ts";
-import { type Model, providerModels } from "./schemas.ts";
+import { longestAnswer, type Model, providerModels, usable } from "./schemas.ts";
 
 /** How long a call may take, ms. */
 const callTimeoutMs = 30_000;
-
-/** How many bytes of an answer we read: a thousand models need far less. */
-const bodyBytes = 4 * 1024 * 1024;
 const secretHeaders = ["authorization", "x-api-key", "api-key"] as const;
 
 export interface ProviderOptions {
@@ -25,7 +22,7 @@ export interface ProviderOptions {
 /**
  * Asks a model provider for its models, which proves the key too: `GET models` of the OpenAI and Anthropic APIs.
  *
- * @returns the models, in the provider's order
+ * @returns the models, in the provider's order, as far as {@link usable}
  * @throws `auth_refused`, `wrong_base_url`, `server_error`, `unreachable`, `tls`
  */
 export async function modelsOfProvider({ host, provider, authorize, fetch }: ProviderOptions): Promise<Model[]> {
@@ -36,7 +33,7 @@ export async function modelsOfProvider({ host, provider, authorize, fetch }: Pro
   let body: string;
   try {
     answer = await fetch(`${host.api}/models?limit=1000`, { headers, signal: AbortSignal.timeout(callTimeoutMs) });
-    body = await textUpTo(answer, bodyBytes);
+    body = await textUpTo(answer, longestAnswer, () => apiFailure.tooLong(host.origin, longestAnswer));
   } catch (error) {
     throw networkFailure(host.origin, error);
   }
@@ -59,17 +56,13 @@ export async function modelsOfProvider({ host, provider, authorize, fetch }: Pro
   if (status >= 400) throw apiFailure.server(host.origin, status, said());
   const list = parseJson(body, providerModels);
   if (!list) throw apiFailure.notAModelApi(host.api, "its list of models has another form");
-  return list.data.map(({ id, display_name }) => ({
-    id,
-    label: display_name ?? id,
-    provider,
-    default: false,
-    cost: null,
-  }));
-}
-
-async function textUpTo(answer: Response, limit: number): Promise<string> {
-  const { bytes, end, error } = await readBody(answer.body, limit);
-  if (end === "broken") throw error;
-  return new TextDecoder().decode(bytes);
+  return usable(
+    list.data.map(({ id, display_name }) => ({
+      id,
+      label: display_name ?? id,
+      provider,
+      default: false,
+      cost: null,
+    })),
+  );
 }

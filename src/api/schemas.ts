@@ -1,4 +1,8 @@
 import { z } from "zod";
+import { isPlainName } from "../core/text.ts";
+
+/** Longest answer that we read, bytes after decompression: a thousand models or projects need far less. */
+export const longestAnswer = 8 * 1024 * 1024;
 
 /** `GET /v1/user` (CodeMie fact 3.1): the members that we use. */
 export const user = z.object({
@@ -68,3 +72,9 @@ export interface Model {
   /** USD per token */
   readonly cost: { readonly input: number; readonly output: number } | null;
 }
+
+/**
+ * @returns the models whose ids can be passed on: an agent gets them as variables and arguments, which hold no NUL and are
+ *   of limited length
+ */
+export const usable = (all: readonly Model[]): Model[] => all.filter(({ id }) => isPlainName(id));

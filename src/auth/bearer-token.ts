@@ -1,5 +1,4 @@
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
-import { CodemieError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { authFailure } from "./failures.ts";
 
@@ -21,7 +20,7 @@ const warnAheadMs = 7 * 24 * 3600 * 1000;
 
 /**
  * Checks a JWT (RFC 7519 section 7.2) as far as possible without a key: three parts, header and claims in JSON, an
- * algorithm that is not `none`, times that are plausible numbers.
+ * algorithm that is not `none`, times that are plausible numbers and allow its use now.
  *
  * @param text the token, possibly with white space around it
  * @param nowMs now, ms since the epoch
@@ -29,6 +28,25 @@ const warnAheadMs = 7 * 24 * 3600 * 1000;
  * @throws `auth_refused` when it is not such a token or not valid yet; `auth_expired` when it has ended
  */
 export function readBearerToken(text: string, nowMs: number): BearerToken {
+  const { notBefore, ...token } = parseBearerToken(text);
+  const { expiresAt } = token;
+  if (expiresAt !== undefined && expiresAt + clockToleranceMs <= nowMs) throw authFailure.tokenExpired(expiresAt);
+  if (notBefore !== undefined && notBefore - clockToleranceMs > nowMs) throw authFailure.tokenTooEarly(notBefore);
+  return token;
+}
+
+/** @returns true for a JWT that passes {@link readBearerToken} at some time, with no white space around it */
+export function isBearerToken(text: string): boolean {
+  try {
+    parseBearerToken(text);
+    return text === text.trim();
+  } catch {
+    return false;
+  }
+}
+
+/** As {@link readBearerToken}, without a judgement on its times; `notBefore` in ms since the epoch. */
+function parseBearerToken(text: string): BearerToken & { readonly notBefore: number | undefined } {
   const token = text.trim();
   if (/^bearer\s/i.test(token)) throw authFailure.badToken("it begins with the word Bearer; pass only what follows it");
   if (!/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(token)) {
@@ -53,28 +71,15 @@ export function readBearerToken(text: string, nowMs: number): BearerToken {
     }
     return value * 1000;
   };
-  const [expiresAt, notBefore, issuedAt] = [time("exp"), time("nbf"), time("iat")];
-  if (expiresAt !== undefined && expiresAt + clockToleranceMs <= nowMs) throw authFailure.tokenExpired(expiresAt);
-  if (notBefore !== undefined && notBefore - clockToleranceMs > nowMs) throw authFailure.tokenTooEarly(notBefore);
   const claim = (...names: string[]) => names.map((name) => claims[name]).find((value) => typeof value === "string");
   return {
     token: new Secret(token),
-    expiresAt,
-    issuedAt,
+    expiresAt: time("exp"),
+    notBefore: time("nbf"),
+    issuedAt: time("iat"),
     name: String(claim("name", "preferred_username", "email", "sub") ?? ""),
     email: String(claim("email") ?? ""),
   };
-}
-
-/** @returns true for a JWT that passes {@link readBearerToken} whatever its times, with no white space around it */
-export function isBearerToken(text: string): boolean {
-  try {
-    readBearerToken(text, 0);
-  } catch (error) {
-    // The time is checked last, so everything else is in order.
-    if (!(error instanceof CodemieError) || error.code !== "auth_expired") return false;
-  }
-  return text === text.trim();
 }
 
 /** @returns the `exp` of a token that was checked when it was stored, ms since the epoch; undefined if it has none */

@@ -9,14 +9,16 @@ import { cookieSet, sessionIssuedAt } from "./cookies.ts";
 export const identity = z.object({ id: z.string(), name: z.string(), email: z.string() });
 export type Identity = z.infer<typeof identity>;
 
+/** ms since the epoch, as far as `Date` reaches (ECMA-262 section 21.4.1.1) */
+const moment = z.number().min(0).max(8.64e15);
+
 const common = {
   /** the only origin the credential goes to */
   origin: z.string(),
   identity,
-  /** ms since the epoch */
-  loggedInAt: z.number(),
-  /** when it was last confirmed or renewed, ms since the epoch */
-  confirmedAt: z.number().optional(),
+  loggedInAt: moment,
+  /** when it was last confirmed or renewed */
+  confirmedAt: moment.optional(),
 };
 
 /** Cookies of the host's own single sign-on. */
@@ -32,8 +34,8 @@ const oidcLogin = z.object({
   scope: z.string(),
   accessToken: z.string(),
   refreshToken: z.string().optional(),
-  /** ms since the epoch; absent when the provider does not say */
-  expiresAt: z.number().optional(),
+  /** absent when the provider does not say, or says what is no moment */
+  expiresAt: moment.optional().catch(undefined),
 });
 export type OidcLogin = z.infer<typeof oidcLogin>;
 

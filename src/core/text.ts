@@ -1,19 +1,35 @@
 /**
- * Makes text from elsewhere (a server, a callback) safe to print: characters that control a terminal or the direction
- * of text, which could move the cursor or forge a line, become `�`, and the length is bounded.
+ * Characters that nobody sees, or that act on a terminal or on the direction of text, by their Unicode properties (UAX 44):
+ * controls, formats, private and unassigned ones, line and paragraph separators, and all that is ignored by default.
+ */
+export const unseen = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/v;
+
+/** As {@link unseen}, but joiners and emoji selectors stay behind a letter or sign that is not ASCII: names need them. */
+export const unprintable =
+  /(?<![[\p{L}\p{M}\p{S}]--\p{ASCII}])[\u200c\u200d\ufe0e\ufe0f]|[[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--[\u200c\u200d\ufe0e\ufe0f]]/v;
+
+const everyUnprintable = new RegExp(unprintable, "gv");
+
+/**
+ * Makes text from elsewhere (a server, a callback) safe to print: what is {@link unprintable}, and could move the cursor,
+ * forge a line or hide one name in another, becomes `�`, and the length is bounded.
  *
  * @param text untrusted text
  * @param limit longest result, in characters
  * @returns one printable line
  */
 export function printable(text: string, limit = 300): string {
-  const flat = text
-    .replace(/\s+/g, " ")
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is being removed
-    .replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "�")
-    .trim();
+  const flat = text.replace(/\s+/g, " ").replace(everyUnprintable, "�").trim();
   return flat.length > limit ? `${flat.slice(0, limit - 1)}…` : flat;
 }
+
+/** @returns true for a name from elsewhere that we can pass on: nothing in it is {@link unseen}, and it is short enough */
+export function isPlainName(text: string): boolean {
+  return text !== "" && text.length <= longestName && !unseen.test(text);
+}
+
+/** Longest name of a model or the like, characters. */
+const longestName = 256;
 
 /**
  * @param text any text
@@ -48,15 +64,20 @@ export function editDistance(a: string, b: string): number {
   return at(a.length, b.length);
 }
 
+/** Longest words that are compared, in characters, and most of them: the distance takes time in proportion to each. */
+const [longestWord, mostWords] = [48, 500];
+
 /**
  * @param typed what the user typed
- * @param known what exists
+ * @param known what exists; from elsewhere, it may be long
  * @returns the closest known word, if it is close enough to be a typing mistake
  */
 export function nearest(typed: string, known: readonly string[]): string | undefined {
+  if (typed.length > longestWord) return undefined;
   let best: string | undefined;
   let distance = Math.max(1, Math.floor(typed.length / 3)) + 1;
-  for (const word of known) {
+  for (const word of known.slice(0, mostWords)) {
+    if (word.length >= typed.length + distance) continue;
     const d = editDistance(typed, word);
     if (d < distance) [best, distance] = [word, d];
   }
@@ -65,13 +86,15 @@ export function nearest(typed: string, known: readonly string[]): string | undef
 
 /**
  * @param typed what the user typed
- * @param known what exists
+ * @param known what exists; from elsewhere, it may be long
  * @param count how many at most
- * @returns the known words nearest to it, nearest first
+ * @returns the known words nearest to it, by their beginnings, nearest first
  */
 export function closest(typed: string, known: readonly string[], count: number): string[] {
-  const distance = new Map(known.map((word) => [word, editDistance(typed.toLowerCase(), word.toLowerCase())]));
-  return known.toSorted((a, b) => (distance.get(a) ?? 0) - (distance.get(b) ?? 0)).slice(0, count);
+  const start = (word: string) => word.slice(0, longestWord).toLowerCase();
+  const words = known.slice(0, mostWords);
+  const distance = new Map(words.map((word) => [word, editDistance(start(typed), start(word))]));
+  return words.toSorted((a, b) => (distance.get(a) ?? 0) - (distance.get(b) ?? 0)).slice(0, count);
 }
 
 /**

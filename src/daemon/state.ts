@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { CodemieError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
+import { textUpTo } from "../platform/body.ts";
 import { namesIn, removeFile, removeLeftovers, replaceFile } from "../platform/files.ts";
 import { isLocked, withLock } from "../platform/lock.ts";
 import { readOwn } from "../platform/private.ts";
@@ -31,6 +32,8 @@ export const fileNameOf = (profile: string): string => encodeURIComponent(profil
 
 /** How long a gateway may take to report its counts, ms. */
 const askMs = 2_000;
+/** Longest answer with them, bytes. */
+const countsBytes = 10_000;
 
 /**
  * @returns how many requests a running gateway forwarded and denied; undefined when it does not answer. Never throws
@@ -42,7 +45,8 @@ export async function countsOf(
   try {
     const headers = { authorization: `Bearer ${key}` };
     const answer = await fetch(`${url}/ready`, { headers, signal: AbortSignal.timeout(askMs) });
-    const { forwarded, denied } = (await answer.json()) as Record<string, unknown>;
+    const text = await textUpTo(answer, countsBytes, () => new Error("this is no gateway of ours"));
+    const { forwarded, denied } = JSON.parse(text) as Record<string, unknown>;
     if (typeof forwarded !== "number" || typeof denied !== "number") return undefined;
     return { forwarded, denied };
   } catch {

@@ -2,8 +2,8 @@ import { createRemoteJWKSet, customFetch, decodeJwt, decodeProtectedHeader, erro
 import { authFailure } from "../auth/failures.ts";
 import { asCodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
-import { secureAddress } from "../oauth/addresses.ts";
-import { OAuthHttp } from "../oauth/http.ts";
+import { addressesNamedBy } from "../oauth/addresses.ts";
+import { boundedFetch } from "../oauth/http.ts";
 import { publicKeyAlgorithms } from "../oauth/id-token.ts";
 import { discoverProvider } from "../oauth/provider.ts";
 import type { Fetch } from "../platform/network.ts";
@@ -36,6 +36,9 @@ export async function checkSignature(
   }
   const from = issuer ?? named;
   if (from === undefined) return skipped("the token names no issuer");
+  if (issuer === undefined && from !== localIssuer && !addressesNamedBy(new URL(origin), false)(from)) {
+    return skipped("the token names an issuer that codemie does not ask");
+  }
   let keys: URL;
   try {
     keys = from === localIssuer ? new URL(localKeys, origin) : await keysOf(from, fetch, signal);
@@ -43,7 +46,7 @@ export async function checkSignature(
     return skipped(`cannot get the keys of ${printable(from, 100)}: ${asCodemieError(error).message}`);
   }
   try {
-    const jwks = createRemoteJWKSet(keys, { [customFetch]: (url, options) => fetch(url, options) });
+    const jwks = createRemoteJWKSet(keys, { [customFetch]: boundedFetch(fetch) });
     // Another check judges its times; here only the signature counts, even that of an expired token.
     await jwtVerify(token, jwks, {
       algorithms: publicKeyAlgorithms,
@@ -74,7 +77,7 @@ export async function checkSignature(
  */
 async function keysOf(issuer: string, fetch: Fetch, signal: AbortSignal): Promise<URL> {
   const inTime: Fetch = (url, options) => fetch(url, { ...options, signal });
-  const found = await discoverProvider(issuer, new OAuthHttp({ fetch: inTime, rule: secureAddress }));
+  const found = await discoverProvider(issuer, inTime);
   if ("unusable" in found) throw authFailure.provider(issuer, found.unusable);
   return new URL(found.metadata.jwks_uri);
 }

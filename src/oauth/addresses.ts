@@ -4,15 +4,9 @@ import { isLoopback } from "../core/host.ts";
 /** Judges an address that a document from elsewhere names: the parsed address, or undefined if we must not use it. */
 export type AddressRule = (address: string) => URL | undefined;
 
-/** The rule for a provider that the user named: `https:`; plain `http:` on this machine only. */
-export const secureAddress: AddressRule = (address) => {
-  const url = URL.parse(address);
-  const isSecure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname));
-  return url && isSecure ? url : undefined;
-};
-
 /**
- * Makes the rule for addresses that a server's metadata names. A server on the network must not send us to a service on
+ * Makes the rule for addresses that a server's metadata names, the server's own included: the same for the server or
+ * provider of a login and for the bridge's. A server on the network must not send us to a service on
  * this machine or on its local link (RFC 9728 section 7.7), whatever the protocol. A company's private addresses are
  * allowed. Plain `http:` is allowed between a server on this machine and other addresses on it.
  *

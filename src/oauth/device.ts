@@ -3,6 +3,12 @@ import { type EndpointResult, judgeAnswer } from "./answer.ts";
 import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata } from "./metadata.ts";
 
+/** Bounds of the pause between two requests, seconds, whatever a provider says. */
+const [shortest, longest, usual] = [1, 60, 5];
+
+/** @returns a pause between two requests for the token, within bounds */
+export const pollSeconds = (wanted: number): number => Math.min(longest, Math.max(shortest, wanted));
+
 /** Device authorization answer (RFC 8628 section 3.2); `expires_in` and `interval` in seconds. */
 const deviceAnswer = z.object({
   device_code: z.string(),
@@ -10,7 +16,7 @@ const deviceAnswer = z.object({
   verification_uri: z.string(),
   verification_uri_complete: z.string().optional(),
   expires_in: z.number().positive(),
-  interval: z.number().positive().default(5),
+  interval: z.number().catch(usual).transform(pollSeconds),
 });
 export type DeviceAnswer = z.infer<typeof deviceAnswer>;
 

@@ -1,6 +1,6 @@
 import { CodemieError } from "../core/errors.ts";
 import { addressOnly } from "../core/text.ts";
-import { readBody } from "../platform/body.ts";
+import { textUpTo } from "../platform/body.ts";
 import type { Cookies } from "../platform/cookie-jar.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { AddressRule } from "./addresses.ts";
@@ -83,17 +83,22 @@ export class OAuthHttp {
       const response = await fetch(url.href, { method, headers, ...body, signal });
       debug?.(`${method} ${addressOnly(url)} → ${response.status}`);
       await cookies?.take(url.href, response.headers.getSetCookie());
-      return { status: response.status, text: await this.#read(response, url) };
+      const tooLong = () => oauthFailure.tooLong(addressOnly(url), mostBytes);
+      return { status: response.status, text: await textUpTo(response, mostBytes, tooLong) };
     } catch (error) {
       if (error instanceof CodemieError) throw error;
       throw networkFailure(url.origin, error);
     }
   }
+}
 
-  async #read(response: Response, url: URL): Promise<string> {
-    const { bytes, end, error } = await readBody(response.body, mostBytes);
-    if (end === "cut") throw oauthFailure.tooLong(addressOnly(url), mostBytes);
-    if (end === "broken") throw error;
-    return new TextDecoder().decode(bytes);
-  }
+/**
+ * @returns a fetch that throws when an answer is longer than we read, for a library that reads whole answers
+ */
+export function boundedFetch(fetch: Fetch): Fetch {
+  return async (url, options) => {
+    const response = await fetch(url, options);
+    const text = await textUpTo(response, mostBytes, () => oauthFailure.tooLong(addressOnly(new URL(url)), mostBytes));
+    return new Response(text, { status: response.status });
+  };
 }

@@ -1,8 +1,13 @@
+import { createHash } from "node:crypto";
 import { createRemoteJWKSet, customFetch, type JWTPayload, jwtVerify } from "jose";
+import { CodemieError } from "../core/errors.ts";
 import type { Fetch } from "../platform/network.ts";
+import { boundedFetch } from "./http.ts";
 
 /** How long the request for the provider's keys may take, ms. */
 const requestMs = 20_000;
+/** A subject (OpenID Connect Core 1.0 section 2). */
+const subject = /^[\x20-\x7e]{1,255}$/;
 /** How far this machine's clock may be off, seconds. */
 const clockToleranceSeconds = 60;
 /** Accepted signature algorithms: public keys only. With a shared secret, anyone who can verify can also sign. */
@@ -28,26 +33,30 @@ export interface ExpectedIdToken {
   readonly clientId: string;
   /** the nonce of our request; undefined if we sent none */
   readonly nonce: string | undefined;
+  /** the access token that came with it */
+  readonly accessToken: string;
 }
 
 /**
- * Verifies an ID token (OpenID Connect Core 1.0 section 3.1.3.7): signature by the provider's keys, issuer, audience,
- * time, nonce, and authorized party.
+ * Verifies an ID token (OpenID Connect Core 1.0 sections 2, 3.1.3.7 and 3.1.3.8): signature by the provider's keys, issuer,
+ * audience, subject, times, nonce, authorized party, and the hash of the access token if it holds one.
  *
  * @param fetch fetches the provider's keys
  * @returns why we refuse the token, also when the keys cannot be fetched; undefined when we accept it
+ * @throws `server_error` when the keys are too long; what `fetch` throws, if that is one of ours
  */
 export async function faultOfIdToken(
   token: string,
   expected: ExpectedIdToken,
   fetch: Fetch,
 ): Promise<string | undefined> {
-  const { issuer, jwksUri, clientId, nonce } = expected;
+  const { issuer, jwksUri, clientId, nonce, accessToken } = expected;
   const keys = createRemoteJWKSet(jwksUri, {
     timeoutDuration: requestMs,
-    [customFetch]: (url, options) => fetch(url, options),
+    [customFetch]: boundedFetch(fetch),
   });
   let claims: JWTPayload;
+  let alg: string;
   try {
     const options = {
       issuer,
@@ -55,12 +64,34 @@ export async function faultOfIdToken(
       algorithms: publicKeyAlgorithms,
       clockTolerance: clockToleranceSeconds,
     };
-    claims = (await jwtVerify(token, keys, { ...options, requiredClaims: ["sub", "exp", "iat"] })).payload;
+    const verified = await jwtVerify(token, keys, { ...options, requiredClaims: ["sub", "exp", "iat"] });
+    claims = verified.payload;
+    alg = verified.protectedHeader.alg;
   } catch (error) {
+    if (error instanceof CodemieError) throw error;
     return error instanceof Error ? error.message : "it cannot be read";
+  }
+  // jose checks these two only for their presence.
+  if (typeof claims.sub !== "string" || !subject.test(claims.sub))
+    return "its sub is not a name of 1 to 255 ASCII characters";
+  const ahead = Number(claims.iat) - Date.now() / 1000;
+  if (!(ahead <= clockToleranceSeconds)) return "its iat is in the future";
+  if (claims.at_hash !== undefined && claims.at_hash !== hashOf(accessToken, alg)) {
+    return "its at_hash belongs to another access token";
   }
   if (nonce !== undefined && claims.nonce !== nonce) return "its nonce belongs to another login";
   const parties = Array.isArray(claims.aud) ? claims.aud.length : 1;
   const isForOther = (parties > 1 || claims.azp !== undefined) && claims.azp !== clientId;
   return isForOther ? "it was issued to another client" : undefined;
+}
+
+/**
+ * @param alg the ID token's signature algorithm, one of {@link publicKeyAlgorithms}
+ * @returns the access token's hash (OpenID Connect Core 1.0 section 3.1.3.6): the left half, in base64url, by the hash that
+ *   the algorithm signs with (RFC 7518 section 3.1; SHA-512 for Ed25519, RFC 8032 section 5.1)
+ */
+function hashOf(accessToken: string, alg: string): string {
+  const bits = /^[RPE]S(\d{3})$/.exec(alg)?.[1] ?? "512";
+  const hash = createHash(`sha${bits}`).update(accessToken, "ascii").digest();
+  return hash.subarray(0, hash.length / 2).toString("base64url");
 }

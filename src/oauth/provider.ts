@@ -1,5 +1,7 @@
 import { parseJson } from "../core/json.ts";
-import type { OAuthHttp } from "./http.ts";
+import type { Fetch } from "../platform/network.ts";
+import { addressesNamedBy } from "./addresses.ts";
+import { OAuthHttp } from "./http.ts";
 import { lacksPkce, type ServerMetadata, serverMetadata } from "./metadata.ts";
 
 /** The metadata of an OpenID provider that people can log in at. */
@@ -8,28 +10,37 @@ export type ProviderMetadata = ServerMetadata & {
   readonly jwks_uri: string;
 };
 
+/** A provider that was found, and the client that sends requests to it and to the addresses it names. */
+export interface DiscoveredProvider {
+  readonly metadata: ProviderMetadata;
+  readonly http: OAuthHttp;
+}
+
 /**
- * Reads a provider's metadata (OpenID Connect Discovery 1.0 section 4). It must name the issuer we asked, the rule must
- * allow each of its endpoints, and it must not exclude PKCE with S256.
+ * Reads a provider's metadata (OpenID Connect Discovery 1.0 section 4). It must name the issuer we asked; each of its
+ * endpoints must be an address that the issuer may name ({@link addressesNamedBy}); and it must not exclude PKCE with S256.
  *
  * @param issuer as the user typed it
- * @returns the metadata, or why the provider cannot be used
+ * @returns the provider, or why it cannot be used
  * @throws `unreachable`, `tls`, `server_error` for a document that is too long
  */
 export async function discoverProvider(
   issuer: string,
-  http: OAuthHttp,
-): Promise<{ readonly metadata: ProviderMetadata } | { readonly unusable: string }> {
+  fetch: Fetch,
+): Promise<DiscoveredProvider | { readonly unusable: string }> {
   const base = issuer.replace(/\/$/, "");
-  if (!isUsable(base, http)) return { unusable: "an issuer must be an https: address" };
+  const address = URL.parse(base);
+  const rule = address ? addressesNamedBy(address, false) : () => undefined;
+  if (!rule(base)) return { unusable: "an issuer must be an https: address" };
+  const http = new OAuthHttp({ fetch, rule });
   const answer = await http.send(new URL(`${base}/.well-known/openid-configuration`));
   const found = answer.status === 200 ? parseJson(answer.text, serverMetadata) : undefined;
-  if (!found || !isProvider(found) || !endpointsOf(found).every((address) => isUsable(address, http))) {
+  if (!found || !isProvider(found) || !endpointsOf(found).every(rule)) {
     return { unusable: `no usable metadata (${answer.status}) at its well-known address` };
   }
   if (found.issuer.replace(/\/$/, "") !== base) return { unusable: "its metadata names another issuer" };
   if (lacksPkce(found)) return { unusable: "it does not support PKCE with S256" };
-  return { metadata: found };
+  return { metadata: found, http };
 }
 
 function isProvider(found: ServerMetadata): found is ProviderMetadata {
@@ -41,14 +52,4 @@ function endpointsOf(found: ProviderMetadata): string[] {
     found;
   const all = [authorization_endpoint, token_endpoint, jwks_uri, revocation_endpoint, device_authorization_endpoint];
   return all.filter((address) => address !== undefined);
-}
-
-/** Credentials go there, so the rule must allow the address. */
-function isUsable(address: string, http: OAuthHttp): boolean {
-  try {
-    http.allowed(address, "the provider's endpoint");
-    return true;
-  } catch {
-    return false;
-  }
 }

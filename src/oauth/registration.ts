@@ -13,7 +13,8 @@ import type { Trace } from "./trace.ts";
 export const registered = z.object({
   client_id: z.string().min(1),
   client_secret: z.string().min(1).nullish(),
-  client_secret_expires_at: z.number().nullish(),
+  // Seconds since the epoch, 0 for never; as far as `Date` reaches. Of another value we know nothing.
+  client_secret_expires_at: z.number().min(0).max(8.64e12).nullish().catch(undefined),
   token_endpoint_auth_method: z.string().nullish(),
   registration_client_uri: z.string().nullish(),
   registration_access_token: z.string().nullish(),

@@ -7,12 +7,15 @@ import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata } from "./metadata.ts";
 import { noTrace, type Trace } from "./trace.ts";
 
+/** Longest lifetime of a token that we believe, seconds: ten years. */
+const longestLife = 10 * 365 * 24 * 3600;
+
 /** Token answer (RFC 6749 section 5.1), with the ID token of OpenID Connect Core 1.0 section 3.1.3.3. */
 export const tokenAnswer = z.object({
   access_token: z.string().regex(/^[\x21-\x7e]+$/),
   token_type: z.string(),
-  // Seconds. Servers also send 0, null and words: then we do not know when the token ends.
-  expires_in: z.coerce.number().positive().nullish().catch(undefined),
+  // Seconds. Servers also send 0, null, words and aeons: then we do not know when the token ends.
+  expires_in: z.coerce.number().positive().max(longestLife).nullish().catch(undefined),
   refresh_token: z.string().min(1).nullish(),
   scope: z.string().nullish(),
   id_token: z.string().nullish(),

@@ -38,3 +38,15 @@ export async function readBody(
   }
   return { bytes: Buffer.concat(pieces), end };
 }
+
+/**
+ * @param tooLong makes the failure for a longer body
+ * @returns the whole body as text
+ * @throws the failure when it is longer than the limit, after decompression; the stream's error when it breaks off
+ */
+export async function textUpTo(response: Response, limit: number, tooLong: () => Error): Promise<string> {
+  const { bytes, end, error } = await readBody(response.body, limit);
+  if (end === "cut") throw tooLong();
+  if (end === "broken") throw error;
+  return new TextDecoder().decode(bytes);
+}

@@ -50,6 +50,12 @@ export function trustingFetch(inner: Fetch, origin: string): Fetch {
     inner(url, new URL(url).origin === origin ? { ...options, insecureSkipTlsVerify: true } : options);
 }
 
+/** @returns a fetch whose requests also end when `stop` aborts, and then throw its reason */
+export function stoppableFetch(inner: Fetch, stop: AbortSignal): Fetch {
+  return (url, options) =>
+    inner(url, { ...options, signal: options?.signal ? AbortSignal.any([options.signal, stop]) : stop });
+}
+
 /** The certificates to accept on a connection. */
 export interface TlsSettings {
   readonly rejectUnauthorized: boolean;

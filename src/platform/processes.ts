@@ -2,6 +2,8 @@ import { delimiter, isAbsolute } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Env, ForeignEnv } from "../core/env.ts";
 import { systemCode } from "../core/errors.ts";
+import { guardChild } from "./child-guard.ts";
+import { withCoreFiles } from "./crash.ts";
 import { exitCodeOf, onSignals } from "./signals.ts";
 
 declare const found: unique symbol;
@@ -167,16 +169,19 @@ export async function runCaptured(command: ProgramCall, env: ForeignEnv): Promis
 /**
  * Runs a program in our place: it gets our terminal, and the signals that we receive.
  *
- * A Ctrl-C at a terminal reaches the program from the terminal itself, so we do not send it again.
+ * A Ctrl-C at a terminal reaches the program from the terminal itself, so we do not send it again. If we die, the program
+ * is ended too.
  *
  * @param command program and arguments
  * @param env the program's whole environment
+ * @param lastWords printed on standard error if we die before the program does
  * @returns its exit code; 128 + the signal's number when a signal ended it
  * @throws the system's error when it cannot be started
  */
-export async function runForeground(command: readonly string[], env: Env): Promise<number> {
+export async function runForeground(command: readonly string[], env: Env, lastWords: string): Promise<number> {
   // The handlers stand before the program does: a signal that comes in between must not end us and leave it behind.
   let child: Bun.Subprocess | undefined;
+  let endGuard: (() => void) | undefined;
   const early: NodeJS.Signals[] = [];
   const onTerminal = Boolean(process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY);
   const leave = onSignals(["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"], (signal) => {
@@ -185,12 +190,16 @@ export async function runForeground(command: readonly string[], env: Env): Promi
     else early.push(signal);
   });
   try {
-    child = Bun.spawn([...command], { env: environmentFor(env), stdio: ["inherit", "inherit", "inherit"] });
+    child = withCoreFiles(() =>
+      Bun.spawn([...command], { env: environmentFor(env), stdio: ["inherit", "inherit", "inherit"] }),
+    );
+    endGuard = guardChild(child.pid, lastWords);
     for (const signal of early) child.kill(signal);
     await child.exited;
     const ended = child.signalCode;
     return ended ? (typeof ended === "number" ? 128 + ended : exitCodeOf(ended)) : (child.exitCode ?? 1);
   } finally {
+    endGuard?.();
     leave();
   }
 }

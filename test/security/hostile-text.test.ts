@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { isPlainName, printable } from "../../src/core/text.ts";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { sharedSandbox } from "../support/shared.ts";
 
 /** Threat: names that a host, a provider or a file made up talk to the terminal: move the cursor, set the title, forge lines. */
 
-const hostile = "team\u001b]0;owned\u0007\u001b[2J\u009b31m\r✓ forged";
+const hostile = "team\u001b]0;owned\u0007\u001b[2J\u009b31m\r✓ forged\u061c\u200b\u2028\u{e0041}";
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const obeyed = /\u001b|\u0007|\u009b|\r/;
+const obeyed = /[\u001b\u0007\u009b\r\u061c\u200b\u2028\u{e0041}]/u;
 const sandbox = await sharedSandbox({
   applications: [hostile],
   integrations: [{ id: "i", alias: hostile, project: hostile }],
@@ -63,4 +64,64 @@ test("a setting that would talk to the terminal is refused", async () => {
   await logIn(person, sandbox);
   const { code, err } = await person.run(["config", "set", "model", "a\u001b[2Jb"]);
   expect([code, obeyed.test(err)]).toEqual([2, false]);
+});
+
+const invisible = [
+  ...[
+    "\u00ad",
+    "\u034f",
+    "\u061c",
+    "\u115f",
+    "\u17b4",
+    "\u180b",
+    "\u180e",
+    "\u200b",
+    "\u200c",
+    "\u200d",
+    "\u200e",
+    "\u200f",
+  ],
+  ...[
+    "\u202a",
+    "\u202e",
+    "\u2060",
+    "\u2064",
+    "\u2066",
+    "\u2069",
+    "\u206f",
+    "\u3164",
+    "\ud800",
+    "\udfff",
+    "\ufe00",
+    "\ufe0f",
+  ],
+  ...[
+    "\uffa0",
+    "\ufff9",
+    "\uffff",
+    "\ue000",
+    "\u{1d173}",
+    "\u{e0001}",
+    "\u{e0041}",
+    "\u{e0100}",
+    "\u{10ffff}",
+    "\u0085",
+    "\u009b",
+  ],
+];
+for (const char of invisible) {
+  const code = char.codePointAt(0)?.toString(16).toUpperCase().padStart(4, "0");
+  test(`U+${code} is shown for what it is, and no name of a model`, () => {
+    expect(printable(`ad${char}min`)).toBe(`ad${"�".repeat([...char].length)}min`);
+    expect(isPlainName(`ad${char}min`)).toBe(false);
+  });
+}
+
+test("line separators and the byte order mark are blanks", () => {
+  for (const char of ["\u2028", "\u2029", "\ufeff", "\u00a0"]) expect(printable(`ad${char}min`)).toBe("ad min");
+});
+
+test("people's names stay as they are: joiners behind letters that need them, emoji", () => {
+  for (const name of ["Zoë O’Neil", "علی‌رضا", "ශ්‍රී", "👩‍💻", "❤️‍🔥", "🏳️‍🌈", "孙悟空", "e\u0301"])
+    expect(printable(name)).toBe(name);
 });

@@ -1,5 +1,8 @@
 import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
+import { faultOfIdToken } from "../../src/oauth/id-token.ts";
+import { discoverProvider } from "../../src/oauth/provider.ts";
 import { Person } from "../support/codemie.ts";
 import { sharedSandbox } from "../support/shared.ts";
 
@@ -16,7 +19,7 @@ let person: Person;
 let twist: {
   metadata?: Record<string, unknown>;
   callback?: Record<string, string>;
-  claims?: JWTPayload;
+  claims?: Record<string, unknown>;
   token?: () => Promise<string>;
   answer?: Record<string, unknown>;
 } = {};
@@ -51,9 +54,16 @@ async function answer(request: Request): Promise<Response> {
   return new Response("?", { status: 404 });
 }
 
+const now = () => Math.floor(Date.now() / 1000);
+/** Left half of the hash of an access token (OpenID Connect Core 1.0 section 3.1.3.6). */
+const hashOf = (algorithm: string, token: string) => {
+  const hash = createHash(algorithm).update(token).digest();
+  return hash.subarray(0, hash.length / 2).toString("base64url");
+};
+
 async function idToken(key: CryptoKey | Uint8Array | undefined = undefined, alg = "RS256"): Promise<string> {
-  const now = Math.floor(Date.now() / 1000);
-  return await new SignJWT({ iss: origin, aud: "cli", sub: "ada", iat: now, exp: now + 60, nonce, ...twist.claims })
+  const claims = { iss: origin, aud: "cli", sub: "ada", iat: now(), exp: now() + 60, nonce, ...twist.claims };
+  return await new SignJWT(claims as JWTPayload)
     .setProtectedHeader({ alg, kid: "1" })
     .sign(key ?? (await keys).privateKey);
 }
@@ -81,6 +91,54 @@ test("without a twist the tokens are taken, and the host is asked", async () => 
   person.remove();
 });
 
+for (const [alg, hash] of [
+  ["RS256", "sha256"],
+  ["PS384", "sha384"],
+  ["ES512", "sha512"],
+  ["Ed25519", "sha512"],
+] as const) {
+  test(`${alg}: the right hash of the access token is accepted, another is not`, async () => {
+    const pair = await generateKeyPair(alg, { extractable: true });
+    const jwk = { ...(await exportJWK(pair.publicKey)), alg, kid: "1" };
+    const expected = { issuer: origin, jwksUri: new URL(`${origin}/jwks`), clientId: "cli", nonce: undefined };
+    const judged = async (accessToken: string) => {
+      twist = { claims: { at_hash: hashOf(hash, "at"), iat: now() + 30, sub: "a".repeat(255) } };
+      const token = await idToken(pair.privateKey, alg);
+      return await faultOfIdToken(token, { ...expected, accessToken }, async () => Response.json({ keys: [jwk] }));
+    };
+    expect(await judged("at")).toBeUndefined();
+    expect(await judged("other")).toContain("at_hash");
+  });
+}
+
+const endpoints = ["authorization_endpoint", "token_endpoint", "jwks_uri", "revocation_endpoint"];
+for (const address of [
+  "http://127.0.0.1:8080/x",
+  "http://localhost:8080/x",
+  "https://127.0.0.1/x",
+  "https://localhost./x",
+  "https://[::1]/x",
+  "https://[::ffff:127.0.0.1]/x",
+  "https://169.254.169.254/x",
+  "https://0.0.0.0/x",
+  "http://sso.example.com/x",
+  "https://user:secret@sso.example.com/x",
+  "file:///etc/passwd",
+]) {
+  test(`an issuer on the network may not name ${address}`, async () => {
+    const issuer = "https://sso.example.com";
+    const metadata = {
+      issuer,
+      ...Object.fromEntries(endpoints.map((name) => [name, `https://other.example.com/${name}`])),
+    };
+    const found = (changes: object) => discoverProvider(issuer, async () => Response.json({ ...metadata, ...changes }));
+    expect(await found({})).toHaveProperty("metadata");
+    for (const name of [...endpoints, "device_authorization_endpoint"]) {
+      expect(await found({ [name]: address })).toEqual({ unusable: expect.stringContaining("no usable metadata") });
+    }
+  });
+}
+
 const alien = "https://evil.example";
 const twists: [string, () => typeof twist, string][] = [
   ["metadata of another issuer", () => ({ metadata: { issuer: alien } }), "names another issuer"],
@@ -106,6 +164,23 @@ const twists: [string, () => typeof twist, string][] = [
   ["another azp", () => ({ claims: { azp: "other" } }), "another client"],
   ["another issuer in the ID token", () => ({ claims: { iss: alien } }), "iss"],
   ["an expired ID token", () => ({ claims: { exp: 1_000_000_000 } }), "exp"],
+  ["an ID token issued in an hour", () => ({ claims: { iat: now() + 3600 } }), "its iat is in the future"],
+  ["an ID token issued in two minutes", () => ({ claims: { iat: now() + 120 } }), "its iat is in the future"],
+  ["an issue time that is no number", () => ({ claims: { iat: "soon" } }), "iat"],
+  ["a subject that is a number", () => ({ claims: { sub: 7 } }), "its sub is not"],
+  ["a subject that is a list", () => ({ claims: { sub: ["ada"] } }), "its sub is not"],
+  ["an empty subject", () => ({ claims: { sub: "" } }), "its sub is not"],
+  ["a subject of 256 characters", () => ({ claims: { sub: "a".repeat(256) } }), "its sub is not"],
+  ["a subject beyond ASCII", () => ({ claims: { sub: "ad\u0430" } }), "its sub is not"],
+  ["a subject with a line feed", () => ({ claims: { sub: "ada\n" } }), "its sub is not"],
+  [
+    "the hash of another access token",
+    () => ({ claims: { at_hash: hashOf("sha256", "other") } }),
+    "its at_hash belongs",
+  ],
+  ["the hash by another algorithm", () => ({ claims: { at_hash: hashOf("sha512", "at") } }), "its at_hash belongs"],
+  ["a hash that is no text", () => ({ claims: { at_hash: null } }), "its at_hash belongs"],
+  ["an empty hash", () => ({ claims: { at_hash: "" } }), "its at_hash belongs"],
   ["another key", () => ({ token: async () => idToken((await others).privateKey) }), "signature"],
   [
     "a shared secret as key",

@@ -115,6 +115,9 @@ test("a login that could break a header, or is none, is left out", async () => {
     f: oidc("x\r\nEvil: 1"),
     g: { ...common(), method: "jwt", token: "x\r\nEvil: 1" },
     h: { ...common(), method: "jwt", token: ` ${jwt}` },
+    h2: { ...common(), method: "jwt", token: unsigned({ sub: "ada", exp: 1e300 }) },
+    h3: { ...common(), method: "jwt", token: unsigned({ sub: "ada", nbf: "soon" }) },
+    h4: { ...common(), method: "jwt", token: jwt, loggedInAt: 1e300 },
     i: key("sk 1"),
     j: key(""),
   };
@@ -122,6 +125,25 @@ test("a login that could break a header, or is none, is left out", async () => {
   expect(code).toBe(0);
   const found = JSON.parse(out).records as { name: string; outcome: string }[];
   expect(found.map(({ outcome }) => outcome)).toEqual(Object.keys(bad).map(() => "unknown"));
+  to.remove();
+});
+
+test("a bearer token comes along whatever its times: when it is used, they are judged", async () => {
+  const to = new Person();
+  const now = Math.floor(Date.now() / 1000);
+  const token = (times: object) => ({ ...common(), method: "jwt", token: unsigned({ sub: "ada", ...times }) });
+  const tokens = {
+    now: token({ nbf: now - 60, iat: now - 60, exp: now + 3600 }),
+    later: token({ nbf: now + 3600, exp: now + 7200 }),
+    over: token({ nbf: now - 7200, exp: now - 3600 }),
+  };
+  const { out } = await importInto(to, tokens, {}, ["--json"]);
+  const found = JSON.parse(out).records as { name: string; outcome: string }[];
+  expect(found.map(({ outcome }) => outcome)).toEqual(["imported", "imported", "imported"]);
+  const used = async (profile: string) => (await to.run(["token", "--profile", profile])).err.split("\n")[0];
+  expect(await used("now")).toBe("");
+  expect(await used("later")).toContain("not valid before");
+  expect(await used("over")).toContain("expired at");
   to.remove();
 });
 

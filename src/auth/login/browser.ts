@@ -105,20 +105,28 @@ const strangerRefused = (user: number) =>
   `a program of another user of this machine (${user}) came to the callback of this login, and was refused; if that is your browser, set CODEMIE_BROWSER_UID=${user} and log in again`;
 
 /**
- * @returns `over`: rejects with `auth_timeout` or the stop signal's failure; call `end` in any case, it frees the timer
+ * @returns `over`: rejects with `auth_timeout` or the stop signal's failure; `signal`: aborts then, with the same reason;
+ *   call `end` in any case, it frees the timer
  */
 export function loginDeadline({ timeoutMs, stop }: Pick<LoginOptions, "timeoutMs" | "stop">): {
   readonly over: Promise<never>;
+  readonly signal: AbortSignal;
   end(): void;
 } {
   const { promise, reject } = Promise.withResolvers<never>();
   promise.catch(() => undefined);
-  const timer = setTimeout(() => reject(authFailure.loginTimedOut(Math.round(timeoutMs / 1000))), timeoutMs);
-  const onStop = () => reject(stop.reason);
+  const controller = new AbortController();
+  const ended = (reason: unknown) => {
+    reject(reason);
+    controller.abort(reason);
+  };
+  const timer = setTimeout(() => ended(authFailure.loginTimedOut(Math.round(timeoutMs / 1000))), timeoutMs);
+  const onStop = () => ended(stop.reason);
   if (stop.aborted) onStop();
   stop.addEventListener("abort", onStop);
   return {
     over: promise,
+    signal: controller.signal,
     end() {
       clearTimeout(timer);
       stop.removeEventListener("abort", onStop);

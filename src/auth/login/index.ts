@@ -1,7 +1,8 @@
 import type { Host } from "../../core/host.ts";
+import { stoppableFetch } from "../../platform/network.ts";
 import type { OidcLogin, SsoLogin } from "../credential.ts";
 import { proveSession, proveTokens } from "../stored-login.ts";
-import type { LoginOptions, Use } from "./browser.ts";
+import { type LoginOptions, loginDeadline, type Use } from "./browser.ts";
 import { loginByDevice, loginByOidc, type OidcClient } from "./oidc.ts";
 import { loginBySso } from "./sso.ts";
 
@@ -22,10 +23,21 @@ export interface LoginRequest extends LoginOptions {
  *
  * @param use gets the proved login, may store it, and returns a result and the page for the browser
  * @returns the result of `use`
- * @throws as {@link loginBySso}, {@link loginByOidc} or {@link loginByDevice}; as {@link proveSession} or
+ * @throws `auth_timeout`, the stop signal's failure; as {@link loginBySso}, {@link loginByOidc} or {@link loginByDevice}; as {@link proveSession} or
  *   {@link proveTokens}; what `use` throws
  */
 export async function logIn<T>(request: LoginRequest, use: Use<SsoLogin | OidcLogin, T>): Promise<T> {
+  // A request under way must not keep the program from ending when the time is over, or the user stops it.
+  const time = loginDeadline(request);
+  const runtime = { ...request.runtime, fetch: stoppableFetch(request.runtime.fetch, time.signal) };
+  try {
+    return await logInBy({ ...request, runtime }, use);
+  } finally {
+    time.end();
+  }
+}
+
+async function logInBy<T>(request: LoginRequest, use: Use<SsoLogin | OidcLogin, T>): Promise<T> {
   const { host, runtime, version, client } = request;
   if (!client)
     return await loginBySso(request, async (cookies) => use(await proveSession(host, cookies, runtime, version)));

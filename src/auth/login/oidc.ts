@@ -1,14 +1,13 @@
 import { CodemieError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import { printable } from "../../core/text.ts";
-import { secureAddress } from "../../oauth/addresses.ts";
+import { pause } from "../../core/time.ts";
 import type { EndpointResult } from "../../oauth/answer.ts";
 import { authorizationUrl, judgeCallback, newSecrets } from "../../oauth/authorization.ts";
 import { publicClient } from "../../oauth/client.ts";
-import { requestDeviceCode } from "../../oauth/device.ts";
-import { OAuthHttp } from "../../oauth/http.ts";
+import { pollSeconds, requestDeviceCode } from "../../oauth/device.ts";
 import { faultOfIdToken } from "../../oauth/id-token.ts";
-import { discoverProvider, type ProviderMetadata } from "../../oauth/provider.ts";
+import { type DiscoveredProvider, discoverProvider, type ProviderMetadata } from "../../oauth/provider.ts";
 import { requestToken, revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import { browserUser } from "../../platform/peer.ts";
 import type { Runtime } from "../../platform/runtime.ts";
@@ -35,21 +34,14 @@ export interface OidcOptions extends LoginOptions {
   readonly client: OidcClient;
 }
 
-/** A discovered provider, and the HTTP client for it. */
-interface Provider {
-  readonly metadata: ProviderMetadata;
-  readonly http: OAuthHttp;
-}
-
 /**
  * @param issuer as the user typed it
  * @throws `server_error` when its metadata rules a login out; `unreachable`, `tls`
  */
-async function providerAt(issuer: string, { fetch }: Runtime): Promise<Provider> {
-  const http = new OAuthHttp({ fetch, rule: secureAddress });
-  const found = await discoverProvider(issuer, http);
+async function providerAt(issuer: string, { fetch }: Runtime): Promise<DiscoveredProvider> {
+  const found = await discoverProvider(issuer, fetch);
   if ("unusable" in found) throw authFailure.provider(issuer, found.unusable);
-  return { metadata: found.metadata, http };
+  return found;
 }
 
 /**
@@ -99,20 +91,23 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   const provider = await providerAt(client.issuer, runtime);
   const { metadata, http } = provider;
   const device = issued(await requestDeviceCode(metadata, client.clientId, client.scope, http), client);
-  const address = secureAddress(device.verification_uri_complete ?? device.verification_uri);
-  if (!address) throw authFailure.provider(client.issuer, "the address for its device codes must be https:");
+  const address = http.allowed(
+    device.verification_uri_complete ?? device.verification_uri,
+    "the page for device codes",
+  );
   dialogue.atCode(address.href, printable(device.user_code, 40));
   const time = loginDeadline({ ...options, timeoutMs: Math.min(options.timeoutMs, device.expires_in * 1000) });
-  let intervalMs = device.interval * 1000;
+  let { interval } = device;
   const form = {
     grant_type: "urn:ietf:params:oauth:grant-type:device_code",
     device_code: device.device_code,
   };
   try {
     for (;;) {
-      await Promise.race([Bun.sleep(intervalMs), time.over]); // the provider sets the pace (RFC 8628 section 3.5)
+      await pause(interval * 1000, time.signal); // the provider sets the pace (RFC 8628 section 3.5)
+      time.signal.throwIfAborted();
       const result = await requestToken(metadata, publicClient(client.clientId), form, http);
-      if (result.kind === "refused" && result.code === "slow_down") intervalMs += 5000;
+      if (result.kind === "refused" && result.code === "slow_down") interval = pollSeconds(interval + 5);
       else if (result.kind !== "refused" || result.code !== "authorization_pending") {
         return await tokensOf(issued(result, client), provider, client, undefined, runtime.now());
       }
@@ -193,13 +188,15 @@ function codeOf(url: URL, metadata: ProviderMetadata): string {
 
 async function tokensOf(
   answer: TokenAnswer,
-  { metadata, http }: Provider,
+  { metadata, http }: DiscoveredProvider,
   client: OidcClient,
   nonce: string | undefined,
   nowMs: number,
 ): Promise<OidcTokens> {
   if (!answer.id_token) throw authFailure.idToken(client.issuer, "the provider sent none");
-  const expected = { issuer: metadata.issuer, jwksUri: new URL(metadata.jwks_uri), clientId: client.clientId, nonce };
+  const { issuer, jwks_uri } = metadata;
+  const accessToken = answer.access_token;
+  const expected = { issuer, jwksUri: new URL(jwks_uri), clientId: client.clientId, nonce, accessToken };
   const fault = await faultOfIdToken(answer.id_token, expected, http.fetch);
   if (fault !== undefined) throw authFailure.idToken(metadata.issuer, fault);
   return { ...timed(answer, client, nowMs), ...(answer.refresh_token ? { refreshToken: answer.refresh_token } : {}) };

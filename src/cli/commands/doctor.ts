@@ -1,6 +1,7 @@
 import { callApi, credentialsFor, forProfile, listModels } from "../../access/credentials.ts";
 import { stores } from "../../access/stores.ts";
 import { errorSentence } from "../../api/judge.ts";
+import { longestAnswer } from "../../api/schemas.ts";
 import type { Credentials } from "../../auth/credentials.ts";
 import { asCodemieError, CodemieError } from "../../core/errors.ts";
 import { versionLine } from "../../core/version.ts";
@@ -10,6 +11,7 @@ import { fileChecks } from "../../doctor/files.ts";
 import { loginChecks } from "../../doctor/login.ts";
 import { networkChecks } from "../../doctor/network.ts";
 import { programChecks } from "../../doctor/programs.ts";
+import { readBody } from "../../platform/body.ts";
 import type { Config } from "../../profiles/config.ts";
 import { environmentForOthers } from "../../profiles/environment.ts";
 import { type Resolved, resolveProfile } from "../../profiles/resolve.ts";
@@ -106,7 +108,8 @@ function gatewayCheck(cli: Cli, known: Resolved | undefined, credentials: Creden
         const start = performance.now();
         const headers = { authorization: `Bearer ${gateway.key.reveal()}` };
         const answer = await cli.runtime.fetch(`${gateway.url}/v1/models`, { headers, signal });
-        const text = await answer.text();
+        const { bytes } = await readBody(answer.body, longestAnswer);
+        const text = new TextDecoder().decode(bytes);
         if (answer.status === 200)
           return ok(`a request there and back takes ${Math.round(performance.now() - start)} ms`);
         return failed(

@@ -94,6 +94,13 @@ export const commandFailure = {
       `there is no completion for ${printable(shell, 60)}`,
       close ? `did you mean ${close}` : `shells: ${known.join(", ")}`,
     ),
+  /** @param title the agent's name */
+  crashed: (title: string) =>
+    new CodemieError(
+      "internal",
+      `codemie crashed, so ${title} was stopped: its gateway is gone`,
+      "start it again; if that happens often, report it with the output of codemie --version",
+    ),
   agentMissing: (name: string, binary: string, install: string) =>
     new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),
   /** @param own our flag that it resembles */

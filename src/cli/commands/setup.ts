@@ -6,6 +6,7 @@ import { readApiKey } from "../../auth/api-key.ts";
 import { describe, previousLogin } from "../../auth/stored-login.ts";
 import { Secret } from "../../core/secret.ts";
 import { version } from "../../core/version.ts";
+import { stoppableFetch } from "../../platform/network.ts";
 import { realPrompts } from "../../platform/prompts.ts";
 import { stopSignal } from "../../platform/signals.ts";
 import { providerName, providerNames } from "../../profiles/providers.ts";
@@ -85,7 +86,7 @@ export const setup = (cli: Cli) =>
       const stop = stopSignal();
       const config = await profiles.read();
       const context: SetupContext = {
-        runtime,
+        runtime: { ...runtime, fetch: stoppableFetch(runtime.fetch, stop) },
         version,
         vault,
         config,

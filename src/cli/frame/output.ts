@@ -1,6 +1,6 @@
 import { type ConsolaInstance, createConsola } from "consola/core";
 import { asCodemieError, type CodemieError } from "../../core/errors.ts";
-import { wrap } from "../../core/text.ts";
+import { unprintable, unseen, wrap } from "../../core/text.ts";
 import type { Terminal } from "../../platform/terminal.ts";
 import { frameFailure } from "./failures.ts";
 
@@ -11,14 +11,15 @@ type Shade = keyof typeof codes;
 /** Our own signs, as a terminal with ASCII only shows them. */
 const ascii: Readonly<Record<string, string>> = { "✓": "+", "✗": "x", "…": "...", "·": "-", "“": '"', "”": '"' };
 
-/** Control and bidirectional formatting characters, except line feeds and our own SGR codes. */
-const foreign =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is being removed
-  /\u001b(?!\[\d{1,2}m)|[\u0000-\u0009\u000b-\u001a\u001c-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+/** What no text may bring to the terminal: all that is unprintable, except line feeds and our own SGR codes. */
+const foreign = new RegExp(`\\u001b(?!\\[\\d{1,2}m)|(?![\\n\\u001b])(?:${unprintable.source})`, "gv");
 
-/** `JSON.stringify` leaves U+007F to U+009F as they are, and a terminal may obey them. */
-const json = (data: unknown) =>
-  JSON.stringify(data)?.replace(/[\u007f-\u009f]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
+const everyUnseen = new RegExp(unseen, "gv");
+const escaped = (char: string) =>
+  Array.from({ length: char.length }, (_, i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, "0")}`).join("");
+
+/** `JSON.stringify` leaves most of what a terminal obeys, or nobody sees, as it is. */
+const json = (data: unknown) => JSON.stringify(data)?.replace(everyUnseen, escaped);
 
 /** The program's output: results on standard output, the rest on standard error. */
 export class Output {

@@ -104,7 +104,8 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
       env: withoutTokens(runtime.env, config),
     });
     banner(cli, agent, asked, resolved, models.main);
-    const code = await runForeground([binary, ...agentArgs], env);
+    const { message, hint } = commandFailure.crashed(agent.title);
+    const code = await runForeground([binary, ...agentArgs], env, `error: ${message}\nhint: ${hint}`);
     const { forwarded, denied } = gateway.counts;
     const where = { profile: resolved.name, host: host.origin };
     const detail = { agent: agent.name, exit: code, requests: forwarded };

@@ -1,0 +1,35 @@
+/** A command line with a mask over its secrets, and the arguments that hold them, by their places. */
+export interface MaskedArguments {
+  readonly shown: readonly string[];
+  readonly secrets: readonly (readonly [index: number, argument: string])[];
+}
+
+/** Flags whose values are secrets, ours and an agent's, in any spelling: `--api-key`, `--jwt_token`, `--header`, … */
+const secretFlag = /^--?[a-z0-9_-]{0,40}(token|key|secret|password|passphrase|header)$/i;
+/** A value that is no secret: standard input, or a header whose value comes from a variable. */
+const notSecret = /^(-|[^:\s]+: ?(\w+ )?\$\{\w+\})$/;
+const mask = "[redacted]";
+
+/**
+ * Masks the secrets of a command line: values of flags that take secrets, and an address's query, user and password.
+ *
+ * @returns the masked command line; undefined when it holds no secret
+ */
+export function maskSecrets(args: readonly string[]): MaskedArguments | undefined {
+  const shown = args.map((arg, i) => {
+    const at = arg.startsWith("-") ? arg.indexOf("=") : -1;
+    const [start, value] = [arg.slice(0, at + 1), arg.slice(at + 1)];
+    const flag = at < 0 ? (args[i - 1] ?? "") : arg.slice(0, at);
+    const isSecret = secretFlag.test(flag) && value !== "" && !notSecret.test(value);
+    return start + (isSecret ? mask : withoutSecrets(value));
+  });
+  const secrets = args.flatMap((arg, i) => (arg === shown[i] ? [] : [[i, arg] as const]));
+  return secrets.length > 0 ? { shown, secrets } : undefined;
+}
+
+/** @returns an address with a mask over its secrets; any other text unchanged */
+function withoutSecrets(text: string): string {
+  const url = /^https?:/i.test(text) ? URL.parse(text) : null;
+  if (!url || (url.search === "" && url.username === "" && url.password === "")) return text;
+  return `${url.origin}${url.pathname}${url.search && `?${mask}`}`;
+}

@@ -1,0 +1,153 @@
+import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { constants, deflateRawSync } from "node:zlib";
+import { closest, nearest } from "../../src/core/text.ts";
+import { codemie, Person } from "../support/codemie.ts";
+import { adasToken } from "../support/token.ts";
+
+/** Threat: a host's or provider's answer fills the machine's memory, takes its time, or stops the agent. */
+
+const megabyte = 1024 * 1024;
+/** The most memory a command may hold at any time, MB. */
+const most = 300;
+
+let routes: Record<string, (response: ServerResponse) => void> = {};
+const server = createServer((request: IncomingMessage, response) => {
+  const path = request.url?.split("?")[0] ?? "";
+  const route = routes[path] ?? routes["*"];
+  if (route) route(response);
+  else json(defaults[path])(response);
+});
+server.listen(0, "127.0.0.1");
+const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+afterAll(() => server.close());
+
+const api = "/code-assistant-api/v1";
+const json = (value: unknown) => (response: ServerResponse) => {
+  response.writeHead(value === undefined ? 404 : 200, { "content-type": "application/json" });
+  response.end(JSON.stringify(value ?? { detail: "not found" }));
+};
+const defaults: Record<string, unknown> = {
+  [`${api}/user`]: { user_id: "ada", name: "Ada" },
+  [`${api}/llm_models`]: [{ base_name: "claude-sonnet-4-6" }],
+  "/.well-known/openid-configuration": {
+    issuer: origin,
+    authorization_endpoint: `${origin}/auth`,
+    token_endpoint: `${origin}/token`,
+    jwks_uri: `${origin}/jwks`,
+  },
+};
+
+let person: Person;
+beforeEach(() => {
+  routes = {};
+  person = new Person();
+});
+afterEach(() => person.remove());
+
+/** Sends blanks for as long as somebody reads them, 2 GB at most. */
+function endless(response: ServerResponse): void {
+  response.writeHead(200, { "content-type": "application/json" });
+  const block = Buffer.alloc(megabyte, " ");
+  let left = 2048;
+  const pour = () => {
+    while (left-- > 0 && !response.destroyed) if (!response.write(block)) return void response.once("drain", pour);
+    response.end();
+  };
+  pour();
+}
+
+/** Two MB that unpack to 2 GB of blanks (RFC 1952); the trailer is never needed. */
+function bomb(response: ServerResponse): void {
+  const header = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+  const block = deflateRawSync(Buffer.alloc(megabyte, " "), { finishFlush: constants.Z_SYNC_FLUSH });
+  response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" });
+  response.end(Buffer.concat([header, ...Array<Buffer>(2048).fill(block)]));
+}
+
+/** Runs a command; tells what it said, and the most memory it held, MB. */
+async function run(args: string[], env: Record<string, string> = {}) {
+  const token = { CODEMIE_JWT_TOKEN: adasToken, CODEMIE_URL: origin };
+  const child = Bun.spawn([codemie, ...args], {
+    cwd: person.cwd,
+    env: { ...person.env, ...token, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { code: child.exitCode, said: out + err, out, memory: Number(child.resourceUsage()?.maxRSS) / megabyte };
+}
+
+const login = ["profile", "login", "--issuer", origin, "--client-id", "cli", "--timeout", "60"];
+for (const [path, args, env] of [
+  [`${api}/user`, ["profile", "status"], {}],
+  [`${api}/llm_models`, ["models"], {}],
+  ["/.well-known/openid-configuration", login, {}],
+] as const) {
+  for (const [what, answer] of [
+    ["an answer without end", endless],
+    ["a small answer that unpacks to 2 GB", bomb],
+  ] as const) {
+    test(`${path}: ${what} is an error, and little memory is used`, async () => {
+      routes = { [path]: answer };
+      const { code, said, memory } = await run([...args], env);
+      expect({ code, bounded: /more than \d+ bytes/.test(said) }).toEqual({ code: 1, bounded: true });
+      expect(memory).toBeLessThan(most);
+    });
+  }
+}
+
+test("keys without end: doctor says that the token could not be verified", async () => {
+  const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const token = `${part({ alg: "RS256" })}.${part({ sub: "ada", iss: origin })}.c2ln`;
+  for (const answer of [endless, bomb]) {
+    routes = { "/jwks": answer };
+    const { said, memory } = await run(["doctor", "--verbose"], { CODEMIE_JWT_TOKEN: token });
+    expect(said).toMatch(/signature.*(could not be verified|more than)/);
+    expect(memory).toBeLessThan(most);
+  }
+});
+
+test("a host that never answers: a signal ends the set-up", async () => {
+  const asked = Promise.withResolvers<void>();
+  routes = { "*": () => asked.resolve() };
+  const setup = person.start(["setup", "--url", origin, "--yes"]);
+  await asked.promise;
+  setup.kill("SIGTERM");
+  expect((await setup.finished()).code).toBe(143);
+  server.closeAllConnections();
+});
+
+const good = "claude-haiku-4-5";
+const bad = ["claude-a\0b", `claude-${"x".repeat(200_000)}`, "claude\u001b[2J", "claude\u200b-x", "claude\n-x", ""];
+
+test("model ids that no variable or argument can hold are left out, and the agent starts with another", async () => {
+  const names = [...bad, good];
+  routes = { [`${api}/llm_models`]: json(names.map((base_name, i) => ({ base_name, default: i === 0 }))) };
+  person.install(
+    "claude",
+    '#!/bin/sh\nprintf "model %s; tier %s\\n" "$ANTHROPIC_MODEL" "$ANTHROPIC_DEFAULT_OPUS_MODEL"\n',
+  );
+  const { code, out } = await run(["claude", "--task", "x"], { PATH: person.env.PATH ?? "" });
+  expect([code, out]).toEqual([0, `model ${good}; tier ${good}\n`]);
+  const listed = JSON.parse((await run(["models", "--json"])).out).map(({ id }: { id: string }) => id);
+  expect(listed).toEqual([good]);
+});
+
+test("a typing mistake is looked for among many and giant names in no time", async () => {
+  const giant = Array.from({ length: 20 }, (_, i) => "y".repeat(250) + i);
+  routes = { [`${api}/llm_models`]: json([...giant, good].map((base_name) => ({ base_name }))) };
+  person.install("claude", "#!/bin/sh\nexit 0\n");
+  const { code, said } = await run(["claude", "--model", "z".repeat(100_000)], { PATH: person.env.PATH ?? "" });
+  expect([code, said]).toEqual([0, expect.stringContaining("is not one of this account's models")]);
+});
+
+test("what is compared is bounded, in length and in number", () => {
+  const giant = Array.from({ length: 5_000 }, () => "y".repeat(100_000));
+  const start = performance.now();
+  closest("z".repeat(100_000), giant, 3);
+  nearest("z".repeat(100_000), giant);
+  nearest("claude-sonnet", Array(1_000_000).fill("claude-sonnets"));
+  // Unbounded, this takes hours.
+  expect(performance.now() - start).toBeLessThan(60_000);
+});
