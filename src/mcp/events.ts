@@ -17,6 +17,9 @@ export interface Position {
   retryMs?: number;
 }
 
+/** The longest id of an event that we keep, and send back in a header, characters. A stream with a longer one cannot be resumed. */
+const longestId = 1_024;
+
 /** Bounds of the pause that a server may ask for before we resume its stream, ms: neither a storm nor for ever. */
 const [shortestRetryMs, longestRetryMs] = [500, 60_000];
 
@@ -48,7 +51,7 @@ export async function readEvents(
     maxBufferSize: longestLine,
     onEvent(event) {
       events++;
-      if (event.id !== undefined) position.lastEventId = event.id;
+      if (event.id !== undefined) position.lastEventId = event.id.length <= longestId ? event.id : "";
       if (event.data !== "") handled = onEvent({ type: event.event ?? "message", data: event.data });
     },
     onRetry(ms) {

@@ -22,7 +22,7 @@ test("a Connection header of blanks, commas or names takes no longer than any ot
   const usual = [];
   for (let i = 0; i < 5; i++) usual.push((await timed(`X-Long: ${"x".repeat(long)}\r\n`)).ms);
   for (const between of [" ".repeat(long), "\t".repeat(long), " ,".repeat(long / 2), ",a".repeat(long / 2)]) {
-    const { ms, answer } = await timed(`X-Named: 1\r\nX-Other: 1\r\nConnection: a,${between}, X-Named\r\n`);
+    const { ms, answer } = await timed(`X-Named: 1\r\nX-Other: 1\r\nConnection: a${between}b, X-Named\r\n`);
     expect(answer.status).toBe(200);
     expect([answer.headers.get("x-named"), answer.headers.get("x-other")]).toEqual([null, "1"]);
     // Where time grows with the square of the length, it takes thousands of times as long.
@@ -30,16 +30,16 @@ test("a Connection header of blanks, commas or names takes no longer than any ot
   }
 });
 
-const headers = (count: number) => Array.from({ length: count }, (_, i) => `a${i}: b\r\n`).join("");
+const headers = (count: number) => Array.from({ length: count }, (_, i) => `a${i.toString(36)}:b\r\n`).join("");
 for (const [what, lines] of [
-  ["30,000 headers", headers(30_000)],
-  ["one name 30,000 times", "a: b\r\n".repeat(30_000)],
+  ["28,000 headers", headers(28_000)],
+  ["one name 40,000 times", "a:b\r\n".repeat(40_000)],
   ["300 cookies", "Set-Cookie: a=b\r\n".repeat(300)],
 ] as const) {
   test(`${what}: a 502, and the next answer arrives`, async () => {
     expect((await timed(lines)).answer.status).toBe(502);
     const { answer } = await timed(headers(200));
-    expect([answer.status, answer.headers.get("a199")]).toEqual([200, "b"]);
+    expect([answer.status, answer.headers.get(`a${(199).toString(36)}`)]).toEqual([200, "b"]);
   });
 }
 
