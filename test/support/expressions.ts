@@ -85,7 +85,6 @@ class Reader {
   #at = 0;
 
   constructor(source: string, flags: string) {
-    if (flags.includes("v")) throw new Error("sets with operators (the flag v) are not understood");
     this.#source = source;
     this.#flags = flags;
   }
@@ -158,8 +157,7 @@ class Reader {
     }
     if (this.#take("$") || this.#take("\\b") || this.#take("\\B")) return asserted;
     if (char === "[") {
-      for (this.#at++; this.#source[this.#at] !== "]"; this.#at++) if (this.#source[this.#at] === "\\") this.#at++;
-      this.#at++;
+      this.#skipSet();
     } else if (char === "\\") {
       const escaped = /^\\(?:x[0-9A-Fa-f]{2}|u\{[^}]*\}|u[0-9A-Fa-f]{4}|c[A-Za-z]|[pP]\{[^}]*\}|[^1-9k])/;
       const [text] = escaped.exec(this.#source.slice(at)) ?? [];
@@ -169,6 +167,18 @@ class Reader {
     else this.#at++;
     const state = this.automaton.add(this.#charactersOf(this.#source.slice(at, this.#at)));
     return { first: [{ state, anchor: "none" }], last: [{ state, sure: true }], empty: undefined };
+  }
+
+  /** Skips a set; with the flag `v`, sets may stand in it. */
+  #skipSet(): void {
+    let open = 0;
+    do {
+      const char = this.#source[this.#at++];
+      if (char === undefined) throw new Error("a set does not end");
+      if (char === "\\") this.#at++;
+      if (char === "[" && (open === 0 || this.#flags.includes("v"))) open++;
+      if (char === "]") open--;
+    } while (open > 0);
   }
 
   #group(): Part {
@@ -187,7 +197,7 @@ class Reader {
   }
 
   #charactersOf(source: string): Characters {
-    const one = new RegExp(`^(?:${source})$`, this.#flags.replace(/[^isu]/g, ""));
+    const one = new RegExp(`^(?:${source})$`, this.#flags.replace(/[^isuv]/g, ""));
     let bits: Characters = 0n;
     for (const [i, char] of alphabet.entries()) if (one.test(char)) bits |= 1n << BigInt(i);
     return bits;
@@ -200,7 +210,7 @@ const asserted: Part = { ...nothing, empty: { anchor: "none", sure: false } };
  * @param source an expression's text, without its slashes
  * @param flags its flags
  * @returns why its time can grow with the square of the text's length or worse; undefined when it cannot
- * @throws for what it does not understand: references back, and the flag `v`
+ * @throws for what it does not understand: references back
  */
 export function slowness(source: string, flags: string): string | undefined {
   const reader = new Reader(source, flags);

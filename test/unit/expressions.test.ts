@@ -71,6 +71,7 @@ const slow: RegExp[] = [
   /^(\w+\s?)*$/,
   /x{0,300}$/,
   /^x{0,200}x{0,200}y/,
+  /[[\p{L}]--[a-c]]+[d]/v,
 ];
 const quick: RegExp[] = [
   /\s+/g,
@@ -86,6 +87,7 @@ const quick: RegExp[] = [
   /^(?:[^"\\]|\\.)*$/,
   /x{0,200}$/,
   /_\d+$/,
+  /(?<!\w)[[\p{L}]--[a-z\]]][[0-9][x]]/v,
 ];
 
 test("the check knows slow expressions from quick ones", () => {
