@@ -49,7 +49,13 @@ export function parseHost(input: string): Host {
 export function parseProvider(input: string): Host {
   const url = parseAddress(input);
   if (url.search || url.hash) throw failure.badHost(url.origin, "a base URL has no query and no fragment");
-  return { origin: url.origin, api: url.origin + url.pathname.replace(/\/+$/, ""), kind: "provider" };
+  return { origin: url.origin, api: url.origin + withoutLastSlashes(url.pathname), kind: "provider" };
+}
+
+function withoutLastSlashes(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === "/") end--;
+  return path.slice(0, end);
 }
 
 /**

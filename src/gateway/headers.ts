@@ -1,6 +1,7 @@
 import type { Authorize } from "../auth/authorize.ts";
 import type { HeaderRecord } from "../http1/message.ts";
 import { keyHeaders } from "./guard.ts";
+import { staysBehind } from "./header-kinds.ts";
 
 /** Hop-by-hop headers: they concern one connection only (RFC 9110 section 7.6.1). */
 const hopByHop = [
@@ -16,61 +17,98 @@ const hopByHop = [
   "http2-settings",
 ] as const;
 
-/** Never forwarded upstream, each with its reason. */
-const neverUpstream: ReadonlySet<string> = new Set([
-  ...hopByHop,
-  ...keyHeaders, // they hold the gateway's own key, and the host refuses one next to session cookies
-  "cookie", // only the session's cookies go to the host
-  "host", // the request gets the host's own name
-  "content-length", // the HTTP client sets it when it sends the body
-  "forwarded", // tells where the request comes from, which is private, and which the host might believe
-  "via",
-  "x-real-ip",
-  "x-client-ip",
-  "true-client-ip",
-  "api-key", // other headers for a key; the agent's key is for this gateway only
-  "x-litellm-api-key",
-  "user-id", // names the user at a host without oauth2-proxy in front (the front)
-  "x-rewrite-url", // could name another path or method than the one the gateway checked
-  "x-http-method-override",
-  "x-http-method",
-  "x-method-override",
-  "set-cookie",
-  "x-bind-key", // the backend uses it internally (CodeMie fact 4.3)
-  "x-bind-nonce",
-  "x-bind-timestamp",
-  "expect", // our own server has answered it already
-]);
+/** Parts of a name that show a credential in the value. */
+const secrets = ["cookie", "jwt", "bearer", "secret", "passw", "credential", "assertion", "api-key", "apikey"];
 
-/** Name prefixes never forwarded upstream: headers in which fronts name user and request (CodeMie fact 4.3), and our own. */
-const neverUpstreamPrefixes = [
-  "x-forwarded-",
-  "x-original-",
-  "x-auth-request-",
-  "x-amzn-oidc-",
-  "x-goog-iap-",
-  "x-codemie-",
-] as const;
+/** Headers that no host gets from an agent, each kind with its reason. Agents send no others like them. */
+const notUpstream = staysBehind({
+  names: [
+    ...hopByHop,
+    ...keyHeaders, // they hold the gateway's own key, and the host refuses one next to session cookies
+    "host", // the request gets the host's own name
+    "content-length", // the HTTP client sets it when it sends the body
+    "expect", // our own server has answered it already
+    "via", // tells where the request comes from, which is private, and which the host might believe
+  ],
+  secrets, // only the session's go to the host
+  passes: {
+    names: ["user-agent", "x-goog-api-client", "idempotency-key", "x-idempotency-key"],
+    // The families of agents and of the APIs they speak: no program in front of a host puts its findings there.
+    beginnings: [
+      "anthropic-",
+      "x-anthropic-",
+      "x-claude-",
+      "x-stainless-",
+      "openai-",
+      "x-openai-",
+      "x-codex-",
+      "x-opencode-",
+      "x-gemini-",
+    ],
+  },
+  beginnings: [
+    // Families in which a program in front of a host names user, origin or path (CodeMie fact 4.3): Envoy, Cloudflare, Azure,
+    // AWS, Google, Kong, Shibboleth, Tailscale and their like. Those without a family use the words below.
+    "x-envoy-",
+    "cf-",
+    "x-azure-",
+    "x-arr-",
+    "x-amzn-",
+    "x-goog-",
+    "x-appengine-",
+    "x-kong-",
+    "x-authentik-",
+    "x-pomerium-",
+    "x-okta-",
+    "x-vouch-",
+    "x-accel-",
+    "x-proxy-",
+    "proxy-",
+    "shib-",
+    "mellon-",
+    "tailscale-",
+    "fastly-",
+    "fly-",
+    "x-bind-", // the backend uses it internally (CodeMie fact 4.3)
+    "x-codemie-", // our own
+  ],
+  words: [
+    ...["key", "dn", "sso", "login", "uid", "upn", "eppn"], // keys, and names of users
+    ...["role", "roles", "group", "groups", "claim", "claims", "scope", "scopes", "permissions"],
+    ...["consumer", "subject", "sub", "verify", "verified"],
+    ...["ip", "addr", "scheme", "ssl", "tls", "mtls"], // where and how the request comes in
+    ...["host", "url", "uri", "path", "method"], // another path or method than the one the gateway checked
+  ],
+  parts: [
+    "token",
+    ...["auth", "oidc", "saml", "cert"], // `authorization`, `x-authenticated-user`, `x-oauth-…`, `ssl-client-cert`
+    ...["user", "email", "principal", "identity", "impersonat"],
+    ...["forward", "original", "remote", "override", "rewrite"],
+  ],
+});
 
-/** Never forwarded to the agent, each with its reason. */
-const neverBack: ReadonlySet<string> = new Set([
-  ...hopByHop,
-  "set-cookie", // session cookies are credentials
-  "set-cookie2",
-  "location", // the host's login route answers with the session in it
-  "content-location",
-  "authorization", // some fronts are set to put the session's token on every answer (CodeMie fact 2.4)
-  "gap-auth",
-  "authentication-info",
-  "proxy-authentication-info",
-  "refresh",
-  "alt-svc", // would lead the agent past the gateway
-  "clear-site-data",
-  "strict-transport-security",
-]);
-
-/** Name prefix never forwarded to the agent: the front's headers about the session, with its token (CodeMie fact 2.4). */
-const neverBackPrefix = "x-auth-request-";
+/** Headers that no agent gets from a host, each kind with its reason. */
+const notBack = staysBehind({
+  names: [
+    ...hopByHop,
+    "refresh", // the host's login route answers with the session in an address
+    "alt-svc", // would lead the agent past the gateway
+    "clear-site-data",
+    "strict-transport-security",
+  ],
+  secrets, // the session's above all
+  passes: { names: ["www-authenticate"], beginnings: [] }, // a challenge holds no secret
+  // What a program in front of the host found out about the session, with its tokens (CodeMie fact 2.4).
+  beginnings: ["x-forwarded-", "cf-access-"],
+  words: [
+    ...["token", "accesstoken", "idtoken", "refreshtoken"], // not `tokens`, which limits count
+    ...["location", "redirect"], // addresses, as those of `refresh`
+  ],
+  parts: [
+    "session",
+    ...["auth", "oidc", "saml"], // some are set to put the session's token on every answer
+  ],
+});
 
 /**
  * Makes the headers of the request to the host: the agent's, without those that must not leave this machine.
@@ -84,8 +122,7 @@ export function upstreamHeaders(incoming: HeaderRecord, fixed: HeaderRecord): Re
   const kept: Record<string, string> = { "accept-encoding": "identity" };
   const named = namedByConnection(incoming.connection);
   for (const name in incoming) {
-    if (neverUpstream.has(name) || Object.hasOwn(fixed, name) || named?.has(name)) continue;
-    if (name.startsWith("x-") && neverUpstreamPrefixes.some((prefix) => name.startsWith(prefix))) continue;
+    if (notUpstream(name) || Object.hasOwn(fixed, name) || named?.has(name)) continue;
     kept[name] = incoming[name] as string;
   }
   return kept;
@@ -115,7 +152,7 @@ export function downstreamHeaders(upstream: HeaderRecord): Record<string, string
   const kept: Record<string, string> = {};
   const named = namedByConnection(upstream.connection);
   for (const name in upstream) {
-    if (neverBack.has(name) || named?.has(name) || name.startsWith(neverBackPrefix)) continue;
+    if (notBack(name) || named?.has(name)) continue;
     kept[name] = upstream[name] as string;
   }
   return kept;
@@ -124,5 +161,6 @@ export function downstreamHeaders(upstream: HeaderRecord): Record<string, string
 /** @returns the headers that `Connection` declares hop-by-hop */
 function namedByConnection(value: string | undefined): ReadonlySet<string> | undefined {
   if (!value || value === "keep-alive" || value === "close") return undefined;
-  return new Set(value.toLowerCase().split(/\s*,\s*/));
+  const names = value.toLowerCase().split(",");
+  return new Set(names.map((name) => name.trim()));
 }

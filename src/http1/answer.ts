@@ -2,12 +2,18 @@ import type { AnswerHead } from "./message.ts";
 
 /** The largest head of an answer, with all its interim heads, bytes: the same limit as the gateway's own server has. */
 const headBytes = 262_144;
+/**
+ * The most headers of an answer, those of its interim heads included: as many as the runtime's own client takes. The
+ * runtime's `Response` looks through all of them to add one.
+ */
+const mostHeaders = 256;
 /** The longest line before a chunk, and the largest total of all trailers, bytes. */
 const chunkLineBytes = 4_096;
 const trailerBytes = 65_536;
 
-/** How many bytes are searched for lines in one go. */
+/** How many bytes are searched for lines in one go: in a head, and between chunks, which may be of one byte each. */
 const textBytes = 8_192;
+const chunkTextBytes = 64;
 
 /** A body whose announced length is at most this, bytes, is passed on in one piece, which costs less than a stream. */
 export const shortBytes = 16_384;
@@ -46,6 +52,8 @@ export class AnswerReader {
   #version = "";
   #status = 0;
   #headers: Record<string, string> = {};
+  /** how many headers have come */
+  #count = 0;
   #setCookies: string[] = [];
   /** how many bytes of a sized body or a chunk are still to come */
   #left = 0;
@@ -104,9 +112,13 @@ export class AnswerReader {
           this.#keepAlive = false;
           return;
         default:
-          at += this.#lines(bytes.toString("latin1", at, Math.min(bytes.length, at + textBytes)));
+          at += this.#lines(bytes.toString("latin1", at, Math.min(bytes.length, at + this.#textBytes)));
       }
     }
+  }
+
+  get #textBytes(): number {
+    return this.#part === "status" || this.#part === "header" ? textBytes : chunkTextBytes;
   }
 
   /**
@@ -184,6 +196,7 @@ export class AnswerReader {
     const colon = line.indexOf(":");
     const name = line.slice(0, Math.max(colon, 0));
     const value = withoutBlanks(line, colon + 1);
+    if (++this.#count > mostHeaders) throw new BadAnswer("it has too many headers");
     if (!headerName.test(name) || unfitValue.test(value)) throw new BadAnswer("a header is none");
     const lower = name.toLowerCase();
     if (lower === "set-cookie") this.#setCookies.push(value);

@@ -2,8 +2,9 @@ import { asCodemieError, type CodemieError } from "../core/errors.ts";
 import { backoffMs, pause, within } from "../core/time.ts";
 import { mcpFailure } from "./failures.ts";
 import { type Line, longestLine } from "./framing.ts";
+import { deepest } from "./json-text.ts";
 import { type Log, loggable } from "./log.ts";
-import { type Envelope, errorAnswer, type Key, member, membersOf, oneLine, readEnvelope, rpcCodes } from "./message.ts";
+import { type Envelope, errorAnswer, type Key, oneLine, readEnvelope, rpcCodes, textAt } from "./message.ts";
 import { PendingMessage } from "./pending-message.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
@@ -49,6 +50,9 @@ export class Bridge {
   /** the texts that the client opened its session with, to open another in its place */
   #initialize: string | undefined;
   #initialized: string | undefined;
+  /** how much of the server's was dropped, and at which number the log notes it next */
+  #dropped = 0;
+  #nextNoted = 1;
 
   constructor(options: BridgeOptions) {
     this.#options = options;
@@ -69,6 +73,12 @@ export class Bridge {
     if (envelope === "not-json") return void this.#refuse("null", rpcCodes.parse, "a line is not JSON; it was skipped");
     if (envelope === "not-a-message") {
       return void this.#refuse("null", rpcCodes.invalid, "a line is JSON but not a JSON-RPC message; it was skipped");
+    }
+    if (envelope.isTooDeep) {
+      const keys = envelope.requests.length > 0 ? envelope.requests : ["null"];
+      const why = `a line is nested deeper than ${deepest} levels; it was skipped`;
+      for (const key of keys) this.#refuse(key, rpcCodes.invalid, why);
+      return;
     }
     const pending = new PendingMessage(line.text, envelope);
     this.#options.log.debug(`client → ${envelope.method ?? "answer"} ${envelope.requests} (${line.text.length})`);
@@ -128,10 +138,7 @@ export class Bridge {
     }
     pending.take();
     for (const key of pending.envelope.requests) this.#pending.delete(key);
-    for (const key of pending.owed) {
-      const text = error.hint ? `${error.message}; ${error.hint}` : error.message;
-      this.#refuse(key, rpcCodes.failed, text, { code: error.code });
-    }
+    for (const key of pending.owed) this.#fail(key, error);
   }
 
   /** Sends a message within a session; opens a new session when the server has forgotten it. */
@@ -186,8 +193,8 @@ export class Bridge {
     log.info("opening the session again");
     this.#transport.reset();
     const answer = await replay(this.#initialize ?? "");
-    const refused = member(member(answer, "error"), "message");
-    if (typeof refused === "string") throw mcpFailure.notReopened(origin, refused);
+    const refused = textAt(answer, "error", "message");
+    if (refused !== undefined) throw mcpFailure.notReopened(origin, refused);
     if (!this.#transport.ready) throw mcpFailure.unanswered(origin);
     if (this.#initialized === undefined) return;
     await replay(this.#initialized).catch((error: unknown) => log.info(loggable(error)));
@@ -213,12 +220,13 @@ export class Bridge {
   async #fromServer(text: string): Promise<void> {
     const envelope = readEnvelope(text);
     const { log } = this.#options;
-    if (typeof envelope === "string") return void log.info(`dropped what the server sent: ${envelope}`);
+    if (typeof envelope === "string") return this.#drop(envelope);
     log.debug(`server → ${envelope.method ?? "answer"} ${envelope.answers} (${text.length})`);
     const owing = envelope.answers.map((key) => this.#pending.get(key));
     // An error with id null belongs to no request; pass it on to the client.
     const unasked = envelope.answers.every((key, i) => !owing[i] && key !== "null");
-    if (unasked && envelope.answers.length > 0) return void log.info("dropped an answer that nobody waits for");
+    if (unasked && envelope.answers.length > 0) return this.#drop("an answer that nobody waits for");
+    if (envelope.isTooDeep) return this.#dropDeep(envelope);
     const line = owing.some((pending) => pending?.internal) ? this.#withoutOurs(envelope) : oneLine(text);
     const written = line === undefined ? undefined : this.#options.write(line);
     for (const [i, key] of envelope.answers.entries()) {
@@ -228,14 +236,37 @@ export class Bridge {
     await written;
   }
 
+  /** Answers, with an error, the requests that an answer nested too deep was for. */
+  #dropDeep({ answers }: Envelope): void {
+    this.#drop("nested too deep");
+    for (const key of answers) {
+      const pending = this.#pending.get(key);
+      this.#pending.delete(key);
+      if (pending && !pending.internal && pending.owed.has(key)) this.#fail(key, mcpFailure.tooDeep(deepest));
+      pending?.settle(key);
+    }
+  }
+
+  /** Notes that something of the server's was dropped. Of a flood, the log shows the 1st, the 10th, the 100th and so on. */
+  #drop(what: string): void {
+    if (++this.#dropped < this.#nextNoted) return;
+    this.#nextNoted *= 10;
+    this.#options.log.info(`dropped what the server sent, ${this.#dropped} so far: ${what}`);
+  }
+
   /** Takes the answers to our own requests out of a text. @returns the rest for the client as a line, or undefined */
-  #withoutOurs({ value }: Envelope): string | undefined {
-    const others = membersOf(value).filter((one) => {
-      const pending = this.#pending.get(JSON.stringify(member(one, "id")));
-      if (pending?.internal) pending.answer = one;
+  #withoutOurs({ messages }: Envelope): string | undefined {
+    const others = messages.filter(({ text, answers }) => {
+      const pending = answers === undefined ? undefined : this.#pending.get(answers);
+      if (pending?.internal) pending.answer = text;
       return !pending?.internal;
     });
-    return others.length > 0 ? JSON.stringify(others) : undefined;
+    return others.length > 0 ? oneLine(`[${others.map(({ text }) => text).join(",")}]`) : undefined;
+  }
+
+  #fail(key: Key, error: CodemieError): void {
+    const text = error.hint ? `${error.message}; ${error.hint}` : error.message;
+    this.#refuse(key, rpcCodes.failed, text, { code: error.code });
   }
 
   #refuse(key: Key, code: number, text: string, data?: Readonly<Record<string, unknown>>): void {

@@ -23,7 +23,7 @@ export function readChallenge(response: Response): Challenge | undefined {
   };
 }
 
-/** How much of the header we parse, characters: the time for a run of blanks grows with the square of its length. */
+/** How much of the header we parse, characters. */
 const longestHeader = 4_096;
 
 /**
@@ -32,7 +32,7 @@ const longestHeader = 4_096;
  */
 function bearerParams(header: string): Map<string, string> {
   const params = new Map<string, string>();
-  const token = /\s*,?\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?/gy;
+  const token = /[\s,]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?/gy;
   let bearer = false;
   for (const [, name = "", quoted, bare] of header.slice(0, longestHeader).matchAll(token)) {
     const value = quoted === undefined ? bare : quoted.replace(/\\(.)/g, "$1");

@@ -3,7 +3,7 @@ import type { CodemieError } from "../core/errors.ts";
 import { addressOnly } from "../core/text.ts";
 import type { Step, Trace } from "../oauth/trace.ts";
 import { mcpFailure } from "./failures.ts";
-import { member, readEnvelope } from "./message.ts";
+import { memberAt, readEnvelope, textAt } from "./message.ts";
 import { PendingMessage } from "./pending-message.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
@@ -44,12 +44,12 @@ export async function explain(
   const envelope = readEnvelope(text);
   if (typeof envelope === "string") throw new Error(envelope);
   const pending = new PendingMessage(text, envelope);
-  let answer: unknown;
+  let answer: string | undefined;
   const transport = open({
     async message(received) {
       const found = readEnvelope(received);
       if (typeof found === "string" || !found.answers.includes("1")) return;
-      answer = found.value;
+      answer = received;
       pending.settle("1");
     },
     lost: () => undefined,
@@ -68,17 +68,13 @@ export async function explain(
     if (steps.at(-1)?.ok !== false) step(false, outcome.error.message);
     return done(outcome.error);
   }
-  const server = member(member(answer, "result"), "serverInfo");
-  if (server === undefined) {
-    const said = member(member(answer, "error"), "message");
-    const error = mcpFailure.notMcp(
-      url.origin,
-      `it did not accept initialize: ${typeof said === "string" ? said : ""}`,
-    );
+  if (memberAt(answer, "result", "serverInfo") === undefined) {
+    const said = textAt(answer, "error", "message") ?? "";
+    const error = mcpFailure.notMcp(url.origin, `it did not accept initialize: ${said}`);
     step(false, error.message);
     return done(error);
   }
-  const version = member(member(answer, "result"), "protocolVersion");
-  step(true, `${member(server, "name")} ${member(server, "version")}, protocol ${version}`);
+  const [name, version] = ["name", "version"].map((one) => textAt(answer, "result", "serverInfo", one));
+  step(true, `${name} ${version}, protocol ${textAt(answer, "result", "protocolVersion")}`);
   return done(undefined);
 }

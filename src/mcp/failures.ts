@@ -52,6 +52,12 @@ export const mcpFailure = {
       `the server sent a message longer than ${bytes} bytes, which was dropped`,
       "ask for less at a time",
     ),
+  tooDeep: (levels: number) =>
+    new CodemieError(
+      "server_error",
+      `the server sent a message nested deeper than ${levels} levels, which was dropped`,
+      "report it to the server's administrator",
+    ),
   cancelled: () => new CodemieError("interrupted", "the request was cancelled before it was sent"),
   notReopened: (origin: string, said: string) =>
     new CodemieError(

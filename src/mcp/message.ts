@@ -1,5 +1,6 @@
 import { INVALID_REQUEST, PARSE_ERROR } from "@modelcontextprotocol/sdk/spec.types.js";
 import type { JSONRPCErrorResponse } from "@modelcontextprotocol/sdk/types.js";
+import { readJsonText } from "./json-text.ts";
 
 /** The id of a request as JSON text; a number too large for a JavaScript `number` keeps its digits. */
 export type Key = string;
@@ -14,71 +15,83 @@ export interface Envelope {
   readonly cancels: Key | undefined;
   /** its method, when it is a single request or notification */
   readonly method: string | undefined;
-  /** the parsed value */
-  readonly value: unknown;
+  /** its messages, each as text, and the id that it answers */
+  readonly messages: readonly { readonly text: string; readonly answers: Key | undefined }[];
+  /** true: it is nested too deep to be passed on */
+  readonly isTooDeep: boolean;
 }
+
+/** The longest id, and the longest method, characters as written. */
+const longestName = 4_096;
 
 /**
  * Reads a JSON-RPC 2.0 text, checking as little as possible: unknown methods, members and shapes pass.
  *
- * @returns the envelope; `not-json`, or `not-a-message` for JSON that is neither an object nor a batch of objects
+ * @returns the envelope; `not-json`, or `not-a-message` for JSON that is neither an object nor a batch of objects, or whose
+ *   id is no id
  */
 export function readEnvelope(text: string): Envelope | "not-json" | "not-a-message" {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return "not-json";
-  }
-  const members = membersOf(value);
-  if (members.length === 0 || !members.every(isObject)) return "not-a-message";
-  const cancelled = member(member(value, "params"), "requestId");
-  const rounded = members.some(({ id }) => isRounded(id)) || isRounded(cancelled);
-  const exact = rounded ? withExactIds(text) : value;
+  const read = readJsonText(text, names);
+  if (!read) return "not-json";
+  if (!read.objects) return "not-a-message";
   const requests: Key[] = [];
-  const answers: Key[] = [];
-  for (const one of membersOf(exact) as Record<string, unknown>[]) {
-    if ("id" in one) (typeof one.method === "string" ? requests : answers).push(keyOf(one.id));
+  const messages: { text: string; answers: Key | undefined }[] = [];
+  for (const { text: one, members } of read.objects) {
+    const id = members.get("id");
+    const key = id === undefined ? undefined : keyOf(id);
+    if (id !== undefined && key === undefined) return "not-a-message";
+    const asks = members.get("method")?.startsWith('"');
+    if (asks && key !== undefined) requests.push(key);
+    messages.push({ text: one, answers: asks ? undefined : key });
   }
-  const method = isObject(value) && typeof value.method === "string" ? value.method : undefined;
-  const cancels =
-    method === "notifications/cancelled" && cancelled !== undefined
-      ? keyOf(member(member(exact, "params"), "requestId"))
-      : undefined;
-  return { requests, answers, cancels, method, value };
+  const only = read.isArray ? undefined : read.objects[0]?.members;
+  const method = textOf(only?.get("method"));
+  const cancelled = method === "notifications/cancelled" && memberText(only?.get("params"), "requestId");
+  return {
+    requests,
+    answers: messages.flatMap((one) => one.answers ?? []),
+    cancels: cancelled ? keyOf(cancelled) : undefined,
+    method,
+    messages,
+    isTooDeep: read.isTooDeep,
+  };
 }
 
-/** @returns the messages of a batch, or the one message */
-export function membersOf(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [value];
+const names: ReadonlySet<string> = new Set(["id", "method", "params"]);
+
+/** @returns the key of an id as it is written; undefined when it is neither text, number nor `null`, or too long */
+function keyOf(id: string): Key | undefined {
+  if (id.length > longestName || !/^["\d-]|^null$/.test(id)) return undefined;
+  const value: unknown = JSON.parse(id);
+  const isRounded = typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER;
+  return isRounded ? id : JSON.stringify(value);
 }
 
-/** A number with the digits of its source text. */
-class Written {
-  readonly source: string;
-  constructor(source: string) {
-    this.source = source;
-  }
+/** @returns the member of that name of an object, all of it JSON text; undefined when there is none */
+function memberText(text: string | undefined, name: string): string | undefined {
+  const read = text === undefined ? undefined : readJsonText(text, new Set([name]));
+  return read?.isArray === false ? read.objects?.[0]?.members.get(name) : undefined;
 }
 
-const isRounded = (id: unknown) => typeof id === "number" && Math.abs(id) > Number.MAX_SAFE_INTEGER;
-
-/** Parses a text again, keeping the digits of numbers that a `number` would round. Slower, so only for such ids. */
-function withExactIds(text: string): unknown {
-  const exact = (_name: string, value: unknown, context?: { readonly source?: string }) =>
-    isRounded(value) && context?.source !== undefined ? new Written(context.source) : value;
-  return JSON.parse(text, exact);
+/** @returns the text that a JSON text stands for; undefined when it is none, or too long */
+function textOf(text: string | undefined): string | undefined {
+  return text?.startsWith('"') && text.length <= longestName ? JSON.parse(text) : undefined;
 }
 
-const keyOf = (id: unknown): Key => (id instanceof Written ? id.source : JSON.stringify(id));
-
-/** @returns the member of that name, or undefined when the value is no object or lacks it */
-export function member(value: unknown, name: string): unknown {
-  return isObject(value) ? value[name] : undefined;
+/**
+ * Finds a member within a message, for example the version in an answer to `initialize`.
+ *
+ * @param message JSON text
+ * @param path names of members, each in the object before
+ * @returns the member, JSON text; undefined when there is none
+ */
+export function memberAt(message: string | undefined, ...path: readonly string[]): string | undefined {
+  return path.reduce(memberText, message);
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/** @returns as {@link memberAt}, when it is a text and not a very long one: that text */
+export function textAt(message: string | undefined, ...path: readonly string[]): string | undefined {
+  return textOf(memberAt(message, ...path));
 }
 
 /**

@@ -8,8 +8,8 @@ export class PendingMessage {
   readonly internal: boolean;
   /** false: nobody waits for it, so no browser opens for it */
   readonly attended: boolean;
-  /** the server's answer to our own request */
-  answer: unknown;
+  /** the server's answer to our own request, JSON text */
+  answer: string | undefined;
   readonly #owed: Set<Key>;
   readonly #settled = Promise.withResolvers<void>();
   readonly #taken = Promise.withResolvers<void>();

@@ -15,12 +15,16 @@ export async function bounded(response: Response, limit: number): Promise<string
 
 /**
  * @param origin the server's origin, for the error
- * @param onBytes called for every chunk: a sign of life
+ * @param onBytes called for every chunk with how many bytes came so far; reading waits for its promise
  * @returns the whole body as text
  * @throws `server_error` when it is longer than {@link longestLine} bytes; `unreachable` when it breaks off or cannot
  *   be decompressed
  */
-export async function whole(response: Response, origin: string, onBytes: () => void): Promise<string> {
+export async function whole(
+  response: Response,
+  origin: string,
+  onBytes: (soFar: number) => Promise<void>,
+): Promise<string> {
   const { bytes, end } = await readBody(response.body, longestLine, onBytes);
   if (end === "cut") throw mcpFailure.messageTooLong(longestLine);
   if (end === "broken") throw mcpFailure.lost(origin);

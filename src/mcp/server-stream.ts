@@ -3,6 +3,7 @@ import { type Position, readEvents, type StreamEvent } from "./events.ts";
 import { mcpFailure } from "./failures.ts";
 import { type Log, loggable } from "./log.ts";
 import { mediaType } from "./response.ts";
+import type { Turn } from "./turn.ts";
 
 export interface ServerStreamOptions {
   /** origin of the server, for messages */
@@ -11,6 +12,8 @@ export interface ServerStreamOptions {
   readonly get: (lastEventId: string | undefined) => Promise<Response>;
   /** takes a message from the server; resolves once there is room for more */
   readonly message: (text: string) => Promise<void>;
+  /** the turn for large messages */
+  readonly turn: Turn;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -22,7 +25,7 @@ export interface ServerStreamOptions {
  * @returns true when the server no longer knows the session
  */
 export async function followServerStream(options: ServerStreamOptions): Promise<boolean> {
-  const { origin, get, message, log, signal } = options;
+  const { origin, get, message, turn, log, signal } = options;
   const position: Position = {};
   const streak = new Streak();
   const onEvent = async ({ type, data }: StreamEvent) => {
@@ -41,10 +44,12 @@ export async function followServerStream(options: ServerStreamOptions): Promise<
       }
       had = true;
       streak.opened();
-      streak.ended(await readEvents(response.body, position, onEvent));
+      streak.ended(await readEvents(response.body, position, onEvent, undefined, turn));
     } catch (error) {
       if (!signal.aborted) log.info(`the server's own stream: ${loggable(error)}`);
       streak.failed();
+    } finally {
+      turn.end();
     }
     await pause(streak.pauseMs(position.retryMs), signal);
   }

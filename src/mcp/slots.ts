@@ -1,23 +1,41 @@
-/**
- * How many requests may wait for their answers at the same time. The runtime runs 256 HTTP requests per process and
- * queues the rest. Keep some free for the client's answers to the server's own requests, or both sides would wait for
- * ever.
- */
-const mostAtOnce = 200;
-
-/** Lets a bounded number of requests through at a time; the others wait in their order. */
+/** Lets a bounded number of users through at a time; the others wait in their order. */
 export class Slots {
-  #free = mostAtOnce;
-  readonly #waiting: (() => void)[] = [];
+  #free: number;
+  readonly #waiting = new Set<() => void>();
 
-  /** Waits for a slot. @returns the function that gives it back; call it once */
-  async take(): Promise<() => void> {
+  /** @param count how many at a time */
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /**
+   * Waits for a slot.
+   *
+   * @param signal ends the waiting
+   * @returns the function that gives it back; call it once
+   * @throws the signal's reason
+   */
+  async take(signal?: AbortSignal): Promise<() => void> {
+    signal?.throwIfAborted();
     if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else await this.#turn(signal);
     return () => {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#free++;
+      const [next] = this.#waiting;
+      if (!next) this.#free++;
+      else if (this.#waiting.delete(next)) next();
     };
+  }
+
+  async #turn(signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const giveUp = () => reject(signal?.reason);
+    this.#waiting.add(resolve);
+    signal?.addEventListener("abort", giveUp);
+    try {
+      await promise;
+    } finally {
+      this.#waiting.delete(resolve);
+      signal?.removeEventListener("abort", giveUp);
+    }
   }
 }

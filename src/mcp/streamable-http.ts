@@ -4,7 +4,7 @@ import { pause, Streak } from "../core/time.ts";
 import { type Position, readEvents, type StreamEvent } from "./events.ts";
 import { mcpFailure } from "./failures.ts";
 import { type Log, loggable } from "./log.ts";
-import { member, readEnvelope } from "./message.ts";
+import { memberAt, readEnvelope, textAt } from "./message.ts";
 import type { PendingMessage } from "./pending-message.ts";
 import { bounded, faultOf, mediaType, whole } from "./response.ts";
 import type { ServerClient } from "./server-client.ts";
@@ -12,6 +12,7 @@ import { followServerStream } from "./server-stream.ts";
 import { type SilenceLimit, silenceLimit } from "./silence-limit.ts";
 import { Slots } from "./slots.ts";
 import { lingerMs, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
+import { Turn } from "./turn.ts";
 
 /** How long we try to resume a stream that broke before its answer came, ms. */
 const resumeMs = 6_000;
@@ -19,6 +20,13 @@ const resumeMs = 6_000;
 const longestRefusal = 65_536;
 /** Time limit for ending a session when the client opens another, ms. */
 const leaveMs = 5_000;
+
+/**
+ * How many requests may wait for their answers at the same time. The runtime runs 256 HTTP requests per process and
+ * queues the rest. Keep some free for the client's answers to the server's own requests, or both sides would wait for
+ * ever.
+ */
+const mostAtOnce = 200;
 
 const eventStream = "text/event-stream";
 const json = "application/json";
@@ -30,7 +38,9 @@ export class StreamableHttp implements Transport {
   readonly #log: Log;
   readonly #silenceMs: number;
   readonly #closed = new AbortController();
-  readonly #slots = new Slots();
+  readonly #slots = new Slots(mostAtOnce);
+  /** large messages take turns */
+  readonly #large = new Slots(1);
   #session: string | undefined;
   #protocol: string | undefined;
   #ready = false;
@@ -108,7 +118,7 @@ export class StreamableHttp implements Transport {
       return { kind: "done" };
     }
     if (type === json) {
-      await this.#deliver(await whole(response, this.#server.url.origin, () => time.touch()), pending);
+      await this.#deliverWhole(response, pending, time);
       return { kind: "done" };
     }
     await response.body?.cancel();
@@ -182,27 +192,42 @@ export class StreamableHttp implements Transport {
   /** Reads until the stream ends or breaks. @returns how many events came */
   async #read(response: Response, position: Position, pending: PendingMessage, time: SilenceLimit): Promise<number> {
     let events = 0;
+    const turn = new Turn(this.#large, time.signal);
     const onEvent = async ({ type, data }: StreamEvent) => {
       events++;
       if (type === "message") await this.#deliver(data, pending);
     };
     try {
-      return await readEvents(response.body, position, onEvent, () => time.touch());
+      return await readEvents(response.body, position, onEvent, () => time.touch(), turn);
     } catch (error) {
       if (pending.owed.size === 0) return events;
       if (time.signal.aborted || error instanceof CodemieError) throw error;
       // The runtime's message holds the whole address, so log its code only.
       this.#log.info(`a stream broke: ${systemCode(error) || "unknown error"}`);
       return events;
+    } finally {
+      turn.end();
+    }
+  }
+
+  /** Reads a message that is a whole body, and delivers it. */
+  async #deliverWhole(response: Response, pending: PendingMessage, time: SilenceLimit): Promise<void> {
+    const turn = new Turn(this.#large, time.signal);
+    const onBytes = (held: number) => {
+      time.touch();
+      return turn.holds(held);
+    };
+    try {
+      await this.#deliver(await whole(response, this.#server.url.origin, onBytes), pending);
+    } finally {
+      turn.end();
     }
   }
 
   async #deliver(text: string, pending: PendingMessage): Promise<void> {
     if (pending.method === "initialize") {
-      const envelope = readEnvelope(text);
-      const result = typeof envelope === "string" ? undefined : member(envelope.value, "result");
-      this.#ready ||= result !== undefined;
-      this.#protocol = protocolOf(result) ?? this.#protocol;
+      this.#ready ||= memberAt(text, "result") !== undefined;
+      this.#protocol = headerSafe(textAt(text, "result", "protocolVersion")) ?? this.#protocol;
     }
     await this.#events.message(text);
   }
@@ -220,6 +245,7 @@ export class StreamableHttp implements Transport {
       origin: this.#server.url.origin,
       get: (lastEventId) => this.#get(lastEventId, signal, false),
       message: (text) => this.#events.message(text),
+      turn: new Turn(this.#large, signal),
       log: this.#log,
       signal,
     });
@@ -257,10 +283,4 @@ export class StreamableHttp implements Transport {
       this.#log.debug(`the session could not be ended: ${loggable(error)}`);
     }
   }
-}
-
-/** @returns the protocol version of an `initialize` result */
-function protocolOf(result: unknown): string | undefined {
-  const version = member(result, "protocolVersion");
-  return typeof version === "string" ? headerSafe(version) : undefined;
 }

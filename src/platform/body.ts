@@ -11,20 +11,20 @@ export interface ReadBody {
  *
  * @param body the stream; null for none
  * @param limit most bytes to read
- * @param onBytes called for every piece: a sign of life
+ * @param onBytes called for every piece with how many bytes came so far; reading waits for its promise
  * @returns the bytes that were read; it never throws
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
   limit: number,
-  onBytes: () => void = () => undefined,
+  onBytes: (soFar: number) => Promise<void> | undefined = () => undefined,
 ): Promise<ReadBody> {
   const pieces: Uint8Array[] = [];
   let left = limit;
   let end: ReadBody["end"] = "whole";
   try {
     for await (const piece of body ?? []) {
-      onBytes();
+      await onBytes(limit - left + piece.length);
       // A copy: the sender may reuse a piece's memory as soon as we ask for the next piece.
       pieces.push(Buffer.from(piece.subarray(0, left)));
       if (piece.length > left) {

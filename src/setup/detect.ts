@@ -27,7 +27,7 @@ type Look = ApiAnswer & { readonly text: string };
  * @throws usage error when it is no address we may use; `unreachable`, `tls`
  */
 export async function detect(input: string, runtime: Runtime): Promise<Detected> {
-  const given = parseProvider(input.trim().replace(/[?#].*$/, ""));
+  const given = parseProvider(input.split(/[?#]/, 1)[0] ?? "");
   const known = knownProvider(given.origin);
   if (known) return { kind: "provider", url: given.api, provider: known };
   const look = async (url: string) => await lookAt(url, given.origin, runtime);
@@ -39,7 +39,7 @@ export async function detect(input: string, runtime: Runtime): Promise<Detected>
   }
   const metadata = await look(`${given.api}/.well-known/openid-configuration`);
   if (metadata.status === 200 && has(metadata.text, "issuer")) return { kind: "issuer", issuer: given.api };
-  for (const base of /\/v\d+[a-z0-9]*$/i.test(given.api) ? [""] : ["/v1", "/openai/v1", ""]) {
+  for (const base of /\/v\d[a-z0-9]*$/i.test(given.api) ? [""] : ["/v1", "/openai/v1", ""]) {
     const models = await look(`${given.api}${base}/models`);
     const provider = providerBy(models);
     if (provider) return { kind: "provider", url: given.api, provider };
@@ -93,7 +93,7 @@ function providerBy({ status, headers, text }: Look): ProviderName | undefined {
 }
 
 function describe({ status, headers, text }: Look): string {
-  const title = /<title[^>]*>([^<]{1,200})/i.exec(text)?.[1];
+  const title = /<title[^>]{0,200}>([^<]{1,200})/i.exec(text)?.[1];
   if (title) return `a web page, “${printable(title, 80)}”`;
   if (isHtml(headers)) return "a web page";
   return `an answer with status ${status}`;

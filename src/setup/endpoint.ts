@@ -31,7 +31,7 @@ export async function findEndpoint(
   const given = parseProvider(
     typed.trim().replace(/\/(chat\/completions|completions|responses|messages|models)\/?$/, ""),
   );
-  const versioned = /\/v\d+[a-z0-9]*$/i.test(given.api);
+  const versioned = /\/v\d[a-z0-9]*$/i.test(given.api);
   const candidates = versioned ? [given.api] : bases.map((base) => given.api + base);
   const authorize = authorizeWithKey(provider, key);
   let first: CodemieError | undefined;

@@ -38,6 +38,7 @@ export const byName: Readonly<Record<string, unknown>> = {
   grant: "enterprise",
   issuer,
   least: 12,
+  levels: 512,
   log: `${home}/logs/proxy-default.log`,
   method: "sso",
   name: "work",

@@ -3,7 +3,7 @@ import { Cookies } from "../../src/platform/cookie-jar.ts";
 import type { Script } from "../support/mcp/scripted.ts";
 import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 
-/** Threat: a cookie of one server, path or scheme is sent to another. */
+/** Threat: a cookie of one server, path or scheme is sent to another, or cookies without end fill the memory. */
 
 test("cookies are kept by host, path, expiry and Secure", async () => {
   const jar = new Cookies();
@@ -25,6 +25,17 @@ test("cookies are kept by host, path, expiry and Secure", async () => {
   expect(await jar.headerFor("https://evil.com/")).toBeUndefined();
   await jar.take("https://a.example.com/mcp/x", ["plain=gone; Max-Age=0"]);
   expect(await jar.headerFor("https://a.example.com/mcp/x")).not.toContain("plain");
+});
+
+test("cookies without end, and cookies of any length, are not kept", async () => {
+  const jar = new Cookies();
+  const url = "https://a.example.com/mcp";
+  await jar.take(url, ["fits=1", `long=${"x".repeat(5_000)}`]);
+  expect(await jar.headerFor(url)).toBe("fits=1");
+  for (let i = 0; i < 5_000; i++) {
+    await jar.take(url, [`name${i}=1; Path=/${i % 2 ? "mcp" : "elsewhere"}`]);
+    if (i % 500 === 0) expect((await jar.headerFor(url))?.split(";").length ?? 0).toBeLessThan(400);
+  }
 });
 
 test("a server's cookie comes back to it on each request, and a cookie given with --header stays", async () => {

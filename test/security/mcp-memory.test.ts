@@ -87,6 +87,39 @@ for (const [what, script] of [
   });
 }
 
+test("an answer of 40 MB of small lists arrives, and needs no more memory than one text of that length", async () => {
+  const lists = `[${"[],".repeat(13 * megabyte)}[]]`;
+  const bridge = await start((_seen, message, response) => {
+    if (message?.method !== "lists") return;
+    response.writeHead(200, json).end(`{"jsonrpc":"2.0","id":${message.id},"result":${lists}}`);
+  });
+  bridge.send({ jsonrpc: "2.0", id: 900, method: "lists" });
+  // Only the bridge's memory counts here: the test does not parse the line either.
+  const line = await bridge.until(() => bridge.lines.find((one) => one.includes('"id":900,')));
+  expect(line.length).toBeGreaterThan(lists.length);
+  expect(peak(bridge.child.pid)).toBeLessThan(most);
+});
+
+for (const kind of ["JSON", "events"]) {
+  test(`10 answers of 20 MB at once, as ${kind}, arrive, and need no more memory than one after the other`, async () => {
+    const big = "x".repeat(20 * megabyte);
+    let asked = 0;
+    const all = Promise.withResolvers<void>();
+    const bridge = await start(async (_seen, message, response) => {
+      if (message?.method !== "big") return;
+      if (++asked === 10) all.resolve();
+      await all.promise;
+      if (kind === "JSON") response.writeHead(200, json);
+      else openStream(response);
+      const text = `{"jsonrpc":"2.0","id":${message.id},"result":"${big}"}`;
+      response.end(kind === "JSON" ? text : `data: ${text}\n\n`);
+    });
+    const answers = Array.from({ length: 10 }, () => bridge.call("big"));
+    for (const answer of answers) expect((await answer).result.length).toBe(big.length);
+    expect(peak(bridge.child.pid)).toBeLessThan(most);
+  });
+}
+
 test("a flood of events that are no messages does not pile up in the log's queue", async () => {
   const bridge = await start(async (_seen, message, response) => {
     if (message?.method !== "junk") return;

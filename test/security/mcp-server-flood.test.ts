@@ -73,6 +73,17 @@ test("a GET that is refused with 404 does not open session after session", async
   expect(server.methods().filter((method) => method === "initialize").length).toBe(1);
 });
 
+test("an event's id of any length is neither kept nor sent back in a header", async () => {
+  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
+    if (message?.method !== "long") return;
+    openStream(response);
+    response.end(`id: ${"x".repeat(8_000)}\ndata:\n\n`);
+  });
+  await bridge.initialize();
+  expect((await bridge.call("long")).error.message).toContain("ended before the answer came");
+  expect(server.record.filter(({ headers }) => headers["last-event-id"] !== undefined)).toEqual([]);
+});
+
 test("of a challenge no more than 4 KB is looked at", async () => {
   const { bridge } = await scriptedBridge((_seen, message, response) => {
     if (message?.method !== "late") return;

@@ -181,7 +181,8 @@ function variableIn(env: Variables, name: string): string | undefined {
   return env === "unknown" ? name : env[name];
 }
 
-const headerLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:\s*(.*)$/s;
+/** A name, a colon, and the rest, blanks at its ends included: a run for them would share them with the rest. */
+const headerLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:(.*)$/s;
 
 function readHeaders(values: { header?: string[]; "header-env"?: string[] }, env: Variables): Headers {
   const headers = new Headers();

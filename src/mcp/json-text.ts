@@ -1,0 +1,172 @@
+/** The deepest nesting that a message may have, levels. Real ones have a dozen; some clients' parsers end at a thousand. */
+export const deepest = 512;
+/** How many objects an array of them may hold. */
+const mostObjects = 1_000;
+/** The longest name of a member that we compare, characters, as it is written. */
+const longestName = 64;
+
+/** An object in a JSON text: its text, and those of the members that were asked for. */
+export interface ObjectText {
+  readonly text: string;
+  readonly members: ReadonlyMap<string, string>;
+}
+
+/** What we need to know of a JSON text. */
+export interface JsonText {
+  /** the object, or those of the array; undefined when it is or holds something else, or too many */
+  readonly objects: readonly ObjectText[] | undefined;
+  readonly isArray: boolean;
+  /** true: it is nested deeper than {@link deepest}; what lies deeper was not checked */
+  readonly isTooDeep: boolean;
+}
+
+/**
+ * Checks a JSON text (RFC 8259) and finds members of its objects, without building the values: those of a text of 40 MB
+ * can take 2 GB.
+ *
+ * @param names the members to find
+ * @returns undefined when the text is not JSON
+ */
+export function readJsonText(text: string, names: ReadonlySet<string>): JsonText | undefined {
+  return new Reader(text, names).whole();
+}
+
+/** Codes of the characters that JSON is built of. */
+const [quote, backslash, comma, colon] = [34, 92, 44, 58];
+const [openBracket, closeBracket, openBrace, closeBrace] = [91, 93, 123, 125];
+
+const scalar = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const escaped = new Set(Array.from('"\\\\/bfnrt', (char) => char.charCodeAt(0)));
+const escapedCode = /u[0-9A-Fa-f]{4}/y;
+
+/** Reads a text from its beginning to its end. Its methods return false where the text is not JSON. */
+class Reader {
+  readonly #text: string;
+  readonly #names: ReadonlySet<string>;
+  #at = 0;
+  readonly #objects: ObjectText[] = [];
+  #onlyObjects = true;
+  #isTooDeep = false;
+
+  constructor(text: string, names: ReadonlySet<string>) {
+    this.#text = text;
+    this.#names = names;
+  }
+
+  whole(): JsonText | undefined {
+    const isArray = this.#takes(openBracket);
+    let isJson = true;
+    if (!isArray) isJson = this.#outer(1);
+    else if (!this.#takes(closeBracket)) {
+      do isJson = this.#outer(2);
+      while (isJson && this.#takes(comma));
+      isJson &&= this.#takes(closeBracket);
+    }
+    if (!isJson || !Number.isNaN(this.#next())) return undefined;
+    const isOurs = this.#onlyObjects && this.#objects.length > 0;
+    return { objects: isOurs ? this.#objects : undefined, isArray, isTooDeep: this.#isTooDeep };
+  }
+
+  /** Reads the value at the top, or one of the array there. */
+  #outer(level: number): boolean {
+    this.#onlyObjects &&= this.#next() === openBrace && this.#objects.length < mostObjects;
+    if (!this.#onlyObjects) return this.#value(level);
+    const from = this.#at;
+    const members = new Map<string, string>();
+    if (!this.#object(level, members)) return false;
+    this.#objects.push({ text: this.#text.slice(from, this.#at), members });
+    return true;
+  }
+
+  /** Skips white space. @returns the code of the next character; NaN at the end */
+  #next(): number {
+    for (;;) {
+      const code = this.#text.charCodeAt(this.#at);
+      if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return code;
+      this.#at++;
+    }
+  }
+
+  /** Skips a character if it is the next one. */
+  #takes(code: number): boolean {
+    const is = this.#next() === code;
+    if (is) this.#at++;
+    return is;
+  }
+
+  /** @param level how deep it lies, if it is an object or an array */
+  #value(level: number): boolean {
+    const code = this.#next();
+    if (code === quote) return this.#string();
+    if (code !== openBrace && code !== openBracket) return this.#takesPattern(scalar);
+    if (level > deepest) return this.#tooDeep();
+    return code === openBrace ? this.#object(level) : this.#array(level);
+  }
+
+  #array(level: number): boolean {
+    this.#at++;
+    if (this.#takes(closeBracket)) return true;
+    do if (!this.#value(level + 1)) return false;
+    while (this.#takes(comma));
+    return this.#takes(closeBracket);
+  }
+
+  /** @param members gets those that were asked for; of two with the same name the last, as `JSON.parse` does it */
+  #object(level: number, members?: Map<string, string>): boolean {
+    this.#at++;
+    if (this.#takes(closeBrace)) return true;
+    do {
+      const from = this.#next() === quote ? this.#at : -1;
+      if (from < 0 || !this.#string()) return false;
+      const name = members && this.#at - from <= longestName ? JSON.parse(this.#text.slice(from, this.#at)) : undefined;
+      if (!this.#takes(colon)) return false;
+      this.#next();
+      const start = this.#at;
+      if (!this.#value(level + 1)) return false;
+      if (this.#names.has(name)) members?.set(name, this.#text.slice(start, this.#at));
+    } while (this.#takes(comma));
+    return this.#takes(closeBrace);
+  }
+
+  #string(): boolean {
+    const text = this.#text;
+    for (let at = this.#at + 1; ; at++) {
+      const code = text.charCodeAt(at);
+      if (code === quote) {
+        this.#at = at + 1;
+        return true;
+      }
+      if (code === backslash) {
+        this.#at = ++at;
+        if (escaped.has(text.charCodeAt(at))) continue;
+        if (!this.#takesPattern(escapedCode)) return false;
+        at = this.#at - 1;
+      } else if (!(code >= 32)) return false; // a control character, or the end of the text
+    }
+  }
+
+  #takesPattern(pattern: RegExp): boolean {
+    pattern.lastIndex = this.#at;
+    const is = pattern.test(this.#text);
+    if (is) this.#at = pattern.lastIndex;
+    return is;
+  }
+
+  /** Skips a value by its brackets and strings alone. */
+  #tooDeep(): boolean {
+    this.#isTooDeep = true;
+    let open = 0;
+    do {
+      const code = this.#next();
+      if (Number.isNaN(code)) return false;
+      if (code === quote) {
+        if (!this.#string()) return false;
+      } else {
+        this.#at++;
+        if (code === openBrace || code === openBracket) open++;
+        if (code === closeBrace || code === closeBracket) open--;
+      }
+    } while (open > 0);
+    return true;
+  }
+}
