@@ -1,17 +1,27 @@
 import { basename } from "node:path";
 import { versionLine } from "./core/version.ts";
+import { writeOut } from "./platform/stdio.ts";
 
 const program = basename(process.argv0).replace(/\.exe$/i, "");
 const typed = process.argv.slice(2);
 
-if (!program.startsWith("codemie-") && typed.length === 1 && (typed[0] === "--version" || typed[0] === "-v")) {
-  // This answer loads nothing: setting up standard output as a stream would alone take three times as long as all this.
-  // biome-ignore lint/suspicious/noConsole: see above
-  console.log(versionLine);
-} else if (!program.startsWith("codemie-") && typed[0] === "hold-callback") {
+/** This answer loads nothing else. If it cannot be written, the usual way says so. */
+function hasToldVersion(): boolean {
+  if (program.startsWith("codemie-") || typed.length !== 1 || (typed[0] !== "--version" && typed[0] !== "-v"))
+    return false;
+  try {
+    writeOut(`${versionLine}\n`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+if (hasToldVersion()) process.exitCode = 0;
+else if (!program.startsWith("codemie-") && typed[0] === "hold-callback") {
   const { holdCallback } = await import("./auth/login/late-callback.ts");
-  // biome-ignore lint/suspicious/noConsole: the process that started this one waits for the line
-  process.exit(await holdCallback(typed.slice(1), () => console.log("ready")));
+  // The process that started this one waits for the line.
+  process.exit(await holdCallback(typed.slice(1), () => writeOut("ready\n")));
 } else {
   const { withoutShownSecrets } = await import("./platform/arguments.ts");
   const { args, env } = withoutShownSecrets({ args: typed, env: { ...process.env } });

@@ -1,6 +1,27 @@
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
+/** Why a file cannot be written, by the system's and SQLite's codes. */
+const reasons: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  EROFS: "the file system is read-only",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EFBIG: "the file size limit is reached",
+  EBADF: "it is closed",
+  ENOTDIR: "a part of the path is not a folder",
+  ENOENT: "the folder does not exist",
+  SQLITE_FULL: "the disk is full",
+  SQLITE_READONLY: "the file system is read-only",
+  SQLITE_CANTOPEN: "permission denied",
+};
+
+function inWords(error: unknown): string {
+  const code = systemCode(error);
+  return reasons[code] ?? (code || "unknown error");
+}
+
 /** Failures of the machine: its files, locks, network and browser, as users see them. */
 export const platformFailure = {
   unreachable: (origin: string, why: string) =>
@@ -49,28 +70,15 @@ export const platformFailure = {
       `${what} has been locked by another codemie for ${Math.round(waitedMs / 1000)} s`,
       holder === undefined ? "end the other process or try again" : `end process ${holder} or try again`,
     ),
-  disk: (file: string, error: unknown) => {
-    const why: Record<string, string> = {
-      ENOSPC: "the disk is full",
-      EDQUOT: "the disk quota is used up",
-      EROFS: "the file system is read-only",
-      EACCES: "permission denied",
-      EPERM: "permission denied",
-      EFBIG: "the file size limit is reached",
-      ENOTDIR: "a part of the path is not a folder",
-      ENOENT: "the folder does not exist",
-      SQLITE_FULL: "the disk is full",
-      SQLITE_READONLY: "the file system is read-only",
-      SQLITE_CANTOPEN: "permission denied",
-    };
-    const code = systemCode(error);
-    return new CodemieError(
+  disk: (file: string, error: unknown) =>
+    new CodemieError(
       "disk",
-      `cannot write ${file}: ${why[code] ?? (code || "unknown error")}`,
+      `cannot write ${file}: ${inWords(error)}`,
       "make room or change the permissions, or set CODEMIE_HOME to another folder; what was stored before is unchanged",
       { cause: error },
-    );
-  },
+    ),
+  output: (error: unknown) =>
+    new CodemieError("failed", `cannot write the output: ${inWords(error)}`, undefined, { cause: error }),
   /** @param why a main clause, for example `there is no certificate in it` */
   caFile: (variable: string, file: string, why: string) =>
     new CodemieError(

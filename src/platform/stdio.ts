@@ -1,3 +1,44 @@
+import { writeSync } from "node:fs";
+import { systemCode } from "../core/errors.ts";
+import { platformFailure } from "./failures.ts";
+
+/**
+ * Writes a result to standard output, completely before it returns. A reader that has gone wants no more: that is no error.
+ *
+ * @throws `output` when it cannot be written, for example to a full disk
+ */
+export function writeOut(text: string): void {
+  try {
+    writeWhole(1, text);
+  } catch (error) {
+    if (systemCode(error) !== "EPIPE") throw platformFailure.output(error);
+  }
+}
+
+/** Writes to standard error. If that fails, there is nobody left to tell. */
+export function writeError(text: string): void {
+  try {
+    writeWhole(2, text);
+  } catch {}
+}
+
+/** How long to wait for a reader that is behind, ms. */
+const readerMs = 5;
+
+function writeWhole(stream: 1 | 2, text: string): void {
+  const bytes = Buffer.from(text);
+  let written = 0;
+  while (written < bytes.length) {
+    try {
+      written += writeSync(stream, bytes, written);
+    } catch (error) {
+      // Another program that has the same pipe may have made it non-blocking.
+      if (systemCode(error) !== "EAGAIN") throw error;
+      Bun.sleepSync(readerMs);
+    }
+  }
+}
+
 /** Standard input and output as raw bytes, for a command whose output is a protocol and nothing else. */
 export interface Stdio {
   /** the input in chunks as it arrives; ends when the input ends */

@@ -1,5 +1,6 @@
 import type { Env } from "../core/env.ts";
 import { failure } from "../core/errors.ts";
+import { writeError, writeOut } from "./stdio.ts";
 
 /** The person's side of the program. Results go to standard output, everything meant for a person to standard error. */
 export interface Terminal {
@@ -17,6 +18,7 @@ export interface Terminal {
    * width of the terminal in columns; infinite when the stream is not a terminal, so that a script gets unbroken lines
    */
   columns(stream: "out" | "err"): number;
+  /** @throws as {@link writeOut} */
   out(text: string): void;
   err(text: string): void;
   /** Reads standard input to its end. */
@@ -62,8 +64,8 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
       const { isTTY, columns } = stream === "out" ? process.stdout : process.stderr;
       return isTTY ? columns || 80 : Number.POSITIVE_INFINITY;
     },
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
+    out: writeOut,
+    err: writeError,
     readAll: () => Bun.stdin.text(),
     readLine,
   };

@@ -211,6 +211,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "platform/badAnswer": [[host, "it has a length beside chunks"]],
   "platform/browserFailed": [["the system's browser"]],
   "platform/caFile": [["CODEMIE_CA_CERTS", "/etc/company.pem", "there is no certificate in it"]],
+  "platform/output": [[systemError("ENOSPC")]],
   "platform/disk": [
     [`${home}/vault/default`, systemError("ENOSPC")],
     [`${home}/vault/default`, systemError("EDQUOT")],

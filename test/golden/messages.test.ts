@@ -22,6 +22,7 @@ const withoutHint = [
   "core/interrupted",
   "core/terminated",
   "mcp/cancelled",
+  "platform/output",
   "setup/nothingToSave",
 ];
 

@@ -86,8 +86,15 @@ export class Output {
    */
   ended(error: unknown): number {
     const failed = asCodemieError(error);
-    this.fail(failed);
-    return failed.exitCode;
+    try {
+      this.fail(failed);
+      return failed.exitCode;
+    } catch (unwritten) {
+      // With --json, the error goes where nothing can be written.
+      const { message, exitCode } = asCodemieError(unwritten);
+      this.#terminal.err(`error: ${message}\n`);
+      return exitCode;
+    }
   }
 
   /**
