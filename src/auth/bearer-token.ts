@@ -1,4 +1,5 @@
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
+import { pastedSecret, placeholder } from "../core/pasted.ts";
 import { Secret } from "../core/secret.ts";
 import { authFailure } from "./failures.ts";
 
@@ -7,7 +8,7 @@ export interface BearerToken {
   readonly token: Secret;
   /** ms since the epoch; undefined when the token has no `exp` */
   readonly expiresAt: number | undefined;
-  /** ms since the epoch; undefined when the token has no `iat` */
+  /** ms since the epoch; undefined when the token has neither `iat` nor `nbf` */
   readonly issuedAt: number | undefined;
   readonly name: string;
   readonly email: string;
@@ -22,7 +23,7 @@ const warnAheadMs = 7 * 24 * 3600 * 1000;
  * Checks a JWT (RFC 7519 section 7.2) as far as possible without a key: three parts, header and claims in JSON, an
  * algorithm that is not `none`, times that are plausible numbers and allow its use now.
  *
- * @param text the token, possibly with white space around it
+ * @param text the token, possibly with what comes along when it is copied
  * @param nowMs now, ms since the epoch
  * @returns the token and the claims we show
  * @throws `auth_refused` when it is not such a token or not valid yet; `auth_expired` when it has ended
@@ -35,11 +36,11 @@ export function readBearerToken(text: string, nowMs: number): BearerToken {
   return token;
 }
 
-/** @returns true for a JWT that passes {@link readBearerToken} at some time, with no white space around it */
+/** @returns true for a JWT that passes {@link readBearerToken} at some time, with nothing around it */
 export function isBearerToken(text: string): boolean {
   try {
     parseBearerToken(text);
-    return text === text.trim();
+    return text === pastedSecret(text);
   } catch {
     return false;
   }
@@ -47,8 +48,9 @@ export function isBearerToken(text: string): boolean {
 
 /** As {@link readBearerToken}, without a judgement on its times; `notBefore` in ms since the epoch. */
 function parseBearerToken(text: string): BearerToken & { readonly notBefore: number | undefined } {
-  const token = text.trim();
-  if (/^bearer\s/i.test(token)) throw authFailure.badToken("it begins with the word Bearer; pass only what follows it");
+  const token = pastedSecret(text);
+  const standIn = placeholder(token);
+  if (standIn) throw authFailure.badToken(standIn);
   if (!/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(token)) {
     throw authFailure.badToken("it must be three base64url parts joined by dots, signature included");
   }
@@ -76,7 +78,7 @@ function parseBearerToken(text: string): BearerToken & { readonly notBefore: num
     token: new Secret(token),
     expiresAt: time("exp"),
     notBefore: time("nbf"),
-    issuedAt: time("iat"),
+    issuedAt: time("iat") ?? time("nbf"),
     name: String(claim("name", "preferred_username", "email", "sub") ?? ""),
     email: String(claim("email") ?? ""),
   };
@@ -91,9 +93,9 @@ export function claimedEnd(token: string): number | undefined {
 /**
  * @param nowMs now, ms since the epoch
  * @returns true when the user should renew the token soon: it ends within 7 days, and was not issued for less than that
- *   (the hourly token of a CI job always ends soon)
+ *   (the hourly token of a CI job always ends soon); false when it does not say since when it is valid
  */
 export function endsSoon({ expiresAt, issuedAt }: BearerToken, nowMs: number): boolean {
   if (expiresAt === undefined || expiresAt - nowMs > warnAheadMs) return false;
-  return issuedAt === undefined || expiresAt - issuedAt > warnAheadMs;
+  return issuedAt !== undefined && expiresAt - issuedAt > warnAheadMs;
 }

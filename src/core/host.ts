@@ -1,4 +1,5 @@
 import { failure } from "./errors.ts";
+import { pasted, placeholder } from "./pasted.ts";
 
 /** Where the models are. Credentials belong to `origin` and go nowhere else. */
 export interface Host {
@@ -74,7 +75,9 @@ export function modelUrl(host: Host, pathname: string): string {
 }
 
 function parseAddress(input: string): URL {
-  const text = input.trim();
+  const text = pasted(input);
+  const standIn = placeholder(text);
+  if (standIn) throw failure.badHost(text, standIn);
   let url: URL;
   try {
     url = new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`);

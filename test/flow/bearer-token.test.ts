@@ -169,6 +169,8 @@ test("a long-lived token that ends within 7 days is a warning, an hourly one is 
     [await sandbox.front.mintToken("ci", 3600), false],
     [await sandbox.front.mintToken("ci", 3 * day, { iat: issued }), true],
     [await sandbox.front.mintToken("ci", 30 * day), false],
+    [await sandbox.front.mintToken("ci", 3600, { iat: undefined }), false], // nobody knows how long it was meant to last
+    [await sandbox.front.mintToken("ci", 3 * day, { iat: undefined, nbf: issued }), true],
   ] as const) {
     const gateway = await startGateway(new Person(), ["--base-url", sandbox.origin], { CODEMIE_JWT_TOKEN: token });
     const { err } = await gateway.stop();

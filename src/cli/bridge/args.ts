@@ -1,6 +1,7 @@
 import type { Env } from "../../core/env.ts";
 import { isLoopback } from "../../core/host.ts";
 import { parsePort, parseSeconds } from "../../core/parse.ts";
+import { pasted, placeholder } from "../../core/pasted.ts";
 import { Secret } from "../../core/secret.ts";
 import { headerSafe } from "../../core/text.ts";
 import { mcpFailure } from "../../mcp/failures.ts";
@@ -150,15 +151,16 @@ function portOf(text: string | undefined): number | undefined {
 }
 
 /**
- * @param text the server's address as typed
+ * @param typed the server's address
  * @param allowHttp whether plain `http:` may leave this machine
  * @returns the address, without its fragment
  * @throws usage error when it is no http(s) address, holds a user name or password, or is `http:` to another machine
  *   without `allowHttp`
  */
-export function serverUrl(text: string, allowHttp: boolean): URL {
+export function serverUrl(typed: string, allowHttp: boolean): URL {
+  const text = pasted(typed);
   const url = URL.parse(text);
-  if (!url) throw bridgeFailure.url(text, "it is not a web address");
+  if (!url) throw bridgeFailure.url(text, placeholder(text) ?? "it is not a web address");
   if (url.username || url.password) {
     throw bridgeFailure.url(
       url.origin,

@@ -135,12 +135,12 @@ export class Front {
   async mintToken(name: string, lifetimeSeconds = 3600, claims: Record<string, unknown> = {}): Promise<string> {
     this.#tokenKey ??= generateKeyPair("RS256");
     const { privateKey } = await this.#tokenKey;
-    return await new SignJWT({ email: `${name}@example.com`, name, ...claims })
+    const now = Math.floor(Date.now() / 1000);
+    // A claim that is given as undefined is left out.
+    return await new SignJWT({ email: `${name}@example.com`, name, iat: now, exp: now + lifetimeSeconds, ...claims })
       .setProtectedHeader({ alg: "RS256", kid: "1" })
       .setSubject(name)
       .setAudience("codemie")
-      .setIssuedAt(typeof claims.iat === "number" ? claims.iat : undefined)
-      .setExpirationTime(Math.floor(Date.now() / 1000) + lifetimeSeconds)
       .sign(privateKey);
   }
 
