@@ -3,11 +3,12 @@ import type { Host } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Method } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { Authorize } from "./authorize.ts";
 import { readBearerToken } from "./bearer-token.ts";
 import { applySetCookies } from "./cookies.ts";
 import { authorizeWith, loginRecord, type StoredLogin, sentAs } from "./credential.ts";
 import type { Credentials, Lease } from "./credentials.ts";
-import { isAccepted, isAcceptedByHost } from "./probe.ts";
+import { confirmations, isAccepted, isAcceptedByHost } from "./probe.ts";
 import { renewLogin } from "./renew-login.ts";
 import { type Renewal, renewUnderLock } from "./renewal.ts";
 import { currentLogin } from "./stored-login.ts";
@@ -69,6 +70,7 @@ export class Broker implements Credentials {
   #lookedAt = Number.NEGATIVE_INFINITY;
   /** when `loginAgain` last succeeded, ms since the epoch */
   #loggedInAt = Number.NEGATIVE_INFINITY;
+  readonly #confirmed = confirmations();
   #flight: Promise<StoredLease> | undefined;
   #renewal: { readonly of: StoredLogin; readonly done: Promise<Lease | undefined> } | undefined;
 
@@ -161,8 +163,12 @@ export class Broker implements Credentials {
    * @throws errors that are not ours
    */
   async confirm({ login, authorize }: Lease): Promise<boolean> {
+    return login !== undefined && (await this.#confirmed(sentAs(login), () => this.#accepts(login, authorize)));
+  }
+
+  async #accepts(login: StoredLogin, authorize: Authorize): Promise<boolean> {
     const { host, runtime } = this.#options;
-    if (login?.method !== "sso") return await isAccepted(host, authorize, runtime.fetch);
+    if (login.method !== "sso") return await isAccepted(host, authorize, runtime.fetch);
     try {
       const outcome = await this.#renewUnless((current) => sentAs(current) !== sentAs(login));
       if (outcome.kind !== "unknown") return outcome.kind === "valid";

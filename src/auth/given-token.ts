@@ -6,7 +6,7 @@ import { authorizeWithBearer } from "./authorize.ts";
 import { type BearerToken, readBearerToken } from "./bearer-token.ts";
 import type { Credentials, Lease } from "./credentials.ts";
 import { authFailure } from "./failures.ts";
-import { isAccepted } from "./probe.ts";
+import { confirmations, isAccepted } from "./probe.ts";
 
 /** Longest file with a token, bytes: a host takes no header that is nearly as long. */
 export const longestTokenFile = 1024 * 1024;
@@ -31,6 +31,7 @@ export function givenToken(
   { now, fetch }: Pick<Runtime, "now" | "fetch">,
 ): Credentials {
   let lease: (Lease & { readonly given: string; readonly bearer: BearerToken }) | undefined;
+  const confirmed = confirmations();
   let read: { stamp: string; text: string } | undefined;
 
   async function text(): Promise<string> {
@@ -57,7 +58,8 @@ export function givenToken(
   return {
     current,
     capture: async () => undefined,
-    confirm: async ({ authorize }) => await isAccepted(host, authorize, fetch),
+    confirm: ({ authorize, bearer }) =>
+      confirmed(bearer?.token.reveal() ?? "", () => isAccepted(host, authorize, fetch)),
     async renew(refused) {
       const newer = await current().catch(() => undefined);
       return newer && newer.bearer?.token.reveal() !== refused.bearer?.token.reveal() ? newer : undefined;

@@ -48,6 +48,26 @@ export async function isAcceptedByHost(host: Host, authorize: Authorize, fetch: 
   return answer?.status === 200 && !isHtml(answer.headers);
 }
 
+/** How long an answer of {@link confirmations} holds, ms: a burst of requests asks once. */
+const confirmedMs = 5_000;
+
+/**
+ * @returns a function that asks whether a credential is accepted, unless it asks already or has just asked about the same one
+ */
+export function confirmations(): (credential: string, ask: () => Promise<boolean>) => Promise<boolean> {
+  let last: { readonly credential: string; readonly answer: Promise<boolean>; until: number } | undefined;
+  return (credential, ask) => {
+    if (last?.credential === credential && performance.now() < last.until) return last.answer;
+    const question = { credential, answer: ask(), until: Number.POSITIVE_INFINITY };
+    const settled = () => {
+      question.until = performance.now() + confirmedMs;
+    };
+    question.answer.then(settled, settled);
+    last = question;
+    return question.answer;
+  };
+}
+
 /** @returns status and headers of the answer, or undefined when there is none */
 async function ask(url: string, authorize: Authorize, fetch: Fetch): Promise<Response | undefined> {
   const headers = new Headers();

@@ -18,7 +18,7 @@ const hopByHop = [
 ] as const;
 
 /** Parts of a name that show a credential in the value. */
-const secrets = ["cookie", "jwt", "bearer", "secret", "passw", "credential", "assertion", "api-key", "apikey"];
+const secrets = ["cookie", "jwt", "bearer", "secret", "passw", "cred", "assertion", "api-key", "apikey", "paseto"];
 
 /** Headers that no host gets from an agent, each kind with its reason. Agents send no others like them. */
 const notUpstream = staysBehind({
@@ -29,6 +29,7 @@ const notUpstream = staysBehind({
     "content-length", // the HTTP client sets it when it sends the body
     "expect", // our own server has answered it already
     "via", // tells where the request comes from, which is private, and which the host might believe
+    ...["persistent-id", "affiliation", "displayname", "x-common-name", "x-run-as", "x-act-as"], // who the user is
   ],
   secrets, // only the session's go to the host
   passes: {
@@ -69,20 +70,24 @@ const notUpstream = staysBehind({
     "tailscale-",
     "fastly-",
     "fly-",
+    "iv-",
+    "sm-",
     "x-bind-", // the backend uses it internally (CodeMie fact 4.3)
     "x-codemie-", // our own
   ],
   words: [
-    ...["key", "dn", "sso", "login", "uid", "upn", "eppn"], // keys, and names of users
+    ...["key", "jws", "jwe", "pwd", "pass", "pat", "sid", "ticket", "ntlm"], // keys and their like
+    ...["dn", "cn", "san", "sso", "login", "uid", "upn", "eppn", "mail", "from", "behalf"], // names of users
     ...["role", "roles", "group", "groups", "claim", "claims", "scope", "scopes", "permissions"],
     ...["consumer", "subject", "sub", "verify", "verified"],
     ...["ip", "addr", "scheme", "ssl", "tls", "mtls"], // where and how the request comes in
-    ...["host", "url", "uri", "path", "method"], // another path or method than the one the gateway checked
+    // another path or method than the one the gateway checked
+    ...["host", "url", "uri", "path", "method", "script", "destination", "subrequest"],
   ],
   parts: [
     "token",
     ...["auth", "oidc", "saml", "cert"], // `authorization`, `x-authenticated-user`, `x-oauth-…`, `ssl-client-cert`
-    ...["user", "email", "principal", "identity", "impersonat"],
+    ...["user", "email", "principal", "identity", "impersonat", "nameid", "spiffe"],
     ...["forward", "original", "remote", "override", "rewrite"],
   ],
 });
@@ -101,11 +106,12 @@ const notBack = staysBehind({
   // What a program in front of the host found out about the session, with its tokens (CodeMie fact 2.4).
   beginnings: ["x-forwarded-", "cf-access-"],
   words: [
-    ...["token", "accesstoken", "idtoken", "refreshtoken"], // not `tokens`, which limits count
+    ...["token", "idtoken", "refreshtoken"], // not `tokens`, which limits count
+    ...["jws", "jwe", "pat", "sid", "ticket", "userinfo"],
     ...["location", "redirect"], // addresses, as those of `refresh`
   ],
   parts: [
-    "session",
+    ...["session", "sessid", "accesstoken", "access-token"],
     ...["auth", "oidc", "saml"], // some are set to put the session's token on every answer
   ],
 });

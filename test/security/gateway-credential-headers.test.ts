@@ -38,6 +38,7 @@ for (const [who, names] of [
   ["a cookie", "set-cookie set-cookie2 x-set-cookie cookie x-session-cookie"],
   ["a token", "x-access-token x-id-token x-token token x-amzn-oidc-accesstoken x-ms-token-aad-access-token x-jwt"],
   ["others", "authentication-info cf-access-jwt-assertion x-goog-iap-jwt-assertion x-auth x-session-id x-api-key"],
+  ["rarer ones", "x-accesstokens access-tokens x-jws x-creds x-sid phpsessid x-ticket x-userinfo x-pat"],
 ] as const) {
   test(`what ${who} says of the session in an answer does not reach the agent, however it is spelt`, async () => {
     expect(await told(names.split(" ").flatMap(spellings))).toEqual([]);
@@ -46,10 +47,15 @@ for (const [who, names] of [
 
 for (const [what, names] of [
   ["keys for others", "api-key x-litellm-api-key ocp-apim-subscription-key x-token x-access-token x-set-cookie x-jwt"],
+  ["rarer keys", "x-creds x-pat x-jws x-pwd x-pass x-paseto x-ntlm iv-creds"],
   ["a user", "user-id x-user x-user-id x-username x-email remote-user x-remote-user x-remote-groups x-webauth-user"],
   [
     "what a proxy knows of the user",
     "x-auth-request-user x-auth-user x-authenticated-userid x-forwarded-user x-forwarded-email cf-access-jwt-assertion cf-access-authenticated-user-email x-goog-iap-jwt-assertion x-goog-authenticated-user-email x-amzn-oidc-data x-ms-client-principal x-ms-client-principal-name x-ms-token-aad-id-token x-envoy-peer-metadata x-consumer-username x-authentik-groups x-pomerium-claim-email tailscale-user-login oidc-claim-sub shib-identity-provider x-saml-groups impersonate-user x-roles",
+  ],
+  [
+    "users in rarer names",
+    "iv-user sm-universalid mail persistent-id affiliation displayname x-client-cn x-common-name x-client-san x-spiffe-id from x-on-behalf-of x-run-as x-act-as x-nameid",
   ],
   [
     "a certificate",
@@ -61,7 +67,7 @@ for (const [what, names] of [
   ],
   [
     "a path",
-    "x-original-uri x-original-url x-rewrite-url x-envoy-original-path x-forwarded-prefix x-auth-request-redirect",
+    "x-script-name x-middleware-subrequest destination x-original-uri x-original-url x-rewrite-url x-envoy-original-path x-forwarded-prefix x-auth-request-redirect",
   ],
   ["a method", "x-method-override x-http-method x-http-method-override"],
   ["our own", "x-codemie-user x-codemie-project x-bind-key"],

@@ -197,6 +197,19 @@ test("a firewall's page for one prompt is the request's own answer, if the sessi
   }
 });
 
+test("many such pages at once, or one after the other, are confirmed once, also when the front never answers", async () => {
+  for (const hangsCheck of [false, true]) {
+    sandbox.settings.hangsCheck = hangsCheck;
+    await using gateway = await startGateway(loggedIn.copy());
+    const before = asks();
+    block();
+    const answers = await Promise.all(Array.from({ length: 8 }, () => gateway.post()));
+    expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(403));
+    expect((await gateway.post()).status).toBe(403);
+    expect(asks() - before).toBe(1);
+  }
+});
+
 test("the same page for a session that the front renews meanwhile: the request is sent again with the new one", async () => {
   await using gateway = await startGateway(loggedIn.copy());
   sandbox.settings.answer = (_seen, response) => {
