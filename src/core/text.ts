@@ -1,12 +1,13 @@
 /**
  * Characters that nobody sees, or that act on a terminal or on the direction of text, by their Unicode properties (UAX 44):
- * controls, formats, private and unassigned ones, line and paragraph separators, and all that is ignored by default.
+ * controls, formats, private and unassigned ones, line and paragraph separators, and all that is ignored by default; and the
+ * empty Braille pattern, which has none of these.
  */
-export const unseen = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/v;
+export const unseen = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/v;
 
-/** As {@link unseen}, but joiners and emoji selectors stay behind a letter or sign that is not ASCII: names need them. */
+/** As {@link unseen}, but one joiner and one emoji selector stay behind a letter or sign that is not ASCII: names need them. */
 export const unprintable =
-  /(?<![[\p{L}\p{M}\p{S}]--\p{ASCII}])[\u200c\u200d\ufe0e\ufe0f]|[[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--[\u200c\u200d\ufe0e\ufe0f]]/v;
+  /(?<![[\p{L}\p{M}\p{S}]--[\p{ASCII}\ufe0e\ufe0f]])[\ufe0e\ufe0f]|(?<![[\p{L}\p{M}\p{S}]--[\p{ASCII}\ufe0e\ufe0f]]\ufe0f?)[\u200c\u200d]|[[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]--[\u200c\u200d\ufe0e\ufe0f]]/v;
 
 const everyUnprintable = new RegExp(unprintable, "gv");
 

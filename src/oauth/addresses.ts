@@ -25,14 +25,24 @@ export function addressesNamedBy(server: URL, allowHttp: boolean): AddressRule {
   };
 }
 
+/** Names of this machine in the list of hosts that systems come with (hosts(5)). */
+const localNames: ReadonlySet<string> = new Set([
+  "localhost",
+  "localhost.localdomain",
+  "localhost4",
+  "localhost6",
+  "ip6-localhost",
+  "ip6-loopback",
+]);
+
 /** Names and addresses that mean something else on each machine: unspecified, loopback, link-local (RFC 6890). */
 function isLocalOnly(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$|\.$/g, "").toLowerCase();
-  if (host === "localhost" || host.endsWith(".localhost")) return true;
+  if (localNames.has(host) || host.endsWith(".localhost") || host.endsWith(".")) return true;
   if (isIP(host) === 4) return /^(0|127|169\.254)\./.test(host);
   if (isIP(host) !== 6) return false;
-  // The URL parser writes the last 32 bits of `::ffff:a.b.c.d` in hexadecimal.
-  const [, high, low] = /^::(?:ffff:)?([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host) ?? [];
+  // The URL parser writes the last 32 bits of `::ffff:a.b.c.d`, and of translated addresses (RFC 6052), in hexadecimal.
+  const [, high, low] = /^(?:::(?:ffff:(?:0:)?)?|64:ff9b::)([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host) ?? [];
   if (high !== undefined && low !== undefined) {
     const [a, b] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
     return isLocalOnly([a >> 8, a & 255, b >> 8, b & 255].join("."));

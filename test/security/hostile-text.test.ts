@@ -117,6 +117,11 @@ for (const char of invisible) {
   });
 }
 
+test("a row of joiners or selectors hides nothing behind a letter that may have one", () => {
+  expect(printable("é\ufe0f\ufe0f\u200d\u200dx")).toBe("é\ufe0f���x");
+  expect(printable("José\u2800\u2800Admin")).toBe("José��Admin");
+});
+
 test("line separators and the byte order mark are blanks", () => {
   for (const char of ["\u2028", "\u2029", "\ufeff", "\u00a0"]) expect(printable(`ad${char}min`)).toBe("ad min");
 });
