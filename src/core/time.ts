@@ -10,6 +10,11 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   signal.removeEventListener("abort", end);
 }
 
+/** Waits until the event loop has gone round: timers, input, signals and other work that is ready come first. */
+export async function nextRound(): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
 /**
  * Waits until a promise settles, either way, but at most this many ms; it does not throw.
  *

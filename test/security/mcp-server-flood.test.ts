@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import type { Rpc } from "../support/mcp/bridge.ts";
 import { openStream } from "../support/mcp/scripted.ts";
 import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
@@ -107,4 +109,31 @@ test("an answer that is sent again is not passed on twice", async () => {
   await bridge.call("after");
   await bridge.call("after");
   expect(bridge.messages().filter(({ id }: Rpc) => id === 800).length).toBe(1);
+});
+
+/** @returns the processor time that a process has used so far, ms (proc_pid_stat(5): utime and stime, in 10 ms) */
+function processorMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+test("a packed stream of lines that mean nothing costs about as much as one of the same length that is common", async () => {
+  const { bridge } = await scriptedBridge((_seen, message, response) => {
+    if (message?.method !== "dense") return;
+    const answer = `:\n\ndata: ${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: "at last" })}\n\n`;
+    response.writeHead(200, { "content-type": "text/event-stream", "content-encoding": "gzip" });
+    response.end(gzipSync(Buffer.concat([Buffer.alloc(2 * 1024 * 1024, message.params.block), Buffer.from(answer)])));
+  });
+  await bridge.initialize();
+  const cost = async (block: string) => {
+    const before = processorMs(bridge.child.pid);
+    expect((await bridge.call("dense", { block })).result).toBe("at last");
+    return processorMs(bridge.child.pid) - before;
+  };
+  await cost(":\n"); // the first one pays for compiling too
+  const common = Math.max(50, await cost(":\n"));
+  for (const block of ["x\n", "\r", "\n\r", "retry:x\n", "\n"]) {
+    const times = (await cost(block)) / common;
+    expect({ block, times: times < 15 ? "few" : times }).toEqual({ block, times: "few" });
+  }
 });

@@ -124,9 +124,6 @@ test("at its start the bridge loads no package but small ones: editors start ten
     "@modelcontextprotocol/sdk/spec.types.js",
     "consola/core",
   ]);
-  expect(await packagesLoadedWith("mcp/streamable-http.ts")).toEqual([
-    "@modelcontextprotocol/sdk/spec.types.js",
-    "eventsource-parser",
-  ]);
+  expect(await packagesLoadedWith("mcp/streamable-http.ts")).toEqual(["@modelcontextprotocol/sdk/spec.types.js"]);
   expect(await packagesLoadedWith("access/credentials.ts")).toContain("zod");
 });
