@@ -101,6 +101,7 @@ export function startHelper(args: readonly string[], env: ForeignEnv): Helper | 
         return isReady;
       },
       async end() {
+        child.ref();
         child.kill("SIGKILL");
         await child.exited;
       },

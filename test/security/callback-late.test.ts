@@ -7,6 +7,7 @@ import { beginLogin, beginLoginWith, handOff, logIn } from "../support/login.ts"
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
 import { commandOf, fewDescriptors, flood, someone, testWithOthers, visit } from "../support/other-user.ts";
 import { goesOn, shownOf } from "../support/processes.ts";
+import { Pty } from "../support/pty.ts";
 import { sharedSandbox } from "../support/shared.ts";
 
 /**
@@ -116,6 +117,20 @@ test("a login that succeeds as another person, who is refused, keeps its port", 
   const { code, err } = await logIn(person, sandbox, "mallory");
   expect([code === 0, err]).toEqual([false, expect.stringContaining("minutes codemie keeps port")]);
   expect(person.holders().map(goesOn)).toEqual([true]);
+  person.remove();
+});
+
+test("a login whose person is asked about keeps its port", async () => {
+  const person = new Person();
+  await logIn(person, sandbox);
+  const pty = new Pty(person, ["profile", "login"]);
+  const [url] = await pty.shows(/http:\S+\/auth\/login\/\d+/);
+  await fetch(await handOff(url, sandbox.front.issue("mallory").cookie));
+  await pty.shows(/replace it with Mallory/);
+  expect(person.holders().map(goesOn)).toEqual([true]);
+  pty.type("n\r");
+  expect(await pty.ended()).toBe(4);
+  expect(await (await fetch(await handOff(url, sandbox.front.issue("ada").cookie))).text()).toContain("Too late");
   person.remove();
 });
 

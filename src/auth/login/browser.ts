@@ -31,14 +31,17 @@ export interface LoginOptions {
   readonly stop: AbortSignal;
 }
 
-/** Proves and stores what the login brought, and returns a result and the last page for the browser. */
-export type Use<C, T> = (credential: C) => Promise<{ result: T; page: Page }>;
+/**
+ * Proves and stores what the login brought, and returns a result and the last page for the browser; `isDoubtful`: the
+ * person has yet to say whether the login is theirs.
+ */
+export type Use<C, T> = (credential: C) => Promise<{ result: T; page: Page; isDoubtful?: boolean }>;
 
 /** What some methods do besides. */
 export interface Extras {
   /** Waits for the callback's URL pasted into the terminal. */
   paste(over: AbortSignal): Promise<Callback>;
-  /** Takes over the port unless the login succeeds with what this user's own browser, or the person, brought. */
+  /** Takes over the port unless the login succeeds, beyond doubt, with what this user's own browser, or the person, brought. */
   readonly keeper: PortKeeper;
 }
 
@@ -65,7 +68,7 @@ export async function browserLogin<T>(
   const { runtime, dialogue } = options;
   const time = loginDeadline(options);
   const over = new AbortController();
-  let succeeded: Callback | undefined;
+  let end: "failed" | "uncertain" | "own" = "failed";
   try {
     const opens = options.mayOpenBrowser && browserFor(runtime.env).kind !== "none";
     const pastes = paste !== undefined && runtime.terminal.interactive && !opens;
@@ -85,9 +88,9 @@ export async function browserLogin<T>(
     if (pasted) ways.push(pasted);
     const callback = await Promise.race(ways);
     try {
-      const { result, page } = await Promise.race([use(callback.url), time.over]);
+      const { result, page, isDoubtful } = await Promise.race([use(callback.url), time.over]);
       callback.finish(page);
-      succeeded = callback;
+      end = callback.isTrusted && !isDoubtful ? "own" : "uncertain";
       return result;
     } catch (error) {
       const lines = error instanceof CodemieError ? [error.message, error.hint ?? ""].filter(Boolean) : [];
@@ -97,12 +100,12 @@ export async function browserLogin<T>(
   } finally {
     over.abort();
     time.end();
-    if (succeeded?.isTrusted) {
+    if (end === "own") {
       await server.close();
       await keeper?.release();
     } else {
       const isKept = await server.close(keeper);
-      if (keeper && !succeeded) dialogue.note(pageStaysOpen(server.port, isKept));
+      if (keeper && end === "failed") dialogue.note(pageStaysOpen(server.port, isKept));
     }
   }
 }
