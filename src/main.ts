@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { versionLine } from "./core/version.ts";
-import { writeOut } from "./platform/stdio.ts";
+import { inputEnded, writeOut } from "./platform/stdio.ts";
 
 const program = basename(process.argv0).replace(/\.exe$/i, "");
 const typed = process.argv.slice(2);
@@ -21,7 +21,7 @@ if (hasToldVersion()) process.exitCode = 0;
 else if (!program.startsWith("codemie-") && typed[0] === "hold-callback") {
   const { holdCallback } = await import("./auth/login/late-callback.ts");
   // The process that started this one waits for the line.
-  process.exit(await holdCallback(typed.slice(1), () => writeOut("ready\n")));
+  process.exit(await holdCallback(typed.slice(1), inputEnded, () => writeOut("ready\n")));
 } else {
   const { withoutShownSecrets } = await import("./platform/arguments.ts");
   const { args, env } = withoutShownSecrets({ args: typed, env: { ...process.env } });

@@ -1,5 +1,6 @@
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import type { Env } from "../core/env.ts";
+import { systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
 
 /** One end of a TCP connection. */
@@ -12,10 +13,10 @@ export interface SocketEnd {
 /**
  * Whose program is at the other end of a connection over loopback. `trusted`: this user's, root's, or that of the user
  * named in {@link browserUser}; `unknown`: this system does not tell; `gone`: it has hung up, so that nobody can tell any
- * more.
+ * more; `hidden`: this system tells, but not now.
  */
 export type Peer =
-  | { readonly kind: "trusted" | "unknown" | "gone" }
+  | { readonly kind: "trusted" | "unknown" | "gone" | "hidden" }
   | { readonly kind: "stranger"; readonly user: number };
 
 /**
@@ -32,25 +33,64 @@ export function browserUser(env: Env): number | undefined {
 /** True where several processes of one user, and of no other, can listen on one port (`SO_REUSEPORT`). */
 export const portsCanBeShared = process.platform !== "win32";
 
-/** How often we look for the peer's line: the kernel may leave one out while others come and go. */
+/** How often we look for a line: the kernel may leave one out while others come and go. */
 const looks = 3;
 
+/** The sockets of this machine, with their owners. */
+export interface SocketList {
+  /**
+   * Call it once our socket listens: where the list shows that one, it shows all of this machine, and a later reading
+   * without it or without success proves nothing in favor of a visitor.
+   */
+  checkThatItShows(own: SocketEnd): void;
+  /**
+   * Finds out whose program is at the other end of a connection over loopback.
+   *
+   * @param peer the other end, as the runtime reports it
+   * @param own our end
+   * @param browserUser as {@link browserUser} returns it
+   */
+  peerOf(peer: SocketEnd, own: SocketEnd, browserUser: number | undefined): Peer;
+  close(): void;
+}
+
 /**
- * Finds out whose program is at the other end of a connection over loopback. Linux lists all sockets with their owners,
- * also the peer's, which is on the same machine; other systems do not tell.
+ * Opens the list of sockets. Linux lists all of them, also the peer's, which is on the same machine; other systems do not
+ * tell. Open it before listening: others can then use up our descriptors with connections.
  *
- * @param peer the other end, as the runtime reports it
- * @param own our end
- * @param browserUser as {@link browserUser} returns it
+ * @throws the system's error when Linux has the list and we cannot open it
  */
-export function peerOf(peer: SocketEnd, own: SocketEnd, browserUser: number | undefined): Peer {
-  if (process.platform !== "linux") return { kind: "unknown" };
+export function openSocketList(): SocketList {
+  const files = process.platform === "linux" ? openFiles() : [];
+  let isTold = false;
+  const read = (): string | undefined => {
+    try {
+      return files.map(readWhole).join("");
+    } catch {
+      return undefined;
+    }
+  };
+  return {
+    checkThatItShows(own) {
+      for (let look = 1; look <= looks && !isTold; look++) isTold = listensIn(read() ?? "", own);
+    },
+    peerOf: (peer, own, user) => (isTold ? peerIn(read, peer, own, user) : { kind: "unknown" }),
+    close: () => files.splice(0).forEach((file) => void closeSync(file)),
+  };
+}
+
+/** @param read returns the list as it is now, undefined when it cannot be read */
+function peerIn(
+  read: () => string | undefined,
+  peer: SocketEnd,
+  own: SocketEnd,
+  browserUser: number | undefined,
+): Peer {
   for (let look = 1; look <= looks; look++) {
-    const sockets = readSockets();
-    const listens = sockets && lineOf(sockets, own, nowhere(own))?.state === listening;
-    if (!listens) return { kind: "unknown" }; // a sandbox that shows no sockets, or not ours
-    const other = lineOf(sockets, peer, own);
+    const sockets = read();
+    if (sockets === undefined) return { kind: "hidden" };
     // A socket without an inode has no process any more: the kernel then reports root as its owner.
+    const other = lineOf(sockets, peer, own);
     if (other) return other.inode === "0" ? { kind: "gone" } : judge(other.user, browserUser);
     if (lineOf(sockets, own, peer)?.state !== established) return { kind: "gone" };
   }
@@ -66,21 +106,37 @@ function judge(user: number, browserUser: number | undefined): Peer {
 const established = "01";
 const listening = "0A";
 
-/** The lines of `/proc/net/tcp` and `tcp6` (proc(5)); undefined when they cannot be read. */
-function readSockets(): string | undefined {
+/** `/proc/net/tcp` and, on a machine with IPv6, `tcp6` (proc(5)); none in a sandbox that hides them. */
+function openFiles(): number[] {
+  const hiding = ["ENOENT", "EACCES", "EPERM"];
+  const tcp = openUnless(hiding, "/proc/net/tcp");
+  if (tcp === undefined) return [];
+  const tcp6 = openUnless(["ENOENT"], "/proc/net/tcp6");
+  return tcp6 === undefined ? [tcp] : [tcp, tcp6];
+}
+
+function openUnless(codes: readonly string[], path: string): number | undefined {
   try {
-    const v6 = () => {
-      try {
-        return readFileSync("/proc/net/tcp6", "utf8");
-      } catch {
-        return ""; // a machine without IPv6
-      }
-    };
-    return readFileSync("/proc/net/tcp", "utf8") + v6();
-  } catch {
-    return undefined;
+    return openSync(path, "r");
+  } catch (error) {
+    if (codes.includes(systemCode(error))) return undefined;
+    throw error;
   }
 }
+
+/** Reads an open file of `/proc` anew: the kernel makes its text as it is read, from position 0 on. */
+function readWhole(file: number): string {
+  const piece = Buffer.alloc(65_536);
+  let text = "";
+  for (let position = 0; ; ) {
+    const length = readSync(file, piece, 0, piece.length, position);
+    if (length === 0) return text;
+    text += piece.toString("latin1", 0, length);
+    position += length;
+  }
+}
+
+const listensIn = (sockets: string, own: SocketEnd): boolean => lineOf(sockets, own, nowhere(own))?.state === listening;
 
 /** The line of the socket between two ends. */
 function lineOf(

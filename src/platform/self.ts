@@ -54,37 +54,60 @@ export async function startDetached(
   }
 }
 
+/** A started program that waits for its input to end, and with it for us. */
+export interface Helper {
+  /**
+   * Ends its input, and waits for one line of its output, after which it has to write nothing.
+   *
+   * @param patienceMs how long the line may take, ms; after that it goes on alone
+   * @returns true when it has written the line; never throws
+   */
+  proceed(patienceMs: number): Promise<boolean>;
+  /** Kills it; resolves when it has ended. */
+  end(): Promise<void>;
+}
+
 /**
  * Starts this program again, in a session of its own and without our input and outputs, so that nobody waits for it to
- * end, and waits until it is ready.
+ * end.
  *
- * @param args its arguments; it has to write one line to standard output once it is ready, and nothing after that
+ * @param args its arguments
  * @param env its whole environment
- * @param patienceMs how long it may take to be ready, ms; after that it goes on alone
- * @returns true when it is ready; never throws
+ * @returns undefined when it cannot be started
  */
-export async function startHelper(args: readonly string[], env: ForeignEnv, patienceMs: number): Promise<boolean> {
+export function startHelper(args: readonly string[], env: ForeignEnv): Helper | undefined {
   try {
     const child = Bun.spawn([process.execPath, ...args], {
       argv0: "codemie",
       env: { ...env },
       cwd: "/",
-      stdio: ["ignore", "pipe", "ignore"],
+      stdio: ["pipe", "pipe", "ignore"],
       detached: true,
     });
     child.unref();
-    const reader = child.stdout.getReader();
-    let isReady = false;
-    await within(
-      patienceMs,
-      reader.read().then(({ value }) => {
-        isReady = value !== undefined;
-      }),
-    );
-    await reader.cancel();
-    return isReady;
+    return {
+      async proceed(patienceMs) {
+        const reader = child.stdout.getReader();
+        const line = reader.read().catch(() => ({ value: undefined }));
+        let isReady = false;
+        void child.stdin.end();
+        await within(
+          patienceMs,
+          line.then(({ value }) => {
+            isReady = value !== undefined;
+          }),
+        );
+        await reader.cancel();
+        return isReady;
+      },
+      async end() {
+        child.ref();
+        child.kill("SIGKILL");
+        await child.exited;
+      },
+    };
   } catch {
-    return false;
+    return undefined;
   }
 }
 

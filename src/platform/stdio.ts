@@ -22,6 +22,11 @@ export function writeError(text: string): void {
   } catch {}
 }
 
+/** Resolves once standard input ends; its content is dropped. */
+export async function inputEnded(): Promise<void> {
+  for await (const _ of Bun.stdin.stream());
+}
+
 /** How long to wait for a reader that is behind, ms. */
 const readerMs = 5;
 

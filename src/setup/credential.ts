@@ -109,6 +109,7 @@ async function loggingIn(draft: Draft, host: Host, context: SetupContext): Promi
   const login = await logIn(options, async (login) => ({
     result: login,
     page: pages.loggedInMidSetup(describe(login.identity), login.origin),
+    isDoubtful: true, // a question about the person may follow
   }));
   tell.good(`logged in as ${describe(login.identity)}`);
   return { ...draft, held: { login, passing: false } };

@@ -3,10 +3,11 @@ import { readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { passLoginPages, startBrowser } from "../support/browser.ts";
 import { Person, type Running } from "../support/codemie.ts";
-import { beginLogin, handOff, logIn } from "../support/login.ts";
+import { beginLogin, beginLoginWith, handOff, logIn } from "../support/login.ts";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
-import { commandOf, someone, testWithOthers, visit } from "../support/other-user.ts";
+import { commandOf, fewDescriptors, flood, someone, testWithOthers, visit } from "../support/other-user.ts";
 import { goesOn, shownOf } from "../support/processes.ts";
+import { Pty } from "../support/pty.ts";
 import { sharedSandbox } from "../support/shared.ts";
 
 /**
@@ -36,7 +37,7 @@ for (const [ending, flags, end, exit] of endings) {
     const [holder = 0, ...others] = person.holders();
     expect([others.length, goesOn(holder)]).toEqual([0, true]);
     expect(shownOf(holder, "environ")).not.toContain("secret");
-    expect(readlinkSync(`/proc/${holder}/fd/0`)).toBe("/dev/null");
+    expect(readlinkSync(`/proc/${holder}/fd/0`)).toMatch(/^(pipe|socket):/); // the login had the other end
     expect(readlinkSync(`/proc/${holder}/fd/2`)).toBe("/dev/null");
     expect(readlinkSync(`/proc/${holder}/cwd`)).toBe("/");
 
@@ -70,6 +71,89 @@ testWithOthers("another user who waits for the port never gets it, nor ends the 
   person.remove();
 });
 
+testWithOthers(
+  "another user who has used up the login's descriptors does not get the port either",
+  async () => {
+    const person = new Person();
+    const { login, url, port } = await beginLoginWith(fewDescriptors, person, sandbox);
+    const flooding = await flood(someone, `http://127.0.0.1:${port}/`, login.pid);
+    login.kill("SIGINT");
+    expect((await login.finished()).err).toContain(`codemie keeps port ${port}`);
+    await flooding.end();
+    expect(await (await fetch(await handOff(url, sandbox.front.issue("ada").cookie))).text()).toContain("Too late");
+    person.remove();
+  },
+  60_000,
+);
+
+test("kill -9 leaves no time, and yet the port is kept", async () => {
+  const person = new Person();
+  const { login, url } = await beginLogin(person, sandbox);
+  login.kill("SIGKILL");
+  await login.finished();
+  const late = await handOff(url, sandbox.front.issue("ada").cookie);
+  let page: Response | undefined;
+  while (!page) page = await fetch(late).catch(() => undefined);
+  expect(await page.text()).toContain("Too late");
+  person.remove();
+});
+
+test("a login that fails after a callback keeps its port: somebody else may have brought that", async () => {
+  const person = new Person();
+  const { login, url, port } = await beginLogin(person, sandbox);
+  sandbox.settings.userFailure = { status: 401, type: "application/json", body: "{}" };
+  const first = await fetch(await handOff(url, sandbox.front.issue("mallory").cookie));
+  expect(await first.text()).toContain("Not logged in");
+  const { code, err } = await login.finished();
+  expect([code, err]).toEqual([4, expect.stringContaining(`codemie keeps port ${port}`)]);
+  sandbox.settings.userFailure = undefined;
+  expect(await (await fetch(await handOff(url, sandbox.front.issue("ada").cookie))).text()).toContain("Too late");
+  person.remove();
+});
+
+test("a login that succeeds as another person, who is refused, keeps its port", async () => {
+  const person = new Person();
+  expect((await logIn(person, sandbox)).code).toBe(0);
+  const { code, err } = await logIn(person, sandbox, "mallory");
+  expect([code === 0, err]).toEqual([false, expect.stringContaining("minutes codemie keeps port")]);
+  expect(person.holders().map(goesOn)).toEqual([true]);
+  person.remove();
+});
+
+test("a login whose person is asked about keeps its port", async () => {
+  const person = new Person();
+  await logIn(person, sandbox);
+  const pty = new Pty(person, ["profile", "login"]);
+  const [url] = await pty.shows(/http:\S+\/auth\/login\/\d+/);
+  await fetch(await handOff(url, sandbox.front.issue("mallory").cookie));
+  await pty.shows(/replace it with Mallory/);
+  expect(person.holders().map(goesOn)).toEqual([true]);
+  pty.type("n\r");
+  expect(await pty.ended()).toBe(4);
+  expect(await (await fetch(await handOff(url, sandbox.front.issue("ada").cookie))).text()).toContain("Too late");
+  person.remove();
+});
+
+const empty: Readonly<Record<string, object>> = {
+  "no cookies": { provider: "x" },
+  "an empty session": { provider: "x", cookies: { _oauth2_proxy: "" } },
+  "other cookies": { provider: "x", cookies: { _oauth2_proxy_csrf: "x", other: "x" } },
+};
+
+test("a hand-off without a session, which any page can forge, does not end the login; the person is told once", async () => {
+  const person = new Person();
+  const { login, url, port } = await beginLogin(person, sandbox);
+  for (const payload of Object.values(empty)) {
+    const forged = `http://localhost:${port}/auth?token=${encodeURIComponent(btoa(JSON.stringify(payload)))}`;
+    const page = await fetch(forged);
+    expect([page.status, await page.text()]).toEqual([400, expect.stringContaining("without a session")]);
+  }
+  expect(await (await fetch(await handOff(url, sandbox.front.issue("ada").cookie))).text()).toContain("logged in");
+  const { code, err } = await login.finished();
+  expect([code, err.match(/without a session/g)?.length]).toEqual([0, 1]);
+  person.remove();
+});
+
 test("in a real browser, the page that was left open ends at a clean address", async () => {
   const browser = await startBrowser();
   const person = new Person();
@@ -88,8 +172,6 @@ test("in a real browser, the page that was left open ends at a clean address", a
 test("nothing stays behind where no session can come any more", async () => {
   const person = new Person();
   expect((await logIn(person, sandbox)).code).toBe(0);
-  sandbox.settings.userFailure = { status: 401, type: "application/json", body: "{}" };
-  expect((await logIn(person, sandbox)).code).not.toBe(0);
   expect((await person.run(["profile", "login", "--url", `${sandbox.origin}/nowhere`])).code).not.toBe(0);
   expect(person.holders()).toEqual([]);
   person.remove();

@@ -3,9 +3,18 @@ import { chownSync, readdirSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { codemie, Person, Running } from "../support/codemie.ts";
-import { beginLogin, handOff } from "../support/login.ts";
+import { beginLogin, beginLoginWith, handOff } from "../support/login.ts";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
-import { commandOf, type Manner, someone, someoneElse, testWithOthers, visit } from "../support/other-user.ts";
+import {
+  commandOf,
+  fewDescriptors,
+  flood,
+  type Manner,
+  someone,
+  someoneElse,
+  testWithOthers,
+  visit,
+} from "../support/other-user.ts";
 import { sharedSandbox } from "../support/shared.ts";
 
 /**
@@ -29,6 +38,23 @@ for (const manner of manners) {
     person.remove();
   });
 }
+
+testWithOthers(
+  "a login that has no descriptor left refuses him too",
+  async () => {
+    const person = new Person();
+    const { login, url } = await beginLoginWith(fewDescriptors, person, sandbox);
+    const forged = (await handOff(url, sandbox.front.issue("mallory").cookie)).replace("localhost", "127.0.0.1");
+    const flooding = await flood(someone, forged, login.pid);
+    expect(await flooding.ask()).toBe("403");
+    await flooding.end();
+    const page = await (await fetch(await handOff(url, sandbox.front.issue("ada").cookie))).text();
+    expect(page).toContain("You are logged in");
+    expect((await login.finished()).out).toContain("Ada");
+    person.remove();
+  },
+  60_000,
+);
 
 testWithOthers("the person is told, once, and how to let that user in", async () => {
   const person = new Person();
@@ -104,10 +130,8 @@ const held = { "begin a request": "G", "were answered": "GET /nothing HTTP/1.1\r
 for (const [what, bytes] of Object.entries(held)) {
   test(`more connections than the process may have, which ${what}, delay the browser, and do not lock it out`, async () => {
     const person = new Person();
-    const args = ["-c", 'ulimit -n 256; exec "$0" "$@"', codemie, "profile", "login", "--url", sandbox.origin];
-    const login = person.start(args, { program: "sh" });
-    const [url = "", port] = await login.says(/http:\S+\/auth\/login\/(\d+)/);
-    const silent = Array.from({ length: 400 }, () => connect(Number(port), "127.0.0.1").on("error", () => undefined));
+    const { login, url, port } = await beginLoginWith(256, person, sandbox);
+    const silent = Array.from({ length: 400 }, () => connect(port, "127.0.0.1").on("error", () => undefined));
     await Promise.all(silent.map((socket) => new Promise<void>((resolve) => socket.write(bytes, () => resolve()))));
     // At the same address, and so behind all of them.
     const own = (await handOff(url, sandbox.front.issue("ada").cookie)).replace("localhost", "127.0.0.1");

@@ -97,7 +97,7 @@ export class Person {
     return await this.start(args, options).finished();
   }
 
-  /** the processes that keep the ports of logins that this person did not finish */
+  /** the processes that keep the ports of logins that did not succeed, and those that wait for the end of one */
   holders(): number[] {
     return otherProcesses().filter(
       (pid) =>
@@ -107,7 +107,11 @@ export class Person {
   }
 
   remove(): void {
-    for (const pid of this.holders()) process.kill(pid);
+    for (const pid of this.holders()) {
+      try {
+        process.kill(pid);
+      } catch {} // it has just ended by itself
+    }
     rmSync(this.root, { recursive: true, force: true });
   }
 }

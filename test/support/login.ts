@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import type { Person, Running } from "./codemie.ts";
+import { codemie, type Person, type Running } from "./codemie.ts";
 import type { Session } from "./sandbox/front.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 
@@ -12,6 +12,18 @@ export async function beginLogin(
   flags: readonly string[] = [],
 ): Promise<{ login: Running; url: string; port: number }> {
   const login = person.start(["profile", "login", "--url", sandbox.origin, ...flags]);
+  const [url, port] = await login.says(loginUrl);
+  return { login, url, port: Number(port) };
+}
+
+/** Starts a login that may have no more than so many descriptors, as {@link beginLogin} does. */
+export async function beginLoginWith(
+  descriptors: number,
+  person: Person,
+  sandbox: Sandbox,
+): Promise<{ login: Running; url: string; port: number }> {
+  const args = ["-c", `ulimit -n ${descriptors}; exec "$0" "$@"`, codemie, "profile", "login", "--url", sandbox.origin];
+  const login = person.start(args, { program: "sh" });
   const [url, port] = await login.says(loginUrl);
   return { login, url, port: Number(port) };
 }

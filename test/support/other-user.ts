@@ -1,4 +1,5 @@
 import { test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
 const isRoot = process.getuid?.() === 0;
@@ -19,6 +20,44 @@ export const commandOf = (user: number, ...command: string[]): string[] => [
 
 /** How a visit is made; `answered` waits for the answer, the others differ in one thing. */
 export type Manner = "answered" | "hangs-up" | "resets" | "mapped" | "from-127.0.0.5";
+
+/** How many descriptors a process may have in tests that use them up. */
+export const fewDescriptors = 128;
+
+/**
+ * Uses up a login's descriptors as another user (`fewDescriptors` of them), with a callback's address in hand.
+ *
+ * @param pid the login
+ * @returns `ask`: requests the address on a connection from before, and returns the status; `end`: lets all of them go
+ */
+export async function flood(
+  user: number,
+  address: string,
+  pid: number,
+): Promise<{ ask(): Promise<string>; end(): Promise<void> }> {
+  const flooder = join(import.meta.dir, "flooder.ts");
+  const child = Bun.spawn(commandOf(user, process.execPath, flooder, address, String(2 * fewDescriptors)), {
+    cwd: "/",
+    env: { PATH: process.env.PATH ?? "" },
+    stdin: "pipe",
+    stderr: "inherit",
+  });
+  const lines = child.stdout.getReader();
+  const line = async () => new TextDecoder().decode((await lines.read()).value).trim();
+  if ((await line()) !== "connected") throw new Error("the flooder did not connect");
+  while (readdirSync(`/proc/${pid}/fd`).length < fewDescriptors) await new Promise(setImmediate);
+  return {
+    ask: () => {
+      child.stdin.write("ask\n");
+      child.stdin.flush();
+      return line();
+    },
+    end: async () => {
+      child.stdin.end();
+      await child.exited;
+    },
+  };
+}
 
 /**
  * Requests an address as another user.

@@ -5,6 +5,7 @@ import type { Runtime } from "../../platform/runtime.ts";
 import { authFailure } from "../failures.ts";
 import { type Page, pages } from "./callback-page.ts";
 import type { Callback, CallbackServer } from "./callback-server.ts";
+import { holdMinutes, type PortKeeper } from "./late-callback.ts";
 
 /** Messages of a login to the person in the terminal. */
 export interface LoginDialogue {
@@ -30,15 +31,18 @@ export interface LoginOptions {
   readonly stop: AbortSignal;
 }
 
-/** Proves and stores what the login brought, and returns a result and the last page for the browser. */
-export type Use<C, T> = (credential: C) => Promise<{ result: T; page: Page }>;
+/**
+ * Proves and stores what the login brought, and returns a result and the last page for the browser; `isDoubtful`: the
+ * person has yet to say whether the login is theirs.
+ */
+export type Use<C, T> = (credential: C) => Promise<{ result: T; page: Page; isDoubtful?: boolean }>;
 
 /** What some methods do besides. */
 export interface Extras {
   /** Waits for the callback's URL pasted into the terminal. */
   paste(over: AbortSignal): Promise<Callback>;
-  /** Called when the login ends without a callback, while the server still listens; it must not throw. */
-  unfinished(): Promise<void>;
+  /** Takes over the port unless the login succeeds, beyond doubt, with what this user's own browser, or the person, brought. */
+  readonly keeper: PortKeeper;
 }
 
 /**
@@ -59,11 +63,12 @@ export async function browserLogin<T>(
   server: CallbackServer,
   url: string,
   use: Use<URL, T>,
-  { paste, unfinished }: Partial<Extras> = {},
+  { paste, keeper }: Partial<Extras> = {},
 ): Promise<T> {
   const { runtime, dialogue } = options;
   const time = loginDeadline(options);
   const over = new AbortController();
+  let end: "failed" | "uncertain" | "own" = "failed";
   try {
     const opens = options.mayOpenBrowser && browserFor(runtime.env).kind !== "none";
     const pastes = paste !== undefined && runtime.terminal.interactive && !opens;
@@ -81,13 +86,11 @@ export async function browserLogin<T>(
     void server.stranger.then((user) => dialogue.note(strangerRefused(user)));
     const ways: Promise<Callback>[] = [server.received, time.over];
     if (pasted) ways.push(pasted);
-    const callback = await Promise.race(ways).catch(async (error) => {
-      await unfinished?.();
-      throw error;
-    });
+    const callback = await Promise.race(ways);
     try {
-      const { result, page } = await Promise.race([use(callback.url), time.over]);
+      const { result, page, isDoubtful } = await Promise.race([use(callback.url), time.over]);
       callback.finish(page);
+      end = callback.isTrusted && !isDoubtful ? "own" : "uncertain";
       return result;
     } catch (error) {
       const lines = error instanceof CodemieError ? [error.message, error.hint ?? ""].filter(Boolean) : [];
@@ -97,9 +100,20 @@ export async function browserLogin<T>(
   } finally {
     over.abort();
     time.end();
-    await server.close();
+    if (end === "own") {
+      await server.close();
+      await keeper?.release();
+    } else {
+      const isKept = await server.close(keeper);
+      if (keeper && end === "failed") dialogue.note(pageStaysOpen(server.port, isKept));
+    }
   }
 }
+
+const pageStaysOpen = (port: number, isKept: boolean) =>
+  isKept
+    ? `close the page of this login; for ${holdMinutes} minutes codemie keeps port ${port}, so that nobody else gets the session the page may still bring`
+    : `close the page of this login: it may still bring the session to port ${port}, whoever listens there`;
 
 const strangerRefused = (user: number) =>
   `a program of another user of this machine (${user}) came to the callback of this login, and was refused; if that is your browser, set CODEMIE_BROWSER_UID=${user} and log in again`;

@@ -2,12 +2,16 @@ import { randomBytes } from "node:crypto";
 import { H3 } from "h3";
 import { aheadHeaders } from "../../core/fetched-ahead.ts";
 import { within } from "../../core/time.ts";
+import { openSocketList, type Peer, type SocketList } from "../../platform/peer.ts";
 import { type Page, pageHeaders, pages, renderPage } from "./callback-page.ts";
-import { listenOnLoopback, type Visit } from "./loopback.ts";
+import type { PortKeeper } from "./late-callback.ts";
+import { type Handler, type Listeners, listenOnLoopback, type Visit } from "./loopback.ts";
 
 /** The callback of a login: its URL, and how to answer the person who waits in the browser. */
 export interface Callback {
   readonly url: URL;
+  /** true: this user's own browser, or the person, brought it; false: nobody can tell */
+  readonly isTrusted: boolean;
   /** Shows the last page; until then the browser waits. */
   finish(page: Page): void;
 }
@@ -15,8 +19,8 @@ export interface Callback {
 export interface CallbackOptions {
   /** exact path of the callback */
   readonly path: string;
-  /** checks a request to that path; false: it is not this login's callback */
-  accept(url: URL): boolean;
+  /** checks a request to that path; true: it is this login's callback; a page: it is not, and why */
+  accept(url: URL): boolean | Page;
   /** the port to listen on; undefined: any free one */
   readonly port?: number | undefined;
   /** true: another process of this user can take over the port without a gap */
@@ -27,16 +31,19 @@ export interface CallbackOptions {
 
 export interface CallbackServer {
   readonly port: number;
-  /** true: another process of this user can take over the port without a gap */
-  readonly isShared: boolean;
   /** Resolves with the first callback that `accept` takes. */
   readonly received: Promise<Callback>;
   /** Resolves with the number of the first other user whose request was refused. */
   readonly stranger: Promise<number>;
   /** @returns an address of this server that leads to the URL, for command lines, which other users can read */
   leadTo(url: string): string;
-  /** Stops listening once the browser has fetched the last page; immediately when no callback came. */
-  close(): Promise<void>;
+  /**
+   * Stops listening once the browser has fetched the last page; immediately when no callback came.
+   *
+   * @param keeper takes over the port, if it can without a gap
+   * @returns true when the keeper listens
+   */
+  close(keeper?: PortKeeper): Promise<boolean>;
 }
 
 /** How long `close` waits for the browser to fetch the last page, ms. */
@@ -54,7 +61,7 @@ const secretPath = (name: string) => `/${name}/${randomBytes(16).toString("base6
  *
  * The callback's URL holds a secret, so the answer is a redirect: address bar and back button then show another URL.
  *
- * @throws usage error when the port is not free, or none is
+ * @throws usage error when the port is not free, or none is; as {@link openSocketList}
  */
 export function startCallbackServer(options: CallbackOptions): CallbackServer {
   const { path, accept, browserUser } = options;
@@ -89,40 +96,62 @@ export function startCallbackServer(options: CallbackOptions): CallbackServer {
       hasStarted = true;
       return redirect(destination);
     }
-    if (!accept(url)) return renderPage(pages.unreadable(), 400);
+    const verdict = accept(url);
+    if (verdict !== true) return renderPage(verdict || pages.unreadable(), 400);
     taken = true;
-    received.resolve({ url, finish: (page) => lastPage.resolve(page) });
+    received.resolve({ url, isTrusted: context.isTrusted === true, finish: (page) => lastPage.resolve(page) });
     return redirect(resultPath);
   });
 
-  const handle = (visit: Visit) => {
+  const sockets = openSocketList();
+  const handle: Handler = (visit) => {
     // Check `Host` first: with an empty or malformed one, even parsing the request's URL may fail.
     if (!isOurHost(visit.request.headers.get("host"), port)) return plain(421, "wrong host");
-    const peer = visit.peer(browserUser);
+    const peer = peerOf(visit, sockets, browserUser);
     if (peer.kind === "stranger") stranger.resolve(peer.user);
-    if (peer.kind === "stranger" || peer.kind === "gone") return plain(403, "not your login", { connection: "close" });
+    if (peer.kind !== "trusted" && peer.kind !== "unknown")
+      return plain(403, "not your login", { connection: "close" });
     return app.request(visit.request, undefined, { visit, isTrusted: peer.kind === "trusted" });
   };
-  const listeners = listenOnLoopback(handle, options.port ?? 0, options.mayShare ?? false);
+  const listeners = listenOrClose(sockets, handle, options);
   port = listeners.port;
+  sockets.checkThatItShows({ address: "127.0.0.1", port });
   return {
     port,
-    isShared: listeners.isShared,
     received: received.promise,
     stranger: stranger.promise,
     leadTo(url) {
       destination = url;
       return `http://127.0.0.1:${port}${startPath}`;
     },
-    async close() {
+    async close(keeper) {
       if (taken) {
         lastPage.resolve(pages.unfinished());
         await within(lastPageMs, lastPageFetched.promise);
-        await within(flushMs, listeners.stop(false));
       }
+      const kept = keeper?.takeOver() ?? Promise.resolve(false);
+      if (listeners.isShared) await kept;
+      if (taken) await within(flushMs, listeners.stop(false));
       await listeners.stop(true);
+      sockets.close();
+      return await kept;
     },
   };
+}
+
+function listenOrClose(sockets: SocketList, handler: Handler, options: CallbackOptions): Listeners {
+  try {
+    return listenOnLoopback(handler, options.port ?? 0, options.mayShare ?? false);
+  } catch (error) {
+    sockets.close();
+    throw error;
+  }
+}
+
+/** Whose program asks. */
+function peerOf(visit: Visit, sockets: SocketList, browserUser: number | undefined): Peer {
+  const ends = visit.ends();
+  return ends ? sockets.peerOf(ends.peer, ends.own, browserUser) : { kind: "gone" };
 }
 
 /** A redirect to another page; the browser then shows that one's address. */

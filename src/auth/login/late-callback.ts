@@ -4,14 +4,13 @@ import { CodemieError } from "../../core/errors.ts";
 import { parsePort, parseSeconds } from "../../core/parse.ts";
 import { startHelper } from "../../platform/self.ts";
 import { pageHeaders, pages, renderPage } from "./callback-page.ts";
-import type { CallbackServer } from "./callback-server.ts";
 import { listenOnLoopback } from "./loopback.ts";
 
 /** Our first argument when we run only to hold a port, as `main` knows it; it is no command for people. */
 const holdCommand = "hold-callback";
 
 /**
- * How long the port of a login that nobody finished stays ours, minutes. By default oauth2-proxy forgets a login after
+ * How long the port of a login that did not succeed stays ours, minutes. By default oauth2-proxy forgets a login after
  * 15 minutes (`cookie-csrf-expire`), and then the browser's tab brings nothing any more.
  */
 export const holdMinutes = 15;
@@ -20,33 +19,47 @@ export const holdMinutes = 15;
 const startMs = 5_000;
 const retryMs = 20;
 
-/**
- * Leaves the port of a login that nobody finished to a helper, which outlives us. Otherwise the tab that is still open
- * would bring the session to the next program that listens there, of any user.
- *
- * @param server the callback server, still listening; it may be closed now
- * @param env the helper's environment
- * @returns true when the helper listens; never throws
- */
-export async function holdPort(server: CallbackServer, env: ForeignEnv): Promise<boolean> {
-  const args = [holdCommand, String(server.port), String(holdMinutes * 60)];
-  const isReady = startHelper(args, env, startMs);
-  if (!server.isShared) await server.close();
-  return await isReady;
+/** A helper that waits, and that keeps the login's port once we have ended, however that happens. */
+export interface PortKeeper {
+  /** Lets it listen, and outlive us. Resolves with true once it listens; never rejects. */
+  takeOver(): Promise<boolean>;
+  /** Ends it; the port is then free once we close it. */
+  release(): Promise<void>;
 }
 
 /**
- * The helper: listens on a port, tells every browser that it comes too late, and ends. It ends at its time and not with
- * the first visitor, who may be another user and wait for the port.
+ * Starts the helper for the port of a login. Without it, a tab that is still open after the login would bring the
+ * session to the next program that listens there, of any user. It starts before anybody can know the port: later,
+ * others may have used up our descriptors with connections, and `kill -9` leaves no time.
  *
- * @param args port and seconds, as {@link holdPort} gives them
+ * @param env the helper's environment
+ */
+export function startPortKeeper(port: number, env: ForeignEnv): PortKeeper {
+  const helper = startHelper([holdCommand, String(port), String(holdMinutes * 60)], env);
+  return {
+    takeOver: async () => (await helper?.proceed(startMs)) ?? false,
+    release: async () => await helper?.end(),
+  };
+}
+
+/**
+ * The helper: once its input ends, and so the login or its process, it listens on a port and tells every browser that
+ * it comes too late. It ends at its time and not with the first visitor, who may be another user and wait for the port.
+ *
+ * @param args port and seconds, as {@link startPortKeeper} gives them
+ * @param inputEnded resolves at the end of our input
  * @param ready called once it listens
  * @returns the exit code
  */
-export async function holdCallback(args: readonly string[], ready: () => void): Promise<number> {
+export async function holdCallback(
+  args: readonly string[],
+  inputEnded: () => Promise<void>,
+  ready: () => void,
+): Promise<number> {
   const port = parsePort(args[0] ?? "");
   const seconds = parseSeconds(args[1] ?? "");
   if (!port || !seconds) return 2;
+  await inputEnded();
   const end = performance.now() + seconds * 1_000;
   while (!listensAt(port)) {
     if (performance.now() > end) return 1;

@@ -1,12 +1,12 @@
 import { systemCode } from "../../core/errors.ts";
-import { type Peer, peerOf, portsCanBeShared } from "../../platform/peer.ts";
+import { portsCanBeShared, type SocketEnd } from "../../platform/peer.ts";
 import { authFailure } from "../failures.ts";
 
 /** A request over loopback, and what its connection tells. */
 export interface Visit {
   readonly request: Request;
-  /** whose program asks */
-  peer(browserUser: number | undefined): Peer;
+  /** the other end of its connection, and ours; undefined when the other has hung up */
+  ends(): { readonly peer: SocketEnd; readonly own: SocketEnd } | undefined;
   /** lets the answer take as long as it needs */
   mayWait(): void;
 }
@@ -47,10 +47,9 @@ export function listenOnLoopback(handler: Handler, fixedPort: number, mayShare: 
       fetch: (request, server) =>
         handler({
           request,
-          peer: (browserUser) => {
-            const end = server.requestIP(request);
-            if (!end) return { kind: "gone" };
-            return peerOf(end, { address: hostname, port: Number(server.port) }, browserUser);
+          ends: () => {
+            const peer = server.requestIP(request);
+            return peer ? { peer, own: { address: hostname, port: Number(server.port) } } : undefined;
           },
           mayWait: () => server.timeout(request, 0),
         }),

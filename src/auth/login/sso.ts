@@ -7,9 +7,10 @@ import type { Runtime } from "../../platform/runtime.ts";
 import { type CookieSet, takeSessionCookies } from "../cookies.ts";
 import { authFailure } from "../failures.ts";
 import { browserLogin, type LoginDialogue, type LoginOptions, type Use } from "./browser.ts";
+import { type Page, pages } from "./callback-page.ts";
 import { type Callback, startCallbackServer } from "./callback-server.ts";
 import { handoffPath, readHandoff, readPastedUrl } from "./handoff.ts";
-import { holdMinutes, holdPort } from "./late-callback.ts";
+import { startPortKeeper } from "./late-callback.ts";
 
 export interface SsoOptions extends LoginOptions {
   readonly host: Host;
@@ -35,29 +36,42 @@ export async function loginBySso<T>(options: SsoOptions, use: Use<CookieSet, T>)
   const { host, runtime, dialogue } = options;
   const server = startCallbackServer({
     path: handoffPath,
-    accept: (url) => readHandoff(url) !== undefined,
+    accept: handoffWithSession(host, dialogue),
     mayShare: true,
     browserUser: browserUser(runtime.env),
   });
+  const keeper = startPortKeeper(server.port, options.browserEnv);
   const route = `${host.api}/v1/auth/login/${server.port}`;
   const url = options.anew ? `${host.origin}/oauth2/start?rd=${encodeURIComponent(new URL(route).pathname)}` : route;
   try {
     await lookAtLoginRoute(host, url, runtime);
   } catch (error) {
     await server.close();
+    await keeper.release();
     throw error;
   }
   return await browserLogin(options, server, url, (callback) => use(sessionOf(callback, host)), {
     paste: (over) => pasted(server.port, runtime, dialogue, over),
-    async unfinished() {
-      const isHeld = await holdPort(server, options.browserEnv);
-      dialogue.note(
-        isHeld
-          ? `close the page of this login; for ${holdMinutes} minutes codemie keeps port ${server.port}, so that nobody else gets the session the page may still bring`
-          : `close the page of this login: it may still bring the session to port ${server.port}, whoever listens there`,
-      );
-    },
+    keeper,
   });
+}
+
+/**
+ * Accepts a hand-off that may hold a session. One without comes from a host that has none to give, or from any page that
+ * the browser shows: the person reads so, and the login goes on.
+ */
+function handoffWithSession(host: Host, dialogue: LoginDialogue): (url: URL) => boolean | Page {
+  let isTold = false;
+  return (url) => {
+    const handoff = readHandoff(url);
+    if (!handoff) return false;
+    const taken = takeSessionCookies(handoff.cookies ?? {});
+    if ("unsafe" in taken || Object.keys(taken.set).length > 0) return true;
+    const { message, hint = "" } = authFailure.noSessionHandedOver(host.origin, handoff.provider);
+    if (!isTold) dialogue.note(`${message}: ${hint}`);
+    isTold = true;
+    return pages.failed(message, hint);
+  };
 }
 
 function sessionOf(url: URL, host: Host): CookieSet {
@@ -106,7 +120,7 @@ async function pasted(port: number, runtime: Runtime, dialogue: LoginDialogue, o
     }
     const line = await reading;
     const url = readPastedUrl(line, port);
-    if (url && readHandoff(url)) return { url, finish: () => undefined };
+    if (url && readHandoff(url)) return { url, isTrusted: true, finish: () => undefined };
     refused = line.trim() !== "";
   }
 }

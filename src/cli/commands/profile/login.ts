@@ -94,7 +94,7 @@ export const profileLogin = (given: Cli) =>
                   throw authFailure.otherPerson(who, describe(before.identity), resolved.name);
                 }
                 const page = pages.otherPerson(who);
-                return { result: { login, asks: before }, page };
+                return { result: { login, asks: before }, page, isDoubtful: true };
               }
               await store(cli, vault, profiles, resolved, login, client);
               return { result: { login, asks: undefined }, page: pages.loggedIn(who, host.origin) };
