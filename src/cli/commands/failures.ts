@@ -101,6 +101,12 @@ export const commandFailure = {
       `codemie crashed, so ${title} was stopped: its gateway is gone`,
       "start it again; if that happens often, report it with the output of codemie --version",
     ),
+  crashedAlone: (title: string) =>
+    new CodemieError(
+      "internal",
+      `codemie crashed, and ${title} could not be stopped: it goes on without its gateway`,
+      "stop it yourself; if that happens often, report it with the output of codemie --version",
+    ),
   agentMissing: (name: string, binary: string, install: string) =>
     new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),
   /** @param own our flag that it resembles */

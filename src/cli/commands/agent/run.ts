@@ -8,7 +8,7 @@ import { makeRunFolder } from "../../../agents/run-folder.ts";
 import type { Model } from "../../../api/schemas.ts";
 import { loginAgain } from "../../../auth/login/again.ts";
 import type { ForeignEnv } from "../../../core/env.ts";
-import { failure } from "../../../core/errors.ts";
+import { type CodemieError, failure } from "../../../core/errors.ts";
 import { closest, printable } from "../../../core/text.ts";
 import { version, versionLine } from "../../../core/version.ts";
 import { openGateway, portFor } from "../../../daemon/open-gateway.ts";
@@ -104,8 +104,10 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
       env: withoutTokens(runtime.env, config),
     });
     banner(cli, agent, asked, resolved, models.main);
-    const { message, hint } = commandFailure.crashed(agent.title);
-    const code = await runForeground([binary, ...agentArgs], env, `error: ${message}\nhint: ${hint}`);
+    const code = await runForeground([binary, ...agentArgs], env, {
+      stopped: lastWords(commandFailure.crashed(agent.title)),
+      goesOn: lastWords(commandFailure.crashedAlone(agent.title)),
+    });
     const { forwarded, denied } = gateway.counts;
     const where = { profile: resolved.name, host: host.origin };
     const detail = { agent: agent.name, exit: code, requests: forwarded };
@@ -119,6 +121,8 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     await run?.remove();
   }
 }
+
+const lastWords = ({ message, hint }: CodemieError) => `error: ${message}\nhint: ${hint}`;
 
 /** Only warns about a provider whose API the agent does not speak: some compatible servers speak more than one. */
 function warnOfProvider({ output }: Cli, agent: Agent, { profile }: Resolved): void {
