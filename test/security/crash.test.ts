@@ -194,6 +194,7 @@ const masked: [string[], string[] | undefined][] = [
     ["--header", "[redacted]", "--header", "[redacted]"],
   ],
   [[`https://x.example/mcp?key=${secret}`], ["https://x.example/mcp?[redacted]"]],
+  [[`https://x.example/mcp#${secret}`], ["https://x.example/mcp#[redacted]"]],
   [[`--url=https://u:${secret}@x.example/a`], ["--url=https://x.example/a"]],
   [["--jwt-token", "-"], undefined],
   [["--jwt-token-file", "/run/token", "--header-env", "X-Api-Key: KEY"], undefined],

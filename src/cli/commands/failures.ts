@@ -130,6 +130,12 @@ export const commandFailure = {
       `Claude Code did not add the server: ${printable(said)}`,
       "see claude mcp list; a server of that name may be there already (claude mcp remove NAME)",
     ),
+  mcpHeader: () =>
+    new CodemieError(
+      "usage",
+      "a header's value cannot be registered: the agent shows it in the process list, and keeps it in its file",
+      "name a variable that holds the value, for example --header-env 'X-Api-Key: MCP_KEY'",
+    ),
   mcpVariable: () =>
     new CodemieError(
       "usage",

@@ -40,10 +40,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
   }
   const binary = findProgram(agent.binary, runtime.env);
   if (asked.version) {
-    const config = await stores(runtime)
-      .profiles.read()
-      .catch(() => undefined);
-    const env = environmentForOthers(runtime.env, config);
+    const env = environmentForOthers(runtime, stores(runtime).profiles);
     const theirs = binary ? await versionOf(binary, env) : undefined;
     runtime.terminal.out(`${versionLine}\n${agent.binary} ${theirs ?? "not found on PATH"}\n`);
     return 0;
@@ -70,7 +67,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
         cli,
         vault,
         resolved,
-        loginInMidRun(cli, vault, resolved, asked, environmentForOthers(runtime.env, config), ended.signal),
+        loginInMidRun(cli, vault, resolved, asked, environmentForOthers(runtime, profiles), ended.signal),
       );
   // The first request opens no browser: an unusable login ends the run before anything starts.
   const first = credentialsFor(cli, vault, resolved, given);
