@@ -18,15 +18,16 @@ function hasToldVersion(): boolean {
 }
 
 if (hasToldVersion()) process.exitCode = 0;
-else if (!program.startsWith("codemie-") && typed[0] === "hold-callback") {
-  const { holdCallback } = await import("./auth/login/late-callback.ts");
-  // The process that started this one waits for the line.
-  process.exit(await holdCallback(typed.slice(1), inputEnded, () => writeOut("ready\n")));
-} else {
-  const { withoutShownSecrets } = await import("./platform/arguments.ts");
-  const { args, env } = withoutShownSecrets({ args: typed, env: { ...process.env } });
+else {
   const { containCrashes } = await import("./platform/crash.ts");
   containCrashes();
+  if (!program.startsWith("codemie-") && typed[0] === "hold-callback") {
+    const { holdCallback } = await import("./auth/login/late-callback.ts");
+    // The process that started this one waits for the line.
+    process.exit(await holdCallback(typed.slice(1), inputEnded, () => writeOut("ready\n")));
+  }
+  const { withoutShownSecrets } = await import("./platform/arguments.ts");
+  const { args, env } = withoutShownSecrets({ args: typed, env: { ...process.env } });
   const { withoutLoopbackProxy } = await import("./platform/network.ts");
   // The runtime's `fetch` takes proxies from the environment, even for loopback; exclude loopback here.
   Object.assign(process.env, withoutLoopbackProxy(env));

@@ -2,6 +2,7 @@ import { systemCode } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { readNamed, whyUnreadable } from "../platform/foreign-files.ts";
 import { requireAbsolute } from "../platform/places.ts";
+import { silently } from "../platform/private.ts";
 import { ask, findProgram } from "../platform/processes.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { untilStopped } from "../platform/signals.ts";
@@ -114,8 +115,8 @@ async function fromCommand(runtime: Runtime, command: string, from: string): Pro
     );
   }
   const bounds = { patienceMs: commandPatienceMs, limit: longest };
-  const config = await new ProfileStore(runtime.home, () => undefined).read().catch(() => undefined);
-  const answer = await ask([program, ...args], environmentForOthers(runtime.env, config), bounds);
+  const profiles = new ProfileStore(runtime.home, silently);
+  const answer = await ask([program, ...args], environmentForOthers(runtime, profiles), bounds);
   const hint = "run the command by itself to see what it does; codemie runs it without a shell, in the root folder";
   switch (answer.ended) {
     case "not-started":

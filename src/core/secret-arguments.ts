@@ -11,7 +11,8 @@ const notSecret = /^(-|[^:\s]+: ?(\w+ )?\$\{\w+\})$/;
 const mask = "[redacted]";
 
 /**
- * Masks the secrets of a command line: values of flags that take secrets, and an address's query, user and password.
+ * Masks the secrets of a command line: values of flags that take secrets, and an address's query, fragment,
+ * user and password.
  *
  * @returns the masked command line; undefined when it holds no secret
  */
@@ -30,6 +31,6 @@ export function maskSecrets(args: readonly string[]): MaskedArguments | undefine
 /** @returns an address with a mask over its secrets; any other text unchanged */
 function withoutSecrets(text: string): string {
   const url = /^https?:/i.test(text) ? URL.parse(text) : null;
-  if (!url || (url.search === "" && url.username === "" && url.password === "")) return text;
-  return `${url.origin}${url.pathname}${url.search && `?${mask}`}`;
+  if (!url || `${url.search}${url.hash}${url.username}${url.password}` === "") return text;
+  return `${url.origin}${url.pathname}${url.search && `?${mask}`}${url.hash && `#${mask}`}`;
 }

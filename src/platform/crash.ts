@@ -6,8 +6,8 @@ const busError = process.platform === "linux" ? 7 : 10;
 /** `RLIMIT_CORE` (sys/resource.h) and `PR_SET_DUMPABLE` (sys/prctl.h). */
 const coreLimit = 4;
 const setDumpable = 4;
-/** The C library; musl takes glibc's name for its own. */
-const linuxLibrary = "libc.so.6";
+/** The C library of Linux (musl takes glibc's name for its own) and of macOS. */
+export const libraryName = process.platform === "linux" ? "libc.so.6" : "libSystem.B.dylib";
 /** `SIG_DFL`: the system ends the process. */
 const byDefault = null;
 
@@ -59,7 +59,7 @@ function setCoreLimit(soft: bigint): void {
 }
 
 function openSystem() {
-  return dlopen(process.platform === "linux" ? linuxLibrary : "libSystem.B.dylib", {
+  return dlopen(libraryName, {
     signal: { args: ["int", "ptr"], returns: "ptr" },
     setenv: { args: ["ptr", "ptr", "int"], returns: "int" },
     getrlimit: { args: ["int", "ptr"], returns: "int" },
@@ -68,5 +68,5 @@ function openSystem() {
 }
 
 function openLinux() {
-  return dlopen(linuxLibrary, { prctl: { args: ["int", "u64", "u64", "u64", "u64"], returns: "int" } }).symbols;
+  return dlopen(libraryName, { prctl: { args: ["int", "u64", "u64", "u64", "u64"], returns: "int" } }).symbols;
 }

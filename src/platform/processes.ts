@@ -2,7 +2,7 @@ import { delimiter, isAbsolute } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Env, ForeignEnv } from "../core/env.ts";
 import { systemCode } from "../core/errors.ts";
-import { guardChild } from "./child-guard.ts";
+import { guardChild, type LastWords } from "./child-guard.ts";
 import { withCoreFiles } from "./crash.ts";
 import { exitCodeOf, onSignals } from "./signals.ts";
 
@@ -170,7 +170,7 @@ export async function runCaptured(command: ProgramCall, env: ForeignEnv): Promis
  * Runs a program in our place: it gets our terminal, and the signals that we receive.
  *
  * A Ctrl-C at a terminal reaches the program from the terminal itself, so we do not send it again. If we die, the program
- * is ended too.
+ * is ended too, with all that it started.
  *
  * @param command program and arguments
  * @param env the program's whole environment
@@ -178,7 +178,7 @@ export async function runCaptured(command: ProgramCall, env: ForeignEnv): Promis
  * @returns its exit code; 128 + the signal's number when a signal ended it
  * @throws the system's error when it cannot be started
  */
-export async function runForeground(command: readonly string[], env: Env, lastWords: string): Promise<number> {
+export async function runForeground(command: readonly string[], env: Env, lastWords: LastWords): Promise<number> {
   // The handlers stand before the program does: a signal that comes in between must not end us and leave it behind.
   let child: Bun.Subprocess | undefined;
   let endGuard: (() => void) | undefined;

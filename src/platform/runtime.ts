@@ -7,6 +7,8 @@ import { realTerminal, type Terminal } from "./terminal.ts";
 export interface Runtime {
   /** the environment as it was at the start */
   readonly env: Env;
+  /** names of the variables that the command line names as secrets: no program that we start gets them */
+  readonly secretVariables?: readonly string[];
   /** the current folder; nothing in it is trusted */
   readonly cwd: string;
   /** the base folder of all our files; throws a usage error when the environment gives it as a relative path */

@@ -1,5 +1,10 @@
 import { type Env, type ForeignEnv, withoutOwnSecrets } from "../core/env.ts";
+import type { Runtime } from "../platform/runtime.ts";
 import type { Config } from "./config.ts";
+import type { ProfileStore } from "./store.ts";
+
+/** The beginning of a JSON Web Token: of `{"` in base64url (RFC 7519). */
+const tokenStart = "eyJ";
 
 /** @returns the environment without the variables in which profiles find bearer tokens: to start an agent with */
 export function withoutTokens(env: Env, config: Config): Env {
@@ -8,10 +13,16 @@ export function withoutTokens(env: Env, config: Config): Env {
 }
 
 /**
- * @param config the configuration; undefined when it cannot be read
- * @returns the environment for a program that is not an agent at work: without our secrets and the profiles' bearer
- *   tokens
+ * @param profiles the configuration, which may be damaged: where it is not JSON, no variable that may hold a JSON Web
+ *   Token passes
+ * @returns the environment for a program that is not an agent at work: without our secrets, the variables that the command
+ *   line names as secrets, and the profiles' bearer tokens
  */
-export function environmentForOthers(env: Env, config: Config | undefined): ForeignEnv {
-  return withoutOwnSecrets(config ? withoutTokens(env, config) : env);
+export function environmentForOthers(runtime: Runtime, profiles: ProfileStore): ForeignEnv {
+  const { names, areAll } = profiles.tokenVariables();
+  const hidden = new Set([...names, ...(runtime.secretVariables ?? [])]);
+  const kept = Object.entries(runtime.env).filter(
+    ([name, value]) => !hidden.has(name) && (areAll || !value?.includes(tokenStart)),
+  );
+  return withoutOwnSecrets(Object.fromEntries(kept));
 }

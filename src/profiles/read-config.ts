@@ -45,6 +45,31 @@ export async function readConfig(text: string, file: string): Promise<Config> {
   );
 }
 
+/** Names of the variables in which profiles find bearer tokens; `areAll` is false when there may be more. */
+export interface TokenVariables {
+  readonly names: readonly string[];
+  readonly areAll: boolean;
+}
+
+/**
+ * Finds every `tokenEnvVar`, at any depth, whatever else is wrong with a configuration.
+ *
+ * @param text the file's text; where it is not JSON, the names are those that can be seen in it
+ */
+export function tokenVariablesIn(text: string): TokenVariables {
+  const names: string[] = [];
+  try {
+    JSON.parse(text, (member, value) => {
+      if (member === "tokenEnvVar" && typeof value === "string") names.push(value);
+      return value;
+    });
+    return { names, areAll: true };
+  } catch {
+    const seen = [...text.matchAll(/"tokenEnvVar"\s*:\s*"([^"]*)"/g)];
+    return { names: seen.map(([, name = ""]) => name), areAll: false };
+  }
+}
+
 /** Loads the parser that knows positions only now, when there is an error to locate. */
 async function syntaxError(text: string): Promise<string> {
   const { parse, printParseErrorCode } = await import("jsonc-parser");

@@ -6,7 +6,7 @@ import { readUntrusted } from "../platform/foreign-files.ts";
 import { withLock } from "../platform/lock.ts";
 import { checkBaseFolder, closeToOthers, type Note, readPrivate } from "../platform/private.ts";
 import { type Config, config, type RepositoryProfile, repositoryProfile } from "./config.ts";
-import { readConfig } from "./read-config.ts";
+import { readConfig, type TokenVariables, tokenVariablesIn } from "./read-config.ts";
 import { type FoundSecret, findSecrets, removeSecrets } from "./secrets.ts";
 
 /** Name of the configuration file, in our base folder and in a repository's `.codemie`. */
@@ -39,6 +39,21 @@ export class ProfileStore {
     const text = readPrivate(this.file, this.#note, false);
     if (text === undefined) return config.parse({});
     return await readConfig(text, this.file);
+  }
+
+  /**
+   * Finds the names of the variables that hold bearer tokens, also in a file that {@link read} refuses.
+   *
+   * @returns the names; `areAll` is false when there may be more, since the file cannot be read or is not JSON. It does
+   *   not throw
+   */
+  tokenVariables(): TokenVariables {
+    try {
+      checkBaseFolder(this.#home, this.#note);
+      return tokenVariablesIn(readPrivate(this.file, this.#note, false) ?? "{}");
+    } catch {
+      return { names: [], areAll: false };
+    }
   }
 
   /**

@@ -104,7 +104,7 @@ async function loggingIn(draft: Draft, host: Host, context: SetupContext): Promi
   const { timeoutMs, mayOpenBrowser, device } = flags;
   const { client } = draft;
   const dialogue = context.dialogue(host.origin);
-  const browserEnv = environmentForOthers(runtime.env, context.config);
+  const browserEnv = environmentForOthers(runtime, context.profiles);
   const options = { host, version, client, device, runtime, dialogue, timeoutMs, mayOpenBrowser, browserEnv, stop };
   const login = await logIn(options, async (login) => ({
     result: login,

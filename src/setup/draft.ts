@@ -11,6 +11,7 @@ import type { Runtime } from "../platform/runtime.ts";
 import type { Config, Profile } from "../profiles/config.ts";
 import type { ProviderName } from "../profiles/providers.ts";
 import type { Method } from "../profiles/resolve.ts";
+import type { ProfileStore } from "../profiles/store.ts";
 import type { Vault } from "../vault/vault.ts";
 
 /** The flags of `codemie setup`. For a missing one set-up asks the person, or takes the usual value. */
@@ -38,6 +39,7 @@ export interface SetupContext {
   /** our version, `MAJOR.MINOR.PATCH` */
   readonly version: string;
   readonly vault: Vault;
+  readonly profiles: ProfileStore;
   readonly config: Config;
   readonly flags: SetupFlags;
   /** undefined when nobody is there to answer, or wants to */

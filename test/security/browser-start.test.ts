@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { Person } from "../support/codemie.ts";
+import { codemieClaude, Person } from "../support/codemie.ts";
 import { beginLogin, logIn } from "../support/login.ts";
+import { initializeParams, RawBridge } from "../support/mcp/bridge.ts";
+import { startProtected } from "../support/mcp/protected.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
 
 /**
@@ -74,6 +76,62 @@ test("the system's opener and a named browser see no secret, and start in no fol
     person.remove();
   }
 });
+
+test("the browser that the bridge opens sees no variable that the bridge's command line names", async () => {
+  const server = await startProtected();
+  const person = new Person();
+  const bin = join(person.root, "bin");
+  spy(join(bin, "xdg-open"));
+  const flags = [
+    ...["--header", "X-Key: $" + "{A}", "--header", "X-Sid: sid=$" + "{B}; lang=en", "--header-env", "X-Env: C"],
+    ...["--header-env", "X-Words: Basic D", "--client-id", "mine", "--client-secret-env", "E"],
+    ...["--idp-token-endpoint", `${server.origin}/token`, "--idp-client-id", "mine", "--id-token-env", "F"],
+  ];
+  const values = { A: "secret", B: "secret", C: "secret ", D: "secret words", E: "secret", F: "secret" };
+  const env = { ...secrets, ...values, CODEMIE_BROWSER: "", DISPLAY: ":9", PATH: `${bin}:/usr/bin:/bin` };
+  const damaged = { timeout: "soon", jwtConfig: { tokenEnvVar: "TEAM_TOKEN" } };
+  person.writeConfig({ version: 2, profiles: { a: damaged } });
+  const bridge = new RawBridge(person, [server.url, ...flags], { env });
+  bridge.send({ jsonrpc: "2.0", id: 1, method: "initialize", params: initializeParams });
+  const ran = await written(report(person, "xdg-open"));
+  expect(ran).toContain("DISPLAY=:9");
+  expect(ran).not.toContain("secret");
+  bridge.child.kill("SIGKILL");
+  await server.close();
+  person.remove();
+});
+
+const token = `eyJ${"a".repeat(20)}.${"b".repeat(20)}.${"c".repeat(20)}`;
+const profileOf = (more: string) => `{"profiles": {"b": {${more}}, "a": {"jwtConfig": {"tokenEnvVar": "TEAM_TOKEN"}}}}`;
+const damages: [string, string, string][] = [
+  ["a member of a wrong type", profileOf('"timeout": "soon"'), secrets.TEAM_TOKEN],
+  ["a profile of a wrong type", profileOf("").replace("{}", "7"), secrets.TEAM_TOKEN],
+  ["the first format", '{"provider": 7, "jwtConfig": {"tokenEnvVar": "TEAM_TOKEN"}}', secrets.TEAM_TOKEN],
+  ["a comma too many", profileOf('"timeout": 1,'), secrets.TEAM_TOKEN],
+  ["no JSON, and a token in a variable", "what is this?", `Bearer ${token}`],
+  ["a text that ends too early", profileOf("").slice(0, 40), token],
+];
+for (const [what, config, value] of damages) {
+  test(`a configuration with ${what} hides the profiles' tokens from other programs all the same`, async () => {
+    const person = new Person();
+    person.writeConfig(config);
+    const claude = spy(join(person.root, "bin/claude"));
+    const env = { ...secrets, TEAM_TOKEN: value, KEY: "secret", PATH: `${dirname(claude)}:/usr/bin:/bin` };
+    const flags = ["--", "--header-env", "X-Key: KEY"];
+    for (const [args, more] of [
+      [["mcp", "add", "x", "https://mcp.example.com/mcp", ...flags], {}],
+      [["--version"], { program: codemieClaude }],
+    ] as const) {
+      const { KEY, ...others } = env;
+      await person.run(args, { env: "program" in more ? others : { ...others, KEY }, ...more });
+      const ran = await written(report(person, "claude"));
+      expect(ran).not.toContain("secret");
+      expect(ran).not.toContain(token);
+      rmSync(report(person, "claude"));
+    }
+    person.remove();
+  });
+}
 
 for (const [what, env, file, name] of [
   ["./xdg-open by PATH=.", { PATH: "." }, "xdg-open", "xdg-open"],

@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { maskSecrets } from "../../src/core/secret-arguments.ts";
-import { Person } from "../support/codemie.ts";
+import { codemie, codemieClaude, Person } from "../support/codemie.ts";
+import { beginLogin } from "../support/login.ts";
 import { RawBridge } from "../support/mcp/bridge.ts";
 import { startScripted } from "../support/mcp/scripted.ts";
+import { commandOf, someone, testWithOthers } from "../support/other-user.ts";
 import { Probe } from "../support/probe.ts";
 import { goesOn, shownOf } from "../support/processes.ts";
 import { sharedSandbox } from "../support/shared.ts";
@@ -20,6 +23,11 @@ afterEach(() => person.remove());
 
 /** The process that this one started. */
 const childOf = (pid: number) => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ")[0]);
+/** The runtime's own handlers stand: SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV. */
+function catchesCrashes(pid: number): boolean {
+  const caught = BigInt(`0x${/^SigCgt:\s*(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]}`);
+  return [4, 5, 6, 7, 8, 11].some((signal) => ((caught >> BigInt(signal - 1)) & 1n) === 1n);
+}
 const coreLimit = (pid: number) =>
   /^Max core file size\s+(\S+)/m.exec(readFileSync(`/proc/${pid}/limits`, "utf8"))?.[1];
 
@@ -43,6 +51,74 @@ for (const signal of ["SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGKILL"] as co
     expect(sandbox.record.some(({ headers }) => headers.authorization === `Bearer ${token}`)).toBe(true);
   });
 }
+
+test("an agent behind wrappers is ended too, even one that does not want to, with all it started", async () => {
+  person.install("tool", "#!/bin/sh\necho tool $$ ready\nwhile :; do /bin/sleep 1; done\n");
+  person.install(
+    "real-claude",
+    "#!/bin/sh\ntrap '' TERM\ntool &\necho agent $$ ready\nwhile :; do /bin/sleep 1; done\n",
+  );
+  person.install("shim (1) x", '#!/bin/sh\nreal-claude "$@"\necho came back\n');
+  person.install("claude", '#!/bin/sh\n"shim (1) x" "$@"\n');
+  const token = await sandbox.front.mintToken("ci");
+  const env = { CODEMIE_JWT_TOKEN: token };
+  const running = person.start(["--base-url", sandbox.origin], { program: codemieClaude, env });
+  const pids = [await running.says(/tool (\d+) ready/), await running.says(/agent (\d+) ready/)];
+  running.kill("SIGKILL");
+  const { err } = await running.finished();
+  expect(pids.map(([, pid]) => goesOn(Number(pid)))).toEqual([false, false]);
+  expect(err).toContain("error: codemie crashed, so Claude Code was stopped");
+});
+
+testWithOthers("the guard says that an agent was stopped only when it was", async () => {
+  const child = Bun.spawn(["sleep", "60"]);
+  const guard = join(import.meta.dir, "../../src/platform/child-guard.ts");
+  // Root's process, and a guard that may not end it.
+  const code = `(await import(${JSON.stringify(guard)})).guardChild(${child.pid}, { stopped: "stopped", goesOn: "goes on" });
+    process.kill(process.pid, "SIGKILL")`;
+  const script = join(person.root, "guard.ts");
+  writeFileSync(script, code);
+  Bun.spawnSync(["chmod", "-R", "a+rX", person.root]);
+  const watched = Bun.spawn(commandOf(someone, process.execPath, script), { cwd: "/", stderr: "pipe" });
+  expect(await watched.stderr.text()).toBe("goes on\n");
+  child.kill();
+});
+
+test("every start of the program contains its crashes, the helper that holds a port too", async () => {
+  const server = await startScripted();
+  const bridge = new RawBridge(person, [server.url]);
+  const byName = new RawBridge(person, ["mcp-proxy", server.url], { program: codemie });
+  for (const one of [bridge, byName]) await one.initialize();
+  const { login } = await beginLogin(person, sandbox);
+  const other = new Person();
+  const { login: left } = await beginLogin(other, sandbox);
+  left.kill("SIGINT");
+  await left.finished();
+  const pids = [login.pid, bridge.child.pid, byName.child.pid, ...other.holders()];
+  expect(pids.map(catchesCrashes)).toEqual([false, false, false, false]);
+  expect(pids.map(coreLimit)).toEqual(["0", "0", "0", "0"]);
+  login.kill("SIGKILL");
+  for (const one of [bridge, byName]) await one.end();
+  await server.close();
+  other.remove();
+});
+
+test("a token from a shell's <(…) is read, though a secret beside it makes the program start anew", async () => {
+  person.install("claude", '#!/bin/sh\necho "agent got $*"\n');
+  const token = await sandbox.front.mintToken("ci");
+  const file = join(person.root, "token");
+  writeFileSync(file, token);
+  const page = "https://example.com/issue?id=1";
+  for (const way of ["--jwt-token-file <(cat $FILE)", "--jwt-token-file /proc/self/fd/7 7< $FILE"]) {
+    const line = `exec ${codemieClaude} --base-url ${sandbox.origin} --task '${page}' ${way}`;
+    const child = Bun.spawn(["bash", "-c", line], {
+      cwd: person.cwd,
+      env: { ...person.env, FILE: file },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    expect([await child.stderr.text(), await child.stdout.text()]).toEqual(["", expect.stringContaining(page)]);
+  }
+});
 
 test("no core file, though the shell allows them; an agent keeps the shell's limit", async () => {
   const ours = (limit: string) => Bun.spawnSync(["prlimit", "--pid", String(process.pid), `--core=${limit}:`]);
@@ -118,6 +194,7 @@ const masked: [string[], string[] | undefined][] = [
     ["--header", "[redacted]", "--header", "[redacted]"],
   ],
   [[`https://x.example/mcp?key=${secret}`], ["https://x.example/mcp?[redacted]"]],
+  [[`https://x.example/mcp#${secret}`], ["https://x.example/mcp#[redacted]"]],
   [[`--url=https://u:${secret}@x.example/a`], ["--url=https://x.example/a"]],
   [["--jwt-token", "-"], undefined],
   [["--jwt-token-file", "/run/token", "--header-env", "X-Api-Key: KEY"], undefined],

@@ -58,6 +58,9 @@ for (const [what, args, said] of [
   ["a variable the agent would fill in", ["x", "--", "--header", "X-Api-Key: ${MCP_KEY}"], "--header-env"],
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the same
   ["such a variable with a default", ["x", "--", "--header", "X-Api-Key: ${MCP_KEY:-none}"], "--header-env"],
+  ["a header's value", ["x", "--", "--header", `Authorization: Bearer ${secret}`], "--header-env"],
+  ["it in one word", ["x", "--", `--header=X-Api-Key: ${secret}`], "--header-env"],
+  ["it behind another flag", ["x", "--", "--persist", "--header", `Cookie: ${secret}`], "--header-env"],
   ["an unknown flag", ["x", "--", "--bogus"], "no flag --bogus"],
   ["a flag without its value", ["x", "--", "--header"], "--header needs a value"],
   ["a second address", ["x", "--", "https://other.example.com/mcp"], "takes one address and flags"],
@@ -77,6 +80,7 @@ for (const [what, args, said] of [
     ]);
     expect([code, out]).toEqual([2, ""]);
     expect(err).toContain(said);
+    expect(err).not.toContain(secret);
     person.remove();
   });
 }

@@ -9,8 +9,8 @@ import { cliFailure } from "../failures.ts";
 import { bridgeFailure } from "./failures.ts";
 import { type Flag, splitFlags } from "./flags.ts";
 
-/** `unknown`: every named variable counts as set, with its own name as its value. */
-type Variables = Env | "unknown";
+/** Looks up an environment variable. */
+type Lookup = (name: string) => string | undefined;
 
 /** The bridge's command line, checked. */
 export interface McpArgs {
@@ -41,6 +41,8 @@ export interface McpArgs {
   readonly browser: boolean;
   readonly persist: boolean;
   readonly explain: boolean;
+  /** names of all variables that the other members come from */
+  readonly secretVariables: readonly string[];
 }
 
 const transports = ["auto", "http", "sse"] as const;
@@ -52,13 +54,19 @@ const standardAuthSeconds = 120;
  * Reads the bridge's command line.
  *
  * @param args the arguments after the program's name
- * @param env the environment with the named variables; `unknown` when the arguments are for a later start of the bridge
+ * @param env the environment with the named variables; `unknown` when the arguments are for a later start of the bridge:
+ *   every named variable then counts as set, with its own name as its value
  * @throws usage errors
  */
-export function readMcpArgs(args: readonly string[], env: Variables): McpArgs {
+export function readMcpArgs(args: readonly string[], env: Env | "unknown"): McpArgs {
   const { values, words } = splitFlags(args);
   const text = (name: Flag) => values[name]?.at(-1);
   const is = (name: Flag) => values[name] !== undefined;
+  const secretVariables: string[] = [];
+  const lookup: Lookup = (name) => {
+    secretVariables.push(name);
+    return env === "unknown" ? name : env[name];
+  };
   const [url, surplus] = words;
   if (surplus !== undefined) throw bridgeFailure.surplusWord();
   const [help, version] = [is("help"), is("version")];
@@ -68,28 +76,29 @@ export function readMcpArgs(args: readonly string[], env: Variables): McpArgs {
     help,
     version,
     url: asksOnly ? new URL("https://localhost") : serverUrl(url ?? "", is("allow-http")),
-    headers: readHeaders(values, env),
+    headers: readHeaders(values, lookup),
     transport: oneOf("transport", text("transport") ?? "auto", transports),
     allowHttp: is("allow-http"),
     silenceSeconds: secondsOf("--timeout", text("timeout"), standardSilenceSeconds),
     scope: text("scope"),
     resource: resourceOf(text("resource"), is("no-resource")),
     issuer: httpsOf("--issuer", text("issuer")),
-    ...readClient(text, env),
+    ...readClient(text, lookup),
     profile: text("profile"),
     callbackPort: portOf(text("callback-port")),
     authSeconds: Math.max(1, secondsOf("--auth-timeout", text("auth-timeout"), standardAuthSeconds)),
     browser: !is("no-browser"),
     persist: is("persist"),
     explain: is("explain"),
+    secretVariables,
   };
 }
 
 /** Reads our client at the authorization server: demands the flags its grant needs, and refuses contradictions. */
-function readClient(text: (name: Flag) => string | undefined, env: Variables) {
+function readClient(text: (name: Flag) => string | undefined, lookup: Lookup) {
   const grant = oneOf("grant", text("grant") ?? "authorization-code", grants);
-  const clientSecret = secretOf("client-secret-env", text("client-secret-env"), env);
-  const keyText = secretOf("client-key-env", text("client-key-env"), env);
+  const clientSecret = secretOf("client-secret-env", text("client-secret-env"), lookup);
+  const keyText = secretOf("client-key-env", text("client-key-env"), lookup);
   const keyFile = text("client-key");
   const clientKey = keyText ?? (keyFile === undefined ? undefined : { file: keyFile });
   const clientId = text("client-id");
@@ -102,13 +111,13 @@ function readClient(text: (name: Flag) => string | undefined, env: Variables) {
   if (clientMetadataUrl !== undefined && (document?.protocol !== "https:" || document.pathname === "/")) {
     throw bridgeFailure.badMetadataUrl();
   }
-  return { grant, clientId, clientSecret, clientKey, clientMetadataUrl, provider: readProvider(text, env) };
+  return { grant, clientId, clientSecret, clientKey, clientMetadataUrl, provider: readProvider(text, lookup) };
 }
 
-function readProvider(text: (name: Flag) => string | undefined, env: Variables): McpArgs["provider"] {
+function readProvider(text: (name: Flag) => string | undefined, lookup: Lookup): McpArgs["provider"] {
   const tokenEndpoint = text("idp-token-endpoint");
   const clientId = text("idp-client-id");
-  const idToken = secretOf("id-token-env", text("id-token-env"), env);
+  const idToken = secretOf("id-token-env", text("id-token-env"), lookup);
   if (!tokenEndpoint && !clientId && !idToken) return undefined;
   if (!tokenEndpoint || !clientId || !idToken) {
     throw bridgeFailure.providerIncomplete();
@@ -123,9 +132,9 @@ function oneOf<T extends string>(what: string, value: string, known: readonly T[
   return found;
 }
 
-function secretOf(flag: Flag, name: string | undefined, env: Variables): Secret | undefined {
+function secretOf(flag: Flag, name: string | undefined, lookup: Lookup): Secret | undefined {
   if (name === undefined) return undefined;
-  const value = variableIn(env, name);
+  const value = lookup(name);
   if (!value) throw bridgeFailure.variableUnset(flag, name);
   return new Secret(value);
 }
@@ -179,14 +188,10 @@ export function serverUrl(typed: string, allowHttp: boolean): URL {
   return url;
 }
 
-function variableIn(env: Variables, name: string): string | undefined {
-  return env === "unknown" ? name : env[name];
-}
-
 /** A name, a colon, and the rest, blanks at its ends included: a run for them would share them with the rest. */
 const headerLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:(.*)$/s;
 
-function readHeaders(values: { header?: string[]; "header-env"?: string[] }, env: Variables): Headers {
+function readHeaders(values: { header?: string[]; "header-env"?: string[] }, lookup: Lookup): Headers {
   const headers = new Headers();
   const add = (flag: string, name: string, value: string) => {
     const safe = headerSafe(value.trim());
@@ -194,7 +199,7 @@ function readHeaders(values: { header?: string[]; "header-env"?: string[] }, env
     headers.append(name, safe);
   };
   const filled = (flag: string, name: string, variable: string) => {
-    const found = variableIn(env, variable);
+    const found = lookup(variable);
     if (!found) throw bridgeFailure.headerVariableUnset(flag, name, variable);
     return found;
   };

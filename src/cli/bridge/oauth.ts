@@ -4,7 +4,6 @@ import { brokerFor } from "../../access/credentials.ts";
 import { stores } from "../../access/stores.ts";
 import { freshIdToken } from "../../auth/id-token.ts";
 import type { LoginDialogue } from "../../auth/login/browser.ts";
-import type { Env } from "../../core/env.ts";
 import { Secret } from "../../core/secret.ts";
 import type { Log } from "../../mcp/log.ts";
 import type { EnterpriseProvider } from "../../mcp/oauth/machine.ts";
@@ -61,7 +60,7 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     dialogue: loggedToo(dialogueOf(cli, url.origin), log),
     timeoutMs: asked.authSeconds * 1000,
     mayOpenBrowser: asked.browser,
-    browserEnv: environmentForOthers(withoutSecrets(runtime.env, asked), await profiles.read().catch(() => undefined)),
+    browserEnv: environmentForOthers(runtime, profiles),
     callbackPort: asked.callbackPort,
     stop,
   };
@@ -108,18 +107,6 @@ function loggedToo(dialogue: LoginDialogue, log: Log): LoginDialogue {
       dialogue.note(text);
     },
   };
-}
-
-/** The environment for the browser, without the secrets the user named for the bridge. */
-function withoutSecrets(env: Env, { clientSecret, clientKey, provider, headers }: McpArgs): Env {
-  const secrets = [clientSecret, clientKey, provider?.idToken].flatMap((one) =>
-    one instanceof Secret ? one.reveal() : [],
-  );
-  // A header may hold a word before the secret, for example `Bearer`.
-  const sent = [...headers.values()].flatMap((value) => value.split(/[\s,]+/));
-  const known = new Set([...secrets, ...headers.values(), ...sent]);
-  const kept = Object.entries(env).filter(([, value]) => !value || !known.has(value));
-  return Object.fromEntries(kept);
 }
 
 async function keyOf({ clientKey }: McpArgs, cwd: string): Promise<Secret | undefined> {

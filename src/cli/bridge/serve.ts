@@ -35,18 +35,19 @@ const lastWordsMs = 200;
  * @returns the exit code of `--help`, `--version` and `--explain`, which do not bridge
  * @throws usage errors, and as `runExplain`
  */
-export async function runMcpProxy(cli: Cli, args: readonly string[]): Promise<number> {
-  const { runtime, output } = cli;
-  const asked = readMcpArgs(args, runtime.env);
+export async function runMcpProxy(given: Cli, args: readonly string[]): Promise<number> {
+  const asked = readMcpArgs(args, given.runtime.env);
   if (asked.help) {
     const { mcpHelp } = await import("./help.ts");
-    runtime.terminal.out(mcpHelp(output));
+    given.runtime.terminal.out(mcpHelp(given.output));
     return 0;
   }
   if (asked.version) {
-    runtime.terminal.out(`${versionLine}\n`);
+    given.runtime.terminal.out(`${versionLine}\n`);
     return 0;
   }
+  const runtime = { ...given.runtime, secretVariables: asked.secretVariables };
+  const cli = { ...given, runtime };
   if (asked.explain) {
     const { runExplain } = await import("./explain.ts");
     return await runExplain(cli, asked);

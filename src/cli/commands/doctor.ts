@@ -12,7 +12,6 @@ import { loginChecks } from "../../doctor/login.ts";
 import { networkChecks } from "../../doctor/network.ts";
 import { programChecks } from "../../doctor/programs.ts";
 import { readBody } from "../../platform/body.ts";
-import type { Config } from "../../profiles/config.ts";
 import { environmentForOthers } from "../../profiles/environment.ts";
 import { type Resolved, resolveProfile } from "../../profiles/resolve.ts";
 import type { Vault } from "../../vault/vault.ts";
@@ -48,10 +47,8 @@ export const doctor = (cli: Cli) =>
 async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]> {
   const { vault, profiles } = stores(outer.runtime);
   let resolved: Resolved | undefined;
-  let config: Config | undefined;
   try {
-    config = await profiles.read();
-    resolved = resolveProfile(config, { profile: name }, outer.runtime.env, {});
+    resolved = resolveProfile(await profiles.read(), { profile: name }, outer.runtime.env, {});
   } catch (error) {
     // Without a usable configuration there is no host to check; the configuration's own check says why.
     if (name !== undefined || !(error instanceof CodemieError)) throw error;
@@ -80,7 +77,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
       runtime,
       agents,
       Object.keys(agentLoaders).map((agent) => `codemie-${agent}`),
-      environmentForOthers(runtime.env, config),
+      environmentForOthers(runtime, profiles),
     ),
   ];
 }

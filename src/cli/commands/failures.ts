@@ -101,6 +101,12 @@ export const commandFailure = {
       `codemie crashed, so ${title} was stopped: its gateway is gone`,
       "start it again; if that happens often, report it with the output of codemie --version",
     ),
+  crashedAlone: (title: string) =>
+    new CodemieError(
+      "internal",
+      `codemie crashed, and ${title} could not be stopped: it goes on without its gateway`,
+      "stop it yourself; if that happens often, report it with the output of codemie --version",
+    ),
   agentMissing: (name: string, binary: string, install: string) =>
     new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),
   /** @param own our flag that it resembles */
@@ -123,6 +129,12 @@ export const commandFailure = {
       "failed",
       `Claude Code did not add the server: ${printable(said)}`,
       "see claude mcp list; a server of that name may be there already (claude mcp remove NAME)",
+    ),
+  mcpHeader: () =>
+    new CodemieError(
+      "usage",
+      "a header's value cannot be registered: the agent shows it in the process list, and keeps it in its file",
+      "name a variable that holds the value, for example --header-env 'X-Api-Key: MCP_KEY'",
     ),
   mcpVariable: () =>
     new CodemieError(

@@ -89,6 +89,7 @@ export const setup = (cli: Cli) =>
         runtime: { ...runtime, fetch: stoppableFetch(runtime.fetch, stop) },
         version,
         vault,
+        profiles,
         config,
         flags,
         prompts: asks ? await realPrompts(stop) : undefined,

@@ -7,6 +7,7 @@ export type Rpc = any;
 
 export interface BridgeOptions {
   readonly env?: Record<string, string>;
+  readonly program?: string;
 }
 
 /** The compiled bridge, spoken to in lines. */
@@ -24,7 +25,7 @@ export class RawBridge {
 
   constructor(person: Person, args: readonly string[], options: BridgeOptions = {}) {
     this.person = person;
-    this.child = Bun.spawn([codemieMcpProxy, ...args], {
+    this.child = Bun.spawn([options.program ?? codemieMcpProxy, ...args], {
       cwd: person.cwd,
       env: { ...person.env, ...options.env },
       stdio: ["pipe", "pipe", "pipe"],

@@ -8,7 +8,7 @@ import { makeRunFolder } from "../../../agents/run-folder.ts";
 import type { Model } from "../../../api/schemas.ts";
 import { loginAgain } from "../../../auth/login/again.ts";
 import type { ForeignEnv } from "../../../core/env.ts";
-import { failure } from "../../../core/errors.ts";
+import { type CodemieError, failure } from "../../../core/errors.ts";
 import { closest, printable } from "../../../core/text.ts";
 import { version, versionLine } from "../../../core/version.ts";
 import { openGateway, portFor } from "../../../daemon/open-gateway.ts";
@@ -40,10 +40,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
   }
   const binary = findProgram(agent.binary, runtime.env);
   if (asked.version) {
-    const config = await stores(runtime)
-      .profiles.read()
-      .catch(() => undefined);
-    const env = environmentForOthers(runtime.env, config);
+    const env = environmentForOthers(runtime, stores(runtime).profiles);
     const theirs = binary ? await versionOf(binary, env) : undefined;
     runtime.terminal.out(`${versionLine}\n${agent.binary} ${theirs ?? "not found on PATH"}\n`);
     return 0;
@@ -70,7 +67,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
         cli,
         vault,
         resolved,
-        loginInMidRun(cli, vault, resolved, asked, environmentForOthers(runtime.env, config), ended.signal),
+        loginInMidRun(cli, vault, resolved, asked, environmentForOthers(runtime, profiles), ended.signal),
       );
   // The first request opens no browser: an unusable login ends the run before anything starts.
   const first = credentialsFor(cli, vault, resolved, given);
@@ -104,8 +101,10 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
       env: withoutTokens(runtime.env, config),
     });
     banner(cli, agent, asked, resolved, models.main);
-    const { message, hint } = commandFailure.crashed(agent.title);
-    const code = await runForeground([binary, ...agentArgs], env, `error: ${message}\nhint: ${hint}`);
+    const code = await runForeground([binary, ...agentArgs], env, {
+      stopped: lastWords(commandFailure.crashed(agent.title)),
+      goesOn: lastWords(commandFailure.crashedAlone(agent.title)),
+    });
     const { forwarded, denied } = gateway.counts;
     const where = { profile: resolved.name, host: host.origin };
     const detail = { agent: agent.name, exit: code, requests: forwarded };
@@ -119,6 +118,8 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     await run?.remove();
   }
 }
+
+const lastWords = ({ message, hint }: CodemieError) => `error: ${message}\nhint: ${hint}`;
 
 /** Only warns about a provider whose API the agent does not speak: some compatible servers speak more than one. */
 function warnOfProvider({ output }: Cli, agent: Agent, { profile }: Resolved): void {

@@ -32,7 +32,7 @@ export const mcpAdd = (cli: Cli) =>
       const { name, url, scope } = args;
       if (!/^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/.test(name)) throw commandFailure.badServerName(name);
       if (scope !== undefined && !scopes.includes(scope)) throw cliFailure.noSuch("scope", scope, scopes);
-      const address = checked([url, ...rest]);
+      const { address, secretVariables } = checked([url, ...rest]);
       // Register the bridge by name if it is on PATH: the entry then survives a move of the program.
       const start = findProgram(bridge, runtime.env) ? [bridge] : [ownProgram(), "mcp-proxy"];
       const [program = bridge, ...before] = start;
@@ -46,15 +46,8 @@ export const mcpAdd = (cli: Cli) =>
       }
       const scoped = scope === undefined ? [] : ["--scope", scope];
       const added: ProgramCall = [claude, "mcp", "add", ...scoped, name, "--", entry.command, ...entry.args];
-      const { code, said } = await runCaptured(
-        added,
-        environmentForOthers(
-          runtime.env,
-          await stores(runtime)
-            .profiles.read()
-            .catch(() => undefined),
-        ),
-      );
+      const env = environmentForOthers({ ...runtime, secretVariables }, stores(runtime).profiles);
+      const { code, said } = await runCaptured(added, env);
       if (code !== 0) throw commandFailure.mcpAdd(said);
       output.result({ name, ...entry, scope: scope ?? "local" }, () => [
         `${output.paint("good", "✓")} registered ${name} with Claude Code: ${address}`,
@@ -64,15 +57,17 @@ export const mcpAdd = (cli: Cli) =>
   });
 
 /**
- * Refuses now what the bridge would refuse at each start.
+ * Refuses now what the bridge would refuse at each start, and secrets: the agent shows them in its own list of arguments
+ * and keeps them in its file.
  *
- * @returns the server's address
+ * @returns the server's address, and the names of the variables that the bridge will read
  * @throws usage errors
  */
-function checked(args: readonly string[]): string {
-  const { url, help, version, explain } = readMcpArgs(args, "unknown");
+function checked(args: readonly string[]): { address: string; secretVariables: readonly string[] } {
+  const { url, help, version, explain, secretVariables } = readMcpArgs(args, "unknown");
   if (help || version || explain) throw commandFailure.notForRegistration();
   // The agent fills in `${…}` itself, and everybody could read the value in the process list.
   if (args.some((arg) => arg.includes("${"))) throw commandFailure.mcpVariable();
-  return url.href;
+  if (args.some((arg) => arg === "--header" || arg.startsWith("--header="))) throw commandFailure.mcpHeader();
+  return { address: url.href, secretVariables };
 }

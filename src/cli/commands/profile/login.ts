@@ -84,7 +84,7 @@ export const profileLogin = (given: Cli) =>
               dialogue: dialogueOf(cli, host.origin),
               timeoutMs,
               mayOpenBrowser: args.browser,
-              browserEnv: environmentForOthers(runtime.env, config),
+              browserEnv: environmentForOthers(runtime, profiles),
               stop,
             },
             async (login) => {

@@ -68,7 +68,7 @@ export const profileRefresh = (given: Cli) =>
           dialogue,
           timeoutMs,
           mayOpenBrowser,
-          browserEnv: environmentForOthers(runtime.env, config),
+          browserEnv: environmentForOthers(runtime, profiles),
           stop,
         };
         await recorded(cli, vault, fact, () => loginAgain(vault, resolved.name, renewal));
