@@ -1,12 +1,13 @@
 import { z } from "zod";
+import { listOf } from "../core/json.ts";
 import { longestAddress } from "./addresses.ts";
 
-const strings = z.array(z.string()).max(1_000);
+const strings = listOf(z.string());
 
 /** Protected resource metadata (RFC 9728 section 2), the members we use. */
 export const resourceMetadata = z.object({
   resource: z.string(),
-  authorization_servers: z.array(z.string()).optional(),
+  authorization_servers: strings.optional(),
   scopes_supported: strings.optional(),
 });
 export type ResourceMetadata = z.infer<typeof resourceMetadata>;
