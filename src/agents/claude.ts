@@ -81,12 +81,13 @@ function chooseModels(available: readonly Model[], wished: string | undefined, t
   const standard = available.find((model) => model.default);
   const main =
     wished ?? (standard && isClaude(standard) ? standard : (available.find(isClaude) ?? standard ?? available[0]))?.id;
+  const { compare } = new Intl.Collator("en", { numeric: true });
   const chosen: Record<string, string> = {};
   for (const tier of tierNames) {
     const newest = available
       .map((model) => model.id)
       .filter((id) => id.toLowerCase().includes(tier))
-      .sort((a, b) => a.localeCompare(b, "en", { numeric: true }))
+      .sort(compare)
       .at(-1);
     const id = tiers[tier] ?? newest ?? main;
     if (id !== undefined) chosen[tier] = id;

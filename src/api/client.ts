@@ -3,6 +3,7 @@ import type { ZodType } from "zod";
 import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { parseJson } from "../core/json.ts";
+import { isPlainName } from "../core/text.ts";
 import { textUpTo } from "../platform/body.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import { apiFailure } from "./failures.ts";
@@ -85,7 +86,7 @@ export class Api {
    * Finds the projects that the person may work in: the union of all the host's lists (CodeMie facts 3.1, 3.2). A
    * person who administers the host may use every project, but may be on none of the lists.
    *
-   * @returns names, sorted regardless of case
+   * @returns names that can be passed on, sorted regardless of case
    * @throws as {@link user}
    */
   async projects(): Promise<string[]> {
@@ -98,8 +99,8 @@ export class Api {
       });
       for (const one of all.applications) names.add(typeof one === "string" ? one : one.name);
     }
-    names.delete("");
-    return [...names].sort((a, b) => a.localeCompare(b, "en", { sensitivity: "base", numeric: true }));
+    const { compare } = new Intl.Collator("en", { sensitivity: "base", numeric: true });
+    return [...names].filter(isPlainName).sort(compare);
   }
 
   /**
@@ -115,11 +116,13 @@ export class Api {
     for (let page = 0; page < settingsPages; page++) {
       const query = `page=${page}&per_page=${settingsPerPage}&filters=${filters}`;
       const { data } = await this.#get(`/v1/settings/user?${query}`, settingsPage);
-      const fresh = data.filter(({ id }) => !seen.has(id));
+      const fresh = data.flatMap((one) => (one && !seen.has(one.id) ? [one] : []));
       for (const { id, alias, project_name, credential_type } of fresh) {
         seen.add(id);
         const name = alias?.trim();
-        if (name && project_name === project && credential_type === "LiteLLM") found.set(id, { id, alias: name });
+        const isPlain = isPlainName(id) && isPlainName(name ?? "");
+        if (name && isPlain && project_name === project && credential_type === "LiteLLM")
+          found.set(id, { id, alias: name });
       }
       if (fresh.length === 0 || data.length < settingsPerPage) break;
     }

@@ -57,7 +57,7 @@ export async function modelsOfProvider({ host, provider, authorize, fetch }: Pro
   const list = parseJson(body, providerModels);
   if (!list) throw apiFailure.notAModelApi(host.api, "its list of models has another form");
   return usable(
-    list.data.map(({ id, display_name }) => ({
+    list.map(({ id, display_name }) => ({
       id,
       label: display_name ?? id,
       provider,

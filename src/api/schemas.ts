@@ -1,52 +1,61 @@
 import { z } from "zod";
-import { isPlainName } from "../core/text.ts";
+import { listOf } from "../core/json.ts";
+import { isPlainName, longestName, shortened } from "../core/text.ts";
 
 /** Longest answer that we read, bytes after decompression: a thousand models or projects need far less. */
 export const longestAnswer = 8 * 1024 * 1024;
+/** Longest id of a person, characters: cut, it could be another person's. */
+const longestId = 1_000;
+
+/** A person's name or address, which is only shown. */
+const personal = z.string().catch("").transform(shortened);
+/** A name or number of which we do without one that is too long. */
+const short = z.string().max(longestName).nullish().catch(undefined);
 
 /** `GET /v1/user` (CodeMie fact 3.1): the members that we use. */
 export const user = z.object({
-  user_id: z.string().min(1),
-  name: z.string().default(""),
-  username: z.string().default(""),
-  email: z.string().default(""),
+  user_id: z.string().min(1).max(longestId),
+  name: personal,
+  username: personal,
+  email: personal,
   /** the newer list of projects; older hosts have only the two below */
-  projects: z.array(z.object({ name: z.string() })).catch([]),
-  applications: z.array(z.string()).catch([]),
-  applications_admin: z.array(z.string()).catch([]),
+  projects: listOf(z.object({ name: z.string() })).catch([]),
+  applications: listOf(z.string()).catch([]),
+  applications_admin: listOf(z.string()).catch([]),
   is_admin: z.boolean().catch(false),
   is_maintainer: z.boolean().catch(false),
 });
 export type User = z.infer<typeof user>;
 
 /** `GET /v1/llm_models` (CodeMie fact 3.4): the members that we use. */
-export const models = z.array(
+export const models = listOf(
   z.object({
     base_name: z.string(),
-    deployment_name: z.string().optional(),
-    label: z.string().optional(),
+    deployment_name: z.string().nullish(),
+    label: short,
     enabled: z.boolean().default(true),
-    provider: z.string().optional(),
+    provider: short,
     default: z.boolean().default(false),
     /** USD per token */
-    cost: z.object({ input: z.number(), output: z.number() }).optional(),
+    cost: z.object({ input: z.number(), output: z.number() }).nullish().catch(undefined),
   }),
 );
 
 /** `GET /v1/admin/applications` (CodeMie fact 3.2): objects, or bare names on older hosts. */
 export const applications = z.object({
-  applications: z.array(z.union([z.string(), z.object({ name: z.string() })])),
+  applications: listOf(z.union([z.string(), z.object({ name: z.string() })])),
 });
 
-/** `GET /v1/settings/user` (CodeMie fact 3.3): the members that we use. */
+/**
+ * `GET /v1/settings/user` (CodeMie fact 3.3): the members that we use. Entries that do not fit are undefined, since the
+ * number of entries tells whether there is another page.
+ */
 export const settingsPage = z.object({
-  data: z.array(
-    z.object({
-      id: z.string(),
-      alias: z.string().nullish(),
-      project_name: z.string().nullish(),
-      credential_type: z.string().nullish(),
-    }),
+  data: listOf(
+    z
+      .object({ id: z.string().max(longestName), alias: short, project_name: short, credential_type: short })
+      .optional()
+      .catch(undefined),
   ),
 });
 
@@ -56,10 +65,10 @@ export interface Integration {
   readonly alias: string;
 }
 
-/** `GET models` of a provider: OpenAI's list, or Anthropic's, which also has a name for people. */
-export const providerModels = z.object({
-  data: z.array(z.object({ id: z.string().min(1), display_name: z.string().optional() })),
-});
+const providerList = listOf(z.object({ id: z.string().min(1), display_name: short }));
+
+/** `GET models` of a provider: OpenAI's list, Anthropic's, which also has a name for people, or a bare list. */
+export const providerModels = z.union([providerList, z.object({ data: providerList }).transform(({ data }) => data)]);
 
 /**
  * A model this account may use. `id` is the deployment's name, which the gateway takes; the base name is the fallback.

@@ -4,6 +4,11 @@ import { type AuditEntry, type AuditFact, type AuditHead, auditEntry } from "./e
 
 /** A file of the trail holds this many lines; the next line begins a new file. */
 export const linesPerFile = 1_000;
+/**
+ * No file of the trail is longer, bytes. Earlier versions wrote lines of any length, but stopped at 16 MiB; those files
+ * go on with lines of about 11 KB at most.
+ */
+export const longestFile = 64 * 1024 * 1024;
 
 /** What the vault's records remember, see `Remembered`; undefined for those that remember nothing. */
 type Marks = readonly (string | undefined)[];

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { printable } from "../core/text.ts";
 
 /** Every kind of event in the trail. To add one, add a line here and one in the table of docs/security.md. */
 export const auditEvents = {
@@ -46,6 +47,31 @@ export type AuditEntry = z.infer<typeof auditEntry>;
 /** The part of a line that the caller gives. */
 export type AuditFact = Pick<AuditEntry, "event" | "profile" | "host" | "outcome"> &
   Partial<Pick<AuditEntry, "detail">>;
+
+/** Longest text in a line that we write, characters, and most details of one. */
+const [longestText, mostDetails] = [300, 8];
+
+/**
+ * Makes a line. Servers and people choose the texts (an issuer, a profile), so they become printable and short: a file
+ * full of lines stays far below the length that we read.
+ *
+ * @param nowMs ms since the epoch
+ * @returns the line without its MAC
+ */
+export function entryOf(fact: AuditFact, seq: number, nowMs: number, actor: string): Omit<AuditEntry, "mac"> {
+  const text = (value: string) => printable(value, longestText);
+  const details = Object.entries(fact.detail ?? {}).slice(0, mostDetails);
+  return {
+    seq,
+    time: new Date(nowMs).toISOString(),
+    event: fact.event,
+    actor: text(actor),
+    profile: text(fact.profile),
+    host: text(fact.host),
+    outcome: text(fact.outcome),
+    detail: Object.fromEntries(details.map(([name, one]) => [name, typeof one === "string" ? text(one) : one])),
+  };
+}
 
 /** The trail's key, sealed in the vault. */
 export const auditHead = z.object({

@@ -31,13 +31,14 @@ import {
   lastOf,
   lineOf,
   linesPerFile,
+  longestFile,
   macOf,
   missedName,
   missingLine,
   placeAfter,
   trailFile,
 } from "./chain.ts";
-import { type AuditEntry, type AuditFact, type AuditHead, auditEntry, type HeadStore } from "./events.ts";
+import { type AuditEntry, type AuditFact, type AuditHead, auditEntry, entryOf, type HeadStore } from "./events.ts";
 import { auditFailure } from "./failures.ts";
 import { judgeTrail, type TrailLine, type Verification } from "./verdict.ts";
 
@@ -175,8 +176,7 @@ export class AuditTrail {
   }
 
   #holds(end: End): boolean {
-    const text = end.seq === 0 ? "" : (readOwn(join(this.#folder, fileOf(end.seq))) ?? "");
-    return lineOf(end, text.split("\n")) !== undefined;
+    return lineOf(end, this.#text(fileOf(end.seq)).split("\n")) !== undefined;
   }
 
   /** Writes the line, without waiting for the disk. Call it under the write lock. */
@@ -191,9 +191,8 @@ export class AuditTrail {
     const place = placeAfter(last, count, head.key, [...marks, head.seen]);
     const { broken } = place;
     let { link } = place;
-    const add = async ({ event, profile, host, outcome, detail = {} }: AuditFact) => {
-      const time = new Date(this.#now()).toISOString();
-      const entry = { seq: link.seq + 1, time, event, actor, profile, host, outcome, detail };
+    const add = async (one: AuditFact) => {
+      const entry = entryOf(one, link.seq + 1, this.#now(), actor);
       const name = fileOf(entry.seq);
       if (!trailFile.test(name)) throw auditFailure.endMissing(this.#head.file, this.#folder);
       const mac = macOf(head.key, link.mac, entry);
@@ -293,7 +292,7 @@ export class AuditTrail {
     // Read only from the end on: nobody writes before it any more.
     const first = fileOf(Math.max(end.seq, 1));
     for (const name of files.filter((one) => one >= first || one === newest)) {
-      const text = readOwn(join(this.#folder, name)) ?? "";
+      const text = this.#text(name);
       const whole = text.slice(0, text.lastIndexOf("\n") + 1);
       tornAt = whole.length < text.length ? Buffer.byteLength(whole) : undefined;
       const own = whole.split("\n").slice(0, -1);
@@ -301,6 +300,10 @@ export class AuditTrail {
       count = (Number(/\d+/.exec(name)) - 1) * linesPerFile + own.length;
     }
     return { last: lastOf(lines, key, end), count, file: join(this.#folder, newest), tornAt };
+  }
+
+  #text(name: string): string {
+    return readOwn(join(this.#folder, name), { most: longestFile }) ?? "";
   }
 
   async #names(): Promise<string[]> {
@@ -311,9 +314,8 @@ export class AuditTrail {
     const found: TrailLine[] = [];
     for (const name of names.filter((one) => trailFile.test(one))) {
       const file = join(this.#folder, name);
-      const lines = (readOwn(file) ?? "").split("\n");
       // After the last line feed comes nothing, or half a line that a process is writing or was killed over.
-      lines.pop();
+      const lines = this.#text(name).split("\n").slice(0, -1);
       for (const [i, one] of lines.entries()) found.push({ file, line: i + 1, text: one });
     }
     return found;

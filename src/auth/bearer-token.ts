@@ -1,6 +1,7 @@
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
 import { pastedSecret, placeholder } from "../core/pasted.ts";
 import { Secret } from "../core/secret.ts";
+import { shortened } from "../core/text.ts";
 import { authFailure } from "./failures.ts";
 
 /** A bearer token that passed every check that needs no key. The host verifies the signature. */
@@ -79,8 +80,8 @@ function parseBearerToken(text: string): BearerToken & { readonly notBefore: num
     expiresAt: time("exp"),
     notBefore: time("nbf"),
     issuedAt: time("iat") ?? time("nbf"),
-    name: String(claim("name", "preferred_username", "email", "sub") ?? ""),
-    email: String(claim("email") ?? ""),
+    name: shortened(String(claim("name", "preferred_username", "email", "sub") ?? "")),
+    email: shortened(String(claim("email") ?? "")),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { ZodType } from "zod";
+import { type ZodType, z } from "zod";
 
 /**
  * Parses JSON at a border: nothing passes that the schema does not describe.
@@ -14,4 +14,29 @@ export function parseJson<T>(text: string, schema: ZodType<T>): T | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Most entries of a list from elsewhere that we look at. */
+const mostEntries = 2_000;
+
+/**
+ * Makes the schema of a list from elsewhere. Entries that do not fit are left out: a bad one must not keep the others
+ * from being used. A list without a good entry is refused. Only the first {@link mostEntries} are looked at, each on its
+ * own: zod keeps a record of every fault, which for millions of entries takes gigabytes.
+ *
+ * @param entry what an entry must be
+ * @returns a schema that yields the entries that fit; of `null`, none
+ */
+export function listOf<T>(entry: ZodType<T>) {
+  return z
+    .custom<readonly unknown[] | null>((value) => value === null || Array.isArray(value))
+    .transform((all, context): T[] => {
+      const first = all?.slice(0, mostEntries) ?? [];
+      const fitting = first.flatMap((one) => {
+        const result = entry.safeParse(one);
+        return result.success ? [result.data] : [];
+      });
+      if (first.length > 0 && fitting.length === 0) context.addIssue("no entry has the expected form");
+      return fitting;
+    });
 }

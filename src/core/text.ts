@@ -29,8 +29,11 @@ export function isPlainName(text: string): boolean {
   return text !== "" && text.length <= longestName && !unseen.test(text);
 }
 
-/** Longest name of a model or the like, characters. */
-const longestName = 256;
+/** Longest name of a model, a person or the like, characters. */
+export const longestName = 256;
+
+/** @returns a person's name or address from elsewhere, cut to a length that can be kept */
+export const shortened = (text: string): string => text.slice(0, longestName).toWellFormed();
 
 /**
  * @param text any text

@@ -176,6 +176,12 @@ export const mcpFailure = {
       `the authorization server ${printable(issuer, 120)} does not support the authorization code flow`,
       "try --grant client-credentials with a client of your own",
     ),
+  longRequest: (issuer: string, most: number) =>
+    new CodemieError(
+      "auth_refused",
+      `the address for the login at ${printable(issuer, 120)} would have more than ${most} characters`,
+      "the server asks for too many scopes: name those you need with --scope, or report it to the server's administrator",
+    ),
   token: (issuer: string, why: string) =>
     new CodemieError(
       "auth_refused",

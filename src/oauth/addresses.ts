@@ -1,6 +1,9 @@
 import { isIP } from "node:net";
 import { isLoopback } from "../core/host.ts";
 
+/** Longest address out of a document that we follow, show or keep, characters beyond the server's own. */
+export const longestAddress = 2_048;
+
 /** Judges an address that a document from elsewhere names: the parsed address, or undefined if we must not use it. */
 export type AddressRule = (address: string) => URL | undefined;
 
@@ -12,12 +15,13 @@ export type AddressRule = (address: string) => URL | undefined;
  *
  * @param server the server whose metadata we follow
  * @param allowHttp whether the user allowed plain `http:` to that server; this allows its host name only
- * @returns the rule; it refuses `https:` addresses that hold a user name or password
+ * @returns the rule; it refuses `https:` addresses that hold a user name or password, and all that are too long
  */
 export function addressesNamedBy(server: URL, allowHttp: boolean): AddressRule {
   return (address) => {
     const url = URL.parse(address);
-    if (!url || (isLocalOnly(url.hostname) && !isLocalOnly(server.hostname))) return undefined;
+    if (!url || url.href.length > longestAddress + server.href.length) return undefined;
+    if (isLocalOnly(url.hostname) && !isLocalOnly(server.hostname)) return undefined;
     if (url.protocol === "https:" && !url.username && !url.password) return url;
     const isLocal = isLoopback(server.hostname) && isLoopback(url.hostname);
     const isServer = allowHttp && url.hostname === server.hostname;

@@ -8,7 +8,7 @@ export const oauthFailure = {
     new CodemieError(
       "auth_refused",
       `${what} that the server names cannot be used: ${printable(address, 200)}`,
-      "codemie follows only https: addresses (http: on this machine, for a server on this machine); report it to the server's administrator",
+      "codemie follows only https: addresses (http: on this machine, for a server on this machine), and none of more than some 2,000 characters; report it to the server's administrator",
       { forLog: `${what} that the server names cannot be used` },
     ),
   tooLong: (address: string, bytes: number) =>

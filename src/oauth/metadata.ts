@@ -1,11 +1,13 @@
 import { z } from "zod";
+import { listOf } from "../core/json.ts";
+import { longestAddress } from "./addresses.ts";
 
-const strings = z.array(z.string()).max(1_000);
+const strings = listOf(z.string());
 
 /** Protected resource metadata (RFC 9728 section 2), the members we use. */
 export const resourceMetadata = z.object({
   resource: z.string(),
-  authorization_servers: z.array(z.string()).optional(),
+  authorization_servers: strings.optional(),
   scopes_supported: strings.optional(),
 });
 export type ResourceMetadata = z.infer<typeof resourceMetadata>;
@@ -13,7 +15,10 @@ export type ResourceMetadata = z.infer<typeof resourceMetadata>;
 /** Authorization server metadata (RFC 8414 section 2, OpenID Connect Discovery 1.0), the members we use. */
 export const serverMetadata = z.object({
   // RFC 8414 section 2: an address. Without blanks, it stays one word in every message.
-  issuer: z.string().regex(/^https?:\/\/[\x21-\x7e]+$/),
+  issuer: z
+    .string()
+    .max(longestAddress)
+    .regex(/^https?:\/\/[\x21-\x7e]+$/),
   authorization_endpoint: z.string().optional(),
   token_endpoint: z.string(),
   registration_endpoint: z.string().optional(),

@@ -77,6 +77,12 @@ export const platformFailure = {
       "make room or change the permissions, or set CODEMIE_HOME to another folder; what was stored before is unchanged",
       { cause: error },
     ),
+  tooLong: (file: string, bytes: number) =>
+    new CodemieError(
+      "disk",
+      `cannot write ${file}: it would be longer than ${bytes / 1024 / 1024} MiB, and could not be read again`,
+      "shorten what goes into it; what was stored before is unchanged",
+    ),
   output: (error: unknown) =>
     new CodemieError("failed", `cannot write the output: ${inWords(error)}`, undefined, { cause: error }),
   /** @param why a main clause, for example `there is no certificate in it` */

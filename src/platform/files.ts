@@ -4,7 +4,7 @@ import { type FileHandle, mkdtemp, open, readdir, realpath, rename, rm, writeFil
 import { basename, dirname, join } from "node:path";
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
-import { checkFolder, fileMode, folderMode, openToWrite, silently } from "./private.ts";
+import { checkFolder, fileMode, folderMode, longest, openToWrite, silently } from "./private.ts";
 
 /**
  * Makes a folder in our base folder (and those above it) that only the owner may enter, or checks an existing one.
@@ -34,9 +34,10 @@ const temporaryFile = (file: string) => {
  *
  * @param file path; its folder must exist
  * @param data the whole new content
- * @throws `disk` when it cannot be written; the old content then remains
+ * @throws `disk` when it cannot be written, or is longer than we read; the old content then remains
  */
 export async function replaceFile(file: string, data: string): Promise<void> {
+  if (Buffer.byteLength(data) > longest) throw platformFailure.tooLong(file, longest);
   const temporary = temporaryFile(file);
   try {
     const handle = await open(temporary, "wx", fileMode);

@@ -35,8 +35,18 @@ export const fileMode = 0o600;
 const anyAccess = 0o077;
 const writeAccess = 0o022;
 
-/** No file of ours that we read as a whole is longer, bytes. */
-const longest = 16 * 1024 * 1024;
+/** No file of ours that we read as a whole is longer, bytes, unless a reader says so. */
+export const longest = 16 * 1024 * 1024;
+
+/** How {@link readPrivate} reads a file. */
+export interface Reading {
+  /** false: others may go on reading it, but not write */
+  readonly isSecret?: boolean;
+  /** longest file to read, bytes; {@link longest} otherwise */
+  readonly most?: number;
+  /** makes the failure for a longer file; `vault_unreadable` otherwise */
+  readonly tooLong?: () => CodemieError;
+}
 
 /**
  * Reads a file of ours, wherever it lies. It follows no symbolic link, waits for nothing, refuses another user's file,
@@ -45,16 +55,18 @@ const longest = 16 * 1024 * 1024;
  *
  * @param file path
  * @param note called when others had access
- * @param isSecret false: others may go on reading it, but not write
  * @returns the file's text, or undefined when there is no such file
- * @throws `vault_unreadable` when it is not a plain file, not ours, longer than {@link longest}, or cannot be read
+ * @throws `vault_unreadable` when it is not a plain file, not ours, too long, or cannot be read
  */
-export function readPrivate(file: string, note: Note, isSecret = true): string | undefined {
+export function readPrivate(file: string, note: Note, reading: Reading = {}): string | undefined {
+  const { isSecret = true, most = longest, tooLong = () => overlong(file, most) } = reading;
   try {
     const handle = openSync(file, constants.O_RDONLY | asItIs);
     try {
       const { size } = checkOpened(file, handle, note, isSecret ? anyAccess : writeAccess);
-      return readWhole(file, handle, size);
+      const text = readWhole(handle, size, most);
+      if (text === undefined) throw tooLong();
+      return text;
     } finally {
       closeSync(handle);
     }
@@ -71,9 +83,9 @@ export function readPrivate(file: string, note: Note, isSecret = true): string |
  * @returns the file's text, or undefined when there is no such file
  * @throws as {@link readPrivate} and {@link checkFolder}
  */
-export function readOwn(file: string): string | undefined {
+export function readOwn(file: string, reading?: Reading): string | undefined {
   checkFolder(dirname(file), silently);
-  return readPrivate(file, silently);
+  return readPrivate(file, silently, reading);
 }
 
 /**
@@ -212,17 +224,17 @@ function checkOpened(file: string, handle: number, note: Note, others: number): 
   return found;
 }
 
-/** Reads an opened file, also one that grows meanwhile, up to the bound. */
-function readWhole(file: string, handle: number, size: number): string {
+/** @returns the text of an opened file, also of one that grows meanwhile; undefined when it is longer than `most` */
+function readWhole(handle: number, size: number, most: number): string | undefined {
   const chunks: Buffer[] = [];
-  for (let length = 0; Math.max(length, size) <= longest; ) {
+  for (let length = 0; Math.max(length, size) <= most; ) {
     const chunk = Buffer.allocUnsafe(Math.max(size + 1 - length, 4_096));
     const count = readSync(handle, chunk, 0, chunk.length, null);
     if (count === 0) return Buffer.concat(chunks).toString("utf8");
     chunks.push(chunk.subarray(0, count));
     length += count;
   }
-  throw platformFailure.unreadable(file, `it is longer than ${longest / 1024 / 1024} MiB`);
+  return undefined;
 }
 
 /** Windows has no user numbers: there, every file counts as ours. */
@@ -234,6 +246,9 @@ function requireOwner(path: string, found: Stats): void {
 }
 
 const isOpen = (mode: number, to: number) => process.platform !== "win32" && (mode & to) !== 0;
+
+const overlong = (file: string, most: number) =>
+  platformFailure.unreadable(file, `it is longer than ${most / 1024 / 1024} MiB`);
 
 const noFile = (file: string) => platformFailure.unreadable(file, "it is not a file");
 

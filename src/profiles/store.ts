@@ -36,7 +36,7 @@ export class ProfileStore {
    */
   async read(): Promise<Config> {
     checkBaseFolder(this.#home, this.#note);
-    const text = readPrivate(this.file, this.#note, false);
+    const text = readPrivate(this.file, this.#note, { isSecret: false });
     if (text === undefined) return config.parse({});
     return await readConfig(text, this.file);
   }

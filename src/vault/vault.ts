@@ -126,7 +126,7 @@ export class Vault {
       const file = join(this.#files.folder, entry);
       let name: string | undefined;
       try {
-        const text = readPrivate(file, this.#access.note);
+        const text = this.#textOf(entry, file);
         if (text === undefined) continue;
         const bound = labelOf(text)?.name;
         if (bound?.startsWith(boundTo)) name = bound.slice(boundTo.length);
@@ -155,11 +155,21 @@ export class Vault {
    *   `vault_unreadable`
    */
   async read<T>(name: string, schema: ZodType<T>): Promise<T | undefined> {
-    const text = readPrivate(this.fileOf(name), this.#access.note);
+    const text = this.#textOf(name);
     if (text === undefined) return undefined;
     const { data } = schema.safeParse((await this.#open(name, text)).record);
     if (data === undefined) throw vaultFailure.recordDamaged(name, this.fileOf(name));
     return data;
+  }
+
+  /**
+   * A record that is too long to read counts as damaged, so that a new login replaces it.
+   *
+   * @returns the text of a record's file; undefined when there is none
+   * @throws `vault_damaged`, `vault_unreadable`
+   */
+  #textOf(name: string, file = this.fileOf(name)): string | undefined {
+    return readPrivate(file, this.#access.note, { tooLong: () => vaultFailure.recordDamaged(name, file) });
   }
 
   /** Opens a record, whatever its shape, out of its file's text. @throws as {@link read} */
@@ -175,7 +185,7 @@ export class Vault {
   /** @returns the record's mark; undefined also when the record does not open */
   async #markOf(name: string): Promise<string | undefined> {
     try {
-      const text = readPrivate(this.fileOf(name), this.#access.note);
+      const text = this.#textOf(name);
       return text === undefined ? undefined : (await this.#open(name, text)).mark;
     } catch {
       return undefined;
@@ -191,7 +201,7 @@ export class Vault {
   async write(name: string, record: unknown): Promise<void> {
     const file = this.fileOf(name);
     const key = await this.#dataKey.toWrite(async (key) => {
-      const before = readPrivate(file, this.#access.note);
+      const before = this.#textOf(name);
       return before !== undefined && "plain" in (await unseal(before, key, boundName(name)));
     });
     const mark = await this.#memory?.sealing(name, await this.#markOf(name));
@@ -221,7 +231,7 @@ export class Vault {
   async keepCopy(name: string): Promise<string> {
     const file = this.fileOf(name);
     const copy = `${file}.replaced-${this.#now()}`;
-    const text = readPrivate(file, this.#access.note);
+    const text = this.#textOf(name);
     if (text !== undefined) await writeNewFile(copy, text);
     return copy;
   }

@@ -41,6 +41,7 @@ export const byName: Readonly<Record<string, unknown>> = {
   levels: 512,
   log: `${home}/logs/proxy-default.log`,
   method: "sso",
+  most: 16_384,
   name: "work",
   now: "Ada Lovelace <ada@example.com>",
   origin: host,

@@ -12,8 +12,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type AuditHead, auditHead } from "../../src/audit/events.ts";
+import { linesPerFile, longestFile, macOf, endName as sealedEnd } from "../../src/audit/chain.ts";
+import { type AuditHead, auditHead, entryOf } from "../../src/audit/events.ts";
 import { AuditTrail } from "../../src/audit/trail.ts";
+import { longest } from "../../src/platform/private.ts";
 import { vaultFiles } from "../../src/vault/key.ts";
 import { Vault } from "../../src/vault/vault.ts";
 import { ageLogin } from "../support/age.ts";
@@ -164,6 +166,45 @@ test("a second end beside the sealed one: found, and nothing is written where no
     rmSync(made(seq));
   }
   expect((await trail().entries()).length).toBe(10);
+  rmSync(home, { recursive: true });
+});
+
+/** Far longer than what a line takes; each character of the last two takes six bytes in JSON. */
+const giants = ["a", '"', "\u20ac", "\u{1f600}", "\u0001", "\ud800"].map((one) => one.repeat(100_000));
+
+test("texts of any length: a file full of the longest lines can be read", () => {
+  const lines = giants.map((giant) => {
+    const detail = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`detail-${i}`, giant]));
+    const entry = entryOf({ ...fact, profile: giant, host: giant, outcome: giant, detail }, 1e12, 8e15, giant);
+    return `${JSON.stringify({ ...entry, mac: macOf("", "", entry) })}\n`;
+  });
+  const bytes = Math.max(...lines.map((line) => Buffer.byteLength(line)));
+  expect(bytes * linesPerFile).toBeLessThan(longest);
+  // A file of an earlier version, up to its limit and one line made of a whole answer; then lines of ours.
+  expect(longest + 3 * 8 * 1024 * 1024 + bytes * linesPerFile).toBeLessThan(longestFile);
+});
+
+test("texts that servers chose are cut when they are written, and the trail stays whole", async () => {
+  for (const issuer of giants) await trail().append({ ...fact, profile: issuer, detail: { issuer } });
+  expect(statSync(file()).size).toBeLessThan(giants.length * 10_000);
+  expect(await trail().verify()).toEqual({ ok: true, entries: giants.length });
+  rmSync(home, { recursive: true });
+});
+
+test("a trail that grew too long before its lines were bounded is read, verified and written on", async () => {
+  await trail().append(fact);
+  const { key } = (await vault.read("audit head", auditHead)) ?? { key: "" };
+  let last = JSON.parse(readFileSync(file(), "utf8"));
+  for (let seq = 2; seq <= 20; seq++) {
+    const entry = { ...entryOf(fact, seq, Date.now(), "ada"), detail: { issuer: "a".repeat(900_000) } };
+    last = { ...entry, mac: macOf(key, last.mac, entry) };
+    appendFileSync(file(), `${JSON.stringify(last)}\n`);
+  }
+  renameSync(endFile(), join(home, "audit", sealedEnd(key, last)));
+  expect(statSync(file()).size).toBeGreaterThan(longest);
+  await trail().append(fact);
+  expect(await trail().verify()).toEqual({ ok: true, entries: 21 });
+  expect((await trail().entries()).length).toBe(21);
   rmSync(home, { recursive: true });
 });
 

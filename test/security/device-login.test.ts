@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
+import { readFileSync, statSync, truncateSync } from "node:fs";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { loginRecord } from "../../src/auth/credential.ts";
 import { registered } from "../../src/oauth/registration.ts";
-import { vaultOf } from "../support/age.ts";
+import { loginFile, vaultOf } from "../support/age.ts";
 import { Person } from "../support/codemie.ts";
 
 /** Threat: a provider's answer makes a login last for ever, floods the provider, or spoils all commands after it. */
@@ -10,7 +11,7 @@ import { Person } from "../support/codemie.ts";
 const keys = await generateKeyPair("RS256", { extractable: true });
 const jwk = { ...(await exportJWK(keys.publicKey)), alg: "RS256", kid: "1" };
 /** what the provider does differently */
-let twist: { hangs?: string; device?: object; token?: object } = {};
+let twist: { hangs?: string; device?: object; token?: object; user?: Buffer } = {};
 let asked: string[] = [];
 let heard = Promise.withResolvers<void>();
 let person: Person;
@@ -51,6 +52,7 @@ const server = Bun.serve({
       case "/jwks":
         return Response.json({ keys: [jwk] });
       case "/code-assistant-api/v1/user":
+        if (twist.user) return new Response(twist.user, { headers: { "content-type": "application/json" } });
         return Response.json({ user_id: "ada", name: "Ada", email: "ada@example.com" });
       case "/code-assistant-api/v1/llm_models":
         return Response.json([{ base_name: "claude-sonnet-4-6" }]);
@@ -152,6 +154,41 @@ for (const life of [1e15, 1e300, -1, "1e15", 1e-9]) {
     expect({ code, err: err.match(/error.*/)?.[0] }).toEqual({ code: 0, err: undefined });
     await commandsWork();
   });
+}
+
+test("a name of millions of characters: the login is stored, and every command works", async () => {
+  // Each of these bytes becomes three in the text.
+  const name = Buffer.alloc(6_000_000, 0xff);
+  twist = { token: {}, user: Buffer.concat([Buffer.from('{"user_id":"ada","name":"'), name, Buffer.from('"}')]) };
+  expect((await start(60).finished()).code).toBe(0);
+  expect(statSync(loginFile(person)).size).toBeLessThan(20_000);
+  await commandsWork();
+});
+
+test("nothing is stored that could not be read again; a record that is too long is damaged, and a login replaces it", async () => {
+  twist = { token: {} };
+  expect((await start(60).finished()).code).toBe(0);
+  const [vault, record] = [vaultOf(person), loginRecord("default")];
+  const before = readFileSync(loginFile(person));
+  expect(vault.write(record, { name: "x".repeat(13_000_000) })).rejects.toMatchObject({ code: "disk" });
+  expect(readFileSync(loginFile(person))).toEqual(before);
+
+  truncateSync(loginFile(person), 17_000_000);
+  expect((await person.run(["token"])).err).toContain(`the stored record ${record} is damaged`);
+  expect((await start(60).finished()).code).toBe(0);
+  expect((await person.run(["token"])).code).toBe(0);
+});
+
+for (const member of ["verification_uri", "verification_uri_complete"]) {
+  for (const pad of ["a", "\u20ac"]) {
+    test(`a ${member} of 900 KB (${pad}) is refused, and not printed`, async () => {
+      twist = { token: {}, device: { [member]: `${origin}/${pad.repeat(900_000 / Buffer.byteLength(pad))}` } };
+      const { code, err } = await start(60).finished();
+      expect([code, err]).toEqual([4, expect.stringContaining("the page for device codes")]);
+      expect(err.length).toBeLessThan(1_000);
+      expect(requests()).toBe(0);
+    });
+  }
 }
 
 for (const changes of [{ expiresAt: 1e18 }, { expiresAt: -1e300 }, { loggedInAt: 1e18 }, { confirmedAt: 1e18 }]) {

@@ -2,6 +2,10 @@ import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { constants, deflateRawSync } from "node:zlib";
+import { Api } from "../../src/api/client.ts";
+import { modelsOfProvider } from "../../src/api/provider.ts";
+import { models } from "../../src/api/schemas.ts";
+import { hostAt, parseProvider } from "../../src/core/host.ts";
 import { closest, nearest } from "../../src/core/text.ts";
 import { codemie, Person } from "../support/codemie.ts";
 import { adasToken } from "../support/token.ts";
@@ -118,6 +122,84 @@ test("a host that never answers: a signal ends the set-up", async () => {
   server.closeAllConnections();
 });
 
+/** An answer nearly as long as we read, full of one value. */
+const full = (value: string) => Buffer.from(`[${`${value},`.repeat(7_900_000 / (value.length + 1))}${value}]`);
+const raw = (body: Buffer) => (response: ServerResponse) => {
+  response.writeHead(200, { "content-type": "application/json" });
+  response.end(body);
+};
+
+for (const value of ["0", "{}", "[]"]) {
+  test(`millions of ${value} instead of models: an error, with no record of each fault`, async () => {
+    routes = { [`${api}/llm_models`]: raw(full(value)) };
+    const { code, said, memory } = await run(["models"]);
+    expect([code, said]).toEqual([1, expect.stringContaining("unexpected data from /v1/llm_models")]);
+    expect(memory).toBeLessThan(600);
+  });
+}
+
+/** An API whose answers to each path are these. */
+const apiWith = (answers: Record<string, unknown>) =>
+  new Api({
+    host: hostAt(origin),
+    authorize: () => undefined,
+    version: "1.0.0",
+    fetch: async (url) => Response.json(answers[new URL(url).pathname.replace(api, "")] ?? {}),
+  });
+const far = "x".repeat(1_000_000);
+
+test("bad entries among good ones are left out, of every list", async () => {
+  const bad = [0, null, {}, [], "", far, { name: far, id: far, base_name: far }];
+  const settings = { alias: "Team", project_name: "p", credential_type: "LiteLLM" };
+  const host = apiWith({
+    "/user": { user_id: "ada", projects: [...bad, { name: "a" }], applications: [...bad, "b"], is_admin: true },
+    "/admin/applications": { applications: [...bad, "p10", { name: "p9" }, "line\nbreak"] },
+    "/llm_models": [...bad, { base_name: "m", label: far, provider: null, cost: { input: "x" } }],
+    "/settings/user": { data: [...bad, { id: "1", ...settings }, { id: "2", ...settings, alias: far }] },
+  });
+  expect(await host.projects()).toEqual(["a", "b", "p9", "p10"]);
+  expect(await host.models()).toEqual([{ id: "m", label: "m", provider: null, default: false, cost: null }]);
+  expect(await host.integrations("p")).toEqual([{ id: "1", alias: "Team" }]);
+});
+
+test("a page of integrations with a bad entry is not the last one", async () => {
+  const settings = { alias: "Team", project_name: "p", credential_type: "LiteLLM" };
+  const pages = [[...Array.from({ length: 49 }, (_, i) => ({ id: `x${i}` })), 0], [{ id: "1", ...settings }]];
+  const host = new Api({
+    host: hostAt(origin),
+    authorize: () => undefined,
+    version: "1.0.0",
+    fetch: async (url) => Response.json({ data: pages[Number(new URL(url).searchParams.get("page"))] ?? null }),
+  });
+  expect(await host.integrations("p")).toEqual([{ id: "1", alias: "Team" }]);
+});
+
+test("a model provider's list: bare, or none, or with bad entries", async () => {
+  const models = async (answer: unknown) => {
+    const provider = parseProvider("https://models.example.com/v1");
+    const fetch = async () => Response.json(answer);
+    const found = await modelsOfProvider({ host: provider, provider: "p", authorize: () => undefined, fetch });
+    return found.map(({ id }) => id);
+  };
+  expect(await models([{ id: "a" }, 0])).toEqual(["a"]);
+  expect(await models({ data: null })).toEqual([]);
+  expect(await models({ data: [{ id: "a", display_name: 5 }, { name: "b" }, { id: far }] })).toEqual(["a"]);
+  for (const answer of [{ data: [0] }, {}, ["a"], "a"]) {
+    expect(models(answer)).rejects.toMatchObject({ code: "wrong_base_url" });
+  }
+});
+
+test("a project whose name has millions of characters is left out, and stops no command after the set-up", async () => {
+  // Each of these bytes becomes three in the text.
+  const name = Buffer.alloc(6_000_000, 0xff);
+  const body = Buffer.concat([Buffer.from('{"user_id":"ada","applications":["'), name, Buffer.from('"]}')]);
+  routes = { [`${api}/user`]: raw(body) };
+  const flags = ["--method", "jwt", "--url", origin, "--token-env", "CI_TOKEN", "--yes"];
+  const { code, said } = await run(["setup", ...flags], { CI_TOKEN: adasToken });
+  expect([code, said]).toEqual([0, expect.stringContaining("you are in no project")]);
+  expect((await run(["config", "list"])).code).toBe(0);
+});
+
 const good = "claude-haiku-4-5";
 const bad = ["claude-a\0b", `claude-${"x".repeat(200_000)}`, "claude\u001b[2J", "claude\u200b-x", "claude\n-x", ""];
 
@@ -132,6 +214,12 @@ test("model ids that no variable or argument can hold are left out, and the agen
   expect([code, out]).toEqual([0, `model ${good}; tier ${good}\n`]);
   const listed = JSON.parse((await run(["models", "--json"])).out).map(({ id }: { id: string }) => id);
   expect(listed).toEqual([good]);
+});
+
+test("of a hundred thousand models the agent gets the newest of the first ones, and no time goes by", () => {
+  const many = Array.from({ length: 100_000 }, (_, i) => ({ base_name: `opus-haiku-sonnet-${(i * 7919) % 100_000}` }));
+  const ids = models.parse(many).map(({ base_name }) => base_name);
+  expect(ids).toEqual(many.slice(0, 2_000).map(({ base_name }) => base_name));
 });
 
 test("a typing mistake is looked for among many and giant names in no time", async () => {

@@ -28,6 +28,18 @@ for (const address of [
   });
 }
 
+test("an address of 500 KB, made of the scopes that the server names, is neither shown nor opened", async () => {
+  const server = await startProtected();
+  server.settings.resource = { scopes_supported: Array.from({ length: 500 }, (_, i) => `${i}${"s".repeat(1_000)}`) };
+  const bridge = new AuthorizedBridge(server.url, ["--client-id", "mine"]);
+  const { error } = await bridge.initialize();
+  expect(error?.message).toContain("would have more than 16384 characters");
+  expect(bridge.err.length).toBeLessThan(2_000);
+  expect(bridge.opened()).toEqual([]);
+  await bridge.finish();
+  await server.close();
+});
+
 test("shell metacharacters in the address reach the browser as one argument and start nothing", async () => {
   const server = await startProtected();
   const owned = `/tmp/codemie-owned-${process.pid}`;

@@ -19,6 +19,24 @@ test("metadata of 10 MB is not read to its end", async () => {
   expect(message).toContain("sent more than 1000000 bytes");
 });
 
+for (const [what, pad] of [
+  ["characters", "a"],
+  ["characters that an address spells with nine", "\u20ac"],
+] as const) {
+  test(`an authorization server whose name has 900 KB of ${what} is refused, and no request goes there`, async () => {
+    const server = await startProtected();
+    const issuer = `${server.issuer}/${pad.repeat(900_000 / Buffer.byteLength(pad))}`;
+    Object.assign(server.settings, { resource: { authorization_servers: [issuer] }, server: { issuer } });
+    const bridge = new AuthorizedBridge(server.url, []);
+    const { error } = await bridge.initialize();
+    expect(error?.message).toContain("the authorization server that the server names cannot be used");
+    expect(String(error?.message).length).toBeLessThan(1_000);
+    expect(server.serverRecord).toEqual([]);
+    await bridge.finish();
+    await server.close();
+  });
+}
+
 test("ten thousand authorization servers: the first is asked, or the document is too long", async () => {
   const many = Array.from({ length: 10_000 }, (_, i) => `http://127.0.0.1:9/${i}`);
   const { message } = await refusal({ resource: { authorization_servers: many } });

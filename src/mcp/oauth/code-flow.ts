@@ -42,6 +42,8 @@ export interface CodeFlow {
 }
 
 const callbackPath = "/callback";
+/** Longest address for the browser, characters: it is printed, and servers and browsers take no longer ones. */
+const longestRequest = 16_384;
 
 /**
  * Authorizes through the browser: authorization code with PKCE S256 (RFC 6749 section 4.1, RFC 7636) and a loopback
@@ -72,6 +74,10 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
   // OpenID Connect Core 1.0 section 11: a request for `offline_access` must ask for consent.
   const prompt = scope?.split(" ").includes("offline_access") ? "consent" : undefined;
   const url = authorizationUrl(endpoint, secrets, { clientId: client.id, redirectUri, scope, resource, prompt });
+  if (url.href.length > longestRequest) {
+    await listening.close();
+    throw mcpFailure.longRequest(server.issuer, longestRequest);
+  }
   trace({ name: "browser", ok: true, detail: `waiting for ${endpoint.origin}`, reference: "RFC 6749 section 4.1.1" });
   try {
     return await browserLogin(person, listening, url.href, async (callback) => {
