@@ -50,7 +50,7 @@ export class ProfileStore {
   tokenVariables(): TokenVariables {
     try {
       checkBaseFolder(this.#home, this.#note);
-      return tokenVariablesIn(readPrivate(this.file, this.#note, false) ?? "{}");
+      return tokenVariablesIn(readPrivate(this.file, this.#note, { isSecret: false }) ?? "{}");
     } catch {
       return { names: [], areAll: false };
     }
