@@ -175,7 +175,7 @@ export class AuditTrail {
   }
 
   #holds(end: End): boolean {
-    const text = end.seq === 0 ? "" : (readOwn(join(this.#folder, fileOf(end.seq))) ?? "");
+    const text = end.seq === 0 ? "" : (readOwn(join(this.#folder, fileOf(end.seq)), true) ?? "");
     return lineOf(end, text.split("\n")) !== undefined;
   }
 
@@ -293,7 +293,7 @@ export class AuditTrail {
     // Read only from the end on: nobody writes before it any more.
     const first = fileOf(Math.max(end.seq, 1));
     for (const name of files.filter((one) => one >= first || one === newest)) {
-      const text = readOwn(join(this.#folder, name)) ?? "";
+      const text = readOwn(join(this.#folder, name), true) ?? "";
       const whole = text.slice(0, text.lastIndexOf("\n") + 1);
       tornAt = whole.length < text.length ? Buffer.byteLength(whole) : undefined;
       const own = whole.split("\n").slice(0, -1);
@@ -309,9 +309,10 @@ export class AuditTrail {
 
   async #lines(names: readonly string[]): Promise<TrailLine[]> {
     const found: TrailLine[] = [];
-    for (const name of names.filter((one) => trailFile.test(one))) {
+    const files = names.filter((one) => trailFile.test(one));
+    for (const name of files) {
       const file = join(this.#folder, name);
-      const lines = (readOwn(file) ?? "").split("\n");
+      const lines = (readOwn(file, name === files.at(-1)) ?? "").split("\n");
       // After the last line feed comes nothing, or half a line that a process is writing or was killed over.
       lines.pop();
       for (const [i, one] of lines.entries()) found.push({ file, line: i + 1, text: one });

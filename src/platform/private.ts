@@ -14,6 +14,7 @@ import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
+import { putFreshCopy } from "./fresh-copy.ts";
 
 // The door to all our files: who may have made them, and that they are plain files and folders. Reading is synchronous,
 // since the files are small and local: four trips to the thread pool for each file cost eight times as much, and every
@@ -43,18 +44,30 @@ const longest = 16 * 1024 * 1024;
  * and takes away others' access to the file. It checks the opened file, so that nobody can exchange the file between
  * check and reading. For a file in one of our folders, check the folder too, or use {@link readOwn}.
  *
+ * A file that others had access to is replaced by a copy, since a handle that they opened before stays open. The copy
+ * is what this returns.
+ *
  * @param file path
  * @param note called when others had access
  * @param isSecret false: others may go on reading it, but not write
  * @returns the file's text, or undefined when there is no such file
- * @throws `vault_unreadable` when it is not a plain file, not ours, longer than {@link longest}, or cannot be read
+ * @throws `vault_unreadable` when it is not a plain file, not ours, longer than {@link longest}, or cannot be read;
+ *   `disk` when others had access and there is no room for a copy
  */
 export function readPrivate(file: string, note: Note, isSecret = true): string | undefined {
+  return read(file, note, isSecret ? anyAccess : writeAccess);
+}
+
+/** @param others permission bits that the file must not have */
+function read(file: string, note: Note, others: number): string | undefined {
   try {
     const handle = openSync(file, constants.O_RDONLY | asItIs);
     try {
-      const { size } = checkOpened(file, handle, note, isSecret ? anyAccess : writeAccess);
-      return readWhole(file, handle, size);
+      const found = checkOpened(file, handle);
+      const content = readWhole(file, handle, found.size);
+      const mode = found.mode & 0o777 & ~others;
+      const isSame = !isOpen(found.mode, others) || closeFile(file, { handle, found, content, mode }, note);
+      if (isSame) return content.toString("utf8");
     } finally {
       closeSync(handle);
     }
@@ -63,27 +76,39 @@ export function readPrivate(file: string, note: Note, isSecret = true): string |
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     throw refused(file, error) ?? unreadable(file, error);
   }
+  return read(file, note, others);
 }
 
 /**
  * Reads a file in one of our folders, after a check of the folder; otherwise as {@link readPrivate}.
  *
+ * @param isAppended true: another process of ours may be appending to it, and its lines must not get lost. So the file
+ *   stays as it is until {@link openToWrite} replaces it
  * @returns the file's text, or undefined when there is no such file
  * @throws as {@link readPrivate} and {@link checkFolder}
  */
-export function readOwn(file: string): string | undefined {
+export function readOwn(file: string, isAppended = false): string | undefined {
   checkFolder(dirname(file), silently);
-  return readPrivate(file, silently);
+  return read(file, silently, isAppended ? 0 : anyAccess);
 }
 
 /**
- * Opens a file of ours to write, and makes it when it is missing; otherwise as {@link readPrivate}.
+ * Opens a file of ours to write, and makes it when it is missing; otherwise as {@link readPrivate}. If others had access
+ * to it, what another process of ours writes to it in this moment may get lost.
  *
  * @param isAppended true: everything is written at its end
- * @throws `vault_unreadable` when it is not a plain file or not ours; the system's error when it cannot be opened
+ * @throws as {@link readPrivate}; the system's error when it cannot be opened
  */
 export async function openToWrite(file: string, isAppended: boolean): Promise<FileHandle> {
   const flags = constants.O_WRONLY | constants.O_CREAT | (isAppended ? constants.O_APPEND : 0);
+  const { handle, found } = await openChecked(file, flags);
+  if (!isOpen(found.mode, anyAccess)) return handle;
+  await handle.close();
+  readPrivate(file, silently);
+  return (await openChecked(file, flags)).handle;
+}
+
+async function openChecked(file: string, flags: number): Promise<{ handle: FileHandle; found: Stats }> {
   let handle: FileHandle;
   try {
     handle = await open(file, flags | asItIs, fileMode);
@@ -91,8 +116,7 @@ export async function openToWrite(file: string, isAppended: boolean): Promise<Fi
     throw refused(file, error) ?? error;
   }
   try {
-    checkOpened(file, handle.fd, silently, anyAccess);
-    return handle;
+    return { handle, found: checkOpened(file, handle.fd) };
   } catch (error) {
     await handle.close();
     throw error;
@@ -104,7 +128,7 @@ export function closeToOthers(file: string): void {
   try {
     const handle = openSync(file, constants.O_RDONLY | asItIs);
     try {
-      checkOpened(file, handle, silently, anyAccess);
+      fchmodSync(handle, checkOpened(file, handle).mode & 0o777 & ~anyAccess);
     } finally {
       closeSync(handle);
     }
@@ -196,29 +220,45 @@ function present(path: string, look: (path: string) => Stats): Stats | undefined
   }
 }
 
-/**
- * Checks an opened file of ours, and takes away the access of others that it must not give.
- *
- * @param others permission bits that the file must not have
- * @returns its state before
- */
-function checkOpened(file: string, handle: number, note: Note, others: number): Stats {
+/** Checks an opened file of ours. */
+function checkOpened(file: string, handle: number): Stats {
   const found = fstatSync(handle);
   if (!found.isFile()) throw noFile(file);
   requireOwner(file, found);
   // Root could close it, and we cannot: anybody may have written in it, and linked it here.
   if (!isOurs(found) && isOpen(found.mode, writeAccess)) throw platformFailure.foreignOwner(file, found.uid);
-  if (isOpen(found.mode, others)) close(file, () => fchmodSync(handle, found.mode & 0o777 & ~others), note);
   return found;
 }
 
+/** A file that others have access to: its content, and the permission bits that it shall have. */
+interface OpenFile {
+  readonly handle: number;
+  readonly found: Stats;
+  readonly content: Buffer;
+  readonly mode: number;
+}
+
+/** @returns false when another file has taken its place meanwhile */
+function closeFile(file: string, { handle, found, content, mode }: OpenFile, note: Note): boolean {
+  let done: ReturnType<typeof putFreshCopy>;
+  try {
+    done = putFreshCopy(file, found, content, mode);
+  } catch (error) {
+    throw platformFailure.disk(file, error);
+  }
+  if (done === "replaced") note(closedNote(file));
+  if (done === "impossible")
+    close(file, () => fchmodSync(handle, mode), note, ", except to programs that have it open");
+  return done !== "changed";
+}
+
 /** Reads an opened file, also one that grows meanwhile, up to the bound. */
-function readWhole(file: string, handle: number, size: number): string {
+function readWhole(file: string, handle: number, size: number): Buffer {
   const chunks: Buffer[] = [];
   for (let length = 0; Math.max(length, size) <= longest; ) {
     const chunk = Buffer.allocUnsafe(Math.max(size + 1 - length, 4_096));
     const count = readSync(handle, chunk, 0, chunk.length, null);
-    if (count === 0) return Buffer.concat(chunks).toString("utf8");
+    if (count === 0) return Buffer.concat(chunks);
     chunks.push(chunk.subarray(0, count));
     length += count;
   }
@@ -246,14 +286,17 @@ function refused(file: string, error: unknown): CodemieError | undefined {
   return code === "ENXIO" || code === "EISDIR" ? noFile(file) : undefined;
 }
 
+const closedNote = (path: string, except = "") =>
+  `${path} was open to other users of this machine; it is closed now${except}`;
+
 /**
  * If the path cannot be closed (read-only disk, file system without modes), it says so and carries on: records are
  * sealed.
  */
-function close(path: string, change: () => void, note: Note): void {
+function close(path: string, change: () => void, note: Note, except?: string): void {
   try {
     change();
-    note(`${path} was open to other users of this machine; it is closed now`);
+    note(closedNote(path, except));
   } catch (error) {
     note(`${path} is open to other users of this machine and cannot be closed (${systemCode(error)})`);
   }
