@@ -55,6 +55,7 @@ export function putFreshCopy(
     const now = lstatSync(file, { throwIfNoEntry: false });
     if (now?.ino !== old.ino || now.dev !== old.dev) return "changed";
     renameSync(copy, file);
+    syncFolder(dirname(file));
     return "replaced";
   } catch (error) {
     if (["EACCES", "EPERM", "EROFS"].includes(systemCode(error))) return "impossible";
@@ -72,6 +73,16 @@ function writeCopy(copy: string, content: Uint8Array, mode: number): boolean {
     fchmodSync(handle, mode);
     fsyncSync(handle);
     return (fstatSync(handle).mode & 0o777) === mode;
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** A power cut must not bring the old file back: what was appended since would be lost. */
+function syncFolder(folder: string): void {
+  const handle = openSync(folder, "r");
+  try {
+    fsyncSync(handle);
   } finally {
     closeSync(handle);
   }

@@ -151,6 +151,7 @@ export function checkFolder(folder: string, note: Note): void {
   if (found.isSymbolicLink()) throw platformFailure.symbolicLink(folder);
   if (!found.isDirectory()) throw platformFailure.unreadable(folder, "it is not a folder");
   requireOwner(folder, found);
+  requireClosable(folder, found);
   if (isOpen(found.mode, anyAccess)) close(folder, () => chmodSync(folder, folderMode), note);
 }
 
@@ -174,7 +175,7 @@ export function isOwnFile(file: string): boolean {
  * way. But it must be ours: anybody who can write in it can remove our files, or replace them with other ones.
  *
  * @param note called when others could write in the folder; their access is taken away then
- * @throws `vault_unreadable` when it is another user's or one that everybody shares, such as `/tmp`
+ * @throws `vault_unreadable` when it is another user's, one that everybody shares, such as `/tmp`, or root's and open
  */
 export function checkBaseFolder(folder: string, note: Note): void {
   const link = present(folder, lstatSync);
@@ -182,6 +183,7 @@ export function checkBaseFolder(folder: string, note: Note): void {
   if (!link || !found?.isDirectory()) return;
   requireOwner(folder, link);
   requireOwner(folder, found);
+  requireClosable(folder, found);
   const isWritable = isOpen(found.mode, writeAccess);
   if (isWritable && (found.mode & 0o1000) !== 0) throw platformFailure.sharedFolder(folder);
   if (isWritable) close(folder, () => chmodSync(folder, folderMode), note);
@@ -271,6 +273,11 @@ const isOurs = ({ uid }: Stats): boolean => process.getuid === undefined || uid 
 /** Root may own it too: root can read and write everything anyway. */
 function requireOwner(path: string, found: Stats): void {
   if (!isOurs(found) && found.uid !== 0) throw platformFailure.foreignOwner(path, found.uid);
+}
+
+/** Root could close it, and we cannot: everything of ours in it could be moved away and replaced. */
+function requireClosable(folder: string, found: Stats): void {
+  if (!isOurs(found) && isOpen(found.mode, writeAccess)) throw platformFailure.sharedFolder(folder);
 }
 
 const isOpen = (mode: number, to: number) => process.platform !== "win32" && (mode & to) !== 0;
