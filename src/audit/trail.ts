@@ -150,8 +150,9 @@ export class AuditTrail {
   }
 
   /**
-   * Keeps, beside the key, what a record remembers that is about to be removed.
+   * Keeps, beside the key, what a record remembers that is about to be removed, and the trail's end.
    *
+   * @param mark what the record remembers, if there is one
    * @throws as {@link append}
    */
   async takeOver(mark: string | undefined): Promise<void> {
