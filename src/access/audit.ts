@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type AuditFact, type AuditHead, auditHead } from "../audit/events.ts";
+import { type AuditFact, type AuditHead, auditHead, type Remembered } from "../audit/events.ts";
 import { auditFailure } from "../audit/failures.ts";
 import { AuditTrail } from "../audit/trail.ts";
 import { loginRecord } from "../auth/credential.ts";
@@ -28,14 +28,16 @@ export function auditTrail(runtime: Pick<Runtime, "home" | "now">, vault: Vault)
     },
     write: (value: AuditHead) => vault.write(headRecord, value),
     remembered: async () =>
-      (await vault.records()).flatMap((one) =>
-        "problem" in one || one.mark === undefined ? [] : [{ who: inWords(one.name), mark: one.mark }],
-      ),
+      (await vault.records()).flatMap<Remembered>((one) => {
+        if ("problem" in one) return [{ who: `${inWords(one.name)} (${one.file})`, mark: undefined }];
+        return one.mark === undefined ? [] : [{ who: inWords(one.name), mark: one.mark }];
+      }),
   };
   return new AuditTrail(runtime.home, head, runtime.now);
 }
 
-function inWords(name: string): string {
+function inWords(name: string | undefined): string {
+  if (name === undefined) return "a record";
   const login = loginRecord("");
   if (!name.startsWith(login)) return `the record ${printable(name, 200)}`;
   return `the login of profile ${printable(name.slice(login.length), 80)}`;
@@ -65,6 +67,12 @@ export function memoryOf(runtime: Pick<Runtime, "home" | "now">, vault: Vault): 
 }
 
 /**
+ * After these, the trail's own record remembers the trail too: the file of a new login may be removed or damaged. Any
+ * other line would cost as many syncs again.
+ */
+const renewing: ReadonlySet<AuditFact["event"]> = new Set(["login", "mcp-authorized", "vault-imported"]);
+
+/**
  * Appends an event to the audit trail if there is a vault. If that fails, it warns and does not throw: a full disk must
  * not keep anybody from logging out.
  *
@@ -84,6 +92,7 @@ export async function record(
     isOpen = true;
     const broken = await trail.append(fact);
     if (broken) output.say.warn(brokenWarning(broken));
+    if (renewing.has(fact.event) && fact.outcome === "ok") await trail.takeOver(undefined).catch(() => undefined);
   } catch (error) {
     if (!isOpen) trail.missed(fact);
     const { event, profile } = fact;

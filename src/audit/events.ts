@@ -76,7 +76,10 @@ export function entryOf(fact: AuditFact, seq: number, nowMs: number, actor: stri
 /** The trail's key, sealed in the vault. */
 export const auditHead = z.object({
   key: z.string(),
-  /** a name of the sealed end that the trail had, see `Remembered`: what removed records remembered, or the trail before */
+  /**
+   * a name of the sealed end that the trail had, see `Remembered`: after the newest login, what removed records
+   * remembered, or the trail before
+   */
   seen: z.string().optional(),
   /** the end of the trail, as the first version kept it */
   seq: z.number().optional(),
@@ -92,7 +95,8 @@ export type AuditHead = z.infer<typeof auditHead>;
 export interface Remembered {
   /** the record, as words */
   readonly who: string;
-  readonly mark: string;
+  /** undefined: the record cannot be read, so what it remembers is unknown */
+  readonly mark: string | undefined;
 }
 
 /** The store of the trail's head, which holds its key: the vault. */

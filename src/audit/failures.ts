@@ -27,4 +27,10 @@ export const auditFailure = {
       `the audit trail is broken at ${file}:${line}: ${why}`,
       "the lines before it are as they were written; nothing proves the lines after it",
     ),
+  unread: (records: readonly string[]) =>
+    new CodemieError(
+      "failed",
+      `nothing proves that the audit trail is whole: the vault's records remember its length, and these cannot be read: ${records.join(", ")}`,
+      "the lines that are there are as they were written, but later ones may be missing; a new login replaces one that is damaged, and keeps its file",
+    ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

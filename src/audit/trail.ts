@@ -114,7 +114,7 @@ export class AuditTrail {
    * @throws `vault_unreadable`
    */
   async entries(): Promise<AuditEntry[]> {
-    const lines = await this.#lines(await this.#names());
+    const lines = this.#lines(await this.#names());
     return lines.flatMap(({ text }) => parseJson(text, auditEntry) ?? []);
   }
 
@@ -129,7 +129,7 @@ export class AuditTrail {
     const remembered = await this.#head.remembered();
     const head = await this.#head.read();
     const { end } = head ? await this.#end(head) : {};
-    const lines = await this.#lines(await this.#names());
+    const lines = this.#lines(await this.#names());
     // Another process may have begun the trail meanwhile.
     if (!head && lines.length > 0 && (await this.#head.read())) return await this.verify();
     return judgeTrail({ head, end, lines, remembered, firstFile: join(this.#folder, fileOf(1)) });
@@ -151,8 +151,9 @@ export class AuditTrail {
   }
 
   /**
-   * Keeps, beside the key, what a record remembers that is about to be removed.
+   * Keeps, beside the key, what a record remembers that is about to be removed, and the trail's end.
    *
+   * @param mark what the record remembers, if there is one
    * @throws as {@link append}
    */
   async takeOver(mark: string | undefined): Promise<void> {
@@ -302,23 +303,21 @@ export class AuditTrail {
     return { last: lastOf(lines, key, end), count, file: join(this.#folder, newest), tornAt };
   }
 
-  #text(name: string): string {
-    return readOwn(join(this.#folder, name), { most: longestFile }) ?? "";
+  #text(name: string, isAppended = true): string {
+    return readOwn(join(this.#folder, name), { most: longestFile, isAppended }) ?? "";
   }
 
   async #names(): Promise<string[]> {
     return await namesIn(this.#folder);
   }
 
-  async #lines(names: readonly string[]): Promise<TrailLine[]> {
-    const found: TrailLine[] = [];
-    for (const name of names.filter((one) => trailFile.test(one))) {
-      const file = join(this.#folder, name);
+  #lines(names: readonly string[]): TrailLine[] {
+    const files = names.filter((one) => trailFile.test(one));
+    return files.flatMap((name) => {
       // After the last line feed comes nothing, or half a line that a process is writing or was killed over.
-      const lines = this.#text(name).split("\n").slice(0, -1);
-      for (const [i, one] of lines.entries()) found.push({ file, line: i + 1, text: one });
-    }
-    return found;
+      const lines = this.#text(name, name === files.at(-1)).split("\n");
+      return lines.slice(0, -1).map((text, i) => ({ file: join(this.#folder, name), line: i + 1, text }));
+    });
   }
 }
 

@@ -14,7 +14,9 @@ export interface TrailLine {
 export type Verification =
   | { readonly ok: true; readonly entries: number }
   /** the first line that does not fit, and why */
-  | { readonly ok: false; readonly file: string; readonly line: number; readonly why: string };
+  | { readonly ok: false; readonly file: string; readonly line: number; readonly why: string }
+  /** all lines fit, but these records may remember more of them */
+  | { readonly ok: false; readonly unread: readonly string[] };
 
 /** All that a verification looks at. */
 export interface Evidence {
@@ -49,9 +51,11 @@ export function judgeTrail({ head, end, lines, remembered, firstFile }: Evidence
     if (saw) return wrong(`it is not the line ${entry.seq} that was there: ${sentence(saw)}`);
     last = entry;
   }
+  const unread = remembered.flatMap(({ who, mark }) => (mark === undefined ? [who] : []));
+  const whole: Verification = unread.length > 0 ? { ok: false, unread } : { ok: true, entries: last.seq };
   const after = lines.at(-1) ?? { file: firstFile, line: 0 };
   const wrong = (why: string): Verification => ({ ok: false, file: after.file, line: after.line, why });
-  if (!head) return witnesses.length > 0 ? wrong(noTrail(witnesses)) : { ok: true, entries: 0 };
+  if (!head) return witnesses.length > 0 ? wrong(noTrail(witnesses)) : whole;
   if (!end) return wrong("the trail's sealed end is missing, or there is more than one, so lines may be missing");
   if (end.seq > last.seq) return wrong(`the lines after it are missing, up to ${end.seq}`);
   if (end.seq === 0 && !end.isAt(beginning)) return wrong("the trail's sealed end was changed");
@@ -59,7 +63,7 @@ export function judgeTrail({ head, end, lines, remembered, firstFile }: Evidence
   if (sawMore) return wrong(`the lines after it are missing: ${sentence(sawMore)}`);
   const sawAnother = sawOther(beginning);
   if (sawAnother) return wrong(`another trail was here before: ${sentence(sawAnother)}`);
-  return { ok: true, entries: last.seq };
+  return whole;
 }
 
 /** A record that remembers, and the end it saw. */
@@ -73,7 +77,7 @@ function witnessesOf(head: AuditHead | undefined, remembered: readonly Remembere
   const own = head?.seen === undefined ? [] : [{ who: "the trail's own record", mark: head.seen }];
   return [...remembered, ...own]
     .flatMap(({ who, mark }) => {
-      const seen = endNamed(head?.key ?? "", mark);
+      const seen = endNamed(head?.key ?? "", mark ?? "");
       return seen ? [{ who, seen }] : [];
     })
     .sort((a, b) => b.seen.seq - a.seen.seq);

@@ -55,8 +55,8 @@ export const platformFailure = {
   sharedFolder: (path: string) =>
     new CodemieError(
       "vault_unreadable",
-      `everybody may write in ${path}, so codemie reads and stores nothing there`,
-      "set CODEMIE_HOME to a folder of your own",
+      `others may write in ${path}, so codemie reads and stores nothing there`,
+      `set CODEMIE_HOME to a folder of your own; you can make one in it: mkdir -m 700 ${path}/codemie`,
     ),
   unreadable: (file: string, why: string) =>
     new CodemieError("vault_unreadable", `cannot read ${file}: ${why}`, "check the owner and mode of the file"),

@@ -1,9 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { closeSync, type FSWatcher, mkdirSync, openSync, statSync, watch } from "node:fs";
 import { type FileHandle, mkdtemp, open, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
+import { isTemporary, temporaryFile } from "./fresh-copy.ts";
 import { checkFolder, fileMode, folderMode, longest, openToWrite, silently } from "./private.ts";
 
 /**
@@ -20,13 +20,6 @@ export async function ensureFolder(folder: string): Promise<void> {
     throw platformFailure.disk(folder, error);
   }
 }
-
-const temporaryPrefix = (file: string) => `.${basename(file)}.`;
-const temporarySuffix = ".tmp";
-const temporaryFile = (file: string) => {
-  const name = `${temporaryPrefix(file)}${process.pid}.${randomBytes(6).toString("hex")}${temporarySuffix}`;
-  return join(dirname(file), name);
-};
 
 /**
  * Replaces a file so that a reader at any moment, or anybody after a crash, finds either the whole old content or the
@@ -81,11 +74,9 @@ export async function tryToWrite(folder: string): Promise<void> {
  * @throws `disk` when the folder is missing or cannot be changed
  */
 export async function removeLeftovers(file: string): Promise<void> {
-  const prefix = temporaryPrefix(file);
   try {
     for (const name of await readdir(dirname(file))) {
-      const isOne = name.startsWith(prefix) && name.endsWith(temporarySuffix);
-      if (isOne) await rm(join(dirname(file), name), { force: true });
+      if (isTemporary(name, file)) await rm(join(dirname(file), name), { force: true });
     }
   } catch (error) {
     throw platformFailure.disk(file, error);

@@ -14,6 +14,7 @@ import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
+import { putFreshCopy } from "./fresh-copy.ts";
 
 // The door to all our files: who may have made them, and that they are plain files and folders. Reading is synchronous,
 // since the files are small and local: four trips to the thread pool for each file cost eight times as much, and every
@@ -42,6 +43,11 @@ export const longest = 16 * 1024 * 1024;
 export interface Reading {
   /** false: others may go on reading it, but not write */
   readonly isSecret?: boolean;
+  /**
+   * true: another process of ours may be appending to it, and its lines must not get lost. So the file stays as it is until
+   * {@link openToWrite} replaces it
+   */
+  readonly isAppended?: boolean;
   /** longest file to read, bytes; {@link longest} otherwise */
   readonly most?: number;
   /** makes the failure for a longer file; `vault_unreadable` otherwise */
@@ -53,20 +59,27 @@ export interface Reading {
  * and takes away others' access to the file. It checks the opened file, so that nobody can exchange the file between
  * check and reading. For a file in one of our folders, check the folder too, or use {@link readOwn}.
  *
+ * A file that others had access to is replaced by a copy, since a handle that they opened before stays open. The copy
+ * is what this returns.
+ *
  * @param file path
  * @param note called when others had access
  * @returns the file's text, or undefined when there is no such file
- * @throws `vault_unreadable` when it is not a plain file, not ours, too long, or cannot be read
+ * @throws `vault_unreadable` when it is not a plain file, not ours, too long, or cannot be read; `disk` when others had
+ *   access and there is no room for a copy
  */
 export function readPrivate(file: string, note: Note, reading: Reading = {}): string | undefined {
-  const { isSecret = true, most = longest, tooLong = () => overlong(file, most) } = reading;
+  const { isSecret = true, isAppended = false, most = longest, tooLong = () => overlong(file, most) } = reading;
+  const others = isAppended ? 0 : isSecret ? anyAccess : writeAccess;
   try {
     const handle = openSync(file, constants.O_RDONLY | asItIs);
     try {
-      const { size } = checkOpened(file, handle, note, isSecret ? anyAccess : writeAccess);
-      const text = readWhole(handle, size, most);
-      if (text === undefined) throw tooLong();
-      return text;
+      const found = checkOpened(file, handle);
+      const content = readWhole(handle, found.size, most);
+      if (content === undefined) throw tooLong();
+      const mode = found.mode & 0o777 & ~others;
+      const isSame = !isOpen(found.mode, others) || closeFile(file, { handle, found, content, mode }, note);
+      if (isSame) return content.toString("utf8");
     } finally {
       closeSync(handle);
     }
@@ -75,6 +88,7 @@ export function readPrivate(file: string, note: Note, reading: Reading = {}): st
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     throw refused(file, error) ?? unreadable(file, error);
   }
+  return readPrivate(file, note, reading);
 }
 
 /**
@@ -89,13 +103,22 @@ export function readOwn(file: string, reading?: Reading): string | undefined {
 }
 
 /**
- * Opens a file of ours to write, and makes it when it is missing; otherwise as {@link readPrivate}.
+ * Opens a file of ours to write, and makes it when it is missing; otherwise as {@link readPrivate}. If others had access
+ * to it, what another process of ours writes to it in this moment may get lost.
  *
  * @param isAppended true: everything is written at its end
- * @throws `vault_unreadable` when it is not a plain file or not ours; the system's error when it cannot be opened
+ * @throws as {@link readPrivate}; the system's error when it cannot be opened
  */
 export async function openToWrite(file: string, isAppended: boolean): Promise<FileHandle> {
   const flags = constants.O_WRONLY | constants.O_CREAT | (isAppended ? constants.O_APPEND : 0);
+  const { handle, found } = await openChecked(file, flags);
+  if (!isOpen(found.mode, anyAccess)) return handle;
+  await handle.close();
+  readPrivate(file, silently);
+  return (await openChecked(file, flags)).handle;
+}
+
+async function openChecked(file: string, flags: number): Promise<{ handle: FileHandle; found: Stats }> {
   let handle: FileHandle;
   try {
     handle = await open(file, flags | asItIs, fileMode);
@@ -103,8 +126,7 @@ export async function openToWrite(file: string, isAppended: boolean): Promise<Fi
     throw refused(file, error) ?? error;
   }
   try {
-    checkOpened(file, handle.fd, silently, anyAccess);
-    return handle;
+    return { handle, found: checkOpened(file, handle.fd) };
   } catch (error) {
     await handle.close();
     throw error;
@@ -116,7 +138,7 @@ export function closeToOthers(file: string): void {
   try {
     const handle = openSync(file, constants.O_RDONLY | asItIs);
     try {
-      checkOpened(file, handle, silently, anyAccess);
+      fchmodSync(handle, checkOpened(file, handle).mode & 0o777 & ~anyAccess);
     } finally {
       closeSync(handle);
     }
@@ -139,6 +161,7 @@ export function checkFolder(folder: string, note: Note): void {
   if (found.isSymbolicLink()) throw platformFailure.symbolicLink(folder);
   if (!found.isDirectory()) throw platformFailure.unreadable(folder, "it is not a folder");
   requireOwner(folder, found);
+  requireClosable(folder, found);
   if (isOpen(found.mode, anyAccess)) close(folder, () => chmodSync(folder, folderMode), note);
 }
 
@@ -162,7 +185,7 @@ export function isOwnFile(file: string): boolean {
  * way. But it must be ours: anybody who can write in it can remove our files, or replace them with other ones.
  *
  * @param note called when others could write in the folder; their access is taken away then
- * @throws `vault_unreadable` when it is another user's or one that everybody shares, such as `/tmp`
+ * @throws `vault_unreadable` when it is another user's, one that everybody shares, such as `/tmp`, or root's and open
  */
 export function checkBaseFolder(folder: string, note: Note): void {
   const link = present(folder, lstatSync);
@@ -170,6 +193,7 @@ export function checkBaseFolder(folder: string, note: Note): void {
   if (!link || !found?.isDirectory()) return;
   requireOwner(folder, link);
   requireOwner(folder, found);
+  requireClosable(folder, found);
   const isWritable = isOpen(found.mode, writeAccess);
   if (isWritable && (found.mode & 0o1000) !== 0) throw platformFailure.sharedFolder(folder);
   if (isWritable) close(folder, () => chmodSync(folder, folderMode), note);
@@ -208,29 +232,45 @@ function present(path: string, look: (path: string) => Stats): Stats | undefined
   }
 }
 
-/**
- * Checks an opened file of ours, and takes away the access of others that it must not give.
- *
- * @param others permission bits that the file must not have
- * @returns its state before
- */
-function checkOpened(file: string, handle: number, note: Note, others: number): Stats {
+/** Checks an opened file of ours. */
+function checkOpened(file: string, handle: number): Stats {
   const found = fstatSync(handle);
   if (!found.isFile()) throw noFile(file);
   requireOwner(file, found);
   // Root could close it, and we cannot: anybody may have written in it, and linked it here.
   if (!isOurs(found) && isOpen(found.mode, writeAccess)) throw platformFailure.foreignOwner(file, found.uid);
-  if (isOpen(found.mode, others)) close(file, () => fchmodSync(handle, found.mode & 0o777 & ~others), note);
   return found;
 }
 
-/** @returns the text of an opened file, also of one that grows meanwhile; undefined when it is longer than `most` */
-function readWhole(handle: number, size: number, most: number): string | undefined {
+/** A file that others have access to: its content, and the permission bits that it shall have. */
+interface OpenFile {
+  readonly handle: number;
+  readonly found: Stats;
+  readonly content: Buffer;
+  readonly mode: number;
+}
+
+/** @returns false when another file has taken its place meanwhile */
+function closeFile(file: string, { handle, found, content, mode }: OpenFile, note: Note): boolean {
+  let done: ReturnType<typeof putFreshCopy>;
+  try {
+    done = putFreshCopy(file, found, content, mode);
+  } catch (error) {
+    throw platformFailure.disk(file, error);
+  }
+  if (done === "replaced") note(closedNote(file));
+  if (done === "impossible")
+    close(file, () => fchmodSync(handle, mode), note, ", except to programs that have it open");
+  return done !== "changed";
+}
+
+/** @returns the content of an opened file, also of one that grows meanwhile; undefined when it is longer than `most` */
+function readWhole(handle: number, size: number, most: number): Buffer | undefined {
   const chunks: Buffer[] = [];
   for (let length = 0; Math.max(length, size) <= most; ) {
     const chunk = Buffer.allocUnsafe(Math.max(size + 1 - length, 4_096));
     const count = readSync(handle, chunk, 0, chunk.length, null);
-    if (count === 0) return Buffer.concat(chunks).toString("utf8");
+    if (count === 0) return Buffer.concat(chunks);
     chunks.push(chunk.subarray(0, count));
     length += count;
   }
@@ -243,6 +283,11 @@ const isOurs = ({ uid }: Stats): boolean => process.getuid === undefined || uid 
 /** Root may own it too: root can read and write everything anyway. */
 function requireOwner(path: string, found: Stats): void {
   if (!isOurs(found) && found.uid !== 0) throw platformFailure.foreignOwner(path, found.uid);
+}
+
+/** Root could close it, and we cannot: everything of ours in it could be moved away and replaced. */
+function requireClosable(folder: string, found: Stats): void {
+  if (!isOurs(found) && isOpen(found.mode, writeAccess)) throw platformFailure.sharedFolder(folder);
 }
 
 const isOpen = (mode: number, to: number) => process.platform !== "win32" && (mode & to) !== 0;
@@ -261,14 +306,17 @@ function refused(file: string, error: unknown): CodemieError | undefined {
   return code === "ENXIO" || code === "EISDIR" ? noFile(file) : undefined;
 }
 
+const closedNote = (path: string, except = "") =>
+  `${path} was open to other users of this machine; it is closed now${except}`;
+
 /**
  * If the path cannot be closed (read-only disk, file system without modes), it says so and carries on: records are
  * sealed.
  */
-function close(path: string, change: () => void, note: Note): void {
+function close(path: string, change: () => void, note: Note, except?: string): void {
   try {
     change();
-    note(`${path} was open to other users of this machine; it is closed now`);
+    note(closedNote(path, except));
   } catch (error) {
     note(`${path} is open to other users of this machine and cannot be closed (${systemCode(error)})`);
   }

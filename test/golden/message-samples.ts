@@ -79,6 +79,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "api/sessionEnded": [[host], [host, "default"], [host, "work"]],
   "api/wrongBaseUrl": [[host, "it sent a web page where data was expected"]],
   "audit/broken": [[`${home}/audit/2026-01.jsonl`, 7, "the line was changed"]],
+  "audit/unread": [[["the login of profile work (/home/ada/.codemie/vault/1.json)"]]],
   "audit/unsynced": [[platformFailure.disk(`${home}/audit`, systemError("EIO"))]],
   "auth/badKey": [["it is empty"]],
   "auth/badToken": [["it is not signed (alg none)"]],

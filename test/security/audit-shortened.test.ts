@@ -1,12 +1,21 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { auditHead } from "../../src/audit/events.ts";
 import { loginRecord, storedLogin } from "../../src/auth/credential.ts";
 import { keyFileOnly, vaultFiles } from "../../src/vault/key.ts";
 import { Vault } from "../../src/vault/vault.ts";
-import { ageLogin, vaultOf } from "../support/age.ts";
+import { ageLogin, loginFile, vaultOf } from "../support/age.ts";
 import type { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { remembering } from "../support/remembering.ts";
@@ -222,6 +231,62 @@ test("the limit: everything of one moment put back together is that moment, and 
   cpSync(before, person.codemieHome, { recursive: true });
   expect(await verdict()).toEqual({ code: 0, said: "✓ the trail is whole: 1 line " });
 });
+
+/** A login twice: somebody who noted the end after the first cuts off what was written since. */
+async function cutBehindTheNewestLogin(): Promise<void> {
+  const putBack = look();
+  await use();
+  expect((await logIn(person, sandbox)).code).toBe(0);
+  putBack();
+}
+
+test("cut off, and the login that remembers is removed or damaged: the trail's own record remembers the newest login", async () => {
+  await cutBehindTheNewestLogin();
+  const wanted = "the lines after it are missing: the trail's own record was sealed when the trail had 3 lines";
+  const text = readFileSync(loginFile(person), "utf8");
+  rmSync(loginFile(person));
+  expect(await verdict()).toMatchObject({ code: 1, said: expect.stringContaining(wanted) });
+  writeFileSync(loginFile(person), `${text.slice(0, -20)}${text.slice(-19)}`);
+  expect(await verdict()).toMatchObject({ code: 1, said: expect.stringContaining(wanted) });
+  const { code, err } = await logIn(person, sandbox);
+  expect(code).toBe(0);
+  expect(err.replaceAll(/\s+/g, " ")).toContain("warning: the audit trail is broken: its lines up to 3 are gone");
+  expect((await verdict()).code).toBe(1);
+});
+
+const relink = (file: string) => {
+  rmSync(file);
+  symlinkSync("nowhere", file);
+};
+for (const [how, spoil] of [
+  [
+    "damaged",
+    (file: string) =>
+      writeFileSync(
+        file,
+        readFileSync(file, "utf8").replace(/"ciphertext":\s*"./, (text) => `${text}AAAA`),
+      ),
+  ],
+  ["empty", (file: string) => writeFileSync(file, "")],
+  ["under another record's name", (file: string) => renameSync(file, join(file, `../${"0".repeat(32)}.json`))],
+  ["a link to nowhere", (file: string) => relink(file)],
+] as const) {
+  test(`a login's record that is ${how}: the trail is not called whole, and the record is named`, async () => {
+    await use();
+    await renew();
+    spoil(loginFile(person));
+    const { code, said } = await verdict();
+    expect(code).toBe(1);
+    expect(said).toContain("nothing proves that the audit trail is whole");
+    const own = how !== "empty" && how !== "a link to nowhere" ? "the login of profile default (" : "a record (";
+    expect(said).toContain(own);
+    expect(said).toContain(how.startsWith("under") ? "0".repeat(32) : basename(loginFile(person)));
+    if (how !== "damaged") return;
+    // A new login puts it aside.
+    expect((await logIn(person, sandbox)).code).toBe(0);
+    expect((await verdict()).said).toContain("the trail is whole");
+  });
+}
 
 const fact = { event: "login", profile: "p", host: "", outcome: "ok" } as const;
 

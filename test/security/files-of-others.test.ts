@@ -2,10 +2,12 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
   lchownSync,
   linkSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -14,8 +16,13 @@ import {
   symlinkSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { basename, join } from "node:path";
+import { appendToFile, replaceFile } from "../../src/platform/files.ts";
+import { putFreshCopy } from "../../src/platform/fresh-copy.ts";
+import { readOwn, readPrivate, silently } from "../../src/platform/private.ts";
+import { loginFile } from "../support/age.ts";
 import { codemie, codemieMcpProxy, type Person } from "../support/codemie.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { adasToken } from "../support/token.ts";
@@ -219,6 +226,68 @@ test("a configuration that others may write in is closed, with a note, once; one
   expect((await person.run(["config", "list"])).err).toBe("");
 });
 
+test("nobody writes through a handle that he opened while a file stood open", async () => {
+  const bridge = () => person.run(["http://127.0.0.1:9/mcp"], { program: codemieMcpProxy, stdin: "" });
+  const use = async () => (await bridge()).code + (await person.run(["token", "--format", "header"])).code;
+  await bridge();
+  const state = at("run/proxy-default.json");
+  writeFileSync(state, "{}");
+  const key = [at("vault.key"), at("vault/data-key.json"), loginFile(person)];
+  const files = [...key, person.configFile, state, at("logs/mcp-proxy.log"), at("audit/audit-000001.jsonl")];
+  const theirs = files.map((file) => {
+    chmodSync(file, 0o666);
+    return openSync(file, "r+");
+  });
+  await person.run(["proxy", "status"]);
+  expect(await use()).toBe(0);
+  for (const handle of theirs) writeSync(handle, "x".repeat(4_000), 0);
+  expect(files.filter((file) => readFileSync(file, "utf8").includes("xxx"))).toEqual([]);
+  expect(files.filter((file) => (statSync(file).mode & 0o022) !== 0)).toEqual([]);
+  expect(await use()).toBe(0);
+  expect((await person.run(["audit", "verify"])).out).toContain("the trail is whole: 3 lines");
+  expect(readdirSync(person.codemieHome, { recursive: true }).filter((name) => `${name}`.endsWith(".tmp"))).toEqual([]);
+  for (const handle of theirs) closeSync(handle);
+});
+
+test("a file that stood open and cannot be replaced is closed, and the note says what remains", async () => {
+  const folder = join(person.root, "of root");
+  const env = { CODEMIE_VAULT_KEY_FILE: join(folder, "stick.key") };
+  mkdirSync(folder);
+  renameSync(at("vault.key"), env.CODEMIE_VAULT_KEY_FILE);
+  chmodSync(env.CODEMIE_VAULT_KEY_FILE, 0o666);
+  const run = closedFolder(folder);
+  if (!run) return;
+  const { code, err } = await run(["models"], env);
+  expect(code).toBe(0);
+  expect(err).toContain("it is closed now, except to programs that have it open\n");
+  expect(statSync(env.CODEMIE_VAULT_KEY_FILE).mode & 0o777).toBe(0o600);
+});
+
+test("a file that one of our processes replaced while we copied it is not put back", async () => {
+  const file = at("run/some.json");
+  writeFileSync(file, "old");
+  const old = statSync(file);
+  await replaceFile(file, "new");
+  expect(putFreshCopy(file, old, Buffer.from("old"), 0o600)).toBe("changed");
+  expect(readFileSync(file, "utf8")).toBe("new");
+  rmSync(file);
+  expect(putFreshCopy(file, old, Buffer.from("old"), 0o600)).toBe("changed");
+  expect(readdirSync(at("run")).filter((name) => name.includes("some.json"))).toEqual([]);
+});
+
+test("only a writer replaces a file that others of our processes append to", async () => {
+  const file = at("run/some.jsonl");
+  writeFileSync(file, "1\n");
+  chmodSync(file, 0o666);
+  const { ino } = statSync(file);
+  expect(readOwn(file, { isAppended: true })).toBe("1\n");
+  expect(statSync(file).ino).toBe(ino);
+  await appendToFile(file, "2\n");
+  expect(statSync(file)).toMatchObject({ mode: 0o100600 });
+  expect(statSync(file).ino).not.toBe(ino);
+  expect(readPrivate(file, silently)).toBe("1\n2\n");
+});
+
 test("a configuration without end is not read", async () => {
   truncateSync(person.configFile, 2 ** 40);
   const { code, err } = await person.run(["models"]);
@@ -239,6 +308,18 @@ test("what another user's link calls our base folder is not used", async () => {
 });
 
 const canBeOther = isRoot && Bun.which("setpriv") !== null;
+/** @returns how to run the program as somebody who cannot change a folder; undefined when we cannot be such a one */
+function closedFolder(folder: string) {
+  if (isRoot && !canBeOther) return undefined;
+  if (isRoot) Bun.spawnSync(["chown", "-R", `${stranger}:${stranger}`, person.root]);
+  if (isRoot) chownSync(folder, 0, 0);
+  chmodSync(person.root, 0o755);
+  chmodSync(folder, 0o555);
+  const as = [`--reuid=${stranger}`, `--regid=${stranger}`, "--clear-groups", codemie];
+  return (args: string[], env: Record<string, string>) =>
+    isRoot ? person.run([...as, ...args], { program: "setpriv", env }) : person.run(args, { env });
+}
+
 test.skipIf(!canBeOther)("root's configuration is used, unless anybody may have written in it", async () => {
   Bun.spawnSync(["chown", "-R", `${stranger}:${stranger}`, person.root]);
   chmodSync(person.root, 0o755);

@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { Person } from "../support/codemie.ts";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { codemie, Person } from "../support/codemie.ts";
 import { sharedSandbox } from "../support/shared.ts";
 import { adasToken } from "../support/token.ts";
 
@@ -62,7 +62,7 @@ test("a folder that everybody shares is not believed", async () => {
     const { code, err } = await person.run(args);
     expect({ args, code }).toEqual({ args, code: 6 });
     expect(err).toContain(
-      `error: everybody may write in ${person.codemieHome}, so codemie reads and stores nothing there`,
+      `error: others may write in ${person.codemieHome}, so codemie reads and stores nothing there`,
     );
   }
   expect(thief.record).toEqual([]);
@@ -73,4 +73,55 @@ test("a folder of ours that others may write in is closed before it is read, wit
   const { err } = await person.run(["models"]);
   expect(err.match(/was open to other users/g)).toHaveLength(1);
   expect(statSync(person.codemieHome).mode & 0o777).toBe(0o700);
+});
+
+/** A volume of a container is root's, and everybody may write in it: an `emptyDir` of Kubernetes. */
+describe.skipIf(!isRoot || Bun.which("setpriv") === null)("a folder of root's that others may write in", () => {
+  const asOther = (args: string[], env: Record<string, string>) => {
+    chmodSync(person.root, 0o755);
+    const as = ["--reuid=12345", "--regid=12345", "--clear-groups", codemie];
+    return person.run([...as, ...args], { program: "setpriv", env });
+  };
+  const volume = (mode: number) => {
+    const folder = join(person.root, "volume");
+    mkdirSync(folder, { recursive: true });
+    chmodSync(folder, mode);
+    return folder;
+  };
+  const begin = (home: string) => copyFileSync(person.configFile, join(home, basename(person.configFile)));
+
+  test("root closes it, and uses it", async () => {
+    const folder = volume(0o777);
+    begin(folder);
+    const { code, err } = await person.run(["config", "set", "model", "m"], { env: { CODEMIE_HOME: folder } });
+    expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining(`note: ${folder} was open to other users`) });
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+  });
+
+  test("nobody else believes it; a folder of his own in it is fine", async () => {
+    for (const mode of [0o777, 0o775, 0o2777, 0o757]) {
+      const folder = volume(mode);
+      const { code, err } = await asOther(["models"], { CODEMIE_HOME: folder });
+      expect(code).toBe(6);
+      expect(err).toContain(`error: others may write in ${folder}, so codemie reads and stores nothing there\n`);
+      expect(err.replaceAll(/\s+/g, " ")).toContain(`make one in it: mkdir -m 700 ${folder}/codemie`);
+      expect(readdirSync(folder)).toEqual([]);
+    }
+    const own = join(volume(0o777), "codemie");
+    mkdirSync(own, { mode: 0o700 });
+    begin(own);
+    Bun.spawnSync(["chown", "-R", "12345:12345", own]);
+    expect((await asOther(["config", "set", "model", "m"], { CODEMIE_HOME: own })).code).toBe(0);
+    const run = join(own, "run");
+    chownSync(run, 0, 0);
+    chmodSync(run, 0o777);
+    const { code, err } = await asOther(["config", "set", "model", "m"], { CODEMIE_HOME: own });
+    expect(code).toBe(6);
+    expect(err).toContain(`error: others may write in ${run}, so`);
+  });
+
+  test("one that others may only read is used", async () => {
+    const { err } = await asOther(["config", "list"], { CODEMIE_HOME: volume(0o755) });
+    expect(err).not.toContain("others may write");
+  });
 });

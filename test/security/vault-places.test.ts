@@ -107,7 +107,7 @@ test("a folder that everybody shares is no base folder, and is left as it is", a
   const login = ["profile", "login", "--url", sandbox.origin];
   const { code, err } = await person.run(login, { env: { CODEMIE_HOME: shared } });
   expect(code).toBe(6);
-  expect(err).toContain(`error: everybody may write in ${shared}, so codemie reads and stores nothing there`);
+  expect(err).toContain(`error: others may write in ${shared}, so codemie reads and stores nothing there`);
   expect(statSync(shared).mode & 0o7777).toBe(0o1777);
   expect(readdirSync(shared)).toEqual([]);
 });

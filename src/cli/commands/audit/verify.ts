@@ -12,6 +12,7 @@ export const auditVerify = (cli: Cli) =>
     async run() {
       const { runtime, output } = cli;
       const verdict = await auditTrail(runtime, stores(runtime).vault).verify();
+      if ("unread" in verdict) throw auditFailure.unread(verdict.unread);
       if (!verdict.ok) throw auditFailure.broken(verdict.file, verdict.line, verdict.why);
       const { entries } = verdict;
       output.result({ ok: true, entries }, () => [
