@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import { isLoopback } from "../core/host.ts";
 
 /** Longest address out of a document that we follow, show or keep, characters beyond the server's own. */
-export const longestAddress = 2_048;
+export const longestAddress = 8_192;
 
 /** Judges an address that a document from elsewhere names: the parsed address, or undefined if we must not use it. */
 export type AddressRule = (address: string) => URL | undefined;

@@ -61,8 +61,15 @@ export function putFreshCopy(
     if (["EACCES", "EPERM", "EROFS"].includes(systemCode(error))) return "impossible";
     throw error;
   } finally {
-    rmSync(copy, { force: true });
+    removeIfThere(copy);
   }
+}
+
+/** A read-only disk refuses to remove even what is not there. */
+function removeIfThere(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {}
 }
 
 /** @returns false when the file system gives it other permissions */
