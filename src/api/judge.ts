@@ -1,3 +1,4 @@
+import { jsonValue } from "../core/json.ts";
 import { printable } from "../core/text.ts";
 
 /** The outcome of a request at the host, or at oauth2-proxy in front of it. */
@@ -46,7 +47,7 @@ export function isHtmlType(contentType: string | null | undefined): boolean {
 export function errorSentence(body: string): string | undefined {
   let json: unknown;
   try {
-    json = JSON.parse(body);
+    json = jsonValue(body);
   } catch {
     return undefined;
   }

@@ -7,6 +7,15 @@ export type CookieSet = z.infer<typeof cookieSet>;
 /** Prefix of the names of all session cookies of the front (CodeMie fact 2.1, 2.4). */
 const sessionPrefix = "_oauth2_proxy";
 
+/**
+ * Most parts of a session, and its longest header, characters: browsers keep 4 KB of each cookie, and servers take no longer
+ * headers.
+ */
+const mostParts = 64;
+const longestHeader = 131_072;
+
+const isTooLarge = (set: CookieSet) => Object.keys(set).length > mostParts || cookieHeader(set).length > longestHeader;
+
 /** Allowed characters of a cookie's name and value (RFC 6265 section 4.1.1); any other could end the header. */
 const namePattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const valuePattern = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/;
@@ -23,7 +32,7 @@ export function isSessionCookie(name: string): boolean {
  * Picks the session cookies out of the cookies that a login handed over.
  *
  * @param given name → value, from outside
- * @returns the set (empty when there are none), or the name of a session cookie that could break a header
+ * @returns the set (empty when there are none), or the name of a session cookie that could break a header, or makes it too long
  */
 export function takeSessionCookies(given: Readonly<Record<string, string>>): { set: CookieSet } | { unsafe: string } {
   const set: CookieSet = {};
@@ -31,6 +40,7 @@ export function takeSessionCookies(given: Readonly<Record<string, string>>): { s
     if (!isSessionCookie(name) || value === "") continue;
     if (!namePattern.test(name) || !valuePattern.test(value)) return { unsafe: name };
     set[name] = value;
+    if (isTooLarge(set)) return { unsafe: name };
   }
   return { set };
 }
@@ -59,7 +69,7 @@ export type CookieChange =
  * @param set the session as it was sent
  * @param setCookies the answer's `Set-Cookie` headers; one may hold several cookies, joined with commas
  * @param nowMs now, ms since the epoch
- * @returns the effect; `none` also when the new cookies equal the old ones
+ * @returns the effect; `none` also when the new cookies equal the old ones, or are too many or too long for a session
  */
 export function applySetCookies(set: CookieSet, setCookies: readonly string[], nowMs: number): CookieChange {
   const fresh: CookieSet = {};
@@ -71,6 +81,7 @@ export function applySetCookies(set: CookieSet, setCookies: readonly string[], n
     touched = true;
     if (deleted) delete left[name];
     else fresh[name] = value;
+    if (Object.keys(fresh).length > mostParts) return { kind: "none" };
   }
   if (!touched) return { kind: "none" };
   if (Object.keys(fresh).length === 0) {
@@ -78,11 +89,10 @@ export function applySetCookies(set: CookieSet, setCookies: readonly string[], n
     return Object.keys(left).length === Object.keys(set).length ? { kind: "none" } : { kind: "replaced", set: left };
   }
   if (!isWhole(fresh, set)) return { kind: "incomplete" };
-  for (const name of Object.keys(left)) {
-    if (Object.keys(fresh).some((other) => baseOf(other) === baseOf(name))) delete left[name];
-  }
+  const replaced = new Set(Object.keys(fresh).map(baseOf));
+  for (const name of Object.keys(left)) if (replaced.has(baseOf(name))) delete left[name];
   const next = { ...left, ...fresh };
-  return sameSet(set, next) ? { kind: "none" } : { kind: "replaced", set: next };
+  return sameSet(set, next) || isTooLarge(next) ? { kind: "none" } : { kind: "replaced", set: next };
 }
 
 /**

@@ -40,7 +40,7 @@ export interface FileNumber {
  * @param old the file whose content this is
  * @param mode the copy's permission bits
  * @returns `replaced`; `changed` when another file has taken its place meanwhile, which then stays; `impossible` when
- *   the folder cannot be changed, or its file system has no modes
+ *   the folder cannot be changed, the file is mounted, or its file system has no modes
  * @throws the system's error otherwise, such as for a full disk
  */
 export function putFreshCopy(
@@ -58,7 +58,11 @@ export function putFreshCopy(
     syncFolder(dirname(file));
     return "replaced";
   } catch (error) {
-    if (["EACCES", "EPERM", "EROFS"].includes(systemCode(error))) return "impossible";
+    const code = systemCode(error);
+    // A writer of the same file may have taken the copy for a leftover of a killed process.
+    if (code === "ENOENT") return "changed";
+    // A file that is mounted has no other in its place.
+    if (["EACCES", "EPERM", "EROFS", "EBUSY", "EXDEV"].includes(code)) return "impossible";
     throw error;
   } finally {
     removeIfThere(copy);

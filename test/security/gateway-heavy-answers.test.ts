@@ -1,4 +1,8 @@
 import { expect, test } from "bun:test";
+import { z } from "zod";
+import { errorSentence } from "../../src/api/judge.ts";
+import { applySetCookies, takeSessionCookies } from "../../src/auth/cookies.ts";
+import { jsonValue, parseJson } from "../../src/core/json.ts";
 import { json } from "../support/raw-host.ts";
 import { sharedRawHost } from "../support/shared.ts";
 
@@ -53,4 +57,29 @@ test("300,000 chunks of one byte arrive whole", async () => {
   host.reply = (socket) =>
     socket.write(`${json}Transfer-Encoding: chunked\r\n\r\n${"1\r\nx\r\n".repeat(300_000)}0\r\n\r\n`);
   expect((await (await gateway.post()).text()).length).toBe(300_000);
+});
+
+test("a session has an end: cookies without number or measure are no session, and are not kept", () => {
+  const session = { _oauth2_proxy: "a" };
+  const now = Date.now();
+  const many = Array.from({ length: 11_000 }, (_, i) => `_oauth2_proxy${i.toString(36)}x=1`);
+  expect(applySetCookies(session, [many.join(", ")], now)).toEqual({ kind: "none" });
+  expect(applySetCookies(session, many, now)).toEqual({ kind: "none" });
+  expect(applySetCookies(session, [`_oauth2_proxy=${"x".repeat(200_000)}`], now)).toEqual({ kind: "none" });
+  const given = Object.fromEntries(many.map((cookie) => cookie.split("=") as [string, string]));
+  expect(takeSessionCookies(given)).toHaveProperty("unsafe");
+  // As long as browsers keep them, parts are a session.
+  const parts = Array.from({ length: 20 }, (_, i) => `_oauth2_proxy_${i}=${"x".repeat(4_000)}`);
+  expect(applySetCookies(session, parts, now)).toHaveProperty("set");
+});
+
+test("a document that is nested beyond sense is none, and is not parsed", () => {
+  const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
+  expect(parseJson(nested(64), z.unknown())).toBeDefined();
+  for (const text of [nested(65), "[".repeat(8_000_000), `{"a":${nested(64)}}`, '{"a":'.repeat(100)]) {
+    expect(parseJson(text, z.unknown())).toBeUndefined();
+    expect(() => jsonValue(text)).toThrow("nested too deeply");
+    expect(errorSentence(text)).toBeUndefined();
+  }
+  expect(parseJson(JSON.stringify({ a: '[[[[{{{{\\"[['.repeat(50) }), z.unknown())).toBeDefined();
 });
