@@ -10,7 +10,7 @@ export const linesPerFile = 1_000;
  */
 export const longestFile = 64 * 1024 * 1024;
 
-/** What the vault's records remember, see `Remembered`; undefined for those that remember nothing. */
+/** The marks that the vault's records remember, see `Remembered`; undefined for a record without one. */
 type Marks = readonly (string | undefined)[];
 
 /** A line's place in the chain. */

@@ -88,7 +88,7 @@ export const auditHead = z.object({
 export type AuditHead = z.infer<typeof auditHead>;
 
 /**
- * What a record in the vault remembers of the trail: the name that the sealed end had when the record was sealed. It
+ * A record in the vault and its mark, which remembers the trail: the name that the sealed end had when the record was sealed. It
  * holds a line's number and proves its MAC, and only the holder of the trail's key can make one. The line was on the
  * disk before the record was.
  */

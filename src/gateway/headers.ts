@@ -103,7 +103,7 @@ const notBack = staysBehind({
   ],
   secrets, // the session's above all
   passes: { names: ["www-authenticate"], beginnings: [] }, // a challenge holds no secret
-  // What a program in front of the host found out about the session, with its tokens (CodeMie fact 2.4).
+  // Findings of a program in front of the host about the session, with its tokens (CodeMie fact 2.4).
   beginnings: ["x-forwarded-", "cf-access-"],
   words: [
     ...["token", "idtoken", "refreshtoken"], // not `tokens`, which limits count

@@ -11,7 +11,7 @@ export interface ObjectText {
   readonly members: ReadonlyMap<string, string>;
 }
 
-/** What we need to know of a JSON text. */
+/** The parts of a JSON text that we need. */
 export interface JsonText {
   /** the object, or those of the array; undefined when it is or holds something else, or too many */
   readonly objects: readonly ObjectText[] | undefined;

@@ -1,5 +1,5 @@
 /**
- * What the records remember of something outside of the vault, so that it shows when an earlier state of that is put
+ * Lets the records remember something outside of the vault, so that it shows when an earlier state of that is put
  * back: of the audit trail. The vault seals and keeps each record's mark, and knows nothing of its meaning.
  */
 export interface Memory {

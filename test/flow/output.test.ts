@@ -3,7 +3,7 @@ import { codemie, codemieClaude, codemieMcpProxy, Person } from "../support/code
 
 /** Standard output and error that cannot be written, or that nobody reads any more. */
 
-/** Only Linux has /dev/full. */
+/** Skipped elsewhere, since only Linux has /dev/full; CI runs on Linux. */
 const testOnLinux = process.platform === "linux" ? test : test.skip;
 
 /** Runs a line of bash in which `$1` and so on are the given words. */

@@ -37,7 +37,7 @@ export interface LoginOptions {
  */
 export type Use<C, T> = (credential: C) => Promise<{ result: T; page: Page; isDoubtful?: boolean }>;
 
-/** What some methods do besides. */
+/** Steps that some methods take besides. */
 export interface Extras {
   /** Waits for the callback's URL pasted into the terminal. */
   paste(over: AbortSignal): Promise<Callback>;

@@ -11,7 +11,7 @@ type Shade = keyof typeof codes;
 /** Our own signs, as a terminal with ASCII only shows them. */
 const ascii: Readonly<Record<string, string>> = { "✓": "+", "✗": "x", "…": "...", "·": "-", "“": '"', "”": '"' };
 
-/** What no text may bring to the terminal: all that is unprintable, except line feeds and our own SGR codes. */
+/** The characters that no text may bring to the terminal: all that is unprintable, except line feeds and our own SGR codes. */
 const foreign = new RegExp(`\\u001b(?!\\[\\d{1,2}m)|(?![\\n\\u001b])(?:${unprintable.source})`, "gv");
 
 const everyUnseen = new RegExp(unseen, "gv");
