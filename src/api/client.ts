@@ -151,7 +151,7 @@ export class Api {
       case "unauthenticated":
         throw apiFailure.sessionEnded(host.origin);
       case "forbidden":
-        throw apiFailure.forbidden(host.origin, errorSentence(body));
+        throw apiFailure.forbidden(host.origin, errorSentence(body, answer.sent));
       case "wrong-base-url":
         throw apiFailure.wrongBaseUrl(
           host.origin,
@@ -159,7 +159,7 @@ export class Api {
         );
       case "failed":
         if (answer.status === 404) throw apiFailure.wrongBaseUrl(host.origin, `it has no ${path.split("?")[0]} (404)`);
-        throw apiFailure.server(host.origin, answer.status, errorSentence(body));
+        throw apiFailure.server(host.origin, answer.status, errorSentence(body, answer.sent));
       case "ok": {
         const parsed = parseJson(body, schema);
         if (parsed === undefined)
@@ -193,6 +193,6 @@ export class Api {
       throw networkFailure(host.origin, error instanceof FetchError ? error.cause : error);
     }
     await received?.(answer.headers.getSetCookie());
-    return { status: answer.status, headers: answer.headers, body };
+    return { status: answer.status, headers: answer.headers, body, sent: headers };
   }
 }

@@ -39,12 +39,13 @@ export function isHtmlType(contentType: string | null | undefined): boolean {
 
 /**
  * Finds the sentence meant for people in an error body of the host (CodeMie fact 3.7): `error.message`, then `message`,
- * then `detail`. It cuts off a stack trace.
+ * then `detail`. It cuts off a stack trace. A server may repeat a credential in it, which then reads `[redacted]`.
  *
  * @param body the answer's text, untrusted
+ * @param sent the request's headers, with the credential
  * @returns one printable line of 200 characters at most, or undefined when there is none
  */
-export function errorSentence(body: string): string | undefined {
+export function errorSentence(body: string, sent: Headers): string | undefined {
   let json: unknown;
   try {
     json = jsonValue(body);
@@ -54,8 +55,21 @@ export function errorSentence(body: string): string | undefined {
   const at = (value: unknown, key: string): unknown =>
     typeof value === "object" && value !== null && key in value ? (value as Record<string, unknown>)[key] : undefined;
   for (const found of [at(at(json, "error"), "message"), at(json, "message"), at(json, "detail")]) {
-    const sentence = typeof found === "string" ? printable(found.split("<br>")[0] ?? "", 200) : "";
+    const sentence = typeof found === "string" ? printable(redacted(found.split("<br>")[0] ?? "", sent), 200) : "";
     if (sentence) return sentence;
   }
   return undefined;
+}
+
+/** Shorter texts are no credential of ours, and may be words. */
+const shortestSecret = 8;
+
+/** Before anything is cut off: a part of a credential is one too. */
+function redacted(text: string, sent: Headers): string {
+  const keys = ["authorization", "x-api-key", "api-key", "x-goog-api-key"].map((name) =>
+    (sent.get(name) ?? "").replace(/^[A-Za-z]+ /, ""),
+  );
+  const cookies = (sent.get("cookie") ?? "").split("; ").map((cookie) => cookie.slice(cookie.indexOf("=") + 1));
+  const secrets = [...keys, ...cookies].filter(({ length }) => length >= shortestSecret);
+  return secrets.reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), text);
 }

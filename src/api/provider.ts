@@ -8,7 +8,6 @@ import { longestAnswer, type Model, providerModels, usable } from "./schemas.ts"
 
 /** How long a call may take, ms. */
 const callTimeoutMs = 30_000;
-const secretHeaders = ["authorization", "x-api-key", "api-key"] as const;
 
 export interface ProviderOptions {
   readonly host: Host;
@@ -38,15 +37,7 @@ export async function modelsOfProvider({ host, provider, authorize, fetch }: Pro
     throw networkFailure(host.origin, error);
   }
   const { status } = answer;
-  // A server may repeat the refused key in its answer.
-  const said = () => {
-    let sentence = errorSentence(body);
-    for (const name of secretHeaders) {
-      const value = headers.get(name)?.replace(/^Bearer /, "");
-      if (value) sentence = sentence?.replaceAll(value, "[redacted]");
-    }
-    return sentence;
-  };
+  const said = () => errorSentence(body, headers);
   if (status === 401 || status === 403) throw apiFailure.keyRefused(host.origin, said());
   if ((status >= 300 && status < 400) || isHtml(answer.headers)) {
     throw apiFailure.notAModelApi(host.api, "it sent a web page where a list of models was expected");

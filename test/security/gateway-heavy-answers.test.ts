@@ -79,7 +79,7 @@ test("a document that is nested beyond sense is none, and is not parsed", () => 
   for (const text of [nested(65), "[".repeat(8_000_000), `{"a":${nested(64)}}`, '{"a":'.repeat(100)]) {
     expect(parseJson(text, z.unknown())).toBeUndefined();
     expect(() => jsonValue(text)).toThrow("nested too deeply");
-    expect(errorSentence(text)).toBeUndefined();
+    expect(errorSentence(text, new Headers())).toBeUndefined();
   }
   expect(parseJson(JSON.stringify({ a: '[[[[{{{{\\"[['.repeat(50) }), z.unknown())).toBeDefined();
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { adasToken } from "../support/token.ts";
 
 /** Threat: a secret typed in the wrong place, or repeated by a server, is printed, and so ends in a log. */
 
@@ -72,6 +73,40 @@ test("a provider that repeats the key it refuses", async () => {
     }
     await server.stop(true);
   }
+});
+
+for (const status of [403, 500]) {
+  for (const before of ["no: ", "x".repeat(130)]) {
+    test(`a host that repeats the credential with ${status}, behind ${before.length} characters, shows no part of it`, async () => {
+      const token = `${adasToken}${"a".repeat(60)}`;
+      const server = Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        fetch: ({ headers }) => Response.json({ message: `${before}${headers.get("authorization")}` }, { status }),
+      });
+      const env = { CODEMIE_URL: `http://127.0.0.1:${server.port}`, CODEMIE_JWT_TOKEN: token };
+      for (const command of [["models"], ["models", "--json"], ["profile", "status"], ["doctor"]]) {
+        const { err, out } = await person.run(command, { env });
+        expect(err + out).not.toContain(token.slice(0, 12));
+      }
+      expect((await person.run(["models"], { env })).err).toContain("[redacted]");
+      await server.stop(true);
+    });
+  }
+}
+
+test("a provider's key that lies across the end of what is shown is not shown in part", async () => {
+  const key = "sk-repeated-by-the-server-0123456789";
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: ({ headers }) =>
+      Response.json({ error: { message: `${"x".repeat(170)} ${headers.get("authorization")}` } }, { status: 401 }),
+  });
+  const args = ["setup", "--provider", "openai", "--url", `http://127.0.0.1:${server.port}`, "--key-stdin", "--yes"];
+  const { err, out } = await person.run(args, { stdin: key });
+  expect(err + out).not.toContain("sk-rep");
+  await server.stop(true);
 });
 
 test("a token or a key for a login that takes none is refused, not dropped in silence", async () => {

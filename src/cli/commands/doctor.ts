@@ -110,7 +110,7 @@ function gatewayCheck(cli: Cli, known: Resolved | undefined, credentials: Creden
         if (answer.status === 200)
           return ok(`a request there and back takes ${Math.round(performance.now() - start)} ms`);
         return failed(
-          `it answered ${answer.status}: ${errorSentence(text) ?? "no reason given"}`,
+          `it answered ${answer.status}: ${errorSentence(text, new Headers(headers)) ?? "no reason given"}`,
           "see the checks above",
         );
       } finally {
