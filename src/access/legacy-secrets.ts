@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { readApiKey } from "../auth/api-key.ts";
 import { readBearerToken } from "../auth/bearer-token.ts";
 import type { StoredLogin } from "../auth/credential.ts";

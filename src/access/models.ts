@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Model } from "../api/schemas.ts";
+import { hashOf } from "../core/crypto.ts";
 import { parseJson } from "../core/json.ts";
 import { ensureFolder, replaceFile } from "../platform/files.ts";
 import { readOwn } from "../platform/private.ts";
@@ -15,7 +15,7 @@ const recalled = z.array(z.object({ id: z.string(), label: z.string() }));
 
 /** The file that keeps the models of a profile at its host. It holds no secret and may be lost. */
 function fileOf(home: string, { name, host }: WhoseModels): string {
-  const id = createHash("sha256").update(`${name}\n${host.value.api}`).digest("hex").slice(0, 16);
+  const id = hashOf("sha256", `${name}\n${host.value.api}`).toString("hex").slice(0, 16);
   return join(home, "run", `models-${id}.json`);
 }
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { readApiKey } from "../auth/api-key.ts";
 import { isBearerToken } from "../auth/bearer-token.ts";
 import { sameSet, takeSessionCookies } from "../auth/cookies.ts";
@@ -82,7 +82,7 @@ const harmless = {
   sonnetModel,
   opusModel,
   codeMieProject,
-  codeMieIntegration: z.object({ id: z.string(), alias: z.string().optional() }),
+  codeMieIntegration: z.object({ id: z.string(), alias: z.optional(z.string()) }),
   timeout,
 };
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Model } from "../api/schemas.ts";
 import { parseJson } from "../core/json.ts";
 import { replaceFile } from "../platform/files.ts";
@@ -137,7 +137,7 @@ function defaultsFor(env: AgentRun["env"]): Record<string, string> {
   return Object.fromEntries(Object.entries(defaults).filter(([name]) => env[name] === undefined));
 }
 
-const settingsSchema = z.looseObject({ env: z.record(z.string(), z.string()).optional() });
+const settingsSchema = z.looseObject({ env: z.optional(z.record(z.string(), z.string())) });
 
 /** Longest settings file, bytes. */
 const longestSettings = 1024 * 1024;

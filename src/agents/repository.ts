@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { headerSafe } from "../core/text.ts";
-import { stateOf } from "../platform/diagnose.ts";
 import { readUntrusted } from "../platform/foreign-files.ts";
+import { stateOf } from "../platform/path-state.ts";
 
 /** The repository and branch that an agent works in, for the platform's usage statistics (CodeMie fact 5.3). */
 export interface Repository {

@@ -1,8 +1,7 @@
 import { createFetch, FetchError, type FetchResponse } from "ofetch";
-import type { ZodType } from "zod";
 import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
-import { parseJson } from "../core/json.ts";
+import { parseJson, type Schema } from "../core/json.ts";
 import { isPlainName } from "../core/text.ts";
 import { textUpTo } from "../platform/body.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
@@ -143,7 +142,7 @@ export class Api {
     }
   }
 
-  async #get<T>(path: string, schema: ZodType<T>): Promise<T> {
+  async #get<T>(path: string, schema: Schema<T>): Promise<T> {
     const { host } = this.#options;
     const answer = await this.#request(host.api + path, callTimeoutMs);
     const { body } = answer;

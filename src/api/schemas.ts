@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { listOf } from "../core/json.ts";
 import { isPlainName, longestName, shortened } from "../core/text.ts";
 
@@ -8,22 +8,22 @@ export const longestAnswer = 8 * 1024 * 1024;
 const longestId = 1_000;
 
 /** A person's name or address, which is only shown. */
-const personal = z.string().catch("").transform(shortened);
+const personal = z.pipe(z.catch(z.string(), ""), z.transform(shortened));
 /** A name or number of which we do without one that is too long. */
-const short = z.string().max(longestName).nullish().catch(undefined);
+const short = z.catch(z.nullish(z.string().check(z.maxLength(longestName))), undefined);
 
 /** `GET /v1/user` (CodeMie fact 3.1): the members that we use. */
 export const user = z.object({
-  user_id: z.string().min(1).max(longestId),
+  user_id: z.string().check(z.minLength(1), z.maxLength(longestId)),
   name: personal,
   username: personal,
   email: personal,
   /** the newer list of projects; older hosts have only the two below */
-  projects: listOf(z.object({ name: z.string() })).catch([]),
-  applications: listOf(z.string()).catch([]),
-  applications_admin: listOf(z.string()).catch([]),
-  is_admin: z.boolean().catch(false),
-  is_maintainer: z.boolean().catch(false),
+  projects: z.catch(listOf(z.object({ name: z.string() })), []),
+  applications: z.catch(listOf(z.string()), []),
+  applications_admin: z.catch(listOf(z.string()), []),
+  is_admin: z.catch(z.boolean(), false),
+  is_maintainer: z.catch(z.boolean(), false),
 });
 export type User = z.infer<typeof user>;
 
@@ -31,13 +31,13 @@ export type User = z.infer<typeof user>;
 export const models = listOf(
   z.object({
     base_name: z.string(),
-    deployment_name: z.string().nullish(),
+    deployment_name: z.nullish(z.string()),
     label: short,
-    enabled: z.boolean().default(true),
+    enabled: z._default(z.boolean(), true),
     provider: short,
-    default: z.boolean().default(false),
+    default: z._default(z.boolean(), false),
     /** USD per token */
-    cost: z.object({ input: z.number(), output: z.number() }).nullish().catch(undefined),
+    cost: z.catch(z.nullish(z.object({ input: z.number(), output: z.number() })), undefined),
   }),
 );
 
@@ -52,10 +52,17 @@ export const applications = z.object({
  */
 export const settingsPage = z.object({
   data: listOf(
-    z
-      .object({ id: z.string().max(longestName), alias: short, project_name: short, credential_type: short })
-      .optional()
-      .catch(undefined),
+    z.catch(
+      z.optional(
+        z.object({
+          id: z.string().check(z.maxLength(longestName)),
+          alias: short,
+          project_name: short,
+          credential_type: short,
+        }),
+      ),
+      undefined,
+    ),
   ),
 });
 
@@ -65,10 +72,16 @@ export interface Integration {
   readonly alias: string;
 }
 
-const providerList = listOf(z.object({ id: z.string().min(1), display_name: short }));
+const providerList = listOf(z.object({ id: z.string().check(z.minLength(1)), display_name: short }));
 
 /** `GET models` of a provider: OpenAI's list, Anthropic's, which also has a name for people, or a bare list. */
-export const providerModels = z.union([providerList, z.object({ data: providerList }).transform(({ data }) => data)]);
+export const providerModels = z.union([
+  providerList,
+  z.pipe(
+    z.object({ data: providerList }),
+    z.transform(({ data }) => data),
+  ),
+]);
 
 /**
  * A model this account may use. `id` is the deployment's name, which the gateway takes; the base name is the fallback.

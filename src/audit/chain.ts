@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { keyedHashOf } from "../core/crypto.ts";
 import { parseJson } from "../core/json.ts";
 import { type AuditEntry, type AuditFact, type AuditHead, auditEntry } from "./events.ts";
 
@@ -39,7 +39,7 @@ export const missedName = /^missed-(\d{13})-([a-z-]+)-[0-9a-f]{12}$/;
  * @returns the name of the sealed end's file
  */
 export function endName(key: string, { seq, mac }: Link): string {
-  const sealed = createHmac("sha256", Buffer.from(key, "base64url")).update(`end ${seq} ${mac}`).digest("hex");
+  const sealed = keyedHashOf(Buffer.from(key, "base64url"), `end ${seq} ${mac}`).toString("hex");
   return `end-${String(seq).padStart(12, "0")}-${sealed}`;
 }
 
@@ -168,7 +168,5 @@ export const fileOf = (seq: number) => `audit-${String(Math.ceil(seq / linesPerF
  * @returns the MAC of this line, base64url
  */
 export function macOf(key: string, before: string, entry: Omit<AuditEntry, "mac">): string {
-  return createHmac("sha256", Buffer.from(key, "base64url"))
-    .update(`${before}\n${JSON.stringify(entry)}`)
-    .digest("base64url");
+  return keyedHashOf(Buffer.from(key, "base64url"), `${before}\n${JSON.stringify(entry)}`).toString("base64url");
 }

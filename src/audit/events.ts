@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { printable } from "../core/text.ts";
 
 /** Every kind of event in the trail. To add one, add a line here and one in the table of docs/security.md. */
@@ -26,7 +26,7 @@ const names = Object.keys(auditEvents) as [AuditEvent, ...AuditEvent[]];
 /** One line of the trail. */
 export const auditEntry = z.strictObject({
   /** counts from 1, without a gap */
-  seq: z.number().int().positive(),
+  seq: z.int().check(z.positive()),
   /** ISO 8601 */
   time: z.string(),
   event: z.enum(names),
@@ -80,10 +80,10 @@ export const auditHead = z.object({
    * a name of the sealed end that the trail had, see `Remembered`: after the newest login, what removed records
    * remembered, or the trail before
    */
-  seen: z.string().optional(),
+  seen: z.optional(z.string()),
   /** the end of the trail, as the first version kept it */
-  seq: z.number().optional(),
-  mac: z.string().optional(),
+  seq: z.optional(z.number()),
+  mac: z.optional(z.string()),
 });
 export type AuditHead = z.infer<typeof auditHead>;
 

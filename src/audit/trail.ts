@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { randomBytes } from "../core/crypto.ts";
 import { CodemieError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { platformFailure } from "../platform/failures.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /** The session cookies of oauth2-proxy ("the front"), by name: one set, sent, replaced and deleted as a whole. */
 export const cookieSet = z.record(z.string(), z.string());

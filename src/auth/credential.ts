@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { Secret } from "../core/secret.ts";
 import { providerName } from "../profiles/providers.ts";
 import { type Authorize, authorizeWithBearer, authorizeWithCookies, authorizeWithKey } from "./authorize.ts";
@@ -10,7 +10,7 @@ export const identity = z.object({ id: z.string(), name: z.string(), email: z.st
 export type Identity = z.infer<typeof identity>;
 
 /** ms since the epoch, as far as `Date` reaches (ECMA-262 section 21.4.1.1) */
-const moment = z.number().min(0).max(8.64e15);
+const moment = z.number().check(z.gte(0), z.lte(8.64e15));
 
 const common = {
   /** the only origin the credential goes to */
@@ -18,7 +18,7 @@ const common = {
   identity,
   loggedInAt: moment,
   /** when it was last confirmed or renewed */
-  confirmedAt: moment.optional(),
+  confirmedAt: z.optional(moment),
 };
 
 /** Cookies of the host's own single sign-on. */
@@ -33,9 +33,9 @@ const oidcLogin = z.object({
   clientId: z.string(),
   scope: z.string(),
   accessToken: z.string(),
-  refreshToken: z.string().optional(),
+  refreshToken: z.optional(z.string()),
   /** absent when the provider does not say, or says what is no moment */
-  expiresAt: moment.optional().catch(undefined),
+  expiresAt: z.catch(z.optional(moment), undefined),
 });
 export type OidcLogin = z.infer<typeof oidcLogin>;
 

@@ -1,4 +1,7 @@
-import { type ZodType, z } from "zod";
+import * as z from "zod/mini";
+
+/** A schema that yields a value of type T. */
+export type Schema<T> = z.core.$ZodType<T>;
 
 /** Most levels of lists and objects in a document from elsewhere: the runtime takes seconds for a million of them. */
 const mostLevels = 64;
@@ -31,9 +34,9 @@ export function jsonValue(text: string): unknown {
  * @param schema what it must be
  * @returns the typed value, or undefined when the text is not JSON or not of that shape
  */
-export function parseJson<T>(text: string, schema: ZodType<T>): T | undefined {
+export function parseJson<T>(text: string, schema: Schema<T>): T | undefined {
   try {
-    const result = schema.safeParse(jsonValue(text));
+    const result = z.safeParse(schema, jsonValue(text));
     return result.success ? result.data : undefined;
   } catch {
     return undefined;
@@ -51,16 +54,18 @@ const mostEntries = 2_000;
  * @param entry what an entry must be
  * @returns a schema that yields the entries that fit; of `null`, none
  */
-export function listOf<T>(entry: ZodType<T>) {
-  return z
-    .custom<readonly unknown[] | null>((value) => value === null || Array.isArray(value))
-    .transform((all, context): T[] => {
+export function listOf<T>(entry: Schema<T>) {
+  return z.pipe(
+    z.custom<readonly unknown[] | null>((value) => value === null || Array.isArray(value)),
+    z.transform((all, { issues }): T[] => {
       const first = all?.slice(0, mostEntries) ?? [];
       const fitting = first.flatMap((one) => {
-        const result = entry.safeParse(one);
+        const result = z.safeParse(entry, one);
         return result.success ? [result.data] : [];
       });
-      if (first.length > 0 && fitting.length === 0) context.addIssue("no entry has the expected form");
+      const message = "no entry has the expected form";
+      if (first.length > 0 && fitting.length === 0) issues.push({ code: "custom", input: all, message });
       return fitting;
-    });
+    }),
+  );
 }

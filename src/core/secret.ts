@@ -1,4 +1,5 @@
-import { inspect } from "node:util";
+/** `inspect.custom` of `node:util`, which takes long to load. */
+const inspected = Symbol.for("nodejs.util.inspect.custom");
 
 /**
  * A value that must not be seen: it prints as `[redacted]` in strings, JSON, logs and `console`.
@@ -25,7 +26,7 @@ export class Secret {
     return "[redacted]";
   }
 
-  [inspect.custom](): string {
+  [inspected](): string {
     return "[redacted]";
   }
 }

@@ -9,6 +9,14 @@ export const unseen = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]
 export const unprintable =
   /(?<![[\p{L}\p{M}\p{S}]--[\p{ASCII}\ufe0e\ufe0f]])[\ufe0e\ufe0f]|(?<![[\p{L}\p{M}\p{S}]--[\p{ASCII}\ufe0e\ufe0f]]\ufe0f?)[\u200c\u200d]|[[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]--[\u200c\u200d\ufe0e\ufe0f]]/v;
 
+/**
+ * Most text is plain, and this is known at once; to compile the expressions above takes as long as the rest of a short
+ * command.
+ *
+ * @returns true when the text has visible ASCII characters and spaces only
+ */
+export const isPlainAscii = (text: string): boolean => /^[ -~]*$/.test(text);
+
 const everyUnprintable = new RegExp(unprintable, "gv");
 
 /**
@@ -20,13 +28,14 @@ const everyUnprintable = new RegExp(unprintable, "gv");
  * @returns one printable line
  */
 export function printable(text: string, limit = 300): string {
-  const flat = text.replace(/\s+/g, " ").replace(everyUnprintable, "�").trim();
+  const line = text.replace(/\s+/g, " ");
+  const flat = (isPlainAscii(line) ? line : line.replace(everyUnprintable, "�")).trim();
   return flat.length > limit ? `${flat.slice(0, limit - 1)}…` : flat;
 }
 
 /** @returns true for a name from elsewhere that we can pass on: nothing in it is {@link unseen}, and it is short enough */
 export function isPlainName(text: string): boolean {
-  return text !== "" && text.length <= longestName && !unseen.test(text);
+  return text !== "" && text.length <= longestName && (isPlainAscii(text) || !unseen.test(text));
 }
 
 /** Longest name of a model, a person or the like, characters. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Context } from "../access/context.ts";
 import { CodemieError, type ErrorCode, isErrorCode } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
@@ -16,7 +16,7 @@ const firstLine = z.union([
     error: z.object({
       code: z.custom<ErrorCode>(isErrorCode),
       message: z.string(),
-      hint: z.string().nullable(),
+      hint: z.nullable(z.string()),
     }),
   }),
 ]);

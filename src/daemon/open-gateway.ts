@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { Context } from "../access/context.ts";
 import { blindlyTrusted, listModels } from "../access/credentials.ts";
 import type { Repository } from "../agents/repository.ts";
@@ -79,7 +78,7 @@ function codemieHeaders(resolved: Resolved, client: GatewayClient): Record<strin
   const candidates: Record<string, string | undefined> = {
     "x-codemie-cli": `codemie-cli/${version}`,
     "x-codemie-client": client.name,
-    "x-codemie-session-id": randomUUID(),
+    "x-codemie-session-id": crypto.randomUUID(),
     "x-codemie-cli-model": client.model,
     "x-codemie-repository": client.repository?.name,
     "x-codemie-branch": client.repository?.branch,

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { CodemieError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { textUpTo } from "../platform/body.ts";
@@ -17,7 +17,7 @@ const gatewayState = z.object({
   url: z.string(),
   /** the gateway's own key, useless once it has ended */
   key: z.string(),
-  pid: z.number().int().positive(),
+  pid: z.int().check(z.positive()),
   /** ISO 8601 */
   startedAt: z.string(),
   /** model for the lines that `proxy start` and `proxy status` print */

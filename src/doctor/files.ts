@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { asCodemieError } from "../core/errors.ts";
-import { freeBytes, stateOf } from "../platform/diagnose.ts";
 import { namesIn } from "../platform/files.ts";
+import { freeBytes, stateOf } from "../platform/path-state.ts";
 import { isOwnFile } from "../platform/private.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { findSecrets } from "../profiles/secrets.ts";

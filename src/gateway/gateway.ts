@@ -1,6 +1,6 @@
-import { randomBytes, randomUUID } from "node:crypto";
 import type { Model } from "../api/schemas.ts";
 import { type Credentials, renewals } from "../auth/credentials.ts";
+import { randomBytes } from "../core/crypto.ts";
 import { systemCode } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
@@ -70,7 +70,7 @@ export function startGateway(options: GatewayOptions): Gateway {
   /** Every request enters here, and every failure becomes an answer here. */
   async function handle(raw: Request): Promise<Response> {
     served++;
-    const id = randomUUID();
+    const id = crypto.randomUUID();
     try {
       const headers: HeaderRecord = raw.headers.toJSON();
       guardOrigin(headers);
@@ -165,7 +165,8 @@ function listen(port: number, handle: (request: Request) => Response | Promise<R
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       development: false,
       fetch: handle,
-      error: () => errorResponse("openai", new GatewayError(500, "codemie gateway: internal error"), randomUUID()),
+      error: () =>
+        errorResponse("openai", new GatewayError(500, "codemie gateway: internal error"), crypto.randomUUID()),
     });
   } catch (error) {
     const code = systemCode(error);

@@ -1,5 +1,4 @@
-import type { ZodType } from "zod";
-import { parseJson } from "../core/json.ts";
+import { parseJson, type Schema } from "../core/json.ts";
 import { readFault } from "./fault.ts";
 import type { OAuthAnswer } from "./http.ts";
 
@@ -30,7 +29,7 @@ const passingCodes = ["temporarily_unavailable", "server_error", "slow_down"];
  * @returns the document (status 200 or 201); a refusal (an OAuth error code, with a status below 500 that is not 429);
  *   `unusable` for all else
  */
-export function judgeAnswer<T>({ status, text }: OAuthAnswer, what: string, schema: ZodType<T>): EndpointResult<T> {
+export function judgeAnswer<T>({ status, text }: OAuthAnswer, what: string, schema: Schema<T>): EndpointResult<T> {
   const document = status === 200 || status === 201 ? parseJson(text, schema) : undefined;
   if (document !== undefined) return { kind: "issued", document };
   // Following a redirect would hand a code or a token to another address.

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { hashOf, randomBytes } from "../core/crypto.ts";
 import type { ServerMetadata } from "./metadata.ts";
 
 /** The secrets of one authorization: made anew each time, useless after it. */
@@ -41,7 +41,7 @@ export function authorizationUrl(endpoint: URL, secrets: AuthorizationSecrets, r
     scope: request.scope,
     state: secrets.state,
     nonce: request.openId ? secrets.nonce : undefined,
-    code_challenge: createHash("sha256").update(secrets.verifier).digest("base64url"),
+    code_challenge: hashOf("sha256", secrets.verifier).toString("base64url"),
     code_challenge_method: "S256",
     resource: request.resource,
     prompt: request.prompt,

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type EndpointResult, judgeAnswer } from "./answer.ts";
 import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata } from "./metadata.ts";
@@ -14,9 +14,9 @@ const deviceAnswer = z.object({
   device_code: z.string(),
   user_code: z.string(),
   verification_uri: z.string(),
-  verification_uri_complete: z.string().optional(),
-  expires_in: z.number().positive(),
-  interval: z.number().catch(usual).transform(pollSeconds),
+  verification_uri_complete: z.optional(z.string()),
+  expires_in: z.number().check(z.positive()),
+  interval: z.pipe(z.catch(z.number(), usual), z.transform(pollSeconds)),
 });
 export type DeviceAnswer = z.infer<typeof deviceAnswer>;
 

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { createRemoteJWKSet, customFetch, type JWTPayload, jwtVerify } from "jose";
+import { hashOf } from "../core/crypto.ts";
 import { CodemieError } from "../core/errors.ts";
 import type { Fetch } from "../platform/network.ts";
 import { boundedFetch } from "./http.ts";
@@ -76,7 +76,7 @@ export async function faultOfIdToken(
     return "its sub is not a name of 1 to 255 ASCII characters";
   const ahead = Number(claims.iat) - Date.now() / 1000;
   if (!(ahead <= clockToleranceSeconds)) return "its iat is in the future";
-  if (claims.at_hash !== undefined && claims.at_hash !== hashOf(accessToken, alg)) {
+  if (claims.at_hash !== undefined && claims.at_hash !== halfHashOf(accessToken, alg)) {
     return "its at_hash belongs to another access token";
   }
   if (nonce !== undefined && claims.nonce !== nonce) return "its nonce belongs to another login";
@@ -90,8 +90,8 @@ export async function faultOfIdToken(
  * @returns the access token's hash (OpenID Connect Core 1.0 section 3.1.3.6): the left half, in base64url, by the hash that
  *   the algorithm signs with (RFC 7518 section 3.1; SHA-512 for Ed25519, RFC 8032 section 5.1)
  */
-function hashOf(accessToken: string, alg: string): string {
-  const bits = /^[RPE]S(\d{3})$/.exec(alg)?.[1] ?? "512";
-  const hash = createHash(`sha${bits}`).update(accessToken, "ascii").digest();
+function halfHashOf(accessToken: string, alg: string): string {
+  const bits = /^[RPE]S(256|384)$/.exec(alg)?.[1];
+  const hash = hashOf(bits === "256" ? "sha256" : bits === "384" ? "sha384" : "sha512", accessToken);
   return hash.subarray(0, hash.length / 2).toString("base64url");
 }

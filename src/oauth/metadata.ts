@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { listOf } from "../core/json.ts";
 import { longestAddress } from "./addresses.ts";
 
@@ -7,32 +7,29 @@ const strings = listOf(z.string());
 /** Protected resource metadata (RFC 9728 section 2), the members we use. */
 export const resourceMetadata = z.object({
   resource: z.string(),
-  authorization_servers: strings.optional(),
-  scopes_supported: strings.optional(),
+  authorization_servers: z.optional(strings),
+  scopes_supported: z.optional(strings),
 });
 export type ResourceMetadata = z.infer<typeof resourceMetadata>;
 
 /** Authorization server metadata (RFC 8414 section 2, OpenID Connect Discovery 1.0), the members we use. */
 export const serverMetadata = z.object({
   // RFC 8414 section 2: an address. Without blanks, it stays one word in every message.
-  issuer: z
-    .string()
-    .max(longestAddress)
-    .regex(/^https?:\/\/[\x21-\x7e]+$/),
-  authorization_endpoint: z.string().optional(),
+  issuer: z.string().check(z.maxLength(longestAddress), z.regex(/^https?:\/\/[\x21-\x7e]+$/)),
+  authorization_endpoint: z.optional(z.string()),
   token_endpoint: z.string(),
-  registration_endpoint: z.string().optional(),
-  revocation_endpoint: z.string().optional(),
-  device_authorization_endpoint: z.string().optional(),
-  jwks_uri: z.string().optional(),
-  scopes_supported: strings.optional(),
-  response_types_supported: strings.optional(),
-  grant_types_supported: strings.optional(),
-  token_endpoint_auth_methods_supported: strings.optional(),
-  token_endpoint_auth_signing_alg_values_supported: strings.optional(),
-  code_challenge_methods_supported: strings.optional(),
-  authorization_response_iss_parameter_supported: z.boolean().optional(),
-  client_id_metadata_document_supported: z.boolean().optional(),
+  registration_endpoint: z.optional(z.string()),
+  revocation_endpoint: z.optional(z.string()),
+  device_authorization_endpoint: z.optional(z.string()),
+  jwks_uri: z.optional(z.string()),
+  scopes_supported: z.optional(strings),
+  response_types_supported: z.optional(strings),
+  grant_types_supported: z.optional(strings),
+  token_endpoint_auth_methods_supported: z.optional(strings),
+  token_endpoint_auth_signing_alg_values_supported: z.optional(strings),
+  code_challenge_methods_supported: z.optional(strings),
+  authorization_response_iss_parameter_supported: z.optional(z.boolean()),
+  client_id_metadata_document_supported: z.optional(z.boolean()),
 });
 export type ServerMetadata = z.infer<typeof serverMetadata>;
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseJson } from "../core/json.ts";
 import { Secret } from "../core/secret.ts";
 import { addressOnly } from "../core/text.ts";
@@ -11,13 +11,13 @@ import type { Trace } from "./trace.ts";
 
 /** Client information response (RFC 7591 section 3.2.1). */
 export const registered = z.object({
-  client_id: z.string().min(1),
-  client_secret: z.string().min(1).nullish(),
+  client_id: z.string().check(z.minLength(1)),
+  client_secret: z.nullish(z.string().check(z.minLength(1))),
   // Seconds since the epoch, 0 for never; as far as `Date` reaches. Of another value we know nothing.
-  client_secret_expires_at: z.number().min(0).max(8.64e12).nullish().catch(undefined),
-  token_endpoint_auth_method: z.string().nullish(),
-  registration_client_uri: z.string().nullish(),
-  registration_access_token: z.string().nullish(),
+  client_secret_expires_at: z.catch(z.nullish(z.number().check(z.gte(0), z.lte(8.64e12))), undefined),
+  token_endpoint_auth_method: z.nullish(z.string()),
+  registration_client_uri: z.nullish(z.string()),
+  registration_access_token: z.nullish(z.string()),
 });
 
 /** A new client's description of itself, for the server. */

@@ -1,5 +1,4 @@
-import { randomUUID } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { addressOnly } from "../core/text.ts";
 import { type EndpointResult, judgeAnswer } from "./answer.ts";
 import type { Client } from "./client.ts";
@@ -12,13 +11,13 @@ const longestLife = 10 * 365 * 24 * 3600;
 
 /** Token answer (RFC 6749 section 5.1), with the ID token of OpenID Connect Core 1.0 section 3.1.3.3. */
 export const tokenAnswer = z.object({
-  access_token: z.string().regex(/^[\x21-\x7e]+$/),
+  access_token: z.string().check(z.regex(/^[\x21-\x7e]+$/)),
   token_type: z.string(),
   // Seconds. Servers also send 0, null, words and aeons: then we do not know when the token ends.
-  expires_in: z.coerce.number().positive().max(longestLife).nullish().catch(undefined),
-  refresh_token: z.string().min(1).nullish(),
-  scope: z.string().nullish(),
-  id_token: z.string().nullish(),
+  expires_in: z.catch(z.nullish(z.coerce.number().check(z.positive(), z.lte(longestLife))), undefined),
+  refresh_token: z.nullish(z.string().check(z.minLength(1))),
+  scope: z.nullish(z.string()),
+  id_token: z.nullish(z.string()),
 });
 export type TokenAnswer = z.infer<typeof tokenAnswer>;
 
@@ -115,6 +114,6 @@ async function assertion(server: ServerMetadata, client: Client): Promise<string
     .setAudience(server.issuer)
     .setIssuedAt()
     .setExpirationTime(`${assertionSeconds}s`)
-    .setJti(randomUUID())
+    .setJti(crypto.randomUUID())
     .sign(key);
 }

@@ -1,10 +1,7 @@
 import { lookup } from "node:dns/promises";
-import { constants } from "node:fs";
-import { access, lstat, stat, statfs } from "node:fs/promises";
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls, type PeerCertificate } from "node:tls";
 import type { Env } from "../core/env.ts";
-import { systemCode } from "../core/errors.ts";
 import { namedProxy } from "./network.ts";
 
 /**
@@ -70,44 +67,6 @@ export async function certificateOf(
   socket.destroy();
   const text = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join(" ") : value);
   return { issuer: text(issuer?.O) || text(issuer?.CN) || "unknown", validUntil: Date.parse(valid_to), problem };
-}
-
-/** @returns bytes that we may still use in the file system of a path */
-export async function freeBytes(path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(path);
-  return Number(bavail) * Number(bsize);
-}
-
-/** The state of one of our paths in the file system. */
-export interface PathState {
-  readonly kind: "folder" | "file" | "other";
-  /** permission bits, 0 on systems without them */
-  readonly mode: number;
-  /** it belongs to the user who runs this; true on systems without owners */
-  readonly ours: boolean;
-  readonly writable: boolean;
-}
-
-/**
- * @param followed false: the state of a link itself, of kind `other`
- * @returns the state of a path, or undefined when nothing is there
- * @throws the system's error
- */
-export async function stateOf(path: string, followed = true): Promise<PathState | undefined> {
-  try {
-    const found = await (followed ? stat : lstat)(path);
-    const kind = found.isDirectory() ? "folder" : found.isFile() ? "file" : "other";
-    const own = process.getuid?.();
-    const writable = await access(path, constants.W_OK).then(
-      () => true,
-      () => false,
-    );
-    const mode = process.platform === "win32" ? 0 : found.mode & 0o777;
-    return { kind, mode, ours: own === undefined || found.uid === own, writable };
-  } catch (error) {
-    if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return undefined;
-    throw error;
-  }
 }
 
 /** @returns true when a program can listen on this port of 127.0.0.1 */

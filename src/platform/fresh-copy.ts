@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import {
   closeSync,
   fchmodSync,
@@ -11,6 +10,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { randomBytes } from "../core/crypto.ts";
 import { systemCode } from "../core/errors.ts";
 
 const prefix = (file: string) => `.${basename(file)}.`;

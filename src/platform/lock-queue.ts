@@ -1,6 +1,6 @@
-import { randomBytes } from "node:crypto";
 import { chmodSync, closeSync, existsSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { randomBytes } from "../core/crypto.ts";
 import { systemCode } from "../core/errors.ts";
 import { within } from "../core/time.ts";
 import { platformFailure } from "./failures.ts";

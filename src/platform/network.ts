@@ -1,5 +1,4 @@
 import { delimiter, isAbsolute } from "node:path";
-import { getCACertificates } from "node:tls";
 import type { Env } from "../core/env.ts";
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
@@ -118,6 +117,8 @@ export function extraAuthorities(env: Env): string[] | undefined {
   }
   const own = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
   if (!own) throw platformFailure.caFile("CODEMIE_CA_CERTS", file, "there is no certificate in it");
+  // `node:tls` takes long to load, and few need it.
+  const { getCACertificates } = process.getBuiltinModule("node:tls");
   return [...new Set([...getCACertificates("default"), ...own])];
 }
 

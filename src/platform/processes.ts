@@ -4,6 +4,7 @@ import type { Env, ForeignEnv } from "../core/env.ts";
 import { systemCode } from "../core/errors.ts";
 import { guardChild, type LastWords } from "./child-guard.ts";
 import { withCoreFiles } from "./crash.ts";
+import { isTerminal } from "./is-terminal.ts";
 import { exitCodeOf, onSignals } from "./signals.ts";
 
 declare const found: unique symbol;
@@ -107,7 +108,7 @@ export async function ask(
   env: ForeignEnv,
   { patienceMs, limit }: { patienceMs: number; limit: number },
 ): Promise<ProgramOutput> {
-  const stdin = process.stdin.isTTY ? "inherit" : "ignore";
+  const stdin = isTerminal("stdin") ? "inherit" : "ignore";
   let child: Bun.Subprocess<typeof stdin, "pipe", "inherit">;
   try {
     child = Bun.spawn([...command], {
@@ -183,7 +184,7 @@ export async function runForeground(command: readonly string[], env: Env, lastWo
   let child: Bun.Subprocess | undefined;
   let endGuard: (() => void) | undefined;
   const early: NodeJS.Signals[] = [];
-  const onTerminal = Boolean(process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY);
+  const onTerminal = isTerminal("stdin") || isTerminal("stdout") || isTerminal("stderr");
   const leave = onSignals(["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"], (signal) => {
     if (onTerminal && (signal === "SIGINT" || signal === "SIGQUIT")) return;
     if (child) child.kill(signal);

@@ -1,5 +1,6 @@
 import type { Env } from "../core/env.ts";
 import { failure } from "../core/errors.ts";
+import { isTerminal } from "./is-terminal.ts";
 import { writeError, writeOut } from "./stdio.ts";
 
 /** The person's side of the program. Results go to standard output, everything meant for a person to standard error. */
@@ -50,19 +51,19 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
   const forced = Boolean(env.FORCE_COLOR) && env.FORCE_COLOR !== "0";
   return {
     get interactive() {
-      return Boolean(process.stdin.isTTY && process.stderr.isTTY);
+      return isTerminal("stdin") && isTerminal("stderr");
     },
     get animated() {
-      return Boolean(process.stderr.isTTY) && env.TERM !== "dumb" && !env.CI;
+      return isTerminal("stderr") && env.TERM !== "dumb" && !env.CI;
     },
     unicode: !charset || /utf-?8/i.test(charset),
     color(stream) {
       if (plain) return false;
-      return forced || Boolean((stream === "out" ? process.stdout : process.stderr).isTTY);
+      return forced || isTerminal(stream === "out" ? "stdout" : "stderr");
     },
     columns(stream) {
-      const { isTTY, columns } = stream === "out" ? process.stdout : process.stderr;
-      return isTTY ? columns || 80 : Number.POSITIVE_INFINITY;
+      const name = stream === "out" ? "stdout" : "stderr";
+      return isTerminal(name) ? process[name].columns || 80 : Number.POSITIVE_INFINITY;
     },
     out: writeOut,
     err: writeError,

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /** A model provider that we reach with a key of its own, without CodeMie in between. */
 export interface Provider {

@@ -1,15 +1,15 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type Config, config } from "./config.ts";
 import { profileFailure } from "./failures.ts";
 
 /** The existing CLI's first format: one profile, flat, without a version (CodeMie fact 8.1). */
 const flat = z.looseObject({
-  version: z.never().optional(),
-  profiles: z.never().optional(),
-  provider: z.string().optional(),
-  baseUrl: z.string().optional(),
-  codeMieUrl: z.string().optional(),
-  apiKey: z.string().optional(),
+  version: z.optional(z.never()),
+  profiles: z.optional(z.never()),
+  provider: z.optional(z.string()),
+  baseUrl: z.optional(z.string()),
+  codeMieUrl: z.optional(z.string()),
+  apiKey: z.optional(z.string()),
 });
 
 /**
@@ -35,7 +35,8 @@ export async function readConfig(text: string, file: string): Promise<Config> {
   }
   const result = config.safeParse(json);
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
+  const { default: english } = await import("zod/v4/locales/en.js");
+  const issue = z.safeParse(config, json, { error: english().localeError }).error?.issues[0];
   const whole = (issue?.path ?? []).filter((part) => typeof part !== "symbol");
   const path = old ? whole.slice(2) : whole;
   const line = await lineOf(text, path);

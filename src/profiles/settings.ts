@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseSeconds } from "../core/parse.ts";
 import { type Config, type Profile, profile as profileSchema } from "./config.ts";
 
@@ -13,7 +13,7 @@ export interface Setting {
   readonly read: (text: string) => unknown;
 }
 
-const oneLine = z.string().regex(/^[^\p{Cc}\p{Cf}]{1,200}$/u);
+const oneLine = z.string().check(z.regex(/^[^\p{Cc}\p{Cf}]{1,200}$/u));
 const text = (value: string) => oneLine.parse(value.trim());
 const seconds = (value: string) => z.number().parse(parseSeconds(value.trim()));
 

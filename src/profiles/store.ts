@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseJson } from "../core/json.ts";
 import { moveIfPresent, removeLeftovers, replaceFile } from "../platform/files.ts";
 import { readUntrusted } from "../platform/foreign-files.ts";
@@ -113,8 +113,8 @@ export class ProfileStore {
 }
 
 const repositoryFile = z.looseObject({
-  activeProfile: z.string().optional(),
-  profiles: z.record(z.string(), z.unknown()).optional(),
+  activeProfile: z.optional(z.string()),
+  profiles: z.optional(z.record(z.string(), z.unknown())),
 });
 
 /**

@@ -1,6 +1,6 @@
-import { argon2, randomBytes } from "node:crypto";
 import { base64url } from "jose";
-import { z } from "zod";
+import * as z from "zod/mini";
+import { randomBytes } from "../core/crypto.ts";
 import type { Secret } from "../core/secret.ts";
 import { vaultFailure } from "./failures.ts";
 
@@ -10,15 +10,11 @@ import { vaultFailure } from "./failures.ts";
  */
 export const kdf = z.strictObject({
   name: z.literal("argon2id"),
-  memoryKiB: z
-    .number()
-    .int()
-    .min(19_456)
-    .max(256 * 1024),
-  passes: z.number().int().min(1).max(10),
-  lanes: z.number().int().min(1).max(4),
+  memoryKiB: z.int().check(z.gte(19_456), z.lte(256 * 1024)),
+  passes: z.int().check(z.gte(1), z.lte(10)),
+  lanes: z.int().check(z.gte(1), z.lte(4)),
   /** 16 bytes, base64url */
-  salt: z.string().regex(/^[A-Za-z0-9_-]{22}$/),
+  salt: z.string().check(z.regex(/^[A-Za-z0-9_-]{22}$/)),
 });
 export type Kdf = z.infer<typeof kdf>;
 
@@ -64,6 +60,7 @@ export async function deriveKey(passphrase: Secret, { memoryKiB, passes, lanes, 
     parallelism: lanes,
     tagLength: 32,
   };
+  const { argon2 } = await import("node:crypto");
   return await new Promise((resolve, reject) => {
     argon2("argon2id", parameters, (error, key) => (error ? reject(error) : resolve(new Uint8Array(key))));
   });

@@ -1,6 +1,6 @@
-import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { base64url } from "jose";
+import { randomBytes } from "../core/crypto.ts";
 import type { Env } from "../core/env.ts";
 import { CodemieError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";

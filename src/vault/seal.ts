@@ -1,5 +1,5 @@
 import { base64url, FlattenedEncrypt, flattenedDecrypt } from "jose";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseJson } from "../core/json.ts";
 import { type Kdf, kdf } from "./kdf.ts";
 
@@ -13,7 +13,7 @@ const jwe = z.strictObject({
 });
 
 /** The readable header of a sealed text, authenticated with it. `kdf` is our own member (RFC 7516 section 4.3). */
-const header = z.strictObject({ alg: z.literal("dir"), enc: z.literal("A256GCM"), kdf: kdf.optional() });
+const header = z.strictObject({ alg: z.literal("dir"), enc: z.literal("A256GCM"), kdf: z.optional(kdf) });
 
 /** The label of a sealed text, readable without the key. None of it is proved until the text opens. */
 export interface Label {

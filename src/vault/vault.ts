@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type ZodType, z } from "zod";
+import * as z from "zod/mini";
+import { hashOf } from "../core/crypto.ts";
 import { asCodemieError, type CodemieError } from "../core/errors.ts";
-import { parseJson } from "../core/json.ts";
+import { parseJson, type Schema } from "../core/json.ts";
 import {
   ensureFolder,
   keepAside,
@@ -154,10 +154,10 @@ export class Vault {
    * @throws `vault_damaged` when it does not open or does not have that shape; `vault_key`, `vault_passphrase`,
    *   `vault_unreadable`
    */
-  async read<T>(name: string, schema: ZodType<T>): Promise<T | undefined> {
+  async read<T>(name: string, schema: Schema<T>): Promise<T | undefined> {
     const text = this.#textOf(name);
     if (text === undefined) return undefined;
-    const { data } = schema.safeParse((await this.#open(name, text)).record);
+    const { data } = z.safeParse(schema, (await this.#open(name, text)).record);
     if (data === undefined) throw vaultFailure.recordDamaged(name, this.fileOf(name));
     return data;
   }
@@ -298,7 +298,7 @@ const ids = new Map<string, string>();
 function idOf(name: string): string {
   const known = ids.get(name);
   if (known !== undefined) return known;
-  const id = createHash("sha256").update(name).digest("hex").slice(0, 32);
+  const id = hashOf("sha256", name).toString("hex").slice(0, 32);
   ids.set(name, id);
   return id;
 }

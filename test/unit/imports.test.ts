@@ -101,22 +101,25 @@ test("no two exported things share a name", async () => {
   expect(shared).toEqual([]);
 });
 
-/** @returns the packages that are loaded together with a file, whatever is imported later */
-async function packagesLoadedWith(file: string): Promise<string[]> {
+/** @returns the packages and modules of the runtime that are loaded together with a file, whatever is imported later */
+async function loadedWith(file: string): Promise<string[]> {
   const seen = new Set<string>();
-  const packages = new Set<string>();
+  const loaded = new Set<string>();
   const visit = async (one: string): Promise<void> => {
     if (seen.has(one)) return;
     seen.add(one);
     const text = await Bun.file(join(src, one)).text();
     for (const [, target = ""] of text.matchAll(/^(?:import|export) (?!type\b)[^;]*?from "([^"]+)"/gm)) {
       if (target.startsWith(".")) await visit(normalize(join(dirname(one), target)));
-      else if (!target.startsWith("node:")) packages.add(target);
+      else loaded.add(target);
     }
   };
   await visit(file);
-  return [...packages].sort();
+  return [...loaded].sort();
 }
+
+const packagesLoadedWith = async (file: string) =>
+  (await loadedWith(file)).filter((name) => !/^(?:node|bun):/.test(name));
 
 test("at its start the bridge loads no package but small ones: editors start ten of it", async () => {
   expect(await packagesLoadedWith("main.ts")).toEqual([]);
@@ -125,5 +128,14 @@ test("at its start the bridge loads no package but small ones: editors start ten
     "consola/core",
   ]);
   expect(await packagesLoadedWith("mcp/streamable-http.ts")).toEqual(["@modelcontextprotocol/sdk/spec.types.js"]);
-  expect(await packagesLoadedWith("access/credentials.ts")).toContain("zod");
+  expect(await packagesLoadedWith("access/credentials.ts")).toContain("zod/mini");
+});
+
+test("a short command loads nothing that takes longer than itself", async () => {
+  const slow = ["node:crypto", "node:tls", "node:net", "node:util", "node:tty", "zod"];
+  const commands = ["token", "profile/list", "profile/status", "vault/status", "models", "config/list", "audit/list"];
+  for (const file of ["cli/frame/run.ts", ...commands.map((name) => `cli/commands/${name}.ts`)]) {
+    const found = (await loadedWith(file)).filter((name) => slow.includes(name));
+    expect({ file, found }).toEqual({ file, found: [] });
+  }
 });

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hashOf } from "../../core/crypto.ts";
 import { escapeHtml } from "../../core/text.ts";
 
 /** The texts of a page in the browser. Rendering escapes all of them. */
@@ -56,7 +56,7 @@ footer{margin-top:24px;padding-top:14px;border-top:1px solid var(--line);font-si
 `;
 
 /** The page loads no script, image, font or anything else; only the style above, allowed by its hash (CSP level 3). */
-const styleHash = createHash("sha256").update(style).digest("base64");
+const styleHash = hashOf("sha256", style).toString("base64");
 
 /** Headers of every answer of the callback server: no caching, no referrer, no scripts, no framing. */
 export const pageHeaders: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
 import { H3 } from "h3";
+import { randomBytes } from "../../core/crypto.ts";
 import { aheadHeaders } from "../../core/fetched-ahead.ts";
 import { within } from "../../core/time.ts";
 import { openSocketList, type Peer, type SocketList } from "../../platform/peer.ts";

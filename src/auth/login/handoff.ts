@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseJson } from "../../core/json.ts";
 
 /**
@@ -6,8 +6,8 @@ import { parseJson } from "../../core/json.ts";
  * oauth2-proxy in front of it leaves `cookies` out.
  */
 const payload = z.object({
-  provider: z.string().max(200),
-  cookies: z.record(z.string(), z.string()).optional(),
+  provider: z.string().check(z.maxLength(200)),
+  cookies: z.optional(z.record(z.string(), z.string())),
 });
 export type Handoff = z.infer<typeof payload>;
 

@@ -1,6 +1,6 @@
 import { type ConsolaInstance, createConsola } from "consola/core";
 import { asCodemieError, type CodemieError } from "../../core/errors.ts";
-import { unprintable, unseen, wrap } from "../../core/text.ts";
+import { isPlainAscii, unprintable, unseen, wrap } from "../../core/text.ts";
 import type { Terminal } from "../../platform/terminal.ts";
 import { frameFailure } from "./failures.ts";
 
@@ -14,12 +14,19 @@ const ascii: Readonly<Record<string, string>> = { "✓": "+", "✗": "x", "…":
 /** The characters that no text may bring to the terminal: all that is unprintable, except line feeds and our own SGR codes. */
 const foreign = new RegExp(`\\u001b(?!\\[\\d{1,2}m)|(?![\\n\\u001b])(?:${unprintable.source})`, "gv");
 
+/** Text that is certainly free of them, known without compiling the expression above. */
+const plainRun = "[\\n -~✓✗…·“”]*";
+const harmless = new RegExp(`^${plainRun}(?:\\u001b\\[\\d{1,2}m${plainRun})*$`);
+
 const everyUnseen = new RegExp(unseen, "gv");
 const escaped = (char: string) =>
   Array.from({ length: char.length }, (_, i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, "0")}`).join("");
 
 /** `JSON.stringify` leaves most of what a terminal obeys, or nobody sees, as it is. */
-const json = (data: unknown) => JSON.stringify(data)?.replace(everyUnseen, escaped);
+function json(data: unknown): string | undefined {
+  const text = JSON.stringify(data);
+  return text === undefined || isPlainAscii(text) ? text : text.replace(everyUnseen, escaped);
+}
 
 /** The program's output: results on standard output, the rest on standard error. */
 export class Output {
@@ -148,7 +155,7 @@ export class Output {
 
   /** Replaces control characters, wherever they came from, and turns our signs into ones the terminal can show. */
   #signs(text: string): string {
-    const safe = text.replace(foreign, "�");
+    const safe = harmless.test(text) ? text : text.replace(foreign, "�");
     return this.#terminal.unicode ? safe : safe.replace(/[✓✗…·“”]/g, (sign) => ascii[sign] ?? sign);
   }
 

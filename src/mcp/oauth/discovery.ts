@@ -1,6 +1,5 @@
 import { checkResourceAllowed } from "@modelcontextprotocol/sdk/shared/auth-utils.js";
-import type { ZodType } from "zod";
-import { parseJson } from "../../core/json.ts";
+import { parseJson, type Schema } from "../../core/json.ts";
 import { addressOnly } from "../../core/text.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
 import { type ResourceMetadata, resourceMetadata, type ServerMetadata, serverMetadata } from "../../oauth/metadata.ts";
@@ -137,7 +136,7 @@ async function firstFound<T>(
   candidates: readonly string[],
   name: string,
   reference: string,
-  schema: ZodType<T>,
+  schema: Schema<T>,
   http: OAuthHttp,
   trace: Trace,
 ): Promise<T | undefined> {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseJson } from "../../core/json.ts";
 import type { Secret } from "../../core/secret.ts";
 import { addressOnly } from "../../core/text.ts";
@@ -38,7 +38,7 @@ export async function authorizeAsMachine(
 
 /** Token exchange answer (RFC 8693 section 2.2.1). */
 const exchanged = z.object({
-  access_token: z.string().min(1),
+  access_token: z.string().check(z.minLength(1)),
   issued_token_type: z.literal("urn:ietf:params:oauth:token-type:id-jag"),
 });
 

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod/mini";
+import { hashOf } from "../../core/crypto.ts";
 import { CodemieError } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
@@ -13,14 +13,14 @@ import type { Grant } from "./grant.ts";
 
 const record = z.object({
   accessToken: z.string(),
-  refreshToken: z.string().optional(),
-  expiresAt: z.number().optional(),
-  scope: z.string().optional(),
+  refreshToken: z.optional(z.string()),
+  expiresAt: z.optional(z.number()),
+  scope: z.optional(z.string()),
   client: z.object({
     id: z.string(),
-    secret: z.string().optional(),
+    secret: z.optional(z.string()),
     method: z.enum(authMethods),
-    registered: z.object({ redirectUri: z.string(), expiresAt: z.number().optional() }).optional(),
+    registered: z.optional(z.object({ redirectUri: z.string(), expiresAt: z.optional(z.number()) })),
   }),
 });
 
@@ -59,7 +59,7 @@ export class GrantStore {
   }
 
   #file(key: StoreKey, kind: "lock" | "rest"): string {
-    const id = createHash("sha256").update(nameOf(key)).digest("hex").slice(0, 32);
+    const id = hashOf("sha256", nameOf(key)).toString("hex").slice(0, 32);
     return join(this.#run, `mcp-${id}.${kind}`);
   }
 

@@ -1,7 +1,7 @@
 import { passphraseVariable, stores } from "../../../access/stores.ts";
 import { asCodemieError, type CodemieError } from "../../../core/errors.ts";
 import { printable } from "../../../core/text.ts";
-import { stateOf } from "../../../platform/diagnose.ts";
+import { stateOf } from "../../../platform/path-state.ts";
 import type { FoundRecord } from "../../../vault/vault.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
