@@ -4,12 +4,13 @@ import { isBearerToken } from "../auth/bearer-token.ts";
 import { sameSet, takeSessionCookies } from "../auth/cookies.ts";
 import { loginRecord, type StoredLogin, storedLogin } from "../auth/credential.ts";
 import { parseHost } from "../core/host.ts";
+import { listOfOnly } from "../core/json.ts";
 import { type Profile, profile as profileShape } from "../profiles/config.ts";
 import { usableHostOf } from "../profiles/resolve.ts";
 
 /** The content of an export, decrypted. */
 export const portable = z.strictObject({
-  records: z.array(z.strictObject({ name: z.string(), record: z.unknown() })),
+  records: listOfOnly(z.strictObject({ name: z.string(), record: z.unknown() })),
   /** the profiles of these logins, as in the configuration */
   profiles: z.record(z.string(), z.unknown()),
 });

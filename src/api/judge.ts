@@ -1,4 +1,4 @@
-import { jsonValue } from "../core/json.ts";
+import { jsonValue } from "../core/json-value.ts";
 import { printable } from "../core/text.ts";
 
 /** The outcome of a request at the host, or at oauth2-proxy in front of it. */

@@ -1,31 +1,8 @@
 import * as z from "zod/mini";
+import { jsonValue } from "./json-value.ts";
 
 /** A schema that yields a value of type T. */
 export type Schema<T> = z.core.$ZodType<T>;
-
-/** Most levels of lists and objects in a document from elsewhere: the runtime takes seconds for a million of them. */
-const mostLevels = 64;
-
-/**
- * @param text JSON text from elsewhere
- * @returns its value
- * @throws SyntaxError when it is not JSON, or nested deeper than {@link mostLevels}
- */
-export function jsonValue(text: string): unknown {
-  let level = 0;
-  let isInText = false;
-  for (let i = 0; i < text.length; i++) {
-    const char = text.charCodeAt(i);
-    if (isInText) {
-      if (char === 0x5c) i++;
-      else if (char === 0x22) isInText = false;
-    } else if (char === 0x22) isInText = true;
-    else if (char === 0x5b || char === 0x7b) {
-      if (++level > mostLevels) throw new SyntaxError("nested too deeply");
-    } else if (char === 0x5d || char === 0x7d) level--;
-  }
-  return JSON.parse(text);
-}
 
 /**
  * Parses JSON at a border: nothing passes that the schema does not describe.
@@ -66,6 +43,30 @@ export function listOf<T>(entry: Schema<T>) {
       const message = "no entry has the expected form";
       if (first.length > 0 && fitting.length === 0) issues.push({ code: "custom", input: all, message });
       return fitting;
+    }),
+  );
+}
+
+/**
+ * Makes the schema of a list of which every entry has to fit. It looks no further than the first one that does not: see
+ * {@link listOf}.
+ *
+ * @param entry what an entry must be
+ */
+export function listOfOnly<T>(entry: Schema<T>) {
+  return z.pipe(
+    z.custom<readonly unknown[]>(Array.isArray),
+    z.transform((all, { issues }): T[] => {
+      const read: T[] = [];
+      for (const one of all) {
+        const result = z.safeParse(entry, one);
+        if (!result.success) {
+          issues.push({ code: "custom", input: all, message: "an entry has another form" });
+          return z.NEVER;
+        }
+        read.push(result.data);
+      }
+      return read;
     }),
   );
 }

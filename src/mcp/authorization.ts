@@ -6,17 +6,20 @@ export interface AccessToken {
   readonly accessToken: Secret;
 }
 
-/** The request that waits for an authorization. */
+/** The message that waits for an authorization. */
 export interface Waiting {
   readonly signal: AbortSignal;
-  /** false: nobody waits, so no browser opens for it */
+  /**
+   * false: nobody waits for it, so no browser opens for it; the server may set the pace of such messages, so their renewals
+   * are spaced
+   */
   readonly attended: boolean;
 }
 
 /** The source of access tokens. */
 export interface Authorization {
   /** Waits for an authorization under way. @returns the token to send now; undefined while the server demands none */
-  current(signal: AbortSignal): Promise<AccessToken | undefined>;
+  current(waiting: Waiting): Promise<AccessToken | undefined>;
   /** Called when the server accepted a token. */
   accepted(token: AccessToken | undefined): void;
   /**
@@ -35,7 +38,7 @@ export function whenDemanded(load: () => Promise<Authorization>): Authorization 
   let loading: Promise<Authorization> | undefined;
   let loaded: Authorization | undefined;
   return {
-    current: async (signal) => await loaded?.current(signal),
+    current: async (waiting) => await loaded?.current(waiting),
     accepted: (token) => loaded?.accepted(token),
     async renew(challenge, refused, waiting) {
       loading ??= load();

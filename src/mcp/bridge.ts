@@ -80,7 +80,9 @@ export class Bridge {
       for (const key of keys) this.#refuse(key, rpcCodes.invalid, why);
       return;
     }
-    const pending = new PendingMessage(line.text, envelope);
+    // A client answers a server's questions by itself: they must not open a browser, or the server opens one at will.
+    const isAttended = envelope.requests.length > 0;
+    const pending = new PendingMessage(line.text, envelope, false, isAttended);
     this.#options.log.debug(`client → ${envelope.method ?? "answer"} ${envelope.requests} (${line.text.length})`);
     for (const key of envelope.requests) this.#pending.set(key, pending);
     // The client cancelled that request, so it gets no error in place of the answer.

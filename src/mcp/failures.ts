@@ -151,6 +151,13 @@ export const mcpFailure = {
       `another window asked for access to ${origin} and did not get it`,
       "try again in a minute to be asked once more",
     ),
+  /** @param minutes within which the authorizations took place */
+  askedTooOften: (origin: string, times: number, minutes: number) =>
+    new CodemieError(
+      "auth_needed",
+      `${origin} demanded ${times} authorizations within ${minutes} minutes, so no further one was begun`,
+      "report it to the server's administrator, or try again later",
+    ),
   loginNeeded: (origin: string) =>
     new CodemieError(
       "auth_needed",

@@ -110,10 +110,19 @@ export function errorAnswer(key: Key, code: number, message: string, data?: Read
   return `{"jsonrpc":"2.0","id":${key},"error":${JSON.stringify(error)}}`;
 }
 
+/** How much of a text is handled in one step, characters. */
+const partLength = 1_048_576;
+
 /**
  * @param text a JSON text
  * @returns the same on one line: in JSON, a line break is only possible between tokens, where a space means the same
  */
 export function oneLine(text: string): string {
-  return /[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, " ") : text;
+  if (!/[\r\n]/.test(text)) return text;
+  // In parts: the runtime keeps a record of each place it replaces, and a message may be nothing but short lines.
+  const parts: string[] = [];
+  for (let at = 0; at < text.length; at += partLength) {
+    parts.push(text.slice(at, at + partLength).replace(/[\r\n]+/g, " "));
+  }
+  return parts.join("");
 }

@@ -71,7 +71,7 @@ export class ServerClient {
     const { authorization } = this.#options;
     for (let round = 0; ; round++) {
       request.time?.hold();
-      const token = await authorization.current(request.signal);
+      const token = await authorization.current(request);
       request.time?.touch();
       const response = await this.#follow(request, token?.accessToken.reveal());
       const challenge = readChallenge(response);

@@ -1,3 +1,5 @@
+import { jsonValue } from "../core/json-value.ts";
+
 /**
  * Reads an error body of OAuth, JSON-RPC or a web framework. Without zod: the bridge would load it at its start for this.
  *
@@ -22,7 +24,7 @@ export function plainCode(text: string): string {
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return jsonValue(text);
   } catch {
     return undefined;
   }

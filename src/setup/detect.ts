@@ -1,5 +1,6 @@
 import { type ApiAnswer, isHtml, judge } from "../api/judge.ts";
 import { type Host, hostAt, parseHost, parseProvider } from "../core/host.ts";
+import { jsonValue } from "../core/json-value.ts";
 import { printable } from "../core/text.ts";
 import { readBody } from "../platform/body.ts";
 import { networkFailure } from "../platform/network.ts";
@@ -101,7 +102,7 @@ function describe({ status, headers, text }: Look): string {
 
 function has(text: string, member: string): boolean {
   try {
-    const json: unknown = JSON.parse(text);
+    const json = jsonValue(text);
     return typeof json === "object" && json !== null && Object.hasOwn(json, member);
   } catch {
     return false;

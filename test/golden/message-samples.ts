@@ -162,6 +162,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "mcp/nameIssuer": [[issuer, "id.example.com"]],
   "mcp/headerRefused": [[server, 401]],
   "mcp/justAsked": [[server]],
+  "mcp/askedTooOften": [[server, 5, 10]],
   "mcp/loginNeeded": [[server]],
   "mcp/lost": [[server]],
   "mcp/noLogin": [[server]],

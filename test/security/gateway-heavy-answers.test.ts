@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { z } from "zod";
 import { errorSentence } from "../../src/api/judge.ts";
 import { applySetCookies, takeSessionCookies } from "../../src/auth/cookies.ts";
-import { jsonValue, parseJson } from "../../src/core/json.ts";
+import { parseJson } from "../../src/core/json.ts";
+import { jsonValue } from "../../src/core/json-value.ts";
 import { json } from "../support/raw-host.ts";
 import { sharedRawHost } from "../support/shared.ts";
 

@@ -150,3 +150,117 @@ test("no registration offered and no client named: an error that names the flag"
   await bridge.finish();
   await server.close();
 });
+
+/**
+ * A server that pings its client over its stream, and treats each of the client's answers, which come by themselves, as it
+ * likes.
+ *
+ * @param judge answers the client's answer to a ping; false: it is taken
+ */
+async function startPinging(pings: number, judge: (response: ServerResponse) => boolean, expiresIn = 3600) {
+  const stream = Promise.withResolvers<ServerResponse>();
+  const over = Promise.withResolvers<void>();
+  let sent = 0;
+  const ping = async () => {
+    const message = { jsonrpc: "2.0", id: `ping ${++sent}`, method: "ping" };
+    (await stream.promise).write(`data: ${JSON.stringify(message)}\n\n`);
+  };
+  const seen = new Set<string>();
+  const server = await startProtected({
+    expiresIn,
+    stream: (response) => {
+      openStream(response);
+      stream.resolve(response);
+    },
+    guard: (message, _scope, response) => {
+      if (message.method !== undefined || !String(message.id).startsWith("ping")) return false;
+      const isFirst = !seen.has(message.id);
+      seen.add(message.id);
+      if (!isFirst || !judge(response)) response.writeHead(202).end();
+      if (isFirst && sent < pings) void ping();
+      else if (isFirst) over.resolve();
+      return true;
+    },
+  });
+  return { server, ping, over: over.promise };
+}
+
+for (const [status, header] of [
+  [401, "Bearer"],
+  [403, 'Bearer error="insufficient_scope", scope="more"'],
+] as const) {
+  test(`a server that pings, and demands an authorization (${status}) for each answer: no tab, for nobody asked`, async () => {
+    const { server, ping, over } = await startPinging(20, (response) => {
+      response.writeHead(status, { "www-authenticate": header }).end();
+      return true;
+    });
+    const bridge = new AuthorizedBridge(server.url);
+    await bridge.initialize();
+    await ping();
+    await answerPings(bridge, over);
+    expect(bridge.opened().length).toBe(1);
+    expect((await bridge.call("allowed")).result).toBeDefined();
+    await bridge.finish();
+    await server.close();
+  });
+}
+
+/** Answers the server's pings, as every client does by itself, until the server has had all answers. */
+async function answerPings(bridge: AuthorizedBridge, over: Promise<void>): Promise<void> {
+  const answered = new Set<string>();
+  const answers = bridge.until(() => {
+    for (const { id, method } of bridge.messages()) {
+      if (method !== "ping" || answered.has(id)) continue;
+      answered.add(id);
+      bridge.send({ jsonrpc: "2.0", id, result: {} });
+    }
+    return undefined;
+  });
+  await Promise.race([over, answers]);
+  answers.catch(() => undefined); // it ends with the bridge
+}
+
+test("a server that pings, and gives tokens that end at once: they are not renewed with each answer", async () => {
+  const { server, ping, over } = await startPinging(200, () => false, 0.001);
+  const bridge = new AuthorizedBridge(server.url, ["--persist"]);
+  await bridge.initialize();
+  const begun = Date.now();
+  await ping();
+  await answerPings(bridge, over);
+  const renewals = server.calls("/token").length - 1;
+  expect(renewals).toBeLessThanOrEqual(1 + Math.floor((Date.now() - begun) / 10_000));
+  await bridge.finish();
+  await server.close();
+});
+
+test("a server that pings, and takes each token once: they are not renewed with each answer", async () => {
+  const { server, ping, over } = await startPinging(100, (response) => {
+    response.writeHead(401, { "www-authenticate": "Bearer" }).end();
+    return true;
+  });
+  const bridge = new AuthorizedBridge(server.url, ["--persist"]);
+  await bridge.initialize();
+  const begun = Date.now();
+  await ping();
+  await answerPings(bridge, over);
+  const renewals = server.calls("/token").length - 1;
+  expect(renewals).toBeLessThanOrEqual(1 + Math.floor((Date.now() - begun) / 10_000));
+  await bridge.finish();
+  await server.close();
+});
+
+test("an authorization demanded with every request: no more than five tabs in a while, and an error that says so", async () => {
+  const server = await startProtected();
+  const bridge = new AuthorizedBridge(server.url);
+  await bridge.initialize();
+  const answers: { error?: { message: string } }[] = [];
+  for (let i = 0; i < 8; i++) {
+    server.forgetTokens();
+    answers.push(await bridge.call(`call/${i}`));
+  }
+  expect(bridge.opened().length).toBe(5);
+  expect(answers.map(({ error }) => error === undefined)).toEqual([...Array(4).fill(true), ...Array(4).fill(false)]);
+  expect(answers.at(-1)?.error?.message).toContain("demanded 5 authorizations within 10 minutes");
+  await bridge.finish();
+  await server.close();
+});

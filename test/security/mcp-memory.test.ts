@@ -100,6 +100,15 @@ test("an answer of 40 MB of small lists arrives, and needs no more memory than o
   expect(peak(bridge.child.pid)).toBeLessThan(most);
 });
 
+test("an answer of 60 MB of short lines arrives on one line, which costs its text twice more", async () => {
+  const bridge = await start((_seen, message, response) => {
+    if (message?.method !== "lines") return;
+    response.writeHead(200, json).end(`{"jsonrpc":"2.0","id":${message.id},${"\n ".repeat(30 * megabyte)}"result":{}}`);
+  });
+  expect((await bridge.call("lines")).result).toEqual({});
+  expect(peak(bridge.child.pid)).toBeLessThan(most + 2 * 60);
+});
+
 for (const kind of ["JSON", "events"]) {
   test(`10 answers of 20 MB at once, as ${kind}, arrive, and need no more memory than one after the other`, async () => {
     const big = "x".repeat(20 * megabyte);

@@ -3,6 +3,7 @@ import type { Trace } from "../../oauth/trace.ts";
 import type { Log } from "../log.ts";
 import type { ClientOptions } from "./client.ts";
 import type { PersonOptions } from "./code-flow.ts";
+import type { Grant } from "./grant.ts";
 import type { EnterpriseProvider } from "./machine.ts";
 import type { GrantStore } from "./store.ts";
 
@@ -31,4 +32,17 @@ export interface SessionOptions {
   readonly authorized: (issuer: string) => Promise<void>;
   /** called after every renewal, for the audit trail */
   readonly renewed: (issuer: string) => Promise<void>;
+}
+
+/** One renewal of a session's token. */
+export interface HowToRenew {
+  /** the token that the server refused, or that ends soon */
+  readonly refused: Grant | undefined;
+  /** scope that a stored login must cover to be useful */
+  readonly scope: string | undefined;
+  /** false: a renewed token would not help */
+  readonly mayRenew: boolean;
+  /** true: the current token has not ended yet */
+  readonly ahead: boolean;
+  locked<T>(work: () => Promise<T>): Promise<T>;
 }

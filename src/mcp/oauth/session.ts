@@ -12,31 +12,18 @@ import { givenClient, hostsOfSecret } from "./client.ts";
 import type { Deployment } from "./discovery.ts";
 import { discover } from "./discovery.ts";
 import { type Grant, giveUp, grantOf, type HeldGrant, isOfUse, Leftovers } from "./grant.ts";
-import type { SessionOptions } from "./options.ts";
+import type { HowToRenew, SessionOptions } from "./options.ts";
+import { Restraint, restMs } from "./restraint.ts";
 import { coversScope, joinScopes, wantedScope } from "./scope.ts";
 import type { StoreKey } from "./store.ts";
 import { tokenOrRefusal } from "./token.ts";
 
-/** After a failed authorization, no browser opens for this long, ms. */
-const restMs = 60_000;
 /** The session renews a token this long before its end, ms, or a fifth of its life before, whichever is shorter. */
 const renewAheadMs = 60_000;
-/** After a failed renewal ahead of a token's end, the next one waits this long, ms. */
+/** Time between two renewals that nobody waits for, and after one ahead of a token's end that failed, ms. */
 const renewPauseMs = 10_000;
 /** A process waits for another's login as long as a login may take, and this much longer, ms. */
 const lockExtraMs = 15_000;
-
-interface HowToRenew {
-  /** the token that the server refused, or that ends soon */
-  readonly refused: Grant | undefined;
-  /** scope that a stored login must cover to be useful */
-  readonly scope: string | undefined;
-  /** false: a renewed token would not help */
-  readonly mayRenew: boolean;
-  /** true: the current token has not ended yet */
-  readonly ahead: boolean;
-  locked<T>(work: () => Promise<T>): Promise<T>;
-}
 
 /**
  * The OAuth client for one MCP server: gets the token that the server demands, keeps it fresh, and gets another when
@@ -56,19 +43,20 @@ export class OAuthSession implements Authorization {
   #renewFrom = 0;
   /** the scopes last requested, and until when we do not request them again */
   #asked: { readonly scope: string | undefined; readonly until: number } | undefined;
-  #flight: Promise<void> | undefined;
-  /** why we start no new authorization, and until when */
-  #rest: { readonly until: number; readonly error: CodemieError } | undefined;
+  #flight: { readonly done: Promise<void>; readonly attended: boolean } | undefined;
+  readonly #restraint: Restraint;
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#restraint = new Restraint(options.url.origin, () => this.#now());
   }
 
-  async current(signal: AbortSignal): Promise<AccessToken | undefined> {
-    await orAborted(this.#flight, signal);
-    if (this.#grant?.refreshToken && this.#endsSoon(this.#grant) && this.#now() >= this.#renewFrom) {
-      this.#fly(() => this.#renewAhead());
-      await orAborted(this.#flight, signal);
+  async current({ signal, attended }: Waiting): Promise<AccessToken | undefined> {
+    await orAborted(this.#flight?.done, signal);
+    const isTime = this.#now() >= this.#renewFrom && (attended || !this.#hasJustRenewed());
+    if (this.#grant?.refreshToken && this.#endsSoon(this.#grant) && isTime) {
+      this.#fly(() => this.#renewAhead(), false);
+      await orAborted(this.#flight?.done, signal);
     }
     return this.#grant;
   }
@@ -78,11 +66,18 @@ export class OAuthSession implements Authorization {
   }
 
   async renew(challenge: Challenge, refused: AccessToken | undefined, waiting: Waiting): Promise<void> {
-    const { url, person, grant } = this.#options;
+    const { url, grant } = this.#options;
+    // A flight that may not ask the person ends with an error where only that helps.
+    while (waiting.attended && this.#flight && !this.#flight.attended) {
+      await orAborted(
+        this.#flight.done.catch(() => undefined),
+        waiting.signal,
+        true,
+      );
+    }
     if (this.#grant !== refused && this.#grant !== undefined) return;
     if (!this.#flight) {
-      const now = person.runtime.now();
-      if (this.#rest && now < this.#rest.until) throw this.#rest.error;
+      this.#restraint.check();
       const unproved = challenge.status === 401 && refused !== undefined && refused === this.#unproved?.token;
       if (unproved && !this.#unproved?.renewed) {
         throw this.#pause(mcpFailure.tokenRefused(url.origin));
@@ -90,10 +85,10 @@ export class OAuthSession implements Authorization {
       if (challenge.status === 403) this.#judgeScope(challenge);
       // If the server refuses a token that a renewal brought, another renewal would not help.
       const alone = grant !== "authorization-code" || (this.#grant?.refreshToken !== undefined && !unproved);
-      if (!waiting.attended && !alone) throw mcpFailure.loginNeeded(url.origin);
-      this.#fly(() => this.#obtain(challenge, waiting.attended, !unproved));
+      if (!waiting.attended && (!alone || this.#hasJustRenewed())) throw mcpFailure.loginNeeded(url.origin);
+      this.#fly(() => this.#obtain(challenge, waiting.attended, !unproved), waiting.attended);
     }
-    await orAborted(this.#flight, waiting.signal, true);
+    await orAborted(this.#flight?.done, waiting.signal, true);
   }
 
   async close(patienceMs: number): Promise<void> {
@@ -104,16 +99,22 @@ export class OAuthSession implements Authorization {
     if (!store && this.#client) await giveUp(server, this.#client, this.#grant, http, left);
   }
 
-  #fly(work: () => Promise<void>): void {
-    this.#flight ??= work().finally(() => {
+  #fly(work: () => Promise<void>, attended: boolean): void {
+    if (this.#flight) return;
+    const done = work().finally(() => {
       this.#flight = undefined;
     });
-    this.#flight.catch(() => undefined);
+    done.catch(() => undefined);
+    this.#flight = { done, attended };
   }
 
   #endsSoon({ expiresAt }: Grant): boolean {
     if (expiresAt === undefined) return false;
     return expiresAt - this.#now() <= Math.min(renewAheadMs, (expiresAt - this.#grantedAt) / 5);
+  }
+
+  #hasJustRenewed(): boolean {
+    return this.#now() < this.#grantedAt + renewPauseMs;
   }
 
   #now(): number {
@@ -275,6 +276,7 @@ export class OAuthSession implements Authorization {
     const scope = challenge.status === 403 ? joinScopes(before?.scope, wanted) : wanted;
     log.info(`authorizing at ${new URL(deployment.server.issuer).origin}`);
     let opened = kind !== "authorization-code";
+    if (!opened) this.#restraint.count();
     try {
       const { answer, client } = await askForToken(this.#options, deployment, scope, this.#client, (chosen) => {
         this.#client = chosen;
@@ -318,12 +320,11 @@ export class OAuthSession implements Authorization {
   #take(grant: Grant): void {
     this.#grant = grant;
     this.#grantedAt = this.#now();
-    this.#rest = undefined;
+    this.#restraint.lift();
   }
 
-  /** Blocks new authorizations for a while after a failed one: no second tab, no storm on the server. */
+  /** Blocks new authorizations after a failed one by browser: no second tab, no storm on the server. */
   #pause(error: CodemieError): CodemieError {
-    if (this.#options.grant === "authorization-code") this.#rest = { until: this.#now() + restMs, error };
-    return error;
+    return this.#options.grant === "authorization-code" ? this.#restraint.pause(error) : error;
   }
 }
