@@ -32,6 +32,8 @@ const oidcLogin = z.object({
   issuer: z.string(),
   clientId: z.string(),
   scope: z.string(),
+  /** the `prompt` that the user wants; absent: as the scope needs it */
+  prompt: z.string().optional(),
   accessToken: z.string(),
   refreshToken: z.string().optional(),
   /** absent when the provider does not say, or says what is no moment */

@@ -3,6 +3,7 @@ import { parseJson } from "../core/json.ts";
 import { Secret } from "../core/secret.ts";
 import { addressOnly } from "../core/text.ts";
 import { authMethodFor, authMethods, type Client } from "./client.ts";
+import { documentOf, optionalText } from "./document.ts";
 import { oauthFailure } from "./failures.ts";
 import { readFault } from "./fault.ts";
 import type { OAuthHttp } from "./http.ts";
@@ -10,14 +11,14 @@ import type { ServerMetadata } from "./metadata.ts";
 import type { Trace } from "./trace.ts";
 
 /** Client information response (RFC 7591 section 3.2.1). */
-export const registered = z.object({
-  client_id: z.string().min(1),
-  client_secret: z.string().min(1).nullish(),
+export const registered = documentOf({
+  client_id: z.string(),
+  client_secret: z.string().optional(),
   // Seconds since the epoch, 0 for never; as far as `Date` reaches. Of another value we know nothing.
-  client_secret_expires_at: z.number().min(0).max(8.64e12).nullish().catch(undefined),
-  token_endpoint_auth_method: z.string().nullish(),
-  registration_client_uri: z.string().nullish(),
-  registration_access_token: z.string().nullish(),
+  client_secret_expires_at: z.number().min(0).max(8.64e12).optional().catch(undefined),
+  token_endpoint_auth_method: optionalText,
+  registration_client_uri: optionalText,
+  registration_access_token: optionalText,
 });
 
 /** A new client's description of itself, for the server. */

@@ -16,7 +16,14 @@ export const profile = z.looseObject({
   codeMieProject: z.string().optional(),
   codeMieIntegration: z.looseObject({ id: z.string() }).optional(),
   /** log in at this OpenID provider instead of the host's own single sign-on */
-  oidc: z.looseObject({ issuer: z.string(), clientId: z.string(), scope: z.string().optional() }).optional(),
+  oidc: z
+    .looseObject({
+      issuer: z.string(),
+      clientId: z.string(),
+      scope: z.string().optional(),
+      prompt: z.string().optional(),
+    })
+    .optional(),
   /** names the variable that holds a bearer token; never holds a token itself */
   jwtConfig: z.looseObject({ tokenEnvVar: z.string().optional() }).optional(),
   /** seconds a request may wait for its first byte, 0 for ever; a timer of more than 2^31 ms would fire immediately */
