@@ -129,8 +129,9 @@ function leadsTo(login: StoredLogin, given: unknown): Profile {
     case "sso":
       return { ...at, provider: "ai-run-sso" };
     case "oidc": {
-      const { issuer, clientId, scope } = login;
-      return { ...at, provider: "bearer-auth", oidc: { issuer, clientId, scope } };
+      const { issuer, clientId, scope, prompt } = login;
+      const oidc = { issuer, clientId, scope, ...(prompt === undefined ? {} : { prompt }) };
+      return { ...at, provider: "bearer-auth", oidc };
     }
     case "jwt":
       return { ...at, provider: "bearer-auth", authMethod: "jwt", jwtConfig: {} };

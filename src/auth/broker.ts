@@ -250,12 +250,13 @@ export class Broker implements Credentials {
     renew = this.#byMethod,
     patienceMs = renewalMs,
   ): ReturnType<typeof renewUnderLock<StoredLogin>> {
+    const { vault } = this.#options;
     return await renewUnderLock<StoredLogin>({
       locked: (work) => this.#locked(work, patienceMs),
       read: async () => (await this.#read()).login,
       isSettled,
       renew,
-      store: (login) => this.#write(login),
+      store: (login, outcome) => (outcome === "renewed" ? this.#write(login) : vault.write(this.#record, login)),
       unstored: notOnDisk,
       take: (login, outcome) => this.#keep(login, outcome),
       audit: async () => await this.#options.renewed?.(),
@@ -284,9 +285,8 @@ export class Broker implements Credentials {
     // If the front does not answer, store that too: else every process would ask it again, one after the other.
     const isConfirmed = outcome === "valid" || (outcome === "unknown" && login.method === "sso");
     if (isConfirmed) await this.#write(login).catch(notOnDisk);
-    const isWritten = isConfirmed || outcome === "renewed";
     // Even if it was not confirmed, use the login as it is for a while; the host decides.
-    this.#take({ ...login, confirmedAt: runtime.now() }, isWritten ? await vault.stamp(this.#record) : this.#stamp);
+    this.#take({ ...login, confirmedAt: runtime.now() }, await vault.stamp(this.#record));
   }
 
   async #search(refused: StoredLogin): Promise<Lease | undefined> {

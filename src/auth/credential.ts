@@ -32,6 +32,8 @@ const oidcLogin = z.object({
   issuer: z.string(),
   clientId: z.string(),
   scope: z.string(),
+  /** the `prompt` that the user wants; absent: as the scope needs it */
+  prompt: z.optional(z.string()),
   accessToken: z.string(),
   refreshToken: z.optional(z.string()),
   /** absent when the provider does not say, or says what is no moment */

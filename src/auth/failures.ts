@@ -1,6 +1,27 @@
 import { CodemieError } from "../core/errors.ts";
 import { login, loginCommand } from "../core/hints.ts";
 import { printable } from "../core/text.ts";
+import { providersTrouble } from "../oauth/failures.ts";
+
+const ownPages = "the provider wants to show its pages: log in with --prompt login";
+
+/** What to do about a refusal, by its code (OpenID Connect Core 1.0 section 3.1.2.6, RFC 6749 sections 4.1.2.1 and 5.2). */
+const refusalHints: Readonly<Record<string, string>> = {
+  access_denied: "the login was declined; run the command again to allow it",
+  account_selection_required: "log in with --prompt select_account",
+  consent_required: "log in with --prompt consent, or have the provider's administrator give the consent for everyone",
+  expired_token: "run the command again, and enter the new code sooner",
+  interaction_required: ownPages,
+  invalid_client: "check --client-id: the provider does not know this client, or wants a secret of it",
+  invalid_grant: "log in anew with codemie profile login",
+  invalid_scope: "name only scopes that the provider offers to this client, with --scope",
+  login_required: ownPages,
+  server_error: providersTrouble,
+  temporarily_unavailable: providersTrouble,
+  slow_down: providersTrouble,
+  unauthorized_client:
+    "have the provider's administrator allow this client what it asks for, or name another one with --client-id",
+};
 
 /** Failures of logins and credentials, as users see them. */
 export const authFailure = {
@@ -13,6 +34,12 @@ export const authFailure = {
       "auth_refused",
       `${origin} did not accept the session it had just handed over, so nothing was stored`,
       `${login(origin)} again; if that does not help, ask the host's administrator to check its single sign-on`,
+    ),
+  providersTokenRefused: (origin: string, issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${origin} did not accept the token of ${printable(issuer, 120)}, so nothing was stored`,
+      "the host must trust this issuer, and the audience of its tokens: check --issuer, --client-id and --scope with the host's administrator",
     ),
   noSessionHandedOver: (origin: string, provider: string) =>
     new CodemieError(
@@ -75,24 +102,40 @@ export const authFailure = {
       `profile ${profile} is not logged in at an OpenID provider, which --grant enterprise needs`,
       "log in with codemie profile login --issuer URL --client-id ID, or give --idp-token-endpoint, --idp-client-id and --id-token-env",
     ),
-  provider: (issuer: string, why: string) =>
+  provider: (issuer: string, why: string, hint = "check --issuer, or ask the provider's administrator") =>
     new CodemieError(
       "server_error",
       `the identity provider ${printable(issuer, 120)} cannot be used: ${printable(why)}`,
-      "check --issuer, or ask the provider's administrator",
+      hint,
     ),
   providerRefused: (issuer: string, code: string, description: string) =>
     new CodemieError(
       "auth_refused",
       `the identity provider ${printable(issuer, 120)} refused: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
-      code === "access_denied"
-        ? "the login was declined; run the command again to allow it"
-        : "check --client-id and --scope",
+      refusalHints[code] ?? "check --client-id and --scope",
+    ),
+  codeEnded: (issuer: string) =>
+    new CodemieError(
+      "auth_timeout",
+      `the code of the identity provider ${printable(issuer, 120)} ended before the login was finished`,
+      "run the command again, and enter the new code sooner",
+    ),
+  noRefreshToken: (issuer: string) =>
+    new CodemieError(
+      "auth_needed",
+      `the identity provider ${printable(issuer, 120)} gave no refresh token, so the login ends with its access token`,
+      "log in again when it ends; a refresh token needs offline_access in --scope, and often --prompt consent",
     ),
   idToken: (issuer: string, why: string) =>
     new CodemieError(
       "auth_refused",
       `the ID token of ${printable(issuer, 120)} was not accepted: ${printable(why)}`,
       "nothing was stored; check this machine's clock, --issuer and --client-id",
+    ),
+  idTokenEncrypted: (issuer: string, clientId: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the ID token of ${printable(issuer, 120)} is encrypted (JWE), and codemie has no key to read it with`,
+      `nothing was stored; have the provider's administrator turn off the encryption of ID tokens for client ${printable(clientId, 80)}; signed ones are enough`,
     ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

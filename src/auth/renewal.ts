@@ -7,10 +7,13 @@ export type Renewal<L> =
   | { readonly kind: "renewed"; readonly login: L; readonly idToken?: FreshIdToken }
   /** the login is still valid as it is */
   | { readonly kind: "valid" }
-  /** only a new login helps */
-  | { readonly kind: "ended" }
-  /** host or provider gave no usable answer, and why */
-  | { readonly kind: "unknown"; readonly error?: CodemieError };
+  /** only a new login helps, and why, if the provider says so */
+  | { readonly kind: "ended"; readonly error?: CodemieError }
+  /**
+   * host or provider gave no usable answer, and why; `login`: the login with the new refresh token that the answer held
+   * all the same, since the one before is spent
+   */
+  | { readonly kind: "unknown"; readonly error?: CodemieError; readonly login?: L };
 
 /** An ID token that was just issued, and the provider's token endpoint. We store none: they expire within minutes. */
 export interface FreshIdToken {
@@ -28,8 +31,8 @@ export interface Renewable<L> {
   isSettled(current: L): boolean;
   /** Renews the login by its own method, which may spend a one-time refresh token. */
   renew(current: L): Promise<Renewal<L>>;
-  /** Stores the renewed login. If that fails, the renewal still counts. */
-  store(renewed: L): Promise<void>;
+  /** Stores the login that a renewal brought. If that fails, the renewal still counts. */
+  store(next: L, outcome: Renewal<L>["kind"]): Promise<void>;
   /** Takes over, in memory, the login that was renewed or found. */
   take(current: L, outcome: Renewal<L>["kind"] | "adopted"): Promise<void> | void;
   /** Called when the renewed login could not be stored. @throws when that must end the renewal */
@@ -41,7 +44,8 @@ export interface Renewable<L> {
 /**
  * The only way to renew: take the lock, read again; if another process renewed meanwhile, adopt its login; else renew,
  * store, audit. With refresh token rotation, two renewals of the same login would end it, so every renewal takes the
- * lock. By then the old refresh token may be spent, so a renewed login is used even if it cannot be stored.
+ * lock. By then the old refresh token may be spent, so a renewed login is used even if it cannot be stored, and a new
+ * refresh token is stored even if the rest of the answer is unusable.
  *
  * @returns how it ended; `adopted` with the login that another process stored; `ended` also when there is no login
  * @throws what the lock, `read`, `renew`, `unstored`, `take` and `audit` throw
@@ -57,17 +61,10 @@ export async function renewUnderLock<L>(
       return { kind: "adopted", login: current };
     }
     const outcome = await it.renew(current);
-    if (outcome.kind !== "renewed") {
-      await it.take(current, outcome.kind);
-      return outcome;
-    }
-    try {
-      await it.store(outcome.login);
-    } catch (error) {
-      it.unstored(error);
-    }
-    await it.take(outcome.login, "renewed");
-    await it.audit();
+    const next = "login" in outcome ? outcome.login : undefined;
+    if (next !== undefined) await it.store(next, outcome.kind).catch((error: unknown) => it.unstored(error));
+    await it.take(next ?? current, outcome.kind);
+    if (outcome.kind === "renewed") await it.audit();
     return outcome;
   });
 }

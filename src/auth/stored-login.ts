@@ -51,7 +51,9 @@ export async function proveSession(
     if (change.kind === "replaced") current = change.set;
   };
   const authorize = authorizeWithCookies(cookies);
-  const whose = await whoIs(new Api({ host, authorize, received, fetch: runtime.fetch, version }), host);
+  const whose = await whoIs(new Api({ host, authorize, received, fetch: runtime.fetch, version }), () =>
+    authFailure.loginRefused(host.origin),
+  );
   return { method: "sso", origin: host.origin, cookies: current, ...whose, ...atOnce(runtime) };
 }
 
@@ -68,7 +70,8 @@ export async function proveTokens(
   version: string,
 ): Promise<OidcLogin> {
   const authorize = authorizeWithBearer(new Secret(tokens.accessToken));
-  const whose = await whoIs(new Api({ host, authorize, fetch: runtime.fetch, version }), host);
+  const refused = () => authFailure.providersTokenRefused(host.origin, tokens.issuer);
+  const whose = await whoIs(new Api({ host, authorize, fetch: runtime.fetch, version }), refused);
   return { method: "oidc", origin: host.origin, ...tokens, ...whose, ...atOnce(runtime) };
 }
 
@@ -76,25 +79,25 @@ export async function proveTokens(
  * Proves a bearer token that the user wants to store: asks the host whom it belongs to.
  *
  * @returns the login
- * @throws as {@link proveSession}
+ * @throws `auth_expired` when the host does not accept it; otherwise as {@link proveSession}
  */
 export async function proveBearer(host: Host, token: Secret, runtime: Runtime, version: string): Promise<JwtLogin> {
   const whose = await whoIs(
     new Api({ host, authorize: authorizeWithBearer(token), fetch: runtime.fetch, version }),
-    host,
+    () => authFailure.tokenRefused(host.origin),
   );
   return { method: "jwt", origin: host.origin, token: token.reveal(), ...whose, ...atOnce(runtime) };
 }
 
 const atOnce = ({ now }: Runtime) => ({ loggedInAt: now(), confirmedAt: now() });
 
-async function whoIs(api: Api, host: Host): Promise<{ identity: Identity }> {
+async function whoIs(api: Api, refused: () => CodemieError): Promise<{ identity: Identity }> {
   try {
     const user = await api.user();
     const name = user.name || user.username || user.user_id;
     return { identity: { id: user.user_id, name, email: user.email || user.username } };
   } catch (error) {
-    if (error instanceof CodemieError && error.code === "auth_expired") throw authFailure.loginRefused(host.origin);
+    if (error instanceof CodemieError && error.code === "auth_expired") throw refused();
     throw error;
   }
 }

@@ -29,6 +29,22 @@ export interface AuthorizationRequest {
 }
 
 /**
+ * @param scope the scopes that we request
+ * @param wanted the user's `prompt`; an empty one sends none
+ * @returns the `prompt` to send: without consent, a provider may ignore `offline_access` and give no refresh token (OpenID
+ *   Connect Core 1.0 section 11); undefined: none
+ */
+export function promptFor(scope: string | undefined, wanted: string | undefined): string | undefined {
+  if (wanted !== undefined) return wanted || undefined;
+  return asksForRefresh(scope) ? "consent" : undefined;
+}
+
+/** @returns true when the scopes ask for a refresh token (OpenID Connect Core 1.0 section 11) */
+export function asksForRefresh(scope: string | undefined): boolean {
+  return scope?.split(" ").includes("offline_access") === true;
+}
+
+/**
  * @param endpoint the authorization endpoint; its own query stays (RFC 6749 section 3.1)
  * @returns the address to open: authorization code with PKCE S256 (RFC 6749 section 4.1.1, RFC 7636 section 4.3)
  */

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { type EndpointResult, judgeAnswer } from "./answer.ts";
+import { documentOf, seconds } from "./document.ts";
 import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata } from "./metadata.ts";
 
@@ -9,15 +10,26 @@ const [shortest, longest, usual] = [1, 60, 5];
 /** @returns a pause between two requests for the token, within bounds */
 export const pollSeconds = (wanted: number): number => Math.min(longest, Math.max(shortest, wanted));
 
-/** Device authorization answer (RFC 8628 section 3.2); `expires_in` and `interval` in seconds. */
-const deviceAnswer = z.object({
-  device_code: z.string(),
-  user_code: z.string(),
-  verification_uri: z.string(),
-  verification_uri_complete: z.optional(z.string()),
-  expires_in: z.number().check(z.positive()),
-  interval: z.pipe(z.catch(z.number(), usual), z.transform(pollSeconds)),
-});
+/**
+ * Device authorization answer (RFC 8628 section 3.2); `expires_in` and `interval` in seconds. Drafts of that RFC, and
+ * Google to this day, say `verification_url`. Without a usable `expires_in`, the provider tells when the code ends.
+ */
+const deviceAnswer = z.pipe(
+  documentOf({
+    device_code: z.string(),
+    user_code: z.string(),
+    verification_uri: z.optional(z.string()),
+    verification_url: z.optional(z.string()),
+    verification_uri_complete: z.optional(z.string()),
+    expires_in: z.catch(z.optional(z.pipe(seconds, z.number().check(z.positive()))), undefined),
+    interval: z.pipe(z.catch(seconds, usual), z.transform(pollSeconds)),
+  }),
+  z.transform(({ verification_url, verification_uri = verification_url, ...answer }, { issues }) => {
+    if (verification_uri !== undefined) return { ...answer, verification_uri };
+    issues.push({ code: "custom", input: answer, message: "it names no address to enter the code at" });
+    return z.NEVER;
+  }),
+);
 export type DeviceAnswer = z.infer<typeof deviceAnswer>;
 
 /**
@@ -34,7 +46,7 @@ export async function requestDeviceCode(
   http: OAuthHttp,
 ): Promise<EndpointResult<DeviceAnswer>> {
   if (server.device_authorization_endpoint === undefined) {
-    return { kind: "unusable", why: "it does not support logging in with a device code" };
+    return { kind: "unusable", why: "it does not support logging in with a device code", passing: false };
   }
   const what = "the device authorization endpoint";
   const url = http.allowed(server.device_authorization_endpoint, what);

@@ -1,6 +1,9 @@
 import { CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
 
+/** The hint for a provider that cannot answer now. */
+export const providersTrouble = "this is the provider's own trouble: try again later";
+
 /** Failures of authorization servers, as users see them. */
 export const oauthFailure = {
   /** @param what the name of the address, for example `the token endpoint` */
@@ -17,6 +20,13 @@ export const oauthFailure = {
       `${printable(address, 200)} sent more than ${bytes} bytes`,
       "this cannot be metadata; report it to the server's administrator",
       { forLog: "a document was too long" },
+    ),
+  /** @param address where the provider's keys are */
+  keys: (address: string, status: number) =>
+    new CodemieError(
+      "server_error",
+      `${printable(address, 200)} answered ${status} instead of the provider's keys`,
+      providersTrouble,
     ),
   key: (why: string) =>
     new CodemieError("usage", `the client's key cannot be used: ${why}`, "check --client-key or --client-key-env"),

@@ -1,7 +1,10 @@
 import { createRemoteJWKSet, customFetch, type JWTPayload, jwtVerify } from "jose";
 import { hashOf } from "../core/crypto.ts";
 import { CodemieError } from "../core/errors.ts";
+import { addressOnly } from "../core/text.ts";
 import type { Fetch } from "../platform/network.ts";
+import { isPassing } from "./answer.ts";
+import { oauthFailure } from "./failures.ts";
 import { boundedFetch } from "./http.ts";
 
 /** How long the request for the provider's keys may take, ms. */
@@ -37,13 +40,16 @@ export interface ExpectedIdToken {
   readonly accessToken: string;
 }
 
+/** @returns true for an encrypted token (JWE compact serialization, RFC 7516 section 7.1), which we have no key for */
+export const isEncrypted = (token: string): boolean => token.split(".").length === 5;
+
 /**
  * Verifies an ID token (OpenID Connect Core 1.0 sections 2, 3.1.3.7 and 3.1.3.8): signature by the provider's keys, issuer,
  * audience, subject, times, nonce, authorized party, and the hash of the access token if it holds one.
  *
  * @param fetch fetches the provider's keys
  * @returns why we refuse the token, also when the keys cannot be fetched; undefined when we accept it
- * @throws `server_error` when the keys are too long; what `fetch` throws, if that is one of ours
+ * @throws `server_error` when the keys are too long, or the provider has trouble with them now; what `fetch` throws, if that is one of ours
  */
 export async function faultOfIdToken(
   token: string,
@@ -53,7 +59,11 @@ export async function faultOfIdToken(
   const { issuer, jwksUri, clientId, nonce, accessToken } = expected;
   const keys = createRemoteJWKSet(jwksUri, {
     timeoutDuration: requestMs,
-    [customFetch]: boundedFetch(fetch),
+    [customFetch]: boundedFetch(async (url, init) => {
+      const answer = await fetch(url, init);
+      if (isPassing(answer.status)) throw oauthFailure.keys(addressOnly(jwksUri), answer.status);
+      return answer;
+    }),
   });
   let claims: JWTPayload;
   let alg: string;

@@ -1,11 +1,12 @@
 import * as z from "zod/mini";
 import { listOf } from "../core/json.ts";
 import { longestAddress } from "./addresses.ts";
+import { documentOf } from "./document.ts";
 
 const strings = listOf(z.string());
 
 /** Protected resource metadata (RFC 9728 section 2), the members we use. */
-export const resourceMetadata = z.object({
+export const resourceMetadata = documentOf({
   resource: z.string(),
   authorization_servers: z.optional(strings),
   scopes_supported: z.optional(strings),
@@ -13,7 +14,7 @@ export const resourceMetadata = z.object({
 export type ResourceMetadata = z.infer<typeof resourceMetadata>;
 
 /** Authorization server metadata (RFC 8414 section 2, OpenID Connect Discovery 1.0), the members we use. */
-export const serverMetadata = z.object({
+export const serverMetadata = documentOf({
   // RFC 8414 section 2: an address. Without blanks, it stays one word in every message.
   issuer: z.string().check(z.maxLength(longestAddress), z.regex(/^https?:\/\/[\x21-\x7e]+$/)),
   authorization_endpoint: z.optional(z.string()),

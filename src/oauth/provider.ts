@@ -1,6 +1,8 @@
 import { parseJson } from "../core/json.ts";
 import type { Fetch } from "../platform/network.ts";
 import { addressesNamedBy } from "./addresses.ts";
+import { isPassing } from "./answer.ts";
+import { providersTrouble } from "./failures.ts";
 import { OAuthHttp } from "./http.ts";
 import { lacksPkce, type ServerMetadata, serverMetadata } from "./metadata.ts";
 
@@ -21,13 +23,13 @@ export interface DiscoveredProvider {
  * endpoints must be an address that the issuer may name ({@link addressesNamedBy}); and it must not exclude PKCE with S256.
  *
  * @param issuer as the user typed it
- * @returns the provider, or why it cannot be used
+ * @returns the provider, or why it cannot be used, with a hint where we know what to do
  * @throws `unreachable`, `tls`, `server_error` for a document that is too long
  */
 export async function discoverProvider(
   issuer: string,
   fetch: Fetch,
-): Promise<DiscoveredProvider | { readonly unusable: string }> {
+): Promise<DiscoveredProvider | { readonly unusable: string; readonly hint?: string }> {
   const base = issuer.replace(/\/$/, "");
   const address = URL.parse(base);
   const rule = address ? addressesNamedBy(address, false) : () => undefined;
@@ -36,7 +38,8 @@ export async function discoverProvider(
   const answer = await http.send(new URL(`${base}/.well-known/openid-configuration`));
   const found = answer.status === 200 ? parseJson(answer.text, serverMetadata) : undefined;
   if (!found || !isProvider(found) || !endpointsOf(found).every(rule)) {
-    return { unusable: `no usable metadata (${answer.status}) at its well-known address` };
+    const unusable = `no usable metadata (${answer.status}) at its well-known address`;
+    return { unusable, ...(isPassing(answer.status) ? { hint: providersTrouble } : {}) };
   }
   if (found.issuer.replace(/\/$/, "") !== base) return { unusable: "its metadata names another issuer" };
   if (lacksPkce(found)) return { unusable: "it does not support PKCE with S256" };

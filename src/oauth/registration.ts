@@ -3,6 +3,7 @@ import { parseJson } from "../core/json.ts";
 import { Secret } from "../core/secret.ts";
 import { addressOnly } from "../core/text.ts";
 import { authMethodFor, authMethods, type Client } from "./client.ts";
+import { documentOf, optionalText } from "./document.ts";
 import { oauthFailure } from "./failures.ts";
 import { readFault } from "./fault.ts";
 import type { OAuthHttp } from "./http.ts";
@@ -10,14 +11,14 @@ import type { ServerMetadata } from "./metadata.ts";
 import type { Trace } from "./trace.ts";
 
 /** Client information response (RFC 7591 section 3.2.1). */
-export const registered = z.object({
-  client_id: z.string().check(z.minLength(1)),
-  client_secret: z.nullish(z.string().check(z.minLength(1))),
+export const registered = documentOf({
+  client_id: z.string(),
+  client_secret: z.optional(z.string()),
   // Seconds since the epoch, 0 for never; as far as `Date` reaches. Of another value we know nothing.
-  client_secret_expires_at: z.catch(z.nullish(z.number().check(z.gte(0), z.lte(8.64e12))), undefined),
-  token_endpoint_auth_method: z.nullish(z.string()),
-  registration_client_uri: z.nullish(z.string()),
-  registration_access_token: z.nullish(z.string()),
+  client_secret_expires_at: z.catch(z.optional(z.number().check(z.gte(0), z.lte(8.64e12))), undefined),
+  token_endpoint_auth_method: optionalText,
+  registration_client_uri: optionalText,
+  registration_access_token: optionalText,
 });
 
 /** A new client's description of itself, for the server. */

@@ -1,7 +1,9 @@
 import * as z from "zod/mini";
+import { parseJson } from "../core/json.ts";
 import { addressOnly } from "../core/text.ts";
-import { type EndpointResult, judgeAnswer } from "./answer.ts";
+import { type EndpointResult, judgeAnswer, type Unusable } from "./answer.ts";
 import type { Client } from "./client.ts";
+import { documentOf, optionalText, seconds } from "./document.ts";
 import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata } from "./metadata.ts";
 import { noTrace, type Trace } from "./trace.ts";
@@ -10,16 +12,25 @@ import { noTrace, type Trace } from "./trace.ts";
 const longestLife = 10 * 365 * 24 * 3600;
 
 /** Token answer (RFC 6749 section 5.1), with the ID token of OpenID Connect Core 1.0 section 3.1.3.3. */
-export const tokenAnswer = z.object({
+export const tokenAnswer = documentOf({
   access_token: z.string().check(z.regex(/^[\x21-\x7e]+$/)),
-  token_type: z.string(),
-  // Seconds. Servers also send 0, null, words and aeons: then we do not know when the token ends.
-  expires_in: z.catch(z.nullish(z.coerce.number().check(z.positive(), z.lte(longestLife))), undefined),
-  refresh_token: z.nullish(z.string().check(z.minLength(1))),
-  scope: z.nullish(z.string()),
-  id_token: z.nullish(z.string()),
+  token_type: z._default(z.string(), "Bearer"),
+  // Servers also send 0, words and aeons: then we do not know when the token ends.
+  expires_in: z.catch(z.optional(z.pipe(seconds, z.number().check(z.positive(), z.lte(longestLife)))), undefined),
+  refresh_token: optionalText,
+  scope: optionalText,
+  id_token: optionalText,
 });
 export type TokenAnswer = z.infer<typeof tokenAnswer>;
+
+/** What we need of a token answer that is not usable otherwise. */
+const renewal = documentOf({ refresh_token: optionalText });
+
+/** An unusable answer to a grant. */
+export interface UnusableToken extends Unusable {
+  /** The new refresh token that it holds: with refresh token rotation, the one before is spent. */
+  readonly refreshToken?: string;
+}
 
 /** The parameters of a grant. Undefined ones are left out. */
 export type GrantForm = Readonly<Record<string, string | undefined>>;
@@ -32,7 +43,8 @@ const assertionSeconds = 300;
  *
  * @param form the grant's own parameters; client authentication is added
  * @param trace gets the step and how it ended
- * @returns the token; a refusal; `unusable`, also for a token that is not a bearer token
+ * @returns the token; a refusal; `unusable`, also for a token that is not a bearer token. A missing token type counts as
+ *   bearer: some servers leave it out
  * @throws `auth_refused` when the rule forbids the endpoint's address; `server_error` for an answer that is too long;
  *   `unreachable`, `tls`; usage error when the client's key cannot sign
  */
@@ -42,17 +54,21 @@ export async function requestToken(
   form: GrantForm,
   http: OAuthHttp,
   trace: Trace = noTrace,
-): Promise<EndpointResult<TokenAnswer>> {
+): Promise<Exclude<EndpointResult<TokenAnswer>, Unusable> | UnusableToken> {
   const what = "the token endpoint";
   const url = http.allowed(server.token_endpoint, what);
   const answer = await http.send(url, { method: "POST", ...(await authenticated(server, client, form)) });
   const result = judgeAnswer(answer, what, tokenAnswer);
   const detail = `${form.grant_type}: ${answer.status} ${addressOnly(url)}`;
   trace({ name: "token", ok: result.kind === "issued", detail, reference: "RFC 6749 section 5" });
-  if (result.kind === "issued" && !/^bearer$/i.test(result.document.token_type)) {
-    return { kind: "unusable", why: "it is not a bearer token" };
-  }
-  return result;
+  if (result.kind === "refused") return result;
+  if (result.kind === "issued" && /^bearer$/i.test(result.document.token_type)) return result;
+  const unusable =
+    result.kind === "unusable"
+      ? result
+      : { kind: "unusable" as const, why: "it is not a bearer token", passing: false };
+  const refreshToken = answer.status === 200 ? parseJson(answer.text, renewal)?.refresh_token : undefined;
+  return refreshToken === undefined ? unusable : { ...unusable, refreshToken };
 }
 
 /**

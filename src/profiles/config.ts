@@ -16,7 +16,14 @@ export const profile = z.looseObject({
   codeMieProject: z.optional(z.string()),
   codeMieIntegration: z.optional(z.looseObject({ id: z.string() })),
   /** log in at this OpenID provider instead of the host's own single sign-on */
-  oidc: z.optional(z.looseObject({ issuer: z.string(), clientId: z.string(), scope: z.optional(z.string()) })),
+  oidc: z.optional(
+    z.looseObject({
+      issuer: z.string(),
+      clientId: z.string(),
+      scope: z.optional(z.string()),
+      prompt: z.optional(z.string()),
+    }),
+  ),
   /** names the variable that holds a bearer token; never holds a token itself */
   jwtConfig: z.optional(z.looseObject({ tokenEnvVar: z.optional(z.string()) })),
   /** seconds a request may wait for its first byte, 0 for ever; a timer of more than 2^31 ms would fire immediately */

@@ -2,9 +2,9 @@ import { readApiKey } from "../auth/api-key.ts";
 import { readBearerToken } from "../auth/bearer-token.ts";
 import { callWith } from "../auth/call.ts";
 import { loginRecord, type StoredLogin, storedLogin } from "../auth/credential.ts";
-import { authFailure } from "../auth/failures.ts";
 import { pages } from "../auth/login/callback-page.ts";
 import { logIn } from "../auth/login/index.ts";
+import { lackOf } from "../auth/login/oidc.ts";
 import { describe, proveBearer } from "../auth/stored-login.ts";
 import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
@@ -112,6 +112,8 @@ async function loggingIn(draft: Draft, host: Host, context: SetupContext): Promi
     isDoubtful: true, // a question about the person may follow
   }));
   tell.good(`logged in as ${describe(login.identity)}`);
+  const lack = lackOf(login);
+  if (lack) tell.note(lack);
   return { ...draft, held: { login, passing: false } };
 }
 
@@ -145,12 +147,7 @@ async function withToken(draft: Draft, host: Host, context: SetupContext): Promi
 
 async function prove(host: Host, given: Secret, { runtime, version, during, tell }: SetupContext) {
   const { token } = readBearerToken(given.reveal(), runtime.now());
-  const login = await during(`trying the token at ${host.origin}`, () =>
-    proveBearer(host, token, runtime, version),
-  ).catch((error: unknown) => {
-    const refused = error instanceof CodemieError && error.code === "auth_refused";
-    throw refused ? authFailure.tokenRefused(host.origin) : error;
-  });
+  const login = await during(`trying the token at ${host.origin}`, () => proveBearer(host, token, runtime, version));
   tell.good(`the token is ${describe(login.identity)}'s`);
   return login;
 }

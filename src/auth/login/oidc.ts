@@ -2,16 +2,17 @@ import { CodemieError } from "../../core/errors.ts";
 import { Secret } from "../../core/secret.ts";
 import { printable } from "../../core/text.ts";
 import { pause } from "../../core/time.ts";
-import type { EndpointResult } from "../../oauth/answer.ts";
-import { authorizationUrl, judgeCallback, newSecrets } from "../../oauth/authorization.ts";
+import type { EndpointResult, Refusal, Unusable } from "../../oauth/answer.ts";
+import { asksForRefresh, authorizationUrl, judgeCallback, newSecrets, promptFor } from "../../oauth/authorization.ts";
 import { publicClient } from "../../oauth/client.ts";
 import { pollSeconds, requestDeviceCode } from "../../oauth/device.ts";
-import { faultOfIdToken } from "../../oauth/id-token.ts";
+import { providersTrouble } from "../../oauth/failures.ts";
+import { faultOfIdToken, isEncrypted } from "../../oauth/id-token.ts";
 import { type DiscoveredProvider, discoverProvider, type ProviderMetadata } from "../../oauth/provider.ts";
 import { requestToken, revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import { browserUser } from "../../platform/peer.ts";
 import type { Runtime } from "../../platform/runtime.ts";
-import type { OidcLogin } from "../credential.ts";
+import type { OidcLogin, SsoLogin } from "../credential.ts";
 import { authFailure } from "../failures.ts";
 import type { Renewal } from "../renewal.ts";
 import { browserLogin, type LoginOptions, loginDeadline, type Use } from "./browser.ts";
@@ -22,13 +23,22 @@ export interface OidcClient {
   readonly issuer: string;
   readonly clientId: string;
   readonly scope: string;
+  /** what its pages ask, as the user wants it ({@link promptFor}) */
+  readonly prompt?: string | undefined;
 }
+
+/** @returns the member `prompt` of a client's settings, if they have it */
+export const promptIn = ({ prompt }: Pick<OidcClient, "prompt">): { prompt?: string } =>
+  prompt === undefined ? {} : { prompt };
 
 /** The default scopes: identity, and a refresh token, which makes the login last. */
 export const defaultScope = "openid profile email offline_access";
 
 /** The tokens of a finished login, not yet proved at the host. */
-export type OidcTokens = Pick<OidcLogin, keyof OidcClient | "accessToken" | "refreshToken" | "expiresAt">;
+export type OidcTokens = Pick<
+  OidcLogin,
+  "issuer" | "clientId" | "scope" | "prompt" | "accessToken" | "refreshToken" | "expiresAt"
+>;
 
 export interface OidcOptions extends LoginOptions {
   readonly client: OidcClient;
@@ -40,7 +50,7 @@ export interface OidcOptions extends LoginOptions {
  */
 async function providerAt(issuer: string, { fetch }: Runtime): Promise<DiscoveredProvider> {
   const found = await discoverProvider(issuer, fetch);
-  if ("unusable" in found) throw authFailure.provider(issuer, found.unusable);
+  if ("unusable" in found) throw authFailure.provider(issuer, found.unusable, found.hint);
   return found;
 }
 
@@ -67,7 +77,10 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
   });
   const redirectUri = `http://127.0.0.1:${server.port}/callback`;
   const endpoint = new URL(metadata.authorization_endpoint);
-  const url = authorizationUrl(endpoint, secrets, { clientId, redirectUri, scope, openId: true });
+  const url = authorizationUrl(endpoint, secrets, {
+    ...{ clientId, redirectUri, scope, openId: true },
+    prompt: promptFor(scope, client.prompt),
+  });
   return await browserLogin(options, server, url.href, async (callback) => {
     const form = {
       grant_type: "authorization_code",
@@ -76,7 +89,7 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
       code_verifier: secrets.verifier,
     };
     const result = await requestToken(metadata, publicClient(clientId), form, http);
-    return await use(await tokensOf(issued(result, client), provider, client, secrets.nonce, runtime.now()));
+    return await use(await tokensOf(issued(result, client), provider, options, secrets.nonce));
   });
 }
 
@@ -96,42 +109,69 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
     "the page for device codes",
   );
   dialogue.atCode(address.href, printable(device.user_code, 40));
-  const time = loginDeadline({ ...options, timeoutMs: Math.min(options.timeoutMs, device.expires_in * 1000) });
+  const time = loginDeadline(options);
+  const codeEnds = performance.now() + (device.expires_in ?? Number.POSITIVE_INFINITY) * 1000;
   let { interval } = device;
+  let isTold = false;
   const form = {
     grant_type: "urn:ietf:params:oauth:grant-type:device_code",
     device_code: device.device_code,
   };
   try {
     for (;;) {
-      await pause(interval * 1000, time.signal); // the provider sets the pace (RFC 8628 section 3.5)
+      // The provider sets the pace (RFC 8628 section 3.5).
+      await pause(Math.min(interval * 1000, codeEnds - performance.now()), time.signal);
       time.signal.throwIfAborted();
-      const result = await requestToken(metadata, publicClient(client.clientId), form, http);
-      if (result.kind === "refused" && result.code === "slow_down") interval = pollSeconds(interval + 5);
-      else if (result.kind !== "refused" || result.code !== "authorization_pending") {
-        return await tokensOf(issued(result, client), provider, client, undefined, runtime.now());
+      if (performance.now() >= codeEnds) throw authFailure.codeEnded(client.issuer);
+      const result = await polled(requestToken(metadata, publicClient(client.clientId), form, http));
+      const code = result.kind === "refused" ? result.code : undefined;
+      if (code === "expired_token") throw authFailure.codeEnded(client.issuer);
+      if (code === "authorization_pending") continue;
+      if (result.kind === "issued" || !result.passing) {
+        return await tokensOf(issued(result, client), provider, options, undefined);
       }
+      interval = pollSeconds(interval + 5);
+      if (code !== "slow_down" && !isTold) dialogue.note(stillAsking(client.issuer, result));
+      isTold ||= code !== "slow_down";
     }
   } finally {
     time.end();
   }
 }
 
+/** @returns the answer to a poll; `unusable`, for now, when none came: the next poll may be answered */
+async function polled<T>(poll: Promise<T>): Promise<T | Unusable> {
+  try {
+    return await poll;
+  } catch (error) {
+    if (!(error instanceof CodemieError) || error.code !== "unreachable") throw error;
+    return { kind: "unusable", why: error.message, passing: true };
+  }
+}
+
+const stillAsking = (issuer: string, result: Refusal | Unusable) =>
+  `the identity provider ${printable(issuer, 120)} has trouble (${printable(result.kind === "unusable" ? result.why : result.code)}); asking it again, more slowly, until the time is over`;
+
 /**
  * Refreshes the tokens (RFC 6749 section 6). Call it under the record's lock: with refresh token rotation, a refresh
  * token works once.
  *
- * @returns `renewed`; `ended` without a refresh token or after `invalid_grant`; `unknown` for any other failure of the
- *   provider or the network
+ * @returns `renewed`; `ended` without a refresh token, or when the provider refuses it: its code says why, and only a
+ *   new login, perhaps with another client, helps; `unknown` for any other failure of the provider or the network
  */
 export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<Renewal<OidcLogin>> {
-  if (!login.refreshToken) return { kind: "ended" };
+  if (!login.refreshToken) return { kind: "ended", error: authFailure.noRefreshToken(login.issuer) };
   try {
     const { metadata, http } = await providerAt(login.issuer, runtime);
     const form = { grant_type: "refresh_token", refresh_token: login.refreshToken };
     const result = await requestToken(metadata, publicClient(login.clientId), form, http);
-    if (result.kind === "refused" && result.code === "invalid_grant") return { kind: "ended" };
-    const answer = issued(result, login);
+    if (result.kind !== "issued") {
+      const error = notIssued(result, login);
+      if (result.kind === "refused") return { kind: result.passing ? "unknown" : "ended", error };
+      const { refreshToken } = result;
+      return { kind: "unknown", error, ...(refreshToken ? { login: { ...login, refreshToken } } : {}) };
+    }
+    const answer = result.document;
     const next = { ...login, ...timed(answer, login, runtime.now()) };
     return {
       kind: "renewed",
@@ -164,11 +204,21 @@ export async function revokeOidc(login: OidcLogin, runtime: Runtime): Promise<bo
   }
 }
 
+/** @returns what to tell the person of a new login that asked for a refresh token and got none; undefined for others */
+export function lackOf(login: SsoLogin | OidcLogin): string | undefined {
+  const lacks = login.method === "oidc" && !login.refreshToken && asksForRefresh(login.scope);
+  return lacks ? authFailure.noRefreshToken(login.issuer).message : undefined;
+}
+
 /** @throws `auth_refused` when the provider refused; `server_error` when its answer is unusable */
-function issued<T>(result: EndpointResult<T>, { issuer }: OidcClient): T {
-  if (result.kind === "refused") throw authFailure.providerRefused(issuer, result.code, result.description);
-  if (result.kind === "unusable") throw authFailure.provider(issuer, result.why);
+function issued<T>(result: EndpointResult<T>, client: OidcClient): T {
+  if (result.kind !== "issued") throw notIssued(result, client);
   return result.document;
+}
+
+function notIssued(result: Refusal | Unusable, { issuer }: OidcClient): CodemieError {
+  if (result.kind === "refused") return authFailure.providerRefused(issuer, result.code, result.description);
+  return authFailure.provider(issuer, result.why, result.passing ? providersTrouble : undefined);
 }
 
 /** @returns the authorization code of a callback whose `state` is checked; throws the provider's refusal */
@@ -189,21 +239,22 @@ function codeOf(url: URL, metadata: ProviderMetadata): string {
 async function tokensOf(
   answer: TokenAnswer,
   { metadata, http }: DiscoveredProvider,
-  client: OidcClient,
+  { client, runtime }: OidcOptions,
   nonce: string | undefined,
-  nowMs: number,
 ): Promise<OidcTokens> {
   if (!answer.id_token) throw authFailure.idToken(client.issuer, "the provider sent none");
+  if (isEncrypted(answer.id_token)) throw authFailure.idTokenEncrypted(client.issuer, client.clientId);
   const { issuer, jwks_uri } = metadata;
   const accessToken = answer.access_token;
   const expected = { issuer, jwksUri: new URL(jwks_uri), clientId: client.clientId, nonce, accessToken };
   const fault = await faultOfIdToken(answer.id_token, expected, http.fetch);
   if (fault !== undefined) throw authFailure.idToken(metadata.issuer, fault);
-  return { ...timed(answer, client, nowMs), ...(answer.refresh_token ? { refreshToken: answer.refresh_token } : {}) };
+  const { refresh_token: refreshToken } = answer;
+  return { ...timed(answer, client, runtime.now()), ...(refreshToken ? { refreshToken } : {}) };
 }
 
 function timed(answer: TokenAnswer, client: OidcClient, nowMs: number): OidcTokens {
   const expiry = answer.expires_in ? { expiresAt: nowMs + answer.expires_in * 1000 } : {};
   const { issuer, clientId, scope } = client;
-  return { issuer, clientId, scope, accessToken: answer.access_token, ...expiry };
+  return { issuer, clientId, scope, ...promptIn(client), accessToken: answer.access_token, ...expiry };
 }

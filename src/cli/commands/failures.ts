@@ -13,6 +13,12 @@ export const commandFailure = {
     new CodemieError("usage", "an OpenID login needs --issuer", "for example --issuer https://sso.example.com"),
   clientIdMissing: () =>
     new CodemieError("usage", "an OpenID login needs --client-id", "ask the provider's administrator for it"),
+  badPrompt: () =>
+    new CodemieError(
+      "usage",
+      "--prompt takes names of what the provider may ask, separated by blanks",
+      "for example --prompt login, --prompt consent, or --prompt '' to leave it to the provider",
+    ),
   /** @param what a noun: the thing the command works on */
   notForToken: (what: string, profile: string) =>
     new CodemieError(

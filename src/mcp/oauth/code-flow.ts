@@ -3,7 +3,7 @@ import { pages } from "../../auth/login/callback-page.ts";
 import { type CallbackServer, startCallbackServer } from "../../auth/login/callback-server.ts";
 import type { ForeignEnv } from "../../core/env.ts";
 import { CodemieError } from "../../core/errors.ts";
-import { authorizationUrl, judgeCallback, newSecrets } from "../../oauth/authorization.ts";
+import { authorizationUrl, judgeCallback, newSecrets, promptFor } from "../../oauth/authorization.ts";
 import type { Client } from "../../oauth/client.ts";
 import { plainCode } from "../../oauth/fault.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
@@ -71,8 +71,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
     const refused = error instanceof CodemieError && error.code === "auth_refused";
     throw refused && deployment.guessed ? mcpFailure.noLogin(server.issuer) : error;
   }
-  // OpenID Connect Core 1.0 section 11: a request for `offline_access` must ask for consent.
-  const prompt = scope?.split(" ").includes("offline_access") ? "consent" : undefined;
+  const prompt = promptFor(scope, undefined);
   const url = authorizationUrl(endpoint, secrets, { clientId: client.id, redirectUri, scope, resource, prompt });
   if (url.href.length > longestRequest) {
     await listening.close();

@@ -22,6 +22,9 @@ export interface HeldGrant {
   readonly client: Client;
 }
 
+/** @returns true for the same secret, or none on either side */
+export const sameSecret = (a: Secret | undefined, b: Secret | undefined): boolean => a?.reveal() === b?.reveal();
+
 /** @returns true for a token that has not ended and covers the needed scope, if there is one */
 export function isOfUse({ scope, expiresAt }: Grant, needed: string | undefined, nowMs: number): boolean {
   const covers = needed === undefined || coversScope(scope, needed);

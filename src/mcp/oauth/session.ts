@@ -11,12 +11,12 @@ import { askForToken } from "./ask.ts";
 import { givenClient, hostsOfSecret } from "./client.ts";
 import type { Deployment } from "./discovery.ts";
 import { discover } from "./discovery.ts";
-import { type Grant, giveUp, grantOf, type HeldGrant, isOfUse, Leftovers } from "./grant.ts";
+import { type Grant, giveUp, grantOf, type HeldGrant, isOfUse, Leftovers, sameSecret } from "./grant.ts";
 import type { HowToRenew, SessionOptions } from "./options.ts";
 import { Restraint, restMs } from "./restraint.ts";
 import { coversScope, joinScopes, wantedScope } from "./scope.ts";
 import type { StoreKey } from "./store.ts";
-import { tokenOrRefusal } from "./token.ts";
+import { refreshGrant } from "./token.ts";
 
 /** The session renews a token this long before its end, ms, or a fifth of its life before, whichever is shorter. */
 const renewAheadMs = 60_000;
@@ -201,16 +201,19 @@ export class OAuthSession implements Authorization {
   /** Takes a login that another process stored, if it is useful; else renews the current one. */
   async #renewUnlessStored(deployment: Deployment, key: StoreKey, how: HowToRenew) {
     const { store, log } = this.#options;
-    return await renewUnderLock<HeldGrant>({
+    const outcome = await renewUnderLock<HeldGrant>({
       locked: how.locked,
       read: () => this.#stored(key, how.refused),
-      isSettled: ({ grant }) => grant !== how.refused && isOfUse(grant, how.scope, this.#now()),
+      isSettled: ({ grant }) =>
+        !sameSecret(grant.accessToken, how.refused?.accessToken) && isOfUse(grant, how.scope, this.#now()),
       renew: async (held) => (how.mayRenew ? await this.#refresh(deployment, held, how.ahead) : { kind: "ended" }),
       store: async ({ grant, client }) => await store?.write(key, grant, client),
       unstored: (error) => log.info(`the login could not be stored: ${loggable(error)}`),
       take: (held, outcome) => this.#keepRenewed(held, outcome),
       audit: async () => await this.#options.renewed(deployment.server.issuer),
     });
+    if (outcome.kind === "unknown" && outcome.error) throw outcome.error;
+    return outcome;
   }
 
   /** @returns the login to use now: one that another process stored, unless the server just refused it; else our own */
@@ -219,10 +222,10 @@ export class OAuthSession implements Authorization {
     if (stored) {
       const given = this.#deployment && givenClient(this.#deployment.server, this.#options.client);
       this.#client = given ?? stored.client;
-      if (stored.grant.accessToken.reveal() !== refused?.accessToken.reveal()) {
+      if (!sameSecret(stored.grant.accessToken, refused?.accessToken)) {
         this.#take(stored.grant);
         this.#options.log.info("took the login another bridge stored");
-      }
+      } else if (!sameSecret(stored.grant.refreshToken, this.#grant?.refreshToken)) this.#grant = stored.grant;
     }
     return this.#grant && this.#client ? { grant: this.#grant, client: this.#client } : undefined;
   }
@@ -232,28 +235,20 @@ export class OAuthSession implements Authorization {
    *
    * @param ahead true: the current token has not ended, so keep it after a refusal
    */
-  async #refresh(deployment: Deployment, { grant, client }: HeldGrant, ahead: boolean): Promise<Renewal<HeldGrant>> {
+  async #refresh(deployment: Deployment, held: HeldGrant, ahead: boolean): Promise<Renewal<HeldGrant>> {
     const { http, trace, log } = this.#options;
-    if (!grant.refreshToken) return { kind: "ended" };
-    const form = {
-      grant_type: "refresh_token",
-      refresh_token: grant.refreshToken.reveal(),
-      resource: deployment.resource,
-    };
-    const result = await tokenOrRefusal(deployment.server, client, form, http, trace);
-    if (result.kind === "refused") {
-      log.info(`the server no longer accepts the refresh token: ${plainCode(result.code)}`);
-      if (result.code === "invalid_client") this.#client = undefined;
-      const { refreshToken: _, ...bare } = grant;
+    const outcome = await refreshGrant(deployment, held, http, trace, this.#now());
+    if (outcome.kind === "ended" && outcome.code !== undefined) {
+      log.info(`the server no longer accepts the refresh token: ${plainCode(outcome.code)}`);
+      if (outcome.code === "invalid_client") this.#client = undefined;
+      const { refreshToken: _, ...bare } = held.grant;
       this.#grant = ahead ? bare : undefined;
-      return { kind: "ended" };
     }
-    // A server without refresh token rotation sends no new one: keep the old one.
-    const renewed = grantOf(result.document, grant.scope, this.#now(), grant.refreshToken);
-    return { kind: "renewed", login: { grant: renewed, client } };
+    return outcome;
   }
 
   #keepRenewed({ grant, client }: HeldGrant, outcome: string): void {
+    if (outcome === "unknown") this.#grant = grant; // its refresh token may be a new one
     if (outcome !== "renewed") return; // #stored took an adopted login; nothing else changed
     this.#unproved = { token: grant, renewed: true };
     this.#client = client;

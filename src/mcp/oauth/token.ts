@@ -1,40 +1,63 @@
-import type { Refusal } from "../../oauth/answer.ts";
-import type { Client } from "../../oauth/client.ts";
+import type { Renewal } from "../../auth/renewal.ts";
+import type { CodemieError } from "../../core/errors.ts";
+import { Secret } from "../../core/secret.ts";
+import type { Refusal, Unusable } from "../../oauth/answer.ts";
 import { plainCode } from "../../oauth/fault.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
-import type { ServerMetadata } from "../../oauth/metadata.ts";
-import { type GrantForm, requestToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
+import { requestToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import type { Trace } from "../../oauth/trace.ts";
 import { mcpFailure } from "../failures.ts";
+import type { Deployment } from "./discovery.ts";
+import { grantOf, type HeldGrant } from "./grant.ts";
+
+/** @returns the failure to show for an answer of the server's token endpoint that brought no token */
+function noToken(issuer: string, result: Refusal | Unusable): CodemieError {
+  if (result.kind === "unusable") return mcpFailure.token(issuer, result.why);
+  if (!result.passing) return mcpFailure.refused(issuer, result.code, result.description);
+  return mcpFailure.token(issuer, `the token endpoint asks to try again later (${plainCode(result.code)})`);
+}
 
 /**
  * Asks a token endpoint for a token.
  *
- * @returns the token, or a final refusal
- * @throws `auth_refused` for a temporary refusal or an unusable answer; as {@link requestToken}
+ * @throws `auth_refused` when the server refuses, or its answer is unusable; as {@link requestToken}
  */
-export async function tokenOrRefusal(
-  server: ServerMetadata,
-  client: Client,
-  form: GrantForm,
-  http: OAuthHttp,
-  trace: Trace,
-): Promise<{ readonly kind: "issued"; readonly document: TokenAnswer } | Refusal> {
-  const result = await requestToken(server, client, form, http, trace);
-  if (result.kind === "unusable") throw mcpFailure.token(server.issuer, result.why);
-  if (result.kind === "refused" && result.passing) {
-    throw mcpFailure.token(server.issuer, `the token endpoint asks to try again later (${plainCode(result.code)})`);
-  }
-  return result;
+export async function obtainToken(...request: Parameters<typeof requestToken>): Promise<TokenAnswer> {
+  const result = await requestToken(...request);
+  if (result.kind !== "issued") throw noToken(request[0].issuer, result);
+  return result.document;
 }
 
 /**
- * As {@link tokenOrRefusal}, but throws a refusal.
+ * Refreshes a token (RFC 6749 section 6).
  *
- * @throws `auth_refused` when the server refuses; as {@link tokenOrRefusal}
+ * @param nowMs now, ms since the epoch
+ * @returns how it ended; `ended` without a refresh token, or with the `code` of the server's refusal
+ * @throws as {@link requestToken}
  */
-export async function obtainToken(...request: Parameters<typeof tokenOrRefusal>): Promise<TokenAnswer> {
-  const result = await tokenOrRefusal(...request);
-  if (result.kind === "refused") throw mcpFailure.refused(request[0].issuer, result.code, result.description);
-  return result.document;
+export async function refreshGrant(
+  { server, resource }: Deployment,
+  { grant, client }: HeldGrant,
+  http: OAuthHttp,
+  trace: Trace,
+  nowMs: number,
+): Promise<Renewal<HeldGrant> & { readonly code?: string }> {
+  if (!grant.refreshToken) return { kind: "ended" };
+  const form = { grant_type: "refresh_token", refresh_token: grant.refreshToken.reveal(), resource };
+  const result = await requestToken(server, client, form, http, trace);
+  // A server without refresh token rotation sends no new one: keep the old one.
+  if (result.kind === "issued") {
+    return {
+      kind: "renewed",
+      login: { grant: grantOf(result.document, grant.scope, nowMs, grant.refreshToken), client },
+    };
+  }
+  if (result.kind === "refused" && !result.passing) return { kind: "ended", code: result.code };
+  const error = noToken(server.issuer, result);
+  if (result.kind === "refused" || result.refreshToken === undefined) return { kind: "unknown", error };
+  return {
+    kind: "unknown",
+    error,
+    login: { grant: { ...grant, refreshToken: new Secret(result.refreshToken) }, client },
+  };
 }

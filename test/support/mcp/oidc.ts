@@ -31,7 +31,6 @@ export async function startBehindOidc(seconds: () => number): Promise<BehindOidc
     },
     pkce: { required: () => true },
     scopes: ["openid", "offline_access", "tools"],
-    issueRefreshToken: () => true,
     rotateRefreshToken: true,
     cookies: { keys: ["sandbox-cookie-key"] },
     findAccount: (_ctx: unknown, id: string) => ({ accountId: id, claims: () => ({ sub: id }) }),

@@ -55,7 +55,6 @@ export async function startIdentity(redirectUri: string, accessTokenSeconds: () 
     pkce: { required: () => true },
     claims: { openid: ["sub"], email: ["email"], profile: ["name"] },
     scopes: ["openid"],
-    issueRefreshToken: () => true,
     cookies: { keys: ["sandbox-cookie-key"] },
     conformIdTokenClaims: false,
     rotateRefreshToken: true,

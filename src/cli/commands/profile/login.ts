@@ -12,7 +12,7 @@ import {
 import { authFailure } from "../../../auth/failures.ts";
 import { pages } from "../../../auth/login/callback-page.ts";
 import { logIn } from "../../../auth/login/index.ts";
-import { defaultScope, type OidcClient } from "../../../auth/login/oidc.ts";
+import { defaultScope, lackOf, type OidcClient, promptIn } from "../../../auth/login/oidc.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../../../auth/stored-login.ts";
 import { version } from "../../../core/version.ts";
 import { stopSignal } from "../../../platform/signals.ts";
@@ -47,6 +47,11 @@ export const profileLogin = (given: Cli) =>
       issuer: { type: "string", valueHint: "URL", description: "log in at this OpenID provider instead" },
       "client-id": { type: "string", valueHint: "ID", description: "our client ID at that provider" },
       scope: { type: "string", valueHint: "'A B'", description: `scopes to request there (default ${defaultScope})` },
+      prompt: {
+        type: "string",
+        valueHint: "VALUE",
+        description: "what its pages ask: none, login, consent, select_account; '' leaves it to the provider",
+      },
       device: { type: "boolean", description: "log in with a device code, without a browser on this machine" },
       yes: { type: "boolean", description: "replace the login even if it belongs to another person" },
     },
@@ -127,17 +132,22 @@ const waysIn: Readonly<Record<Method, string>> = {
   "api-key": "with an API key",
 };
 
+/** Values of `prompt`, separated by blanks (OpenID Connect Core 1.0 section 3.1.2.1); providers have some of their own. */
+const promptForm = /^[A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*$/;
+
 /** The OpenID client to log in with, by the flags, else by the profile; undefined: the host's own single sign-on. */
 function clientOf(
-  args: { [name in "issuer" | "client-id" | "scope"]: string | undefined } & { device: boolean | undefined },
+  args: { [name in "issuer" | "client-id" | "scope" | "prompt"]: string | undefined } & { device: boolean | undefined },
   profile: Profile,
 ): OidcClient | undefined {
   const issuer = args.issuer ?? profile.oidc?.issuer;
   const clientId = args["client-id"] ?? profile.oidc?.clientId;
-  if (!issuer && !clientId && !args.scope && !args.device) return undefined;
+  if (!issuer && !clientId && !args.scope && args.prompt === undefined && !args.device) return undefined;
   if (!issuer) throw commandFailure.issuerMissing();
   if (!clientId) throw commandFailure.clientIdMissing();
-  return { issuer, clientId, scope: args.scope ?? profile.oidc?.scope ?? defaultScope };
+  const prompt = args.prompt ?? profile.oidc?.prompt;
+  if (prompt && !promptForm.test(prompt)) throw commandFailure.badPrompt();
+  return { issuer, clientId, scope: args.scope ?? profile.oidc?.scope ?? defaultScope, ...promptIn({ prompt }) };
 }
 
 /** The kinds of login this command makes. */
@@ -183,11 +193,14 @@ function report({ runtime, output }: Cli, resolved: Resolved, login: Login): voi
     user: { name: login.identity.name, email: login.identity.email },
     expiresAt: expiry.at === null ? null : new Date(expiry.at).toISOString(),
     expiresFrom: expiry.from,
+    ...(login.method === "oidc" ? { renewable: login.refreshToken !== undefined } : {}),
   };
   output.result(data, () => [
     `${output.paint("good", "✓")} logged in to ${login.origin} as ${output.paint("bold", describe(login.identity))}`,
     `  profile ${resolved.name}, now the active one`,
   ]);
+  const lack = lackOf(login);
+  if (lack) output.say.info(lack);
   if (runtime.terminal.interactive) {
     output.say.info(`${output.paint("dim", "next:", "err")} codemie-claude --task "say hello"`);
   }

@@ -3,8 +3,9 @@ import { brokerFor, callApi, forProfile } from "../../../access/credentials.ts";
 import { accessFailure } from "../../../access/failures.ts";
 import { givenIn } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
-import { expiryOf, type PersonalLogin } from "../../../auth/credential.ts";
+import { expiryOf, type PersonalLogin, type StoredLogin } from "../../../auth/credential.ts";
 import { loginAgain } from "../../../auth/login/again.ts";
+import type { Renewal } from "../../../auth/renewal.ts";
 import { describe } from "../../../auth/stored-login.ts";
 import { CodemieError } from "../../../core/errors.ts";
 import { version } from "../../../core/version.ts";
@@ -44,8 +45,9 @@ export const profileRefresh = (given: Cli) =>
       const broker = brokerFor(cli, vault, resolved);
 
       /** Renews without a person, and has the backend prove the result. Undefined: only a new login helps. */
+      let found: Renewal<StoredLogin> | undefined;
       const quietly = async (): Promise<Outcome | undefined> => {
-        const found = await broker.probe();
+        found = await broker.probe();
         try {
           await callApi(cli, broker, (api) => api.user());
           return found.kind === "renewed" ? "renewed" : "valid";
@@ -76,11 +78,18 @@ export const profileRefresh = (given: Cli) =>
       }
       const { login } = await broker.current();
       if (login.method === "api-key") throw accessFailure.notForProvider("session to renew", resolved.name);
-      report(cli, resolved.name, login, outcome);
+      await report(cli, resolved.name, login, outcome, found);
     },
   });
 
-function report({ output }: Cli, profile: string, login: PersonalLogin, outcome: Outcome): void {
+/** @param found the answer of host or provider to the renewal without a person, if it was asked for one */
+async function report(
+  { output }: Cli,
+  profile: string,
+  login: PersonalLogin,
+  outcome: Outcome,
+  found: Renewal<StoredLogin> | undefined,
+): Promise<void> {
   const expiry = expiryOf(login);
   const data = {
     profile,
@@ -91,8 +100,24 @@ function report({ output }: Cli, profile: string, login: PersonalLogin, outcome:
   };
   const words: Record<Outcome, string> = {
     renewed: "the session is renewed",
-    valid: "the session is valid; the host does not renew it now, so there is nothing to do",
+    valid: `the session is valid; ${unrenewed(login, found)}`,
     "logged-in": `logged in anew as ${describe(login.identity)}`,
   };
+  if (outcome === "valid" && found && "error" in found && found.error) {
+    output.say.warn([found.error.message, found.error.hint].filter(Boolean).join("; "));
+  }
   output.result(data, () => [`${output.paint("good", "✓")} ${login.origin}: ${words[outcome]}`]);
+  if (outcome === "logged-in" && login.method === "oidc") {
+    const { lackOf } = await import("../../../auth/login/oidc.ts");
+    const lack = lackOf(login);
+    if (lack) output.say.info(lack);
+  }
+}
+
+/** Says why a valid session was not renewed. */
+function unrenewed({ method }: PersonalLogin, found: Renewal<StoredLogin> | undefined): string {
+  if (method === "oidc" && found?.kind === "ended")
+    return "the provider no longer renews it: log in anew when it ends, or now with --force";
+  if (method === "oidc" && found?.kind === "unknown") return "it could not be renewed now";
+  return "the host does not renew it now, so there is nothing to do";
 }
