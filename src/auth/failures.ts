@@ -1,6 +1,14 @@
 import { CodemieError } from "../core/errors.ts";
-import { login, loginCommand } from "../core/hints.ts";
+import { type ExpectedRedirect, login, loginCommand, mustAllow } from "../core/hints.ts";
 import { printable } from "../core/text.ts";
+
+/** A flag of the commands that log in through a browser. */
+export type LoginFlag = "--timeout" | "--no-browser";
+
+const waysOut: Readonly<Record<LoginFlag, string>> = {
+  "--timeout": "--timeout SECONDS for more time",
+  "--no-browser": "--no-browser to open the URL yourself",
+};
 
 /** Failures of logins and credentials, as users see them. */
 export const authFailure = {
@@ -26,14 +34,33 @@ export const authFailure = {
       `${origin} handed over a cookie that cannot be sent safely (${printable(name, 60)})`,
       "nothing was stored; report it to the administrator of the host",
     ),
-  loginTimedOut: (seconds: number) =>
-    new CodemieError(
+  /**
+   * @param unused flags of the command that would help and are not given
+   * @param expected where the provider should have sent the browser; undefined at the host's own single sign-on
+   */
+  loginTimedOut: (seconds: number, unused: readonly LoginFlag[], expected?: ExpectedRedirect) => {
+    const flags = unused.map((flag) => waysOut[flag]).join(" or ");
+    const again = `close the page of the login, then run the command again${flags && `, with ${flags}`}`;
+    return new CodemieError(
       "auth_timeout",
       `no login within ${seconds} s`,
-      "close the page of the login, then run the command again, with --timeout SECONDS for more time or --no-browser to open the URL yourself",
-    ),
+      expected ? `${mustAllow(expected)}; ${again}` : again,
+    );
+  },
   callbackPortInUse: (port: number) =>
-    new CodemieError("usage", `port ${port} is in use`, "choose another port, or end the program that uses it"),
+    new CodemieError(
+      "usage",
+      `port ${port} is in use`,
+      "choose another port with --callback-port, or end the program that uses it",
+    ),
+  callbackPortRefused: (port: number, code: string) =>
+    new CodemieError(
+      "usage",
+      `port ${port} cannot be used (${code})`,
+      "choose another port with --callback-port; those below 1024 belong to the system",
+    ),
+  noIpv6Callback: () =>
+    new CodemieError("usage", "this machine has no ::1 for the callback", "use --callback-host 127.0.0.1"),
   noCallbackPort: () => new CodemieError("usage", "no free loopback port for the login", "try again"),
   otherPerson: (now: string, before: string, profile: string) =>
     new CodemieError(
@@ -75,11 +102,11 @@ export const authFailure = {
       `profile ${profile} is not logged in at an OpenID provider, which --grant enterprise needs`,
       "log in with codemie profile login --issuer URL --client-id ID, or give --idp-token-endpoint, --idp-client-id and --id-token-env",
     ),
-  provider: (issuer: string, why: string) =>
+  provider: (issuer: string, why: string, hint = "check --issuer, or ask the provider's administrator") =>
     new CodemieError(
       "server_error",
       `the identity provider ${printable(issuer, 120)} cannot be used: ${printable(why)}`,
-      "check --issuer, or ask the provider's administrator",
+      hint,
     ),
   providerRefused: (issuer: string, code: string, description: string) =>
     new CodemieError(

@@ -1,11 +1,18 @@
+import { dlopen, FFIType } from "bun:ffi";
 import type { Env } from "../core/env.ts";
 import { failure } from "../core/errors.ts";
+import { libraryName } from "./crash.ts";
 import { writeError, writeOut } from "./stdio.ts";
 
 /** The person's side of the program. Results go to standard output, everything meant for a person to standard error. */
 export interface Terminal {
   /** true when somebody can answer: standard input and standard error are both a terminal */
   readonly interactive: boolean;
+  /**
+   * true when we may read keys: somebody can answer, and the shell has not put us into the background, where the system
+   * stops whoever touches the terminal
+   */
+  readonly readable: boolean;
   /** true when standard error may be redrawn (spinners): a capable terminal, not CI */
   readonly animated: boolean;
   /** whether escape codes may be written to the stream */
@@ -25,6 +32,7 @@ export interface Terminal {
   readAll(): Promise<string>;
   /**
    * Reads one line, with the spaces at its ends. With `echo: false` nothing typed or pasted after the prompt is shown.
+   * Without echo the terminal shows nothing between refused lines either.
    *
    * @throws `interrupted` on Ctrl-C, or Ctrl-D in an empty line; the signal's reason when it aborts
    */
@@ -37,6 +45,8 @@ export interface ReadLine {
   readonly prompt?: string;
   readonly echo: boolean;
   readonly signal: AbortSignal;
+  /** true: read another line instead; default: take the first one */
+  readonly refuses?: (line: string) => boolean;
 }
 
 /**
@@ -51,6 +61,9 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
   return {
     get interactive() {
       return Boolean(process.stdin.isTTY && process.stderr.isTTY);
+    },
+    get readable() {
+      return this.interactive && isInForeground();
     },
     get animated() {
       return Boolean(process.stderr.isTTY) && env.TERM !== "dumb" && !env.CI;
@@ -71,11 +84,24 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
   };
 }
 
+function isInForeground(): boolean {
+  if (process.platform === "win32") return true;
+  try {
+    const { symbols } = dlopen(libraryName, {
+      tcgetpgrp: { args: [FFIType.i32], returns: FFIType.i32 },
+      getpgrp: { args: [], returns: FFIType.i32 },
+    });
+    return symbols.tcgetpgrp(process.stdin.fd) === symbols.getpgrp();
+  } catch {
+    return true; // a system without such a library
+  }
+}
+
 /**
  * Reads the line key by key: in line mode a terminal cuts a pasted line at 4,096 bytes, but a login URL can be longer,
  * and must not be shown.
  */
-function readLine({ prompt, echo, signal }: ReadLine): Promise<string> {
+function readLine({ prompt, echo, signal, refuses = () => false }: ReadLine): Promise<string> {
   const { stdin, stderr } = process;
   const decoder = new TextDecoder();
   return new Promise((resolve, reject) => {
@@ -91,7 +117,11 @@ function readLine({ prompt, echo, signal }: ReadLine): Promise<string> {
     const onAbort = () => done(() => reject(signal.reason));
     const onData = (chunk: Buffer) => {
       for (const char of decoder.decode(chunk, { stream: true })) {
-        if (char === "\r" || char === "\n") return done(() => resolve(line));
+        if (char === "\r" || char === "\n") {
+          if (!refuses(line)) return done(() => resolve(line));
+          line = "";
+          continue;
+        }
         if (char === "\u0003") return done(() => reject(failure.interrupted()));
         if (char === "\u0004" && line === "") return done(() => reject(failure.interrupted()));
         if (char === "\u007f" || char === "\b") {

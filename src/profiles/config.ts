@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { callbackHosts } from "../core/host.ts";
 
 /**
  * A profile, in the existing CLI's file format (CodeMie fact 8.1). The schema lists the members that we use, and keeps
@@ -16,7 +17,15 @@ export const profile = z.looseObject({
   codeMieProject: z.string().optional(),
   codeMieIntegration: z.looseObject({ id: z.string() }).optional(),
   /** log in at this OpenID provider instead of the host's own single sign-on */
-  oidc: z.looseObject({ issuer: z.string(), clientId: z.string(), scope: z.string().optional() }).optional(),
+  oidc: z
+    .looseObject({
+      issuer: z.string(),
+      clientId: z.string(),
+      scope: z.string().optional(),
+      callbackHost: z.enum(callbackHosts).optional(),
+      callbackPort: z.int().min(1).max(65_535).optional(),
+    })
+    .optional(),
   /** names the variable that holds a bearer token; never holds a token itself */
   jwtConfig: z.looseObject({ tokenEnvVar: z.string().optional() }).optional(),
   /** seconds a request may wait for its first byte, 0 for ever; a timer of more than 2^31 ms would fire immediately */
