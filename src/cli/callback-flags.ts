@@ -1,17 +1,6 @@
-import type { ArgsDef } from "citty";
 import { type CallbackChoice, callbackHosts, callbackIn } from "../core/host.ts";
 import { parsePort } from "../core/parse.ts";
 import { cliFailure } from "./failures.ts";
-
-/** The flags, for commands that log in at an OpenID provider. */
-export const callbackArgs = {
-  "callback-host": {
-    type: "string",
-    valueHint: "HOST",
-    description: `host of the redirect registered there: ${callbackHosts.join(", ")} (default ${callbackHosts[0]})`,
-  },
-  "callback-port": { type: "string", valueHint: "N", description: "port of that redirect (default any)" },
-} as const satisfies ArgsDef;
 
 /**
  * @param host value of `--callback-host`, if it is given

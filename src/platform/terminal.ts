@@ -1,18 +1,11 @@
-import { dlopen, FFIType } from "bun:ffi";
 import type { Env } from "../core/env.ts";
 import { failure } from "../core/errors.ts";
-import { libraryName } from "./crash.ts";
 import { writeError, writeOut } from "./stdio.ts";
 
 /** The person's side of the program. Results go to standard output, everything meant for a person to standard error. */
 export interface Terminal {
   /** true when somebody can answer: standard input and standard error are both a terminal */
   readonly interactive: boolean;
-  /**
-   * true when we may read keys: somebody can answer, and the shell has not put us into the background, where the system
-   * stops whoever touches the terminal
-   */
-  readonly readable: boolean;
   /** true when standard error may be redrawn (spinners): a capable terminal, not CI */
   readonly animated: boolean;
   /** whether escape codes may be written to the stream */
@@ -62,9 +55,6 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
     get interactive() {
       return Boolean(process.stdin.isTTY && process.stderr.isTTY);
     },
-    get readable() {
-      return this.interactive && isInForeground();
-    },
     get animated() {
       return Boolean(process.stderr.isTTY) && env.TERM !== "dumb" && !env.CI;
     },
@@ -82,19 +72,6 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
     readAll: () => Bun.stdin.text(),
     readLine,
   };
-}
-
-function isInForeground(): boolean {
-  if (process.platform === "win32") return true;
-  try {
-    const { symbols } = dlopen(libraryName, {
-      tcgetpgrp: { args: [FFIType.i32], returns: FFIType.i32 },
-      getpgrp: { args: [], returns: FFIType.i32 },
-    });
-    return symbols.tcgetpgrp(process.stdin.fd) === symbols.getpgrp();
-  } catch {
-    return true; // a system without such a library
-  }
 }
 
 /**

@@ -1,7 +1,12 @@
 import { isLoopback } from "../../core/host.ts";
 import { pasted } from "../../core/pasted.ts";
-import type { LoginDialogue } from "./browser.ts";
 import type { Callback } from "./callback-server.ts";
+
+/** The part of a login's dialogue that this needs. */
+interface Paster {
+  note(text: string): void;
+  readonly readPaste?: ((refuses: (line: string) => boolean, over: AbortSignal) => Promise<void>) | undefined;
+}
 
 /**
  * Waits until the person has pasted the address that the browser ended at, and says what is wrong with any other.
@@ -11,7 +16,7 @@ import type { Callback } from "./callback-server.ts";
  * @returns the callback; undefined where the terminal is not ours to read
  */
 export function pastedCallback(
-  { readPaste, note }: LoginDialogue,
+  { readPaste, note }: Paster,
   redirect: URL,
   faultOf: (callback: URL) => string | undefined,
   over: AbortSignal,

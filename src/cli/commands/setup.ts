@@ -17,10 +17,10 @@ import { type Draft, type SetupContext, type SetupFlags, walk } from "../../setu
 import { save } from "../../setup/save.ts";
 import { api, base, how, where, which } from "../../setup/where.ts";
 import type { Vault } from "../../vault/vault.ts";
-import { callbackArgs, readCallback } from "../callback-flags.ts";
+import { readCallback } from "../callback-flags.ts";
 import { cliFailure } from "../failures.ts";
 import { type Cli, command } from "../frame/command.ts";
-import { dialogueOf, loginOptionsOf, standardTime } from "../frame/login-dialogue.ts";
+import { callbackArgs, dialogueOf, loginOptionsOf, standardTime } from "../frame/login-dialogue.ts";
 import { commandFailure } from "./failures.ts";
 
 const steps = [which, where, api, base, how, credential, project, integration, model, name];

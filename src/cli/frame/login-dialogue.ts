@@ -1,8 +1,11 @@
+import type { ArgsDef } from "citty";
 import type { LoginFlag } from "../../auth/failures.ts";
 import type { LoginDialogue, LoginOptions } from "../../auth/login/browser.ts";
 import type { Env } from "../../core/env.ts";
+import { callbackHosts } from "../../core/host.ts";
 import { parseSeconds } from "../../core/parse.ts";
 import { browserFor } from "../../platform/browser.ts";
+import { isInForeground } from "../../platform/foreground.ts";
 import { cliFailure } from "../failures.ts";
 import type { Cli } from "./command.ts";
 
@@ -32,11 +35,22 @@ export function dialogueOf({ runtime, output }: Cli, origin: string): LoginDialo
       output.say.info(output.paint("dim", "waiting for the login… (Ctrl-C to stop)", "err"));
     },
     note: (text) => output.say.warn(text),
-    readPaste: terminal.readable
-      ? async (refuses, signal) => void (await terminal.readLine({ echo: false, signal, refuses }))
-      : undefined,
+    readPaste:
+      terminal.interactive && isInForeground()
+        ? async (refuses, signal) => void (await terminal.readLine({ echo: false, signal, refuses }))
+        : undefined,
   };
 }
+
+/** The flags of the redirect, for commands that log in at an OpenID provider. */
+export const callbackArgs = {
+  "callback-host": {
+    type: "string",
+    valueHint: "HOST",
+    description: `host of the redirect registered there: ${callbackHosts.join(", ")} (default ${callbackHosts[0]})`,
+  },
+  "callback-port": { type: "string", valueHint: "N", description: "port of that redirect (default any)" },
+} as const satisfies ArgsDef;
 
 /** How long a login may take unless `--timeout` says otherwise, seconds. */
 export const standardLoginSeconds = 120;

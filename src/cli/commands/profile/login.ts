@@ -23,9 +23,9 @@ import { hostOf, type Method, methodOf, type Resolved, resolveProfile } from "..
 import type { ProfileStore } from "../../../profiles/store.ts";
 import { setupFailure } from "../../../setup/failures.ts";
 import type { Vault } from "../../../vault/vault.ts";
-import { callbackArgs, readCallback } from "../../callback-flags.ts";
+import { readCallback } from "../../callback-flags.ts";
 import { type Cli, command } from "../../frame/command.ts";
-import { dialogueOf, loginOptionsOf, standardTime } from "../../frame/login-dialogue.ts";
+import { callbackArgs, dialogueOf, loginOptionsOf, standardTime } from "../../frame/login-dialogue.ts";
 import { commandFailure } from "../failures.ts";
 
 /**
