@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { readApiKey } from "../auth/api-key.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
+import { unrenewedEnd } from "../auth/credential.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { authFailure } from "../auth/failures.ts";
 import { longestTokenFile, type TokenSource } from "../auth/given-token.ts";
@@ -100,4 +101,26 @@ export async function warnOfTokensEnd({ runtime, output }: Context, credentials:
   if (bearer?.expiresAt !== undefined && endsSoon(bearer, runtime.now())) {
     output.say.warn(`the bearer token expires ${when(bearer.expiresAt, runtime.now())}`);
   }
+}
+
+/** Tell of the end of a credential that nothing renews when it is nearer than this, ms: a run may outlast it. */
+const tellAheadMs = 24 * 3600 * 1000;
+
+/**
+ * Before a run: warns as {@link warnOfTokensEnd}, and tells when a credential that nothing renews ends within a day.
+ *
+ * @throws as {@link Credentials.current}
+ */
+export async function tellOfEnd(context: Context, credentials: Credentials): Promise<void> {
+  const { bearer, login, profile } = await credentials.current();
+  const now = context.runtime.now();
+  if (bearer && endsSoon(bearer, now)) return await warnOfTokensEnd(context, credentials);
+  const end = bearer ? bearer.expiresAt : login && unrenewedEnd(login);
+  if (end === undefined || end <= now || end - now >= tellAheadMs) return;
+  const { say } = context.output;
+  const at = when(end, now);
+  if (bearer || !login) return say.info(`the bearer token expires ${at}`);
+  const which = login.method === "sso" ? "the browser session may end" : "the login ends";
+  const named = profile === undefined || profile === "default" ? "" : ` --profile ${profile}`;
+  say.info(`${which} ${at}; codemie profile refresh --force${named} makes a new one`);
 }

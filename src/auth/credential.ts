@@ -113,3 +113,12 @@ export function expiryOf(login: StoredLogin): Expiry {
   const issued = sessionIssuedAt(login.cookies);
   return issued === undefined ? { at: null, from: null } : { at: issued + defaultSessionMs, from: "estimate" };
 }
+
+/**
+ * @returns when a login ends that nothing renews, ms since the epoch, as {@link expiryOf}; undefined for others, and where
+ *   nobody knows. A session that its host renews is issued anew long before that time
+ */
+export function unrenewedEnd(login: StoredLogin): number | undefined {
+  if (login.method === "oidc" && login.refreshToken) return undefined;
+  return expiryOf(login).at ?? undefined;
+}

@@ -1,5 +1,5 @@
 import { CodemieError } from "../core/errors.ts";
-import { login, loginCommand } from "../core/hints.ts";
+import { type ExpectedRedirect, login, loginCommand, mustAllow } from "../core/hints.ts";
 import { printable } from "../core/text.ts";
 import { providersTrouble } from "../oauth/failures.ts";
 
@@ -21,6 +21,14 @@ const refusalHints: Readonly<Record<string, string>> = {
   slow_down: providersTrouble,
   unauthorized_client:
     "have the provider's administrator allow this client what it asks for, or name another one with --client-id",
+};
+
+/** A flag of the commands that log in through a browser. */
+export type LoginFlag = "--timeout" | "--no-browser";
+
+const waysOut: Readonly<Record<LoginFlag, string>> = {
+  "--timeout": "--timeout SECONDS for more time",
+  "--no-browser": "--no-browser to open the URL yourself",
 };
 
 /** Failures of logins and credentials, as users see them. */
@@ -53,14 +61,33 @@ export const authFailure = {
       `${origin} handed over a cookie that cannot be sent safely (${printable(name, 60)})`,
       "nothing was stored; report it to the administrator of the host",
     ),
-  loginTimedOut: (seconds: number) =>
-    new CodemieError(
+  /**
+   * @param unused flags of the command that would help and are not given
+   * @param expected where the provider should have sent the browser; undefined at the host's own single sign-on
+   */
+  loginTimedOut: (seconds: number, unused: readonly LoginFlag[], expected?: ExpectedRedirect) => {
+    const flags = unused.map((flag) => waysOut[flag]).join(" or ");
+    const again = `close the page of the login, then run the command again${flags && `, with ${flags}`}`;
+    return new CodemieError(
       "auth_timeout",
       `no login within ${seconds} s`,
-      "close the page of the login, then run the command again, with --timeout SECONDS for more time or --no-browser to open the URL yourself",
-    ),
+      expected ? `${mustAllow(expected)}; ${again}` : again,
+    );
+  },
   callbackPortInUse: (port: number) =>
-    new CodemieError("usage", `port ${port} is in use`, "choose another port, or end the program that uses it"),
+    new CodemieError(
+      "usage",
+      `port ${port} is in use`,
+      "choose another port with --callback-port, or end the program that uses it",
+    ),
+  callbackPortRefused: (port: number, code: string) =>
+    new CodemieError(
+      "usage",
+      `port ${port} cannot be used (${code})`,
+      "choose another port with --callback-port; those below 1024 belong to the system",
+    ),
+  noIpv6Callback: () =>
+    new CodemieError("usage", "this machine has no ::1 for the callback", "use --callback-host 127.0.0.1"),
   noCallbackPort: () => new CodemieError("usage", "no free loopback port for the login", "try again"),
   otherPerson: (now: string, before: string, profile: string) =>
     new CodemieError(

@@ -21,6 +21,12 @@ export const cliFailure = {
       `${flag} ${printable(text, 60)} is not a number of seconds`,
       example === undefined ? "give a number of seconds; 0 waits for ever" : `for example ${flag} ${example}`,
     ),
+  badCallbackPort: (text: string) =>
+    new CodemieError(
+      "usage",
+      `--callback-port: ${printable(text, 40)} is not a port`,
+      "a port is a number from 1 to 65535",
+    ),
   /** @param list plural of `what`, for the hint */
   noSuch: (what: string, given: string, known: readonly string[], list = `${what}s`) =>
     new CodemieError("usage", `there is no ${what} ${printable(given, 60)}`, `${list}: ${known.join(", ")}`),

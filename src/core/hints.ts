@@ -17,3 +17,19 @@ export const loginCommand = (origin: string, profile?: string) =>
   profile === undefined || profile === "default"
     ? `codemie profile login --url ${origin}`
     : `codemie profile login --profile ${printable(profile, 64)}`;
+
+/** Where a provider should have sent the browser, and for which client. */
+export interface ExpectedRedirect {
+  readonly redirect: URL;
+  readonly clientId: string;
+  /** false: the port is another one at each login */
+  readonly isFixed: boolean;
+}
+
+/** @returns what to check at a provider that never sent the browser back */
+export function mustAllow({ redirect, clientId, isFixed }: ExpectedRedirect): string {
+  const must = `the provider must allow the redirect ${redirect.href} for client ${printable(clientId, 80)}`;
+  return isFixed
+    ? must
+    : `${must}, on any port; if it compares ports, choose one with --callback-port and register that`;
+}

@@ -18,6 +18,21 @@ export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
+/** The names of this machine that the redirect of a login may have; providers compare the name as text. */
+export const callbackHosts = ["127.0.0.1", "localhost", "::1"] as const;
+
+/** Where the browser returns to after a login at a provider (RFC 8252 section 7.3). */
+export interface CallbackChoice {
+  readonly callbackHost?: (typeof callbackHosts)[number] | undefined;
+  /** undefined: any free port */
+  readonly callbackPort?: number | undefined;
+}
+
+/** @returns the members that are set, and nothing else that came with them */
+export function callbackIn({ callbackHost, callbackPort }: CallbackChoice): CallbackChoice {
+  return { ...(callbackHost ? { callbackHost } : {}), ...(callbackPort ? { callbackPort } : {}) };
+}
+
 /** @returns the deployment at an origin that {@link parseHost} returned before */
 export function hostAt(origin: string): Host {
   return { origin, api: origin + apiSegment, kind: "codemie" };

@@ -1,4 +1,5 @@
 import { CodemieError } from "../core/errors.ts";
+import { type ExpectedRedirect, mustAllow } from "../core/hints.ts";
 import { printable } from "../core/text.ts";
 
 const statusHints: Readonly<Record<number, string>> = {
@@ -133,11 +134,12 @@ export const mcpFailure = {
       `--grant ${grant} needs a client that the authorization server knows`,
       "name it with --client-id, and its secret with --client-secret-env or its key with --client-key",
     ),
-  timedOut: (issuer: string, seconds: number) =>
+  /** @param expected where the server should have sent the browser; undefined when it registered that itself */
+  timedOut: (issuer: string, seconds: number, expected: ExpectedRedirect | undefined) =>
     new CodemieError(
       "auth_timeout",
       `nobody finished the authorization at ${printable(issuer, 120)} within ${seconds} s`,
-      "try again in a minute; --auth-timeout SECONDS gives more time, and the address to open is in logs/mcp-proxy.log",
+      `${expected ? `${mustAllow(expected)}; ` : ""}try again in a minute; --auth-timeout SECONDS gives more time, and the address to open is in logs/mcp-proxy.log`,
     ),
   noLogin: (origin: string) =>
     new CodemieError(

@@ -1,4 +1,5 @@
 import { parseJson } from "../core/json.ts";
+import { printable } from "../core/text.ts";
 import type { Fetch } from "../platform/network.ts";
 import { addressesNamedBy } from "./addresses.ts";
 import { isPassing } from "./answer.ts";
@@ -23,7 +24,7 @@ export interface DiscoveredProvider {
  * endpoints must be an address that the issuer may name ({@link addressesNamedBy}); and it must not exclude PKCE with S256.
  *
  * @param issuer as the user typed it
- * @returns the provider, or why it cannot be used, with a hint where we know what to do
+ * @returns the provider, or why it cannot be used, with a hint where the metadata tells what to do
  * @throws `unreachable`, `tls`, `server_error` for a document that is too long
  */
 export async function discoverProvider(
@@ -41,9 +42,23 @@ export async function discoverProvider(
     const unusable = `no usable metadata (${answer.status}) at its well-known address`;
     return { unusable, ...(isPassing(answer.status) ? { hint: providersTrouble } : {}) };
   }
-  if (found.issuer.replace(/\/$/, "") !== base) return { unusable: "its metadata names another issuer" };
+  if (found.issuer.replace(/\/$/, "") !== base) return otherIssuer(new URL(base), found.issuer);
   if (lacksPkce(found)) return { unusable: "it does not support PKCE with S256" };
   return { metadata: found, http };
+}
+
+/**
+ * One address may serve many tenants, as Microsoft Entra's `common` and `organizations` do; each tenant is an issuer of
+ * its own, and the metadata names a template: `https://login.microsoftonline.com/{tenantid}/v2.0`.
+ */
+function otherIssuer({ origin }: URL, issuer: string): { unusable: string; hint?: string } {
+  if (issuer.includes("{tenantid}")) {
+    const hint = `give the address of your own tenant: --issuer ${origin}/TENANT-ID/v2.0`;
+    return { unusable: "it serves every tenant, and each is an issuer of its own", hint };
+  }
+  const unusable = "its metadata names another issuer";
+  if (URL.parse(issuer)?.origin !== origin) return { unusable };
+  return { unusable, hint: `it calls itself ${printable(issuer, 120)}; if you trust that one, give it with --issuer` };
 }
 
 function isProvider(found: ServerMetadata): found is ProviderMetadata {

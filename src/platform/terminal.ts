@@ -26,6 +26,7 @@ export interface Terminal {
   readAll(): Promise<string>;
   /**
    * Reads one line, with the spaces at its ends. With `echo: false` nothing typed or pasted after the prompt is shown.
+   * Without echo the terminal shows nothing between refused lines either.
    *
    * @throws `interrupted` on Ctrl-C, or Ctrl-D in an empty line; the signal's reason when it aborts
    */
@@ -38,6 +39,8 @@ export interface ReadLine {
   readonly prompt?: string;
   readonly echo: boolean;
   readonly signal: AbortSignal;
+  /** true: read another line instead; default: take the first one */
+  readonly refuses?: (line: string) => boolean;
 }
 
 /**
@@ -76,7 +79,7 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
  * Reads the line key by key: in line mode a terminal cuts a pasted line at 4,096 bytes, but a login URL can be longer,
  * and must not be shown.
  */
-function readLine({ prompt, echo, signal }: ReadLine): Promise<string> {
+function readLine({ prompt, echo, signal, refuses = () => false }: ReadLine): Promise<string> {
   const { stdin, stderr } = process;
   const decoder = new TextDecoder();
   return new Promise((resolve, reject) => {
@@ -92,7 +95,11 @@ function readLine({ prompt, echo, signal }: ReadLine): Promise<string> {
     const onAbort = () => done(() => reject(signal.reason));
     const onData = (chunk: Buffer) => {
       for (const char of decoder.decode(chunk, { stream: true })) {
-        if (char === "\r" || char === "\n") return done(() => resolve(line));
+        if (char === "\r" || char === "\n") {
+          if (!refuses(line)) return done(() => resolve(line));
+          line = "";
+          continue;
+        }
         if (char === "\u0003") return done(() => reject(failure.interrupted()));
         if (char === "\u0004" && line === "") return done(() => reject(failure.interrupted()));
         if (char === "\u007f" || char === "\b") {

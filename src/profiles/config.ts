@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { callbackHosts } from "../core/host.ts";
 
 /**
  * A profile, in the existing CLI's file format (CodeMie fact 8.1). The schema lists the members that we use, and keeps
@@ -22,6 +23,8 @@ export const profile = z.looseObject({
       clientId: z.string(),
       scope: z.optional(z.string()),
       prompt: z.optional(z.string()),
+      callbackHost: z.optional(z.enum(callbackHosts)),
+      callbackPort: z.optional(z.int().check(z.gte(1), z.lte(65_535))),
     }),
   ),
   /** names the variable that holds a bearer token; never holds a token itself */

@@ -101,11 +101,12 @@ async function keeping(
 
 async function loggingIn(draft: Draft, host: Host, context: SetupContext): Promise<Draft> {
   const { flags, runtime, version, stop, tell } = context;
-  const { timeoutMs, mayOpenBrowser, device } = flags;
+  const { timeoutMs, mayOpenBrowser, unusedFlags, device } = flags;
   const { client } = draft;
   const dialogue = context.dialogue(host.origin);
   const browserEnv = environmentForOthers(runtime, context.profiles);
-  const options = { host, version, client, device, runtime, dialogue, timeoutMs, mayOpenBrowser, browserEnv, stop };
+  const person = { runtime, dialogue, timeoutMs, mayOpenBrowser, unusedFlags, browserEnv, stop };
+  const options = { host, version, client, device, ...person };
   const login = await logIn(options, async (login) => ({
     result: login,
     page: pages.loggedInMidSetup(describe(login.identity), login.origin),

@@ -1,6 +1,7 @@
 import type { Integration, Model } from "../api/schemas.ts";
 import type { StoredLogin } from "../auth/credential.ts";
 import type { Credentials } from "../auth/credentials.ts";
+import type { LoginFlag } from "../auth/failures.ts";
 import type { LoginDialogue } from "../auth/login/browser.ts";
 import type { OidcClient } from "../auth/login/oidc.ts";
 import { CodemieError } from "../core/errors.ts";
@@ -25,6 +26,7 @@ export interface SetupFlags {
   readonly mayOpenBrowser: boolean;
   /** ms */
   readonly timeoutMs: number;
+  readonly unusedFlags: readonly LoginFlag[];
   readonly project: string | undefined;
   readonly model: string | undefined;
   readonly tokenEnv: string | undefined;

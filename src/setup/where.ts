@@ -1,6 +1,6 @@
 import { apiFailure } from "../api/failures.ts";
 import { defaultScope, promptIn } from "../auth/login/oidc.ts";
-import { parseHost, parseProvider } from "../core/host.ts";
+import { callbackIn, parseHost, parseProvider } from "../core/host.ts";
 import { back, type Choice } from "../platform/prompts.ts";
 import type { Profile } from "../profiles/config.ts";
 import { type ProviderName, providerNames, providerOf, providers } from "../profiles/providers.ts";
@@ -160,5 +160,5 @@ export const how: SetupStep = async (draft, { flags, prompts }) => {
   if (clientId === undefined) throw setupFailure.needsClientId();
   if (clientId === back) return back;
   const scope = known.scope ?? defaultScope;
-  return { ...draft, method: "oidc", client: { issuer, clientId, scope, ...promptIn(known) } };
+  return { ...draft, method: "oidc", client: { issuer, clientId, scope, ...promptIn(known), ...callbackIn(known) } };
 };

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
-import { Person } from "../support/codemie.ts";
+import { codemie, Person } from "../support/codemie.ts";
 import { handOff, logIn } from "../support/login.ts";
 import { Pty } from "../support/pty.ts";
+import { cliClientId } from "../support/sandbox/identity.ts";
 import { sharedSandbox } from "../support/shared.ts";
 
 /** The login where a person sits at a terminal and the browser is elsewhere. */
@@ -24,6 +25,135 @@ test("the address the browser ended at is pasted back, 20 KB of it, and never sh
   await pty.shows(/logged in to .* as .*Ada <ada@example.com>/s);
   expect(await pty.ended()).toBe(0);
   expect(pty.screen).not.toContain("token=ey");
+  person.remove();
+});
+
+/** A browser that opens, and shows nothing: the one the person uses is on another machine. */
+const blindBrowser = (person: Person) => ({ CODEMIE_BROWSER: person.install("blind", "#!/bin/sh\n") });
+
+test("the address is pasted although a browser was opened: wrong ones are asked for again, quotes are taken off", async () => {
+  const person = new Person();
+  const pty = new Pty(person, ["profile", "login", "--url", sandbox.origin], blindBrowser(person));
+  const [url] = await pty.shows(loginUrl);
+  await pty.shows(/paste the address/);
+  const location = await handOff(url, sandbox.front.issue("ada").cookie);
+  const session = new URL(location).searchParams.get("token") ?? "";
+  for (const [typed, says] of [
+    [location.replace(/:\d+/, ":1"), "its port is 1, and this login's is"],
+    [session, "it is no address; paste the right one:"],
+    [`${location.slice(0, 60)}`, "its token is missing, damaged or cut off;"],
+    [location.replace("/auth", "/other"), "the right one begins with http://localhost:"],
+    [`${location.split("token=")[0]}token=${btoa('{"provider":"none"}')}`, "handed over a login without a session"],
+  ] as const) {
+    pty.type(`${typed}\r`);
+    await pty.shows(words(says));
+  }
+  pty.type(`"<${location}>"\r`);
+  await pty.shows(/logged in to .* as .*Ada <ada@example.com>/s);
+  expect(await pty.ended()).toBe(0);
+  expect(pty.screen).not.toContain(session.slice(0, 40));
+  person.remove();
+});
+
+/** Words as the terminal shows them, which breaks lines between them. */
+const words = (text: string) => new RegExp(text.replace(/[.?()]/g, "\\$&").replaceAll(" ", "\\s+"));
+
+const bySignal = (signal: NodeJS.Signals) => async (_pty: Pty, pid: number) => void process.kill(pid, signal);
+for (const [way, flags, end, code] of [
+  [
+    "the browser comes back",
+    [],
+    async (pty: Pty) => {
+      const [url] = await pty.shows(loginUrl);
+      await fetch(await handOff(url, sandbox.front.issue("ada").cookie));
+    },
+    0,
+  ],
+  [
+    "the address is pasted",
+    [],
+    async (pty: Pty) => {
+      const [url] = await pty.shows(loginUrl);
+      pty.type(`${await handOff(url, sandbox.front.issue("ada").cookie)}\r`);
+    },
+    0,
+  ],
+  ["the time is over", ["--timeout", "1"], async () => undefined, 4],
+  ["Ctrl-C", [], async (pty: Pty) => pty.type("\u0003"), 130],
+  ["SIGTERM", [], bySignal("SIGTERM"), 143],
+  ["SIGINT from elsewhere", [], bySignal("SIGINT"), 130],
+] as const) {
+  test(`${way}: the terminal is as it was before, exit ${code}`, async () => {
+    const person = new Person();
+    const script = `before=$(stty -g)
+sh -c 'echo "process $$;"; exec "$0" "$@"' "$0" "$@"
+code=$?
+[ "$before" = "$(stty -g)" ] && echo "as before, $code;" || echo "changed, $code;"`;
+    const args = ["profile", "login", "--url", sandbox.origin, ...flags];
+    const pty = new Pty(person, ["-c", script, codemie, ...args], blindBrowser(person), "sh");
+    const [, pid] = await pty.shows(/process (\d+);/);
+    await pty.shows(/paste the address/);
+    await end(pty, Number(pid));
+    const [said] = await pty.shows(/(as before|changed), \d+;/);
+    expect(said).toBe(`as before, ${code};`);
+    await pty.ended();
+    person.remove();
+  });
+}
+
+test("in the background, where the system stops who reads keys, the login waits for the browser alone", async () => {
+  const person = new Person();
+  const args = ["profile", "login", "--url", sandbox.origin];
+  const pty = new Pty(person, ["-mc", '"$0" "$@" & wait $!; echo "ended with $?;"', codemie, ...args], {}, "bash");
+  const [url] = await pty.shows(loginUrl);
+  await pty.shows(/waiting for the login/);
+  expect(pty.screen).not.toContain("paste");
+  await fetch(await handOff(url, sandbox.front.issue("ada").cookie));
+  await pty.shows(/ended with 0;/);
+  await pty.ended();
+  person.remove();
+});
+
+for (const [flags, opens, says, lacks] of [
+  [["--timeout", "1"], true, "then run the command again, with --no-browser", "--timeout"],
+  [["--timeout", "1"], false, "then run the command again\n", "--"],
+  [["--timeout", "1", "--no-browser"], true, "then run the command again\n", "--"],
+] as const) {
+  test(`after ${flags.join(" ")}, browser ${opens ? "there" : "not there"}, the hint names nothing that is in use`, async () => {
+    const person = new Person();
+    const env = opens ? blindBrowser(person) : {};
+    const { code, err } = await person.run(["profile", "login", "--url", sandbox.origin, ...flags], { env });
+    expect(code).toBe(4);
+    const hint = `${err.split("hint: ")[1]}`;
+    expect(hint).toContain(says);
+    expect(hint).not.toContain(lacks === "--" ? "--" : lacks);
+    person.remove();
+  });
+}
+
+test("at an OpenID provider: the address is pasted while a browser is open, and a wrong one is named for what it is", async () => {
+  const person = new Person();
+  const args = ["profile", "login", "--url", sandbox.origin, "--issuer", sandbox.issuer, "--client-id", cliClientId];
+  const pty = new Pty(person, args, blindBrowser(person));
+  const [url] = await pty.shows(/http:\S+\/auth\?\S+/);
+  await pty.shows(/paste the address/);
+  const { searchParams } = new URL(url);
+  const redirect = searchParams.get("redirect_uri") ?? "";
+  const state = searchParams.get("state") ?? "";
+  for (const [typed, says] of [
+    [`${redirect.replace(/:\d+/, ":1")}?code=c0de&state=${state}`, "its port is 1, and"],
+    [`${redirect}?code=c0de&state=other`, "its state belongs to another login"],
+    [`${redirect}?code=c0de`, "it holds no state"],
+    [`${redirect}?state=${state}`, "it holds no code"],
+    [url, "the right one begins with http://127.0.0.1:"],
+  ] as const) {
+    pty.type(`${typed}\r`);
+    await pty.shows(words(says));
+  }
+  pty.type(`'${redirect}?error=access_denied&state=${state}&iss=${encodeURIComponent(sandbox.issuer)}'\r`);
+  await pty.shows(words("refused: access_denied"));
+  expect(await pty.ended()).toBe(4);
+  expect(pty.screen).not.toContain("c0de");
   person.remove();
 });
 

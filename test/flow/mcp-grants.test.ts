@@ -196,6 +196,7 @@ for (const [flags, expected] of [
   [["--client-metadata-url", "http://x.example.com/a"], "--client-metadata-url must be"],
   [["--resource", "https://x/", "--no-resource"], "contradict"],
   [["--callback-port", "70000"], "is not a port"],
+  [["--callback-host", "0.0.0.0"], "there is no callback-host 0.0.0.0"],
 ] as [string[], string][]) {
   test(`${flags.join(" ")} is wrong use: exit 2`, async () => {
     const person = new Person();

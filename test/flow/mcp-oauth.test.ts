@@ -149,6 +149,23 @@ test("the flags: --scope, --resource, --no-resource, --callback-port, MCP_CLIENT
   await server.close();
 });
 
+for (const [host, name] of [
+  ["127.0.0.1", "127.0.0.1"],
+  ["::1", "[::1]"],
+] as const) {
+  test(`--callback-host ${host}: registered and asked for, and the browser comes back there`, async () => {
+    const server = await startProtected();
+    const port = await freePort();
+    const bridge = new AuthorizedBridge(server.url, ["--callback-host", host, "--callback-port", String(port)]);
+    expect((await bridge.initialize()).result).toBeDefined();
+    const redirect = `http://${name}:${port}/callback`;
+    expect(server.calls("/authorize")[0]?.query.get("redirect_uri")).toBe(redirect);
+    expect(JSON.parse(server.calls("/register")[0]?.body ?? "").redirect_uris).toEqual([redirect]);
+    await bridge.finish();
+    await server.close();
+  });
+}
+
 test("a callback port that is taken is said", async () => {
   const server = await startProtected();
   const port = Number(new URL(server.url).port);

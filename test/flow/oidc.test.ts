@@ -3,6 +3,7 @@ import type { BrowserContext } from "playwright-core";
 import { ageLogin, storedLoginOf } from "../support/age.ts";
 import { passLoginPages } from "../support/browser.ts";
 import { codemieClaude, Person, type Running, withClaude } from "../support/codemie.ts";
+import { freePort } from "../support/mcp/everything.ts";
 import { cliClientId } from "../support/sandbox/identity.ts";
 import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
 import { soak } from "../support/soak.ts";
@@ -123,6 +124,68 @@ test("declined at the provider: exit 4 with its words", async () => {
   expect(err).toContain("refused: access_denied");
 });
 
+const authorizeUrl = /http:\S+\/auth\?\S+/;
+const redirectOf = (url: string) => new URL(url).searchParams.get("redirect_uri");
+
+for (const [host, name] of [
+  ["localhost", "localhost"],
+  ["127.0.0.1", "127.0.0.1"],
+  ["::1", "[::1]"],
+] as const) {
+  test(`--callback-host ${host} and --callback-port: that redirect to the letter, for later logins of the profile too`, async () => {
+    const port = await freePort();
+    const redirect = `http://${name}:${port}/callback`;
+    const chosen = ["--callback-host", host, "--callback-port", String(port)];
+    const login = person.start(["profile", "login", ...flags(), ...chosen]);
+    const [url] = await login.says(authorizeUrl);
+    expect(redirectOf(url)).toBe(redirect);
+    const page = await context.newPage();
+    await page.goto(url);
+    await passLoginPages(page, "ada");
+    await page.waitForURL(/done/);
+    expect((await login.finished()).code).toBe(0);
+    expect(person.config().profiles.default.oidc).toMatchObject({ callbackHost: host, callbackPort: port });
+
+    for (const again of [
+      ["profile", "refresh", "--force"],
+      ["profile", "login"],
+    ]) {
+      const login = person.start([...again, "--timeout", "1"]);
+      const [url] = await login.says(authorizeUrl);
+      expect(redirectOf(url)).toBe(redirect);
+      const { code, err } = await login.finished();
+      expect(code).toBe(4);
+      expect(err).toContain(`hint: the provider must allow the redirect ${redirect} for client ${cliClientId};`);
+    }
+
+    const setUp = ["setup", "--method", "oidc", ...flags(), "--profile", "other", "--yes", "--timeout", "1"];
+    const setup = person.start([...setUp, ...chosen]);
+    const [asked] = await setup.says(authorizeUrl);
+    expect(redirectOf(asked)).toBe(redirect);
+    expect((await setup.finished()).code).toBe(4);
+  });
+}
+
+test("a callback port that is taken: said, and the login before stays", async () => {
+  expect((await (await logIn()).finished()).code).toBe(0);
+  const before = { login: await storedLoginOf(person), config: person.config() };
+  const port = new URL(sandbox.origin).port;
+  const { code, err } = await person.run(["profile", "login", "--callback-port", port]);
+  expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(`error: port ${port} is in use\n`) });
+  expect(err).toContain("hint: choose another port with --callback-port");
+  expect({ login: await storedLoginOf(person), config: person.config() }).toEqual(before);
+});
+
+test("nobody comes back to a port that changes: the hint says what to register, and how to fix the port", async () => {
+  const login = person.start(["profile", "login", ...flags(), "--timeout", "1"]);
+  const [url] = await login.says(authorizeUrl);
+  const { err } = await login.finished();
+  expect(err).toContain(
+    `the provider must allow the redirect ${redirectOf(url)} for client ${cliClientId}, on any port`,
+  );
+  expect(err).toContain("--callback-port");
+});
+
 test("a callback with a wrong state, or none, is not the callback", async () => {
   const login = person.start(["profile", "login", ...flags(), "--timeout", "3"]);
   const [url] = await login.says(/http:\S+\/auth\?\S+/);
@@ -138,6 +201,9 @@ test("a callback with a wrong state, or none, is not the callback", async () => 
 for (const [what, args, exit, says] of [
   ["no client id", ["--issuer", "https://sso.example.com"], 2, "needs --client-id"],
   ["no issuer", ["--client-id", "x"], 2, "needs --issuer"],
+  ["a callback without an issuer", ["--callback-port", "4000"], 2, "needs --issuer"],
+  ["another host for the callback", ["--callback-host", "0.0.0.0"], 2, "there is no callback-host 0.0.0.0"],
+  ["no port for the callback", ["--callback-port", "0"], 2, "is not a port"],
   ["plain http", ["--issuer", "http://sso.example.com", "--client-id", "x"], 1, "must be an https: address"],
 ] as const) {
   test(`${what}: exit ${exit}`, async () => {

@@ -61,9 +61,23 @@ export const byName: Readonly<Record<string, unknown>> = {
   variable: "CODEMIE_JWT_TOKEN",
 };
 
+const redirect = new URL("http://127.0.0.1:4180/callback");
+
 /** The calls of one message: each way it can end has a line. */
 export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>> = {
   "access/notForProvider": [["session to renew", "openai"]],
+  "auth/callbackPortRefused": [[80, "EACCES"]],
+  "auth/loginTimedOut": [
+    [120, ["--timeout", "--no-browser"]],
+    [300, ["--no-browser"]],
+    [300, []],
+    [120, ["--timeout"], { redirect, clientId: "codemie", isFixed: true }],
+    [120, ["--timeout"], { redirect, clientId: "codemie", isFixed: false }],
+  ],
+  "mcp/timedOut": [
+    [server, 120, undefined],
+    [server, 120, { redirect, clientId: "codemie", isFixed: true }],
+  ],
   "access/passphraseUnusable": [
     ["/run/secrets/passphrase (CODEMIE_VAULT_PASSPHRASE_FILE)", "there is no such file"],
     ["--passphrase-command", "pass is not on PATH", "give the program's name or its absolute path"],

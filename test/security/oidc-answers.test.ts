@@ -54,6 +54,7 @@ async function answer(request: Request): Promise<Response> {
   return new Response("?", { status: 404 });
 }
 
+const endpoints = ["authorization_endpoint", "token_endpoint", "jwks_uri", "revocation_endpoint"];
 const now = () => Math.floor(Date.now() / 1000);
 /** Left half of the hash of an access token (OpenID Connect Core 1.0 section 3.1.3.6). */
 const hashOf = (algorithm: string, token: string) => {
@@ -91,6 +92,39 @@ test("without a twist the tokens are taken, and the host is asked", async () => 
   person.remove();
 });
 
+for (const claims of [{ aud: ["cli", "account"] }, { aud: ["cli", "account"], azp: "cli" }, { aud: ["cli"] }]) {
+  test(`an ID token with ${JSON.stringify(claims)} is for us`, async () => {
+    twist = { claims };
+    expect((await attempt()).err).toContain("did not accept"); // the host, which gets the access token next
+  });
+}
+
+for (const tenant of ["common", "organizations"]) {
+  test(`the issuer template of Microsoft Entra at /${tenant}: the hint names a tenant's own address`, async () => {
+    const issuer = `https://login.microsoftonline.com/${tenant}/v2.0`;
+    const metadata = {
+      issuer: "https://login.microsoftonline.com/{tenantid}/v2.0",
+      ...Object.fromEntries(endpoints.map((name) => [name, `https://login.microsoftonline.com/${tenant}/${name}`])),
+    };
+    expect(await discoverProvider(issuer, async () => Response.json(metadata))).toEqual({
+      unusable: "it serves every tenant, and each is an issuer of its own",
+      hint: "give the address of your own tenant: --issuer https://login.microsoftonline.com/TENANT-ID/v2.0",
+    });
+    twist = { metadata: { issuer: `${origin}/{tenantid}/v2.0` } };
+    expect((await attempt()).err).toContain(
+      `hint: give the address of your own tenant: --issuer ${origin}/TENANT-ID/v2.0`,
+    );
+  });
+}
+
+test("metadata that names another issuer of the same origin: the hint names it", async () => {
+  twist = { metadata: { issuer: `${origin}/realms/one` } };
+  const { code, err } = await attempt();
+  expect(code).toBe(1);
+  expect(err).toContain("names another issuer");
+  expect(err).toContain(`hint: it calls itself ${origin}/realms/one; if you trust that one, give it with --issuer`);
+});
+
 for (const [alg, hash] of [
   ["RS256", "sha256"],
   ["PS384", "sha384"],
@@ -111,7 +145,6 @@ for (const [alg, hash] of [
   });
 }
 
-const endpoints = ["authorization_endpoint", "token_endpoint", "jwks_uri", "revocation_endpoint"];
 for (const address of [
   "http://127.0.0.1:8080/x",
   "http://localhost:8080/x",
@@ -160,7 +193,13 @@ const twists: [string, () => typeof twist, string][] = [
   ["another nonce", () => ({ claims: { nonce: "other" } }), "nonce"],
   ["no nonce", () => ({ claims: { nonce: undefined } }), "nonce"],
   ["another audience", () => ({ claims: { aud: "other" } }), "aud"],
-  ["two audiences without azp", () => ({ claims: { aud: ["cli", "other"] } }), "another client"],
+  ["two audiences, none of them ours", () => ({ claims: { aud: ["one", "other"] } }), "aud"],
+  ["two audiences and another azp", () => ({ claims: { aud: ["cli", "other"], azp: "other" } }), "another client"],
+  [
+    "two audiences of another issuer without azp",
+    () => ({ claims: { aud: ["cli", "other"], iss: alien } }),
+    '"iss" claim',
+  ],
   ["another azp", () => ({ claims: { azp: "other" } }), "another client"],
   ["another issuer in the ID token", () => ({ claims: { iss: alien } }), "iss"],
   ["an expired ID token", () => ({ claims: { exp: 1_000_000_000 } }), "exp"],

@@ -11,12 +11,16 @@ export class InteractiveAgent {
   readonly pty: Pty;
   readonly #opened: string;
 
-  /** @param source the agent's; `OPENED` in its environment is the file in which the browser writes, a line an address */
-  constructor(person: Person, source: string) {
+  /**
+   * @param source the agent's; `OPENED` in its environment is the file in which the browser writes, a line an address
+   * @param args behind `codemie claude`
+   * @param env `CODEMIE_BROWSER: "none"` opens nothing
+   */
+  constructor(person: Person, source: string, args: readonly string[] = [], env: Record<string, string> = {}) {
     this.#opened = join(person.root, "opened");
     person.install("claude", `#!${process.execPath}\n${source}`);
     const browser = person.install("open-it", `#!/bin/sh\nprintf '%s\\n' "$1" >> "$OPENED"\n`);
-    this.pty = new Pty(person, ["claude"], { CODEMIE_BROWSER: browser, OPENED: this.#opened });
+    this.pty = new Pty(person, ["claude", ...args], { CODEMIE_BROWSER: browser, OPENED: this.#opened, ...env });
   }
 
   /** the addresses the browser was told to open */

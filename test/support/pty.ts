@@ -6,9 +6,10 @@ export class Pty {
   #screen = "";
   #wake: () => void = () => undefined;
 
-  constructor(person: Person, args: readonly string[], env: Record<string, string> = {}) {
+  /** @param program what runs instead of the binary */
+  constructor(person: Person, args: readonly string[], env: Record<string, string> = {}, program = codemie) {
     const decoder = new TextDecoder();
-    this.#child = Bun.spawn([codemie, ...args], {
+    this.#child = Bun.spawn([program, ...args], {
       cwd: person.cwd,
       env: { ...person.env, TERM: "xterm-256color", ...env },
       terminal: {
@@ -25,6 +26,10 @@ export class Pty {
   /** everything shown so far, escape codes included */
   get screen(): string {
     return this.#screen;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
   }
 
   type(keys: string): void {

@@ -7,7 +7,8 @@ import {
   takeSessionCookies,
 } from "../../src/auth/cookies.ts";
 import { expiryOf } from "../../src/auth/credential.ts";
-import { readHandoff, readPastedUrl } from "../../src/auth/login/handoff.ts";
+import { readHandoff } from "../../src/auth/login/handoff.ts";
+import { readPastedUrl } from "../../src/auth/login/pasted-callback.ts";
 
 const seconds = 1_795_000_000;
 const value = `${"a".repeat(50)}|${seconds}|${"b".repeat(43)}`;
@@ -64,16 +65,26 @@ test("the hand-off's token is read in every spelling of base64, and nothing else
   }
 });
 
-test("a pasted address counts only if it is this login's", () => {
-  expect(readPastedUrl(" http://localhost:4711/auth?token=x\n", 4711)?.href).toBe("http://localhost:4711/auth?token=x");
-  for (const pasted of [
-    "",
-    "token",
-    "http://localhost:1/auth?token=x",
-    "https://localhost:4711/auth",
-    "http://h:4711/auth",
-  ]) {
-    expect(readPastedUrl(pasted, 4711)).toBeUndefined();
+test("a pasted address counts only if it is this login's, and whatever is wrong is said without it", () => {
+  const redirect = new URL("http://localhost:4711/auth");
+  const right = "http://localhost:4711/auth?token=x";
+  const wrapped = [" URL\n", '"URL"', "'URL'", "<URL>", '"<URL>"', " < URL > ", "`URL`", "“URL”", "\ufeffURL"];
+  for (const around of wrapped) {
+    expect(readPastedUrl(around.replace("URL", right), redirect)).toEqual(new URL(right));
+  }
+  for (const name of ["127.0.0.1", "[::1]"]) {
+    expect(readPastedUrl(right.replace("localhost", name), redirect)).toBeInstanceOf(URL);
+  }
+  for (const [pasted, fault] of [
+    ["", "it is no address"],
+    ["token=secret", "it is no address"],
+    ["http://localhost:1/auth?token=secret", "its port is 1, and this login's is 4711"],
+    ["http://localhost/auth?token=secret", "its port is 80, and this login's is 4711"],
+    ["https://localhost:4711/auth?token=secret", "the right one begins with http://localhost:4711/auth?"],
+    ["http://h:4711/auth?token=secret", "the right one begins with http://localhost:4711/auth?"],
+    ["http://localhost:4711/start/x", "the right one begins with http://localhost:4711/auth?"],
+  ] as const) {
+    expect(readPastedUrl(pasted, redirect)).toBe(fault);
   }
 });
 

@@ -1,11 +1,13 @@
 import type { ForeignEnv } from "../../core/env.ts";
 import { CodemieError } from "../../core/errors.ts";
+import type { ExpectedRedirect } from "../../core/hints.ts";
 import { browserFor, openBrowser } from "../../platform/browser.ts";
 import type { Runtime } from "../../platform/runtime.ts";
-import { authFailure } from "../failures.ts";
+import { authFailure, type LoginFlag } from "../failures.ts";
 import { type Page, pages } from "./callback-page.ts";
 import type { Callback, CallbackServer } from "./callback-server.ts";
 import { holdMinutes, type PortKeeper } from "./late-callback.ts";
+import { pastedCallback } from "./pasted-callback.ts";
 
 /** Messages of a login to the person in the terminal. */
 export interface LoginDialogue {
@@ -15,6 +17,14 @@ export interface LoginDialogue {
   atCode(address: string, code: string): void;
   /** something failed, but the login continues */
   note(text: string): void;
+  /**
+   * Reads lines that the person pastes, and shows none of them, until one is not refused. Absent where the terminal is
+   * not ours to read: it is an agent's, or nobody's.
+   *
+   * @param refuses true: the line is not the one we wait for, and the person knows why
+   * @throws `interrupted` on Ctrl-C; the reason of `over`
+   */
+  readonly readPaste?: ((refuses: (line: string) => boolean, over: AbortSignal) => Promise<void>) | undefined;
 }
 
 /** The person's side of a login, whatever its method. */
@@ -25,6 +35,8 @@ export interface LoginOptions {
   readonly timeoutMs: number;
   /** false: print the URL only */
   readonly mayOpenBrowser: boolean;
+  /** flags of the command that would help when the time is over, and are not given; default: none */
+  readonly unusedFlags?: readonly LoginFlag[];
   /** what the browser may see of the environment */
   readonly browserEnv: ForeignEnv;
   /** stops the login; its reason is the failure to throw */
@@ -39,8 +51,10 @@ export type Use<C, T> = (credential: C) => Promise<{ result: T; page: Page; isDo
 
 /** Steps that some methods take besides. */
 export interface Extras {
-  /** Waits for the callback's URL pasted into the terminal. */
-  paste(over: AbortSignal): Promise<Callback>;
+  /** Lets the person paste the callback's URL; returns why an address of the callback is not this login's. */
+  faultOfPaste(callback: URL): string | undefined;
+  /** for the hint when nobody comes back */
+  readonly expected: ExpectedRedirect;
   /** Takes over the port unless the login succeeds, beyond doubt, with what this user's own browser, or the person, brought. */
   readonly keeper: PortKeeper;
 }
@@ -63,18 +77,17 @@ export async function browserLogin<T>(
   server: CallbackServer,
   url: string,
   use: Use<URL, T>,
-  { paste, keeper }: Partial<Extras> = {},
+  { faultOfPaste, expected, keeper }: Partial<Extras> = {},
 ): Promise<T> {
   const { runtime, dialogue } = options;
-  const time = loginDeadline(options);
+  const time = loginDeadline(options, expected);
   const over = new AbortController();
   let end: "failed" | "uncertain" | "own" = "failed";
   try {
     const opens = options.mayOpenBrowser && browserFor(runtime.env).kind !== "none";
-    const pastes = paste !== undefined && runtime.terminal.interactive && !opens;
     // Start to read before we ask for it: a terminal in line mode would show the pasted secret, and cut it.
-    const pasted = pastes ? paste(over.signal) : undefined;
-    dialogue.atUrl(url, opens, pastes);
+    const pasted = faultOfPaste && pastedCallback(dialogue, server.redirect, faultOfPaste, over.signal);
+    dialogue.atUrl(url, opens, pasted !== undefined);
     if (opens) {
       try {
         openBrowser(server.leadTo(url), options.browserEnv);
@@ -87,6 +100,7 @@ export async function browserLogin<T>(
     const ways: Promise<Callback>[] = [server.received, time.over];
     if (pasted) ways.push(pasted);
     const callback = await Promise.race(ways);
+    over.abort();
     try {
       const { result, page, isDoubtful } = await Promise.race([use(callback.url), time.over]);
       callback.finish(page);
@@ -119,10 +133,14 @@ const strangerRefused = (user: number) =>
   `a program of another user of this machine (${user}) came to the callback of this login, and was refused; if that is your browser, set CODEMIE_BROWSER_UID=${user} and log in again`;
 
 /**
+ * @param expected where the provider should send the browser, for the hint
  * @returns `over`: rejects with `auth_timeout` or the stop signal's failure; `signal`: aborts then, with the same reason;
  *   call `end` in any case, it frees the timer
  */
-export function loginDeadline({ timeoutMs, stop }: Pick<LoginOptions, "timeoutMs" | "stop">): {
+export function loginDeadline(
+  { timeoutMs, stop, unusedFlags = [] }: Pick<LoginOptions, "timeoutMs" | "stop" | "unusedFlags">,
+  expected?: ExpectedRedirect,
+): {
   readonly over: Promise<never>;
   readonly signal: AbortSignal;
   end(): void;
@@ -134,7 +152,8 @@ export function loginDeadline({ timeoutMs, stop }: Pick<LoginOptions, "timeoutMs
     reject(reason);
     controller.abort(reason);
   };
-  const timer = setTimeout(() => ended(authFailure.loginTimedOut(Math.round(timeoutMs / 1000))), timeoutMs);
+  const timedOut = () => ended(authFailure.loginTimedOut(Math.round(timeoutMs / 1000), unusedFlags, expected));
+  const timer = setTimeout(timedOut, timeoutMs);
   const onStop = () => ended(stop.reason);
   if (stop.aborted) onStop();
   stop.addEventListener("abort", onStop);

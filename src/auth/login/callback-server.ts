@@ -1,8 +1,10 @@
 import { H3 } from "h3";
 import { randomBytes } from "../../core/crypto.ts";
 import { aheadHeaders } from "../../core/fetched-ahead.ts";
+import type { CallbackChoice } from "../../core/host.ts";
 import { within } from "../../core/time.ts";
 import { openSocketList, type Peer, type SocketList } from "../../platform/peer.ts";
+import { authFailure } from "../failures.ts";
 import { type Page, pageHeaders, pages, renderPage } from "./callback-page.ts";
 import type { PortKeeper } from "./late-callback.ts";
 import { type Handler, type Listeners, listenOnLoopback, type Visit } from "./loopback.ts";
@@ -16,13 +18,11 @@ export interface Callback {
   finish(page: Page): void;
 }
 
-export interface CallbackOptions {
+export interface CallbackOptions extends CallbackChoice {
   /** exact path of the callback */
   readonly path: string;
   /** checks a request to that path; true: it is this login's callback; a page: it is not, and why */
   accept(url: URL): boolean | Page;
-  /** the port to listen on; undefined: any free one */
-  readonly port?: number | undefined;
   /** true: another process of this user can take over the port without a gap */
   readonly mayShare?: boolean;
   /** the user that the browser runs as, if it is neither this one nor root */
@@ -31,6 +31,8 @@ export interface CallbackOptions {
 
 export interface CallbackServer {
   readonly port: number;
+  /** the address the provider sends the browser to; its host is `localhost` unless the options name another */
+  readonly redirect: URL;
   /** Resolves with the first callback that `accept` takes. */
   readonly received: Promise<Callback>;
   /** Resolves with the number of the first other user whose request was refused. */
@@ -61,10 +63,11 @@ const secretPath = (name: string) => `/${name}/${randomBytes(16).toString("base6
  *
  * The callback's URL holds a secret, so the answer is a redirect: address bar and back button then show another URL.
  *
- * @throws usage error when the port is not free, or none is; as {@link openSocketList}
+ * @throws usage error when the port is not free, or none is, or when there is no `::1` to be the callback's host; as
+ *   {@link openSocketList}
  */
 export function startCallbackServer(options: CallbackOptions): CallbackServer {
-  const { path, accept, browserUser } = options;
+  const { path, accept, browserUser, callbackHost = "localhost" } = options;
   const received = Promise.withResolvers<Callback>();
   const stranger = Promise.withResolvers<number>();
   const lastPage = Promise.withResolvers<Page>();
@@ -118,6 +121,7 @@ export function startCallbackServer(options: CallbackOptions): CallbackServer {
   sockets.checkThatItShows({ address: "127.0.0.1", port });
   return {
     port,
+    redirect: new URL(`http://${callbackHost === "::1" ? "[::1]" : callbackHost}:${port}${path}`),
     received: received.promise,
     stranger: stranger.promise,
     leadTo(url) {
@@ -141,7 +145,11 @@ export function startCallbackServer(options: CallbackOptions): CallbackServer {
 
 function listenOrClose(sockets: SocketList, handler: Handler, options: CallbackOptions): Listeners {
   try {
-    return listenOnLoopback(handler, options.port ?? 0, options.mayShare ?? false);
+    const { callbackHost, callbackPort = 0, mayShare = false } = options;
+    const listeners = listenOnLoopback(handler, callbackPort, mayShare);
+    if (callbackHost !== "::1" || listeners.isOnIpv6) return listeners;
+    void listeners.stop(true);
+    throw authFailure.noIpv6Callback();
   } catch (error) {
     sockets.close();
     throw error;
@@ -159,7 +167,8 @@ const redirect = (location: string) => new Response(null, { status: 303, headers
 
 /** Guards against DNS rebinding: under any other name, a foreign page in the browser may be talking to us. */
 function isOurHost(host: string | null, port: number): boolean {
-  return host === `localhost:${port}` || host === `127.0.0.1:${port}` || host === `[::1]:${port}`;
+  const name = host?.endsWith(`:${port}`) ? host.slice(0, -`:${port}`.length) : port === 80 ? host : undefined;
+  return name === "localhost" || name === "127.0.0.1" || name === "[::1]";
 }
 
 /** True for a navigation by Fetch Metadata headers, and for clients that do not send these headers. */

@@ -27,16 +27,3 @@ export function readHandoff(url: URL): Handoff | undefined {
   const base64 = token.replaceAll(" ", "+").replaceAll("-", "+").replaceAll("_", "/");
   return parseJson(Buffer.from(base64, "base64").toString("utf8"), payload);
 }
-
-/**
- * Reads the address that a person pasted from the browser after the login.
- *
- * @param pasted one line; white space in it is removed
- * @param port the port of this login's callback
- * @returns the callback's URL, or undefined for any other address
- */
-export function readPastedUrl(pasted: string, port: number): URL | undefined {
-  const url = URL.parse(pasted.replace(/\s+/g, ""));
-  const ours = url && url.protocol === "http:" && url.pathname === handoffPath && Number(url.port) === port;
-  return ours && (url.hostname === "localhost" || url.hostname === "127.0.0.1") ? url : undefined;
-}

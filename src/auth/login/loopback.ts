@@ -15,6 +15,8 @@ export type Handler = (visit: Visit) => Response | Promise<Response>;
 
 export interface Listeners {
   readonly port: number;
+  /** false: this machine has no `::1` */
+  readonly isOnIpv6: boolean;
   /** true: another process of this user can listen on the port too */
   readonly isShared: boolean;
   stop(force: boolean): Promise<void>;
@@ -61,11 +63,14 @@ export function listenOnLoopback(handler: Handler, fixedPort: number, mayShare: 
       const v6 = listen("::1", port);
       return {
         port,
+        isOnIpv6: true,
         isShared,
         stop: async (force) => void (await Promise.all([v4.stop(force), v6.stop(force)])),
       };
     } catch (error) {
-      if (systemCode(error) !== "EADDRINUSE") return { port, isShared, stop: (force) => v4.stop(force) };
+      if (systemCode(error) !== "EADDRINUSE") {
+        return { port, isOnIpv6: false, isShared, stop: (force) => v4.stop(force) };
+      }
       void v4.stop(true);
       if (fixedPort !== 0) throw authFailure.callbackPortInUse(fixedPort);
       if (attempt === portAttempts) throw authFailure.noCallbackPort();
@@ -76,7 +81,8 @@ export function listenOnLoopback(handler: Handler, fixedPort: number, mayShare: 
 function listenAt<T>(port: number, listen: (hostname: string, port: number) => T): T {
   try {
     return listen("127.0.0.1", port);
-  } catch {
-    throw authFailure.callbackPortInUse(port);
+  } catch (error) {
+    if (systemCode(error) === "EADDRINUSE") throw authFailure.callbackPortInUse(port);
+    throw authFailure.callbackPortRefused(port, systemCode(error) ?? "unknown");
   }
 }

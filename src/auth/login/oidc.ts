@@ -1,4 +1,5 @@
 import { CodemieError } from "../../core/errors.ts";
+import type { CallbackChoice } from "../../core/host.ts";
 import { Secret } from "../../core/secret.ts";
 import { printable } from "../../core/text.ts";
 import { pause } from "../../core/time.ts";
@@ -19,7 +20,7 @@ import { browserLogin, type LoginOptions, loginDeadline, type Use } from "./brow
 import { startCallbackServer } from "./callback-server.ts";
 
 /** Our client at an OpenID provider, as the user named it. */
-export interface OidcClient {
+export interface OidcClient extends CallbackChoice {
   readonly issuer: string;
   readonly clientId: string;
   readonly scope: string;
@@ -66,22 +67,24 @@ async function providerAt(issuer: string, { fetch }: Runtime): Promise<Discovere
  */
 export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, T>): Promise<T> {
   const { client, runtime } = options;
-  const { issuer, clientId, scope } = client;
+  const { issuer, clientId, scope, callbackHost = "127.0.0.1", callbackPort } = client;
   const provider = await providerAt(issuer, runtime);
   const { metadata, http } = provider;
   const secrets = newSecrets();
   const server = startCallbackServer({
     path: "/callback",
     accept: (url) => url.searchParams.get("state") === secrets.state,
+    callbackHost,
+    callbackPort,
     browserUser: browserUser(runtime.env),
   });
-  const redirectUri = `http://127.0.0.1:${server.port}/callback`;
+  const redirectUri = server.redirect.href;
   const endpoint = new URL(metadata.authorization_endpoint);
   const url = authorizationUrl(endpoint, secrets, {
     ...{ clientId, redirectUri, scope, openId: true },
     prompt: promptFor(scope, client.prompt),
   });
-  return await browserLogin(options, server, url.href, async (callback) => {
+  const exchange = async (callback: URL) => {
     const form = {
       grant_type: "authorization_code",
       code: codeOf(callback, metadata),
@@ -90,7 +93,18 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
     };
     const result = await requestToken(metadata, publicClient(clientId), form, http);
     return await use(await tokensOf(issued(result, client), provider, options, secrets.nonce));
+  };
+  return await browserLogin(options, server, url.href, exchange, {
+    faultOfPaste: (callback) => faultOf(callback, secrets.state),
+    expected: { redirect: server.redirect, clientId, isFixed: callbackPort !== undefined },
   });
+}
+
+/** @returns why a pasted address of this login's redirect is not its callback; undefined when it is */
+function faultOf({ searchParams }: URL, state: string): string | undefined {
+  if (!searchParams.has("state")) return "it holds no state, so a part of it is missing";
+  if (searchParams.get("state") !== state) return "its state belongs to another login";
+  return searchParams.get("code") || searchParams.get("error") ? undefined : "it holds no code";
 }
 
 /**

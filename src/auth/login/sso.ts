@@ -8,8 +8,8 @@ import { type CookieSet, takeSessionCookies } from "../cookies.ts";
 import { authFailure } from "../failures.ts";
 import { browserLogin, type LoginDialogue, type LoginOptions, type Use } from "./browser.ts";
 import { type Page, pages } from "./callback-page.ts";
-import { type Callback, startCallbackServer } from "./callback-server.ts";
-import { handoffPath, readHandoff, readPastedUrl } from "./handoff.ts";
+import { startCallbackServer } from "./callback-server.ts";
+import { type Handoff, handoffPath, readHandoff } from "./handoff.ts";
 import { startPortKeeper } from "./late-callback.ts";
 
 export interface SsoOptions extends LoginOptions {
@@ -51,9 +51,22 @@ export async function loginBySso<T>(options: SsoOptions, use: Use<CookieSet, T>)
     throw error;
   }
   return await browserLogin(options, server, url, (callback) => use(sessionOf(callback, host)), {
-    paste: (over) => pasted(server.port, runtime, dialogue, over),
+    faultOfPaste: (callback) => faultOf(callback, host),
     keeper,
   });
+}
+
+/** @returns why a pasted address of this login's callback brings no session; undefined when it brings one */
+function faultOf(url: URL, host: Host): string | undefined {
+  const handoff = readHandoff(url);
+  if (!handoff) return "its token is missing, damaged or cut off";
+  return lacksSession(handoff) ? authFailure.noSessionHandedOver(host.origin, handoff.provider).message : undefined;
+}
+
+/** True when a hand-off holds no session, not even one that cannot be used. */
+function lacksSession({ cookies = {} }: Handoff): boolean {
+  const taken = takeSessionCookies(cookies);
+  return "set" in taken && Object.keys(taken.set).length === 0;
 }
 
 /**
@@ -65,8 +78,7 @@ function handoffWithSession(host: Host, dialogue: LoginDialogue): (url: URL) => 
   return (url) => {
     const handoff = readHandoff(url);
     if (!handoff) return false;
-    const taken = takeSessionCookies(handoff.cookies ?? {});
-    if ("unsafe" in taken || Object.keys(taken.set).length > 0) return true;
+    if (!lacksSession(handoff)) return true;
     const { message, hint = "" } = authFailure.noSessionHandedOver(host.origin, handoff.provider);
     if (!isTold) dialogue.note(`${message}: ${hint}`);
     isTold = true;
@@ -108,19 +120,4 @@ async function lookAtLoginRoute(host: Host, loginUrl: string, runtime: Runtime):
   }
   if (answer.status === 404) throw apiFailure.wrongBaseUrl(host.origin, "it answered 404 at its login address");
   if (verdict === "failed") throw apiFailure.server(host.origin, answer.status);
-}
-
-/** Waits for the person to paste the callback's address from the browser; asks again after any other text. */
-async function pasted(port: number, runtime: Runtime, dialogue: LoginDialogue, over: AbortSignal): Promise<Callback> {
-  for (let refused = false; ; ) {
-    // Start to read the next line before the note is printed: see browserLogin.
-    const reading = runtime.terminal.readLine({ echo: false, signal: over });
-    if (refused) {
-      dialogue.note(`that is not the address of this login: it begins with http://localhost:${port}/auth?token=`);
-    }
-    const line = await reading;
-    const url = readPastedUrl(line, port);
-    if (url && readHandoff(url)) return { url, isTrusted: true, finish: () => undefined };
-    refused = line.trim() !== "";
-  }
 }

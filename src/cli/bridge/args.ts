@@ -1,10 +1,11 @@
 import type { Env } from "../../core/env.ts";
-import { isLoopback } from "../../core/host.ts";
-import { parsePort, parseSeconds } from "../../core/parse.ts";
+import { type CallbackChoice, isLoopback } from "../../core/host.ts";
+import { parseSeconds } from "../../core/parse.ts";
 import { pasted, placeholder } from "../../core/pasted.ts";
 import { Secret } from "../../core/secret.ts";
 import { headerSafe } from "../../core/text.ts";
 import { mcpFailure } from "../../mcp/failures.ts";
+import { readCallback } from "../callback-flags.ts";
 import { cliFailure } from "../failures.ts";
 import { bridgeFailure } from "./failures.ts";
 import { type Flag, splitFlags } from "./flags.ts";
@@ -36,7 +37,7 @@ export interface McpArgs {
   /** the company's identity provider; undefined: an OIDC profile's */
   readonly provider: { readonly tokenEndpoint: URL; readonly clientId: string; readonly idToken: Secret } | undefined;
   readonly profile: string | undefined;
-  readonly callbackPort: number | undefined;
+  readonly callback: CallbackChoice;
   readonly authSeconds: number;
   readonly browser: boolean;
   readonly persist: boolean;
@@ -85,7 +86,7 @@ export function readMcpArgs(args: readonly string[], env: Env | "unknown"): McpA
     issuer: httpsOf("--issuer", text("issuer")),
     ...readClient(text, lookup),
     profile: text("profile"),
-    callbackPort: portOf(text("callback-port")),
+    callback: readCallback(text("callback-host"), text("callback-port")),
     authSeconds: Math.max(1, secondsOf("--auth-timeout", text("auth-timeout"), standardAuthSeconds)),
     browser: !is("no-browser"),
     persist: is("persist"),
@@ -150,13 +151,6 @@ function resourceOf(given: string | undefined, none: boolean): string | undefine
   if (given !== undefined && none) throw bridgeFailure.resourceAndNone();
   if (given !== undefined && !URL.parse(given)) throw bridgeFailure.badResource();
   return none ? "none" : given;
-}
-
-function portOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const port = parsePort(text);
-  if (port === undefined) throw bridgeFailure.badCallbackPort(text);
-  return port;
 }
 
 /**

@@ -33,12 +33,6 @@ export const bridgeFailure = {
   resourceAndNone: () => new CodemieError("usage", "--resource and --no-resource contradict each other", see),
   badResource: () =>
     new CodemieError("usage", "--resource must be an address", "for example --resource https://mcp.example.com/mcp"),
-  badCallbackPort: (text: string) =>
-    new CodemieError(
-      "usage",
-      `--callback-port: ${printable(text, 40)} is not a port`,
-      "a port is a number from 1 to 65535",
-    ),
   /** The message does not repeat the value: it may be a credential. */
   unsendable: (flag: string, name: string) =>
     new CodemieError("usage", `the value of ${flag} ${printable(name, 60)} cannot be sent as a header`, see),

@@ -22,6 +22,7 @@ const flags = {
   "idp-client-id": "value",
   "id-token-env": "value",
   profile: "value",
+  "callback-host": "value",
   "callback-port": "value",
   "auth-timeout": "value",
   "no-browser": "switch",

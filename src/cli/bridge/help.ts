@@ -30,6 +30,7 @@ ${bold("When the server demands a login")}
       --client-secret-env NAME     variable with the client's secret
       --client-key FILE            file with its private key, PKCS#8 PEM or JWK; --client-key-env NAME: a variable
       --client-metadata-url URL    client ID metadata document
+      --callback-host HOST         host of the callback: localhost (default), 127.0.0.1 or ::1
       --callback-port N            fixed port of the callback http://localhost:N/callback
       --auth-timeout SECONDS       how long to wait for the browser (default 120)
       --no-browser                 print the address instead of opening a browser

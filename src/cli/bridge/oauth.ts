@@ -61,7 +61,7 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     timeoutMs: asked.authSeconds * 1000,
     mayOpenBrowser: asked.browser,
     browserEnv: environmentForOthers(runtime, profiles),
-    callbackPort: asked.callbackPort,
+    callback: asked.callback,
     stop,
   };
   const where = { profile: asked.profile ?? "", host: url.origin, outcome: "ok" } as const;
@@ -98,6 +98,7 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
 function loggedToo(dialogue: LoginDialogue, log: Log): LoginDialogue {
   return {
     ...dialogue,
+    readPaste: undefined, // standard input is the client's
     atUrl(url, opened, canPaste) {
       log.toOpen(opened ? "opening" : "to be opened", url);
       dialogue.atUrl(url, opened, canPaste);

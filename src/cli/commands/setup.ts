@@ -17,9 +17,10 @@ import { type Draft, type SetupContext, type SetupFlags, walk } from "../../setu
 import { save } from "../../setup/save.ts";
 import { api, base, how, where, which } from "../../setup/where.ts";
 import type { Vault } from "../../vault/vault.ts";
+import { readCallback } from "../callback-flags.ts";
 import { cliFailure } from "../failures.ts";
 import { type Cli, command } from "../frame/command.ts";
-import { dialogueOf, timeoutMsOf } from "../frame/login-dialogue.ts";
+import { callbackArgs, dialogueOf, loginOptionsOf, standardTime } from "../frame/login-dialogue.ts";
 import { commandFailure } from "./failures.ts";
 
 const steps = [which, where, api, base, how, credential, project, integration, model, name];
@@ -48,8 +49,9 @@ export const setup = (cli: Cli) =>
       "client-id": { type: "string", valueHint: "ID", description: "our client ID at that provider" },
       scope: { type: "string", valueHint: "'A B'", description: "scopes to request there" },
       device: { type: "boolean", description: "log in with a device code, without a browser on this machine" },
+      ...callbackArgs,
       browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
-      timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up a login after this time" },
+      timeout: { type: "string", valueHint: "SECONDS", description: `give up a login after this time${standardTime}` },
       yes: { type: "boolean", description: "ask nothing: use the flags and the defaults" },
     },
     async run({ args }) {
@@ -71,10 +73,10 @@ export const setup = (cli: Cli) =>
           ...(args.issuer === undefined ? {} : { issuer: args.issuer }),
           ...(args["client-id"] === undefined ? {} : { clientId: args["client-id"] }),
           ...(args.scope === undefined ? {} : { scope: args.scope }),
+          ...readCallback(args["callback-host"], args["callback-port"]),
         },
         device: args.device ?? false,
-        mayOpenBrowser: args.browser,
-        timeoutMs: timeoutMsOf(args.timeout),
+        ...loginOptionsOf(args, runtime.env),
         project: args.project,
         model: args.model,
         tokenEnv: args["token-env"],

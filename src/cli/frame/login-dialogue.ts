@@ -1,5 +1,11 @@
-import type { LoginDialogue } from "../../auth/login/browser.ts";
+import type { ArgsDef } from "citty";
+import type { LoginFlag } from "../../auth/failures.ts";
+import type { LoginDialogue, LoginOptions } from "../../auth/login/browser.ts";
+import type { Env } from "../../core/env.ts";
+import { callbackHosts } from "../../core/host.ts";
 import { parseSeconds } from "../../core/parse.ts";
+import { browserFor } from "../../platform/browser.ts";
+import { isInForeground } from "../../platform/foreground.ts";
 import { cliFailure } from "../failures.ts";
 import type { Cli } from "./command.ts";
 
@@ -7,7 +13,8 @@ import type { Cli } from "./command.ts";
  * @param origin the host or server to log in to, for the messages
  * @returns the messages a person sees while a login runs, on standard error
  */
-export function dialogueOf({ output }: Cli, origin: string): LoginDialogue {
+export function dialogueOf({ runtime, output }: Cli, origin: string): LoginDialogue {
+  const { terminal } = runtime;
   return {
     atUrl(url, opened, canPaste) {
       if (opened) {
@@ -28,16 +35,43 @@ export function dialogueOf({ output }: Cli, origin: string): LoginDialogue {
       output.say.info(output.paint("dim", "waiting for the login… (Ctrl-C to stop)", "err"));
     },
     note: (text) => output.say.warn(text),
+    readPaste:
+      terminal.interactive && isInForeground()
+        ? async (refuses, signal) => void (await terminal.readLine({ echo: false, signal, refuses }))
+        : undefined,
   };
 }
 
+/** The flags of the redirect, for commands that log in at an OpenID provider. */
+export const callbackArgs = {
+  "callback-host": {
+    type: "string",
+    valueHint: "HOST",
+    description: `host of the redirect registered there: ${callbackHosts.join(", ")} (default ${callbackHosts[0]})`,
+  },
+  "callback-port": { type: "string", valueHint: "N", description: "port of that redirect (default any)" },
+} as const satisfies ArgsDef;
+
+/** How long a login may take unless `--timeout` says otherwise, seconds. */
+export const standardLoginSeconds = 120;
+
+/** For the help of `--timeout`. */
+export const standardTime = ` (default ${standardLoginSeconds})`;
+
 /**
- * @param text value of `--timeout`, seconds
- * @returns ms
- * @throws usage error when it is not a whole number from 1 to 999999
+ * @param args `--timeout`, `--no-browser` and, where the command has it, `--device`
+ * @returns the options of a login that these flags decide
+ * @throws usage error when the time is not a whole number of seconds from 1 to 999999
  */
-export function timeoutMsOf(text: string): number {
-  const seconds = parseSeconds(text);
-  if (!seconds) throw cliFailure.notSeconds("--timeout", text, 300);
-  return seconds * 1000;
+export function loginOptionsOf(
+  args: { timeout: string | undefined; browser: boolean; device?: boolean | undefined },
+  env: Env,
+): Required<Pick<LoginOptions, "timeoutMs" | "mayOpenBrowser" | "unusedFlags">> {
+  const { timeout, browser: mayOpenBrowser, device = false } = args;
+  const seconds = timeout === undefined ? standardLoginSeconds : parseSeconds(timeout);
+  if (!seconds) throw cliFailure.notSeconds("--timeout", timeout ?? "", 300);
+  const opens = mayOpenBrowser && !device && browserFor(env).kind !== "none";
+  const unusedFlags: LoginFlag[] = [...(timeout === undefined ? (["--timeout"] as const) : [])];
+  if (opens) unusedFlags.push("--no-browser");
+  return { timeoutMs: seconds * 1000, mayOpenBrowser, unusedFlags };
 }

@@ -3,6 +3,7 @@ import { pages } from "../../auth/login/callback-page.ts";
 import { type CallbackServer, startCallbackServer } from "../../auth/login/callback-server.ts";
 import type { ForeignEnv } from "../../core/env.ts";
 import { CodemieError } from "../../core/errors.ts";
+import type { CallbackChoice } from "../../core/host.ts";
 import { authorizationUrl, judgeCallback, newSecrets, promptFor } from "../../oauth/authorization.ts";
 import type { Client } from "../../oauth/client.ts";
 import { plainCode } from "../../oauth/fault.ts";
@@ -26,8 +27,8 @@ export interface PersonOptions {
   readonly mayOpenBrowser: boolean;
   /** what the browser may see of the environment */
   readonly browserEnv: ForeignEnv;
-  /** fixed port of the loopback redirect; undefined: any */
-  readonly callbackPort: number | undefined;
+  /** the loopback redirect; its host is `localhost` unless another one is chosen */
+  readonly callback: CallbackChoice;
   readonly stop: AbortSignal;
 }
 
@@ -60,7 +61,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
   const endpoint = authorizationEndpoint(server, http, trace);
   const secrets = newSecrets();
   const listening = listen(flow, (url) => url.searchParams.get("state") === secrets.state);
-  const redirectUri = `http://localhost:${listening.port}${callbackPath}`;
+  const redirectUri = listening.redirect.href;
   let client: Client;
   try {
     const request = { redirectUri, scope, known: flow.known };
@@ -94,7 +95,10 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
   } catch (error) {
     if (!(error instanceof CodemieError) || error.code !== "auth_timeout") throw error;
     trace({ name: "callback", ok: false, detail: "nobody came back", reference: "RFC 6749 section 4.1.2" });
-    throw mcpFailure.timedOut(server.issuer, Math.round(person.timeoutMs / 1000));
+    const isFixed = person.callback.callbackPort !== undefined;
+    // A client that registered itself has registered this redirect.
+    const expected = client.registered ? undefined : { redirect: listening.redirect, clientId: client.id, isFixed };
+    throw mcpFailure.timedOut(server.issuer, Math.round(person.timeoutMs / 1000), expected);
   }
 }
 
@@ -112,12 +116,12 @@ function authorizationEndpoint(server: ServerMetadata, http: OAuthHttp, trace: T
 
 /** Listens on the port of the known registration's redirect, if that is free. */
 function listen({ known, person }: CodeFlow, accept: (url: URL) => boolean): CallbackServer {
-  const options = { path: callbackPath, accept, browserUser: browserUser(person.runtime.env) };
-  if (person.callbackPort !== undefined) return startCallbackServer({ ...options, port: person.callbackPort });
+  const options = { ...person.callback, path: callbackPath, accept, browserUser: browserUser(person.runtime.env) };
+  if (options.callbackPort !== undefined) return startCallbackServer(options);
   const before = URL.parse(known?.registered?.redirectUri ?? "")?.port;
   if (before) {
     try {
-      return startCallbackServer({ ...options, port: Number(before) });
+      return startCallbackServer({ ...options, callbackPort: Number(before) });
     } catch {
       // Another program has the port: use another port, and so another registration.
     }

@@ -46,7 +46,7 @@ export async function startIdentity(redirectUri: string, accessTokenSeconds: () 
         client_id: cliClientId,
         application_type: "native",
         token_endpoint_auth_method: "none",
-        redirect_uris: ["http://127.0.0.1/callback"],
+        redirect_uris: ["127.0.0.1", "localhost", "[::1]"].map((name) => `http://${name}/callback`),
         grant_types: ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
         response_types: ["code"],
       },

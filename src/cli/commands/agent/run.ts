@@ -1,27 +1,24 @@
-import { record, recorded } from "../../../access/audit.ts";
+import { record } from "../../../access/audit.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
-import { givenToRun, warnOfShown, warnOfTokensEnd } from "../../../access/given.ts";
+import { givenToRun, tellOfEnd, warnOfShown } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
 import type { Agent } from "../../../agents/agent.ts";
 import { readRepository } from "../../../agents/repository.ts";
 import { makeRunFolder } from "../../../agents/run-folder.ts";
 import type { Model } from "../../../api/schemas.ts";
-import { loginAgain } from "../../../auth/login/again.ts";
-import type { ForeignEnv } from "../../../core/env.ts";
 import { type CodemieError, failure } from "../../../core/errors.ts";
 import { closest, printable } from "../../../core/text.ts";
-import { version, versionLine } from "../../../core/version.ts";
+import { versionLine } from "../../../core/version.ts";
 import { openGateway, portFor } from "../../../daemon/open-gateway.ts";
-import { browserFor } from "../../../platform/browser.ts";
 import { findProgram, runForeground, versionOf } from "../../../platform/processes.ts";
 import { environmentForOthers, withoutTokens } from "../../../profiles/environment.ts";
 import { providerOf, providers } from "../../../profiles/providers.ts";
 import { type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import { readRepositoryProfile } from "../../../profiles/store.ts";
-import type { Vault } from "../../../vault/vault.ts";
 import type { Cli } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 import { type AgentArgs, readAgentArgs } from "./args.ts";
+import { loginInMidRun, withLogin } from "./login.ts";
 
 /**
  * Runs an agent behind a gateway of its own. Checks the agent's program, the profile, the login and the host before it
@@ -61,22 +58,18 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
   const host = resolved.host.value;
   const ended = new AbortController();
   const given = await givenToRun(cli, asked, resolved);
+  const login = { cli, vault, resolved, asked, browserEnv: environmentForOthers(runtime, profiles) };
   const credentials = given
     ? credentialsFor(cli, vault, resolved, given)
-    : brokerFor(
-        cli,
-        vault,
-        resolved,
-        loginInMidRun(cli, vault, resolved, asked, environmentForOthers(runtime, profiles), ended.signal),
-      );
-  // The first request opens no browser: an unusable login ends the run before anything starts.
+    : brokerFor(cli, vault, resolved, loginInMidRun(login, ended.signal));
+  // A login that is unusable, and that nobody renews now, ends the run before anything starts.
   const first = credentialsFor(cli, vault, resolved, given);
   if (!asked.silent) {
     warnOfShown(cli, asked);
-    await warnOfTokensEnd(cli, first);
     warnOfProvider(cli, agent, resolved);
   }
-  const available = await availableModels(cli, first, resolved);
+  const available = await withLogin(login, given, () => availableModels(cli, first, resolved));
+  if (!asked.silent) await tellOfEnd(cli, first);
   if (!asked.silent) warnOfModel(cli, resolved.model?.value, available);
   const models = agent.chooseModels(available, resolved.model?.value, {
     haiku: resolved.profile.haikuModel,
@@ -140,43 +133,6 @@ function warnOfModel({ output }: Cli, wished: string | undefined, models: readon
   output.say.warn(
     `${printable(wished, 60)} is not one of this account's models; the nearest are ${close.join(", ")} (see codemie models)`,
   );
-}
-
-/** How long a login in the middle of a run may take, ms. The agent waits for it. */
-const midRunLoginMs = 120_000;
-
-/**
- * When the session ends in the middle of an interactive run, the browser asks for a new login while the agent waits.
- * The screen is the agent's, so the login prints nothing.
- *
- * @returns the login, or undefined when no browser can open or nobody watches: no terminal, or `--task`
- */
-function loginInMidRun(
-  cli: Cli,
-  vault: Vault,
-  resolved: Resolved,
-  asked: AgentArgs,
-  browserEnv: ForeignEnv,
-  stop: AbortSignal,
-): (() => Promise<void>) | undefined {
-  const { runtime } = cli;
-  const watched = runtime.terminal.interactive && asked.task === undefined;
-  if (!watched || browserFor(runtime.env).kind === "none") return undefined;
-  const host = resolved.host.value;
-  const request = {
-    host,
-    version,
-    runtime,
-    dialogue: { atUrl: () => undefined, atCode: () => undefined, note: () => undefined },
-    timeoutMs: midRunLoginMs,
-    mayOpenBrowser: true,
-    browserEnv,
-    stop,
-  };
-  const fact = { event: "refresh", profile: resolved.name, host: host.origin } as const;
-  return async () => {
-    await recorded(cli, vault, fact, () => loginAgain(vault, resolved.name, request));
-  };
 }
 
 function banner({ output }: Cli, agent: Agent, asked: AgentArgs, resolved: Resolved, model: string | undefined): void {

@@ -14,6 +14,7 @@ import { pages } from "../../../auth/login/callback-page.ts";
 import { logIn } from "../../../auth/login/index.ts";
 import { defaultScope, lackOf, type OidcClient, promptIn } from "../../../auth/login/oidc.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../../../auth/stored-login.ts";
+import { callbackIn } from "../../../core/host.ts";
 import { version } from "../../../core/version.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import type { Profile } from "../../../profiles/config.ts";
@@ -22,8 +23,9 @@ import { hostOf, type Method, methodOf, type Resolved, resolveProfile } from "..
 import type { ProfileStore } from "../../../profiles/store.ts";
 import { setupFailure } from "../../../setup/failures.ts";
 import type { Vault } from "../../../vault/vault.ts";
+import { readCallback } from "../../callback-flags.ts";
 import { type Cli, command } from "../../frame/command.ts";
-import { dialogueOf, timeoutMsOf } from "../../frame/login-dialogue.ts";
+import { callbackArgs, dialogueOf, loginOptionsOf, standardTime } from "../../frame/login-dialogue.ts";
 import { commandFailure } from "../failures.ts";
 
 /**
@@ -43,7 +45,7 @@ export const profileLogin = (given: Cli) =>
       url: { type: "string", valueHint: "URL", description: "CodeMie host, as you open it in the browser" },
       profile: { type: "string", valueHint: "NAME", description: "profile to log in" },
       browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
-      timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up after this time" },
+      timeout: { type: "string", valueHint: "SECONDS", description: `give up after this time${standardTime}` },
       issuer: { type: "string", valueHint: "URL", description: "log in at this OpenID provider instead" },
       "client-id": { type: "string", valueHint: "ID", description: "our client ID at that provider" },
       scope: { type: "string", valueHint: "'A B'", description: `scopes to request there (default ${defaultScope})` },
@@ -53,12 +55,13 @@ export const profileLogin = (given: Cli) =>
         description: "what its pages ask: none, login, consent, select_account; '' leaves it to the provider",
       },
       device: { type: "boolean", description: "log in with a device code, without a browser on this machine" },
+      ...callbackArgs,
       yes: { type: "boolean", description: "replace the login even if it belongs to another person" },
     },
     async run({ args }) {
       const { env } = given.runtime;
       const { vault, profiles } = await storesToChange(given.runtime);
-      const timeoutMs = timeoutMsOf(args.timeout);
+      const options = loginOptionsOf(args, env);
       const config = await profiles.read();
       const named = args.url || env.CODEMIE_URL || env.CODEMIE_BASE_URL;
       if (!named && Object.keys(config.profiles).length === 0) throw commandFailure.whichHost();
@@ -87,8 +90,7 @@ export const profileLogin = (given: Cli) =>
               device: args.device,
               runtime,
               dialogue: dialogueOf(cli, host.origin),
-              timeoutMs,
-              mayOpenBrowser: args.browser,
+              ...options,
               browserEnv: environmentForOthers(runtime, profiles),
               stop,
             },
@@ -137,17 +139,23 @@ const promptForm = /^[A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*$/;
 
 /** The OpenID client to log in with, by the flags, else by the profile; undefined: the host's own single sign-on. */
 function clientOf(
-  args: { [name in "issuer" | "client-id" | "scope" | "prompt"]: string | undefined } & { device: boolean | undefined },
+  args: {
+    [name in "issuer" | "client-id" | "scope" | "prompt" | "callback-host" | "callback-port"]: string | undefined;
+  } & { device: boolean | undefined },
   profile: Profile,
 ): OidcClient | undefined {
+  const callback = readCallback(args["callback-host"], args["callback-port"]);
+  const hasCallback = Object.keys(callback).length > 0;
   const issuer = args.issuer ?? profile.oidc?.issuer;
   const clientId = args["client-id"] ?? profile.oidc?.clientId;
-  if (!issuer && !clientId && !args.scope && args.prompt === undefined && !args.device) return undefined;
+  const isAsked = args.scope || args.prompt !== undefined || args.device || hasCallback;
+  if (!issuer && !clientId && !isAsked) return undefined;
   if (!issuer) throw commandFailure.issuerMissing();
   if (!clientId) throw commandFailure.clientIdMissing();
   const prompt = args.prompt ?? profile.oidc?.prompt;
   if (prompt && !promptForm.test(prompt)) throw commandFailure.badPrompt();
-  return { issuer, clientId, scope: args.scope ?? profile.oidc?.scope ?? defaultScope, ...promptIn({ prompt }) };
+  const scope = args.scope ?? profile.oidc?.scope ?? defaultScope;
+  return { issuer, clientId, scope, ...promptIn({ prompt }), ...callbackIn({ ...profile.oidc, ...callback }) };
 }
 
 /** The kinds of login this command makes. */

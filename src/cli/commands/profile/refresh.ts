@@ -13,7 +13,7 @@ import { stopSignal } from "../../../platform/signals.ts";
 import { environmentForOthers } from "../../../profiles/environment.ts";
 import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
 import { type Cli, command } from "../../frame/command.ts";
-import { dialogueOf, timeoutMsOf } from "../../frame/login-dialogue.ts";
+import { dialogueOf, loginOptionsOf, standardTime } from "../../frame/login-dialogue.ts";
 import { commandFailure } from "../failures.ts";
 
 /** How a refresh went. */
@@ -28,11 +28,11 @@ export const profileRefresh = (given: Cli) =>
       profile: { type: "string", valueHint: "NAME", description: "profile to refresh" },
       force: { type: "boolean", description: "log in anew even if the session is valid" },
       browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
-      timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up after this time" },
+      timeout: { type: "string", valueHint: "SECONDS", description: `give up after this time${standardTime}` },
     },
     async run({ args }) {
       const { vault, profiles } = stores(given.runtime);
-      const timeoutMs = timeoutMsOf(args.timeout);
+      const options = loginOptionsOf(args, given.runtime.env);
       const config = await profiles.read();
       const resolved = resolveProfile(config, { profile: args.profile }, given.runtime.env, {});
       const cli = forProfile(given, resolved);
@@ -61,15 +61,14 @@ export const profileRefresh = (given: Cli) =>
         await vault.prepare();
         const dialogue = dialogueOf(cli, host.origin);
         const stop = stopSignal();
-        const mayOpenBrowser = args.browser;
         const fact = { event: "refresh", profile: resolved.name, host: host.origin } as const;
         const renewal = {
           host,
           version,
           runtime,
           dialogue,
-          timeoutMs,
-          mayOpenBrowser,
+          ...options,
+          oidc: resolved.profile.oidc,
           browserEnv: environmentForOthers(runtime, profiles),
           stop,
         };
