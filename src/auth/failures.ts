@@ -1,7 +1,6 @@
 import { CodemieError } from "../core/errors.ts";
-import { type ExpectedRedirect, login, loginCommand, mustAllow } from "../core/hints.ts";
+import { type ExpectedRedirect, login, loginCommand, mustAllow, providersTrouble } from "../core/hints.ts";
 import { printable } from "../core/text.ts";
-import { providersTrouble } from "../oauth/failures.ts";
 
 const ownPages = "the provider wants to show its pages: log in with --prompt login";
 

@@ -33,3 +33,6 @@ export function mustAllow({ redirect, clientId, isFixed }: ExpectedRedirect): st
     ? must
     : `${must}, on any port; if it compares ports, choose one with --callback-port and register that`;
 }
+
+/** The hint for a provider that cannot answer now. */
+export const providersTrouble = "this is the provider's own trouble: try again later";
