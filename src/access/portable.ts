@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { readApiKey } from "../auth/api-key.ts";
 import { isBearerToken } from "../auth/bearer-token.ts";
 import { sameSet, takeSessionCookies } from "../auth/cookies.ts";
-import { loginRecord, type StoredLogin, storedLogin } from "../auth/credential.ts";
+import { loginRecord, type OidcLogin, type StoredLogin, storedLogin } from "../auth/credential.ts";
 import { parseHost } from "../core/host.ts";
 import { listOfOnly } from "../core/json.ts";
 import { type Profile, profile as profileShape } from "../profiles/config.ts";
@@ -36,8 +36,14 @@ export function profileOfRecord(name: string): string | undefined {
  * @returns the login; undefined when this version does not know its form, or it could break a header
  */
 export function asLogin(record: unknown): StoredLogin | undefined {
-  const login = storedLogin.safeParse(record).data;
+  const found = storedLogin.safeParse(record).data;
+  const login = found?.method === "oidc" ? withoutPlaces(found) : found;
   return login && isOrigin(login.origin) && isSendable(login) ? login : undefined;
+}
+
+/** An export from elsewhere must not name a variable or file of this machine, whose content would go to its provider. */
+function withoutPlaces({ clientSecretEnv: _, clientKeyFile: __, ...login }: OidcLogin): OidcLogin {
+  return login;
 }
 
 function isOrigin(origin: string): boolean {

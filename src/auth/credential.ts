@@ -34,6 +34,11 @@ const oidcLogin = z.object({
   scope: z.string(),
   /** the `prompt` that the user wants; absent: as the scope needs it */
   prompt: z.optional(z.string()),
+  clientSecretEnv: z.optional(z.string()),
+  clientKeyFile: z.optional(z.string()),
+  /** sealed here where the user wants it, for renewals without the variable or the file */
+  clientSecret: z.optional(z.string()),
+  clientKey: z.optional(z.string()),
   accessToken: z.string(),
   refreshToken: z.optional(z.string()),
   /** absent when the provider does not say, or says what is no moment */

@@ -128,6 +128,13 @@ export const authFailure = {
       `profile ${profile} is not logged in at an OpenID provider, which --grant enterprise needs`,
       "log in with codemie profile login --issuer URL --client-id ID, or give --idp-token-endpoint, --idp-client-id and --id-token-env",
     ),
+  /** @param place where the client's secret or key was, for example `the variable NAME` */
+  clientProofMissing: (place: string) =>
+    new CodemieError(
+      "auth_needed",
+      `the client's secret or key is not there any more: ${printable(place, 200)} is missing or empty`,
+      "provide it again, or log in once with --keep-client-secret, which seals it in the vault",
+    ),
   provider: (issuer: string, why: string, hint = "check --issuer, or ask the provider's administrator") =>
     new CodemieError(
       "server_error",

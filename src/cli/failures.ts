@@ -21,6 +21,24 @@ export const cliFailure = {
       `${flag} ${printable(text, 60)} is not a number of seconds`,
       example === undefined ? "give a number of seconds; 0 waits for ever" : `for example ${flag} ${example}`,
     ),
+  secretOrKey: () =>
+    new CodemieError(
+      "usage",
+      "a client proves itself with a secret or a key, not with both",
+      "leave out one of --client-secret-env and --client-key",
+    ),
+  nothingToKeep: () =>
+    new CodemieError(
+      "usage",
+      "--keep-client-secret has no secret or key to keep",
+      "add --client-secret-env or --client-key",
+    ),
+  notAVariableName: (flag: string) =>
+    new CodemieError(
+      "usage",
+      `${flag} takes the name of a variable, not a secret`,
+      `write for example: ${flag} CLIENT_SECRET`,
+    ),
   badCallbackPort: (text: string) =>
     new CodemieError(
       "usage",

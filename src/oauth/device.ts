@@ -1,5 +1,7 @@
 import * as z from "zod/mini";
 import { type EndpointResult, judgeAnswer } from "./answer.ts";
+import type { Client } from "./client.ts";
+import { authenticated } from "./client-authentication.ts";
 import { documentOf, seconds } from "./document.ts";
 import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata } from "./metadata.ts";
@@ -41,7 +43,7 @@ export type DeviceAnswer = z.infer<typeof deviceAnswer>;
  */
 export async function requestDeviceCode(
   server: ServerMetadata,
-  clientId: string,
+  client: Client,
   scope: string,
   http: OAuthHttp,
 ): Promise<EndpointResult<DeviceAnswer>> {
@@ -50,6 +52,6 @@ export async function requestDeviceCode(
   }
   const what = "the device authorization endpoint";
   const url = http.allowed(server.device_authorization_endpoint, what);
-  const body = new URLSearchParams({ client_id: clientId, scope });
-  return judgeAnswer(await http.send(url, { method: "POST", body }), what, deviceAnswer);
+  const request = await authenticated(server, client, { scope });
+  return judgeAnswer(await http.send(url, { method: "POST", ...request }), what, deviceAnswer);
 }

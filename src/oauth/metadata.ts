@@ -22,6 +22,8 @@ export const serverMetadata = documentOf({
   registration_endpoint: z.optional(z.string()),
   revocation_endpoint: z.optional(z.string()),
   device_authorization_endpoint: z.optional(z.string()),
+  pushed_authorization_request_endpoint: z.optional(z.string()),
+  require_pushed_authorization_requests: z.optional(z.boolean()),
   jwks_uri: z.optional(z.string()),
   scopes_supported: z.optional(strings),
   response_types_supported: z.optional(strings),

@@ -3,6 +3,7 @@ import { parseJson } from "../core/json.ts";
 import { addressOnly } from "../core/text.ts";
 import { type EndpointResult, judgeAnswer, type Unusable } from "./answer.ts";
 import type { Client } from "./client.ts";
+import { authenticated, type GrantForm } from "./client-authentication.ts";
 import { documentOf, optionalText, seconds } from "./document.ts";
 import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata } from "./metadata.ts";
@@ -31,12 +32,6 @@ export interface UnusableToken extends Unusable {
   /** The new refresh token that it holds: with refresh token rotation, the one before is spent. */
   readonly refreshToken?: string;
 }
-
-/** The parameters of a grant. Undefined ones are left out. */
-export type GrantForm = Readonly<Record<string, string | undefined>>;
-
-/** Lifetime of a client assertion that we sign, seconds. */
-const assertionSeconds = 300;
 
 /**
  * Asks a token endpoint for a bearer token.
@@ -95,41 +90,4 @@ export async function revokeToken(
     // Revocation is best effort: the token expires by itself, and the process must be able to end.
     return false;
   }
-}
-
-/** @returns body and headers with the client's authentication (RFC 6749 section 2.3, RFC 7523 section 2.2) */
-async function authenticated(server: ServerMetadata, client: Client, form: GrantForm) {
-  const body = new URLSearchParams();
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(form)) if (value !== undefined) body.set(name, value);
-  if (client.method === "client_secret_basic") {
-    const pair = `${formEncoded(client.id)}:${formEncoded(client.secret?.reveal() ?? "")}`;
-    headers.set("authorization", `Basic ${Buffer.from(pair).toString("base64")}`);
-    return { body, headers };
-  }
-  body.set("client_id", client.id);
-  if (client.method === "client_secret_post") body.set("client_secret", client.secret?.reveal() ?? "");
-  if (client.method === "private_key_jwt") {
-    body.set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-    body.set("client_assertion", await assertion(server, client));
-  }
-  return { body, headers };
-}
-
-const formEncoded = (text: string) => new URLSearchParams({ "": text }).toString().slice(1);
-
-async function assertion(server: ServerMetadata, client: Client): Promise<string> {
-  const { SignJWT } = await import("jose");
-  const { readSigningKey } = await import("./signing-key.ts");
-  const supported = server.token_endpoint_auth_signing_alg_values_supported;
-  const { key, alg } = await readSigningKey(client.key?.reveal() ?? "", supported);
-  return await new SignJWT()
-    .setProtectedHeader({ alg, typ: "JWT" })
-    .setIssuer(client.id)
-    .setSubject(client.id)
-    .setAudience(server.issuer)
-    .setIssuedAt()
-    .setExpirationTime(`${assertionSeconds}s`)
-    .setJti(crypto.randomUUID())
-    .sign(key);
 }

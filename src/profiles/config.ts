@@ -23,6 +23,10 @@ export const profile = z.looseObject({
       clientId: z.string(),
       scope: z.optional(z.string()),
       prompt: z.optional(z.string()),
+      /** where our client's secret is: the variable's name, never the secret itself */
+      clientSecretEnv: z.optional(z.string()),
+      /** absolute path of our client's private key */
+      clientKeyFile: z.optional(z.string()),
       callbackHost: z.optional(z.enum(callbackHosts)),
       callbackPort: z.optional(z.int().check(z.gte(1), z.lte(65_535))),
     }),

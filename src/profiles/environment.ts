@@ -6,9 +6,12 @@ import type { ProfileStore } from "./store.ts";
 /** The beginning of a JSON Web Token: of `{"` in base64url (RFC 7519). */
 const tokenStart = "eyJ";
 
-/** @returns the environment without the variables in which profiles find bearer tokens: to start an agent with */
+/** @returns the environment without the variables in which profiles find bearer tokens and clients' secrets: to start an
+ *   agent with */
 export function withoutTokens(env: Env, config: Config): Env {
-  const names = new Set(Object.values(config.profiles).map((profile) => profile.jwtConfig?.tokenEnvVar));
+  const names = new Set(
+    Object.values(config.profiles).flatMap(({ jwtConfig, oidc }) => [jwtConfig?.tokenEnvVar, oidc?.clientSecretEnv]),
+  );
   return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
 }
 

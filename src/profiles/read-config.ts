@@ -52,8 +52,11 @@ export interface TokenVariables {
   readonly areAll: boolean;
 }
 
+/** Members that name a variable with a secret. */
+const secretNames = new Set(["tokenEnvVar", "clientSecretEnv"]);
+
 /**
- * Finds every `tokenEnvVar`, at any depth, whatever else is wrong with a configuration.
+ * Finds every variable that a profile names for a secret, at any depth, whatever else is wrong with a configuration.
  *
  * @param text the file's text; where it is not JSON, the names are those that can be seen in it
  */
@@ -61,12 +64,12 @@ export function tokenVariablesIn(text: string): TokenVariables {
   const names: string[] = [];
   try {
     JSON.parse(text, (member, value) => {
-      if (member === "tokenEnvVar" && typeof value === "string") names.push(value);
+      if (secretNames.has(member) && typeof value === "string") names.push(value);
       return value;
     });
     return { names, areAll: true };
   } catch {
-    const seen = [...text.matchAll(/"tokenEnvVar"\s*:\s*"([^"]*)"/g)];
+    const seen = [...text.matchAll(/"(?:tokenEnvVar|clientSecretEnv)"\s*:\s*"([^"]*)"/g)];
     return { names: seen.map(([, name = ""]) => name), areAll: false };
   }
 }

@@ -1,5 +1,6 @@
 import type { StoredLogin } from "../auth/credential.ts";
 import { authFailure } from "../auth/failures.ts";
+import { rememberedClient } from "../auth/login/oidc.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../auth/stored-login.ts";
 import type { Profile } from "../profiles/config.ts";
 import type { ProfileStore } from "../profiles/store.ts";
@@ -60,7 +61,7 @@ function membersOf({ host, method, provider, client, tokenEnv, model, project, i
     case "jwt":
       return { ...at, provider: "bearer-auth", authMethod: "jwt", jwtConfig: defined({ tokenEnvVar: tokenEnv }) };
     case "oidc":
-      return { ...at, provider: "bearer-auth", ...(client ? { oidc: { ...client } } : {}) };
+      return { ...at, provider: "bearer-auth", ...(client ? { oidc: rememberedClient(client) } : {}) };
     default:
       return { ...at, provider: "ai-run-sso" };
   }

@@ -1,4 +1,5 @@
 import { apiFailure } from "../api/failures.ts";
+import { proofIn } from "../auth/client-proof.ts";
 import { defaultScope, promptIn } from "../auth/login/oidc.ts";
 import { callbackIn, parseHost, parseProvider } from "../core/host.ts";
 import { back, type Choice } from "../platform/prompts.ts";
@@ -160,5 +161,9 @@ export const how: SetupStep = async (draft, { flags, prompts }) => {
   if (clientId === undefined) throw setupFailure.needsClientId();
   if (clientId === back) return back;
   const scope = known.scope ?? defaultScope;
-  return { ...draft, method: "oidc", client: { issuer, clientId, scope, ...promptIn(known), ...callbackIn(known) } };
+  // A secret goes to the provider and client that it was given for, and to no other.
+  const { oidc } = draft.before;
+  const proof = oidc?.issuer === issuer && oidc.clientId === clientId ? known : flags.client;
+  const choices = { ...promptIn(known), ...callbackIn(known), ...proofIn(proof) };
+  return { ...draft, method: "oidc", client: { issuer, clientId, scope, ...choices } };
 };

@@ -1,5 +1,6 @@
 import { type CallbackChoice, callbackIn } from "../../core/host.ts";
 import type { Vault } from "../../vault/vault.ts";
+import type { ClientProof } from "../client-proof.ts";
 import type { OidcLogin, PersonalLogin, SsoLogin } from "../credential.ts";
 import { authFailure } from "../failures.ts";
 import { currentLogin, describe, previousLogin, samePerson, storeLogin } from "../stored-login.ts";
@@ -11,7 +12,7 @@ import type { OidcClient } from "./oidc.ts";
 export interface ProfileLoginRequest extends Omit<LoginRequest, "client" | "device" | "anew"> {
   /** the profile's OpenID provider, and where it sends the browser back to; undefined: the host's own single sign-on */
   readonly oidc:
-    | (CallbackChoice & Pick<OidcClient, "issuer" | "clientId"> & { readonly scope?: string | undefined })
+    | (CallbackChoice & ClientProof & Pick<OidcClient, "issuer" | "clientId"> & { readonly scope?: string | undefined })
     | undefined;
 }
 

@@ -1,18 +1,19 @@
 import { CodemieError } from "../../core/errors.ts";
 import { providersTrouble } from "../../core/hints.ts";
-import type { CallbackChoice } from "../../core/host.ts";
+import { type CallbackChoice, callbackIn } from "../../core/host.ts";
 import { Secret } from "../../core/secret.ts";
 import { printable } from "../../core/text.ts";
 import { pause } from "../../core/time.ts";
 import type { EndpointResult, Refusal, Unusable } from "../../oauth/answer.ts";
 import { asksForRefresh, authorizationUrl, judgeCallback, newSecrets, promptFor } from "../../oauth/authorization.ts";
-import { publicClient } from "../../oauth/client.ts";
 import { pollSeconds, requestDeviceCode } from "../../oauth/device.ts";
 import { faultOfIdToken, isEncrypted } from "../../oauth/id-token.ts";
 import { type DiscoveredProvider, discoverProvider, type ProviderMetadata } from "../../oauth/provider.ts";
+import { pushedWhereDemanded } from "../../oauth/pushed.ts";
 import { requestToken, revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import { browserUser } from "../../platform/peer.ts";
 import type { Runtime } from "../../platform/runtime.ts";
+import { type ClientProof, clientAt, placeOf, proofIn } from "../client-proof.ts";
 import type { OidcLogin, SsoLogin } from "../credential.ts";
 import { authFailure } from "../failures.ts";
 import type { Renewal } from "../renewal.ts";
@@ -20,7 +21,7 @@ import { browserLogin, type LoginOptions, loginDeadline, type Use } from "./brow
 import { startCallbackServer } from "./callback-server.ts";
 
 /** Our client at an OpenID provider, as the user named it. */
-export interface OidcClient extends CallbackChoice {
+export interface OidcClient extends CallbackChoice, ClientProof {
   readonly issuer: string;
   readonly clientId: string;
   readonly scope: string;
@@ -32,13 +33,19 @@ export interface OidcClient extends CallbackChoice {
 export const promptIn = ({ prompt }: Pick<OidcClient, "prompt">): { prompt?: string } =>
   prompt === undefined ? {} : { prompt };
 
+/** @returns a client's settings as a profile remembers them: without a secret */
+export function rememberedClient(client: OidcClient) {
+  const { issuer, clientId, scope } = client;
+  return { issuer, clientId, scope, ...promptIn(client), ...callbackIn(client), ...placeOf(client) };
+}
+
 /** The default scopes: identity, and a refresh token, which makes the login last. */
 export const defaultScope = "openid profile email offline_access";
 
 /** The tokens of a finished login, not yet proved at the host. */
 export type OidcTokens = Pick<
   OidcLogin,
-  "issuer" | "clientId" | "scope" | "prompt" | "accessToken" | "refreshToken" | "expiresAt"
+  "issuer" | "clientId" | "scope" | "prompt" | "accessToken" | "refreshToken" | "expiresAt" | keyof ClientProof
 >;
 
 export interface OidcOptions extends LoginOptions {
@@ -70,6 +77,7 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
   const { issuer, clientId, scope, callbackHost = "127.0.0.1", callbackPort } = client;
   const provider = await providerAt(issuer, runtime);
   const { metadata, http } = provider;
+  const ours = await clientAt(metadata, client, runtime);
   const secrets = newSecrets();
   const server = startCallbackServer({
     path: "/callback",
@@ -80,10 +88,17 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
   });
   const redirectUri = server.redirect.href;
   const endpoint = new URL(metadata.authorization_endpoint);
-  const url = authorizationUrl(endpoint, secrets, {
+  const asked = authorizationUrl(endpoint, secrets, {
     ...{ clientId, redirectUri, scope, openId: true },
     prompt: promptFor(scope, client.prompt),
   });
+  let url: URL;
+  try {
+    url = issued(await pushedWhereDemanded(metadata, ours, endpoint, asked, http), client);
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
   const exchange = async (callback: URL) => {
     const form = {
       grant_type: "authorization_code",
@@ -91,7 +106,7 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
       redirect_uri: redirectUri,
       code_verifier: secrets.verifier,
     };
-    const result = await requestToken(metadata, publicClient(clientId), form, http);
+    const result = await requestToken(metadata, ours, form, http);
     return await use(await tokensOf(issued(result, client), provider, options, secrets.nonce));
   };
   return await browserLogin(options, server, url.href, exchange, {
@@ -117,7 +132,8 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   const { client, runtime, dialogue } = options;
   const provider = await providerAt(client.issuer, runtime);
   const { metadata, http } = provider;
-  const device = issued(await requestDeviceCode(metadata, client.clientId, client.scope, http), client);
+  const ours = await clientAt(metadata, client, runtime);
+  const device = issued(await requestDeviceCode(metadata, ours, client.scope, http), client);
   const address = http.allowed(
     device.verification_uri_complete ?? device.verification_uri,
     "the page for device codes",
@@ -137,7 +153,7 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
       await pause(Math.min(interval * 1000, codeEnds - performance.now()), time.signal);
       time.signal.throwIfAborted();
       if (performance.now() >= codeEnds) throw authFailure.codeEnded(client.issuer);
-      const result = await polled(requestToken(metadata, publicClient(client.clientId), form, http));
+      const result = await polled(requestToken(metadata, ours, form, http));
       const code = result.kind === "refused" ? result.code : undefined;
       if (code === "expired_token") throw authFailure.codeEnded(client.issuer);
       if (code === "authorization_pending") continue;
@@ -178,7 +194,7 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
   try {
     const { metadata, http } = await providerAt(login.issuer, runtime);
     const form = { grant_type: "refresh_token", refresh_token: login.refreshToken };
-    const result = await requestToken(metadata, publicClient(login.clientId), form, http);
+    const result = await requestToken(metadata, await clientAt(metadata, login, runtime), form, http);
     if (result.kind !== "issued") {
       const error = notIssued(result, login);
       if (result.kind === "refused") return { kind: result.passing ? "unknown" : "ended", error };
@@ -209,7 +225,7 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
 export async function revokeOidc(login: OidcLogin, runtime: Runtime): Promise<boolean> {
   try {
     const { metadata, http } = await providerAt(login.issuer, runtime);
-    const client = publicClient(login.clientId);
+    const client = await clientAt(metadata, login, runtime);
     return login.refreshToken
       ? await revokeToken(metadata, client, login.refreshToken, "refresh_token", http)
       : await revokeToken(metadata, client, login.accessToken, "access_token", http);
@@ -270,5 +286,13 @@ async function tokensOf(
 function timed(answer: TokenAnswer, client: OidcClient, nowMs: number): OidcTokens {
   const expiry = answer.expires_in ? { expiresAt: nowMs + answer.expires_in * 1000 } : {};
   const { issuer, clientId, scope } = client;
-  return { issuer, clientId, scope, ...promptIn(client), accessToken: answer.access_token, ...expiry };
+  return {
+    issuer,
+    clientId,
+    scope,
+    ...promptIn(client),
+    ...proofIn(client),
+    accessToken: answer.access_token,
+    ...expiry,
+  };
 }

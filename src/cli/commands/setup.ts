@@ -18,6 +18,7 @@ import { save } from "../../setup/save.ts";
 import { api, base, how, where, which } from "../../setup/where.ts";
 import type { Vault } from "../../vault/vault.ts";
 import { readCallback } from "../callback-flags.ts";
+import { clientArgs, readClientProof } from "../client-flags.ts";
 import { cliFailure } from "../failures.ts";
 import { type Cli, command } from "../frame/command.ts";
 import { callbackArgs, dialogueOf, loginOptionsOf, standardTime } from "../frame/login-dialogue.ts";
@@ -50,6 +51,7 @@ export const setup = (cli: Cli) =>
       scope: { type: "string", valueHint: "'A B'", description: "scopes to request there" },
       device: { type: "boolean", description: "log in with a device code, without a browser on this machine" },
       ...callbackArgs,
+      ...clientArgs,
       browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
       timeout: { type: "string", valueHint: "SECONDS", description: `give up a login after this time${standardTime}` },
       yes: { type: "boolean", description: "ask nothing: use the flags and the defaults" },
@@ -74,6 +76,7 @@ export const setup = (cli: Cli) =>
           ...(args["client-id"] === undefined ? {} : { clientId: args["client-id"] }),
           ...(args.scope === undefined ? {} : { scope: args.scope }),
           ...readCallback(args["callback-host"], args["callback-port"]),
+          ...(await readClientProof(args, runtime)),
         },
         device: args.device ?? false,
         ...loginOptionsOf(args, runtime.env),
@@ -88,7 +91,11 @@ export const setup = (cli: Cli) =>
       const stop = stopSignal();
       const config = await profiles.read();
       const context: SetupContext = {
-        runtime: { ...runtime, fetch: stoppableFetch(runtime.fetch, stop) },
+        runtime: {
+          ...runtime,
+          fetch: stoppableFetch(runtime.fetch, stop),
+          secretVariables: [args["client-secret-env"], args["token-env"]].filter((name) => name !== undefined),
+        },
         version,
         vault,
         profiles,

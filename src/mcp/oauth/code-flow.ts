@@ -4,11 +4,13 @@ import { type CallbackServer, startCallbackServer } from "../../auth/login/callb
 import type { ForeignEnv } from "../../core/env.ts";
 import { CodemieError } from "../../core/errors.ts";
 import type { CallbackChoice } from "../../core/host.ts";
+import type { EndpointResult } from "../../oauth/answer.ts";
 import { authorizationUrl, judgeCallback, newSecrets, promptFor } from "../../oauth/authorization.ts";
 import type { Client } from "../../oauth/client.ts";
 import { plainCode } from "../../oauth/fault.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
 import { lacksPkce, type ServerMetadata } from "../../oauth/metadata.ts";
+import { pushedWhereDemanded } from "../../oauth/pushed.ts";
 import type { TokenAnswer } from "../../oauth/token-endpoint.ts";
 import type { Trace } from "../../oauth/trace.ts";
 import { browserUser } from "../../platform/peer.ts";
@@ -73,10 +75,13 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
     throw refused && deployment.guessed ? mcpFailure.noLogin(server.issuer) : error;
   }
   const prompt = promptFor(scope, undefined);
-  const url = authorizationUrl(endpoint, secrets, { clientId: client.id, redirectUri, scope, resource, prompt });
-  if (url.href.length > longestRequest) {
+  const asked = authorizationUrl(endpoint, secrets, { clientId: client.id, redirectUri, scope, resource, prompt });
+  let url: URL;
+  try {
+    url = requestAddress(await pushedWhereDemanded(server, client, endpoint, asked, http), server);
+  } catch (error) {
     await listening.close();
-    throw mcpFailure.longRequest(server.issuer, longestRequest);
+    throw error;
   }
   trace({ name: "browser", ok: true, detail: `waiting for ${endpoint.origin}`, reference: "RFC 6749 section 4.1.1" });
   try {
@@ -100,6 +105,14 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
     const expected = client.registered ? undefined : { redirect: listening.redirect, clientId: client.id, isFixed };
     throw mcpFailure.timedOut(server.issuer, Math.round(person.timeoutMs / 1000), expected);
   }
+}
+
+/** Returns the address for the browser; throws the server's refusal of a pushed request, and if it is too long. */
+function requestAddress(result: EndpointResult<URL>, server: ServerMetadata): URL {
+  if (result.kind === "refused") throw mcpFailure.refused(server.issuer, result.code, result.description);
+  if (result.kind === "unusable") throw mcpFailure.token(server.issuer, result.why);
+  if (result.document.href.length > longestRequest) throw mcpFailure.longRequest(server.issuer, longestRequest);
+  return result.document;
 }
 
 /** Returns the address for the browser; throws if the rule forbids it or the server excludes PKCE with S256. */

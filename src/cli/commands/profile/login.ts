@@ -2,6 +2,7 @@ import { recorded } from "../../../access/audit.ts";
 import { forProfile } from "../../../access/credentials.ts";
 import { accessFailure } from "../../../access/failures.ts";
 import { storesToChange } from "../../../access/stores.ts";
+import { type ClientProof, placeOf, proofIn } from "../../../auth/client-proof.ts";
 import {
   expiryOf,
   type OidcLogin,
@@ -12,7 +13,7 @@ import {
 import { authFailure } from "../../../auth/failures.ts";
 import { pages } from "../../../auth/login/callback-page.ts";
 import { logIn } from "../../../auth/login/index.ts";
-import { defaultScope, lackOf, type OidcClient, promptIn } from "../../../auth/login/oidc.ts";
+import { defaultScope, lackOf, type OidcClient, promptIn, rememberedClient } from "../../../auth/login/oidc.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../../../auth/stored-login.ts";
 import { callbackIn } from "../../../core/host.ts";
 import { version } from "../../../core/version.ts";
@@ -24,6 +25,7 @@ import type { ProfileStore } from "../../../profiles/store.ts";
 import { setupFailure } from "../../../setup/failures.ts";
 import type { Vault } from "../../../vault/vault.ts";
 import { readCallback } from "../../callback-flags.ts";
+import { clientArgs, readClientProof } from "../../client-flags.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { callbackArgs, dialogueOf, loginOptionsOf, standardTime } from "../../frame/login-dialogue.ts";
 import { commandFailure } from "../failures.ts";
@@ -56,6 +58,7 @@ export const profileLogin = (given: Cli) =>
       },
       device: { type: "boolean", description: "log in with a device code, without a browser on this machine" },
       ...callbackArgs,
+      ...clientArgs,
       yes: { type: "boolean", description: "replace the login even if it belongs to another person" },
     },
     async run({ args }) {
@@ -76,7 +79,8 @@ export const profileLogin = (given: Cli) =>
       const before = await previousLogin(vault, resolved.name);
       const stop = stopSignal();
 
-      const client = clientOf(args, resolved.profile);
+      const proof = await readClientProof(args, runtime);
+      const client = clientOf(args, resolved.profile, proof, before);
       const login = await recorded(
         cli,
         vault,
@@ -91,7 +95,10 @@ export const profileLogin = (given: Cli) =>
               runtime,
               dialogue: dialogueOf(cli, host.origin),
               ...options,
-              browserEnv: environmentForOthers(runtime, profiles),
+              browserEnv: environmentForOthers(
+                { ...runtime, secretVariables: [args["client-secret-env"] ?? ""] },
+                profiles,
+              ),
               stop,
             },
             async (login) => {
@@ -143,19 +150,28 @@ function clientOf(
     [name in "issuer" | "client-id" | "scope" | "prompt" | "callback-host" | "callback-port"]: string | undefined;
   } & { device: boolean | undefined },
   profile: Profile,
+  proof: ClientProof,
+  before: StoredLogin | undefined | "damaged",
 ): OidcClient | undefined {
   const callback = readCallback(args["callback-host"], args["callback-port"]);
   const hasCallback = Object.keys(callback).length > 0;
+  const hasProof = Object.keys(proof).length > 0;
   const issuer = args.issuer ?? profile.oidc?.issuer;
   const clientId = args["client-id"] ?? profile.oidc?.clientId;
-  const isAsked = args.scope || args.prompt !== undefined || args.device || hasCallback;
+  const isAsked = args.scope || args.prompt !== undefined || args.device || hasCallback || hasProof;
   if (!issuer && !clientId && !isAsked) return undefined;
   if (!issuer) throw commandFailure.issuerMissing();
   if (!clientId) throw commandFailure.clientIdMissing();
   const prompt = args.prompt ?? profile.oidc?.prompt;
   if (prompt && !promptForm.test(prompt)) throw commandFailure.badPrompt();
   const scope = args.scope ?? profile.oidc?.scope ?? defaultScope;
-  return { issuer, clientId, scope, ...promptIn({ prompt }), ...callbackIn({ ...profile.oidc, ...callback }) };
+  // A secret goes to the provider and client that it was given for, and to no other.
+  const isOf = (other: Pick<OidcClient, "issuer" | "clientId"> | undefined) =>
+    !hasProof && other?.issuer === issuer && other.clientId === clientId;
+  const remembered = isOf(profile.oidc) ? placeOf(profile.oidc ?? {}) : {};
+  const sealed = typeof before === "object" && before.method === "oidc" && isOf(before) ? proofIn(before) : {};
+  const choices = { ...promptIn({ prompt }), ...callbackIn({ ...profile.oidc, ...callback }) };
+  return { issuer, clientId, scope, ...choices, ...remembered, ...sealed, ...proof };
 }
 
 /** The kinds of login this command makes. */
@@ -185,7 +201,7 @@ async function store(
       provider: client ? "bearer-auth" : "ai-run-sso",
       codeMieUrl: host.origin,
       baseUrl: host.api,
-      ...(client ? { oidc: { ...client } } : {}),
+      ...(client ? { oidc: rememberedClient(client) } : {}),
     };
     config.activeProfile = resolved.name;
   });

@@ -1,0 +1,45 @@
+import * as z from "zod/mini";
+import { type EndpointResult, judgeAnswer } from "./answer.ts";
+import type { Client } from "./client.ts";
+import { authenticated } from "./client-authentication.ts";
+import { documentOf } from "./document.ts";
+import type { OAuthHttp } from "./http.ts";
+import type { ServerMetadata } from "./metadata.ts";
+
+/** Answer of the pushed authorization request endpoint (RFC 9126 section 2.2). */
+const pushedAnswer = documentOf({ request_uri: z.string() });
+
+/**
+ * Hands an authorization request to a server that demands to have it so (RFC 9126), and takes a reference in its place.
+ *
+ * @param endpoint the authorization endpoint
+ * @param url the endpoint with the request's parameters
+ * @returns the address for the browser: `url` itself where the server does not demand it; a refusal; `unusable`
+ * @throws `auth_refused` when the rule forbids the endpoint's address; `unreachable`, `tls`; `server_error` for an answer
+ *   that is too long; usage error when the client's key cannot sign
+ */
+export async function pushedWhereDemanded(
+  server: ServerMetadata,
+  client: Client,
+  endpoint: URL,
+  url: URL,
+  http: OAuthHttp,
+): Promise<EndpointResult<URL>> {
+  if (server.require_pushed_authorization_requests !== true) return { kind: "issued", document: url };
+  const what = "the pushed authorization request endpoint";
+  const address = server.pushed_authorization_request_endpoint;
+  if (address === undefined)
+    return { kind: "unusable", why: `it demands pushed requests and names no endpoint`, passing: false };
+  const form = Object.fromEntries([...url.searchParams].filter(([name]) => !endpoint.searchParams.has(name)));
+  const request = await authenticated(server, client, form);
+  const result = judgeAnswer(
+    await http.send(http.allowed(address, what), { method: "POST", ...request }),
+    what,
+    pushedAnswer,
+  );
+  if (result.kind !== "issued") return result;
+  const short = new URL(endpoint);
+  short.searchParams.set("client_id", client.id);
+  short.searchParams.set("request_uri", result.document.request_uri);
+  return { kind: "issued", document: short };
+}
