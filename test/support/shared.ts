@@ -5,6 +5,7 @@ import { type Gateway, gatewayWithToken, startGateway } from "./gateway.ts";
 import { logIn } from "./login.ts";
 import { type ModelProvider, startModelProvider } from "./model-provider.ts";
 import { type RawHost, startRawHost } from "./raw-host.ts";
+import type { ProviderClient } from "./sandbox/identity.ts";
 import { type Sandbox, type SandboxSettings, startSandbox } from "./sandbox/sandbox.ts";
 
 /**
@@ -16,9 +17,13 @@ import { type Sandbox, type SandboxSettings, startSandbox } from "./sandbox/sand
  * A stand-in host. Before each test its settings are those given here, and its record is empty.
  *
  * @param changes its settings, where they are not the usual ones
+ * @param moreClients clients of its provider besides the usual ones
  */
-export async function sharedSandbox(changes: Partial<SandboxSettings> = {}): Promise<Sandbox> {
-  const sandbox = await startSandbox(changes);
+export async function sharedSandbox(
+  changes: Partial<SandboxSettings> = {},
+  moreClients: readonly ProviderClient[] = [],
+): Promise<Sandbox> {
+  const sandbox = await startSandbox(changes, moreClients);
   beforeEach(() => sandbox.reset());
   afterAll(() => sandbox.close());
   return sandbox;

@@ -9,6 +9,12 @@ for (const level of ["info", "warn"] as const) {
   };
 }
 
+/** A client of the provider, as its own configuration wants it. */
+export type ProviderClient = Readonly<Record<string, unknown>>;
+
+/** Redirects of a program on a person's machine. */
+export const loopbackRedirects = ["127.0.0.1", "localhost", "[::1]"].map((name) => `http://${name}/callback`);
+
 /** The public client a person's own program logs in with. */
 export const cliClientId = "codemie-cli";
 
@@ -28,8 +34,13 @@ export interface Identity {
  *
  * @param redirectUri where the front takes the authorization code
  * @param accessTokenSeconds lifetime of the access tokens
+ * @param moreClients clients besides the front's and the public one
  */
-export async function startIdentity(redirectUri: string, accessTokenSeconds: () => number): Promise<Identity> {
+export async function startIdentity(
+  redirectUri: string,
+  accessTokenSeconds: () => number,
+  moreClients: readonly ProviderClient[] = [],
+): Promise<Identity> {
   const server = await listen();
   const clientId = "codemie-front";
   const clientSecret = "front-secret-0123456789abcdef0123456789abcdef";
@@ -46,10 +57,11 @@ export async function startIdentity(redirectUri: string, accessTokenSeconds: () 
         client_id: cliClientId,
         application_type: "native",
         token_endpoint_auth_method: "none",
-        redirect_uris: ["127.0.0.1", "localhost", "[::1]"].map((name) => `http://${name}/callback`),
+        redirect_uris: loopbackRedirects,
         grant_types: ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
         response_types: ["code"],
       },
+      ...moreClients,
     ],
     features: { deviceFlow: { enabled: true }, revocation: { enabled: true } },
     pkce: { required: () => true },

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { answerApi, type BackendSettings } from "./backend.ts";
 import { Front, type FrontSettings } from "./front.ts";
 import { listen, readRequest, type Seen, send } from "./http.ts";
-import { type Identity, startIdentity } from "./identity.ts";
+import { type Identity, type ProviderClient, startIdentity } from "./identity.ts";
 
 export type SandboxSettings = FrontSettings & BackendSettings;
 
@@ -28,7 +28,11 @@ export interface Sandbox {
 const api = "/code-assistant-api";
 const spa = '<!doctype html><html><head><title>CodeMie</title></head><body><div id="root"></div></body></html>';
 
-export async function startSandbox(changes: Partial<SandboxSettings> = {}): Promise<Sandbox> {
+/** @param moreClients clients of its provider besides the usual ones */
+export async function startSandbox(
+  changes: Partial<SandboxSettings> = {},
+  moreClients: readonly ProviderClient[] = [],
+): Promise<Sandbox> {
   const settings: SandboxSettings = {
     chunks: 2,
     expireMs: 168 * 3600 * 1000,
@@ -53,7 +57,7 @@ export async function startSandbox(changes: Partial<SandboxSettings> = {}): Prom
   const first = { ...settings };
   const host = await listen();
   const front = new Front(host.origin, settings);
-  const identity: Identity = await startIdentity(front.redirectUri, () => settings.innerSeconds);
+  const identity: Identity = await startIdentity(front.redirectUri, () => settings.innerSeconds, moreClients);
   front.connect(identity);
   const record: Seen[] = [];
 
