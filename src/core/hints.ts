@@ -17,3 +17,6 @@ export const loginCommand = (origin: string, profile?: string) =>
   profile === undefined || profile === "default"
     ? `codemie profile login --url ${origin}`
     : `codemie profile login --profile ${printable(profile, 64)}`;
+
+/** The hint for a provider that cannot answer now. */
+export const providersTrouble = "this is the provider's own trouble: try again later";

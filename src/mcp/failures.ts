@@ -1,4 +1,5 @@
 import { CodemieError } from "../core/errors.ts";
+import { providersTrouble } from "../core/hints.ts";
 import { printable } from "../core/text.ts";
 
 const statusHints: Readonly<Record<number, string>> = {
@@ -11,6 +12,9 @@ const statusHints: Readonly<Record<number, string>> = {
 
 const refusalHints: Readonly<Record<string, string>> = {
   access_denied: "the authorization was declined; try again in a minute to be asked once more",
+  consent_required: "have the administrator of the authorization server give this client the consent",
+  server_error: providersTrouble,
+  temporarily_unavailable: providersTrouble,
   invalid_client: "check --client-id and its secret or key",
   unauthorized_client: "this client may not use this grant; check --client-id and --grant",
   invalid_scope: "check --scope",

@@ -1,8 +1,6 @@
 import { CodemieError } from "../core/errors.ts";
+import { providersTrouble } from "../core/hints.ts";
 import { printable } from "../core/text.ts";
-
-/** The hint for a provider that cannot answer now. */
-export const providersTrouble = "this is the provider's own trouble: try again later";
 
 /** Failures of authorization servers, as users see them. */
 export const oauthFailure = {

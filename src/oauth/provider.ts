@@ -1,8 +1,8 @@
+import { providersTrouble } from "../core/hints.ts";
 import { parseJson } from "../core/json.ts";
 import type { Fetch } from "../platform/network.ts";
 import { addressesNamedBy } from "./addresses.ts";
 import { isPassing } from "./answer.ts";
-import { providersTrouble } from "./failures.ts";
 import { OAuthHttp } from "./http.ts";
 import { lacksPkce, type ServerMetadata, serverMetadata } from "./metadata.ts";
 

@@ -1,4 +1,5 @@
 import { CodemieError } from "../../core/errors.ts";
+import { providersTrouble } from "../../core/hints.ts";
 import { Secret } from "../../core/secret.ts";
 import { printable } from "../../core/text.ts";
 import { pause } from "../../core/time.ts";
@@ -6,7 +7,6 @@ import type { EndpointResult, Refusal, Unusable } from "../../oauth/answer.ts";
 import { asksForRefresh, authorizationUrl, judgeCallback, newSecrets, promptFor } from "../../oauth/authorization.ts";
 import { publicClient } from "../../oauth/client.ts";
 import { pollSeconds, requestDeviceCode } from "../../oauth/device.ts";
-import { providersTrouble } from "../../oauth/failures.ts";
 import { faultOfIdToken, isEncrypted } from "../../oauth/id-token.ts";
 import { type DiscoveredProvider, discoverProvider, type ProviderMetadata } from "../../oauth/provider.ts";
 import { requestToken, revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
