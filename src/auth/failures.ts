@@ -1,5 +1,9 @@
 import { CodemieError } from "../core/errors.ts";
+<<<<<<< HEAD
 import { type ExpectedRedirect, login, loginCommand, mustAllow, providersTrouble } from "../core/hints.ts";
+=======
+import { login, loginCommand, providersTrouble } from "../core/hints.ts";
+>>>>>>> h14a
 import { printable } from "../core/text.ts";
 
 const ownPages = "the provider wants to show its pages: log in with --prompt login";
@@ -9,7 +13,6 @@ const refusalHints: Readonly<Record<string, string>> = {
   access_denied: "the login was declined; run the command again to allow it",
   account_selection_required: "log in with --prompt select_account",
   consent_required: "log in with --prompt consent, or have the provider's administrator give the consent for everyone",
-  expired_token: "run the command again, and enter the new code sooner",
   interaction_required: ownPages,
   invalid_client: "check --client-id: the provider does not know this client, or wants a secret of it",
   invalid_grant: "log in anew with codemie profile login",

@@ -1,5 +1,9 @@
 import { CodemieError } from "../core/errors.ts";
+<<<<<<< HEAD
 import { type ExpectedRedirect, mustAllow } from "../core/hints.ts";
+=======
+import { providersTrouble } from "../core/hints.ts";
+>>>>>>> h14a
 import { printable } from "../core/text.ts";
 
 const statusHints: Readonly<Record<number, string>> = {
@@ -12,6 +16,9 @@ const statusHints: Readonly<Record<number, string>> = {
 
 const refusalHints: Readonly<Record<string, string>> = {
   access_denied: "the authorization was declined; try again in a minute to be asked once more",
+  consent_required: "have the administrator of the authorization server give this client the consent",
+  server_error: providersTrouble,
+  temporarily_unavailable: providersTrouble,
   invalid_client: "check --client-id and its secret or key",
   unauthorized_client: "this client may not use this grant; check --client-id and --grant",
   invalid_scope: "check --scope",

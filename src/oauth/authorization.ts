@@ -30,12 +30,12 @@ export interface AuthorizationRequest {
 
 /**
  * @param scope the scopes that we request
- * @param wanted the user's `prompt`; an empty one sends none
+ * @param wanted the user's `prompt`; `default` sends none
  * @returns the `prompt` to send: without consent, a provider may ignore `offline_access` and give no refresh token (OpenID
  *   Connect Core 1.0 section 11); undefined: none
  */
 export function promptFor(scope: string | undefined, wanted: string | undefined): string | undefined {
-  if (wanted !== undefined) return wanted || undefined;
+  if (wanted !== undefined) return wanted === "default" ? undefined : wanted;
   return asksForRefresh(scope) ? "consent" : undefined;
 }
 

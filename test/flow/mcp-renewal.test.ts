@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
+import { Person } from "../support/codemie.ts";
 import { AuthorizedBridge, type Protected, startProtected } from "../support/mcp/protected.ts";
 
 /** What becomes of a login when its renewal does not go as it should. */
@@ -64,3 +65,101 @@ test("a renewed token that the server refuses leads to a new login, once", async
   await bridge.finish();
   await server.close();
 });
+
+const form = (body: string) => new URLSearchParams(body);
+const json = (response: ServerResponse, status: number, body: object) =>
+  void response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+
+for (const rest of [{ access_token: null }, { access_token: "a b" }, { token_type: "DPoP" }]) {
+  test(`a new refresh token beside ${JSON.stringify(rest)} is kept, in this window and the next: the spent one goes out once`, async () => {
+    const server = await startProtected();
+    const person = new Person();
+    const first = new AuthorizedBridge(server.url, ["--persist"], {}, person);
+    await first.initialize();
+    const second = new AuthorizedBridge(server.url, ["--persist"], {}, person);
+    await second.initialize();
+    const presented: string[] = [];
+    let isWell = false;
+    server.settings.answer = (seen, response) => {
+      const token = form(seen.body).get("refresh_token");
+      if (seen.path !== "/token" || token === null) return;
+      presented.push(token);
+      const members = { access_token: "after", token_type: "Bearer", refresh_token: `next-${presented.length}` };
+      if (isWell) server.live.set("after", "");
+      json(response, 200, isWell ? members : { ...members, ...rest });
+    };
+    server.live.clear();
+    expect((await first.call("x")).error.message).toContain("no token from");
+    expect((await second.call("x")).error.message).toContain("no token from");
+    expect((await first.call("x")).error.message).toContain("no token from");
+    isWell = true;
+    expect((await first.call("x")).result).toBeDefined();
+    expect((await second.call("x")).result).toBeDefined();
+    // Each request went out with the token that the answer before had brought, whichever window sent it.
+    expect(presented.slice(1)).toEqual(presented.slice(1).map((_, i) => `next-${i + 1}`));
+    expect(presented.length).toBeGreaterThan(3);
+    expect(first.opened().length).toBe(1);
+    await Promise.all([first.end(), second.end()]);
+    person.remove();
+    await server.close();
+  });
+}
+
+for (const members of [{ id_token: null }, { scope: 7 }, { token_type: undefined }, { refresh_token: null }]) {
+  test(`an answer with ${Object.keys(members)} ${Object.values(members)} renews the token`, async () => {
+    const server = await startProtected();
+    const bridge = new AuthorizedBridge(server.url);
+    await bridge.initialize();
+    server.settings.answer = (seen, response) => {
+      if (seen.path !== "/token" || !seen.body.includes("grant_type=refresh_token")) return;
+      server.live.set("after", "");
+      json(response, 200, { access_token: "after", refresh_token: "next", token_type: "Bearer", ...members });
+    };
+    server.live.clear();
+    expect((await bridge.call("x")).result).toBeDefined();
+    expect([refreshes(server), bridge.opened().length]).toEqual([1, 1]);
+    await bridge.finish();
+    await server.close();
+  });
+}
+
+for (const status of [400, 401]) {
+  test(`a refresh token that is answered ${status} without a body is over: a new login follows`, async () => {
+    const server = await startProtected();
+    const bridge = new AuthorizedBridge(server.url);
+    await bridge.initialize();
+    server.settings.answer = (seen, response) => {
+      if (seen.path === "/token" && seen.body.includes("grant_type=refresh_token")) response.writeHead(status).end();
+    };
+    server.live.clear();
+    expect((await bridge.call("x")).result).toBeDefined();
+    expect([refreshes(server), bridge.opened().length]).toEqual([1, 2]);
+    await bridge.finish();
+    await server.close();
+  });
+}
+
+for (const empty of [null, ""]) {
+  test(`members that are ${JSON.stringify(empty)} are absent: both metadata documents and the registration`, async () => {
+    const none = (names: string[]) => Object.fromEntries(names.map((name) => [name, empty]));
+    const server = await startProtected({
+      resource: none(["scopes_supported"]),
+      server: none([
+        ...["device_authorization_endpoint", "jwks_uri", "revocation_endpoint", "scopes_supported"],
+        ...["grant_types_supported", "token_endpoint_auth_methods_supported", "code_challenge_methods_supported"],
+        ...["token_endpoint_auth_signing_alg_values_supported", "authorization_response_iss_parameter_supported"],
+        ...["response_types_supported", "client_id_metadata_document_supported"],
+      ]),
+    });
+    server.settings.answer = (seen, response) => {
+      if (seen.path !== "/register") return;
+      const secrets = ["client_secret", "client_secret_expires_at", "registration_client_uri"];
+      const others = ["registration_access_token", "token_endpoint_auth_method"];
+      json(response, 201, { client_id: "registered", ...none([...secrets, ...others]) });
+    };
+    const bridge = new AuthorizedBridge(server.url);
+    expect((await bridge.initialize()).result).toBeDefined();
+    await bridge.finish();
+    await server.close();
+  });
+}

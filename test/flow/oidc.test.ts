@@ -25,8 +25,8 @@ afterEach(async () => {
 
 const flags = () => ["--url", sandbox.origin, "--issuer", sandbox.issuer, "--client-id", cliClientId];
 
-async function logIn(name = "ada"): Promise<Running> {
-  const login = person.start(["profile", "login", ...flags()]);
+async function logIn(name = "ada", more: string[] = []): Promise<Running> {
+  const login = person.start(["profile", "login", ...flags(), ...more]);
   const [url] = await login.says(/http:\S+\/auth\?\S+/);
   const page = await context.newPage();
   await page.goto(url);
@@ -198,12 +198,74 @@ test("a callback with a wrong state, or none, is not the callback", async () => 
   expect(err).toContain("no login within 3 s");
 });
 
+/** Begins a login, and ends it again. @returns what the address for the browser asks for as `prompt` */
+async function promptOf(args: string[]): Promise<string | null> {
+  const login = person.start(["profile", "login", ...args]);
+  const [url] = await login.says(/http:\S+\/auth\?\S+/);
+  login.kill("SIGTERM");
+  await login.finished();
+  return new URL(url).searchParams.get("prompt");
+}
+
+for (const [args, prompt] of [
+  [[], "consent"],
+  [["--scope", "openid profile"], null],
+  [["--prompt", "login"], "login"],
+  [["--prompt", "login consent"], "login consent"],
+  [["--prompt", "none", "--scope", "openid"], "none"],
+  [["--prompt", "default"], null],
+] as const) {
+  test(`with ${JSON.stringify(args)} the provider is asked for the prompt ${prompt}`, async () => {
+    expect(await promptOf([...flags(), ...args])).toBe(prompt);
+  });
+}
+
+test("without consent this provider gives no refresh token: the login says so, and the profile remembers its prompt", async () => {
+  const { code, err } = await (await logIn("ada", ["--prompt", "login"])).finished();
+  expect(code).toBe(0);
+  expect(err.match(/gave no refresh token/g)).toHaveLength(1);
+  expect(await storedLoginOf(person)).not.toHaveProperty("refreshToken");
+  expect(await promptOf([])).toBe("login");
+  const again = person.start(["profile", "refresh", "--force"]);
+  const [url] = await again.says(/http:\S+\/auth\?\S+/);
+  again.kill("SIGTERM");
+  expect(new URL(url).searchParams.get("prompt")).toBe("login");
+  await again.finished();
+  expect(await promptOf(["--prompt", "consent"])).toBe("consent");
+  const { code: refused, err: why } = await person.run(["profile", "login", "--prompt", ""]);
+  expect([refused, why]).toEqual([2, expect.stringContaining("--prompt needs a value")]);
+});
+
+test("a login anew asks for consent too: what it brings can be renewed", async () => {
+  expect((await (await logIn()).finished()).code).toBe(0);
+  const before = await storedLoginOf(person);
+  const again = person.start(["profile", "refresh", "--force"]);
+  const [url] = await again.says(/http:\S+\/auth\?\S+/);
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.click('form button:has-text("Continue")'); // the session at the provider lives: only the consent is asked
+  expect((await again.finished()).code).toBe(0);
+  const after = await storedLoginOf(person);
+  const tokens = [before, after].map((login) => (login?.method === "oidc" ? login.refreshToken : undefined));
+  expect(tokens).toEqual([expect.any(String), expect.any(String)]);
+  expect(tokens[0]).not.toBe(tokens[1]);
+});
+
 for (const [what, args, exit, says] of [
   ["no client id", ["--issuer", "https://sso.example.com"], 2, "needs --client-id"],
   ["no issuer", ["--client-id", "x"], 2, "needs --issuer"],
+<<<<<<< HEAD
   ["a callback without an issuer", ["--callback-port", "4000"], 2, "needs --issuer"],
   ["another host for the callback", ["--callback-host", "0.0.0.0"], 2, "there is no callback-host 0.0.0.0"],
   ["no port for the callback", ["--callback-port", "0"], 2, "is not a port"],
+=======
+  [
+    "a prompt of two lines",
+    ["--issuer", "https://sso.example.com", "--client-id", "x", "--prompt", "a\nb"],
+    2,
+    "--prompt",
+  ],
+>>>>>>> h14a
   ["plain http", ["--issuer", "http://sso.example.com", "--client-id", "x"], 1, "must be an https: address"],
 ] as const) {
   test(`${what}: exit ${exit}`, async () => {

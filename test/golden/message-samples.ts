@@ -66,6 +66,7 @@ const redirect = new URL("http://127.0.0.1:4180/callback");
 /** The calls of one message: each way it can end has a line. */
 export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>> = {
   "access/notForProvider": [["session to renew", "openai"]],
+  "auth/clientProofMissing": [["the variable TEAM_SECRET"]],
   "auth/callbackPortRefused": [[80, "EACCES"]],
   "auth/loginTimedOut": [
     [120, ["--timeout", "--no-browser"]],
@@ -100,6 +101,9 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "auth/loginNeeded": [[host], [host, "default"], [host, "work"]],
   "auth/tokenFileMissing": [["/run/secrets/token"]],
   "auth/unsafeCookie": [[host, "_oauth2_proxy"]],
+  "cli/notAVariableName": [["--client-secret-env"]],
+  "cli/nothingToKeep": [[]],
+  "cli/secretOrKey": [[]],
   "cli/noFlag": [
     ["codemie profile status", "--ofline", "--offline"],
     ["codemie profile status", "--zzz", undefined],
@@ -210,11 +214,25 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "mcp/unanswered": [[server]],
   "oauth/address": [["the token endpoint", "http://elsewhere.example.com/token"]],
   "auth/idToken": [[issuer, "its nonce belongs to another login"]],
+  "auth/idTokenEncrypted": [[issuer, "codemie"]],
+  "oauth/keys": [["https://sso.example.com/jwks", 503]],
   "oauth/key": [["it is neither a PKCS#8 PEM nor a private JWK"]],
-  "auth/provider": [[issuer, "its metadata names another issuer"]],
+  "auth/provider": [
+    [issuer, "its metadata names another issuer"],
+    [issuer, "the token endpoint answered 503", "this is the provider's own trouble: try again later"],
+  ],
   "auth/providerRefused": [
     [issuer, "access_denied", ""],
+    [issuer, "account_selection_required", ""],
+    [issuer, "consent_required", ""],
+    [issuer, "interaction_required", ""],
+    [issuer, "invalid_client", ""],
+    [issuer, "invalid_grant", ""],
+    [issuer, "invalid_request", ""],
     [issuer, "invalid_scope", serverWords.description],
+    [issuer, "login_required", ""],
+    [issuer, "temporarily_unavailable", ""],
+    [issuer, "unauthorized_client", ""],
   ],
   "mcp/refused": [
     [issuer, "access_denied", serverWords.description],
@@ -222,6 +240,8 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     [issuer, "unauthorized_client", ""],
     [issuer, "invalid_scope", ""],
     [issuer, "invalid_target", ""],
+    [issuer, "consent_required", ""],
+    [issuer, "invalid_request", ""],
     [issuer, "server_error", ""],
   ],
   "mcp/token": [[issuer, "the token endpoint answered 503"]],

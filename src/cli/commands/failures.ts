@@ -17,7 +17,7 @@ export const commandFailure = {
     new CodemieError(
       "usage",
       "--prompt takes names of what the provider may ask, separated by blanks",
-      "for example --prompt login, --prompt consent, or --prompt '' to leave it to the provider",
+      "for example --prompt login, --prompt consent, or --prompt default to leave it to the provider",
     ),
   /** @param what a noun: the thing the command works on */
   notForToken: (what: string, profile: string) =>

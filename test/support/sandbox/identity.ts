@@ -66,7 +66,6 @@ export async function startIdentity(
     features: { deviceFlow: { enabled: true }, revocation: { enabled: true } },
     pkce: { required: () => true },
     claims: { openid: ["sub"], email: ["email"], profile: ["name"] },
-    scopes: ["openid"],
     cookies: { keys: ["sandbox-cookie-key"] },
     conformIdTokenClaims: false,
     rotateRefreshToken: true,

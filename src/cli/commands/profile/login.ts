@@ -54,7 +54,7 @@ export const profileLogin = (given: Cli) =>
       prompt: {
         type: "string",
         valueHint: "VALUE",
-        description: "what its pages ask: none, login, consent, select_account; '' leaves it to the provider",
+        description: "what its pages ask: none, login, consent, select_account; default leaves it to the provider",
       },
       device: { type: "boolean", description: "log in with a device code, without a browser on this machine" },
       ...callbackArgs,
