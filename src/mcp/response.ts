@@ -31,5 +31,23 @@ export async function whole(
   return new TextDecoder().decode(bytes);
 }
 
+/** What servers say of a session that they do not know: at the begin of their words, perhaps behind a status. */
+const forgotten =
+  /^(?:[\w ]{1,40}: *)?(?:(?:mcp[- ]?)?session(?:[- ]?id)?(?: \S{1,200})? (?:is |was |has )?(?:not (?:found|valid)|unknown|invalid|expired|terminated|closed|(?:does not|no longer) exists?)|(?:no such|unknown|invalid|expired|no valid)(?: or (?:expired|unknown|missing))?(?: mcp)?[- ]session)\b/i;
+
+/** @returns true when a server's words say that it does not know a session */
+export const saysForgotten = (words: string): boolean => forgotten.test(words.slice(0, 400).trim());
+
+/**
+ * Judges an error status that answers a message of a session, but none of its requests. 404 is the specified one (MCP
+ * 2025-11-25, session management); servers also send 410, 400 with words, and 401 without a challenge.
+ *
+ * @param words what the body says
+ * @returns true when the server no longer knows the session
+ */
+export function forgetsSession(status: number, words: string | undefined): boolean {
+  return [401, 404, 410].includes(status) || (status === 400 && /session/i.test(words ?? ""));
+}
+
 /** @returns the description in an error body of JSON-RPC, OAuth or a web framework; undefined if there is none */
 export const faultOf = (text: string): string | undefined => readFault(text).description;

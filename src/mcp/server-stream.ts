@@ -40,7 +40,7 @@ export async function followServerStream(options: ServerStreamOptions): Promise<
         const unavailable = status === 429 || (status >= 500 && status !== 501);
         if (unavailable) throw mcpFailure.status(origin, status);
         // A refusal means that the session is gone only if there was a stream before.
-        return had && (status === 404 || status === 400);
+        return had && [400, 401, 404, 410].includes(status);
       }
       had = true;
       streak.opened();

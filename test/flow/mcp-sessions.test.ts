@@ -33,6 +33,74 @@ test("a forgotten session (404): the client's initialize is replayed as it was, 
   expect(bridge.messages().filter(({ id }: Rpc) => id === 1).length).toBe(1);
 });
 
+const unknown = (id: unknown, code: number, message: string) => ({ jsonrpc: "2.0", id, error: { code, message } });
+
+for (const [what, refuse] of [
+  [
+    "401 without a challenge",
+    (_: Rpc, response: ServerResponse) => response.writeHead(401).end("Unauthorized: Session not found"),
+  ],
+  ["401 without a challenge and without words", (_: Rpc, response: ServerResponse) => response.writeHead(401).end()],
+  ["410", (_: Rpc, response: ServerResponse) => response.writeHead(410).end()],
+  [
+    "200 with an error",
+    ({ id }: Rpc, response: ServerResponse) => sendJson(response, 200, unknown(id, -32001, "Session not found")),
+  ],
+  [
+    "200 with an error that names no request",
+    (_: Rpc, response: ServerResponse) =>
+      sendJson(response, 200, unknown(null, -32600, "Bad Request: No valid session ID provided")),
+  ],
+  [
+    "an error on a stream",
+    ({ id }: Rpc, response: ServerResponse) => {
+      openStream(response);
+      response.end(`data: ${JSON.stringify(unknown(id, -32000, "Invalid session"))}\n\n`);
+    },
+  ],
+] as const) {
+  test(`a forgotten session (${what}): one new session, no login, and the call is answered`, async () => {
+    let forgotten = "";
+    const { server, bridge } = await scriptedBridge((seen, message, response) => {
+      if (message?.method === "initialize" || seen.headers["mcp-session-id"] !== forgotten) return;
+      refuse(message, response);
+    });
+    await bridge.initialize();
+    forgotten = "session-1";
+    expect((await bridge.call("call")).result).toBeDefined();
+    expect(server.methods().filter((method) => method === "initialize").length).toBe(2);
+    expect(server.record.filter(({ path }) => path !== "/mcp")).toEqual([]);
+  });
+}
+
+test("a 401 without a challenge in the new session too is a demand for a token", async () => {
+  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
+    if (message?.method === "call") response.writeHead(401).end();
+  });
+  await bridge.initialize();
+  expect((await bridge.call("call")).error).toBeDefined();
+  expect(server.methods().filter((method) => method === "call").length).toBe(2);
+  expect(server.record.some(({ path }) => path.startsWith("/.well-known/"))).toBe(true);
+});
+
+test("an error that says a second time that there is no such session is the call's answer", async () => {
+  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
+    if (message?.method === "call") sendJson(response, 200, unknown(message.id, -32001, "Session not found"));
+  });
+  await bridge.initialize();
+  expect((await bridge.call("call")).error).toEqual({ code: -32001, message: "Session not found" });
+  expect(server.methods().filter((method) => method === "call").length).toBe(2);
+});
+
+test("a tool that knows no such session of its own gives no reason to leave the server's", async () => {
+  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
+    if (message?.method === "call") sendJson(response, 200, unknown(message.id, -32602, "Session not found"));
+  });
+  await bridge.initialize();
+  expect((await bridge.call("call")).error.code).toBe(-32602);
+  expect(server.methods().filter((method) => method === "initialize").length).toBe(1);
+});
+
 test("a server that forgets every session: the call is answered with an error, not tried for ever", async () => {
   const { server, bridge } = await scriptedBridge((_seen, message, response) => {
     if (message?.method === "call") response.writeHead(404).end();

@@ -1,4 +1,5 @@
 import { checkResourceAllowed } from "@modelcontextprotocol/sdk/shared/auth-utils.js";
+import type { CodemieError } from "../../core/errors.ts";
 import { parseJson, type Schema } from "../../core/json.ts";
 import { addressOnly } from "../../core/text.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
@@ -131,7 +132,10 @@ function fixedEndpoints(origin: string, trace: Trace): ServerMetadata {
   };
 }
 
-/** Returns the first document found. A status of 500 or above throws: it does not mean that there is no document. */
+/**
+ * Returns the first document found. If there is none, a status of 500 or above throws: it does not mean that there is no
+ * document.
+ */
 async function firstFound<T>(
   candidates: readonly string[],
   name: string,
@@ -140,15 +144,17 @@ async function firstFound<T>(
   http: OAuthHttp,
   trace: Trace,
 ): Promise<T | undefined> {
+  let trouble: CodemieError | undefined;
   for (const candidate of new Set(candidates)) {
     const url = http.allowed(candidate, `the ${name}`);
-    const { status, text } = await http.send(url);
+    const { status, text } = await http.read(url);
     const found = status === 200 ? parseJson(text, schema) : undefined;
     const bad = status === 200 && !found ? " (not such a document)" : "";
     trace({ name, ok: found !== undefined, detail: `${status} ${addressOnly(url)}${bad}`, reference });
     if (found) return found;
-    if (status >= 500) throw mcpFailure.status(url.origin, status);
+    if (status >= 500) trouble ??= mcpFailure.status(url.origin, status);
   }
+  if (trouble) throw trouble;
   return undefined;
 }
 
