@@ -31,23 +31,44 @@ export async function whole(
   return new TextDecoder().decode(bytes);
 }
 
-/** What servers say of a session that they do not know: at the begin of their words, perhaps behind a status. */
-const forgotten =
-  /^(?:[\w ]{1,40}: *)?(?:(?:mcp[- ]?)?session(?:[- ]?id)?(?: \S{1,200})? (?:is |was |has )?(?:not (?:found|valid)|unknown|invalid|expired|terminated|closed|(?:does not|no longer) exists?)|(?:no such|unknown|invalid|expired|no valid)(?: or (?:expired|unknown|missing))?(?: mcp)?[- ]session)\b/i;
-
-/** @returns true when a server's words say that it does not know a session */
-export const saysForgotten = (words: string): boolean => forgotten.test(words.slice(0, 400).trim());
-
-/**
- * Judges an error status that answers a message of a session, but none of its requests. 404 is the specified one (MCP
- * 2025-11-25, session management); servers also send 410, 400 with words, and 401 without a challenge.
- *
- * @param words what the body says
- * @returns true when the server no longer knows the session
- */
-export function forgetsSession(status: number, words: string | undefined): boolean {
-  return [401, 404, 410].includes(status) || (status === 400 && /session/i.test(words ?? ""));
-}
-
 /** @returns the description in an error body of JSON-RPC, OAuth or a web framework; undefined if there is none */
 export const faultOf = (text: string): string | undefined => readFault(text).description;
+
+/** How much of a body without a type we look at, characters: blanks may stand before its first word. */
+const longestBegin = 4_096;
+
+/**
+ * @param origin the server's origin, for the error
+ * @returns an answer without `Content-Type` with the type that its body begins like: JSON, or an event stream; as it is
+ *   when it begins like neither
+ * @throws `unreachable` when it breaks off
+ */
+export async function withType(response: Response, origin: string): Promise<Response> {
+  const reader = response.body?.getReader();
+  if (!reader) return response;
+  const pieces: Uint8Array[] = [];
+  let begin = "";
+  let type: string | undefined;
+  try {
+    while (type === undefined && begin.length < longestBegin) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      pieces.push(value.slice());
+      begin = (begin + new TextDecoder().decode(value.subarray(0, longestBegin))).replace(/^\uFEFF?\s+/, "");
+      if (/^[[{]/.test(begin)) type = "application/json";
+      else if (/^(?::|(?:data|event|id|retry)[:\r\n])/.test(begin)) type = "text/event-stream";
+    }
+  } catch {
+    throw mcpFailure.lost(origin);
+  }
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const first = pieces.shift();
+      const { done, value } = first ? { done: false, value: first } : await reader.read();
+      if (done || !value) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+  return new Response(body, { status: response.status, headers: type === undefined ? {} : { "content-type": type } });
+}

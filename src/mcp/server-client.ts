@@ -6,9 +6,10 @@ import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { Authorization } from "./authorization.ts";
 import { readChallenge } from "./challenge.ts";
 import { mcpFailure } from "./failures.ts";
+import { saysForgotten } from "./forgotten.ts";
 import type { Log } from "./log.ts";
 import type { PendingMessage } from "./pending-message.ts";
-import { bounded, faultOf, saysForgotten } from "./response.ts";
+import { bounded, faultOf } from "./response.ts";
 import type { SilenceLimit } from "./silence-limit.ts";
 
 export interface ServerClientOptions {

@@ -12,6 +12,10 @@ export interface ServerStreamOptions {
   readonly get: (lastEventId: string | undefined) => Promise<Response>;
   /** takes a message from the server; resolves once there is room for more */
   readonly message: (text: string) => Promise<void>;
+  /** called for every piece, comments included */
+  readonly onBytes: () => void;
+  /** called when the stream has ended where it cannot be resumed, so that messages may be lost */
+  readonly onBreak: () => void;
   /** the turn for large messages */
   readonly turn: Turn;
   readonly log: Log;
@@ -25,7 +29,7 @@ export interface ServerStreamOptions {
  * @returns true when the server no longer knows the session
  */
 export async function followServerStream(options: ServerStreamOptions): Promise<boolean> {
-  const { origin, get, message, turn, log, signal } = options;
+  const { origin, get, message, onBytes, onBreak, turn, log, signal } = options;
   const position: Position = {};
   const streak = new Streak();
   const onEvent = async ({ type, data }: StreamEvent) => {
@@ -44,13 +48,14 @@ export async function followServerStream(options: ServerStreamOptions): Promise<
       }
       had = true;
       streak.opened();
-      streak.ended(await readEvents(response.body, position, onEvent, undefined, turn));
+      streak.ended(await readEvents(response.body, position, onEvent, onBytes, turn));
     } catch (error) {
       if (!signal.aborted) log.info(`the server's own stream: ${loggable(error)}`);
       streak.failed();
     } finally {
       turn.end();
     }
+    if (had && !position.lastEventId) onBreak();
     await pause(streak.pauseMs(position.retryMs), signal);
   }
   return false;

@@ -3,11 +3,12 @@ import { addressOnly } from "../core/text.ts";
 import { within } from "../core/time.ts";
 import { readEvents, type StreamEvent } from "./events.ts";
 import { mcpFailure } from "./failures.ts";
+import { forgetsSession } from "./forgotten.ts";
 import type { Log } from "./log.ts";
 import type { PendingMessage } from "./pending-message.ts";
-import { bounded, faultOf, forgetsSession, mediaType } from "./response.ts";
+import { bounded, faultOf, mediaType } from "./response.ts";
 import type { ServerClient } from "./server-client.ts";
-import { type SilenceLimit, silenceLimit } from "./silence-limit.ts";
+import { aborted, type SilenceLimit, silenceLimit } from "./silence-limit.ts";
 import { lingerMs, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
 
 /** Time limit for the server to open its stream and name its endpoint, where the user sets none, ms. */
@@ -111,8 +112,7 @@ export class Sse implements Transport {
         return { kind: "session-lost" };
       } else
         return { kind: "failed", error: mcpFailure.status(this.#server.url.origin, status, faultOf(refusal)), status };
-      const silent = new Promise<void>((resolve) => time.signal.addEventListener("abort", () => resolve()));
-      if (!time.signal.aborted) await Promise.race([pending.settled, channel.ended, silent]);
+      await Promise.race([pending.settled, channel.ended, aborted(time.signal)]);
       if (time.signal.aborted) throw time.signal.reason;
       if (pending.owed.size > 0) return { kind: "failed", error: mcpFailure.lost(this.#server.url.origin) };
       if (pending.method === "initialize") channel.initialized = true;

@@ -3,10 +3,12 @@ import { headerSafe } from "../core/text.ts";
 import { pause, Streak } from "../core/time.ts";
 import { type Position, readEvents, type StreamEvent } from "./events.ts";
 import { mcpFailure } from "./failures.ts";
+import { Forgotten, forgetsSession, isForgotten } from "./forgotten.ts";
+import { LateAnswers } from "./late-answers.ts";
 import { type Log, loggable } from "./log.ts";
-import { memberAt, readEnvelope, rpcCodes, textAt } from "./message.ts";
+import { memberAt, readEnvelope, textAt } from "./message.ts";
 import type { PendingMessage } from "./pending-message.ts";
-import { bounded, faultOf, forgetsSession, mediaType, saysForgotten, whole } from "./response.ts";
+import { bounded, faultOf, mediaType, whole, withType } from "./response.ts";
 import type { ServerClient } from "./server-client.ts";
 import { followServerStream } from "./server-stream.ts";
 import { type SilenceLimit, silenceLimit } from "./silence-limit.ts";
@@ -28,12 +30,6 @@ const leaveMs = 5_000;
  */
 const mostAtOnce = 200;
 
-/** The server answered a request by saying that it does not know the session. */
-class Forgotten extends Error {}
-
-/** The longest answer that is read for such words, characters. */
-const shortAnswer = 2_000;
-
 const eventStream = "text/event-stream";
 const json = "application/json";
 
@@ -51,6 +47,8 @@ export class StreamableHttp implements Transport {
   #protocol: string | undefined;
   #ready = false;
   #listening: AbortController | undefined;
+  /** answers that come on the server's own stream, while there is one */
+  #late: LateAnswers | undefined;
 
   /** @param givenMs how long the user lets a request wait without a byte from the server, ms; 0: for ever; undefined: as usual */
   constructor(server: ServerClient, events: TransportEvents, log: Log, givenMs: number | undefined) {
@@ -105,7 +103,8 @@ export class StreamableHttp implements Transport {
 
   async #post(pending: PendingMessage, time: SilenceLimit): Promise<SendOutcome> {
     const session = this.#session;
-    const response = await this.#server.send({
+    const lost = this.#late?.lost;
+    let response = await this.#server.send({
       method: "POST",
       headers: { ...this.#headers(), "content-type": json, accept: `${json}, ${eventStream}` },
       body: pending.text,
@@ -120,6 +119,9 @@ export class StreamableHttp implements Transport {
     if (!pending.asks) time.last(lingerMs);
     if (!response.ok) return await this.#refused(response, pending, session);
     if (pending.method === "initialize") this.#session = response.headers.get("mcp-session-id") ?? undefined;
+    if (mediaType(response) === "" && response.status !== 202 && pending.owed.size > 0) {
+      response = await withType(response, this.#server.url.origin);
+    }
     const type = mediaType(response);
     if (type === eventStream) return await this.#follow(response, pending, time);
     if (pending.owed.size === 0) {
@@ -131,6 +133,8 @@ export class StreamableHttp implements Transport {
       return { kind: "done" };
     }
     await response.body?.cancel();
+    const late = this.#late;
+    if (response.status === 202 && (await late?.wait(pending, time, lost ?? late.lost))) return { kind: "done" };
     const what =
       response.status === 202 ? "it accepted a request without answering it" : `it sent ${type || "nothing"}`;
     return { kind: "failed", error: mcpFailure.notMcp(this.#server.url.origin, what), status: response.status };
@@ -261,14 +265,20 @@ export class StreamableHttp implements Transport {
 
   async #listen(signal: AbortSignal): Promise<void> {
     const session = this.#session;
+    const late = new LateAnswers();
+    this.#late = late;
     const lost = await followServerStream({
       origin: this.#server.url.origin,
       get: (lastEventId) => this.#get(lastEventId, signal, false),
       message: (text) => this.#events.message(text),
       turn: new Turn(this.#large, signal),
+      onBytes: () => late.touch(),
+      onBreak: () => late.broke(),
       log: this.#log,
       signal,
     });
+    if (this.#late === late) this.#late = undefined;
+    late.broke();
     if (!lost || session === undefined || this.#session !== session) return;
     this.#log.info("the server no longer knows the session");
     this.reset();
@@ -309,15 +319,4 @@ export class StreamableHttp implements Transport {
       this.#log.debug(`the session could not be ended: ${loggable(error)}`);
     }
   }
-}
-
-/**
- * @returns true when an answer is an error that says that the server does not know the session. Its code is one of the
- *   server's own or that of an invalid request (JSON-RPC 2.0 section 5.1): the others speak of what a tool was given
- */
-function isForgotten(text: string): boolean {
-  if (text.length > shortAnswer || !/session/i.test(text)) return false;
-  const code = Number(memberAt(text, "error", "code"));
-  const isOfServer = code === rpcCodes.invalid || (code <= -32_000 && code >= -32_099);
-  return isOfServer && saysForgotten(textAt(text, "error", "message") ?? "");
 }

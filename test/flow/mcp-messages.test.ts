@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
+import { zstdCompressSync } from "node:zlib";
 import { Person } from "../support/codemie.ts";
 import { initializeParams, type Rpc } from "../support/mcp/bridge.ts";
 import { initializeResult, openStream, type Script } from "../support/mcp/scripted.ts";
@@ -207,11 +208,12 @@ test("an id as a text is its own where a request has it; one that fits no reques
       held.resolve(response);
       return new Promise((resolve) => response.on("close", resolve));
     }
-    if (message?.method !== "go") return;
+    if (message?.method !== "go") return undefined;
     openStream(response);
     for (const id of ["x7", 901]) response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", id, result: "lost" })}\n\n`);
     response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", id: "7", result: "the text's" })}\n\n`);
     response.end(`data: ${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: "done" })}\n\n`);
+    return undefined;
   });
   await bridge.initialize();
   bridge.send({ jsonrpc: "2.0", id: "7", method: "held" });
@@ -219,6 +221,60 @@ test("an id as a text is its own where a request has it; one that fits no reques
   bridge.send({ jsonrpc: "2.0", id: 7, method: "go" });
   expect([(await bridge.answer("7")).result, (await bridge.answer(7)).result]).toEqual(["the text's", "done"]);
   expect(bridge.lines.join("")).not.toContain("lost");
+});
+
+for (const [what, head, body] of [
+  [
+    "a last event without its blank line",
+    { "content-type": "text/event-stream" },
+    (text: string) => `id: 1\ndata: ${text}`,
+  ],
+  [
+    "lines that end with CR only",
+    { "content-type": "text/event-stream" },
+    (text: string) => `event: message\rdata: ${text}\r\r`,
+  ],
+  [
+    "lines that end with CR only, the last without",
+    { "content-type": "text/event-stream" },
+    (text: string) => `data: ${text}\r`,
+  ],
+  ["JSON in zstd", { "content-type": "application/json", "content-encoding": "zstd" }, zstdCompressSync],
+  [
+    "a stream in zstd",
+    { "content-type": "text/event-stream", "content-encoding": "zstd" },
+    (text: string) => zstdCompressSync(`data: ${text}\n\n`),
+  ],
+  ["JSON without a type", {}, (text: string) => `\n ${text}`],
+  ["a stream without a type", {}, (text: string) => `: hello\n\ndata: ${text}\n\n`],
+  ["a stream without a type or a comment", {}, (text: string) => `data: ${text}\n\n`],
+] as const) {
+  test(`framing: ${what}`, async () => {
+    const { bridge } = await start((_seen, message, response) => {
+      if (message?.method !== "go") return;
+      response.writeHead(200, head).end(body(JSON.stringify({ jsonrpc: "2.0", id: message.id, result: "read" })));
+    });
+    await bridge.initialize();
+    expect((await bridge.call("go")).result).toBe("read");
+  });
+}
+
+test("framing: an answer that is cut off at the end of its stream is none, and the stream is resumed before it", async () => {
+  let id = 0;
+  const { bridge } = await start((seen, message, response) => {
+    if (message?.method === "go") {
+      id = message.id;
+      openStream(response);
+      response.end(
+        `id: 1\ndata: {"jsonrpc":"2.0","method":"notifications/a"}\n\nid: 2\ndata: {"jsonrpc":"2.0","id":${id},"result":"re`,
+      );
+    } else if (seen.headers["last-event-id"] === "1") {
+      openStream(response);
+      response.end(`id: 2\ndata: {"jsonrpc":"2.0","id":${id},"result":"read"}\n\n`);
+    }
+  });
+  await bridge.initialize();
+  expect((await bridge.call("go")).result).toBe("read");
 });
 
 test("a mistake on the command line is said on standard error, also with --json", async () => {

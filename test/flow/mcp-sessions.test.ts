@@ -101,6 +101,63 @@ test("a tool that knows no such session of its own gives no reason to leave the 
   expect(server.methods().filter((method) => method === "initialize").length).toBe(1);
 });
 
+test("a request taken with 202 is answered later, on the server's own stream", async () => {
+  const own = Promise.withResolvers<ServerResponse>();
+  const { bridge } = await scriptedBridge(async (seen, message, response) => {
+    if (seen.method === "GET") {
+      openStream(response);
+      own.resolve(response);
+    } else if (message?.method === "later") {
+      const stream = await own.promise;
+      response.writeHead(202).end();
+      response.on("close", () => stream.write(event("1", { jsonrpc: "2.0", id: message.id, result: "late" })));
+    }
+  });
+  await bridge.initialize();
+  expect((await bridge.call("later")).result).toBe("late");
+});
+
+for (const [what, onStream] of [
+  ["has no stream", undefined],
+  ["ends its stream", (stream: ServerResponse) => void stream.end()],
+] as const) {
+  test(`a request taken with 202 by a server that ${what} is answered with an error`, async () => {
+    const own = Promise.withResolvers<ServerResponse>();
+    const { bridge } = await scriptedBridge(async (seen, message, response) => {
+      if (seen.method === "GET" && onStream) {
+        openStream(response);
+        own.resolve(response);
+      } else if (message?.method === "never") {
+        response.writeHead(202).end();
+        if (onStream) response.on("close", async () => onStream(await own.promise));
+      }
+    });
+    await bridge.initialize();
+    expect((await bridge.call("never")).error.message).toContain("it accepted a request without answering it");
+  });
+}
+
+test("--timeout bounds the wait for an answer to a request taken with 202", async () => {
+  const script: Script = (seen, message, response) => {
+    if (seen.method === "GET") openStream(response);
+    else if (message?.method === "never") response.writeHead(202).end();
+  };
+  const { bridge } = await scriptedBridge(script, ["--timeout", "1"]);
+  await bridge.initialize();
+  expect((await bridge.call("never")).error.message).toContain("sent nothing for 1 s");
+});
+
+for (const [transport, what] of [
+  ["sse", "the opening of a stream"],
+  ["http", "the answer to initialize"],
+] as const) {
+  test(`--timeout bounds the wait for ${what}`, async () => {
+    const silent: Script = (_seen, _message, response) => new Promise((resolve) => response.on("close", resolve));
+    const { bridge } = await scriptedBridge(silent, ["--timeout", "1", "--transport", transport]);
+    expect((await bridge.initialize()).error.message).toContain("sent nothing for 1 s");
+  });
+}
+
 test("a server that forgets every session: the call is answered with an error, not tried for ever", async () => {
   const { server, bridge } = await scriptedBridge((_seen, message, response) => {
     if (message?.method === "call") response.writeHead(404).end();
