@@ -34,9 +34,10 @@ export class Auto implements Transport {
     if (outcome.kind === "done") this.#undecided = false;
     if (outcome.kind !== "failed" || outcome.status === undefined || !oldServer.includes(outcome.status))
       return outcome;
-    const sse = await this.#older();
+    const [sse, { openMs }] = await Promise.all([this.#older(), import("./sse.ts")]);
     try {
-      await sse.open(pending.attended);
+      // The server is awake, so it needs no more than the usual time, whatever the user allows.
+      await sse.open(pending.attended, openMs);
     } catch {
       // It is not an old server either, so its first answer counts.
       return outcome;

@@ -4,7 +4,17 @@ import { mcpFailure } from "./failures.ts";
 import { type Line, longestLine } from "./framing.ts";
 import { deepest } from "./json-text.ts";
 import { type Log, loggable } from "./log.ts";
-import { type Envelope, errorAnswer, type Key, oneLine, readEnvelope, rpcCodes, textAt } from "./message.ts";
+import {
+  errorAnswer,
+  type Key,
+  type Message,
+  oneLine,
+  otherSpelling,
+  readEnvelope,
+  rpcCodes,
+  textAt,
+  withId,
+} from "./message.ts";
 import { PendingMessage } from "./pending-message.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
@@ -50,6 +60,8 @@ export class Bridge {
   /** the texts that the client opened its session with, to open another in its place */
   #initialize: string | undefined;
   #initialized: string | undefined;
+  /** true: the log has noted that the server changes the type of ids */
+  #isMisspelled = false;
   /** how much of the server's was dropped, and at which number the log notes it next */
   #dropped = 0;
   #nextNoted = 1;
@@ -159,6 +171,7 @@ export class Bridge {
         this.#transport.listen();
       }
       if (outcome.kind !== "session-lost" || sessions === mostSessions) return outcome;
+      pending.resent = true;
       if (this.#initialize === undefined) return outcome;
     }
   }
@@ -219,29 +232,47 @@ export class Bridge {
     }
   }
 
+  /** Passes on what the server sent, one message on a line (MCP 2025-11-25, basic/transports, stdio). */
   async #fromServer(text: string): Promise<void> {
     const envelope = readEnvelope(text);
-    const { log } = this.#options;
     if (typeof envelope === "string") return this.#drop(envelope);
-    log.debug(`server → ${envelope.method ?? "answer"} ${envelope.answers} (${text.length})`);
-    const owing = envelope.answers.map((key) => this.#pending.get(key));
+    this.#options.log.debug(`server → ${envelope.method ?? "answer"} ${envelope.answers} (${text.length})`);
+    const messages = envelope.messages.map((one) => this.#recognized(one));
+    if (envelope.isTooDeep) this.#dropDeep(messages);
+    else await Promise.all(messages.map((one) => this.#pass(one)));
+  }
+
+  /** Some servers answer `"1"` for `1`: such an answer gets the id of the request, if there is one that it fits. */
+  #recognized(message: Message): Message {
+    const { text, answers } = message;
+    const other = answers === undefined || this.#pending.has(answers) ? undefined : otherSpelling(answers);
+    if (other === undefined || !this.#pending.has(other)) return message;
+    if (!this.#isMisspelled)
+      this.#options.log.info("the server answers numbers as ids with texts, or texts with numbers");
+    this.#isMisspelled = true;
+    return { text: withId(text, other), answers: other };
+  }
+
+  /** @returns resolves once the client has read the message */
+  #pass({ text, answers }: Message): Promise<void> | undefined {
+    const pending = answers === undefined ? undefined : this.#pending.get(answers);
     // An error with id null belongs to no request; pass it on to the client.
-    const unasked = envelope.answers.every((key, i) => !owing[i] && key !== "null");
-    if (unasked && envelope.answers.length > 0) return this.#drop("an answer that nobody waits for");
-    if (envelope.isTooDeep) return this.#dropDeep(envelope);
-    const line = owing.some((pending) => pending?.internal) ? this.#withoutOurs(envelope) : oneLine(text);
-    const written = line === undefined ? undefined : this.#options.write(line);
-    for (const [i, key] of envelope.answers.entries()) {
-      this.#pending.delete(key);
-      owing[i]?.settle(key);
+    if (answers !== undefined && answers !== "null" && !pending) {
+      this.#drop("an answer that nobody waits for");
+      return undefined;
     }
-    await written;
+    if (pending?.internal) pending.answer = text;
+    const written = pending?.internal ? undefined : this.#options.write(oneLine(text));
+    if (answers === undefined) return written;
+    this.#pending.delete(answers);
+    pending?.settle(answers);
+    return written;
   }
 
   /** Answers, with an error, the requests that an answer nested too deep was for. */
-  #dropDeep({ answers }: Envelope): void {
+  #dropDeep(messages: readonly Message[]): void {
     this.#drop("nested too deep");
-    for (const key of answers) {
+    for (const key of messages.flatMap(({ answers }) => answers ?? [])) {
       const pending = this.#pending.get(key);
       this.#pending.delete(key);
       if (pending && !pending.internal && pending.owed.has(key)) this.#fail(key, mcpFailure.tooDeep(deepest));
@@ -254,16 +285,6 @@ export class Bridge {
     if (++this.#dropped < this.#nextNoted) return;
     this.#nextNoted *= 10;
     this.#options.log.info(`dropped what the server sent, ${this.#dropped} so far: ${what}`);
-  }
-
-  /** Takes the answers to our own requests out of a text. @returns the rest for the client as a line, or undefined */
-  #withoutOurs({ messages }: Envelope): string | undefined {
-    const others = messages.filter(({ text, answers }) => {
-      const pending = answers === undefined ? undefined : this.#pending.get(answers);
-      if (pending?.internal) pending.answer = text;
-      return !pending?.internal;
-    });
-    return others.length > 0 ? oneLine(`[${others.map(({ text }) => text).join(",")}]`) : undefined;
   }
 
   #fail(key: Key, error: CodemieError): void {

@@ -6,24 +6,24 @@ import type { Transport, TransportEvents } from "./transport.ts";
  * Loads the chosen transport, and no other.
  *
  * @param kind `auto`: Streamable HTTP, or HTTP+SSE if the server only knows that
- * @param silenceMs how long a request may wait without a byte from the server, ms; 0: for ever
+ * @param givenMs how long the user lets a request wait without a byte from the server, ms; 0: for ever; undefined: as usual
  * @returns makes the transport for a bridge
  */
 export async function chooseTransport(
   kind: "auto" | "http" | "sse",
   server: ServerClient,
   log: Log,
-  silenceMs: number,
+  givenMs: number | undefined,
 ): Promise<(events: TransportEvents) => Transport> {
   if (kind === "sse") {
     const { Sse } = await import("./sse.ts");
-    return (events) => new Sse(server, events, log, silenceMs);
+    return (events) => new Sse(server, events, log, givenMs);
   }
   const { StreamableHttp } = await import("./streamable-http.ts");
-  if (kind === "http") return (events) => new StreamableHttp(server, events, log, silenceMs);
+  if (kind === "http") return (events) => new StreamableHttp(server, events, log, givenMs);
   const { Auto } = await import("./auto.ts");
   return (events) => {
-    const older = async () => new (await import("./sse.ts")).Sse(server, events, log, silenceMs);
-    return new Auto(new StreamableHttp(server, events, log, silenceMs), older, log);
+    const older = async () => new (await import("./sse.ts")).Sse(server, events, log, givenMs);
+    return new Auto(new StreamableHttp(server, events, log, givenMs), older, log);
   };
 }

@@ -1,6 +1,7 @@
 import { nextRound } from "../core/time.ts";
 import { mcpFailure } from "./failures.ts";
 import { longestLine } from "./framing.ts";
+import { readJsonText } from "./json-text.ts";
 import type { Turn } from "./turn.ts";
 
 /** One event of a stream (HTML standard, server-sent events). */
@@ -67,6 +68,11 @@ export async function readEvents(
       sinceRound = 0;
     }
   }
+  const last = reader.last();
+  if (last) {
+    events++;
+    await onEvent(last);
+  }
   return events;
 }
 
@@ -123,6 +129,22 @@ class EventReader {
       if (from === piece.length) this.#isAfterCr = true;
       else if (piece[from] === lineFeed) from++;
     }
+  }
+
+  /**
+   * Call it when the stream has ended properly. Some servers leave out the blank line behind their last event.
+   *
+   * @returns the event at the end, if what came of it is a whole JSON object or array; else it counts as cut off, and the
+   *   stream is resumed before it
+   */
+  last(): StreamEvent | undefined {
+    const before = this.#position.lastEventId;
+    if (this.#length > this.#dataLength) this.#endLine();
+    const event = this.#endEvent();
+    if (event && readJsonText(event.data, new Set())?.objects) return event;
+    if (before === undefined) delete this.#position.lastEventId;
+    else this.#position.lastEventId = before;
+    return undefined;
   }
 
   #append(part: Uint8Array): void {

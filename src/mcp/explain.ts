@@ -48,8 +48,10 @@ export async function explain(
   const transport = open({
     async message(received) {
       const found = readEnvelope(received);
-      if (typeof found === "string" || !found.answers.includes("1")) return;
-      answer = received;
+      if (typeof found === "string") return;
+      const own = found.messages.find(({ answers }) => answers === "1" || answers === '"1"');
+      if (!own) return;
+      answer = own.text;
       pending.settle("1");
     },
     lost: () => undefined,

@@ -31,6 +31,11 @@ export function readJsonText(text: string, names: ReadonlySet<string>): JsonText
   return new Reader(text, names).whole();
 }
 
+/** @returns where the member of that name stands in the text of an object; undefined when there is none */
+export function placeOf(text: string, name: string): { readonly from: number; readonly to: number } | undefined {
+  return new Reader(text, new Set([name])).place();
+}
+
 /** Codes of the characters that JSON is built of. */
 const [quote, backslash, comma, colon] = [34, 92, 44, 58];
 const [openBracket, closeBracket, openBrace, closeBrace] = [91, 93, 123, 125];
@@ -47,6 +52,8 @@ class Reader {
   readonly #objects: ObjectText[] = [];
   #onlyObjects = true;
   #isTooDeep = false;
+  /** where the last member stands that was asked for */
+  #place: { from: number; to: number } | undefined;
 
   constructor(text: string, names: ReadonlySet<string>) {
     this.#text = text;
@@ -65,6 +72,10 @@ class Reader {
     if (!isJson || !Number.isNaN(this.#next())) return undefined;
     const isOurs = this.#onlyObjects && this.#objects.length > 0;
     return { objects: isOurs ? this.#objects : undefined, isArray, isTooDeep: this.#isTooDeep };
+  }
+
+  place(): { from: number; to: number } | undefined {
+    return this.#outer(1) ? this.#place : undefined;
   }
 
   /** Reads the value at the top, or one of the array there. */
@@ -123,7 +134,10 @@ class Reader {
       this.#next();
       const start = this.#at;
       if (!this.#value(level + 1)) return false;
-      if (this.#names.has(name)) members?.set(name, this.#text.slice(start, this.#at));
+      if (members && this.#names.has(name)) {
+        members.set(name, this.#text.slice(start, this.#at));
+        this.#place = { from: start, to: this.#at };
+      }
     } while (this.#takes(comma));
     return this.#takes(closeBrace);
   }

@@ -1,9 +1,15 @@
 import { INVALID_REQUEST, PARSE_ERROR } from "@modelcontextprotocol/sdk/spec.types.js";
 import type { JSONRPCErrorResponse } from "@modelcontextprotocol/sdk/types.js";
-import { readJsonText } from "./json-text.ts";
+import { placeOf, readJsonText } from "./json-text.ts";
 
 /** The id of a request as JSON text; a number too large for a JavaScript `number` keeps its digits. */
 export type Key = string;
+
+/** One message, as text, and the id that it answers. */
+export interface Message {
+  readonly text: string;
+  readonly answers: Key | undefined;
+}
 
 /** The facts of a JSON-RPC text that the bridge needs. The text itself is never changed. */
 export interface Envelope {
@@ -15,8 +21,10 @@ export interface Envelope {
   readonly cancels: Key | undefined;
   /** its method, when it is a single request or notification */
   readonly method: string | undefined;
-  /** its messages, each as text, and the id that it answers */
-  readonly messages: readonly { readonly text: string; readonly answers: Key | undefined }[];
+  /** its messages, in their order */
+  readonly messages: readonly Message[];
+  /** true: they stand in an array */
+  readonly isArray: boolean;
   /** true: it is nested too deep to be passed on */
   readonly isTooDeep: boolean;
 }
@@ -35,7 +43,7 @@ export function readEnvelope(text: string): Envelope | "not-json" | "not-a-messa
   if (!read) return "not-json";
   if (!read.objects) return "not-a-message";
   const requests: Key[] = [];
-  const messages: { text: string; answers: Key | undefined }[] = [];
+  const messages: Message[] = [];
   for (const { text: one, members } of read.objects) {
     const id = members.get("id");
     const key = id === undefined ? undefined : keyOf(id);
@@ -53,6 +61,7 @@ export function readEnvelope(text: string): Envelope | "not-json" | "not-a-messa
     cancels: cancelled ? keyOf(cancelled) : undefined,
     method,
     messages,
+    isArray: read.isArray,
     isTooDeep: read.isTooDeep,
   };
 }
@@ -65,6 +74,19 @@ function keyOf(id: string): Key | undefined {
   const value: unknown = JSON.parse(id);
   const isRounded = typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER;
   return isRounded ? id : JSON.stringify(value);
+}
+
+/** @returns the same id as text where it is a number, and as a number where it is the text of one (`"1"`, `1`) */
+export function otherSpelling(key: Key): Key | undefined {
+  if (!key.startsWith('"')) return key === "null" ? undefined : `"${key}"`;
+  const text = String(JSON.parse(key));
+  return /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/.test(text) ? keyOf(text) : undefined;
+}
+
+/** @returns the text of a message with another id */
+export function withId(text: string, key: Key): string {
+  const place = placeOf(text, "id");
+  return place ? text.slice(0, place.from) + key + text.slice(place.to) : text;
 }
 
 /** @returns the member of that name of an object, all of it JSON text; undefined when there is none */

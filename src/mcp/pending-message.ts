@@ -1,4 +1,4 @@
-import type { Envelope, Key } from "./message.ts";
+import { type Envelope, type Key, otherSpelling } from "./message.ts";
 
 /** A message on its way to the server, and the answers still missing for it. */
 export class PendingMessage {
@@ -8,6 +8,8 @@ export class PendingMessage {
   readonly internal: boolean;
   /** false: nobody waits for it, so no browser opens for it */
   readonly attended: boolean;
+  /** true: it is sent again, since the server had forgotten the session that it was sent in */
+  resent = false;
   /** the server's answer to our own request, JSON text */
   answer: string | undefined;
   readonly #owed: Set<Key>;
@@ -30,6 +32,12 @@ export class PendingMessage {
   /** ids of the requests that have no answer yet */
   get owed(): ReadonlySet<Key> {
     return this.#owed;
+  }
+
+  /** @returns true when this is the id of a request without an answer, perhaps in its other spelling */
+  owes(key: Key): boolean {
+    const other = otherSpelling(key);
+    return this.#owed.has(key) || (other !== undefined && this.#owed.has(other));
   }
 
   /** true: it holds at least one request */

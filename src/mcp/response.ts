@@ -33,3 +33,42 @@ export async function whole(
 
 /** @returns the description in an error body of JSON-RPC, OAuth or a web framework; undefined if there is none */
 export const faultOf = (text: string): string | undefined => readFault(text).description;
+
+/** How much of a body without a type we look at, characters: blanks may stand before its first word. */
+const longestBegin = 4_096;
+
+/**
+ * @param origin the server's origin, for the error
+ * @returns an answer without `Content-Type` with the type that its body begins like: JSON, or an event stream; as it is
+ *   when it begins like neither
+ * @throws `unreachable` when it breaks off
+ */
+export async function withType(response: Response, origin: string): Promise<Response> {
+  const reader = response.body?.getReader();
+  if (!reader) return response;
+  const pieces: Uint8Array[] = [];
+  let begin = "";
+  let type: string | undefined;
+  try {
+    while (type === undefined && begin.length < longestBegin) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      pieces.push(value.slice());
+      begin = (begin + new TextDecoder().decode(value.subarray(0, longestBegin))).replace(/^\uFEFF?\s+/, "");
+      if (/^[[{]/.test(begin)) type = "application/json";
+      else if (/^(?::|(?:data|event|id|retry)[:\r\n])/.test(begin)) type = "text/event-stream";
+    }
+  } catch {
+    throw mcpFailure.lost(origin);
+  }
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const first = pieces.shift();
+      const { done, value } = first ? { done: false, value: first } : await reader.read();
+      if (done || !value) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+  return new Response(body, { status: response.status, headers: type === undefined ? {} : { "content-type": type } });
+}

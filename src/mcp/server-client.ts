@@ -6,8 +6,10 @@ import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { Authorization } from "./authorization.ts";
 import { readChallenge } from "./challenge.ts";
 import { mcpFailure } from "./failures.ts";
+import { saysForgotten } from "./forgotten.ts";
 import type { Log } from "./log.ts";
 import type { PendingMessage } from "./pending-message.ts";
+import { bounded, faultOf } from "./response.ts";
 import type { SilenceLimit } from "./silence-limit.ts";
 
 export interface ServerClientOptions {
@@ -31,6 +33,8 @@ export interface ServerRequest {
   readonly time?: SilenceLimit;
   /** false: nobody waits for this, so no browser opens for it */
   readonly attended: boolean;
+  /** true: it belongs to a session that the server may have forgotten, and may say so with a bare 401 */
+  readonly inSession?: boolean;
   /** the message in it, which is not sent if it is no longer wanted */
   readonly pending?: PendingMessage;
 }
@@ -41,12 +45,28 @@ const refusedRetries = [150, 350, 700];
 const mayHaveArrived = ["ECONNRESET", "ConnectionClosed", "ECONNABORTED", "EPIPE"];
 /** How many redirects within the server's own origin we follow. */
 const mostRedirects = 5;
+/** How much we read of a 401 that may speak of a session, bytes. */
+const longestWords = 4_096;
 /** How often we authorize anew for one request. */
 const mostRounds = 3;
 
 /** Throws if the message was cancelled meanwhile: then it is not sent, and nobody logs in for it. */
 function stillWanted({ pending }: ServerRequest): void {
   if (pending?.wanted === false) throw mcpFailure.cancelled();
+}
+
+/**
+ * A 401 without `WWW-Authenticate` demands nothing (RFC 9110 section 15.5.2). Within a session that was opened without a
+ * token, it means that the server has forgotten the session; with a token it may mean the token, unless it says so.
+ *
+ * @returns the answer when it means the session
+ */
+async function forgottenSession(request: ServerRequest, response: Response, hasToken: boolean) {
+  const { status, headers } = response;
+  if (!request.inSession || status !== 401 || headers.has("www-authenticate")) return undefined;
+  if (!hasToken) return response;
+  const text = await bounded(response, longestWords);
+  return saysForgotten(faultOf(text) ?? text) ? new Response(text, { status }) : undefined;
 }
 
 /** Sends requests to the MCP server with the user's headers, cookies and the access token. */
@@ -62,7 +82,7 @@ export class ServerClient {
   /**
    * Sends a request; when the server demands a token, authorizes and sends it again.
    *
-   * @returns the answer, of any status but 401 and 403 with `insufficient_scope`
+   * @returns the answer, of any status but 401 and 403 with `insufficient_scope`; a 401 only for a forgotten session
    * @throws `unreachable`, `tls`; `wrong_base_url` for a redirect that we do not follow; `auth_refused` when the server
    *   refuses the user's `Authorization` header or every token; `interrupted` when the message was cancelled before it
    *   was sent; the signal's reason; what the authorization throws
@@ -75,11 +95,13 @@ export class ServerClient {
       request.time?.touch();
       const response = await this.#follow(request, token?.accessToken.reveal());
       const challenge = readChallenge(response);
+      const forgotten = challenge && (await forgottenSession(request, response, token !== undefined));
+      if (forgotten) return forgotten;
       if (!challenge) {
         authorization.accepted(token);
         return response;
       }
-      await response.body?.cancel();
+      await response.body?.cancel().catch(() => undefined);
       if (this.#options.headers.has("authorization")) throw mcpFailure.headerRefused(this.url.origin, response.status);
       if (round === mostRounds) throw mcpFailure.tokenRefused(this.url.origin);
       stillWanted(request);

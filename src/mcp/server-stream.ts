@@ -12,6 +12,10 @@ export interface ServerStreamOptions {
   readonly get: (lastEventId: string | undefined) => Promise<Response>;
   /** takes a message from the server; resolves once there is room for more */
   readonly message: (text: string) => Promise<void>;
+  /** called for every piece, comments included */
+  readonly onBytes: () => void;
+  /** called when the stream has ended where it cannot be resumed, so that messages may be lost */
+  readonly onBreak: () => void;
   /** the turn for large messages */
   readonly turn: Turn;
   readonly log: Log;
@@ -25,7 +29,7 @@ export interface ServerStreamOptions {
  * @returns true when the server no longer knows the session
  */
 export async function followServerStream(options: ServerStreamOptions): Promise<boolean> {
-  const { origin, get, message, turn, log, signal } = options;
+  const { origin, get, message, onBytes, onBreak, turn, log, signal } = options;
   const position: Position = {};
   const streak = new Streak();
   const onEvent = async ({ type, data }: StreamEvent) => {
@@ -40,17 +44,18 @@ export async function followServerStream(options: ServerStreamOptions): Promise<
         const unavailable = status === 429 || (status >= 500 && status !== 501);
         if (unavailable) throw mcpFailure.status(origin, status);
         // A refusal means that the session is gone only if there was a stream before.
-        return had && (status === 404 || status === 400);
+        return had && [400, 401, 404, 410].includes(status);
       }
       had = true;
       streak.opened();
-      streak.ended(await readEvents(response.body, position, onEvent, undefined, turn));
+      streak.ended(await readEvents(response.body, position, onEvent, onBytes, turn));
     } catch (error) {
       if (!signal.aborted) log.info(`the server's own stream: ${loggable(error)}`);
       streak.failed();
     } finally {
       turn.end();
     }
+    if (had && !position.lastEventId) onBreak();
     await pause(streak.pauseMs(position.retryMs), signal);
   }
   return false;

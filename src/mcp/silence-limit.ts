@@ -43,3 +43,10 @@ export function silenceLimit(ms: number, parent: AbortSignal, reason: () => Erro
   touch();
   return { signal: AbortSignal.any([controller.signal, parent]), touch, hold, last, end };
 }
+
+/** Resolves when the signal aborts. */
+export const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });

@@ -3,15 +3,16 @@ import { addressOnly } from "../core/text.ts";
 import { within } from "../core/time.ts";
 import { readEvents, type StreamEvent } from "./events.ts";
 import { mcpFailure } from "./failures.ts";
+import { forgetsSession } from "./forgotten.ts";
 import type { Log } from "./log.ts";
 import type { PendingMessage } from "./pending-message.ts";
 import { bounded, faultOf, mediaType } from "./response.ts";
 import type { ServerClient } from "./server-client.ts";
-import { type SilenceLimit, silenceLimit } from "./silence-limit.ts";
+import { aborted, type SilenceLimit, silenceLimit } from "./silence-limit.ts";
 import { lingerMs, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
 
-/** Time limit for the server to open its stream and name its endpoint, ms. */
-const openMs = 15_000;
+/** Time limit for the server to open its stream and name its endpoint, where the user sets none, ms. */
+export const openMs = 15_000;
 /** How much we read of an error answer, bytes. */
 const longestRefusal = 65_536;
 
@@ -33,17 +34,17 @@ export class Sse implements Transport {
   readonly #server: ServerClient;
   readonly #events: TransportEvents;
   readonly #log: Log;
-  readonly #silenceMs: number;
+  readonly #givenMs: number | undefined;
   readonly #closed = new AbortController();
   #channel: Channel | undefined;
   #opening: Promise<Channel> | undefined;
 
-  /** @param silenceMs how long a request may wait without a byte from the server, ms; 0: for ever */
-  constructor(server: ServerClient, events: TransportEvents, log: Log, silenceMs: number) {
+  /** @param givenMs how long the user lets a request wait without a byte from the server, ms; 0: for ever; undefined: as usual */
+  constructor(server: ServerClient, events: TransportEvents, log: Log, givenMs: number | undefined) {
     this.#server = server;
     this.#events = events;
     this.#log = log;
-    this.#silenceMs = silenceMs;
+    this.#givenMs = givenMs;
   }
 
   get ready(): boolean {
@@ -68,20 +69,21 @@ export class Sse implements Transport {
    * Opens the stream, unless it is open.
    *
    * @param attended false: nobody waits for it, so no browser opens for it
+   * @param limitMs time limit, ms; 0: for ever
    * @returns the open stream
    * @throws `wrong_base_url` when the address is no such server; `server_error` or `auth_refused` by its status;
    *   `unreachable` when it is silent; as {@link ServerClient.send}
    */
-  async open(attended: boolean): Promise<Channel> {
+  async open(attended: boolean, limitMs = this.#givenMs ?? openMs): Promise<Channel> {
     if (this.#channel) return this.#channel;
-    this.#opening ??= this.#connect(attended).finally(() => {
+    this.#opening ??= this.#connect(attended, limitMs).finally(() => {
       this.#opening = undefined;
     });
     return await this.#opening;
   }
 
   async send(pending: PendingMessage): Promise<SendOutcome> {
-    const silence = pending.asks ? silenceFor(pending, this.#silenceMs) : openMs;
+    const silence = pending.asks ? silenceFor(pending, this.#givenMs) : (this.#givenMs ?? openMs);
     const time = silenceLimit(silence, this.#closed.signal, () => mcpFailure.silent(this.#server.url.origin, silence));
     if (pending.asks) void pending.settled.then(() => time.last(lingerMs));
     let channel: Channel | undefined;
@@ -99,18 +101,18 @@ export class Sse implements Transport {
         time,
         attended: pending.attended,
         pending,
+        inSession: channel.initialized && !pending.resent,
       });
       pending.take();
       const { status } = response;
       const refusal = response.ok ? "" : await bounded(response, longestRefusal);
       if (response.ok) await response.body?.cancel();
-      else if (status === 404 && channel.initialized) {
+      else if (channel.initialized && !pending.resent && forgetsSession(status, faultOf(refusal) ?? refusal)) {
         if (this.#channel === channel) this.reset();
         return { kind: "session-lost" };
       } else
         return { kind: "failed", error: mcpFailure.status(this.#server.url.origin, status, faultOf(refusal)), status };
-      const silent = new Promise<void>((resolve) => time.signal.addEventListener("abort", () => resolve()));
-      if (!time.signal.aborted) await Promise.race([pending.settled, channel.ended, silent]);
+      await Promise.race([pending.settled, channel.ended, aborted(time.signal)]);
       if (time.signal.aborted) throw time.signal.reason;
       if (pending.owed.size > 0) return { kind: "failed", error: mcpFailure.lost(this.#server.url.origin) };
       if (pending.method === "initialize") channel.initialized = true;
@@ -124,11 +126,11 @@ export class Sse implements Transport {
     }
   }
 
-  async #connect(attended: boolean): Promise<Channel> {
+  async #connect(attended: boolean, limitMs: number): Promise<Channel> {
     const { origin } = this.#server.url;
     const own = new AbortController();
-    const opening = silenceLimit(openMs, AbortSignal.any([own.signal, this.#closed.signal]), () =>
-      mcpFailure.silent(origin, openMs),
+    const opening = silenceLimit(limitMs, AbortSignal.any([own.signal, this.#closed.signal]), () =>
+      mcpFailure.silent(origin, limitMs),
     );
     const headers = { accept: "text/event-stream" };
     try {

@@ -3,10 +3,12 @@ import { headerSafe } from "../core/text.ts";
 import { pause, Streak } from "../core/time.ts";
 import { type Position, readEvents, type StreamEvent } from "./events.ts";
 import { mcpFailure } from "./failures.ts";
+import { Forgotten, forgetsSession, isForgotten } from "./forgotten.ts";
+import { LateAnswers } from "./late-answers.ts";
 import { type Log, loggable } from "./log.ts";
 import { memberAt, readEnvelope, textAt } from "./message.ts";
 import type { PendingMessage } from "./pending-message.ts";
-import { bounded, faultOf, mediaType, whole } from "./response.ts";
+import { bounded, faultOf, mediaType, whole, withType } from "./response.ts";
 import type { ServerClient } from "./server-client.ts";
 import { followServerStream } from "./server-stream.ts";
 import { type SilenceLimit, silenceLimit } from "./silence-limit.ts";
@@ -36,7 +38,7 @@ export class StreamableHttp implements Transport {
   readonly #server: ServerClient;
   readonly #events: TransportEvents;
   readonly #log: Log;
-  readonly #silenceMs: number;
+  readonly #givenMs: number | undefined;
   readonly #closed = new AbortController();
   readonly #slots = new Slots(mostAtOnce);
   /** large messages take turns */
@@ -45,13 +47,15 @@ export class StreamableHttp implements Transport {
   #protocol: string | undefined;
   #ready = false;
   #listening: AbortController | undefined;
+  /** answers that come on the server's own stream, while there is one */
+  #late: LateAnswers | undefined;
 
-  /** @param silenceMs how long a request may wait without a byte from the server, ms; 0: for ever */
-  constructor(server: ServerClient, events: TransportEvents, log: Log, silenceMs: number) {
+  /** @param givenMs how long the user lets a request wait without a byte from the server, ms; 0: for ever; undefined: as usual */
+  constructor(server: ServerClient, events: TransportEvents, log: Log, givenMs: number | undefined) {
     this.#server = server;
     this.#events = events;
     this.#log = log;
-    this.#silenceMs = silenceMs;
+    this.#givenMs = givenMs;
   }
 
   get ready(): boolean {
@@ -81,12 +85,14 @@ export class StreamableHttp implements Transport {
   /** Sends a message; holds its slot until the HTTP request has ended, which may be after the last answer. */
   async #carry(pending: PendingMessage): Promise<SendOutcome> {
     const release = pending.asks ? await this.#slots.take() : () => undefined;
-    const silence = silenceFor(pending, this.#silenceMs);
+    const silence = silenceFor(pending, this.#givenMs);
     const time = silenceLimit(silence, this.#closed.signal, () => mcpFailure.silent(this.#server.url.origin, silence));
     if (pending.asks) void pending.settled.then(() => time.last(lingerMs));
+    const session = this.#session;
     try {
       return await this.#post(pending, time);
     } catch (error) {
+      if (error instanceof Forgotten) return this.#forget(session);
       if (this.#closed.signal.aborted) return { kind: "failed", error: mcpFailure.closing() };
       return { kind: "failed", error: asCodemieError(time.signal.aborted ? time.signal.reason : error) };
     } finally {
@@ -97,7 +103,8 @@ export class StreamableHttp implements Transport {
 
   async #post(pending: PendingMessage, time: SilenceLimit): Promise<SendOutcome> {
     const session = this.#session;
-    const response = await this.#server.send({
+    const lost = this.#late?.lost;
+    let response = await this.#server.send({
       method: "POST",
       headers: { ...this.#headers(), "content-type": json, accept: `${json}, ${eventStream}` },
       body: pending.text,
@@ -105,12 +112,16 @@ export class StreamableHttp implements Transport {
       time,
       attended: pending.attended,
       pending,
+      inSession: session !== undefined && !pending.resent,
     });
     pending.take();
     time.touch();
     if (!pending.asks) time.last(lingerMs);
     if (!response.ok) return await this.#refused(response, pending, session);
     if (pending.method === "initialize") this.#session = response.headers.get("mcp-session-id") ?? undefined;
+    if (mediaType(response) === "" && response.status !== 202 && pending.owed.size > 0) {
+      response = await withType(response, this.#server.url.origin);
+    }
     const type = mediaType(response);
     if (type === eventStream) return await this.#follow(response, pending, time);
     if (pending.owed.size === 0) {
@@ -122,6 +133,8 @@ export class StreamableHttp implements Transport {
       return { kind: "done" };
     }
     await response.body?.cancel();
+    const late = this.#late;
+    if (response.status === 202 && (await late?.wait(pending, time, lost ?? late.lost))) return { kind: "done" };
     const what =
       response.status === 202 ? "it accepted a request without answering it" : `it sent ${type || "nothing"}`;
     return { kind: "failed", error: mcpFailure.notMcp(this.#server.url.origin, what), status: response.status };
@@ -133,18 +146,20 @@ export class StreamableHttp implements Transport {
     const text = await bounded(response, longestRefusal);
     const envelope = readEnvelope(text);
     const detail = faultOf(text);
-    const answered = typeof envelope !== "string" && envelope.answers.some((key) => pending.owed.has(key));
-    // Servers built on the reference implementation send 400 instead of the specified 404, and name no request.
-    const forgotten = status === 404 || (status === 400 && !answered && /session/i.test(detail ?? ""));
-    if (session !== undefined && forgotten) {
-      if (this.#session === session) this.reset();
-      return { kind: "session-lost" };
+    const answered = typeof envelope !== "string" && envelope.answers.some((key) => pending.owes(key));
+    if (session !== undefined && (status === 404 || (!answered && forgetsSession(status, detail)))) {
+      return this.#forget(session);
     }
     if (answered) {
       await this.#deliver(text, pending);
       return { kind: "done" };
     }
     return { kind: "failed", error: mcpFailure.status(this.#server.url.origin, status, detail), status };
+  }
+
+  #forget(session: string | undefined): SendOutcome {
+    if (this.#session === session) this.reset();
+    return { kind: "session-lost" };
   }
 
   /** Reads a stream that answers a request; if it ends early, resumes it after the last event, if that has an id. */
@@ -201,7 +216,7 @@ export class StreamableHttp implements Transport {
       return await readEvents(response.body, position, onEvent, () => time.touch(), turn);
     } catch (error) {
       if (pending.owed.size === 0) return events;
-      if (time.signal.aborted || error instanceof CodemieError) throw error;
+      if (time.signal.aborted || error instanceof CodemieError || error instanceof Forgotten) throw error;
       // The runtime's message holds the whole address, so log its code only.
       this.#log.info(`a stream broke: ${systemCode(error) || "unknown error"}`);
       return events;
@@ -224,7 +239,16 @@ export class StreamableHttp implements Transport {
     }
   }
 
+  /** @throws Forgotten for an answer that says that the server does not know the session, unless it is the second one */
   async #deliver(text: string, pending: PendingMessage): Promise<void> {
+    if (/^\s*\[/.test(text)) {
+      const envelope = readEnvelope(text);
+      if (typeof envelope !== "string" && envelope.isArray && !envelope.isTooDeep) {
+        for (const one of envelope.messages) await this.#deliver(one.text, pending);
+        return;
+      }
+    }
+    if (this.#session !== undefined && pending.asks && !pending.resent && isForgotten(text)) throw new Forgotten();
     if (pending.method === "initialize") {
       this.#ready ||= memberAt(text, "result") !== undefined;
       this.#protocol = headerSafe(textAt(text, "result", "protocolVersion")) ?? this.#protocol;
@@ -241,14 +265,20 @@ export class StreamableHttp implements Transport {
 
   async #listen(signal: AbortSignal): Promise<void> {
     const session = this.#session;
+    const late = new LateAnswers();
+    this.#late = late;
     const lost = await followServerStream({
       origin: this.#server.url.origin,
       get: (lastEventId) => this.#get(lastEventId, signal, false),
       message: (text) => this.#events.message(text),
       turn: new Turn(this.#large, signal),
+      onBytes: () => late.touch(),
+      onBreak: () => late.broke(),
       log: this.#log,
       signal,
     });
+    if (this.#late === late) this.#late = undefined;
+    late.broke();
     if (!lost || session === undefined || this.#session !== session) return;
     this.#log.info("the server no longer knows the session");
     this.reset();
@@ -257,7 +287,13 @@ export class StreamableHttp implements Transport {
 
   async #get(lastEventId: string | undefined, signal: AbortSignal, attended: boolean): Promise<Response> {
     const headers = { ...this.#headers(), accept: eventStream, "last-event-id": headerSafe(lastEventId) };
-    return await this.#server.send({ method: "GET", headers, signal, attended });
+    return await this.#server.send({
+      method: "GET",
+      headers,
+      signal,
+      attended,
+      inSession: this.#session !== undefined,
+    });
   }
 
   #headers(): Record<string, string | undefined> {
@@ -277,7 +313,7 @@ export class StreamableHttp implements Transport {
     if (this.#session === undefined) return;
     try {
       const signal = AbortSignal.timeout(patienceMs);
-      const response = await this.#server.send({ method: "DELETE", headers, signal, attended: false });
+      const response = await this.#server.send({ method: "DELETE", headers, signal, attended: false, inSession: true });
       await response.body?.cancel();
     } catch (error) {
       this.#log.debug(`the session could not be ended: ${loggable(error)}`);

@@ -37,15 +37,16 @@ export interface TransportEvents {
   lost(): void;
 }
 
-/** Longest silence before the answer to `initialize`, ms. */
+/** Longest silence of the server where the user sets no limit, ms: before the answer to `initialize`, and else. */
 const handshakeMs = 30_000;
+const standardMs = 600_000;
 
 /**
- * @param silenceMs the user's limit, ms; 0: for ever
+ * @param givenMs the user's limit, ms; 0: for ever; undefined: the user set none
  * @returns how long this message may wait without a byte from the server, ms; 0: for ever
  */
-export function silenceFor(pending: PendingMessage, silenceMs: number): number {
-  return pending.method === "initialize" ? Math.min(handshakeMs, silenceMs || handshakeMs) : silenceMs;
+export function silenceFor(pending: PendingMessage, givenMs: number | undefined): number {
+  return givenMs ?? (pending.method === "initialize" ? handshakeMs : standardMs);
 }
 
 /**

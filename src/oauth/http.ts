@@ -8,6 +8,8 @@ import { oauthFailure } from "./failures.ts";
 
 /** How long one request to an authorization server may take, ms. */
 const requestMs = 20_000;
+/** How many redirects we follow to one document. */
+const mostRedirects = 5;
 /** Longest answer that we read, bytes. */
 const mostBytes = 1_000_000;
 
@@ -15,6 +17,8 @@ const mostBytes = 1_000_000;
 export interface OAuthAnswer {
   readonly status: number;
   readonly text: string;
+  /** where a redirect leads */
+  readonly location?: string | undefined;
 }
 
 export interface OAuthRequest {
@@ -65,6 +69,25 @@ export class OAuthHttp {
   }
 
   /**
+   * Reads a public document. Redirects within its origin are followed, so what it says comes from the same host (RFC
+   * 9110 section 15.4).
+   *
+   * @returns the last answer, whatever its status: a redirect to another origin, too
+   * @throws as {@link OAuthHttp.send}
+   */
+  async read(url: URL): Promise<OAuthAnswer> {
+    let at = url;
+    for (let hops = 0; ; hops++) {
+      const answer = await this.send(at);
+      const isRedirect = [301, 302, 303, 307, 308].includes(answer.status);
+      const target = isRedirect && answer.location !== undefined ? URL.parse(answer.location, at.href) : null;
+      const isSame = target?.origin === url.origin && this.#options.rule(target.href) !== undefined;
+      if (!target || !isSame || hops === mostRedirects) return answer;
+      at = target;
+    }
+  }
+
+  /**
    * Sends a request and reads the whole answer.
    *
    * @returns the answer, whatever its status
@@ -84,7 +107,8 @@ export class OAuthHttp {
       debug?.(`${method} ${addressOnly(url)} → ${response.status}`);
       await cookies?.take(url.href, response.headers.getSetCookie());
       const tooLong = () => oauthFailure.tooLong(addressOnly(url), mostBytes);
-      return { status: response.status, text: await textUpTo(response, mostBytes, tooLong) };
+      const location = response.headers.get("location") ?? undefined;
+      return { status: response.status, location, text: await textUpTo(response, mostBytes, tooLong) };
     } catch (error) {
       if (error instanceof CodemieError) throw error;
       throw networkFailure(url.origin, error);

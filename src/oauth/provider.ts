@@ -36,7 +36,7 @@ export async function discoverProvider(
   const rule = address ? addressesNamedBy(address, false) : () => undefined;
   if (!rule(base)) return { unusable: "an issuer must be an https: address" };
   const http = new OAuthHttp({ fetch, rule });
-  const answer = await http.send(new URL(`${base}/.well-known/openid-configuration`));
+  const answer = await http.read(new URL(`${base}/.well-known/openid-configuration`));
   const found = answer.status === 200 ? parseJson(answer.text, serverMetadata) : undefined;
   if (!found || !isProvider(found) || !endpointsOf(found).every(rule)) {
     const unusable = `no usable metadata (${answer.status}) at its well-known address`;

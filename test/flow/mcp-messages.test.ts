@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
+import { zstdCompressSync } from "node:zlib";
 import { Person } from "../support/codemie.ts";
 import { initializeParams, type Rpc } from "../support/mcp/bridge.ts";
 import { initializeResult, openStream, type Script } from "../support/mcp/scripted.ts";
@@ -32,15 +33,15 @@ test("texts reach the server byte for byte: unknown methods and members, array p
   expect(bodies.slice(4)).toEqual(texts.slice(4));
 });
 
-test("what the server sends reaches the client as it is, on one line: unknown requests, pretty-printed texts, batches", async () => {
+test("what the server sends reaches the client as it is, on one line: unknown requests, pretty-printed texts", async () => {
   const pretty =
     '{\n  "jsonrpc": "2.0",\r\n  "id": 9,\n  "method": "future/ask",\n  "params": [ 1.0, 12345678901234567890 ]\n}';
   const odd = '{"jsonrpc":"2.0","method":"notifications/odd","extra":[],"params":null}';
-  const batch = '[{"jsonrpc":"2.0","method":"notifications/a"},{"jsonrpc":"2.0","method":"notifications/b"}]';
+  const [a, b] = ['{"jsonrpc":"2.0","method":"notifications/a"}', '{"method":"notifications/b","n":1.0}'];
   const { bridge } = await start((_seen, message, response) => {
     if (message?.method !== "go") return;
     openStream(response);
-    for (const text of [pretty, odd, batch]) {
+    for (const text of [pretty, odd, `[ ${a},\n${b} ]`]) {
       response.write(
         `${text
           .split(/\r?\n/)
@@ -53,7 +54,7 @@ test("what the server sends reaches the client as it is, on one line: unknown re
   });
   await bridge.initialize();
   expect((await bridge.call("go")).result).toBe("done");
-  expect(bridge.lines.slice(1)).toEqual([pretty.replace(/\r?\n/g, " "), odd, batch, expect.stringContaining('"done"')]);
+  expect(bridge.lines.slice(1)).toEqual([pretty.replace(/\r?\n/g, " "), odd, a, b, expect.stringContaining('"done"')]);
 });
 
 test("notifications keep their order even when the server is slow to take them", async () => {
@@ -170,10 +171,110 @@ test("in a batch with the answer to an initialize of ours, the other answer reac
   await held.promise;
   const lost = bridge.call("lost");
   await bridge.until(() => bridge.lines.find((line) => line.includes("with the other")));
-  expect(JSON.parse(bridge.lines.find((line) => line.includes("with the other")) ?? "")).toEqual([
-    { jsonrpc: "2.0", id: 700, result: "with the other" },
-  ]);
+  expect(JSON.parse(bridge.lines.find((line) => line.includes("with the other")) ?? "")).toEqual({
+    jsonrpc: "2.0",
+    id: 700,
+    result: "with the other",
+  });
   void lost;
+});
+
+for (const [what, wrap] of [
+  ["in an array of one", (answer: Rpc) => [answer]],
+  ["under its id as a text", (answer: Rpc) => ({ ...answer, id: String(answer.id) })],
+  ["in an array, under its id as a text", (answer: Rpc) => [{ ...answer, id: String(answer.id) }]],
+] as const) {
+  for (const streamed of [false, true]) {
+    test(`every answer ${what}${streamed ? ", on a stream" : ""} reaches the client alone, with its own id`, async () => {
+      const { bridge } = await start((_seen, message, response) => {
+        if (message?.id === undefined) return;
+        const result = message.method === "initialize" ? initializeResult : { n: 1 };
+        const answer = wrap({ jsonrpc: "2.0", id: message.id, result });
+        if (!streamed) return void sendJson(response, 200, answer);
+        openStream(response);
+        response.end(`data: ${JSON.stringify(answer)}\n\n`);
+      });
+      expect((await bridge.initialize()).result).toEqual(initializeResult);
+      expect(await bridge.call("next")).toEqual({ jsonrpc: "2.0", id: 2, result: { n: 1 } });
+      if (what.includes("text")) expect(bridge.err).toContain("the server answers numbers as ids with texts");
+    });
+  }
+}
+
+test("an id as a text is its own where a request has it; one that fits no request is dropped", async () => {
+  const held = Promise.withResolvers<ServerResponse>();
+  const { bridge } = await start((_seen, message, response) => {
+    if (message?.method === "held") {
+      held.resolve(response);
+      return new Promise((resolve) => response.on("close", resolve));
+    }
+    if (message?.method !== "go") return undefined;
+    openStream(response);
+    for (const id of ["x7", 901]) response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", id, result: "lost" })}\n\n`);
+    response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", id: "7", result: "the text's" })}\n\n`);
+    response.end(`data: ${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: "done" })}\n\n`);
+    return undefined;
+  });
+  await bridge.initialize();
+  bridge.send({ jsonrpc: "2.0", id: "7", method: "held" });
+  await held.promise;
+  bridge.send({ jsonrpc: "2.0", id: 7, method: "go" });
+  expect([(await bridge.answer("7")).result, (await bridge.answer(7)).result]).toEqual(["the text's", "done"]);
+  expect(bridge.lines.join("")).not.toContain("lost");
+});
+
+for (const [what, head, body] of [
+  [
+    "a last event without its blank line",
+    { "content-type": "text/event-stream" },
+    (text: string) => `id: 1\ndata: ${text}`,
+  ],
+  [
+    "lines that end with CR only",
+    { "content-type": "text/event-stream" },
+    (text: string) => `event: message\rdata: ${text}\r\r`,
+  ],
+  [
+    "lines that end with CR only, the last without",
+    { "content-type": "text/event-stream" },
+    (text: string) => `data: ${text}\r`,
+  ],
+  ["JSON in zstd", { "content-type": "application/json", "content-encoding": "zstd" }, zstdCompressSync],
+  [
+    "a stream in zstd",
+    { "content-type": "text/event-stream", "content-encoding": "zstd" },
+    (text: string) => zstdCompressSync(`data: ${text}\n\n`),
+  ],
+  ["JSON without a type", {}, (text: string) => `\n ${text}`],
+  ["a stream without a type", {}, (text: string) => `: hello\n\ndata: ${text}\n\n`],
+  ["a stream without a type or a comment", {}, (text: string) => `data: ${text}\n\n`],
+] as const) {
+  test(`framing: ${what}`, async () => {
+    const { bridge } = await start((_seen, message, response) => {
+      if (message?.method !== "go") return;
+      response.writeHead(200, head).end(body(JSON.stringify({ jsonrpc: "2.0", id: message.id, result: "read" })));
+    });
+    await bridge.initialize();
+    expect((await bridge.call("go")).result).toBe("read");
+  });
+}
+
+test("framing: an answer that is cut off at the end of its stream is none, and the stream is resumed before it", async () => {
+  let id = 0;
+  const { bridge } = await start((seen, message, response) => {
+    if (message?.method === "go") {
+      id = message.id;
+      openStream(response);
+      response.end(
+        `id: 1\ndata: {"jsonrpc":"2.0","method":"notifications/a"}\n\nid: 2\ndata: {"jsonrpc":"2.0","id":${id},"result":"re`,
+      );
+    } else if (seen.headers["last-event-id"] === "1") {
+      openStream(response);
+      response.end(`id: 2\ndata: {"jsonrpc":"2.0","id":${id},"result":"read"}\n\n`);
+    }
+  });
+  await bridge.initialize();
+  expect((await bridge.call("go")).result).toBe("read");
 });
 
 test("a mistake on the command line is said on standard error, also with --json", async () => {

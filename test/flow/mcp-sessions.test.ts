@@ -33,6 +33,131 @@ test("a forgotten session (404): the client's initialize is replayed as it was, 
   expect(bridge.messages().filter(({ id }: Rpc) => id === 1).length).toBe(1);
 });
 
+const unknown = (id: unknown, code: number, message: string) => ({ jsonrpc: "2.0", id, error: { code, message } });
+
+for (const [what, refuse] of [
+  [
+    "401 without a challenge",
+    (_: Rpc, response: ServerResponse) => response.writeHead(401).end("Unauthorized: Session not found"),
+  ],
+  ["401 without a challenge and without words", (_: Rpc, response: ServerResponse) => response.writeHead(401).end()],
+  ["410", (_: Rpc, response: ServerResponse) => response.writeHead(410).end()],
+  [
+    "200 with an error",
+    ({ id }: Rpc, response: ServerResponse) => sendJson(response, 200, unknown(id, -32001, "Session not found")),
+  ],
+  [
+    "200 with an error that names no request",
+    (_: Rpc, response: ServerResponse) =>
+      sendJson(response, 200, unknown(null, -32600, "Bad Request: No valid session ID provided")),
+  ],
+  [
+    "an error on a stream",
+    ({ id }: Rpc, response: ServerResponse) => {
+      openStream(response);
+      response.end(`data: ${JSON.stringify(unknown(id, -32000, "Invalid session"))}\n\n`);
+    },
+  ],
+] as const) {
+  test(`a forgotten session (${what}): one new session, no login, and the call is answered`, async () => {
+    let forgotten = "";
+    const { server, bridge } = await scriptedBridge((seen, message, response) => {
+      if (message?.method === "initialize" || seen.headers["mcp-session-id"] !== forgotten) return;
+      refuse(message, response);
+    });
+    await bridge.initialize();
+    forgotten = "session-1";
+    expect((await bridge.call("call")).result).toBeDefined();
+    expect(server.methods().filter((method) => method === "initialize").length).toBe(2);
+    expect(server.record.filter(({ path }) => path !== "/mcp")).toEqual([]);
+  });
+}
+
+test("a 401 without a challenge in the new session too is a demand for a token", async () => {
+  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
+    if (message?.method === "call") response.writeHead(401).end();
+  });
+  await bridge.initialize();
+  expect((await bridge.call("call")).error).toBeDefined();
+  expect(server.methods().filter((method) => method === "call").length).toBe(2);
+  expect(server.record.some(({ path }) => path.startsWith("/.well-known/"))).toBe(true);
+});
+
+test("an error that says a second time that there is no such session is the call's answer", async () => {
+  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
+    if (message?.method === "call") sendJson(response, 200, unknown(message.id, -32001, "Session not found"));
+  });
+  await bridge.initialize();
+  expect((await bridge.call("call")).error).toEqual({ code: -32001, message: "Session not found" });
+  expect(server.methods().filter((method) => method === "call").length).toBe(2);
+});
+
+test("a tool that knows no such session of its own gives no reason to leave the server's", async () => {
+  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
+    if (message?.method === "call") sendJson(response, 200, unknown(message.id, -32602, "Session not found"));
+  });
+  await bridge.initialize();
+  expect((await bridge.call("call")).error.code).toBe(-32602);
+  expect(server.methods().filter((method) => method === "initialize").length).toBe(1);
+});
+
+test("a request taken with 202 is answered later, on the server's own stream", async () => {
+  const own = Promise.withResolvers<ServerResponse>();
+  const { bridge } = await scriptedBridge(async (seen, message, response) => {
+    if (seen.method === "GET") {
+      openStream(response);
+      own.resolve(response);
+    } else if (message?.method === "later") {
+      const stream = await own.promise;
+      response.writeHead(202).end();
+      response.on("close", () => stream.write(event("1", { jsonrpc: "2.0", id: message.id, result: "late" })));
+    }
+  });
+  await bridge.initialize();
+  expect((await bridge.call("later")).result).toBe("late");
+});
+
+for (const [what, onStream] of [
+  ["has no stream", undefined],
+  ["ends its stream", (stream: ServerResponse) => void stream.end()],
+] as const) {
+  test(`a request taken with 202 by a server that ${what} is answered with an error`, async () => {
+    const own = Promise.withResolvers<ServerResponse>();
+    const { bridge } = await scriptedBridge(async (seen, message, response) => {
+      if (seen.method === "GET" && onStream) {
+        openStream(response);
+        own.resolve(response);
+      } else if (message?.method === "never") {
+        response.writeHead(202).end();
+        if (onStream) response.on("close", async () => onStream(await own.promise));
+      }
+    });
+    await bridge.initialize();
+    expect((await bridge.call("never")).error.message).toContain("it accepted a request without answering it");
+  });
+}
+
+test("--timeout bounds the wait for an answer to a request taken with 202", async () => {
+  const script: Script = (seen, message, response) => {
+    if (seen.method === "GET") openStream(response);
+    else if (message?.method === "never") response.writeHead(202).end();
+  };
+  const { bridge } = await scriptedBridge(script, ["--timeout", "1"]);
+  await bridge.initialize();
+  expect((await bridge.call("never")).error.message).toContain("sent nothing for 1 s");
+});
+
+for (const [transport, what] of [
+  ["sse", "the opening of a stream"],
+  ["http", "the answer to initialize"],
+] as const) {
+  test(`--timeout bounds the wait for ${what}`, async () => {
+    const silent: Script = (_seen, _message, response) => new Promise((resolve) => response.on("close", resolve));
+    const { bridge } = await scriptedBridge(silent, ["--timeout", "1", "--transport", transport]);
+    expect((await bridge.initialize()).error.message).toContain("sent nothing for 1 s");
+  });
+}
+
 test("a server that forgets every session: the call is answered with an error, not tried for ever", async () => {
   const { server, bridge } = await scriptedBridge((_seen, message, response) => {
     if (message?.method === "call") response.writeHead(404).end();

@@ -125,6 +125,79 @@ for (const endpoint of ["token_endpoint", "registration_endpoint", "revocation_e
   });
 }
 
+const wellKnown = "/.well-known/oauth-authorization-server";
+
+for (const [what, status, place] of [
+  ["with a slash at its end", 301, `${wellKnown}/`],
+  ["elsewhere, by 302", 302, "/moved?to=here"],
+  ["elsewhere, by 308", 308, "moved"],
+] as const) {
+  test(`metadata behind a redirect within its origin is read: ${what}`, async () => {
+    const server = await startProtected();
+    const target = new URL(place, `${server.issuer}${wellKnown}`);
+    server.settings.answer = (seen, response) => {
+      if (seen.path === wellKnown) response.writeHead(status, { location: place }).end();
+      if (seen.path !== target.pathname) return;
+      const endpoints = {
+        authorization_endpoint: "/authorize",
+        token_endpoint: "/token",
+        registration_endpoint: "/register",
+      };
+      const named = Object.entries(endpoints).map(([name, path]) => [name, server.issuer + path]);
+      response.writeHead(200).end(JSON.stringify({ issuer: server.issuer, ...Object.fromEntries(named) }));
+    };
+    const bridge = new AuthorizedBridge(server.url);
+    expect((await bridge.initialize()).result).toBeDefined();
+    await bridge.finish();
+    await server.close();
+  });
+}
+
+for (const [what, location] of [
+  ["in circles", (origin: string) => `${origin}${wellKnown}`],
+  ["to another origin", (origin: string) => `${origin.replace("127.0.0.1", "localhost")}/elsewhere`],
+  ["to an address with a password", (origin: string) => `${origin.replace("//", "//user:word@")}/elsewhere`],
+] as const) {
+  test(`metadata behind a redirect ${what} is none`, async () => {
+    const server = await startProtected();
+    server.settings.answer = (seen, response) => {
+      if (seen.path.startsWith("/.well-known/")) response.writeHead(302, { location: location(server.issuer) }).end();
+    };
+    const bridge = new AuthorizedBridge(server.url);
+    expect((await bridge.initialize()).error.message).toContain("has no metadata at its well-known addresses");
+    expect(server.calls("/elsewhere").filter(({ headers }) => String(headers.host).startsWith("localhost"))).toEqual(
+      [],
+    );
+    expect(server.serverRecord.length).toBeLessThan(20);
+    await bridge.finish();
+    await server.close();
+  });
+}
+
+for (const status of [500, 502, 503]) {
+  test(`${status} at one well-known address: the next is asked; at all of them, it is named`, async () => {
+    const server = await startProtected();
+    let everywhere = true;
+    server.settings.answer = (seen, response) => {
+      if (!seen.path.startsWith("/.well-known/")) return;
+      if (everywhere || seen.path === wellKnown) return void response.writeHead(status).end();
+      const endpoints = {
+        authorization_endpoint: "/authorize",
+        token_endpoint: "/token",
+        registration_endpoint: "/register",
+      };
+      const named = Object.entries(endpoints).map(([name, path]) => [name, server.issuer + path]);
+      response.writeHead(200).end(JSON.stringify({ issuer: server.issuer, ...Object.fromEntries(named) }));
+    };
+    const bridge = new AuthorizedBridge(server.url);
+    expect((await bridge.initialize()).error.message).toContain(`${server.issuer} answered ${status}`);
+    everywhere = false;
+    expect((await bridge.initialize()).result).toBeDefined();
+    await bridge.finish();
+    await server.close();
+  });
+}
+
 test("an authorization server that has no metadata is refused, not guessed at", async () => {
   const { message } = await refusal({ server: undefined });
   expect(message).toContain("has no metadata at its well-known addresses (RFC 8414 section 3)");

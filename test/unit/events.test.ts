@@ -27,13 +27,23 @@ async function ours(chunks: readonly Uint8Array[]): Promise<Outcome> {
   return { events, count, position };
 }
 
+function isObject(text: string): boolean {
+  try {
+    return typeof JSON.parse(text) === "object";
+  } catch {
+    return false;
+  }
+}
+
 /** How the package reads the same bytes. */
 function theirs(bytes: Uint8Array): Outcome {
   const events: StreamEvent[] = [];
   const position: Position = {};
   let count = 0;
+  let atEnd = false;
   const parser = createParser({
     onEvent({ id, event, data }) {
+      if (atEnd && !isObject(data)) return;
       count++;
       if (id !== undefined) position.lastEventId = id;
       if (data !== "") events.push({ type: event ?? "message", data });
@@ -43,6 +53,9 @@ function theirs(bytes: Uint8Array): Outcome {
     },
   });
   parser.feed(new TextDecoder().decode(bytes));
+  // Ours takes a last event without its blank line if it is whole.
+  atEnd = true;
+  parser.feed("\n\n");
   return { events, count, position };
 }
 

@@ -22,8 +22,8 @@ export interface McpArgs {
   readonly headers: Headers;
   readonly transport: "auto" | "http" | "sse";
   readonly allowHttp: boolean;
-  /** seconds a request may wait without a byte from the server, 0 for ever */
-  readonly silenceSeconds: number;
+  /** ms a request may wait without a byte from the server, 0 for ever; undefined: the standard limits */
+  readonly silenceMs: number | undefined;
   readonly grant: "authorization-code" | "client-credentials" | "enterprise";
   readonly scope: string | undefined;
   /** the resource indicator to send (RFC 8707); undefined: the server's own; `none`: send none */
@@ -48,7 +48,6 @@ export interface McpArgs {
 
 const transports = ["auto", "http", "sse"] as const;
 const grants = ["authorization-code", "client-credentials", "enterprise"] as const;
-const standardSilenceSeconds = 600;
 const standardAuthSeconds = 120;
 
 /**
@@ -80,7 +79,7 @@ export function readMcpArgs(args: readonly string[], env: Env | "unknown"): McpA
     headers: readHeaders(values, lookup),
     transport: oneOf("transport", text("transport") ?? "auto", transports),
     allowHttp: is("allow-http"),
-    silenceSeconds: secondsOf("--timeout", text("timeout"), standardSilenceSeconds),
+    silenceMs: text("timeout") === undefined ? undefined : secondsOf("--timeout", text("timeout"), 0) * 1000,
     scope: text("scope"),
     resource: resourceOf(text("resource"), is("no-resource")),
     issuer: httpsOf("--issuer", text("issuer")),

@@ -14,7 +14,8 @@ ${bold("Flags")}
                                    the same with a variable's value: for secrets (repeatable)
       --transport KIND             auto (default), http (Streamable HTTP) or sse (the older HTTP+SSE)
       --allow-http                 allow plain http: to another machine
-      --timeout SECONDS            longest wait without a byte from the server, 0 for ever (default 600)
+      --timeout SECONDS            longest wait without a byte from the server, 0 for ever (default 600,
+                                   30 for the first answer)
       --persist                    keep the login in the vault, for all bridges to this server
       --explain                    connect once and show every step, up to the one that fails
       --json                       with --explain: as one JSON document

@@ -1,4 +1,5 @@
 import { checkResourceAllowed } from "@modelcontextprotocol/sdk/shared/auth-utils.js";
+import type { CodemieError } from "../../core/errors.ts";
 import { parseJson, type Schema } from "../../core/json.ts";
 import { addressOnly } from "../../core/text.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
@@ -45,7 +46,7 @@ const serverDocument = "authorization server metadata";
  */
 export async function discover(options: DiscoveryOptions): Promise<Deployment> {
   const { url, http, trace } = options;
-  const resource = await findResource(options);
+  const { found: resource, trouble } = await findResource(options);
   const wanted = options.resource === "none" ? undefined : (options.resource ?? resource?.resource);
   const [first] = resource?.authorization_servers ?? [];
   if (first === undefined) {
@@ -53,6 +54,8 @@ export async function discover(options: DiscoveryOptions): Promise<Deployment> {
       throw mcpFailure.otherIssuer(options.issuer, url.origin);
     }
     const found = await findServer(url.origin, http, trace);
+    // The document that names the real authorization server may be at the address that failed.
+    if (!found && trouble) throw trouble;
     const server = found ?? fixedEndpoints(url.origin, trace);
     if (!sameOrigin(server.issuer, url.origin)) throw mcpFailure.issuer(url.origin, server.issuer);
     return checked({ resource: wanted, scopes: resource?.scopes_supported, server, guessed: !found }, options);
@@ -79,7 +82,7 @@ function checked(deployment: Deployment, { issuer, http, trace }: DiscoveryOptio
   return deployment;
 }
 
-async function findResource(options: DiscoveryOptions): Promise<ResourceMetadata | undefined> {
+async function findResource(options: DiscoveryOptions): Promise<Search<ResourceMetadata>> {
   const { url, named, http, trace } = options;
   const wellKnown = "/.well-known/oauth-protected-resource";
   const candidates = [
@@ -87,14 +90,15 @@ async function findResource(options: DiscoveryOptions): Promise<ResourceMetadata
     ...(url.pathname === "/" ? [] : [`${url.origin}${wellKnown}${url.pathname.replace(/\/$/, "")}${url.search}`]),
     `${url.origin}${wellKnown}`,
   ];
-  const found = await firstFound(candidates, "protected resource metadata", rfc9728, resourceMetadata, http, trace);
-  if (!found) return undefined;
+  const search = await firstFound(candidates, "protected resource metadata", rfc9728, resourceMetadata, http, trace);
+  const { found } = search;
+  if (!found) return search;
   // Trust the resource that the user named. A resource that only the metadata names must cover the server's address.
   const covers = found.resource === options.resource || covering(found.resource, url);
   const reference = "RFC 9728 section 3.3";
   trace({ name: "resource", ok: covers, detail: found.resource, reference });
   if (!covers) throw mcpFailure.resource(url.origin + url.pathname, found.resource);
-  return found;
+  return search;
 }
 
 /** @returns true when a resource indicator covers an address: same origin, and its path begins the address's path */
@@ -116,7 +120,9 @@ export async function findServer(issuer: string, http: OAuthHttp, trace: Trace):
     `${url.origin}/.well-known/openid-configuration${path}`,
     ...(path === "" ? [] : [`${url.origin}${path}/.well-known/openid-configuration`]),
   ];
-  return await firstFound(candidates, serverDocument, rfc8414, serverMetadata, http, trace);
+  const { found, trouble } = await firstFound(candidates, serverDocument, rfc8414, serverMetadata, http, trace);
+  if (!found && trouble) throw trouble;
+  return found;
 }
 
 /** The endpoints of a server without metadata (MCP 2025-03-26, fallbacks). */
@@ -131,7 +137,13 @@ function fixedEndpoints(origin: string, trace: Trace): ServerMetadata {
   };
 }
 
-/** Returns the first document found. A status of 500 or above throws: it does not mean that there is no document. */
+/** The first document found; `trouble`: none was found, and an address answered 500 or above, which does not mean that there is none. */
+interface Search<T> {
+  readonly found?: T;
+  readonly trouble?: CodemieError;
+}
+
+/** Looks for a document at all its addresses, one after the other. */
 async function firstFound<T>(
   candidates: readonly string[],
   name: string,
@@ -139,17 +151,18 @@ async function firstFound<T>(
   schema: Schema<T>,
   http: OAuthHttp,
   trace: Trace,
-): Promise<T | undefined> {
+): Promise<Search<T>> {
+  let trouble: CodemieError | undefined;
   for (const candidate of new Set(candidates)) {
     const url = http.allowed(candidate, `the ${name}`);
-    const { status, text } = await http.send(url);
+    const { status, text } = await http.read(url);
     const found = status === 200 ? parseJson(text, schema) : undefined;
     const bad = status === 200 && !found ? " (not such a document)" : "";
     trace({ name, ok: found !== undefined, detail: `${status} ${addressOnly(url)}${bad}`, reference });
-    if (found) return found;
-    if (status >= 500) throw mcpFailure.status(url.origin, status);
+    if (found) return { found };
+    if (status >= 500) trouble ??= mcpFailure.status(url.origin, status);
   }
-  return undefined;
+  return trouble ? { trouble } : {};
 }
 
 /** Compares issuers as addresses, without a final slash: servers use both spellings. */
