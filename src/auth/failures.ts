@@ -1,9 +1,5 @@
 import { CodemieError } from "../core/errors.ts";
-<<<<<<< HEAD
 import { type ExpectedRedirect, login, loginCommand, mustAllow, providersTrouble } from "../core/hints.ts";
-=======
-import { login, loginCommand, providersTrouble } from "../core/hints.ts";
->>>>>>> h14a
 import { printable } from "../core/text.ts";
 
 const ownPages = "the provider wants to show its pages: log in with --prompt login";

@@ -18,7 +18,6 @@ export const loginCommand = (origin: string, profile?: string) =>
     ? `codemie profile login --url ${origin}`
     : `codemie profile login --profile ${printable(profile, 64)}`;
 
-<<<<<<< HEAD
 /** Where a provider should have sent the browser, and for which client. */
 export interface ExpectedRedirect {
   readonly redirect: URL;
@@ -35,7 +34,5 @@ export function mustAllow({ redirect, clientId, isFixed }: ExpectedRedirect): st
     : `${must}, on any port; if it compares ports, choose one with --callback-port and register that`;
 }
 
-=======
->>>>>>> h14a
 /** The hint for a provider that cannot answer now. */
 export const providersTrouble = "this is the provider's own trouble: try again later";

@@ -1,9 +1,5 @@
 import { CodemieError } from "../core/errors.ts";
-<<<<<<< HEAD
-import { type ExpectedRedirect, mustAllow } from "../core/hints.ts";
-=======
-import { providersTrouble } from "../core/hints.ts";
->>>>>>> h14a
+import { type ExpectedRedirect, mustAllow, providersTrouble } from "../core/hints.ts";
 import { printable } from "../core/text.ts";
 
 const statusHints: Readonly<Record<number, string>> = {

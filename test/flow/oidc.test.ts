@@ -254,18 +254,15 @@ test("a login anew asks for consent too: what it brings can be renewed", async (
 for (const [what, args, exit, says] of [
   ["no client id", ["--issuer", "https://sso.example.com"], 2, "needs --client-id"],
   ["no issuer", ["--client-id", "x"], 2, "needs --issuer"],
-<<<<<<< HEAD
   ["a callback without an issuer", ["--callback-port", "4000"], 2, "needs --issuer"],
   ["another host for the callback", ["--callback-host", "0.0.0.0"], 2, "there is no callback-host 0.0.0.0"],
   ["no port for the callback", ["--callback-port", "0"], 2, "is not a port"],
-=======
   [
     "a prompt of two lines",
     ["--issuer", "https://sso.example.com", "--client-id", "x", "--prompt", "a\nb"],
     2,
     "--prompt",
   ],
->>>>>>> h14a
   ["plain http", ["--issuer", "http://sso.example.com", "--client-id", "x"], 1, "must be an https: address"],
 ] as const) {
   test(`${what}: exit ${exit}`, async () => {

@@ -54,7 +54,6 @@ export const byName: Readonly<Record<string, unknown>> = {
   profiles: ["default", "work"],
   program: "codemie profile status",
   provider: "keycloak",
-  seconds: 120,
   text: "soon",
   title: "Azure OpenAI",
   url: "http://127.0.0.1:4001",

@@ -1,9 +1,6 @@
 import { CodemieError } from "../../core/errors.ts";
 import { providersTrouble } from "../../core/hints.ts";
-<<<<<<< HEAD
 import { type CallbackChoice, callbackIn } from "../../core/host.ts";
-=======
->>>>>>> h14a
 import { Secret } from "../../core/secret.ts";
 import { printable } from "../../core/text.ts";
 import { pause } from "../../core/time.ts";
