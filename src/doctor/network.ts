@@ -4,7 +4,7 @@ import { printable } from "../core/text.ts";
 import { addressesOf, canConnect, certificateOf, proxyFor } from "../platform/diagnose.ts";
 import { extraAuthorities, networkFailure } from "../platform/network.ts";
 import type { Runtime } from "../platform/runtime.ts";
-import { type Check, failed, failedWith, ok, skipped, warning } from "./check.ts";
+import { type Check, failed, ok, skipped, warning } from "./check.ts";
 
 /** Firms whose products intercept TLS and present a certificate of their own. */
 const interposers =
@@ -96,7 +96,9 @@ export function networkChecks(origin: string | undefined, runtime: Runtime): Che
         try {
           answer = await runtime.fetch(`${url.origin}/`, { method: "HEAD", signal });
         } catch (error) {
-          return failedWith(networkFailure(url.origin, error));
+          const { code, message } = networkFailure(url.origin, error);
+          if (code === "tls") return skipped(`${message}: see certificate`);
+          return skipped("the host does not answer: see API");
         }
         const theirs = Date.parse(answer.headers.get("date") ?? "");
         if (Number.isNaN(theirs)) return skipped("the host does not say its time");

@@ -15,14 +15,14 @@ import { integration, model, name, project } from "../../setup/choices.ts";
 import { credential } from "../../setup/credential.ts";
 import { type Draft, type SetupContext, type SetupFlags, walk } from "../../setup/draft.ts";
 import { save } from "../../setup/save.ts";
-import { api, base, how, where, which } from "../../setup/where.ts";
+import { api, base, client, how, provider, where, which } from "../../setup/where.ts";
 import type { Vault } from "../../vault/vault.ts";
 import { cliFailure } from "../failures.ts";
 import { type Cli, command } from "../frame/command.ts";
 import { dialogueOf, timeoutMsOf } from "../frame/login-dialogue.ts";
 import { commandFailure } from "./failures.ts";
 
-const steps = [which, where, api, base, how, credential, project, integration, model, name];
+const steps = [which, where, api, base, how, provider, client, credential, project, integration, model, name];
 
 /** `codemie setup`: takes each value from a flag or asks for it; stores profile and new login after the last step. */
 export const setup = (cli: Cli) =>
@@ -102,6 +102,8 @@ export const setup = (cli: Cli) =>
           return brokerFor(cli, vault, { name, profile, host: { value: host, source: "profile" } });
         },
         stop,
+        proved: [],
+        canGoBack: false,
       };
       context.prompts?.intro("codemie setup · Escape goes back, Ctrl-C leaves everything as it was");
       const draft = await walk(steps, { before: {} }, context);
