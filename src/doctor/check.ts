@@ -18,6 +18,8 @@ export interface Check {
   readonly id: string;
   /** for people */
   readonly title: string;
+  /** the host that it waits for, if any */
+  readonly asks?: string | undefined;
   /** @param signal aborts when the check's time is over */
   run(signal: AbortSignal): Promise<Finding>;
 }
@@ -50,9 +52,9 @@ export async function examine(
   done: (result: Result) => void = () => undefined,
 ): Promise<Result[]> {
   const results = await Promise.all(
-    checks.map(async ({ id, title, run }) => {
+    checks.map(async ({ id, title, asks, run }) => {
       const start = performance.now();
-      const finding = await withLimit(run, limitMs);
+      const finding = await withLimit(run, limitMs, asks);
       const result = { ...finding, id, title, ms: Math.round(performance.now() - start) };
       done(result);
       return result;
@@ -65,12 +67,13 @@ export async function examine(
   });
 }
 
-async function withLimit(run: Check["run"], limitMs: number): Promise<Finding> {
+async function withLimit(run: Check["run"], limitMs: number, asks: string | undefined): Promise<Finding> {
   const over = Promise.withResolvers<Finding>();
   const controller = new AbortController();
   const timer = setTimeout(() => {
     controller.abort();
-    over.resolve(failed(`no result within ${limitMs / 1000} s`, "try again; if it happens again, check the network"));
+    const silent = asks === undefined ? "no result" : `${asks} does not answer: nothing came`;
+    over.resolve(failed(`${silent} within ${limitMs / 1000} s`, "try again; if it happens again, check the network"));
   }, limitMs);
   try {
     return await Promise.race([

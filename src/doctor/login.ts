@@ -5,6 +5,7 @@ import { type Expiry, expiryOf } from "../auth/credential.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { asCodemieError } from "../core/errors.ts";
 import { nearest, printable } from "../core/text.ts";
+import { networkFailure } from "../platform/network.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type Check, type Finding, failed, failedWith, ok, skipped, warning } from "./check.ts";
 import { checkSignature } from "./signature.ts";
@@ -69,10 +70,15 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
     {
       id: "api",
       title: "API",
-      async run() {
+      asks: origin,
+      async run(signal) {
         if (!credentials) return none;
         if (!api) return skipped("not for a model provider: see models");
-        const me = await api((client) => client.user());
+        const me = await api((client) => client.user()).catch(async (error: unknown) => {
+          // Without a login no request was made: whether the host answers matters more.
+          if (origin && asCodemieError(error).code === "auth_needed") await reach(origin, runtime, signal);
+          throw error;
+        });
         const name = me.name || me.username;
         return ok(
           `answers, as ${printable(name, 80)}${me.email && me.email !== name ? ` <${printable(me.email, 80)}>` : ""}`,
@@ -82,6 +88,7 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
     {
       id: "models",
       title: "models",
+      asks: origin,
       async run() {
         if (!credentials) return none;
         const ids = (await models()).map(({ id }) => id);
@@ -98,6 +105,15 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
       },
     },
   ];
+}
+
+/** @throws `unreachable`, `tls` when the host does not answer */
+async function reach(origin: string, { fetch }: Runtime, signal: AbortSignal): Promise<void> {
+  try {
+    await fetch(`${origin}/`, { method: "HEAD", signal });
+  } catch (error) {
+    throw networkFailure(origin, error);
+  }
 }
 
 function judgeEnd(at: number | undefined, soon: boolean, nowMs: number, what: string): Finding {

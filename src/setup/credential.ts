@@ -25,16 +25,30 @@ export const credential: SetupStep = async (draft, context) => {
   if (!host || !method) return draft;
   const { prompts, flags } = context;
   refuseOthers(method, context);
+  const proved = context.proved.findLast(({ before }) => isSameLogin(before, draft));
+  if (proved?.after.held && prompts) {
+    const { login } = proved.after.held;
+    const keep = await prompts.confirm(`Keep ${wordsFor(login, "the key of a moment ago")}?`, true);
+    if (keep === back) return back;
+    const { held, host: found, provider: named, models } = proved.after;
+    if (keep)
+      return {
+        ...draft,
+        held,
+        ...(found && { host: found }),
+        ...(named && { provider: named }),
+        ...(models && { models }),
+      };
+  }
   const stored = await storedFor(draft, host, context);
   if (stored && !flags.token && !flags.tokenEnv && !flags.key) {
     const { login } = stored;
-    const who = login.method === "api-key" ? "the stored key" : `the login of ${describe(login.identity)}`;
-    const keep = prompts ? await prompts.confirm(`Keep ${who}?`, true) : true;
+    const keep = prompts ? await prompts.confirm(`Keep ${wordsFor(login, "the stored key")}?`, true) : true;
     if (keep === back) return back;
     const kept = keep ? await keeping(draft, stored.name, login, context) : undefined;
     if (kept) return kept;
   }
-  return await untilItWorks(context, async (here) => {
+  const next = await untilItWorks(context, async (here) => {
     switch (method) {
       case "sso":
       case "oidc":
@@ -45,7 +59,19 @@ export const credential: SetupStep = async (draft, context) => {
         return await withKey(draft, host, here);
     }
   });
+  if (next !== back && next.held && !next.held.passing) context.proved.push({ before: draft, after: next });
+  return next;
 };
+
+const wordsFor = (login: StoredLogin, key: string) =>
+  login.method === "api-key" ? key : `the login of ${describe(login.identity)}`;
+
+/** True when a login proved for one draft is what the other one asks for. */
+const isSameLogin = (a: Draft, b: Draft) =>
+  a.method === b.method &&
+  a.host?.api === b.host?.api &&
+  a.provider === b.provider &&
+  Bun.deepEquals(a.client, b.client);
 
 /** Refuses a token or key that this method does not use: ignoring it would lose it silently. */
 function refuseOthers(method: Method, { flags }: SetupContext): void {

@@ -9,8 +9,8 @@ import { type ProviderName, providers } from "../profiles/providers.ts";
 
 /** The kind of service at an address. */
 export type Detected =
-  /** a CodeMie host; `front`: oauth2-proxy, its single sign-on, stands before it */
-  | { readonly kind: "codemie"; readonly host: Host; readonly front: boolean }
+  /** a CodeMie host; `front`: oauth2-proxy, its single sign-on, stands before it; `ofPage`: the address was a page's */
+  | { readonly kind: "codemie"; readonly host: Host; readonly front: boolean; readonly ofPage: boolean }
   | { readonly kind: "issuer"; readonly issuer: string }
   | { readonly kind: "provider"; readonly url: string; readonly provider: ProviderName }
   /** none of these; `what` says what came back, for a message */
@@ -24,7 +24,7 @@ type Look = ApiAnswer & { readonly text: string };
 /**
  * Detects which service answers at an address, by a few harmless GET requests without any credential.
  *
- * @param input as typed: a bare name, a root, an API's path, an issuer
+ * @param input as typed: a bare name, a root, an API's path, an issuer, a page of CodeMie as the browser shows it
  * @throws usage error when it is no address we may use; `unreachable`, `tls`
  */
 export async function detect(input: string, runtime: Runtime): Promise<Detected> {
@@ -33,11 +33,14 @@ export async function detect(input: string, runtime: Runtime): Promise<Detected>
   if (known) return { kind: "provider", url: given.api, provider: known };
   const look = async (url: string) => await lookAt(url, given.origin, runtime);
 
-  if (couldBeCodemie(input)) {
+  const codemie = async (ofPage: boolean): Promise<Detected | undefined> => {
     const host = hostAt(given.origin);
     const answer = await look(`${host.api}/v1/user`);
-    if (isCodemie(answer, given.origin)) return { kind: "codemie", host, front: isFront(answer) };
-  }
+    return isCodemie(answer, given.origin) ? { kind: "codemie", host, front: isFront(answer), ofPage } : undefined;
+  };
+  const ofPage = !couldBeCodemie(input);
+  const host = ofPage ? undefined : await codemie(false);
+  if (host) return host;
   const metadata = await look(`${given.api}/.well-known/openid-configuration`);
   if (metadata.status === 200 && has(metadata.text, "issuer")) return { kind: "issuer", issuer: given.api };
   for (const base of /\/v\d[a-z0-9]*$/i.test(given.api) ? [""] : ["/v1", "/openai/v1", ""]) {
@@ -45,7 +48,8 @@ export async function detect(input: string, runtime: Runtime): Promise<Detected>
     const provider = providerBy(models);
     if (provider) return { kind: "provider", url: given.api, provider };
   }
-  return { kind: "other", what: describe(await look(given.api)) };
+  // A provider's API may lie below the origin of a CodeMie host, so it comes first.
+  return (ofPage && (await codemie(true))) || { kind: "other", what: describe(await look(given.api)) };
 }
 
 function couldBeCodemie(input: string): boolean {

@@ -56,6 +56,10 @@ export interface SetupContext {
   /** @returns the credentials of a profile's stored login */
   stored(profile: string, host: Host): Credentials;
   readonly stop: AbortSignal;
+  /** the logins proved in this run: the draft before and after, so that going back costs no second login */
+  readonly proved: { readonly before: Draft; readonly after: Draft }[];
+  /** true: a question came before this step */
+  readonly canGoBack: boolean;
 }
 
 /** A proved login that is not in the vault yet. A token from the shell's environment (`passing`) never gets there. */
@@ -77,6 +81,8 @@ export interface Draft {
   readonly front?: boolean;
   readonly method?: Method;
   readonly provider?: ProviderName;
+  /** the OpenID provider, until its client is known too */
+  readonly issuer?: string;
   readonly client?: OidcClient;
   readonly tokenEnv?: string;
   /** held by reference, since the host may renew it before it is stored */
@@ -105,7 +111,7 @@ export async function walk(steps: readonly SetupStep[], start: Draft, context: S
   for (let at = 0; at < steps.length; ) {
     let asked = false;
     const prompts = context.prompts && noticing(context.prompts, () => (asked = true));
-    const next = await steps[at]?.(draft, { ...context, prompts });
+    const next = await steps[at]?.(draft, { ...context, prompts, canGoBack: trail.length > 0 });
     if (next === back) {
       const before = trail.pop();
       if (before) ({ at, draft } = before);
@@ -139,11 +145,13 @@ function noticing(prompts: Prompts, notice: () => void): Prompts {
 
 /**
  * Repeats an attempt until it works, if a person is there: shows the failure, and the attempt asks its question again.
- * An attempt that asked nothing would fail the same way, at the host's expense, so the person decides on another try.
+ * An attempt that asked nothing would fail the same way, at the host's expense, so the person decides on another try;
+ * a no leads back to the question before.
  *
  * @param attempt one try; gets the context to ask with, and false on the first try
  * @returns the result of the attempt that worked, or `back`
- * @throws as `attempt` when nobody is there or the person gives up; interruptions always
+ * @throws as `attempt` when nobody is there, or the person wants no other try and there is no question before;
+ *   interruptions always
  */
 export async function untilItWorks(
   context: SetupContext,
@@ -158,11 +166,14 @@ export async function untilItWorks(
       const final = !prompts || !(error instanceof CodemieError) || error.exitCode >= 130;
       if (final) throw error;
       stop.throwIfAborted();
-      tell.note(error.hint ? `${error.message}; ${error.hint}` : error.message);
+      // At a question, a hint that names flags does not help.
+      const hint = error.hint !== undefined && !/(?:^| )--[a-z]/.test(error.hint) ? `; ${error.hint}` : "";
+      tell.note(`${error.message}${hint}`);
       if (asked) continue;
       const more = await prompts.confirm("Try again?", true);
-      if (more === back) return back;
-      if (!more) throw error;
+      if (more === true) continue;
+      if (!context.canGoBack) throw error;
+      return back;
     }
   }
 }

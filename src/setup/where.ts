@@ -1,7 +1,9 @@
 import { apiFailure } from "../api/failures.ts";
 import { proofIn } from "../auth/client-proof.ts";
+import { authFailure } from "../auth/failures.ts";
 import { defaultScope, promptIn } from "../auth/login/oidc.ts";
-import { callbackIn, parseHost, parseProvider } from "../core/host.ts";
+import { callbackIn, type Host, hostAt, parseHost, parseProvider } from "../core/host.ts";
+import { discoverProvider } from "../oauth/provider.ts";
 import { back, type Choice } from "../platform/prompts.ts";
 import type { Profile } from "../profiles/config.ts";
 import { type ProviderName, providerNames, providerOf, providers } from "../profiles/providers.ts";
@@ -85,13 +87,14 @@ async function look(draft: Draft, url: string, context: SetupContext): Promise<D
   const { flags, runtime, tell } = context;
   // A named method needs no detection, so a host that is down now can still be set up.
   if (flags.method !== undefined && flags.method !== "api-key") {
-    return { ...draft, host: parseHost(url), method: flags.method };
+    return { ...draft, host: hostOfPage(url, tell.note), method: flags.method };
   }
   const found = await context.during(`looking at ${url.trim()}`, () => detect(url, runtime));
   switch (found.kind) {
     case "codemie":
       if (flags.method) throw setupFailure.takesNoKey(found.host.origin);
       tell.good(`${found.host.origin} is a CodeMie host${found.front ? " behind single sign-on" : ""}`);
+      if (found.ofPage) tell.note(usesOrigin(found.host));
       return { ...draft, host: found.host, front: found.front };
     case "provider":
       tell.good(`${new URL(found.url).origin} speaks the API of ${providers[found.provider].title}`);
@@ -100,6 +103,19 @@ async function look(draft: Draft, url: string, context: SetupContext): Promise<D
       throw setupFailure.isIssuer(found.issuer);
     case "other":
       throw apiFailure.wrongBaseUrl(parseProvider(url).origin, `it sent ${found.what}`);
+  }
+}
+
+const usesOrigin = ({ origin }: Host) => `that is the address of a page; the host is ${origin}, and that is used`;
+
+/** Reads a CodeMie host as {@link parseHost}, and also from the address of one of its pages, with a note. */
+function hostOfPage(url: string, note: (text: string) => void): Host {
+  const { origin } = parseProvider(url.split(/[?#]/, 1)[0] ?? "");
+  try {
+    return parseHost(url);
+  } catch {
+    note(usesOrigin(hostAt(origin)));
+    return hostAt(origin);
   }
 }
 
@@ -153,17 +169,51 @@ export const how: SetupStep = async (draft, { flags, prompts }) => {
   }
   chosen ??= front ? "sso" : "jwt";
   if (chosen !== "oidc") return { ...draft, method: chosen };
+  return { ...draft, method: "oidc" };
+};
+
+/** The OpenID provider, if that is the way to log in. One that was typed is looked at before the next question. */
+export const provider: SetupStep = async (draft, context) => {
+  if (draft.method !== "oidc") return draft;
+  const known = context.flags.client.issuer ?? draft.before.oidc?.issuer;
+  if (known !== undefined) return { ...draft, issuer: known };
+  const { typed, runtime, during } = context;
+  return await untilItWorks(context, async ({ prompts }) => {
+    if (!prompts) throw setupFailure.needsIssuer();
+    const answer = await prompts.text("Address of the OpenID provider", {
+      initial: typed.get("issuer") ?? "",
+      placeholder: "https://sso.example.com/realms/acme",
+      check: (value) => (URL.canParse(value.trim()) ? undefined : "type an address that begins with https://"),
+    });
+    if (answer === back) return back;
+    const issuer = answer.trim();
+    typed.set("issuer", answer);
+    const found = await during(`looking at ${issuer}`, () => discoverProvider(issuer, runtime.fetch));
+    if ("unusable" in found) throw authFailure.provider(issuer, found.unusable, found.hint);
+    return { ...draft, issuer };
+  });
+};
+
+/** Our client at that provider. */
+export const client: SetupStep = async (draft, { flags, prompts, typed }) => {
+  const { issuer } = draft;
+  if (draft.method !== "oidc" || issuer === undefined) return draft;
   const known = { ...draft.before.oidc, ...flags.client };
-  const issuer = known.issuer ?? (await prompts?.text("Address of the OpenID provider", { placeholder: "https://…" }));
-  if (issuer === undefined) throw setupFailure.needsIssuer();
-  if (issuer === back) return back;
-  const clientId = known.clientId ?? (await prompts?.text("Client ID at that provider"));
-  if (clientId === undefined) throw setupFailure.needsClientId();
-  if (clientId === back) return back;
+  let { clientId } = known;
+  if (clientId === undefined) {
+    if (!prompts) throw setupFailure.needsClientId();
+    const answer = await prompts.text("Client ID at that provider", {
+      initial: typed.get("client") ?? "",
+      check: (value) => (value.trim() ? undefined : "type the ID under which the provider knows codemie"),
+    });
+    if (answer === back) return back;
+    typed.set("client", answer);
+    clientId = answer.trim();
+  }
   const scope = known.scope ?? defaultScope;
   // A secret goes to the provider and client that it was given for, and to no other.
   const { oidc } = draft.before;
   const proof = oidc?.issuer === issuer && oidc.clientId === clientId ? known : flags.client;
   const choices = { ...promptIn(known), ...callbackIn(known), ...proofIn(proof) };
-  return { ...draft, method: "oidc", client: { issuer, clientId, scope, ...choices } };
+  return { ...draft, client: { issuer, clientId, scope, ...choices } };
 };

@@ -49,6 +49,15 @@ for (const [form, typed] of [
   });
 }
 
+test("set-up recommends what can work with the provider", async () => {
+  const openai = await ownProvider("openai");
+  const { out } = await setUp("openai", openai.origin, openai.key);
+  expect(out).not.toContain("codemie-claude");
+  expect(out).toContain("  try it: codemie models\n");
+  const litellm = await ownProvider("litellm");
+  expect((await setUp("litellm", litellm.origin, litellm.key)).out).toContain("codemie-claude");
+});
+
 test("the path before the version is kept, as behind a company's own proxy", async () => {
   const provider = await ownProvider("litellm", "/llm");
   expect((await setUp("litellm", `${provider.origin}/llm`, provider.key)).code).toBe(0);

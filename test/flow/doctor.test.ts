@@ -218,3 +218,13 @@ test("a model provider: its key and its models are what is looked at", async () 
   expect(of.api?.status).toBe("skipped");
   expect(of.models).toMatchObject({ status: "warning", hint: "did you mean gpt-5.2" });
 });
+
+test("a host that takes the connection and answers nothing: the API is named, not the clock", async () => {
+  await logIn(person, sandbox);
+  const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const origin = `http://127.0.0.1:${silent.port}`;
+  const { code, of } = await examined({ CODEMIE_URL: origin });
+  silent.stop(true);
+  expect([code, of.api?.status, of.clock?.status]).toEqual([1, "failed", "skipped"]);
+  expect(of.api?.message).toContain(`${origin} does not answer`);
+});

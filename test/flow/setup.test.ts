@@ -275,3 +275,71 @@ test("when the profile cannot be saved, its former login stays", async () => {
   expect(config()).toEqual(settings);
   expect((await person.run(["profile", "status"])).code).toBe(0);
 });
+
+test("the address of a page, as the browser shows it: its host is used, and that is said", async () => {
+  const page = `${sandbox.origin}/workspace/assistants?tab=mine#top`;
+  const { code, err } = await person.run(["setup", "--url", page, "--method", "jwt", "--yes"]);
+  expect([code, err]).toEqual([0, expect.stringContaining(`the host is ${sandbox.origin}, and that is used`)]);
+  const direct = await startSandbox({ mode: "direct" });
+  const found = await person.run(["setup", "--url", `${direct.origin}/workspace/assistants?tab=mine`, "--yes"]);
+  expect([found.code, found.err]).toEqual([0, expect.stringContaining(`${direct.origin} is a CodeMie host`)]);
+  expect(found.err).toContain(`the host is ${direct.origin}, and that is used`);
+  const logIn = person.start(["setup", "--url", `${sandbox.origin}/workspace/x`, "--profile", "new", "--yes"]);
+  await browserAnswers((await logIn.says(loginUrl))[0]);
+  expect((await logIn.finished()).err).toContain(`the host is ${sandbox.origin}, and that is used`);
+  await direct.close();
+});
+
+test("the wizard: going back keeps the login of a moment ago", async () => {
+  sandbox.settings.applications = ["team-a", "team-b"];
+  const pty = new Pty(person, ["setup", "--url", sandbox.origin]);
+  await pty.shows(/How do you log in\?/);
+  pty.type(enter);
+  const [url] = await pty.shows(loginUrl);
+  await browserAnswers(url);
+  await pty.shows(/Which project\?/);
+  pty.type(esc);
+  await pty.shows(/Which project\?[\s\S]*How do you log in\?/);
+  pty.type(enter);
+  await pty.shows(/Keep the login of Ada/);
+  pty.type(enter);
+  await pty.shows(/Keep the login of Ada[\s\S]*Which project\?/);
+  pty.type(ctrlC);
+  expect(await pty.ended()).toBe(130);
+  expect(pty.screen.split(/auth\/login\//).length).toBe(2);
+});
+
+test("the wizard: no to another try leads back to the question before, and ends where there is none", async () => {
+  const pty = new Pty(person, ["setup", "--url", sandbox.origin, "--timeout", "1"]);
+  await pty.shows(/How do you log in\?/);
+  pty.type(enter);
+  await pty.shows(/Try again\?/);
+  pty.type("n");
+  await pty.shows(/Try again\?[\s\S]*How do you log in\?/);
+  pty.type(ctrlC);
+  expect(await pty.ended()).toBe(130);
+  const alone = new Pty(person, ["setup", "--url", sandbox.origin, "--method", "sso", "--timeout", "1"]);
+  await alone.shows(/Try again\?/);
+  alone.type("n");
+  expect(await alone.ended()).toBe(4);
+});
+
+test("the wizard: an OpenID provider and a client ID are checked where they are typed, in words without flags", async () => {
+  const pty = new Pty(person, ["setup", "--url", sandbox.origin]);
+  await pty.shows(/How do you log in\?/);
+  pty.type(down + down + enter);
+  await pty.shows(/Address of the OpenID provider/);
+  pty.type(`nonsense${enter}`);
+  await pty.shows(/type an address that begins with https/);
+  pty.type(`${"\u007f".repeat(8)}${sandbox.origin}${enter}`);
+  await pty.shows(/identity provider [\s\S]*cannot be used[\s\S]*Address of the OpenID provider/);
+  pty.type(`${"\u007f".repeat(sandbox.origin.length)}${sandbox.issuer}${enter}`);
+  await pty.shows(/Client ID at that provider/);
+  pty.type(enter);
+  await pty.shows(/type the ID/);
+  pty.type(esc);
+  await pty.shows(/Client ID[\s\S]*Address of the OpenID provider/);
+  pty.type(ctrlC);
+  expect(await pty.ended()).toBe(130);
+  expect(pty.screen).not.toContain("--");
+});

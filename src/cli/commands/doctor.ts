@@ -97,6 +97,7 @@ function gatewayCheck(cli: Cli, known: Resolved | undefined, credentials: Creden
   return {
     id: "gateway",
     title: "gateway",
+    asks: known?.host.value.origin,
     async run(signal) {
       if (!known || !credentials) return skipped("no host is set up");
       const client = { name: "codemie-cli", model: undefined, repository: undefined, port: 0 };

@@ -9,22 +9,23 @@ import { version } from "../../core/version.ts";
 import { stoppableFetch } from "../../platform/network.ts";
 import { realPrompts } from "../../platform/prompts.ts";
 import { stopSignal } from "../../platform/signals.ts";
-import { providerName, providerNames } from "../../profiles/providers.ts";
+import { providerName, providerNames, providers } from "../../profiles/providers.ts";
 import { type Method, methods } from "../../profiles/resolve.ts";
 import { integration, model, name, project } from "../../setup/choices.ts";
 import { credential } from "../../setup/credential.ts";
 import { type Draft, type SetupContext, type SetupFlags, walk } from "../../setup/draft.ts";
 import { save } from "../../setup/save.ts";
-import { api, base, how, where, which } from "../../setup/where.ts";
+import { api, base, client, how, provider, where, which } from "../../setup/where.ts";
 import type { Vault } from "../../vault/vault.ts";
 import { readCallback } from "../callback-flags.ts";
 import { clientArgs, readClientProof } from "../client-flags.ts";
 import { cliFailure } from "../failures.ts";
 import { type Cli, command } from "../frame/command.ts";
 import { callbackArgs, dialogueOf, loginOptionsOf, standardTime } from "../frame/login-dialogue.ts";
+import { agentLoaders } from "./agent/agents.ts";
 import { commandFailure } from "./failures.ts";
 
-const steps = [which, where, api, base, how, credential, project, integration, model, name];
+const steps = [which, where, api, base, how, provider, client, credential, project, integration, model, name];
 
 /** `codemie setup`: takes each value from a flag or asks for it; stores profile and new login after the last step. */
 export const setup = (cli: Cli) =>
@@ -111,6 +112,8 @@ export const setup = (cli: Cli) =>
           return brokerFor(cli, vault, { name, profile, host: { value: host, source: "profile" } });
         },
         stop,
+        proved: [],
+        canGoBack: false,
       };
       context.prompts?.intro("codemie setup · Escape goes back, Ctrl-C leaves everything as it was");
       const draft = await walk(steps, { before: {} }, context);
@@ -134,7 +137,7 @@ export const setup = (cli: Cli) =>
         await record(cli, vault, { event: "login", ...where, outcome: "ok", detail });
       }
       if (kept) output.say.warn(`the stored login was damaged and is kept as ${kept}`);
-      report(cli, saved, draft);
+      await report(cli, saved, draft);
     },
   });
 
@@ -165,7 +168,7 @@ function readMethod(text: string | undefined): Method | undefined {
   return known;
 }
 
-function report({ output }: Cli, profile: string, draft: Draft): void {
+async function report({ output }: Cli, profile: string, draft: Draft): Promise<void> {
   const { host, method, project, model, tokenEnv, provider } = draft;
   const data = {
     profile,
@@ -176,6 +179,9 @@ function report({ output }: Cli, profile: string, draft: Draft): void {
     model: model ?? null,
     tokenEnv: tokenEnv ?? null,
   };
+  const speaks: readonly string[] | undefined = provider && providers[provider].speaks;
+  const agents = await Promise.all(Object.values(agentLoaders).map((load) => load()));
+  const agent = agents.find((one) => speaks === undefined || speaks.includes(one.speaks));
   output.result(data, () => {
     const lines = [`${output.paint("good", "✓")} profile ${profile} is set up, and the active one`];
     if (method === "jwt" && tokenEnv) {
@@ -183,7 +189,12 @@ function report({ output }: Cli, profile: string, draft: Draft): void {
         `  before a run, put the token into ${tokenEnv}; it is stored nowhere`,
         `  for example: ${tokenEnv}=… codemie-claude --task "say hello"`,
       );
-    } else lines.push('  try it: codemie-claude --task "say hello"');
+    } else if (agent) lines.push(`  try it: codemie-${agent.name} --task "say hello"`);
+    else
+      lines.push(
+        "  try it: codemie models",
+        "  codemie proxy start: a local address for a program that speaks its API",
+      );
     return lines;
   });
 }
