@@ -54,7 +54,6 @@ export const byName: Readonly<Record<string, unknown>> = {
   profiles: ["default", "work"],
   program: "codemie profile status",
   provider: "keycloak",
-  seconds: 120,
   text: "soon",
   title: "Azure OpenAI",
   url: "http://127.0.0.1:4001",
@@ -210,7 +209,14 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "oauth/address": [["the token endpoint", "http://elsewhere.example.com/token"]],
   "auth/idToken": [[issuer, "its nonce belongs to another login"]],
   "oauth/key": [["it is neither a PKCS#8 PEM nor a private JWK"]],
-  "auth/provider": [[issuer, "its metadata names another issuer"]],
+  "auth/provider": [
+    [issuer, "its metadata names another issuer"],
+    [
+      issuer,
+      "its metadata names another issuer",
+      `it calls itself ${issuer}/realms/one; if you trust that one, give it with --issuer`,
+    ],
+  ],
   "auth/providerRefused": [
     [issuer, "access_denied", ""],
     [issuer, "invalid_scope", serverWords.description],
