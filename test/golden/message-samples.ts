@@ -219,6 +219,11 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "auth/provider": [
     [issuer, "its metadata names another issuer"],
     [issuer, "the token endpoint answered 503", "this is the provider's own trouble: try again later"],
+    [
+      issuer,
+      "its metadata names another issuer",
+      `it calls itself ${issuer}/realms/one; if you trust that one, give it with --issuer`,
+    ],
   ],
   "auth/providerRefused": [
     [issuer, "access_denied", ""],
