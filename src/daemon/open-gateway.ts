@@ -11,7 +11,8 @@ import { type Gateway, startGateway } from "../gateway/gateway.ts";
 import { upstreamByFetch } from "../gateway/upstream-fetch.ts";
 import type { HttpClient } from "../http1/message.ts";
 import { connectionPool } from "../http1/pool.ts";
-import { namedProxy, tlsSettings } from "../platform/network.ts";
+import { tlsSettings } from "../platform/network.ts";
+import { namedProxy } from "../platform/proxy.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import { daemonFailure } from "./failures.ts";
 
