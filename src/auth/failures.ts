@@ -75,6 +75,14 @@ export const authFailure = {
       `profile ${profile} is not logged in at an OpenID provider, which --grant enterprise needs`,
       "log in with codemie profile login --issuer URL --client-id ID, or give --idp-token-endpoint, --idp-client-id and --id-token-env",
     ),
+  /** @param cause why the provider could not renew the login; its own hint is the better one */
+  notRenewedNow: (issuer: string, cause: CodemieError) =>
+    new CodemieError(
+      cause.code === "tls" ? "tls" : "unreachable",
+      `the OpenID provider ${printable(issuer, 120)} cannot renew the login now: ${cause.message}`,
+      `the login is kept; ${cause.hint}`,
+      { cause },
+    ),
   provider: (issuer: string, why: string) =>
     new CodemieError(
       "server_error",

@@ -3,8 +3,11 @@ import type { Model } from "../api/schemas.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
 import { type Expiry, expiryOf } from "../auth/credential.ts";
 import type { Credentials } from "../auth/credentials.ts";
+import { authFailure } from "../auth/failures.ts";
 import { asCodemieError } from "../core/errors.ts";
 import { nearest, printable } from "../core/text.ts";
+import { discoverProvider } from "../oauth/provider.ts";
+import { stoppableFetch } from "../platform/network.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type Check, type Finding, failed, failedWith, ok, skipped, warning } from "./check.ts";
 import { checkSignature } from "./signature.ts";
@@ -27,10 +30,24 @@ export interface LoginChecks {
 /** A login that ends within this time gets a warning, ms. */
 const soonMs = 24 * 3600 * 1000;
 
-/** @returns the checks of the credential, and of what it allows */
+/** How long the provider may take to answer, ms: less than a check may, so that it says why. */
+const providerMs = 10_000;
+
+/** @returns the checks of the credential and its provider, and of what it allows */
 export function loginChecks({ runtime, credentials, issuer, origin, api, models, model }: LoginChecks): Check[] {
   const none = skipped("no host is set up");
   return [
+    {
+      id: "provider",
+      title: "OpenID provider",
+      async run(signal) {
+        if (issuer === undefined) return skipped(origin === undefined ? none.message : "this profile uses none");
+        const inTime = stoppableFetch(runtime.fetch, AbortSignal.any([signal, AbortSignal.timeout(providerMs)]));
+        const found = await discoverProvider(issuer, inTime);
+        if ("unusable" in found) return failedWith(authFailure.provider(issuer, found.unusable));
+        return ok(`${printable(issuer, 120)} answers`);
+      },
+    },
     {
       id: "credential",
       title: "credential",

@@ -196,6 +196,10 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "oauth/address": [["the token endpoint", "http://elsewhere.example.com/token"]],
   "auth/idToken": [[issuer, "its nonce belongs to another login"]],
   "oauth/key": [["it is neither a PKCS#8 PEM nor a private JWK"]],
+  "auth/notRenewedNow": [
+    [issuer, platformFailure.unreachable(issuer, "connection refused")],
+    [issuer, platformFailure.tls(issuer, "self signed certificate")],
+  ],
   "auth/provider": [[issuer, "its metadata names another issuer"]],
   "auth/providerRefused": [
     [issuer, "access_denied", ""],

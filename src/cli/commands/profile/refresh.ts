@@ -5,6 +5,7 @@ import { givenIn } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
 import { expiryOf, type PersonalLogin } from "../../../auth/credential.ts";
 import { loginAgain } from "../../../auth/login/again.ts";
+import { problemOf } from "../../../auth/renew-login.ts";
 import { describe } from "../../../auth/stored-login.ts";
 import { CodemieError } from "../../../core/errors.ts";
 import { version } from "../../../core/version.ts";
@@ -46,8 +47,10 @@ export const profileRefresh = (given: Cli) =>
       /** Renews without a person, and has the backend prove the result. Undefined: only a new login helps. */
       const quietly = async (): Promise<Outcome | undefined> => {
         const found = await broker.probe();
+        const problem = problemOf(await broker.stored(), found);
         try {
           await callApi(cli, broker, (api) => api.user());
+          if (problem?.exitCode === 5) throw problem;
           return found.kind === "renewed" ? "renewed" : "valid";
         } catch (error) {
           if (error instanceof CodemieError && error.code === "auth_expired") return undefined;

@@ -104,8 +104,10 @@ async function statusOf(
     const stored = async () => await brokerFor(cli, vault, resolved).stored();
     if (!given) await stored();
     const asked = online ? await ask(cli, credentials, resolved) : { models: null, problem: undefined };
-    const known = given ? ofGiven((await credentials.current()).bearer) : ofLogin(await stored());
-    const expired = known.expiresAt !== null && known.expiresAt <= runtime.now() && !online;
+    const login = given ? undefined : await stored();
+    const known = login ? ofLogin(login) : ofGiven((await credentials.current()).bearer);
+    const isRenewable = login?.method === "oidc" && login.refreshToken !== undefined;
+    const expired = known.expiresAt !== null && known.expiresAt <= runtime.now() && !online && !isRenewable;
     return {
       data: {
         ...here,
@@ -168,14 +170,21 @@ function withWhat(given: Given | undefined, method: string): string | undefined 
     : "an API key from the configuration file, in clear text";
 }
 
-function linesOf({ runtime, output }: Cli, { data, with: stand, checked }: Status): string[] {
+function headingOf({ output }: Cli, { data, checked, problem }: Status): string {
+  if (data.authenticated && checked) return `${output.paint("good", "✓ logged in")} to ${data.url}`;
+  if (data.authenticated) return `· a stored login for ${data.url}, not checked now`;
+  const hasLogin = data.user !== null || data.loggedInAt !== null;
+  return problem?.exitCode === 5 && hasLogin
+    ? `${output.paint("warn", "!")} a login for ${data.url}, which cannot be checked now`
+    : `${output.paint("bad", "✗ not logged in")} to ${data.url}`;
+}
+
+function linesOf(cli: Cli, status: Status): string[] {
+  const { runtime, output } = cli;
+  const { data, with: stand } = status;
   const now = runtime.now();
-  const known = checked
-    ? `${output.paint("good", "✓ logged in")} to ${data.url}`
-    : `· a stored login for ${data.url}, not checked now`;
-  const heading = data.authenticated ? known : `${output.paint("bad", "✗ not logged in")} to ${data.url}`;
   const row = (label: string, value: string) => `  ${output.paint("dim", label.padEnd(8))} ${value}`;
-  const lines = [heading, row("profile", data.profile)];
+  const lines = [headingOf(cli, status), row("profile", data.profile)];
   if (stand) lines.push(row("with", stand));
   if (data.user) lines.push(row("user", describe({ id: "", ...data.user })));
   if (data.loggedInAt) lines.push(row("since", when(Date.parse(data.loggedInAt), now)));
