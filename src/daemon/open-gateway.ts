@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Context } from "../access/context.ts";
-import { blindlyTrusted, listModels } from "../access/credentials.ts";
+import { blindlyTrusted, listedOrNamed } from "../access/credentials.ts";
 import type { Repository } from "../agents/repository.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import type { Env } from "../core/env.ts";
@@ -47,7 +47,7 @@ export function openGateway(
     timeoutMs: resolved.timeout.value * 1000,
     port: client.port,
     extraPaths: resolved.profile.gatewayPaths ?? [],
-    models: () => listModels(context, credentials, resolved),
+    models: () => listedOrNamed(context, credentials, resolved),
   });
 }
 

@@ -101,7 +101,14 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
       title: "models",
       async run() {
         if (!credentials) return none;
-        const ids = (await models()).map(({ id }) => id);
+        let ids: string[];
+        try {
+          ids = (await models()).map(({ id }) => id);
+        } catch (error) {
+          const { code, message } = asCodemieError(error);
+          if (model === undefined || (code !== "server_error" && code !== "wrong_base_url")) throw error;
+          return warning(message, `runs use ${printable(model, 60)}, which is named, without a list`);
+        }
         const count = `${ids.length} model${ids.length === 1 ? "" : "s"}`;
         if (ids.length === 0)
           return warning("your account may use no model", "ask the administrator of the host for access to one");

@@ -70,7 +70,10 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   ],
   "api/forbidden": [[host], [host, serverWords.detail]],
   "api/keyRefused": [[host], [host, serverWords.detail]],
-  "api/notAModelApi": [["https://models.example.com/v1", "its list of models has another form"]],
+  "api/notAModelApi": [
+    ["https://models.example.com/v1", "it sent a web page where a list of models was expected"],
+    ["https://models.example.com/v1", "its list of models has another form", true],
+  ],
   "api/server": [
     [host, 404, serverWords.detail],
     [host, 429],

@@ -43,6 +43,7 @@ export async function startSandbox(changes: Partial<SandboxSettings> = {}): Prom
     answer: undefined,
     userFailure: undefined,
     userWaits: undefined,
+    list: undefined,
     admin: false,
     clockOffMs: 0,
     applications: ["team-alpha"],
