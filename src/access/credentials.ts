@@ -7,12 +7,12 @@ import { callWith } from "../auth/call.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { authFailure } from "../auth/failures.ts";
 import { givenToken } from "../auth/given-token.ts";
-import type { Env } from "../core/env.ts";
+import { type Env, isCi } from "../core/env.ts";
 import { CodemieError } from "../core/errors.ts";
 import { version } from "../core/version.ts";
 import { trustingFetch } from "../platform/network.ts";
 import { providerOf } from "../profiles/providers.ts";
-import { methodOf, type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
+import { methodOf, type Resolved, tokenFileVariable, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./audit.ts";
 import type { Context } from "./context.ts";
@@ -57,14 +57,17 @@ export function brokerFor(context: Context, vault: Vault, whose: Whose, loginAga
 function missing({ name, profile, host }: Whose, env: Env): CodemieError {
   const { origin } = host.value;
   // In CI, a secret that the job may not read arrives as an empty variable.
-  const empty = [profile.jwtConfig?.tokenEnvVar, tokenVariable].find((variable) => variable && env[variable] === "");
-  if (empty && host.value.kind === "codemie") return accessFailure.tokenEmpty(empty);
+  const isKey = host.value.kind === "provider";
+  const variables = isKey ? ["CODEMIE_API_KEY"] : [profile.jwtConfig?.tokenEnvVar, tokenVariable, tokenFileVariable];
+  const empty = variables.find((variable) => variable && env[variable] === "");
+  if (empty) return accessFailure.tokenEmpty(empty);
   switch (methodOf(profile)) {
     case "api-key":
       return accessFailure.keyMissing(origin, name);
     case "jwt":
       return accessFailure.tokenMissing(origin, profile.jwtConfig?.tokenEnvVar ?? tokenVariable);
     default:
+      if (isCi(env)) return accessFailure.noLoginInCi(origin);
       return authFailure.loginNeeded(origin, host.source === "profile" ? name : undefined);
   }
 }

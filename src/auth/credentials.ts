@@ -31,6 +31,8 @@ export interface Lease {
   readonly profile?: string;
   /** true: oauth2-proxy says that the session is over; a host without one in front of it may say otherwise */
   readonly isOver?: boolean;
+  /** the variable that gave it, if one did: a person may not know that their shell holds one */
+  readonly variable?: string | undefined;
   /** set when the credential is a bearer token that the user gave */
   readonly bearer?: BearerToken;
 }

@@ -49,6 +49,14 @@ export const authFailure = {
       `the bearer token expired at ${new Date(atMs).toISOString()}`,
       "get a new token; if it should still be valid, check this machine's clock",
     ),
+  /** @param cause what is wrong with the token that the variable gave */
+  ofVariable: (variable: string, cause: CodemieError) =>
+    new CodemieError(
+      cause.code,
+      `${cause.message} (it comes from ${variable} in this shell's environment)`,
+      `${cause.hint}; without ${variable}, the stored login is used, if there is one`,
+      { cause },
+    ),
   tokenTooEarly: (atMs: number) =>
     new CodemieError(
       "auth_refused",

@@ -54,9 +54,10 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
       async run() {
         if (!credentials) return none;
         try {
-          const { bearer, login } = await credentials.current();
+          const { bearer, login, variable } = await credentials.current();
           const now = runtime.now();
-          if (bearer) return judgeEnd(bearer.expiresAt, endsSoon(bearer, now), now, "a bearer token");
+          const what = `a bearer token${variable ? ` from ${variable} in this shell's environment` : ""}`;
+          if (bearer) return judgeEnd(bearer.expiresAt, endsSoon(bearer, now), now, what);
           if (!login) return ok("an API key that is stored nowhere");
           if (login.method === "api-key") return ok("a stored API key");
           const expiry: Expiry = expiryOf(login);

@@ -1,3 +1,4 @@
+import { authFailure } from "../../src/auth/failures.ts";
 import { platformFailure } from "../../src/platform/failures.ts";
 
 /**
@@ -199,6 +200,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "oauth/address": [["the token endpoint", "http://elsewhere.example.com/token"]],
   "auth/idToken": [[issuer, "its nonce belongs to another login"]],
   "oauth/key": [["it is neither a PKCS#8 PEM nor a private JWK"]],
+  "auth/ofVariable": [["CODEMIE_JWT_TOKEN", authFailure.tokenRefused(host)]],
   "auth/notRenewedNow": [
     [issuer, platformFailure.unreachable(issuer, "connection refused")],
     [issuer, platformFailure.tls(issuer, "self signed certificate")],
@@ -249,12 +251,14 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "platform/tls": [[host, "self signed certificate"]],
   "platform/unreachable": [[host, "no such host"]],
   "platform/unreadable": [[`${home}/vault/default`, "permission denied"]],
-  "profiles/badName": [["-work"]],
+  "profiles/badName": [["-work"], ["-work", "CODEMIE_PROFILE"]],
   "profiles/configDamaged": [[`${home}/codemie-cli.config.json`, "line 3, profiles.work: expected object"]],
   "profiles/hostsDiffer": [[host, "https://other.example.com"]],
+  "profiles/noHost": [[false], [true]],
   "profiles/none": [
     ["wrok", []],
     ["wrok", ["default", "work"]],
+    ["wrok", ["default", "work"], "CODEMIE_PROFILE"],
   ],
   "profiles/otherService": [["work", "bedrock"]],
   "setup/badProfileName": [["-work"]],

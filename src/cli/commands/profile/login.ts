@@ -48,7 +48,7 @@ export const profileLogin = (given: Cli) =>
       "client-id": { type: "string", valueHint: "ID", description: "our client ID at that provider" },
       scope: { type: "string", valueHint: "'A B'", description: `scopes to request there (default ${defaultScope})` },
       device: { type: "boolean", description: "log in with a device code, without a browser on this machine" },
-      yes: { type: "boolean", description: "replace the login even if it belongs to another person" },
+      yes: { type: "boolean", description: "replace another person's login, or a bearer token" },
     },
     async run({ args }) {
       const { env } = given.runtime;
@@ -64,11 +64,15 @@ export const profileLogin = (given: Cli) =>
       const host = resolved.host.value;
       const own = resolved.exists ? hostOf(resolved.profile) : undefined;
       if (own && own.origin !== host.origin) throw setupFailure.profileHasOtherHost(resolved.name, own.origin);
+      const client = clientOf(args, resolved.profile);
+      const stop = stopSignal();
+      // Flags of an OpenID login name the method; without them nobody asked for another one.
+      if (resolved.exists && methodOf(resolved.profile) === "jwt" && !client && !args.yes) {
+        await confirmOtherMethod(cli, resolved, stop);
+      }
       await vault.prepare();
       const before = await previousLogin(vault, resolved.name);
-      const stop = stopSignal();
 
-      const client = clientOf(args, resolved.profile);
       const login = await recorded(
         cli,
         vault,
@@ -118,6 +122,13 @@ export const profileLogin = (given: Cli) =>
       report(cli, resolved, login);
     },
   });
+
+/** Asks whether the profile shall no longer work with a bearer token. @throws usage error when that is not wanted */
+async function confirmOtherMethod({ runtime, output }: Cli, { name }: Resolved, stop: AbortSignal): Promise<void> {
+  const question = `profile ${name} works with a bearer token; log it in ${waysIn.sso} instead?`;
+  if (runtime.terminal.interactive && (await output.confirm(question, stop))) return;
+  throw commandFailure.otherMethod(name);
+}
 
 /** Ways to log in, as words behind "logs in". */
 const waysIn: Readonly<Record<Method, string>> = {

@@ -121,7 +121,7 @@ async function statusOf(
       problem: asked.problem ?? (expired ? apiFailure.sessionEnded(host.origin, resolved.name) : undefined),
     };
   } catch (error) {
-    return { data: here, problem: asCodemieError(error), with: undefined };
+    return { data: here, problem: asCodemieError(error), with: given && withWhat(given, here.method) };
   }
 }
 
@@ -174,10 +174,11 @@ async function ask(cli: Cli, credentials: Credentials, whose: Resolved): Promise
 /** Names the token or key in use: a person may not know that their shell or an old file holds one. */
 function withWhat(given: Given | undefined, method: string): string | undefined {
   if (!given) return { jwt: "a stored bearer token", "api-key": "a stored API key" }[method];
-  if (given.kind === "file") return "a bearer token from a file, stored nowhere";
-  if (given.kind === "text") return "a bearer token from this shell, stored nowhere";
+  const shell = "in this shell's environment, stored nowhere";
+  if (given.kind !== "key")
+    return given.variable ? `a bearer token from ${given.variable} ${shell}` : "a bearer token, stored nowhere";
   return given.from === "run"
-    ? "an API key from this shell, stored nowhere"
+    ? `an API key from CODEMIE_API_KEY ${shell}`
     : "an API key from the configuration file, in clear text";
 }
 
