@@ -7,12 +7,12 @@ import { callWith } from "../auth/call.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { authFailure } from "../auth/failures.ts";
 import { givenToken } from "../auth/given-token.ts";
-import type { Env } from "../core/env.ts";
+import { type Env, isCi } from "../core/env.ts";
 import { CodemieError } from "../core/errors.ts";
 import { version } from "../core/version.ts";
 import { trustingFetch } from "../platform/network.ts";
 import { providerOf } from "../profiles/providers.ts";
-import { methodOf, type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
+import { methodOf, type Resolved, tokenFileVariable, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./audit.ts";
 import type { Context } from "./context.ts";
@@ -57,14 +57,17 @@ export function brokerFor(context: Context, vault: Vault, whose: Whose, loginAga
 function missing({ name, profile, host }: Whose, env: Env): CodemieError {
   const { origin } = host.value;
   // In CI, a secret that the job may not read arrives as an empty variable.
-  const empty = [profile.jwtConfig?.tokenEnvVar, tokenVariable].find((variable) => variable && env[variable] === "");
-  if (empty && host.value.kind === "codemie") return accessFailure.tokenEmpty(empty);
+  const isKey = host.value.kind === "provider";
+  const variables = isKey ? ["CODEMIE_API_KEY"] : [profile.jwtConfig?.tokenEnvVar, tokenVariable, tokenFileVariable];
+  const empty = variables.find((variable) => variable && env[variable] === "");
+  if (empty) return accessFailure.tokenEmpty(empty);
   switch (methodOf(profile)) {
     case "api-key":
       return accessFailure.keyMissing(origin, name);
     case "jwt":
       return accessFailure.tokenMissing(origin, profile.jwtConfig?.tokenEnvVar ?? tokenVariable);
     default:
+      if (isCi(env)) return accessFailure.noLoginInCi(origin);
       return authFailure.loginNeeded(origin, host.source === "profile" ? name : undefined);
   }
 }
@@ -122,18 +125,54 @@ async function askForModels(context: Context, credentials: Credentials, whose: W
   return await modelsOfProvider({ host, provider, authorize, fetch: context.runtime.fetch });
 }
 
+/** A profile, and the model that it or the user names. */
+type WithModel = Whose & Pick<Resolved, "model">;
+
+/** True for a failure of the list alone: the models themselves may answer, above all one that is named. */
+function isListsOwn(error: unknown, { host, model }: WithModel): error is CodemieError {
+  if (!(error instanceof CodemieError)) return false;
+  if (error.code === "server_error") return true;
+  const isOfHost = error.code === "auth_refused" && host.value.kind === "codemie";
+  return model !== undefined && (error.code === "wrong_base_url" || isOfHost);
+}
+
 /**
- * Lists the models as {@link listModels}. A `server_error` must not stop the run: it becomes a warning and an empty
- * list.
+ * Lists the models as {@link listModels}. A list that cannot be had must not stop the run of a model that is named, nor a
+ * `server_error` any run: it becomes a warning and an empty list. The host then proves the credential in another way.
  *
- * @throws as {@link listModels}, except `server_error`
+ * @throws as {@link listModels}, except for these failures
  */
-export async function availableModels(context: Context, credentials: Credentials, whose: Whose): Promise<Model[]> {
+export async function availableModels(context: Context, credentials: Credentials, whose: WithModel): Promise<Model[]> {
   try {
     return await listModels(context, credentials, whose);
   } catch (error) {
-    if (!(error instanceof CodemieError) || error.code !== "server_error") throw error;
+    if (!isListsOwn(error, whose)) throw error;
+    if (whose.host.value.kind === "codemie") await prove(context, credentials);
     context.output.say.warn(`cannot get the list of models: ${error.message}`);
     return [];
+  }
+}
+
+/** @throws the host's refusal of the credential, or why it cannot be reached; no other failure of the host */
+async function prove(context: Context, credentials: Credentials): Promise<void> {
+  try {
+    await callApi(context, credentials, (api) => api.user());
+  } catch (error) {
+    if (!(error instanceof CodemieError) || error.exitCode !== 1) throw error;
+  }
+}
+
+/**
+ * Lists the models as {@link listModels}; where the list cannot be had, the one that is named.
+ *
+ * @throws as {@link listModels}, except for such failures when a model is named
+ */
+export async function listedOrNamed(context: Context, credentials: Credentials, whose: WithModel): Promise<Model[]> {
+  try {
+    return await listModels(context, credentials, whose);
+  } catch (error) {
+    const id = whose.model?.value;
+    if (id === undefined || !isListsOwn(error, whose)) throw error;
+    return [{ id, label: id, provider: null, default: true, cost: null }];
   }
 }

@@ -7,7 +7,13 @@ export const accessFailure = {
     new CodemieError(
       "auth_needed",
       `no bearer token for ${origin}`,
-      `set ${variable}, or use --jwt-token-file FILE or --jwt-token - (standard input)`,
+      `set ${variable} to the token, or CODEMIE_JWT_TOKEN_FILE to a file that holds it`,
+    ),
+  noLoginInCi: (origin: string) =>
+    new CodemieError(
+      "auth_needed",
+      `no login for ${origin}, and nobody to log in by browser in CI`,
+      "set CODEMIE_JWT_TOKEN to a bearer token, or CODEMIE_JWT_TOKEN_FILE to a file that holds it",
     ),
   tokenEmpty: (variable: string) =>
     new CodemieError(

@@ -11,7 +11,7 @@ import { when } from "../core/text.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
 import { stateOf } from "../platform/path-state.ts";
 import { isDescriptor, requireAbsolute } from "../platform/places.ts";
-import { type Resolved, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
+import { type Resolved, tokenFileVariable, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
 import { clearKeyOf } from "../profiles/secrets.ts";
 import type { Context } from "./context.ts";
 import { accessFailure } from "./failures.ts";
@@ -38,10 +38,13 @@ export function givenIn(env: Env, whose: Whose): Given | undefined {
   }
   // The variable chosen at set-up holds a token for the profile's own host. Do not send it to another host given now.
   const chosen = usableHostOf(whose.profile)?.origin === host.origin ? whose.profile.jwtConfig?.tokenEnvVar : undefined;
-  const text = (chosen && env[chosen]) || env[tokenVariable];
-  if (text) return { kind: "text", text };
-  const file = env.CODEMIE_JWT_TOKEN_FILE;
-  return file ? { kind: "file", path: requireAbsolute("CODEMIE_JWT_TOKEN_FILE", file) } : undefined;
+  for (const variable of [chosen, tokenVariable]) {
+    const text = variable && env[variable];
+    if (text) return { kind: "text", text, variable };
+  }
+  const file = env[tokenFileVariable];
+  if (!file) return undefined;
+  return { kind: "file", path: requireAbsolute(tokenFileVariable, file), variable: tokenFileVariable };
 }
 
 /** Flags that give a credential for this run. */
@@ -67,7 +70,7 @@ export async function givenToRun(context: Context, asked: CredentialFlags, whose
   if (!isOnce) return given;
   const text = await readNamedText(given.path, longestTokenFile);
   if (text === undefined) throw authFailure.tokenFileMissing(given.path);
-  return { kind: "text", text };
+  return { kind: "text", text, variable: given.variable };
 }
 
 async function askedFor({ runtime }: Context, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {

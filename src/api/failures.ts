@@ -22,11 +22,12 @@ export const apiFailure = {
       `${origin} did not accept the API key${detail ? `: ${printable(detail, 200)}` : ""}`,
       "check the key and what it is allowed to do; codemie setup --method api-key stores another one",
     ),
-  notAModelApi: (url: string, what: string) =>
+  /** @param lacksList true: it may be a model API that only has no list of models */
+  notAModelApi: (url: string, what: string, lacksList = false) =>
     new CodemieError(
-      "wrong_base_url",
+      lacksList ? "server_error" : "wrong_base_url",
       `${url} does not answer like a model API: ${what}`,
-      "check --provider, and --url: it is the base URL that the provider's documentation names",
+      `check --provider, and --url: it is the base URL that the provider's documentation names${lacksList ? "; if it has no list of models, name one with --model" : ""}`,
     ),
   wrongBaseUrl: (origin: string, what: string) =>
     new CodemieError(

@@ -22,7 +22,7 @@ export interface ProviderOptions {
  * Asks a model provider for its models, which proves the key too: `GET models` of the OpenAI and Anthropic APIs.
  *
  * @returns the models, in the provider's order, as far as {@link usable}
- * @throws `auth_refused`, `wrong_base_url`, `server_error`, `unreachable`, `tls`
+ * @throws `server_error` when the list cannot be had; `wrong_base_url` for a page; `auth_refused`, `unreachable`, `tls`
  */
 export async function modelsOfProvider({ host, provider, authorize, fetch }: ProviderOptions): Promise<Model[]> {
   // Anthropic refuses requests that do not name a version of its API; the others ignore the header.
@@ -39,14 +39,14 @@ export async function modelsOfProvider({ host, provider, authorize, fetch }: Pro
   const { status } = answer;
   const said = () => errorSentence(body, headers);
   if (status === 401 || status === 403) throw apiFailure.keyRefused(host.origin, said());
-  if ((status >= 300 && status < 400) || isHtml(answer.headers)) {
+  if (status < 400 && (status >= 300 || isHtml(answer.headers))) {
     throw apiFailure.notAModelApi(host.api, "it sent a web page where a list of models was expected");
   }
-  if (status === 404 || status === 405)
-    throw apiFailure.notAModelApi(host.api, `it answered ${status} for its list of models`);
+  if (status === 404 || status === 405 || status === 501)
+    throw apiFailure.notAModelApi(host.api, `it answered ${status} for its list of models`, true);
   if (status >= 400) throw apiFailure.server(host.origin, status, said());
   const list = parseJson(body, providerModels);
-  if (!list) throw apiFailure.notAModelApi(host.api, "its list of models has another form");
+  if (!list) throw apiFailure.notAModelApi(host.api, "its list of models has another form", true);
   return usable(
     list.map(({ id, display_name }) => ({
       id,

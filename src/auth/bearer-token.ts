@@ -16,7 +16,7 @@ export interface BearerToken {
 }
 
 /** How far this machine's clock may be off, ms. */
-const clockToleranceMs = 60_000;
+export const clockToleranceMs = 60_000;
 /** Warn when a token ends within this time, ms, unless it was issued for no longer than this. */
 const warnAheadMs = 7 * 24 * 3600 * 1000;
 
@@ -89,6 +89,20 @@ function parseBearerToken(text: string): BearerToken & { readonly notBefore: num
 export function claimedEnd(token: string): number | undefined {
   const { exp } = decodeJwt(token);
   return exp === undefined ? undefined : exp * 1000;
+}
+
+/**
+ * @param token of any form
+ * @param nowMs now, ms since the epoch
+ * @returns when it ended, ms since the epoch; undefined for one that has not, or that does not say when it ends
+ */
+export function endedAt(token: string, nowMs: number): number | undefined {
+  try {
+    const end = claimedEnd(token);
+    return end !== undefined && end + clockToleranceMs <= nowMs ? Math.max(0, end) : undefined;
+  } catch {
+    return undefined; // not a JWT in clear
+  }
 }
 
 /**

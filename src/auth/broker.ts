@@ -1,3 +1,4 @@
+import { apiFailure } from "../api/failures.ts";
 import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
@@ -8,15 +9,16 @@ import { readBearerToken } from "./bearer-token.ts";
 import { applySetCookies } from "./cookies.ts";
 import { authorizeWith, loginRecord, type StoredLogin, sentAs } from "./credential.ts";
 import type { Credentials, Lease } from "./credentials.ts";
+import { hasEnded, isFresh } from "./freshness.ts";
 import { confirmations, isAccepted, isAcceptedByHost } from "./probe.ts";
-import { renewLogin } from "./renew-login.ts";
+import { problemOf, renewLogin } from "./renew-login.ts";
 import { type Renewal, renewUnderLock } from "./renewal.ts";
+import { restingLogin, restingRenewal } from "./resting.ts";
 import { currentLogin } from "./stored-login.ts";
 
 /** The part of the vault that a broker uses. */
 export type LoginVault = Pick<Vault, "locked" | "read" | "write" | "stamp" | "changed">;
 
-/** A lease on a stored login. */
 type StoredLease = Lease & { readonly login: StoredLogin };
 
 export interface BrokerOptions {
@@ -40,18 +42,12 @@ export interface BrokerOptions {
   readonly renewLogin?: typeof renewLogin;
 }
 
-/** A session counts as fresh for this long after it was confirmed, ms; then the broker confirms it before use. */
-const confirmedForMs = 60_000;
 /** In a burst of requests, the broker checks the record for changes no more often than this, ms. */
 const lookAgainMs = 20;
-/** The broker renews a token this long before its end, ms, or a fifth of its life before, whichever is shorter. */
-const renewAheadMs = 5 * 60_000;
 /** How long to wait for another process that may be about to store a newer session, ms. */
 const siblingMs = 2_000;
 /** How long to wait for another process that is renewing, ms: longer than a provider may take. */
 const renewalMs = 50_000;
-/** If the host refuses a login younger than this, ms, another new login would not help. */
-const uselessLoginMs = 60_000;
 
 /**
  * Gives out the stored login of a profile as a credential that works now, and renews it.
@@ -64,26 +60,29 @@ const uselessLoginMs = 60_000;
 export class Broker implements Credentials {
   readonly #options: BrokerOptions;
   readonly #record: string;
+  readonly #byMethod: (login: StoredLogin) => Promise<Renewal<StoredLogin>>;
+  readonly #logInAgain: () => Promise<boolean>;
   #lease: StoredLease | undefined;
   #stamp = "";
-  /** when the record was last checked for changes, ms of `performance.now()` */
+  /** when we last looked for changes, ms of `performance.now()` */
   #lookedAt = Number.NEGATIVE_INFINITY;
-  /** when `loginAgain` last succeeded, ms since the epoch */
-  #loggedInAt = Number.NEGATIVE_INFINITY;
   readonly #confirmed = confirmations();
   #flight: Promise<StoredLease> | undefined;
-  #renewal: { readonly of: StoredLogin; readonly done: Promise<Lease | undefined> } | undefined;
+  #renewal: { readonly of: StoredLogin; readonly done: Promise<StoredLease | undefined> } | undefined;
 
   constructor(options: BrokerOptions) {
     this.#options = options;
+    const { host, runtime } = options;
+    this.#byMethod = restingRenewal(options.renewLogin ?? renewLogin, host, runtime);
+    this.#logInAgain = restingLogin(options.loginAgain, runtime.now);
     this.#record = loginRecord(options.profile);
   }
 
   /**
    * Returns the credential to use now; adopts a newer login that another process stored.
    *
-   * @throws `auth_needed` when there is none; `auth_expired`, `auth_refused` for a stored bearer token, as
-   *   {@link readBearerToken}; what the vault throws
+   * @throws `auth_needed` when there is none; `auth_expired` when its token has ended; `unreachable`, `tls` when the provider
+   *   cannot renew that now; `auth_refused` as {@link readBearerToken}; what the vault throws
    */
   async current(): Promise<StoredLease> {
     if (this.#lease && this.#isFresh(this.#lease.login)) {
@@ -141,13 +140,18 @@ export class Broker implements Credentials {
    *
    * @param refused the credential that was refused
    * @returns a newer one, or undefined when there is none
-   * @throws failures with exit code 1 (`disk`, `server_error`, …), and errors that are not ours
+   * @throws `unreachable`, `tls` when its provider cannot renew it now; failures with exit code 1 (`disk`, `server_error`,
+   *   …), and errors that are not ours
    */
   async renew(refused: Lease): Promise<Lease | undefined> {
     const { login } = refused;
-    if (!login) return undefined;
+    return login && (await this.#findNewer(login, () => this.#search(login)));
+  }
+
+  /** Runs `find`, unless a search for a newer login than `login` runs already; then returns the result of that. */
+  async #findNewer(login: StoredLogin, find: () => Promise<StoredLease | undefined>): Promise<StoredLease | undefined> {
     if (this.#renewal && sentAs(this.#renewal.of) === sentAs(login)) return await this.#renewal.done;
-    const renewal = { of: login, done: this.#search(login) };
+    const renewal = { of: login, done: find() };
     this.#renewal = renewal;
     try {
       return await renewal.done;
@@ -179,27 +183,14 @@ export class Broker implements Credentials {
     }
   }
 
-  /**
-   * Renews now, fresh or not, without a person.
-   *
-   * @returns how it ended
-   * @throws as {@link current}
-   */
+  /** Renews now, fresh or not, without a person. @returns how it ended. @throws as {@link current} */
   async probe(): Promise<Renewal<StoredLogin>> {
     const outcome = await this.#renewUnless(() => false);
     return outcome.kind === "adopted" ? { kind: "valid" } : outcome;
   }
 
-  /**
-   * A token is fresh until some time before its end. A session does not tell its end, and the front decides when to
-   * renew it, so a session is fresh for a while after it was confirmed.
-   */
   #isFresh(login: StoredLogin): boolean {
-    const now = this.#options.runtime.now();
-    const since = login.confirmedAt ?? login.loggedInAt;
-    if (login.method === "sso") return now >= since && now - since < confirmedForMs;
-    if (login.method !== "oidc" || login.expiresAt === undefined) return true;
-    return login.expiresAt - now > Math.min(renewAheadMs, (login.expiresAt - since) / 5);
+    return isFresh(login, this.#options.runtime.now());
   }
 
   async #read(): Promise<StoredLease> {
@@ -210,11 +201,11 @@ export class Broker implements Credentials {
     return this.#take(await this.stored(), stamp);
   }
 
-  #take(login: StoredLogin, stamp: string): StoredLease {
+  #take(login: StoredLogin, stamp: string, isOver = false): StoredLease {
     this.#stamp = stamp;
     const bearer = login.method === "jwt" ? { bearer: readBearerToken(login.token, this.#options.runtime.now()) } : {};
     const { profile } = this.#options;
-    this.#lease = { origin: login.origin, login, profile, authorize: authorizeWith(login), ...bearer };
+    this.#lease = { origin: login.origin, login, profile, isOver, authorize: authorizeWith(login), ...bearer };
     return this.#lease;
   }
 
@@ -237,11 +228,19 @@ export class Broker implements Credentials {
   async #confirm(): Promise<StoredLease> {
     const stored = await this.#read();
     if (this.#isFresh(stored.login)) return stored;
-    await this.#renewUnless((login) => this.#isFresh(login)).catch((error: unknown) => {
+    const outcome = await this.#renewUnless((login) => this.#isFresh(login)).catch((error: unknown) => {
       // The holder of the lock waits for a host that does not answer. Use the login as it is; the host decides.
-      if (!(error instanceof CodemieError) || error.code !== "vault_locked") throw error;
+      if (error instanceof CodemieError && error.code === "vault_locked") return { kind: "unknown", error } as const;
+      throw error;
     });
-    return this.#lease ?? stored;
+    const lease = this.#lease ?? stored;
+    const { login } = lease;
+    if (!hasEnded(login, this.#options.runtime.now())) return lease;
+    const problem = problemOf(login, outcome);
+    if (problem) throw problem;
+    const newer = await this.#findNewer(login, () => this.#newLogin(login));
+    if (!newer) throw apiFailure.sessionEnded(login.origin, this.#options.profile);
+    return newer;
   }
 
   /** Renews the login under the lock, unless `isSettled` holds for the login found there. */
@@ -263,14 +262,10 @@ export class Broker implements Credentials {
     });
   }
 
-  readonly #byMethod = async (login: StoredLogin): Promise<Renewal<StoredLogin>> => {
-    const { host, runtime } = this.#options;
-    return await (this.#options.renewLogin ?? renewLogin)(login, host, runtime);
-  };
-
   /** Renews unless another process has stored a newer login. */
-  async #renewUnlessNewer(than: StoredLogin, renew = this.#byMethod, patienceMs = renewalMs): Promise<void> {
-    await this.#renewUnless((current) => sentAs(current) !== sentAs(than), renew, patienceMs);
+  async #renewUnlessNewer(than: StoredLogin, renew = this.#byMethod, patienceMs = renewalMs) {
+    const isNewer = (one: StoredLogin) => sentAs(one) !== sentAs(than) && !hasEnded(one, this.#options.runtime.now());
+    return await this.#renewUnless(isNewer, renew, patienceMs);
   }
 
   async #write(login: StoredLogin): Promise<void> {
@@ -286,32 +281,38 @@ export class Broker implements Credentials {
     const isConfirmed = outcome === "valid" || (outcome === "unknown" && login.method === "sso");
     if (isConfirmed) await this.#write(login).catch(notOnDisk);
     // Even if it was not confirmed, use the login as it is for a while; the host decides.
-    this.#take({ ...login, confirmedAt: runtime.now() }, await vault.stamp(this.#record));
+    const stamp = await vault.stamp(this.#record);
+    this.#take({ ...login, confirmedAt: runtime.now() }, stamp, outcome === "ended" && login.method === "sso");
   }
 
-  async #search(refused: StoredLogin): Promise<Lease | undefined> {
-    const { vault, loginAgain, runtime } = this.#options;
-    const newer = async () => {
-      const stored = await this.#read();
-      return sentAs(stored.login) === sentAs(refused) ? undefined : stored;
-    };
+  async #search(refused: StoredLogin): Promise<StoredLease | undefined> {
+    const { vault } = this.#options;
+    let problem: CodemieError | undefined;
     try {
       const stamp = await vault.stamp(this.#record);
       const adopted =
-        (await newer()) ?? ((await vault.changed(this.#record, stamp, siblingMs)) ? await newer() : undefined);
-      if (adopted) return adopted;
-      await this.#renewUnlessNewer(refused);
-      const renewed = await newer();
-      if (renewed || !loginAgain) return renewed;
-      // If even a new login does not help, a further one would not either: do not open a browser for each request.
-      if (runtime.now() - this.#loggedInAt < uselessLoginMs) return undefined;
-      await loginAgain();
-      this.#loggedInAt = runtime.now();
-      return await newer();
+        (await this.#newer(refused)) ??
+        ((await vault.changed(this.#record, stamp, siblingMs)) ? await this.#newer(refused) : undefined);
+      if (!adopted) problem = problemOf(refused, await this.#renewUnlessNewer(refused));
+      const found = adopted ?? (await this.#newer(refused));
+      if (found) return found;
     } catch (error) {
       if (error instanceof CodemieError && error.exitCode !== 1) return undefined;
       throw error;
     }
+    if (problem) throw problem;
+    return await this.#newLogin(refused);
+  }
+
+  async #newLogin(than: StoredLogin): Promise<StoredLease | undefined> {
+    return (await this.#logInAgain()) ? await this.#newer(than) : undefined;
+  }
+
+  /** @returns the stored login, if it is another than this one and has not ended */
+  async #newer(than: StoredLogin): Promise<StoredLease | undefined> {
+    const stored = await this.#read();
+    if (sentAs(stored.login) === sentAs(than)) return undefined;
+    return hasEnded(stored.login, this.#options.runtime.now()) ? undefined : stored;
   }
 }
 

@@ -29,6 +29,10 @@ export interface Lease {
   /** the login it comes from; undefined for one given for this run */
   readonly login: StoredLogin | undefined;
   readonly profile?: string;
+  /** true: oauth2-proxy says that the session is over; a host without one in front of it may say otherwise */
+  readonly isOver?: boolean;
+  /** the variable that gave it, if one did: a person may not know that their shell holds one */
+  readonly variable?: string | undefined;
   /** set when the credential is a bearer token that the user gave */
   readonly bearer?: BearerToken;
 }

@@ -101,6 +101,14 @@ export const authFailure = {
       `the bearer token expired at ${new Date(atMs).toISOString()}`,
       "get a new token; if it should still be valid, check this machine's clock",
     ),
+  /** @param cause what is wrong with the token that the variable gave */
+  ofVariable: (variable: string, cause: CodemieError) =>
+    new CodemieError(
+      cause.code,
+      `${cause.message} (it comes from ${variable} in this shell's environment)`,
+      `${cause.hint}; without ${variable}, the stored login is used, if there is one`,
+      { cause },
+    ),
   tokenTooEarly: (atMs: number) =>
     new CodemieError(
       "auth_refused",
@@ -133,6 +141,14 @@ export const authFailure = {
       "auth_needed",
       `the client's secret or key is not there any more: ${printable(place, 200)} is missing or empty`,
       "provide it again, or log in once with --keep-client-secret, which seals it in the vault",
+    ),
+  /** @param cause why the provider could not renew the login; its own hint is the better one */
+  notRenewedNow: (issuer: string, cause: CodemieError) =>
+    new CodemieError(
+      cause.code === "tls" ? "tls" : "unreachable",
+      `the OpenID provider ${printable(issuer, 120)} cannot renew the login now: ${cause.message}`,
+      `the login is kept; ${cause.hint}`,
+      { cause },
     ),
   provider: (issuer: string, why: string, hint = "check --issuer, or ask the provider's administrator") =>
     new CodemieError(

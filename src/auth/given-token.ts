@@ -1,3 +1,4 @@
+import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { stampOf } from "../platform/files.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
@@ -12,10 +13,14 @@ import { confirmations, isAccepted } from "./probe.ts";
 export const longestTokenFile = 1024 * 1024;
 
 /** The source of a bearer token that is given for this run and stored nowhere. */
-export type TokenSource =
+export type TokenSource = (
   | { readonly kind: "text"; readonly text: string }
   /** read again whenever it changes: a CI system or a mounted secret rotates it */
-  | { readonly kind: "file"; readonly path: string };
+  | { readonly kind: "file"; readonly path: string }
+) & {
+  /** the variable that gave it, if one did */
+  readonly variable?: string | undefined;
+};
 
 /**
  * Makes credentials from a given token. Nothing is stored; only a file can bring a newer token.
@@ -32,6 +37,7 @@ export function givenToken(
 ): Credentials {
   let lease: (Lease & { readonly given: string; readonly bearer: BearerToken }) | undefined;
   const confirmed = confirmations();
+  const { variable } = source;
   let read: { stamp: string; text: string } | undefined;
 
   async function text(): Promise<string> {
@@ -45,13 +51,21 @@ export function givenToken(
     return read.text;
   }
 
+  function readBearer(given: string): BearerToken {
+    try {
+      return readBearerToken(given, now());
+    } catch (error) {
+      throw variable && error instanceof CodemieError ? authFailure.ofVariable(variable, error) : error;
+    }
+  }
+
   async function current(): Promise<Lease> {
     const given = await text();
     // This token passed its checks before; only its end can have come since.
     if (lease?.given === given && (lease.bearer.expiresAt ?? Number.POSITIVE_INFINITY) > now()) return lease;
-    const bearer = readBearerToken(given, now());
+    const bearer = readBearer(given);
     const authorize = authorizeWithBearer(bearer.token);
-    lease = { given, origin: host.origin, authorize, bearer, login: undefined };
+    lease = { given, origin: host.origin, authorize, bearer, variable, login: undefined };
     return lease;
   }
 

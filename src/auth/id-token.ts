@@ -26,7 +26,7 @@ export async function freshIdToken(broker: Broker, profile: string): Promise<Pro
   if (stored.method !== "oidc") throw authFailure.notAtProvider(profile);
   const renewal = await broker.probe();
   if (renewal.kind !== "renewed" && "error" in renewal && renewal.error) throw renewal.error;
-  if (renewal.kind !== "renewed") throw apiFailure.sessionEnded(stored.origin);
+  if (renewal.kind !== "renewed") throw apiFailure.sessionEnded(stored.origin, profile);
   if (!renewal.idToken) throw authFailure.idToken(stored.issuer, "the provider sent none");
   const { token, tokenEndpoint } = renewal.idToken;
   return { idToken: token, tokenEndpoint, clientId: stored.clientId };

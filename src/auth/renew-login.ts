@@ -1,6 +1,8 @@
+import type { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { StoredLogin } from "./credential.ts";
+import { authFailure } from "./failures.ts";
 import { probeSession } from "./probe.ts";
 import type { Renewal } from "./renewal.ts";
 
@@ -24,4 +26,17 @@ export async function renewLogin(login: StoredLogin, host: Host, runtime: Runtim
     case "api-key":
       return { kind: "ended" };
   }
+}
+
+/**
+ * @param outcome of the renewal of this login
+ * @returns the failure to show when a provider's tokens could not be renewed, which says nothing about the login; else
+ *   undefined
+ */
+export function problemOf(
+  login: StoredLogin,
+  outcome: { readonly kind: string; readonly error?: CodemieError },
+): CodemieError | undefined {
+  if (login.method !== "oidc" || outcome.kind !== "unknown" || !outcome.error) return undefined;
+  return outcome.error.exitCode === 4 ? outcome.error : authFailure.notRenewedNow(login.issuer, outcome.error);
 }

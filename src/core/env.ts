@@ -1,6 +1,9 @@
 /** Environment variables by name. */
 export type Env = Readonly<Record<string, string | undefined>>;
 
+/** @returns true in a job of a CI system, where no person can log in: `CI`, and what Azure Pipelines and Jenkins set instead */
+export const isCi = (env: Env): boolean => Boolean((env.CI && env.CI !== "false") || env.TF_BUILD || env.JENKINS_URL);
+
 /** Our own secrets: no program that we start needs them. */
 const ownSecrets =
   /^CODEMIE_(JWT_TOKEN|JWT_TOKEN_FILE|API_KEY|VAULT_PASSPHRASE|VAULT_PASSPHRASE_FILE|VAULT_PASSPHRASE_COMMAND|VAULT_KEY_FILE)$/;

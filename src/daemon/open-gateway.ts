@@ -1,5 +1,5 @@
 import type { Context } from "../access/context.ts";
-import { blindlyTrusted, listModels } from "../access/credentials.ts";
+import { blindlyTrusted, listedOrNamed } from "../access/credentials.ts";
 import type { Repository } from "../agents/repository.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import type { Env } from "../core/env.ts";
@@ -10,7 +10,8 @@ import { type Gateway, startGateway } from "../gateway/gateway.ts";
 import { upstreamByFetch } from "../gateway/upstream-fetch.ts";
 import type { HttpClient } from "../http1/message.ts";
 import { connectionPool } from "../http1/pool.ts";
-import { namedProxy, tlsSettings } from "../platform/network.ts";
+import { tlsSettings } from "../platform/network.ts";
+import { namedProxy } from "../platform/proxy.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import { daemonFailure } from "./failures.ts";
 
@@ -45,7 +46,7 @@ export function openGateway(
     timeoutMs: resolved.timeout.value * 1000,
     port: client.port,
     extraPaths: resolved.profile.gatewayPaths ?? [],
-    models: () => listModels(context, credentials, resolved),
+    models: () => listedOrNamed(context, credentials, resolved),
   });
 }
 

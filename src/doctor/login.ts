@@ -3,9 +3,11 @@ import type { Model } from "../api/schemas.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
 import { type Expiry, expiryOf } from "../auth/credential.ts";
 import type { Credentials } from "../auth/credentials.ts";
+import { authFailure } from "../auth/failures.ts";
 import { asCodemieError } from "../core/errors.ts";
 import { nearest, printable } from "../core/text.ts";
-import { networkFailure } from "../platform/network.ts";
+import { discoverProvider } from "../oauth/provider.ts";
+import { networkFailure, stoppableFetch } from "../platform/network.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type Check, type Finding, failed, failedWith, ok, skipped, warning } from "./check.ts";
 import { checkSignature } from "./signature.ts";
@@ -28,19 +30,34 @@ export interface LoginChecks {
 /** A login that ends within this time gets a warning, ms. */
 const soonMs = 24 * 3600 * 1000;
 
-/** @returns the checks of the credential, and of what it allows */
+/** How long the provider may take to answer, ms: less than a check may, so that it says why. */
+const providerMs = 10_000;
+
+/** @returns the checks of the credential and its provider, and of what it allows */
 export function loginChecks({ runtime, credentials, issuer, origin, api, models, model }: LoginChecks): Check[] {
   const none = skipped("no host is set up");
   return [
+    {
+      id: "provider",
+      title: "OpenID provider",
+      async run(signal) {
+        if (issuer === undefined) return skipped(origin === undefined ? none.message : "this profile uses none");
+        const inTime = stoppableFetch(runtime.fetch, AbortSignal.any([signal, AbortSignal.timeout(providerMs)]));
+        const found = await discoverProvider(issuer, inTime);
+        if ("unusable" in found) return failedWith(authFailure.provider(issuer, found.unusable));
+        return ok(`${printable(issuer, 120)} answers`);
+      },
+    },
     {
       id: "credential",
       title: "credential",
       async run() {
         if (!credentials) return none;
         try {
-          const { bearer, login } = await credentials.current();
+          const { bearer, login, variable } = await credentials.current();
           const now = runtime.now();
-          if (bearer) return judgeEnd(bearer.expiresAt, endsSoon(bearer, now), now, "a bearer token");
+          const what = `a bearer token${variable ? ` from ${variable} in this shell's environment` : ""}`;
+          if (bearer) return judgeEnd(bearer.expiresAt, endsSoon(bearer, now), now, what);
           if (!login) return ok("an API key that is stored nowhere");
           if (login.method === "api-key") return ok("a stored API key");
           const expiry: Expiry = expiryOf(login);
@@ -91,7 +108,14 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
       asks: origin,
       async run() {
         if (!credentials) return none;
-        const ids = (await models()).map(({ id }) => id);
+        let ids: string[];
+        try {
+          ids = (await models()).map(({ id }) => id);
+        } catch (error) {
+          const { code, message } = asCodemieError(error);
+          if (model === undefined || (code !== "server_error" && code !== "wrong_base_url")) throw error;
+          return warning(message, `runs use ${printable(model, 60)}, which is named, without a list`);
+        }
         const count = `${ids.length} model${ids.length === 1 ? "" : "s"}`;
         if (ids.length === 0)
           return warning("your account may use no model", "ask the administrator of the host for access to one");

@@ -1,10 +1,12 @@
-import { systemCode } from "../core/errors.ts";
+import type { Env } from "../core/env.ts";
+import { asCodemieError, CodemieError, systemCode } from "../core/errors.ts";
 import { isLoopback } from "../core/host.ts";
 import { printable } from "../core/text.ts";
-import { addressesOf, canConnect, certificateOf, proxyFor } from "../platform/diagnose.ts";
+import { addressesOf, canConnect, certificateOf } from "../platform/diagnose.ts";
 import { extraAuthorities, networkFailure } from "../platform/network.ts";
+import { type ProxyInUse, proxyFor, shownProxy } from "../platform/proxy.ts";
 import type { Runtime } from "../platform/runtime.ts";
-import { type Check, failed, ok, skipped, warning } from "./check.ts";
+import { type Check, failed, failedWith, ok, skipped, warning } from "./check.ts";
 
 /** Firms whose products intercept TLS and present a certificate of their own. */
 const interposers =
@@ -15,12 +17,23 @@ const clockBearable = 60_000;
 /** How long the host may take to tell its time, ms: less than a check may, since the API check names a silent host. */
 const clockMs = 10_000;
 
+/** @returns the proxy on the way to a host, undefined without one, or why it cannot be used */
+function proxyOf(url: URL, env: Env): ProxyInUse | CodemieError | undefined {
+  try {
+    return proxyFor(url, env);
+  } catch (error) {
+    return asCodemieError(error);
+  }
+}
+
 /** @returns the checks of the way to a host: name, connection, certificate, proxy, clock */
 export function networkChecks(origin: string | undefined, runtime: Runtime): Check[] {
   const url = origin === undefined ? undefined : new URL(origin);
   const none = skipped("no host is set up");
   const local = url !== undefined && isLoopback(url.hostname);
-  const proxy = url && !local ? proxyFor(url, runtime.env) : undefined;
+  const found = url && proxyOf(url, runtime.env);
+  const noWay = found instanceof CodemieError ? found : undefined;
+  const proxy = found instanceof CodemieError ? undefined : found?.url;
   const port = url ? Number(url.port || (url.protocol === "https:" ? 443 : 80)) : 0;
   const cause = (error: unknown) =>
     systemCode(error) || (error instanceof Error ? printable(error.message, 80) : "unknown");
@@ -32,8 +45,9 @@ export function networkChecks(origin: string | undefined, runtime: Runtime): Che
       async run() {
         if (!url) return none;
         if (local) return ok("not for this host: loopback never goes to a proxy");
+        if (noWay) return failedWith(noWay);
         if (!proxy) return ok(runtime.env.NO_PROXY ? "none for this host (NO_PROXY)" : "none");
-        return ok(`${proxy.protocol}//${proxy.host}${proxy.username ? " (with a user name)" : ""}`);
+        return ok(`${shownProxy(proxy)}${proxy.username ? " (with a user name)" : ""}`);
       },
     },
     {
@@ -41,11 +55,16 @@ export function networkChecks(origin: string | undefined, runtime: Runtime): Che
       title: "name",
       async run() {
         if (!url) return none;
+        if (noWay) return failedWith(noWay);
         const name = (proxy ?? url).hostname;
         try {
           return ok(`${name} is ${(await addressesOf(name)).slice(0, 3).join(", ")}`);
         } catch (error) {
-          return failed(`${name} does not resolve (${cause(error)})`, "check the address, the network and the VPN");
+          const which = proxy ? " (the proxy)" : "";
+          return failed(
+            `${name}${which} does not resolve (${cause(error)})`,
+            "check the address, the network and the VPN",
+          );
         }
       },
     },
@@ -54,13 +73,15 @@ export function networkChecks(origin: string | undefined, runtime: Runtime): Che
       title: "connection",
       async run(signal) {
         if (!url) return none;
-        const [name, at] = proxy ? [proxy.hostname, Number(proxy.port || 80)] : [url.hostname, port];
+        if (noWay) return failedWith(noWay);
+        const standard = proxy?.protocol === "https:" ? 443 : 80;
+        const [name, at] = proxy ? [proxy.hostname, Number(proxy.port || standard)] : [url.hostname, port];
         try {
           await canConnect(name, at, signal);
           return ok(`${name}:${at} answers${proxy ? " (the proxy)" : ""}`);
         } catch (error) {
           return failed(
-            `cannot connect to ${name}:${at} (${cause(error)})`,
+            `cannot connect to ${proxy ? "the proxy " : ""}${name}:${at} (${cause(error)})`,
             "check the network, the VPN and the proxy",
           );
         }
@@ -72,6 +93,7 @@ export function networkChecks(origin: string | undefined, runtime: Runtime): Che
       async run(signal) {
         if (!url) return none;
         if (url.protocol !== "https:") return skipped("plain http: on this machine");
+        if (noWay) return failedWith(noWay);
         if (proxy) return skipped("a proxy is in between; the API check verifies the certificate");
         const { issuer, validUntil, problem } = await certificateOf(
           url.hostname,

@@ -88,11 +88,11 @@ export function replayableBody(
 }
 
 /** @returns the error for the agent when the host no longer accepts the credential: what happened, and what to do */
-export function loggedOut(host: Host, { bearer, profile }: Lease): GatewayError {
+export function loggedOut(host: Host, { bearer, profile, variable }: Lease): GatewayError {
   return new GatewayError(
     401,
     bearer
-      ? `${host.origin} did not accept the bearer token; get a new one and start again with it`
+      ? `${host.origin} did not accept the bearer token${variable ? ` from ${variable}` : ""}; get a new one and start again with it`
       : `the CodeMie session at ${host.origin} is no longer valid; run: ${loginCommand(host.origin, profile)}`,
   );
 }

@@ -169,6 +169,12 @@ export const mcpFailure = {
       `${origin} demands an authorization`,
       "use one of its tools to start the authorization",
     ),
+  idTokenExpired: (atMs: number) =>
+    new CodemieError(
+      "auth_expired",
+      `the ID token expired at ${new Date(atMs).toISOString()}`,
+      "put a new one into the variable of --id-token-env; an OpenID profile's is renewed by itself, unless its provider repeats the old one",
+    ),
   scope: (origin: string, scope: string | undefined) =>
     new CodemieError(
       "auth_refused",

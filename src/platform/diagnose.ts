@@ -1,8 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls, type PeerCertificate } from "node:tls";
-import type { Env } from "../core/env.ts";
-import { namedProxy } from "./network.ts";
 
 /**
  * @param hostname name or address; an IPv6 address may be in brackets
@@ -77,27 +75,4 @@ export async function isFreePort(port: number): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/**
- * @param env as {@link namedProxy}, and `NO_PROXY` in either case
- * @returns the proxy that requests to a URL go through, or undefined when they go directly
- */
-export function proxyFor(url: URL, env: Env): URL | undefined {
-  const proxy = namedProxy(env, url.protocol);
-  const passed = `${env.no_proxy ?? ""},${env.NO_PROXY ?? ""}`
-    .split(",")
-    .map((entry) =>
-      entry
-        .trim()
-        .toLowerCase()
-        .replace(/^\*?\./, ""),
-    )
-    .filter(Boolean);
-  const direct = passed.some((entry) => {
-    const [host, port] = entry.split(/:(?=\d+$)/);
-    const same = url.hostname === host || url.hostname.endsWith(`.${host}`);
-    return entry === "*" || (same && (port === undefined || port === url.port));
-  });
-  return proxy && !direct ? (URL.parse(proxy) ?? URL.parse(`http://${proxy}`) ?? undefined) : undefined;
 }

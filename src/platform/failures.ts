@@ -26,6 +26,38 @@ function inWords(error: unknown): string {
 export const platformFailure = {
   unreachable: (origin: string, why: string) =>
     new CodemieError("unreachable", `cannot reach ${origin}: ${why}`, "check the address, the network and the VPN"),
+  /** @param why a noun, for example `no address of a proxy` */
+  proxyUnusable: (origin: string, variable: string, why: string) =>
+    new CodemieError(
+      "unreachable",
+      `cannot reach ${origin}: ${variable} names ${printable(why, 200)}`,
+      `name an http: or https: proxy in ${variable}, or the host in NO_PROXY if it is reached directly`,
+    ),
+  /**
+   * @param proxy its address, without a password
+   * @param said the status and its text, for example `407 Proxy Authentication Required`
+   * @param hasName true: the variable holds a user name
+   */
+  proxyRefused: (origin: string, proxy: string, variable: string, said: string, hasName: boolean) => {
+    const hints: Record<string, string> = {
+      407: hasName
+        ? `check the user name and the password in ${variable}`
+        : `it wants a user name and a password: put them into ${variable}, as http://NAME:PASSWORD@proxy.example.com:8080`,
+      403: "it forbids this host: ask those who run the proxy, or name the host in NO_PROXY if it is reached directly",
+    };
+    return new CodemieError(
+      "unreachable",
+      `cannot reach ${origin}: the proxy ${proxy} answered ${printable(said, 80)}`,
+      hints[said.slice(0, 3)] ?? `ask those who run the proxy, which ${variable} names`,
+    );
+  },
+  /** @param proxy its address, without a password */
+  proxyDown: (origin: string, proxy: string, variable: string, why: string) =>
+    new CodemieError(
+      "unreachable",
+      `cannot reach ${origin}: no connection to the proxy ${proxy}: ${why}`,
+      `check the proxy's address in ${variable}, the network and the VPN`,
+    ),
   badAnswer: (origin: string, why: string) =>
     new CodemieError(
       "unreachable",

@@ -5,6 +5,7 @@ import { printable } from "../core/text.ts";
 import { platformFailure } from "./failures.ts";
 import { readPlain, whyUnreadable } from "./foreign-files.ts";
 import { requireAbsolute } from "./places.ts";
+import { proxyFailure, proxyFor, withoutBlanks } from "./proxy.ts";
 
 /** Options beyond the standard: switches of Bun's `fetch` that we rely on, and one of our own. */
 export interface FetchOptions extends RequestInit {
@@ -23,19 +24,26 @@ export type Fetch = (url: string, options?: FetchOptions) => Promise<Response>;
  * and never follows them, because the credential would go along. It has no time limit but the caller's signal, because
  * a model may think for longer than any default.
  *
- * @param env as {@link extraAuthorities}
- * @returns the fetch; it throws as {@link extraAuthorities}
+ * @param env as {@link extraAuthorities} and {@link proxyFor}
+ * @returns the fetch; it throws as {@link extraAuthorities} and {@link proxyFor}, and `unreachable` when a proxy refuses
+ *   or does not answer
  */
 export function secureFetch(env: Env): Fetch {
   const tls = tlsSettings(env);
   return async (url, { insecureSkipTlsVerify = false, ...options } = {}) => {
-    return await fetch(url, {
-      ...options,
-      redirect: "manual",
-      tls: tls(insecureSkipTlsVerify),
-      timeout: false,
-      verbose: false, // else `BUN_CONFIG_VERBOSE_FETCH` prints every request, with its credential
-    } as BunFetchRequestInit);
+    const target = new URL(url);
+    const proxy = proxyFor(target, env);
+    try {
+      return await fetch(url, {
+        ...options,
+        redirect: "manual",
+        tls: tls(insecureSkipTlsVerify),
+        timeout: false,
+        verbose: false, // else `BUN_CONFIG_VERBOSE_FETCH` prints every request, with its credential
+      } as BunFetchRequestInit);
+    } catch (error) {
+      throw proxy ? proxyFailure(proxy, target, error) : error;
+    }
   };
 }
 
@@ -72,17 +80,6 @@ export function tlsSettings(env: Env): (insecureSkipTlsVerify: boolean) => TlsSe
     if (authorities === null) authorities = extraAuthorities(env);
     return { rejectUnauthorized: !insecureSkipTlsVerify, ...(authorities && { ca: authorities }) };
   };
-}
-
-/**
- * @param env `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY`, in upper or lower case: the variables that the runtime's
- *   `fetch` reads
- * @param protocol of a request's address, for example `https:`
- * @returns the proxy that the environment names for it, or undefined; `NO_PROXY` may still exempt the host
- */
-export function namedProxy(env: Env, protocol: string): string | undefined {
-  const own = protocol === "https:" ? env.https_proxy || env.HTTPS_PROXY : env.http_proxy || env.HTTP_PROXY;
-  return own || env.all_proxy || env.ALL_PROXY || undefined;
 }
 
 /** Longest file with authorities, bytes: all that a system trusts are some 200 KB. */
@@ -163,10 +160,10 @@ const loopbackNames = "localhost,127.0.0.1,127.0.0.0/8,::1";
 
 /**
  * @param env environment variables
- * @returns `NO_PROXY` and `no_proxy` extended by this machine's own names: traffic to loopback carries local keys and
- *   never goes to a proxy
+ * @returns the variables for proxies to set: `NO_PROXY` and `no_proxy` extended by this machine's own names, since traffic
+ *   to loopback carries local keys and never goes to a proxy; the others as {@link withoutBlanks}
  */
-export function withoutLoopbackProxy(env: Record<string, string | undefined>): { NO_PROXY: string; no_proxy: string } {
+export function withoutLoopbackProxy(env: Env): Record<string, string> {
   const value = [...new Set([env.NO_PROXY, env.no_proxy]), loopbackNames].filter(Boolean).join(",");
-  return { NO_PROXY: value, no_proxy: value };
+  return { ...withoutBlanks(env), NO_PROXY: value, no_proxy: value };
 }

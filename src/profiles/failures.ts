@@ -9,16 +9,20 @@ export const profileFailure = {
       `CODEMIE_URL (${a}) and CODEMIE_BASE_URL (${b}) name different hosts`,
       "unset one of them",
     ),
-  noHost: () =>
+  /** @param inCi true: nobody can log in by browser */
+  noHost: (inCi: boolean) =>
     new CodemieError(
       "auth_needed",
       "not logged in to any CodeMie host yet",
-      "run codemie profile login --url https://codemie.example.com",
+      inCi
+        ? "set CODEMIE_URL, and CODEMIE_JWT_TOKEN or CODEMIE_JWT_TOKEN_FILE"
+        : "run codemie profile login --url https://codemie.example.com",
     ),
-  none: (name: string, known: readonly string[]) =>
+  /** @param variable the variable that names it, if one does */
+  none: (name: string, known: readonly string[], variable?: string) =>
     new CodemieError(
       "usage",
-      `there is no profile ${printable(name, 60)}`,
+      `there is no profile ${printable(name, 60)}${variable ? `, which ${variable} names in this shell's environment` : ""}`,
       known.length
         ? `profiles: ${known.map((one) => printable(one, 60)).join(", ")}`
         : "run codemie profile login --url https://codemie.example.com",
@@ -29,17 +33,18 @@ export const profileFailure = {
       `profile ${printable(profile, 60)} is for ${printable(provider, 60)}, which codemie does not log in to`,
       "choose another profile with --profile, or set one up with codemie setup",
     ),
-  badName: (name: string) =>
+  /** @param variable the variable that holds it, if one does */
+  badName: (name: string, variable?: string) =>
     new CodemieError(
       "usage",
-      `${printable(name, 60)} is not a profile name`,
+      `${printable(name, 60)}${variable ? `, as ${variable} says,` : ""} is not a profile name`,
       "use up to 64 letters, digits, dots, dashes and underscores, starting with a letter or digit",
     ),
   tokenWithoutHost: () =>
     new CodemieError(
       "usage",
       "a bearer token is given, but no CodeMie host",
-      "set CODEMIE_URL=https://codemie.example.com, or use --base-url",
+      "set CODEMIE_URL=https://codemie.example.com",
     ),
   configDamaged: (file: string, why: string) =>
     new CodemieError(

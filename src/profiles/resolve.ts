@@ -1,4 +1,4 @@
-import type { Env } from "../core/env.ts";
+import { type Env, isCi } from "../core/env.ts";
 import { type Host, parseHost, parseProvider } from "../core/host.ts";
 import { type Config, type Profile, profileName, type RepositoryProfile } from "./config.ts";
 import { profileFailure } from "./failures.ts";
@@ -61,7 +61,7 @@ export function resolveProfile(
   if (!isCodemie(profile)) throw profileFailure.otherService(name, profile.provider ?? "");
   throw env.CODEMIE_JWT_TOKEN || env.CODEMIE_JWT_TOKEN_FILE
     ? profileFailure.tokenWithoutHost()
-    : profileFailure.noHost();
+    : profileFailure.noHost(isCi(env));
 }
 
 /**
@@ -72,11 +72,14 @@ export function resolveProfile(
  */
 export function settleProfile(config: Config, choice: ProfileChoice, env: Env, repository: RepositoryProfile): Settled {
   const askedName = choice.profile ?? (env.CODEMIE_PROFILE || undefined);
+  const variable = choice.profile === undefined && askedName !== undefined ? "CODEMIE_PROFILE" : undefined;
   const askedHost = hostAskedFor(choice.profile === undefined ? env : {}, choice.url);
   const name = askedName ?? pickName(config, askedHost?.value);
   const known = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
-  if (!known && !profileName.test(name)) throw profileFailure.badName(name);
-  if (askedName !== undefined && !known && !askedHost) throw profileFailure.none(name, Object.keys(config.profiles));
+  if (!known && !profileName.test(name)) throw profileFailure.badName(name, variable);
+  if (askedName !== undefined && !known && !askedHost) {
+    throw profileFailure.none(name, Object.keys(config.profiles), variable);
+  }
   const profile: Profile = known ?? {};
   const own = askedHost ? undefined : hostOf(profile);
   return {
@@ -136,6 +139,9 @@ export type Method = (typeof methods)[number];
 
 /** The variable that holds the bearer token, unless the profile names another one. */
 export const tokenVariable = "CODEMIE_JWT_TOKEN";
+
+/** The variable that names a file with the bearer token. */
+export const tokenFileVariable = "CODEMIE_JWT_TOKEN_FILE";
 
 /** @returns the method by which a profile logs in */
 export function methodOf(profile: Profile): Method {

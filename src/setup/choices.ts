@@ -3,7 +3,7 @@ import type { Model } from "../api/schemas.ts";
 import { callWith } from "../auth/call.ts";
 import { heldLogin } from "../auth/held-login.ts";
 import { CodemieError } from "../core/errors.ts";
-import { nearest, printable } from "../core/text.ts";
+import { isPlainName, nearest, printable } from "../core/text.ts";
 import { back, type Choice } from "../platform/prompts.ts";
 import { profileName } from "../profiles/config.ts";
 import { freeName, hostName, pickName, usableHostOf } from "../profiles/resolve.ts";
@@ -68,6 +68,14 @@ export const model: SetupStep = async (draft, context) => {
   const { flags, prompts, tell } = context;
   const asked = flags.model ?? draft.before.model;
   const keep = asked === undefined ? draft : { ...draft, model: asked };
+  if (draft.lacksList) {
+    if (flags.model !== undefined || !prompts) return keep;
+    const typed = await prompts.text("Model to use, by its name", {
+      initial: asked ?? "",
+      check: (value) => (isPlainName(value.trim()) ? undefined : "type the model's name"),
+    });
+    return typed === back ? back : { ...draft, model: typed.trim() };
+  }
   const models = draft.models ?? (await atHost(draft, context, "asking for your models", (api) => api.models()));
   if (!models || models.length === 0) return keep;
   if (!draft.models) tell.good(`${models.length} models`);

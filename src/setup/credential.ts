@@ -12,7 +12,7 @@ import { Secret } from "../core/secret.ts";
 import { back } from "../platform/prompts.ts";
 import { variableName } from "../profiles/config.ts";
 import { environmentForOthers } from "../profiles/environment.ts";
-import { providers } from "../profiles/providers.ts";
+import { type ProviderName, providers } from "../profiles/providers.ts";
 import { type Method, tokenVariable } from "../profiles/resolve.ts";
 import { usualName } from "./choices.ts";
 import { type Draft, type SetupContext, type SetupStep, untilItWorks } from "./draft.ts";
@@ -107,11 +107,8 @@ async function keeping(
   if (!host) return undefined;
   try {
     if (login.method === "api-key") {
-      const { host: found, models } = await during(`trying the key at ${host.origin}`, () =>
-        findEndpoint(host.api, login.provider, new Secret(login.key), runtime),
-      );
-      tell.good(`the key works at ${found.api}: ${models.length} models`);
-      return { ...draft, host: found, provider: login.provider, keeps: name, models };
+      const found = await triedKey(draft, host, login.provider, new Secret(login.key), context);
+      return { ...draft, ...found, provider: login.provider, keeps: name };
     }
     const who = () => callWith(context.stored(name, host), runtime, version, (api) => api.user());
     await during(`asking ${host.origin} about the login`, who);
@@ -180,7 +177,7 @@ async function prove(host: Host, given: Secret, { runtime, version, during, tell
 }
 
 async function withKey(draft: Draft, host: Host, context: SetupContext): Promise<Draft | typeof back> {
-  const { flags, runtime, prompts, tell } = context;
+  const { flags, runtime, prompts } = context;
   const { provider } = draft;
   if (!provider) throw setupFailure.needsProvider();
   let key = flags.key;
@@ -190,17 +187,43 @@ async function withKey(draft: Draft, host: Host, context: SetupContext): Promise
     if (answer === back) return back;
     key = readApiKey(answer);
   }
-  const given = key;
-  const find = () => findEndpoint(host.api, provider, given, runtime);
-  const { host: found, models } = await context.during(`trying the key at ${host.origin}`, find);
-  tell.good(`the key works at ${found.api}: ${models.length} models`);
+  const found = await triedKey(draft, host, provider, key, context);
   const login: StoredLogin = {
     method: "api-key",
-    origin: found.origin,
+    origin: found.host.origin,
     provider,
-    key: given.reveal(),
+    key: key.reveal(),
     loggedInAt: runtime.now(),
     confirmedAt: runtime.now(),
   };
-  return { ...draft, host: found, held: { login, passing: false }, models };
+  return { ...draft, ...found, held: { login, passing: false } };
+}
+
+/**
+ * Tries a key by listing the provider's models. Without a list, set-up goes on if a model is named or the person wants it.
+ *
+ * @returns the members of the draft that this brings
+ * @throws as {@link findEndpoint}; `server_error` when there is no list and it must not go on
+ */
+async function triedKey(
+  { before }: Draft,
+  host: Host,
+  provider: ProviderName,
+  key: Secret,
+  { runtime, flags, prompts, tell, during }: SetupContext,
+): Promise<Pick<Draft, "models" | "lacksList"> & { readonly host: Host }> {
+  const find = () => findEndpoint(host.api, provider, key, runtime);
+  const found = await during(`trying the key at ${host.origin}`, find);
+  if ("models" in found) {
+    tell.good(`the key works at ${found.host.api}: ${found.models.length} models`);
+    return { ...found, lacksList: false };
+  }
+  const { lacksList: error } = found;
+  const isNamed = (flags.model ?? before.model) !== undefined;
+  const goesOn = prompts
+    ? await prompts.confirm(`${error.message}. Go on without a list of models?`, isNamed)
+    : isNamed;
+  if (goesOn !== true) throw error;
+  tell.note(`${error.message}; so the key could not be tried, and the API is taken to be at ${found.host.api}`);
+  return { host: found.host, lacksList: true };
 }

@@ -90,6 +90,8 @@ export interface Draft {
   /** name of the profile whose stored login stays as it is */
   readonly keeps?: string;
   readonly models?: readonly Model[];
+  /** true: the provider gives no list of models, so that one is asked for by name */
+  readonly lacksList?: boolean;
   readonly project?: string;
   readonly integration?: Integration;
   readonly model?: string;

@@ -15,16 +15,17 @@ import { setupFailure } from "./failures.ts";
  * only.
  *
  * @param input base URL as typed, or undefined for the provider's usual one
- * @returns the host with that base, and the models the key may use
+ * @returns the host with that base, and the models the key may use; or, where no base lists models and the first may be
+ *   an API without a list, that base, and why
  * @throws usage error for a missing or unusable address; `auth_refused` when the key is refused; `wrong_base_url` when
- *   no base lists models; `server_error`, `unreachable`, `tls`
+ *   no base can be a model API; `unreachable`, `tls`
  */
 export async function findEndpoint(
   input: string | undefined,
   provider: ProviderName,
   key: Secret,
   runtime: Runtime,
-): Promise<{ host: Host; models: Model[] }> {
+): Promise<{ host: Host; models: Model[] } | { host: Host; lacksList: CodemieError }> {
   const { url, title, example, bases } = providers[provider];
   const typed = input ?? url;
   if (typed === undefined) throw setupFailure.needsBaseUrl(title, example);
@@ -41,9 +42,13 @@ export async function findEndpoint(
       return { host, models: await modelsOfProvider({ host, provider, authorize, fetch: runtime.fetch }) };
     } catch (error) {
       // The API may still be at another base of this origin. A refused key or a broken network ends the search.
-      if (!(error instanceof CodemieError) || error.code !== "wrong_base_url") throw error;
+      if (!(error instanceof CodemieError) || !isOfBase(error)) throw error;
       first ??= error;
     }
   }
+  if (first?.code === "server_error") return { host: { ...given, api: candidates[0] ?? given.api }, lacksList: first };
   throw first ?? apiFailure.notAModelApi(given.api, "nothing answered");
 }
+
+/** True for a failure after which another base of the same origin may still be the API. */
+const isOfBase = ({ code }: CodemieError) => code === "wrong_base_url" || code === "server_error";

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
-import { Person } from "../support/codemie.ts";
+import { codemieMcpProxy, Person } from "../support/codemie.ts";
 import { startCorporate } from "../support/corporate.ts";
 import { startGateway } from "../support/gateway.ts";
 import { sharedSandbox } from "../support/shared.ts";
@@ -91,6 +91,116 @@ test("a proxy that refuses is an error that says so", async () => {
   const { code, out } = await models();
   expect(code).toBe(5);
   expect(JSON.parse(out).error.message).toContain("https://codemie.test");
+});
+
+const { host: proxyHost } = new URL(network.proxyUrl);
+const closed = "127.0.0.1:9";
+
+/** What the environment says, what the proxy answers to that, and what the person reads. */
+const faults: [string, Record<string, string>, string | undefined, message: string, hint: string][] = [
+  [
+    "407 without a name",
+    {},
+    "407 Proxy Authentication Required",
+    `the proxy http://${proxyHost} answered 407 Proxy Authentication Required`,
+    "put them into HTTPS_PROXY",
+  ],
+  [
+    "407 with a name",
+    { HTTPS_PROXY: `http://ada:secret@${proxyHost}` },
+    "407 No",
+    `the proxy http://${proxyHost} answered 407 No`,
+    "check the user name and the password in HTTPS_PROXY",
+  ],
+  ["403", {}, "403 Forbidden", `the proxy http://${proxyHost} answered 403 Forbidden`, "forbids this host"],
+  ["502", {}, "502 Bad Gateway", `the proxy http://${proxyHost} answered 502 Bad Gateway`, "HTTPS_PROXY names"],
+  [
+    "a proxy that is down",
+    { HTTPS_PROXY: "", https_proxy: `http://ada:secret@${closed}` },
+    undefined,
+    `no connection to the proxy http://${closed}: connection refused`,
+    "check the proxy's address in https_proxy",
+  ],
+  [
+    "a proxy whose name does not resolve",
+    { HTTPS_PROXY: "proxy.invalid:8080" },
+    undefined,
+    "no connection to the proxy http://proxy.invalid:8080: its name does not resolve",
+    "HTTPS_PROXY",
+  ],
+  ...["socks5", "socks5h", "socks4"].flatMap((kind) =>
+    ["ALL_PROXY", "all_proxy", "HTTPS_PROXY"].map((variable): (typeof faults)[number] => [
+      `${variable}=${kind}:`,
+      { HTTPS_PROXY: "", [variable]: `${kind}://ada:secret@${proxyHost}` },
+      undefined,
+      `${variable} names a proxy of a kind that codemie does not support (${kind}://${proxyHost})`,
+      `name an http: or https: proxy in ${variable}`,
+    ]),
+  ),
+  ["no address", { HTTPS_PROXY: "http://" }, undefined, "HTTPS_PROXY names no address of a proxy", "HTTPS_PROXY"],
+];
+
+for (const [what, changes, refusal, message, hint] of faults) {
+  test(`${what}: the proxy is named without its password, and what it said`, async () => {
+    network.refuse = refusal && `HTTP/1.1 ${refusal}\r\nContent-Length: 0\r\n\r\n`;
+    const { code, out, err } = await models(changes);
+    expect(code).toBe(5);
+    const { error } = JSON.parse(out);
+    expect(error.code).toBe("unreachable");
+    expect(error.message).toBe(`cannot reach https://codemie.test: ${message}`);
+    expect(error.hint).toContain(hint);
+    expect(out + err).not.toContain("secret");
+    expect(network.asked.filter((line) => !line.startsWith("CONNECT codemie.test:443"))).toEqual([]);
+  });
+}
+
+test("doctor does not pass a proxy that cannot be used, and names one that is down", async () => {
+  const examined = async (changes: Record<string, string>) => {
+    const { out } = await person.run(["doctor", "--json"], { env: { ...env, ...changes } });
+    return (id: string) => JSON.parse(out).checks.find((one: { id: string }) => one.id === id);
+  };
+  for (const variable of ["ALL_PROXY", "all_proxy", "HTTPS_PROXY"]) {
+    const check = await examined({ HTTPS_PROXY: "", [variable]: `socks5://ada:secret@${proxyHost}` });
+    expect(check("proxy")).toMatchObject({ status: "failed", message: expect.stringContaining(`${variable} names`) });
+    expect(JSON.stringify(check("proxy"))).not.toContain("secret");
+  }
+  const down = await examined({ HTTPS_PROXY: `http://${closed}` });
+  expect(down("tcp")).toMatchObject({ status: "failed", message: expect.stringContaining(`the proxy ${closed}`) });
+  expect(down("clock")).toMatchObject({
+    status: "failed",
+    message: expect.stringContaining("no connection to the proxy"),
+  });
+});
+
+test("NO_PROXY exempts a host from a proxy that cannot be used", async () => {
+  const { out } = await models({ HTTPS_PROXY: "", ALL_PROXY: "socks5://127.0.0.1:9", NO_PROXY: "codemie.test" });
+  expect(JSON.parse(out).error.message).not.toContain("proxy");
+});
+
+for (const padded of [` ${network.proxyUrl}`, `${network.proxyUrl} `, `${network.proxyUrl}\n`]) {
+  test(`blanks around the proxy's address do not count: ${JSON.stringify(padded)}`, async () => {
+    expect((await models({ HTTPS_PROXY: padded })).code).toBe(0);
+    expect(network.asked).toEqual(["CONNECT codemie.test:443"]);
+  });
+}
+
+test("a proxy that is nothing but blanks is none", async () => {
+  expect((await models({ HTTPS_PROXY: " ", ALL_PROXY: network.proxyUrl })).code).toBe(0);
+});
+
+test("the gateway tells an agent the same words about a proxy, and so does the bridge", async () => {
+  await using gateway = await startGateway(person, [], env);
+  network.refuse = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+  const words = `cannot reach https://codemie.test: the proxy http://${proxyHost} answered 403 Forbidden`;
+  network.drop();
+  const answer = await gateway.post();
+  expect({ status: answer.status, text: await answer.text() }).toEqual({
+    status: 502,
+    text: expect.stringContaining(words),
+  });
+  const stdin = `${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: {} })}\n`;
+  const { out } = await person.run(["https://codemie.test/mcp"], { program: codemieMcpProxy, env, stdin });
+  expect(out).toContain(words);
 });
 
 test("an agent's requests stream through the proxy, and our key stays on this machine", async () => {

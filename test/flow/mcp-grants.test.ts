@@ -121,6 +121,19 @@ test("the enterprise grant: an ID token is exchanged at the company's provider, 
   await provider.close();
 });
 
+test("the enterprise grant hands on no ID token that has ended", async () => {
+  const server = await startProtected();
+  const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
+  const idp = ["--idp-token-endpoint", `${server.issuer}/exchange`, "--idp-client-id", "us", "--id-token-env", "ID"];
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const ID = `${part({ alg: "RS256" })}.${part({ exp: Math.floor(Date.now() / 1000) - 61 })}.x`;
+  const bridge = new AuthorizedBridge(server.url, [...flags, ...idp], { S: "s", ID });
+  expect((await bridge.initialize()).error.message).toContain("the ID token expired at 20");
+  expect(server.calls("/exchange")).toEqual([]);
+  await bridge.finish();
+  await server.close();
+});
+
 test("the enterprise grant with an OIDC profile: a fresh ID token each time, and the renewed login is stored", async () => {
   const issuer = await listen();
   const forms: URLSearchParams[] = [];

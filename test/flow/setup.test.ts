@@ -100,7 +100,7 @@ test("a bearer token: its variable is kept, the token is not; the agent does not
   const none = await person.run(["models"]);
   expect([none.code, none.err]).toEqual([
     4,
-    `error: no bearer token for ${sandbox.origin}\nhint: set CI_TOKEN, or use --jwt-token-file FILE or --jwt-token - (standard input)\n`,
+    `error: no bearer token for ${sandbox.origin}\nhint: set CI_TOKEN to the token, or CODEMIE_JWT_TOKEN_FILE to a file that holds it\n`,
   ]);
   // the variable's token is for the profile's host: another host that is asked for does not get it
   const other = await startSandbox();

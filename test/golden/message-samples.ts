@@ -1,3 +1,4 @@
+import { authFailure } from "../../src/auth/failures.ts";
 import { platformFailure } from "../../src/platform/failures.ts";
 
 /**
@@ -84,7 +85,10 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   ],
   "api/forbidden": [[host], [host, serverWords.detail]],
   "api/keyRefused": [[host], [host, serverWords.detail]],
-  "api/notAModelApi": [["https://models.example.com/v1", "its list of models has another form"]],
+  "api/notAModelApi": [
+    ["https://models.example.com/v1", "it sent a web page where a list of models was expected"],
+    ["https://models.example.com/v1", "its list of models has another form", true],
+  ],
   "api/server": [
     [host, 404, serverWords.detail],
     [host, 429],
@@ -216,6 +220,11 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "auth/idTokenEncrypted": [[issuer, "codemie"]],
   "oauth/keys": [["https://sso.example.com/jwks", 503]],
   "oauth/key": [["it is neither a PKCS#8 PEM nor a private JWK"]],
+  "auth/ofVariable": [["CODEMIE_JWT_TOKEN", authFailure.tokenRefused(host)]],
+  "auth/notRenewedNow": [
+    [issuer, platformFailure.unreachable(issuer, "connection refused")],
+    [issuer, platformFailure.tls(issuer, "self signed certificate")],
+  ],
   "auth/provider": [
     [issuer, "its metadata names another issuer"],
     [issuer, "the token endpoint answered 503", "this is the provider's own trouble: try again later"],
@@ -269,16 +278,26 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     ["the vault", 10_000],
     ["the vault", 10_000, 4242],
   ],
+  "platform/proxyDown": [[host, "http://proxy.example.com:8080", "HTTPS_PROXY", "connection refused"]],
+  "platform/proxyRefused": [
+    [host, "http://proxy.example.com:8080", "HTTPS_PROXY", "407 Proxy Authentication Required", false],
+    [host, "http://proxy.example.com:8080", "HTTPS_PROXY", "407 Proxy Authentication Required", true],
+    [host, "http://proxy.example.com:8080", "HTTPS_PROXY", "403 Forbidden", false],
+    [host, "http://proxy.example.com:8080", "HTTPS_PROXY", "502 Bad Gateway", false],
+  ],
+  "platform/proxyUnusable": [[host, "ALL_PROXY", "no address of a proxy"]],
   "platform/relativePath": [["CODEMIE_HOME", "codemie"]],
   "platform/tls": [[host, "self signed certificate"]],
   "platform/unreachable": [[host, "no such host"]],
   "platform/unreadable": [[`${home}/vault/default`, "permission denied"]],
-  "profiles/badName": [["-work"]],
+  "profiles/badName": [["-work"], ["-work", "CODEMIE_PROFILE"]],
   "profiles/configDamaged": [[`${home}/codemie-cli.config.json`, "line 3, profiles.work: expected object"]],
   "profiles/hostsDiffer": [[host, "https://other.example.com"]],
+  "profiles/noHost": [[false], [true]],
   "profiles/none": [
     ["wrok", []],
     ["wrok", ["default", "work"]],
+    ["wrok", ["default", "work"], "CODEMIE_PROFILE"],
   ],
   "profiles/otherService": [["work", "bedrock"]],
   "setup/badProfileName": [["-work"]],

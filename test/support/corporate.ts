@@ -14,6 +14,8 @@ export interface Corporate {
   readonly asked: string[];
   /** the proxy answers this instead of opening a tunnel */
   refuse: string | undefined;
+  /** Closes all tunnels. */
+  drop(): void;
   close(): Promise<void>;
 }
 
@@ -53,6 +55,7 @@ export async function startCorporate(origin: string): Promise<Corporate> {
     proxyUrl: "",
     asked,
     refuse: undefined,
+    drop,
     close,
   };
   const proxy = createHttp((request, response) => {
@@ -71,8 +74,13 @@ export async function startCorporate(origin: string): Promise<Corporate> {
   const proxyPort = await listening(proxy);
   return Object.assign(corporate, { proxyUrl: `http://127.0.0.1:${proxyPort}` });
 
-  async function close(): Promise<void> {
+  function drop(): void {
     for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  }
+
+  async function close(): Promise<void> {
+    drop();
     await Promise.all([host, proxy].map((server) => new Promise((resolve) => server.close(resolve))));
   }
 }

@@ -13,6 +13,8 @@ export interface ModelProvider {
   readonly record: Seen[];
   /** ids that it lists */
   models: string[];
+  /** set: what it answers for its list instead */
+  list: { status: number; body: string; type?: string } | undefined;
   close(): Promise<void>;
 }
 
@@ -68,6 +70,10 @@ export async function startModelProvider(form: Form, path = ""): Promise<ModelPr
     }
     switch (`${seen.method} ${seen.path.slice(path.length + base.length)}`) {
       case "GET /models":
+        if (provider.list) {
+          const { status, body, type = "application/json" } = provider.list;
+          return void response.writeHead(status, { "content-type": type }).end(body);
+        }
         if (form === "anthropic") {
           const data = models.map((id) => ({ type: "model", id, display_name: id.replaceAll("-", " ") }));
           return sendJson(response, 200, { data, has_more: false, first_id: models[0], last_id: models.at(-1) });
@@ -108,6 +114,7 @@ export async function startModelProvider(form: Form, path = ""): Promise<ModelPr
     key,
     record,
     models: [...forms[form].models],
+    list: undefined,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

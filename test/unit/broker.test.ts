@@ -265,6 +265,70 @@ test("a search that the vault or the login ends gives no newer one; a full disk 
   }
 });
 
+const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+const jwt = (endsAt: number): StoredLogin => ({
+  method: "jwt",
+  origin,
+  identity,
+  loggedInAt: 0,
+  token: `${part({ alg: "RS256" })}.${part({ exp: endsAt / 1000 })}.x`,
+});
+
+test("a stored bearer token that ends in the middle of a run is not given out, but for what a clock may be off", async () => {
+  const { it, clock } = broker(jwt(11 * minute), { kind: "ended" });
+  await it.current();
+  clock.now = 12 * minute - 1;
+  await Bun.sleep(25); // the record is looked at again 20 ms later
+  await it.current();
+  clock.now = 12 * minute;
+  await expect(it.current()).rejects.toMatchObject({ code: "auth_expired" });
+});
+
+const down = { kind: "unknown", error: new CodemieError("unreachable", "cannot reach it") } as const;
+
+test("tokens that have ended are not given out when the provider cannot be asked, which is asked again after a rest", async () => {
+  const { it, clock, seen } = broker(oidc("a", 10 * minute), down);
+  for (let n = 0; n < 3; n++) {
+    await expect(it.current()).rejects.toMatchObject({
+      code: "unreachable",
+      message: expect.stringContaining("id.example.com"),
+    });
+  }
+  expect(seen.asked.length).toBe(1);
+  clock.now += 5_000;
+  await expect(it.current()).rejects.toThrow("cannot reach it");
+  expect(seen.asked.length).toBe(2);
+});
+
+test("the holder of the lock may wait for a provider that hangs: ended tokens are not given out meanwhile", async () => {
+  const { it, vault } = broker(oidc("a", 10 * minute), { kind: "ended" });
+  vault.lockFails = busy;
+  await expect(it.current()).rejects.toMatchObject({ code: "unreachable" });
+});
+
+test("a refused refresh token is shown once; a person who is there logs in again, all requests wait for that", async () => {
+  let logins = 0;
+  const loginAgain = async () => {
+    logins++;
+    await Bun.sleep(1);
+    if (logins > 1) again.vault.record = oidc("new", 90 * minute);
+    else throw new CodemieError("auth_timeout", "nobody came");
+  };
+  const again = broker(oidc("a", 10 * minute), { kind: "ended" }, { loginAgain });
+  await expect(again.it.current()).rejects.toMatchObject({ code: "auth_expired" });
+  const leases = await Promise.all([again.it.current(), again.it.current()]);
+  expect(leases.map(({ login }) => login)).toMatchObject([{ accessToken: "new" }, { accessToken: "new" }]);
+  expect([again.seen.asked.length, logins]).toEqual([1, 2]);
+});
+
+test("a refused token whose provider is down is not looked for at the browser; nor is an ended one of another process", async () => {
+  const { it, vault } = broker(oidc("a", 60 * minute), down, { loginAgain: () => Promise.reject(new Error("asked")) });
+  const lease = await it.current();
+  await expect(it.renew(lease)).rejects.toMatchObject({ code: "unreachable" });
+  vault.record = oidc("b", 9 * minute);
+  await expect(it.renew(lease)).rejects.toMatchObject({ code: "unreachable" });
+});
+
 test("an ID token comes with a renewal, which is stored and written into the trail", async () => {
   const tokenEndpoint = new URL("https://id.example.com/token");
   const idToken = { token: new Secret("id"), tokenEndpoint };

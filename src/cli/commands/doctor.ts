@@ -4,6 +4,7 @@ import { errorSentence } from "../../api/judge.ts";
 import { longestAnswer } from "../../api/schemas.ts";
 import type { Credentials } from "../../auth/credentials.ts";
 import { asCodemieError, CodemieError } from "../../core/errors.ts";
+import { printable } from "../../core/text.ts";
 import { versionLine } from "../../core/version.ts";
 import { openGateway } from "../../daemon/open-gateway.ts";
 import { type Check, examine, failed, failedWith, ok, type Result, type Status, skipped } from "../../doctor/check.ts";
@@ -47,11 +48,13 @@ export const doctor = (cli: Cli) =>
 async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]> {
   const { vault, profiles } = stores(outer.runtime);
   let resolved: Resolved | undefined;
+  let unresolved: CodemieError | undefined;
   try {
     resolved = resolveProfile(await profiles.read(), { profile: name }, outer.runtime.env, {});
   } catch (error) {
     // Without a usable configuration there is no host to check; the configuration's own check says why.
     if (name !== undefined || !(error instanceof CodemieError)) throw error;
+    if (error.code === "usage") unresolved = error;
   }
   const known = resolved;
   const cli = known ? forProfile(outer, known) : outer;
@@ -61,6 +64,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
   const agents = await Promise.all(Object.values(agentLoaders).map((load) => load()));
   return [
     ...fileChecks(runtime, profiles),
+    profileCheck(known, unresolved),
     vaultCheck(vault),
     ...networkChecks(host?.origin, runtime),
     ...loginChecks({
@@ -117,6 +121,18 @@ function gatewayCheck(cli: Cli, known: Resolved | undefined, credentials: Creden
       } finally {
         await gateway.close();
       }
+    },
+  };
+}
+
+/** Variables of the shell may name a profile or host that does not exist. */
+function profileCheck(known: Resolved | undefined, problem: CodemieError | undefined): Check {
+  return {
+    id: "profile",
+    title: "profile",
+    async run() {
+      if (problem) return failedWith(problem);
+      return known ? ok(printable(known.name, 64)) : skipped("no host is set up");
     },
   };
 }

@@ -32,6 +32,12 @@ export const commandFailure = {
       "codemie cannot renew a bearer token from the environment",
       "get a new one where you got the old one, or unset CODEMIE_JWT_TOKEN and CODEMIE_JWT_TOKEN_FILE",
     ),
+  otherMethod: (profile: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${profile} works with a bearer token, and this login would replace that; nothing was changed`,
+      "use --yes to replace it, --issuer to log in at an OpenID provider, or --profile NAME for another profile",
+    ),
   noRawForm: () =>
     new CodemieError(
       "usage",

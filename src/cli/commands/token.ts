@@ -1,6 +1,7 @@
 import { record } from "../../access/audit.ts";
 import { credentialsFor, forProfile } from "../../access/credentials.ts";
 import { stores } from "../../access/stores.ts";
+import { apiFailure } from "../../api/failures.ts";
 import { expiryOf } from "../../auth/credential.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
 import { cliFailure } from "../failures.ts";
@@ -28,6 +29,7 @@ export const token = (given: Cli) =>
       const cli = forProfile(given, resolved);
       const lease = await credentialsFor(cli, vault, resolved).current();
       const { login } = lease;
+      if (lease.isOver) throw apiFailure.sessionEnded(lease.origin, resolved.name);
       const headers = new Headers();
       lease.authorize(headers);
       const [[header, value] = ["", ""]] = headers;

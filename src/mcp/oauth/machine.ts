@@ -48,7 +48,7 @@ const exchanged = z.object({
  * 7523).
  *
  * @returns the token endpoint's answer
- * @throws `auth_refused`, `server_error`, and as {@link obtainToken}
+ * @throws `auth_expired` when the ID token has ended; `auth_refused`, `server_error`, and as {@link obtainToken}
  */
 export async function authorizeByEnterprise(
   { server, resource }: Deployment,
@@ -58,6 +58,10 @@ export async function authorizeByEnterprise(
   http: OAuthHttp,
   trace: Trace,
 ): Promise<TokenAnswer> {
+  // Loaded here: a bridge with another grant does not need it.
+  const { endedAt } = await import("../../auth/bearer-token.ts");
+  const end = endedAt(provider.idToken.reveal(), Date.now());
+  if (end !== undefined) throw mcpFailure.idTokenExpired(end);
   const body = new URLSearchParams({
     grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
     requested_token_type: "urn:ietf:params:oauth:token-type:id-jag",

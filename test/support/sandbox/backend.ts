@@ -22,6 +22,8 @@ export interface BackendSettings {
   userFailure: { status: number; body: string; type: string } | undefined;
   /** `/v1/user` answers after this */
   userWaits: Promise<void> | undefined;
+  /** what `/v1/llm_models` answers instead */
+  list: { status: number; body: string } | undefined;
   admin: boolean;
   /** how far the host's clock is from this machine's, ms */
   clockOffMs: number;
@@ -74,6 +76,8 @@ export async function answerApi(
     case "GET /v1/settings/user":
       return sendJson(response, 200, settingsOf(seen, settings));
     case "GET /v1/llm_models":
+      if (settings.list)
+        return send(response, settings.list.status, settings.list.body, { "content-type": "application/json" });
       return sendJson(response, 200, models);
     case "GET /v1/admin/applications":
       if (!settings.admin) {

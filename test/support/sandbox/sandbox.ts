@@ -47,6 +47,7 @@ export async function startSandbox(
     answer: undefined,
     userFailure: undefined,
     userWaits: undefined,
+    list: undefined,
     admin: false,
     clockOffMs: 0,
     applications: ["team-alpha"],

@@ -59,7 +59,7 @@ export const profileLogin = (given: Cli) =>
       device: { type: "boolean", description: "log in with a device code, without a browser on this machine" },
       ...callbackArgs,
       ...clientArgs,
-      yes: { type: "boolean", description: "replace the login even if it belongs to another person" },
+      yes: { type: "boolean", description: "replace another person's login, or a bearer token" },
     },
     async run({ args }) {
       const { env } = given.runtime;
@@ -75,12 +75,16 @@ export const profileLogin = (given: Cli) =>
       const host = resolved.host.value;
       const own = resolved.exists ? hostOf(resolved.profile) : undefined;
       if (own && own.origin !== host.origin) throw setupFailure.profileHasOtherHost(resolved.name, own.origin);
+      const proof = await readClientProof(args, runtime);
       await vault.prepare();
       const before = await previousLogin(vault, resolved.name);
-      const stop = stopSignal();
-
-      const proof = await readClientProof(args, runtime);
       const client = clientOf(args, resolved.profile, proof, before);
+      const stop = stopSignal();
+      // Flags of an OpenID login name the method; without them nobody asked for another one.
+      if (resolved.exists && methodOf(resolved.profile) === "jwt" && !client && !args.yes) {
+        await confirmOtherMethod(cli, resolved, stop);
+      }
+
       const login = await recorded(
         cli,
         vault,
@@ -132,6 +136,13 @@ export const profileLogin = (given: Cli) =>
       report(cli, resolved, login);
     },
   });
+
+/** Asks whether the profile shall no longer work with a bearer token. @throws usage error when that is not wanted */
+async function confirmOtherMethod({ runtime, output }: Cli, { name }: Resolved, stop: AbortSignal): Promise<void> {
+  const question = `profile ${name} works with a bearer token; log it in ${waysIn.sso} instead?`;
+  if (runtime.terminal.interactive && (await output.confirm(question, stop))) return;
+  throw commandFailure.otherMethod(name);
+}
 
 /** Ways to log in, as words behind "logs in". */
 const waysIn: Readonly<Record<Method, string>> = {

@@ -5,6 +5,7 @@ import { givenIn } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
 import { expiryOf, type PersonalLogin, type StoredLogin } from "../../../auth/credential.ts";
 import { loginAgain } from "../../../auth/login/again.ts";
+import { problemOf } from "../../../auth/renew-login.ts";
 import type { Renewal } from "../../../auth/renewal.ts";
 import { describe } from "../../../auth/stored-login.ts";
 import { CodemieError } from "../../../core/errors.ts";
@@ -48,8 +49,10 @@ export const profileRefresh = (given: Cli) =>
       let found: Renewal<StoredLogin> | undefined;
       const quietly = async (): Promise<Outcome | undefined> => {
         found = await broker.probe();
+        const problem = problemOf(await broker.stored(), found);
         try {
           await callApi(cli, broker, (api) => api.user());
+          if (problem?.exitCode === 5) throw problem;
           return found.kind === "renewed" ? "renewed" : "valid";
         } catch (error) {
           if (error instanceof CodemieError && error.code === "auth_expired") return undefined;

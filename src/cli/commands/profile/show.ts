@@ -1,4 +1,5 @@
 import { stores } from "../../../access/stores.ts";
+import { isCi } from "../../../core/env.ts";
 import { printable } from "../../../core/text.ts";
 import { profileFailure } from "../../../profiles/failures.ts";
 import { methodOf, usableHostOf } from "../../../profiles/resolve.ts";
@@ -15,7 +16,7 @@ export const profileShow = (cli: Cli) =>
       const config = await stores(runtime).profiles.read();
       const known = Object.keys(config.profiles);
       const name = args.name ?? (runtime.env.CODEMIE_PROFILE || (config.activeProfile ?? known[0]));
-      if (name === undefined) throw profileFailure.noHost();
+      if (name === undefined) throw profileFailure.noHost(isCi(runtime.env));
       const profile = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
       if (!profile) throw profileFailure.none(name, known);
       const members = flat({ ...profile, name });

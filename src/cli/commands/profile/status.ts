@@ -1,5 +1,5 @@
 import { brokerFor, callApi, credentialsFor, forProfile, listModels } from "../../../access/credentials.ts";
-import { type Given, givenIn, type Whose } from "../../../access/given.ts";
+import { type Given, givenIn } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
 import { apiFailure } from "../../../api/failures.ts";
 import type { BearerToken } from "../../../auth/bearer-token.ts";
@@ -9,7 +9,7 @@ import { describe } from "../../../auth/stored-login.ts";
 import { asCodemieError, type CodemieError } from "../../../core/errors.ts";
 import { when } from "../../../core/text.ts";
 import type { Config } from "../../../profiles/config.ts";
-import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
+import { methodOf, type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import type { Vault } from "../../../vault/vault.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
@@ -103,9 +103,11 @@ async function statusOf(
     // Show the stored login as it is: only a request to the host may renew it.
     const stored = async () => await brokerFor(cli, vault, resolved).stored();
     if (!given) await stored();
-    const asked = online ? await ask(cli, credentials, resolved) : { models: null, problem: undefined };
-    const known = given ? ofGiven((await credentials.current()).bearer) : ofLogin(await stored());
-    const expired = known.expiresAt !== null && known.expiresAt <= runtime.now() && !online;
+    const asked = online ? await ask(cli, credentials, resolved) : unasked;
+    const login = given ? undefined : await stored();
+    const known = login ? ofLogin(login) : ofGiven((await credentials.current()).bearer);
+    const isRenewable = login?.method === "oidc" && login.refreshToken !== undefined;
+    const expired = known.expiresAt !== null && known.expiresAt <= runtime.now() && !online && !isRenewable;
     return {
       data: {
         ...here,
@@ -115,11 +117,11 @@ async function statusOf(
         models: asked.models,
       },
       with: withWhat(given, here.method),
-      checked: online,
+      checked: asked.checked,
       problem: asked.problem ?? (expired ? apiFailure.sessionEnded(host.origin, resolved.name) : undefined),
     };
   } catch (error) {
-    return { data: here, problem: asCodemieError(error), with: undefined };
+    return { data: here, problem: asCodemieError(error), with: given && withWhat(given, here.method) };
   }
 }
 
@@ -138,44 +140,63 @@ function ofGiven(bearer: BearerToken | undefined) {
   return { user, loggedInAt: null, expiresAt: at, expiresFrom: at === null ? null : "token" };
 }
 
+/** What asking the host brought; `checked`: it said whether it takes the credential. */
+interface Asked {
+  readonly models: string[] | null;
+  readonly problem: CodemieError | undefined;
+  readonly checked: boolean;
+}
+
+const unasked: Asked = { models: null, problem: undefined, checked: false };
+
 /** Asks the host who is logged in, which decides whether the login works, and for the models, which may fail. */
-async function ask(
-  cli: Cli,
-  credentials: Credentials,
-  whose: Whose,
-): Promise<{ models: string[] | null; problem: CodemieError | undefined }> {
+async function ask(cli: Cli, credentials: Credentials, whose: Resolved): Promise<Asked> {
+  const isProvider = whose.host.value.kind === "provider";
   try {
-    if (whose.host.value.kind === "provider") {
-      return { models: (await listModels(cli, credentials, whose)).map(({ id }) => id), problem: undefined };
+    if (isProvider) {
+      const models = await listModels(cli, credentials, whose);
+      return { models: models.map(({ id }) => id), problem: undefined, checked: true };
     }
     return await callApi(cli, credentials, async (api) => {
       const [user, models] = await Promise.allSettled([api.user(), api.models()]);
       if (user.status === "rejected") throw user.reason;
-      return { models: models.status === "fulfilled" ? models.value.map(({ id }) => id) : null, problem: undefined };
+      const ids = models.status === "fulfilled" ? models.value.map(({ id }) => id) : null;
+      return { models: ids, problem: undefined, checked: true };
     });
   } catch (error) {
-    return { models: null, problem: asCodemieError(error) };
+    const problem = asCodemieError(error);
+    // A provider without a list of models says nothing about the key; the named model may work.
+    if (isProvider && whose.model && problem.code === "server_error") return unasked;
+    return { models: null, problem, checked: true };
   }
 }
 
 /** Names the token or key in use: a person may not know that their shell or an old file holds one. */
 function withWhat(given: Given | undefined, method: string): string | undefined {
   if (!given) return { jwt: "a stored bearer token", "api-key": "a stored API key" }[method];
-  if (given.kind === "file") return "a bearer token from a file, stored nowhere";
-  if (given.kind === "text") return "a bearer token from this shell, stored nowhere";
+  const shell = "in this shell's environment, stored nowhere";
+  if (given.kind !== "key")
+    return given.variable ? `a bearer token from ${given.variable} ${shell}` : "a bearer token, stored nowhere";
   return given.from === "run"
-    ? "an API key from this shell, stored nowhere"
+    ? `an API key from CODEMIE_API_KEY ${shell}`
     : "an API key from the configuration file, in clear text";
 }
 
-function linesOf({ runtime, output }: Cli, { data, with: stand, checked }: Status): string[] {
+function headingOf({ output }: Cli, { data, checked, problem }: Status): string {
+  if (data.authenticated && checked) return `${output.paint("good", "✓ logged in")} to ${data.url}`;
+  if (data.authenticated) return `· a stored login for ${data.url}, not checked now`;
+  const hasLogin = data.user !== null || data.loggedInAt !== null;
+  return problem?.exitCode === 5 && hasLogin
+    ? `${output.paint("warn", "!")} a login for ${data.url}, which cannot be checked now`
+    : `${output.paint("bad", "✗ not logged in")} to ${data.url}`;
+}
+
+function linesOf(cli: Cli, status: Status): string[] {
+  const { runtime, output } = cli;
+  const { data, with: stand } = status;
   const now = runtime.now();
-  const known = checked
-    ? `${output.paint("good", "✓ logged in")} to ${data.url}`
-    : `· a stored login for ${data.url}, not checked now`;
-  const heading = data.authenticated ? known : `${output.paint("bad", "✗ not logged in")} to ${data.url}`;
   const row = (label: string, value: string) => `  ${output.paint("dim", label.padEnd(8))} ${value}`;
-  const lines = [heading, row("profile", data.profile)];
+  const lines = [headingOf(cli, status), row("profile", data.profile)];
   if (stand) lines.push(row("with", stand));
   if (data.user) lines.push(row("user", describe({ id: "", ...data.user })));
   if (data.loggedInAt) lines.push(row("since", when(Date.parse(data.loggedInAt), now)));
