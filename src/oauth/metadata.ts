@@ -23,6 +23,7 @@ export const serverMetadata = z.object({
   device_authorization_endpoint: z.optional(z.string()),
   jwks_uri: z.optional(z.string()),
   scopes_supported: z.optional(strings),
+  prompt_values_supported: z.optional(strings),
   response_types_supported: z.optional(strings),
   grant_types_supported: z.optional(strings),
   token_endpoint_auth_methods_supported: z.optional(strings),

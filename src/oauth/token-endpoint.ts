@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { addressOnly } from "../core/text.ts";
 import { type EndpointResult, judgeAnswer } from "./answer.ts";
-import type { Client } from "./client.ts";
+import { type Client, formEncoded } from "./client.ts";
 import type { OAuthHttp } from "./http.ts";
 import type { ServerMetadata } from "./metadata.ts";
 import { noTrace, type Trace } from "./trace.ts";
@@ -99,8 +99,6 @@ async function authenticated(server: ServerMetadata, client: Client, form: Grant
   }
   return { body, headers };
 }
-
-const formEncoded = (text: string) => new URLSearchParams({ "": text }).toString().slice(1);
 
 async function assertion(server: ServerMetadata, client: Client): Promise<string> {
   const { SignJWT } = await import("jose");

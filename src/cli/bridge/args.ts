@@ -3,11 +3,10 @@ import { isLoopback } from "../../core/host.ts";
 import { parsePort, parseSeconds } from "../../core/parse.ts";
 import { pasted, placeholder } from "../../core/pasted.ts";
 import { Secret } from "../../core/secret.ts";
-import { headerSafe } from "../../core/text.ts";
 import { mcpFailure } from "../../mcp/failures.ts";
-import { cliFailure } from "../failures.ts";
 import { bridgeFailure } from "./failures.ts";
 import { type Flag, splitFlags } from "./flags.ts";
+import { readHeaders } from "./headers.ts";
 
 /** Looks up an environment variable. */
 type Lookup = (name: string) => string | undefined;
@@ -19,6 +18,8 @@ export interface McpArgs {
   /** the server's address; a placeholder when `help` or `version` is set */
   readonly url: URL;
   readonly headers: Headers;
+  /** a file with more of them */
+  readonly headerFile: string | undefined;
   readonly transport: "auto" | "http" | "sse";
   readonly allowHttp: boolean;
   /** seconds a request may wait without a byte from the server, 0 for ever */
@@ -27,6 +28,10 @@ export interface McpArgs {
   readonly scope: string | undefined;
   /** the resource indicator to send (RFC 8707); undefined: the server's own; `none`: send none */
   readonly resource: string | undefined;
+  /** the `prompt` to send; empty: none; undefined: as the provider needs it */
+  readonly prompt: string | undefined;
+  /** more parameters of the authorization request, by name */
+  readonly authorizeParameters: Readonly<Record<string, string>>;
   readonly issuer: string | undefined;
   readonly clientId: string | undefined;
   readonly clientSecret: Secret | undefined;
@@ -68,6 +73,8 @@ export function readMcpArgs(args: readonly string[], env: Env | "unknown"): McpA
     return env === "unknown" ? name : env[name];
   };
   const [url, surplus] = words;
+  const isOdd = surplus !== undefined || (url !== undefined && !URL.canParse(pasted(url)));
+  if (isOdd && isSplit(args)) throw bridgeFailure.splitHeader();
   if (surplus !== undefined) throw bridgeFailure.surplusWord();
   const [help, version] = [is("help"), is("version")];
   const asksOnly = help || version;
@@ -77,11 +84,14 @@ export function readMcpArgs(args: readonly string[], env: Env | "unknown"): McpA
     version,
     url: asksOnly ? new URL("https://localhost") : serverUrl(url ?? "", is("allow-http")),
     headers: readHeaders(values, lookup),
+    headerFile: text("header-file"),
     transport: oneOf("transport", text("transport") ?? "auto", transports),
     allowHttp: is("allow-http"),
     silenceSeconds: secondsOf("--timeout", text("timeout"), standardSilenceSeconds),
     scope: text("scope"),
     resource: resourceOf(text("resource"), is("no-resource")),
+    prompt: promptOf(text("prompt")),
+    authorizeParameters: readParameters(values["authorize-param"] ?? []),
     issuer: httpsOf("--issuer", text("issuer")),
     ...readClient(text, lookup),
     profile: text("profile"),
@@ -92,6 +102,22 @@ export function readMcpArgs(args: readonly string[], env: Env | "unknown"): McpA
     explain: is("explain"),
     secretVariables,
   };
+}
+
+/**
+ * A shell or an editor broke a header at its blank: what follows its first part is no flag, and often the token.
+ *
+ * @returns true when a word follows a header that is a name alone, or a name and a scheme
+ */
+function isSplit(args: readonly string[]): boolean {
+  return args.some((arg, i) => {
+    const [flag, value, next] = arg.includes("=")
+      ? [arg.slice(0, arg.indexOf("=")), arg, args[i + 1]]
+      : [arg, args[i + 1], args[i + 2]];
+    const isHeader = /^--header(?:-env)?$/.test(flag ?? "");
+    const isPart = value !== undefined && !/\s\S/.test(value);
+    return isHeader && isPart && next !== undefined && !next.startsWith("--") && !/^https?:\/\//i.test(next);
+  });
 }
 
 /** Reads our client at the authorization server: demands the flags its grant needs, and refuses contradictions. */
@@ -128,7 +154,7 @@ function readProvider(text: (name: Flag) => string | undefined, lookup: Lookup):
 
 function oneOf<T extends string>(what: string, value: string, known: readonly T[]): T {
   const found = known.find((one) => one === value);
-  if (found === undefined) throw cliFailure.noSuch(what, value, known, "choices");
+  if (found === undefined) throw bridgeFailure.noChoice(what, known);
   return found;
 }
 
@@ -152,6 +178,28 @@ function resourceOf(given: string | undefined, none: boolean): string | undefine
   return none ? "none" : given;
 }
 
+/** Values of `prompt` (OpenID Connect Core 1.0 section 3.1.2.1); providers have some of their own. */
+function promptOf(text: string | undefined): string | undefined {
+  if (text && !/^[A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*$/.test(text)) throw bridgeFailure.badPrompt();
+  return text;
+}
+
+/** Parameters of the authorization request that protect it or have a flag of their own. */
+const ownParameters: readonly string[] = [
+  ...["response_type", "response_mode", "client_id", "redirect_uri", "state", "nonce", "code_challenge"],
+  ...["code_challenge_method", "scope", "resource", "prompt", "request", "request_uri"],
+];
+
+function readParameters(given: readonly string[]): Record<string, string> {
+  const pairs = given.map((text) => {
+    const [, name, value] = /^([A-Za-z0-9_.:-]{1,100})=([\s\S]*)$/.exec(text) ?? [];
+    if (name === undefined || value === undefined) throw bridgeFailure.badParameter();
+    if (ownParameters.includes(name.toLowerCase())) throw bridgeFailure.ownParameter(name);
+    return [name, value] as const;
+  });
+  return Object.fromEntries(pairs);
+}
+
 function portOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const port = parsePort(text);
@@ -169,7 +217,9 @@ function portOf(text: string | undefined): number | undefined {
 export function serverUrl(typed: string, allowHttp: boolean): URL {
   const text = pasted(typed);
   const url = URL.parse(text);
-  if (!url) throw bridgeFailure.url(text, placeholder(text) ?? "it is not a web address");
+  // What is no address may be a key in the wrong place: no message repeats it.
+  const unknown = "the word that should be its address";
+  if (!url) throw bridgeFailure.url(unknown, placeholder(text) ?? "it is not a web address");
   if (url.username || url.password) {
     throw bridgeFailure.url(
       url.origin,
@@ -178,7 +228,7 @@ export function serverUrl(typed: string, allowHttp: boolean): URL {
     );
   }
   if (url.protocol !== "https:" && url.protocol !== "http:") {
-    throw bridgeFailure.url(text, `${url.protocol} is not supported, only https:`);
+    throw bridgeFailure.url(unknown, "only https: is supported");
   }
   if (url.protocol === "http:" && !isLoopback(url.hostname) && !allowHttp) {
     const hint = "use https:, or --allow-http if you know that nobody listens in between";
@@ -188,41 +238,9 @@ export function serverUrl(typed: string, allowHttp: boolean): URL {
   return url;
 }
 
-/** A name, a colon, and the rest, blanks at its ends included: a run for them would share them with the rest. */
-const headerLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:(.*)$/s;
-
-function readHeaders(values: { header?: string[]; "header-env"?: string[] }, lookup: Lookup): Headers {
-  const headers = new Headers();
-  const add = (flag: string, name: string, value: string) => {
-    const safe = headerSafe(value.trim());
-    if (safe === undefined) throw bridgeFailure.unsendable(flag, name);
-    headers.append(name, safe);
-  };
-  const filled = (flag: string, name: string, variable: string) => {
-    const found = lookup(variable);
-    if (!found) throw bridgeFailure.headerVariableUnset(flag, name, variable);
-    return found;
-  };
-  for (const line of values.header ?? []) {
-    const [, name, raw] = headerLine.exec(line) ?? [];
-    if (!name || raw === undefined) throw bridgeFailure.badHeader();
-    const value = raw.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, variable: string) =>
-      filled("--header", name, variable),
-    );
-    add("--header", name, value);
-  }
-  for (const line of values["header-env"] ?? []) {
-    const [, name, raw = ""] = headerLine.exec(line) ?? [];
-    const [, before = "", variable] = /^(.*\s)?([A-Za-z_][A-Za-z0-9_]*)\s*$/s.exec(raw) ?? [];
-    if (!name || !variable) throw bridgeFailure.badHeaderEnv();
-    add("--header-env", name, before + filled("--header-env", name, variable));
-  }
-  return headers;
-}
-
 function secondsOf(flag: string, text: string | undefined, standard: number): number {
   if (text === undefined) return standard;
   const seconds = parseSeconds(text);
-  if (seconds === undefined) throw cliFailure.notSeconds(flag, text, 300);
+  if (seconds === undefined) throw bridgeFailure.notSeconds(flag);
   return seconds;
 }

@@ -1,15 +1,19 @@
 import { nearest } from "../../core/text.ts";
 import { cliFailure } from "../failures.ts";
+import { bridgeFailure } from "./failures.ts";
 
 /** Flags of the bridge: those with a value, and those without. */
 const flags = {
   header: "value",
   "header-env": "value",
+  "header-file": "value",
   transport: "value",
   "allow-http": "switch",
   timeout: "value",
   grant: "value",
   scope: "value",
+  prompt: "value",
+  "authorize-param": "value",
   resource: "value",
   "no-resource": "switch",
   issuer: "value",
@@ -60,7 +64,7 @@ export function splitFlags(args: readonly string[]): { values: Partial<Record<Fl
         typed,
         Object.keys(flags).map((known) => `--${known}`),
       );
-      throw cliFailure.noFlag(program, typed, close);
+      throw bridgeFailure.noFlag(i + 1, close);
     }
     const flag = name as Flag;
     if (flags[flag] === "switch") {
@@ -69,6 +73,10 @@ export function splitFlags(args: readonly string[]): { values: Partial<Record<Fl
       continue;
     }
     const value = at < 0 ? args[++i] : arg.slice(at + 1);
+    if (value === "" && flag === "prompt") {
+      values.prompt = [value];
+      continue;
+    }
     if (!value || (at < 0 && value.startsWith("--"))) throw cliFailure.needsValue(program, typed);
     values[flag] = [...(values[flag] ?? []), value];
   }

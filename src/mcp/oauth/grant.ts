@@ -22,6 +22,19 @@ export interface HeldGrant {
   readonly client: Client;
 }
 
+/** How a session renews its token. */
+export interface HowToRenew {
+  /** the token that the server refused, or that ends soon */
+  readonly refused: Grant | undefined;
+  /** scope that a stored login must cover to be useful */
+  readonly scope: string | undefined;
+  /** false: a renewed token would not help */
+  readonly mayRenew: boolean;
+  /** true: the current token has not ended yet */
+  readonly ahead: boolean;
+  locked<T>(work: () => Promise<T>): Promise<T>;
+}
+
 /** @returns true for a token that has not ended and covers the needed scope, if there is one */
 export function isOfUse({ scope, expiresAt }: Grant, needed: string | undefined, nowMs: number): boolean {
   const covers = needed === undefined || coversScope(scope, needed);

@@ -11,32 +11,19 @@ import { askForToken } from "./ask.ts";
 import { givenClient, hostsOfSecret } from "./client.ts";
 import type { Deployment } from "./discovery.ts";
 import { discover } from "./discovery.ts";
-import { type Grant, giveUp, grantOf, type HeldGrant, isOfUse, Leftovers } from "./grant.ts";
+import { type Grant, giveUp, grantOf, type HeldGrant, type HowToRenew, isOfUse, Leftovers } from "./grant.ts";
 import type { SessionOptions } from "./options.ts";
+import { Rest, restMs } from "./rest.ts";
 import { coversScope, joinScopes, wantedScope } from "./scope.ts";
 import type { StoreKey } from "./store.ts";
 import { tokenOrRefusal } from "./token.ts";
 
-/** After a failed authorization, no browser opens for this long, ms. */
-const restMs = 60_000;
 /** The session renews a token this long before its end, ms, or a fifth of its life before, whichever is shorter. */
 const renewAheadMs = 60_000;
 /** After a failed renewal ahead of a token's end, the next one waits this long, ms. */
 const renewPauseMs = 10_000;
 /** A process waits for another's login as long as a login may take, and this much longer, ms. */
 const lockExtraMs = 15_000;
-
-interface HowToRenew {
-  /** the token that the server refused, or that ends soon */
-  readonly refused: Grant | undefined;
-  /** scope that a stored login must cover to be useful */
-  readonly scope: string | undefined;
-  /** false: a renewed token would not help */
-  readonly mayRenew: boolean;
-  /** true: the current token has not ended yet */
-  readonly ahead: boolean;
-  locked<T>(work: () => Promise<T>): Promise<T>;
-}
 
 /**
  * The OAuth client for one MCP server: gets the token that the server demands, keeps it fresh, and gets another when
@@ -57,11 +44,11 @@ export class OAuthSession implements Authorization {
   /** the scopes last requested, and until when we do not request them again */
   #asked: { readonly scope: string | undefined; readonly until: number } | undefined;
   #flight: Promise<void> | undefined;
-  /** why we start no new authorization, and until when */
-  #rest: { readonly until: number; readonly error: CodemieError } | undefined;
+  readonly #rest: Rest;
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#rest = new Rest(() => this.#now(), options.store);
   }
 
   async current(signal: AbortSignal): Promise<AccessToken | undefined> {
@@ -78,11 +65,10 @@ export class OAuthSession implements Authorization {
   }
 
   async renew(challenge: Challenge, refused: AccessToken | undefined, waiting: Waiting): Promise<void> {
-    const { url, person, grant } = this.#options;
+    const { url, grant } = this.#options;
     if (this.#grant !== refused && this.#grant !== undefined) return;
     if (!this.#flight) {
-      const now = person.runtime.now();
-      if (this.#rest && now < this.#rest.until) throw this.#rest.error;
+      await this.#rest.check();
       const unproved = challenge.status === 401 && refused !== undefined && refused === this.#unproved?.token;
       if (unproved && !this.#unproved?.renewed) {
         throw this.#pause(mcpFailure.tokenRefused(url.origin));
@@ -242,9 +228,10 @@ export class OAuthSession implements Authorization {
     const result = await tokenOrRefusal(deployment.server, client, form, http, trace);
     if (result.kind === "refused") {
       log.info(`the server no longer accepts the refresh token: ${plainCode(result.code)}`);
-      if (result.code === "invalid_client") this.#client = undefined;
       const { refreshToken: _, ...bare } = grant;
-      this.#grant = ahead ? bare : undefined;
+      this.#grant = bare;
+      await this.#endRegistration(this.#keyOf(deployment));
+      if (!ahead) this.#grant = undefined;
       return { kind: "ended" };
     }
     // A server without refresh token rotation sends no new one: keep the old one.
@@ -283,30 +270,42 @@ export class OAuthSession implements Authorization {
       const grant = grantOf(answer, scope, this.#now());
       this.#unproved = { token: grant, renewed: false };
       this.#asked = { scope, until: this.#now() + restMs };
+      if (clientBefore?.registered && clientBefore.id !== client.id) this.#leftovers.registration(clientBefore);
       // Do not revoke tokens that other processes share: revoking them may end their replacement too.
       if (before && clientBefore && !this.#options.store) this.#leftovers.tokens(clientBefore, before);
       await this.#keep(grant, client, key);
     } catch (error) {
-      // If the server forgot our registration, only the browser shows that. So drop it after any failure.
-      if (this.#client?.registered && !this.#grant) {
-        this.#leftovers.registration(this.#client);
-        this.#client = undefined;
-      }
       if (!opened) throw error;
       const failed = asCodemieError(error);
       // When the bridge was stopped, nobody declined the authorization.
-      const ended = failed.code === "terminated" || failed.code === "interrupted";
-      if (!ended && kind === "authorization-code")
-        await this.#options.store?.rest(key, this.#now() + restMs).catch(() => undefined);
-      throw this.#pause(failed);
+      if (failed.code === "terminated" || failed.code === "interrupted") throw this.#pause(failed);
+      if (this.#client?.registered && this.#client.id !== clientBefore?.id) this.#leftovers.registration(this.#client);
+      this.#client = clientBefore;
+      await this.#endRegistration(key);
+      if (kind === "authorization-code") await this.#rest.share(failed, key);
+      throw failed;
     }
     log.info("authorized");
     await authorized(deployment.server.issuer);
   }
 
+  /**
+   * Ends our registration, here and in the vault, so that the next authorization registers anew: the server may have
+   * forgotten it, and then must not send the browser back to say so (RFC 6749 section 4.1.2.1). Never throws.
+   */
+  async #endRegistration(key: StoreKey): Promise<void> {
+    if (!this.#client?.registered) return;
+    this.#client = { ...this.#client, registered: { ...this.#client.registered, expiresAt: 0 } };
+    if (this.#grant) await this.#write(key, this.#grant, this.#client);
+  }
+
   async #keep(grant: Grant, client: Client, key: StoreKey): Promise<void> {
     this.#client = client;
     this.#take(grant);
+    await this.#write(key, grant, client);
+  }
+
+  async #write(key: StoreKey, grant: Grant, client: Client): Promise<void> {
     try {
       await this.#options.store?.write(key, grant, client);
     } catch (error) {
@@ -318,12 +317,11 @@ export class OAuthSession implements Authorization {
   #take(grant: Grant): void {
     this.#grant = grant;
     this.#grantedAt = this.#now();
-    this.#rest = undefined;
+    this.#rest.end();
   }
 
-  /** Blocks new authorizations for a while after a failed one: no second tab, no storm on the server. */
   #pause(error: CodemieError): CodemieError {
-    if (this.#options.grant === "authorization-code") this.#rest = { until: this.#now() + restMs, error };
+    if (this.#options.grant === "authorization-code") this.#rest.begin(error);
     return error;
   }
 }
