@@ -62,10 +62,11 @@ export function headersOf(text: string, file: string): Headers {
 }
 
 function add(headers: Headers, flag: string, name: string, value: string): void {
-  const safe = headerSafe(value.trim());
-  if (safe === undefined) throw bridgeFailure.unsendable(flag, name);
+  const text = value.trim();
   // A client put the empty value of an unset variable here.
-  if (/^authorization$/i.test(name) && /^(?:bearer|basic|token)?$/i.test(safe)) throw bridgeFailure.noCredential(flag);
+  if (/^authorization$/i.test(name) && /^(?:bearer|basic|token)?$/i.test(text)) throw bridgeFailure.noCredential(flag);
+  const safe = headerSafe(text);
+  if (safe === undefined) throw bridgeFailure.unsendable(flag, name);
   headers.append(name, safe);
 }
 
