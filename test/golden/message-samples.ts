@@ -86,6 +86,8 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "auth/loginNeeded": [[host], [host, "default"], [host, "work"]],
   "auth/tokenFileMissing": [["/run/secrets/token"]],
   "auth/unsafeCookie": [[host, "_oauth2_proxy"]],
+  "cli/bridge/badHeaderFile": [[`${home}/headers`, 2]],
+  "cli/bridge/noFlag": [[2]],
   "cli/noFlag": [
     ["codemie profile status", "--ofline", "--offline"],
     ["codemie profile status", "--zzz", undefined],

@@ -4,8 +4,9 @@ import { parsePort, parseSeconds } from "../../core/parse.ts";
 import { pasted, placeholder } from "../../core/pasted.ts";
 import { Secret } from "../../core/secret.ts";
 import { mcpFailure } from "../../mcp/failures.ts";
+import { cliFailure } from "../failures.ts";
 import { bridgeFailure } from "./failures.ts";
-import { type Flag, splitFlags } from "./flags.ts";
+import { type Flag, isPlainWord, isSplit, splitFlags } from "./flags.ts";
 import { readHeaders } from "./headers.ts";
 
 /** Looks up an environment variable. */
@@ -104,22 +105,6 @@ export function readMcpArgs(args: readonly string[], env: Env | "unknown"): McpA
   };
 }
 
-/**
- * A shell or an editor broke a header at its blank: what follows its first part is no flag, and often the token.
- *
- * @returns true when a word follows a header that is a name alone, or a name and a scheme
- */
-function isSplit(args: readonly string[]): boolean {
-  return args.some((arg, i) => {
-    const [flag, value, next] = arg.includes("=")
-      ? [arg.slice(0, arg.indexOf("=")), arg, args[i + 1]]
-      : [arg, args[i + 1], args[i + 2]];
-    const isHeader = /^--header(?:-env)?$/.test(flag ?? "");
-    const isPart = value !== undefined && !/\s\S/.test(value);
-    return isHeader && isPart && next !== undefined && !next.startsWith("--") && !/^https?:\/\//i.test(next);
-  });
-}
-
 /** Reads our client at the authorization server: demands the flags its grant needs, and refuses contradictions. */
 function readClient(text: (name: Flag) => string | undefined, lookup: Lookup) {
   const grant = oneOf("grant", text("grant") ?? "authorization-code", grants);
@@ -154,7 +139,7 @@ function readProvider(text: (name: Flag) => string | undefined, lookup: Lookup):
 
 function oneOf<T extends string>(what: string, value: string, known: readonly T[]): T {
   const found = known.find((one) => one === value);
-  if (found === undefined) throw bridgeFailure.noChoice(what, known);
+  if (found === undefined) throw cliFailure.noSuch(what, value, known, "choices");
   return found;
 }
 
@@ -218,7 +203,7 @@ export function serverUrl(typed: string, allowHttp: boolean): URL {
   const text = pasted(typed);
   const url = URL.parse(text);
   // What is no address may be a key in the wrong place: no message repeats it.
-  const unknown = "the word that should be its address";
+  const unknown = isPlainWord(text) ? text : "the word that should be its address";
   if (!url) throw bridgeFailure.url(unknown, placeholder(text) ?? "it is not a web address");
   if (url.username || url.password) {
     throw bridgeFailure.url(
@@ -241,6 +226,6 @@ export function serverUrl(typed: string, allowHttp: boolean): URL {
 function secondsOf(flag: string, text: string | undefined, standard: number): number {
   if (text === undefined) return standard;
   const seconds = parseSeconds(text);
-  if (seconds === undefined) throw bridgeFailure.notSeconds(flag);
+  if (seconds === undefined) throw cliFailure.notSeconds(flag, text, 300);
   return seconds;
 }

@@ -21,23 +21,15 @@ export const bridgeFailure = {
     ),
   /** The surplus word may be a key: the message does not repeat it. */
   surplusWord: () => new CodemieError("usage", "codemie-mcp-proxy takes one address and flags", see),
-  /** @param place of the word on the command line, from 1 */
-  noFlag: (place: number, close: string | undefined) =>
-    new CodemieError(
-      "usage",
-      `word ${place} of the command line is no flag of codemie-mcp-proxy`,
-      close ? `did you mean ${close}` : see,
-    ),
+  /** @param place of the word on the command line, from 1; the word may be a key, so the message does not repeat it */
+  noFlag: (place: number) =>
+    new CodemieError("usage", `word ${place} of the command line is no flag of codemie-mcp-proxy`, see),
   splitHeader: () =>
     new CodemieError(
       "usage",
       "a header was split at its blank, so that its rest became a word of its own",
-      "put the whole value, with Bearer, into a variable and write --header-env Authorization:MCP_AUTH, without a blank; or use --header-file",
+      "put the whole value, with Bearer, into a variable and write --header-env Authorization:MCP_TOKEN, without a blank; or use --header-file",
     ),
-  noChoice: (flag: string, known: readonly string[]) =>
-    new CodemieError("usage", `--${flag} has a value that it does not take`, `choices: ${known.join(", ")}`),
-  notSeconds: (flag: string) =>
-    new CodemieError("usage", `${flag} needs a number of seconds`, `for example ${flag} 300`),
   badPrompt: () =>
     new CodemieError(
       "usage",
