@@ -173,7 +173,10 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   ],
   "mcp/notMcp": [[server, "it sent a web page"]],
   "mcp/notReopened": [[server, serverWords.said]],
-  "mcp/redirect": [[`${server}/mcp`, serverWords.target]],
+  "mcp/redirect": [
+    [`${server}/mcp`, serverWords.target],
+    [`${server}/mcp`, "http://mcp.example.com/mcp"],
+  ],
   "oauth/registrationRefused": [
     [issuer, 400],
     [issuer, 400, serverWords.detail],
