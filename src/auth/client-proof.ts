@@ -24,13 +24,13 @@ export interface ClientProof {
 export const longestKey = 65_536;
 
 /** @returns the members that say where the proof is, fit for a configuration file */
-export function placeOf({ clientSecretEnv, clientKeyFile }: ClientProof): ClientProof {
+export function proofPlace({ clientSecretEnv, clientKeyFile }: ClientProof): ClientProof {
   return { ...(clientSecretEnv ? { clientSecretEnv } : {}), ...(clientKeyFile ? { clientKeyFile } : {}) };
 }
 
 /** @returns the members that are set, the secret ones too: fit for the vault */
 export function proofIn({ clientSecret, clientKey, ...place }: ClientProof): ClientProof {
-  return { ...placeOf(place), ...(clientSecret ? { clientSecret } : {}), ...(clientKey ? { clientKey } : {}) };
+  return { ...proofPlace(place), ...(clientSecret ? { clientSecret } : {}), ...(clientKey ? { clientKey } : {}) };
 }
 
 /**
@@ -56,7 +56,7 @@ export async function clientAt(
   const found = await read(proof, runtime);
   const secret = found.secret === undefined ? undefined : new Secret(found.secret);
   const key = found.key === undefined ? undefined : new Secret(found.key);
-  const method = authMethodFor(server, secret, key);
+  const method = authMethodFor(server, secret, key, clientId);
   return { id: clientId, method, ...(secret ? { secret } : {}), ...(key ? { key } : {}) };
 }
 

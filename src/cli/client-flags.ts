@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { type ClientProof, placeOf, sealable } from "../auth/client-proof.ts";
+import { type ClientProof, proofPlace, sealable } from "../auth/client-proof.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { variableName } from "../profiles/config.ts";
 import { cliFailure } from "./failures.ts";
@@ -33,7 +33,7 @@ export async function readClientProof(
   if (name !== undefined && key !== undefined) throw cliFailure.secretOrKey();
   if (keeps && name === undefined && key === undefined) throw cliFailure.nothingToKeep();
   if (name !== undefined && !variableName.test(name)) throw cliFailure.notAVariableName("--client-secret-env");
-  const place = placeOf({ clientSecretEnv: name, clientKeyFile: key && resolve(runtime.cwd, key) });
+  const place = proofPlace({ clientSecretEnv: name, clientKeyFile: key && resolve(runtime.cwd, key) });
   if (name === undefined && key === undefined) return place;
   const sealed = await sealable(place, runtime);
   return keeps ? sealed : place;

@@ -10,13 +10,17 @@ const statusHints: Readonly<Record<number, string>> = {
   429: "the server asks for fewer requests; try again later",
 };
 
+const forgotten =
+  "where the bridge registered itself, the next try registers anew, and codemie mcp logout with the server's address forgets the login";
+
 const refusalHints: Readonly<Record<string, string>> = {
   access_denied: "the authorization was declined; try again in a minute to be asked once more",
   consent_required: "have the administrator of the authorization server give this client the consent",
   server_error: providersTrouble,
   temporarily_unavailable: providersTrouble,
-  invalid_client: "check --client-id and its secret or key",
-  unauthorized_client: "this client may not use this grant; check --client-id and --grant",
+  invalid_client: `check --client-id and its secret or key; ${forgotten}`,
+  unauthorized_client: `this client may not use this grant; check --client-id and --grant; ${forgotten}`,
+  invalid_grant: `try again in a minute; ${forgotten}`,
   invalid_scope: "check --scope",
   invalid_target: "check --resource, or leave it out with --no-resource",
 };
@@ -41,7 +45,9 @@ export const mcpFailure = {
     new CodemieError(
       "wrong_base_url",
       `${address} redirects to ${printable(target, 200)}, which is not followed`,
-      "register the address it leads to, if you trust it",
+      /^http:/.test(target)
+        ? "report it to the server's administrator: it leads to plain http:, which would send messages and tokens in clear text"
+        : "register the address it leads to, if you trust it",
       { forLog: "a redirect was not followed" },
     ),
   lost: (origin: string) =>
@@ -142,7 +148,7 @@ export const mcpFailure = {
     new CodemieError(
       "auth_timeout",
       `nobody finished the authorization at ${printable(issuer, 120)} within ${seconds} s`,
-      `${expected ? `${mustAllow(expected)}; ` : ""}try again in a minute; --auth-timeout SECONDS gives more time, and the address to open is in logs/mcp-proxy.log`,
+      `${expected ? `${mustAllow(expected)}; ` : ""}look at the page in the browser: it may say why; try again in a minute, and the bridge registers itself anew (with --persist, codemie mcp logout and the server's address forget the login); --auth-timeout SECONDS gives more time, and the address to open is in logs/mcp-proxy.log`,
     ),
   noLogin: (origin: string) =>
     new CodemieError(

@@ -26,16 +26,31 @@ export interface AuthorizationRequest {
   readonly prompt?: string | undefined;
   /** true: an OpenID Connect request, which sends the nonce too */
   readonly openId?: boolean;
+  /** parameters of the provider's own, by name; they replace none of ours */
+  readonly parameters?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Hosts of Microsoft Entra ID. */
+const entra =
+  /^(?:login\.microsoftonline\.(?:com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net|.+\.ciamlogin\.com)$/;
+
+/**
+ * @returns false for a provider that gives offline access without asking for consent each time. OpenID Connect Core 1.0
+ *   section 11 leaves that to it: Entra ID has the consent of the tenant's administrator, and where users must not
+ *   consent, `prompt=consent` shuts them out. A provider that lists its prompts without `consent` does not know it
+ */
+export function needsConsent({ issuer, prompt_values_supported: prompts }: ServerMetadata): boolean {
+  return !entra.test(URL.parse(issuer)?.hostname ?? "") && (!prompts || prompts.includes("consent"));
 }
 
 /**
  * @param scope the scopes that we request
- * @param wanted the user's `prompt`; `default` sends none
+ * @param wanted the user's `prompt`; `default` or an empty one sends none
  * @returns the `prompt` to send: without consent, a provider may ignore `offline_access` and give no refresh token (OpenID
  *   Connect Core 1.0 section 11); undefined: none
  */
 export function promptFor(scope: string | undefined, wanted: string | undefined): string | undefined {
-  if (wanted !== undefined) return wanted === "default" ? undefined : wanted;
+  if (wanted !== undefined) return wanted === "default" ? undefined : wanted || undefined;
   return asksForRefresh(scope) ? "consent" : undefined;
 }
 
@@ -51,6 +66,7 @@ export function asksForRefresh(scope: string | undefined): boolean {
 export function authorizationUrl(endpoint: URL, secrets: AuthorizationSecrets, request: AuthorizationRequest): URL {
   const url = new URL(endpoint);
   const parameters = {
+    ...request.parameters,
     response_type: "code",
     client_id: request.clientId,
     redirect_uri: request.redirectUri,

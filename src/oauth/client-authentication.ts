@@ -1,4 +1,4 @@
-import type { Client } from "./client.ts";
+import { type Client, formEncoded } from "./client.ts";
 import type { ServerMetadata } from "./metadata.ts";
 
 /** The parameters of a request. Undefined ones are left out. */
@@ -31,8 +31,6 @@ export async function authenticated(server: ServerMetadata, client: Client, form
   }
   return { body, headers };
 }
-
-const formEncoded = (text: string) => new URLSearchParams({ "": text }).toString().slice(1);
 
 async function assertion(server: ServerMetadata, client: Client): Promise<string> {
   const { SignJWT } = await import("jose");

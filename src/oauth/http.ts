@@ -117,6 +117,24 @@ export class OAuthHttp {
 }
 
 /**
+ * @param origin the MCP server's origin
+ * @param headers what the user gave for that server; `Authorization` is for the server itself and stays behind
+ * @returns a fetch that sends them to this origin, and to no other. Headers of the request come first
+ */
+export function withHeadersFor(origin: string, given: Headers, fetch: Fetch): Fetch {
+  const own = new Headers(given);
+  own.delete("authorization");
+  return async (url, options) => {
+    if (new URL(url).origin !== origin) return await fetch(url, options);
+    const headers = new Headers(own);
+    const cookies = own.get("cookie");
+    for (const [name, value] of new Headers(options?.headers)) headers.set(name, value);
+    if (cookies !== null) headers.set("cookie", [...new Set([cookies, headers.get("cookie")])].join("; "));
+    return await fetch(url, { ...options, headers });
+  };
+}
+
+/**
  * @returns a fetch that throws when an answer is longer than we read, for a library that reads whole answers
  */
 export function boundedFetch(fetch: Fetch): Fetch {

@@ -26,6 +26,7 @@ export const serverMetadata = documentOf({
   require_pushed_authorization_requests: z.optional(z.boolean()),
   jwks_uri: z.optional(z.string()),
   scopes_supported: z.optional(strings),
+  prompt_values_supported: z.optional(strings),
   response_types_supported: z.optional(strings),
   grant_types_supported: z.optional(strings),
   token_endpoint_auth_methods_supported: z.optional(strings),

@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { parseJson } from "../core/json.ts";
 import { Secret } from "../core/secret.ts";
 import { addressOnly } from "../core/text.ts";
-import { authMethodFor, authMethods, type Client } from "./client.ts";
+import { authMethodFor, authMethods, type Client, changesInHeader } from "./client.ts";
 import { documentOf, optionalText } from "./document.ts";
 import { oauthFailure } from "./failures.ts";
 import { readFault } from "./fault.ts";
@@ -70,10 +70,16 @@ export async function register(
   if (!made) throw oauthFailure.registrationRefused(server.issuer, status, description ?? code);
   const { client_secret, client_secret_expires_at, registration_client_uri, registration_access_token } = made;
   const secret = client_secret ? new Secret(client_secret) : undefined;
-  const told = authMethods.find((method) => method === made.token_endpoint_auth_method);
+  const named = authMethods.find((method) => method === made.token_endpoint_auth_method);
   const publicOnly = server.token_endpoint_auth_methods_supported?.every((method) => method === "none");
+  const encodes = secret !== undefined && changesInHeader(server, made.client_id, secret);
+  const told = encodes && named === "client_secret_basic" ? "client_secret_post" : named;
   const method =
-    told && (told === "none" || secret) ? told : publicOnly ? "none" : authMethodFor(server, secret, undefined);
+    told && (told === "none" || secret)
+      ? told
+      : publicOnly
+        ? "none"
+        : authMethodFor(server, secret, undefined, made.client_id);
   return {
     id: made.client_id,
     ...(secret ? { secret } : {}),

@@ -107,6 +107,8 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "cli/notAVariableName": [["--client-secret-env"]],
   "cli/nothingToKeep": [[]],
   "cli/secretOrKey": [[]],
+  "cli/bridge/badHeaderFile": [[`${home}/headers`, 2]],
+  "cli/bridge/noFlag": [[2]],
   "cli/noFlag": [
     ["codemie profile status", "--ofline", "--offline"],
     ["codemie profile status", "--zzz", undefined],
@@ -193,7 +195,10 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   ],
   "mcp/notMcp": [[server, "it sent a web page"]],
   "mcp/notReopened": [[server, serverWords.said]],
-  "mcp/redirect": [[`${server}/mcp`, serverWords.target]],
+  "mcp/redirect": [
+    [`${server}/mcp`, serverWords.target],
+    [`${server}/mcp`, "http://mcp.example.com/mcp"],
+  ],
   "oauth/registrationRefused": [
     [issuer, 400],
     [issuer, 400, serverWords.detail],

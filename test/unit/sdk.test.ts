@@ -27,8 +27,13 @@ for (const [what, ours, known, others] of [
     "a server's metadata",
     serverMetadata,
     members(OAuthMetadataSchema, OpenIdProviderMetadataSchema),
-    // RFC 8628 section 4 and RFC 9207 section 3, which the SDK does not use
-    ["device_authorization_endpoint", "authorization_response_iss_parameter_supported"],
+    // RFC 8628 section 4, RFC 9207 section 3 and RFC 9126 section 5, which the SDK does not use
+    [
+      "device_authorization_endpoint",
+      "authorization_response_iss_parameter_supported",
+      "pushed_authorization_request_endpoint",
+      "require_pushed_authorization_requests",
+    ],
   ],
   ["a token endpoint's answer", tokenAnswer, members(OAuthTokensSchema), []],
   [

@@ -5,7 +5,14 @@ import { Secret } from "../../core/secret.ts";
 import { printable } from "../../core/text.ts";
 import { pause } from "../../core/time.ts";
 import type { EndpointResult, Refusal, Unusable } from "../../oauth/answer.ts";
-import { asksForRefresh, authorizationUrl, judgeCallback, newSecrets, promptFor } from "../../oauth/authorization.ts";
+import {
+  asksForRefresh,
+  authorizationUrl,
+  judgeCallback,
+  needsConsent,
+  newSecrets,
+  promptFor,
+} from "../../oauth/authorization.ts";
 import { pollSeconds, requestDeviceCode } from "../../oauth/device.ts";
 import { faultOfIdToken, isEncrypted } from "../../oauth/id-token.ts";
 import { type DiscoveredProvider, discoverProvider, type ProviderMetadata } from "../../oauth/provider.ts";
@@ -13,7 +20,7 @@ import { pushedWhereDemanded } from "../../oauth/pushed.ts";
 import { requestToken, revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import { browserUser } from "../../platform/peer.ts";
 import type { Runtime } from "../../platform/runtime.ts";
-import { type ClientProof, clientAt, placeOf, proofIn } from "../client-proof.ts";
+import { type ClientProof, clientAt, proofIn, proofPlace } from "../client-proof.ts";
 import type { OidcLogin, SsoLogin } from "../credential.ts";
 import { authFailure } from "../failures.ts";
 import type { Renewal } from "../renewal.ts";
@@ -36,7 +43,7 @@ export const promptIn = ({ prompt }: Pick<OidcClient, "prompt">): { prompt?: str
 /** @returns a client's settings as a profile remembers them: without a secret */
 export function rememberedClient(client: OidcClient) {
   const { issuer, clientId, scope } = client;
-  return { issuer, clientId, scope, ...promptIn(client), ...callbackIn(client), ...placeOf(client) };
+  return { issuer, clientId, scope, ...promptIn(client), ...callbackIn(client), ...proofPlace(client) };
 }
 
 /** The default scopes: identity, and a refresh token, which makes the login last. */
@@ -90,7 +97,7 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
   const endpoint = new URL(metadata.authorization_endpoint);
   const asked = authorizationUrl(endpoint, secrets, {
     ...{ clientId, redirectUri, scope, openId: true },
-    prompt: promptFor(scope, client.prompt),
+    prompt: promptFor(needsConsent(metadata) ? scope : undefined, client.prompt),
   });
   let url: URL;
   try {

@@ -3,12 +3,12 @@ import { type CallbackChoice, isLoopback } from "../../core/host.ts";
 import { parseSeconds } from "../../core/parse.ts";
 import { pasted, placeholder } from "../../core/pasted.ts";
 import { Secret } from "../../core/secret.ts";
-import { headerSafe } from "../../core/text.ts";
 import { mcpFailure } from "../../mcp/failures.ts";
 import { readCallback } from "../callback-flags.ts";
 import { cliFailure } from "../failures.ts";
 import { bridgeFailure } from "./failures.ts";
-import { type Flag, splitFlags } from "./flags.ts";
+import { type Flag, isPlainWord, isSplit, splitFlags } from "./flags.ts";
+import { readHeaders } from "./headers.ts";
 
 /** Looks up an environment variable. */
 type Lookup = (name: string) => string | undefined;
@@ -20,6 +20,8 @@ export interface McpArgs {
   /** the server's address; a placeholder when `help` or `version` is set */
   readonly url: URL;
   readonly headers: Headers;
+  /** a file with more of them */
+  readonly headerFile: string | undefined;
   readonly transport: "auto" | "http" | "sse";
   readonly allowHttp: boolean;
   /** ms a request may wait without a byte from the server, 0 for ever; undefined: the standard limits */
@@ -28,6 +30,10 @@ export interface McpArgs {
   readonly scope: string | undefined;
   /** the resource indicator to send (RFC 8707); undefined: the server's own; `none`: send none */
   readonly resource: string | undefined;
+  /** the `prompt` to send; empty: none; undefined: as the provider needs it */
+  readonly prompt: string | undefined;
+  /** more parameters of the authorization request, by name */
+  readonly authorizeParameters: Readonly<Record<string, string>>;
   readonly issuer: string | undefined;
   readonly clientId: string | undefined;
   readonly clientSecret: Secret | undefined;
@@ -68,6 +74,8 @@ export function readMcpArgs(args: readonly string[], env: Env | "unknown"): McpA
     return env === "unknown" ? name : env[name];
   };
   const [url, surplus] = words;
+  const isOdd = surplus !== undefined || (url !== undefined && !URL.canParse(pasted(url)));
+  if (isOdd && isSplit(args)) throw bridgeFailure.splitHeader();
   if (surplus !== undefined) throw bridgeFailure.surplusWord();
   const [help, version] = [is("help"), is("version")];
   const asksOnly = help || version;
@@ -77,11 +85,14 @@ export function readMcpArgs(args: readonly string[], env: Env | "unknown"): McpA
     version,
     url: asksOnly ? new URL("https://localhost") : serverUrl(url ?? "", is("allow-http")),
     headers: readHeaders(values, lookup),
+    headerFile: text("header-file"),
     transport: oneOf("transport", text("transport") ?? "auto", transports),
     allowHttp: is("allow-http"),
     silenceMs: text("timeout") === undefined ? undefined : secondsOf("--timeout", text("timeout"), 0) * 1000,
     scope: text("scope"),
     resource: resourceOf(text("resource"), is("no-resource")),
+    prompt: promptOf(text("prompt")),
+    authorizeParameters: readParameters(values["authorize-param"] ?? []),
     issuer: httpsOf("--issuer", text("issuer")),
     ...readClient(text, lookup),
     profile: text("profile"),
@@ -152,6 +163,28 @@ function resourceOf(given: string | undefined, none: boolean): string | undefine
   return none ? "none" : given;
 }
 
+/** Values of `prompt` (OpenID Connect Core 1.0 section 3.1.2.1); providers have some of their own. */
+function promptOf(text: string | undefined): string | undefined {
+  if (text && !/^[A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*$/.test(text)) throw bridgeFailure.badPrompt();
+  return text;
+}
+
+/** Parameters of the authorization request that protect it or have a flag of their own. */
+const ownParameters: readonly string[] = [
+  ...["response_type", "response_mode", "client_id", "redirect_uri", "state", "nonce", "code_challenge"],
+  ...["code_challenge_method", "scope", "resource", "prompt", "request", "request_uri"],
+];
+
+function readParameters(given: readonly string[]): Record<string, string> {
+  const pairs = given.map((text) => {
+    const [, name, value] = /^([A-Za-z0-9_.:-]{1,100})=([\s\S]*)$/.exec(text) ?? [];
+    if (name === undefined || value === undefined) throw bridgeFailure.badParameter();
+    if (ownParameters.includes(name.toLowerCase())) throw bridgeFailure.ownParameter(name);
+    return [name, value] as const;
+  });
+  return Object.fromEntries(pairs);
+}
+
 /**
  * @param typed the server's address
  * @param allowHttp whether plain `http:` may leave this machine
@@ -162,7 +195,9 @@ function resourceOf(given: string | undefined, none: boolean): string | undefine
 export function serverUrl(typed: string, allowHttp: boolean): URL {
   const text = pasted(typed);
   const url = URL.parse(text);
-  if (!url) throw bridgeFailure.url(text, placeholder(text) ?? "it is not a web address");
+  // What is no address may be a key in the wrong place: no message repeats it.
+  const unknown = isPlainWord(text) ? text : "the word that should be its address";
+  if (!url) throw bridgeFailure.url(unknown, placeholder(text) ?? "it is not a web address");
   if (url.username || url.password) {
     throw bridgeFailure.url(
       url.origin,
@@ -171,7 +206,7 @@ export function serverUrl(typed: string, allowHttp: boolean): URL {
     );
   }
   if (url.protocol !== "https:" && url.protocol !== "http:") {
-    throw bridgeFailure.url(text, `${url.protocol} is not supported, only https:`);
+    throw bridgeFailure.url(unknown, "only https: is supported");
   }
   if (url.protocol === "http:" && !isLoopback(url.hostname) && !allowHttp) {
     const hint = "use https:, or --allow-http if you know that nobody listens in between";
@@ -179,38 +214,6 @@ export function serverUrl(typed: string, allowHttp: boolean): URL {
   }
   url.hash = "";
   return url;
-}
-
-/** A name, a colon, and the rest, blanks at its ends included: a run for them would share them with the rest. */
-const headerLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:(.*)$/s;
-
-function readHeaders(values: { header?: string[]; "header-env"?: string[] }, lookup: Lookup): Headers {
-  const headers = new Headers();
-  const add = (flag: string, name: string, value: string) => {
-    const safe = headerSafe(value.trim());
-    if (safe === undefined) throw bridgeFailure.unsendable(flag, name);
-    headers.append(name, safe);
-  };
-  const filled = (flag: string, name: string, variable: string) => {
-    const found = lookup(variable);
-    if (!found) throw bridgeFailure.headerVariableUnset(flag, name, variable);
-    return found;
-  };
-  for (const line of values.header ?? []) {
-    const [, name, raw] = headerLine.exec(line) ?? [];
-    if (!name || raw === undefined) throw bridgeFailure.badHeader();
-    const value = raw.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, variable: string) =>
-      filled("--header", name, variable),
-    );
-    add("--header", name, value);
-  }
-  for (const line of values["header-env"] ?? []) {
-    const [, name, raw = ""] = headerLine.exec(line) ?? [];
-    const [, before = "", variable] = /^(.*\s)?([A-Za-z_][A-Za-z0-9_]*)\s*$/s.exec(raw) ?? [];
-    if (!name || !variable) throw bridgeFailure.badHeaderEnv();
-    add("--header-env", name, before + filled("--header-env", name, variable));
-  }
-  return headers;
 }
 
 function secondsOf(flag: string, text: string | undefined, standard: number): number {

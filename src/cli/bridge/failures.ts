@@ -21,6 +21,55 @@ export const bridgeFailure = {
     ),
   /** The surplus word may be a key: the message does not repeat it. */
   surplusWord: () => new CodemieError("usage", "codemie-mcp-proxy takes one address and flags", see),
+  /** @param place of the word on the command line, from 1; the word may be a key, so the message does not repeat it */
+  noFlag: (place: number) =>
+    new CodemieError("usage", `word ${place} of the command line is no flag of codemie-mcp-proxy`, see),
+  splitHeader: () =>
+    new CodemieError(
+      "usage",
+      "a header was split at its blank, so that its rest became a word of its own",
+      "put the whole value, with Bearer, into a variable and write --header-env Authorization:MCP_TOKEN, without a blank; or use --header-file",
+    ),
+  badPrompt: () =>
+    new CodemieError(
+      "usage",
+      "--prompt takes words",
+      "for example --prompt login; --prompt '' leaves it to the provider",
+    ),
+  badParameter: () =>
+    new CodemieError(
+      "usage",
+      "an --authorize-param is not of the form NAME=VALUE",
+      "for example --authorize-param audience=https://api.example.com",
+    ),
+  ownParameter: (name: string) =>
+    new CodemieError(
+      "usage",
+      `--authorize-param cannot set ${name}: the bridge sets it`,
+      "there are flags for scope, resource, prompt and client_id; the others protect the login",
+    ),
+  /** The message does not repeat the value: only a part of it may be a variable. */
+  headerNotFilled: (name: string) =>
+    new CodemieError(
+      "usage",
+      `the value of --header ${printable(name, 60)} holds a variable that nothing replaced by its value`,
+      `write it as \${NAME} or \${NAME:-default}, or give the variable's name: --header-env '${printable(name, 60)}: NAME'`,
+    ),
+  noCredential: (flag: string) =>
+    new CodemieError(
+      "usage",
+      `the Authorization header of ${flag} holds no credential`,
+      "the variable in it may not be set: set it, or leave the header out to log in through the browser",
+    ),
+  /** The message repeats nothing of the file. */
+  badHeaderFile: (file: string, line: number) =>
+    new CodemieError(
+      "usage",
+      `line ${line} of ${printable(file, 200)} is not of the form 'Name: value'`,
+      "write one header a line; lines that begin with # are left out",
+    ),
+  noHeaderFile: (file: string) =>
+    new CodemieError("usage", `there is no file ${printable(file, 200)}`, "check --header-file"),
   secretAndKey: () => new CodemieError("usage", "a client has a secret or a key, not both", see),
   clientIdMissing: () => new CodemieError("usage", "a client's secret or key needs --client-id", see),
   badMetadataUrl: () => new CodemieError("usage", "--client-metadata-url must be an https: address with a path", see),

@@ -1,15 +1,19 @@
 import { nearest } from "../../core/text.ts";
 import { cliFailure } from "../failures.ts";
+import { bridgeFailure } from "./failures.ts";
 
 /** Flags of the bridge: those with a value, and those without. */
 const flags = {
   header: "value",
   "header-env": "value",
+  "header-file": "value",
   transport: "value",
   "allow-http": "switch",
   timeout: "value",
   grant: "value",
   scope: "value",
+  prompt: "value",
+  "authorize-param": "value",
   resource: "value",
   "no-resource": "switch",
   issuer: "value",
@@ -38,6 +42,25 @@ export type Flag = keyof typeof flags;
 
 const program = "codemie-mcp-proxy";
 
+/** @returns true for a word that may be repeated: a slip in a name, and hardly a key, which has capitals or digits */
+export const isPlainWord = (word: string): boolean => /^[a-z.:/_-]{1,60}$/.test(word);
+
+/**
+ * A shell or an editor broke a header at its blank: what follows its first part is no flag, and often the token.
+ *
+ * @returns true when a word follows a header that is a name alone, or a name and a scheme
+ */
+export function isSplit(args: readonly string[]): boolean {
+  return args.some((arg, i) => {
+    const [flag, value, next] = arg.includes("=")
+      ? [arg.slice(0, arg.indexOf("=")), arg, args[i + 1]]
+      : [arg, args[i + 1], args[i + 2]];
+    const isHeader = /^--header(?:-env)?$/.test(flag ?? "");
+    const isPart = value !== undefined && !/\s\S/.test(value);
+    return isHeader && isPart && next !== undefined && !next.startsWith("--") && !/^https?:\/\//i.test(next);
+  });
+}
+
 /**
  * Separates flags from words. Each flag keeps all its values, since `--header` may be repeated.
  *
@@ -61,7 +84,9 @@ export function splitFlags(args: readonly string[]): { values: Partial<Record<Fl
         typed,
         Object.keys(flags).map((known) => `--${known}`),
       );
-      throw cliFailure.noFlag(program, typed, close);
+      if (isSplit(args)) throw bridgeFailure.splitHeader();
+      if (isPlainWord(typed) && typed.startsWith("--")) throw cliFailure.noFlag(program, typed, close);
+      throw bridgeFailure.noFlag(i + 1);
     }
     const flag = name as Flag;
     if (flags[flag] === "switch") {
@@ -70,6 +95,10 @@ export function splitFlags(args: readonly string[]): { values: Partial<Record<Fl
       continue;
     }
     const value = at < 0 ? args[++i] : arg.slice(at + 1);
+    if (value === "" && flag === "prompt") {
+      values.prompt = [value];
+      continue;
+    }
     if (!value || (at < 0 && value.startsWith("--"))) throw cliFailure.needsValue(program, typed);
     values[flag] = [...(values[flag] ?? []), value];
   }

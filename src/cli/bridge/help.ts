@@ -12,6 +12,7 @@ ${bold("Flags")}
       --header 'NAME: VALUE'       send this header to the server (repeatable)
       --header-env 'NAME: VARIABLE'
                                    the same with a variable's value: for secrets (repeatable)
+      --header-file FILE           a file with more of them, one NAME: VALUE a line
       --transport KIND             auto (default), http (Streamable HTTP) or sse (the older HTTP+SSE)
       --allow-http                 allow plain http: to another machine
       --timeout SECONDS            longest wait without a byte from the server, 0 for ever (default 600,
@@ -25,6 +26,9 @@ ${bold("Flags")}
 ${bold("When the server demands a login")}
       --grant KIND                 authorization-code (default), client-credentials or enterprise
       --scope 'A B'                scopes to ask for (default: those the server names)
+      --prompt VALUE               what its pages ask: login, consent, select_account, none; '' leaves it to the server
+      --authorize-param NAME=VALUE
+                                   one more parameter of the authorization request (repeatable)
       --resource URI               resource to name instead of the server's own; --no-resource names none
       --issuer URL                 the only authorization server to use
       --client-id ID               our client ID there (default: the bridge registers itself)

@@ -11,7 +11,7 @@ import { OAuthSession } from "../../mcp/oauth/session.ts";
 import { GrantStore } from "../../mcp/oauth/store.ts";
 import { addressesNamedBy } from "../../oauth/addresses.ts";
 import { oauthFailure } from "../../oauth/failures.ts";
-import { OAuthHttp } from "../../oauth/http.ts";
+import { OAuthHttp, withHeadersFor } from "../../oauth/http.ts";
 import type { Trace } from "../../oauth/trace.ts";
 import type { Cookies } from "../../platform/cookie-jar.ts";
 import { readNamedText } from "../../platform/foreign-files.ts";
@@ -62,6 +62,8 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     mayOpenBrowser: asked.browser,
     browserEnv: environmentForOthers(runtime, profiles),
     callback: asked.callback,
+    prompt: asked.prompt,
+    parameters: asked.authorizeParameters,
     stop,
   };
   const where = { profile: asked.profile ?? "", host: url.origin, outcome: "ok" } as const;
@@ -76,7 +78,7 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     enterprise: grant === "enterprise" ? () => providerOf(cli, asked, vault) : undefined,
     store: asked.persist ? new GrantStore(vault, runtime.home) : undefined,
     http: new OAuthHttp({
-      fetch: runtime.fetch,
+      fetch: withHeadersFor(url.origin, asked.headers, runtime.fetch),
       rule: addressesNamedBy(url, asked.allowHttp),
       cookies,
       debug: (text) => log.debug(text),

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { asCodemieError } from "../../core/errors.ts";
 import { addressOnly } from "../../core/text.ts";
 import { within } from "../../core/time.ts";
@@ -16,6 +17,8 @@ import { stopSignal } from "../../platform/signals.ts";
 import { realStdio } from "../../platform/stdio.ts";
 import type { Cli } from "../frame/command.ts";
 import { type McpArgs, readMcpArgs } from "./args.ts";
+import { bridgeFailure } from "./failures.ts";
+import { headersOf } from "./headers.ts";
 
 /** How long answers under way may still come after the client has closed standard input, ms. */
 const graceMs = 600;
@@ -24,6 +27,9 @@ const graceMs = 600;
  * limits this stays below the 2 s promised.
  */
 const patienceMs = 400;
+
+/** Longest file with headers, bytes. */
+const longestHeaderFile = 64 * 1024;
 
 /** How long the client may take to read the last answers, ms. */
 const lastWordsMs = 200;
@@ -36,16 +42,17 @@ const lastWordsMs = 200;
  * @throws usage errors, and as `runExplain`
  */
 export async function runMcpProxy(given: Cli, args: readonly string[]): Promise<number> {
-  const asked = readMcpArgs(args, given.runtime.env);
-  if (asked.help) {
+  const read = readMcpArgs(args, given.runtime.env);
+  if (read.help) {
     const { mcpHelp } = await import("./help.ts");
     given.runtime.terminal.out(mcpHelp(given.output));
     return 0;
   }
-  if (asked.version) {
+  if (read.version) {
     given.runtime.terminal.out(`${versionLine}\n`);
     return 0;
   }
+  const asked = read.headerFile === undefined ? read : await withHeaderFile(read, read.headerFile, given.runtime.cwd);
   const runtime = { ...given.runtime, secretVariables: asked.secretVariables };
   const cli = { ...given, runtime };
   if (asked.explain) {
@@ -64,6 +71,17 @@ export async function runMcpProxy(given: Cli, args: readonly string[]): Promise<
   log.info(`ended: ${why}`);
   await file.flushed();
   endProcess(code);
+}
+
+/** Adds the headers of the file; those of the command line replace them. */
+async function withHeaderFile(read: McpArgs, name: string, cwd: string): Promise<McpArgs> {
+  const file = resolve(cwd, name);
+  const { readNamedText } = await import("../../platform/foreign-files.ts");
+  const text = await readNamedText(file, longestHeaderFile);
+  if (text === undefined) throw bridgeFailure.noHeaderFile(file);
+  const headers = headersOf(text, file);
+  for (const [header, value] of read.headers) headers.set(header, value);
+  return { ...read, headers };
 }
 
 async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number; why: string }> {

@@ -49,7 +49,7 @@ export function givenClient(server: ServerMetadata, options: ClientOptions): Cli
   if (clientId !== undefined) {
     const secret = clientSecret ? { secret: clientSecret } : {};
     const key = clientKey ? { key: clientKey } : {};
-    return { id: clientId, ...secret, ...key, method: authMethodFor(server, clientSecret, clientKey) };
+    return { id: clientId, ...secret, ...key, method: authMethodFor(server, clientSecret, clientKey, clientId) };
   }
   if (metadataUrl !== undefined && server.client_id_metadata_document_supported) {
     return { id: metadataUrl, method: "none" };

@@ -1,11 +1,13 @@
+import * as z from "zod/mini";
 import { browserLogin, type LoginDialogue } from "../../auth/login/browser.ts";
 import { pages } from "../../auth/login/callback-page.ts";
 import { type CallbackServer, startCallbackServer } from "../../auth/login/callback-server.ts";
 import type { ForeignEnv } from "../../core/env.ts";
 import { CodemieError } from "../../core/errors.ts";
 import type { CallbackChoice } from "../../core/host.ts";
+import { parseJson } from "../../core/json.ts";
 import type { EndpointResult } from "../../oauth/answer.ts";
-import { authorizationUrl, judgeCallback, newSecrets, promptFor } from "../../oauth/authorization.ts";
+import { authorizationUrl, judgeCallback, needsConsent, newSecrets, promptFor } from "../../oauth/authorization.ts";
 import type { Client } from "../../oauth/client.ts";
 import { plainCode } from "../../oauth/fault.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
@@ -18,6 +20,7 @@ import type { Runtime } from "../../platform/runtime.ts";
 import { mcpFailure } from "../failures.ts";
 import { type ClientOptions, chooseClient } from "./client.ts";
 import type { Deployment } from "./discovery.ts";
+import { asksForIdToken } from "./scope.ts";
 import { obtainToken } from "./token.ts";
 
 /** The person's side of an authorization. */
@@ -31,6 +34,10 @@ export interface PersonOptions {
   readonly browserEnv: ForeignEnv;
   /** the loopback redirect; its host is `localhost` unless another one is chosen */
   readonly callback: CallbackChoice;
+  /** the `prompt` the user chose; empty: none; undefined: as the provider needs it */
+  readonly prompt: string | undefined;
+  /** parameters of the provider's own for the authorization request, by name */
+  readonly parameters: Readonly<Record<string, string>> | undefined;
   readonly stop: AbortSignal;
 }
 
@@ -43,6 +50,9 @@ export interface CodeFlow {
   readonly http: OAuthHttp;
   readonly trace: Trace;
 }
+
+/** What we read of an ID token. */
+const idTokenClaims = z.object({ nonce: z.string() });
 
 const callbackPath = "/callback";
 /** Longest address for the browser, characters: it is printed, and servers and browsers take no longer ones. */
@@ -74,8 +84,11 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
     const refused = error instanceof CodemieError && error.code === "auth_refused";
     throw refused && deployment.guessed ? mcpFailure.noLogin(server.issuer) : error;
   }
-  const prompt = promptFor(scope, undefined);
-  const asked = authorizationUrl(endpoint, secrets, { clientId: client.id, redirectUri, scope, resource, prompt });
+  const isOpenId = asksForIdToken(scope);
+  const asked = authorizationUrl(endpoint, secrets, {
+    ...{ clientId: client.id, redirectUri, scope, resource, openId: isOpenId, parameters: person.parameters },
+    prompt: promptFor(needsConsent(server) ? scope : undefined, person.prompt),
+  });
   let url: URL;
   try {
     url = requestAddress(await pushedWhereDemanded(server, client, endpoint, asked, http), server);
@@ -95,6 +108,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
         resource,
       };
       const answer = await obtainToken(server, client, form, http, trace);
+      if (isOpenId) checkNonce(answer, secrets.nonce, server.issuer);
       return { result: answer, page: pages.accessGranted() };
     });
   } catch (error) {
@@ -140,6 +154,16 @@ function listen({ known, person }: CodeFlow, accept: (url: URL) => boolean): Cal
     }
   }
   return startCallbackServer(options);
+}
+
+/**
+ * Throws if an ID token is not for this request (OpenID Connect Core 1.0 section 3.1.3.7, item 11). It came from the token
+ * endpoint itself, so TLS vouches for who sent it (item 6). One that is encrypted is for nobody here: nothing uses it.
+ */
+function checkNonce({ id_token: token }: TokenAnswer, nonce: string, issuer: string): void {
+  if (!token || token.split(".").length === 5) return;
+  const claims = parseJson(Buffer.from(token.split(".")[1] ?? "", "base64url").toString(), idTokenClaims);
+  if (claims?.nonce !== nonce) throw mcpFailure.token(issuer, "the nonce of its ID token belongs to another login");
 }
 
 /** Returns the authorization code of a callback whose `state` is checked; throws the server's refusal. */

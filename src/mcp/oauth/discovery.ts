@@ -1,5 +1,5 @@
 import { checkResourceAllowed } from "@modelcontextprotocol/sdk/shared/auth-utils.js";
-import type { CodemieError } from "../../core/errors.ts";
+import { CodemieError } from "../../core/errors.ts";
 import { parseJson, type Schema } from "../../core/json.ts";
 import { addressOnly } from "../../core/text.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
@@ -85,20 +85,32 @@ function checked(deployment: Deployment, { issuer, http, trace }: DiscoveryOptio
 async function findResource(options: DiscoveryOptions): Promise<Search<ResourceMetadata>> {
   const { url, named, http, trace } = options;
   const wellKnown = "/.well-known/oauth-protected-resource";
+  const [name, schema] = ["protected resource metadata", resourceMetadata] as const;
+  const asked =
+    named === undefined ? undefined : await orFailure(firstFound([named], name, rfc9728, schema, http, trace));
   const candidates = [
-    ...(named === undefined ? [] : [named]),
     ...(url.pathname === "/" ? [] : [`${url.origin}${wellKnown}${url.pathname.replace(/\/$/, "")}${url.search}`]),
     `${url.origin}${wellKnown}`,
   ];
-  const search = await firstFound(candidates, "protected resource metadata", rfc9728, resourceMetadata, http, trace);
+  const isFound = asked !== undefined && !(asked instanceof CodemieError) && asked.found !== undefined;
+  const search = isFound ? asked : await firstFound(candidates, name, rfc9728, schema, http, trace);
   const { found } = search;
-  if (!found) return search;
+  if (!found && asked instanceof CodemieError) throw asked;
+  if (!found) return search.trouble ? search : ((asked as Search<ResourceMetadata> | undefined) ?? search);
   // Trust the resource that the user named. A resource that only the metadata names must cover the server's address.
   const covers = found.resource === options.resource || covering(found.resource, url);
   const reference = "RFC 9728 section 3.3";
   trace({ name: "resource", ok: covers, detail: found.resource, reference });
   if (!covers) throw mcpFailure.resource(url.origin + url.pathname, found.resource);
   return search;
+}
+
+/** @returns what the work returns, or its failure: an address that a challenge names is not the only place to look */
+async function orFailure<T>(work: Promise<T>): Promise<T | CodemieError> {
+  return await work.catch((error: unknown) => {
+    if (error instanceof CodemieError) return error;
+    throw error;
+  });
 }
 
 /** @returns true when a resource indicator covers an address: same origin, and its path begins the address's path */

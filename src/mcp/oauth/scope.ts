@@ -6,7 +6,7 @@ import type { Deployment } from "./discovery.ts";
  * the resource lists, else none, and the server decides. After a 403, the challenge's scopes are added to the user's.
  *
  * @param user the scopes that the user named
- * @param offline true: a refresh token is useful, so add `offline_access` if the server lists it
+ * @param offline true: a refresh token is useful, so add `offline_access` if the server lists it, but never to the user's
  * @returns the scopes, separated by spaces; undefined for none
  */
 export function wantedScope(
@@ -18,7 +18,8 @@ export function wantedScope(
   const step = challenge.status === 403 ? challenge.scope : undefined;
   const base = user ?? challenge.scope ?? (scopes && scopes.length > 0 ? scopes.join(" ") : undefined);
   const wanted = joinScopes(base, step);
-  const add = wanted !== undefined && offline && server.scopes_supported?.includes("offline_access");
+  const add =
+    wanted !== undefined && user === undefined && offline && server.scopes_supported?.includes("offline_access");
   return add ? joinScopes(wanted, "offline_access") : wanted;
 }
 
@@ -35,3 +36,6 @@ export function coversScope(granted: string | undefined, needed: string): boolea
 }
 
 const split = (scope: string | undefined) => (scope ?? "").split(/\s+/).filter(Boolean);
+
+/** @returns true for an OpenID Connect request, whose answer holds an ID token (OpenID Connect Core 1.0 section 3.1.2.1) */
+export const asksForIdToken = (scope: string | undefined): boolean => split(scope).includes("openid");

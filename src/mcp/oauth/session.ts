@@ -13,7 +13,7 @@ import type { Deployment } from "./discovery.ts";
 import { discover } from "./discovery.ts";
 import { type Grant, giveUp, grantOf, type HeldGrant, isOfUse, Leftovers, sameSecret } from "./grant.ts";
 import type { HowToRenew, SessionOptions } from "./options.ts";
-import { Restraint, restMs } from "./restraint.ts";
+import { Rest, restMs } from "./rest.ts";
 import { coversScope, joinScopes, wantedScope } from "./scope.ts";
 import type { StoreKey } from "./store.ts";
 import { refreshGrant } from "./token.ts";
@@ -44,11 +44,11 @@ export class OAuthSession implements Authorization {
   /** the scopes last requested, and until when we do not request them again */
   #asked: { readonly scope: string | undefined; readonly until: number } | undefined;
   #flight: { readonly done: Promise<void>; readonly attended: boolean } | undefined;
-  readonly #restraint: Restraint;
+  readonly #rest: Rest;
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#restraint = new Restraint(options.url.origin, () => this.#now());
+    this.#rest = new Rest(() => this.#now(), options.store);
   }
 
   async current({ signal, attended }: Waiting): Promise<AccessToken | undefined> {
@@ -69,15 +69,12 @@ export class OAuthSession implements Authorization {
     const { url, grant } = this.#options;
     // A flight that may not ask the person ends with an error where only that helps.
     while (waiting.attended && this.#flight && !this.#flight.attended) {
-      await orAborted(
-        this.#flight.done.catch(() => undefined),
-        waiting.signal,
-        true,
-      );
+      const over = this.#flight.done.catch(() => undefined);
+      await orAborted(over, waiting.signal, true);
     }
     if (this.#grant !== refused && this.#grant !== undefined) return;
     if (!this.#flight) {
-      this.#restraint.check();
+      await this.#rest.check();
       const unproved = challenge.status === 401 && refused !== undefined && refused === this.#unproved?.token;
       if (unproved && !this.#unproved?.renewed) {
         throw this.#pause(mcpFailure.tokenRefused(url.origin));
@@ -145,7 +142,8 @@ export class OAuthSession implements Authorization {
       if (kind === "adopted" || kind === "renewed") return;
       if (!attended && this.#options.grant === "authorization-code")
         throw mcpFailure.loginNeeded(this.#options.url.origin);
-      await this.#notJustAsked(key);
+      // Windows that share a login share its refusal too, so that one browser tab opens and not one per window.
+      if (this.#options.grant === "authorization-code") await this.#rest.checkShared(key, this.#options.url.origin);
       await this.#authorize(deployment, key, challenge);
     });
   }
@@ -240,9 +238,10 @@ export class OAuthSession implements Authorization {
     const outcome = await refreshGrant(deployment, held, http, trace, this.#now());
     if (outcome.kind === "ended" && outcome.code !== undefined) {
       log.info(`the server no longer accepts the refresh token: ${plainCode(outcome.code)}`);
-      if (outcome.code === "invalid_client") this.#client = undefined;
       const { refreshToken: _, ...bare } = held.grant;
-      this.#grant = ahead ? bare : undefined;
+      this.#grant = bare;
+      await this.#endRegistration(this.#keyOf(deployment));
+      if (!ahead) this.#grant = undefined;
     }
     return outcome;
   }
@@ -256,14 +255,6 @@ export class OAuthSession implements Authorization {
     this.#options.log.info("the token was renewed");
   }
 
-  /** Windows that share a login share its refusal too, so that one browser tab opens and not one per window. */
-  async #notJustAsked(key: StoreKey): Promise<void> {
-    const { store, grant, url } = this.#options;
-    if (!store || grant !== "authorization-code") return;
-    const left = (await store.restsUntil(key)) - this.#now();
-    if (left > 0 && left <= restMs) throw mcpFailure.justAsked(url.origin);
-  }
-
   async #authorize(deployment: Deployment, key: StoreKey, challenge: Challenge): Promise<void> {
     const { log, authorized, grant: kind } = this.#options;
     const [before, clientBefore] = [this.#grant, this.#client];
@@ -271,7 +262,7 @@ export class OAuthSession implements Authorization {
     const scope = challenge.status === 403 ? joinScopes(before?.scope, wanted) : wanted;
     log.info(`authorizing at ${new URL(deployment.server.issuer).origin}`);
     let opened = kind !== "authorization-code";
-    if (!opened) this.#restraint.count();
+    if (!opened) this.#rest.countTab(this.#options.url.origin);
     try {
       const { answer, client } = await askForToken(this.#options, deployment, scope, this.#client, (chosen) => {
         this.#client = chosen;
@@ -280,30 +271,42 @@ export class OAuthSession implements Authorization {
       const grant = grantOf(answer, scope, this.#now());
       this.#unproved = { token: grant, renewed: false };
       this.#asked = { scope, until: this.#now() + restMs };
+      if (clientBefore?.registered && clientBefore.id !== client.id) this.#leftovers.registration(clientBefore);
       // Do not revoke tokens that other processes share: revoking them may end their replacement too.
       if (before && clientBefore && !this.#options.store) this.#leftovers.tokens(clientBefore, before);
       await this.#keep(grant, client, key);
     } catch (error) {
-      // If the server forgot our registration, only the browser shows that. So drop it after any failure.
-      if (this.#client?.registered && !this.#grant) {
-        this.#leftovers.registration(this.#client);
-        this.#client = undefined;
-      }
       if (!opened) throw error;
       const failed = asCodemieError(error);
       // When the bridge was stopped, nobody declined the authorization.
-      const ended = failed.code === "terminated" || failed.code === "interrupted";
-      if (!ended && kind === "authorization-code")
-        await this.#options.store?.rest(key, this.#now() + restMs).catch(() => undefined);
-      throw this.#pause(failed);
+      if (failed.code === "terminated" || failed.code === "interrupted") throw this.#pause(failed);
+      if (this.#client?.registered && this.#client.id !== clientBefore?.id) this.#leftovers.registration(this.#client);
+      this.#client = clientBefore;
+      await this.#endRegistration(key);
+      if (kind === "authorization-code") await this.#rest.share(failed, key);
+      throw failed;
     }
     log.info("authorized");
     await authorized(deployment.server.issuer);
   }
 
+  /**
+   * Ends our registration, here and in the vault, so that the next authorization registers anew: the server may have
+   * forgotten it, and then must not send the browser back to say so (RFC 6749 section 4.1.2.1). Never throws.
+   */
+  async #endRegistration(key: StoreKey): Promise<void> {
+    if (!this.#client?.registered) return;
+    this.#client = { ...this.#client, registered: { ...this.#client.registered, expiresAt: 0 } };
+    if (this.#grant) await this.#write(key, this.#grant, this.#client);
+  }
+
   async #keep(grant: Grant, client: Client, key: StoreKey): Promise<void> {
     this.#client = client;
     this.#take(grant);
+    await this.#write(key, grant, client);
+  }
+
+  async #write(key: StoreKey, grant: Grant, client: Client): Promise<void> {
     try {
       await this.#options.store?.write(key, grant, client);
     } catch (error) {
@@ -315,11 +318,11 @@ export class OAuthSession implements Authorization {
   #take(grant: Grant): void {
     this.#grant = grant;
     this.#grantedAt = this.#now();
-    this.#restraint.lift();
+    this.#rest.end();
   }
 
-  /** Blocks new authorizations after a failed one by browser: no second tab, no storm on the server. */
   #pause(error: CodemieError): CodemieError {
-    return this.#options.grant === "authorization-code" ? this.#restraint.pause(error) : error;
+    if (this.#options.grant === "authorization-code") this.#rest.begin(error);
+    return error;
   }
 }

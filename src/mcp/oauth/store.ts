@@ -5,7 +5,7 @@ import { CodemieError } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
 import { authMethods, type Client } from "../../oauth/client.ts";
-import { replaceFile } from "../../platform/files.ts";
+import { namesIn, removeFile, replaceFile } from "../../platform/files.ts";
 import { withLock } from "../../platform/lock.ts";
 import { readOwn } from "../../platform/private.ts";
 import type { Vault } from "../../vault/vault.ts";
@@ -36,6 +36,9 @@ const prefix = "mcp ";
 const keyParts = z.tuple([z.string(), z.string(), z.string()]);
 const nameOf = ({ issuer, resource, client }: StoreKey) => prefix + JSON.stringify([issuer, resource, client]);
 
+/** Tells the servers apart in files that must not name them. */
+const originMark = (address: string) => hashOf("sha256", new URL(address).origin).toString("hex");
+
 /** Logins to MCP servers that outlive the process: sealed in the vault, changed by one process at a time. */
 export class GrantStore {
   readonly #vault: Vault;
@@ -65,12 +68,20 @@ export class GrantStore {
 
   /** Stores, for all processes, until when no person is asked for this login again, ms since the epoch. */
   async rest(key: StoreKey, untilMs: number): Promise<void> {
-    await replaceFile(this.#file(key, "rest"), `${untilMs}\n`);
+    await replaceFile(this.#file(key, "rest"), `${untilMs} ${originMark(key.resource)}\n`);
+  }
+
+  /** Ends that pause for all logins to the server. Never throws: it ends by itself. */
+  async endRests({ origin }: URL): Promise<void> {
+    const names = (await namesIn(this.#run).catch(() => [])).filter((name) => /^mcp-.*\.rest$/.test(name));
+    for (const file of names.map((name) => join(this.#run, name))) {
+      if (readOwn(file)?.includes(originMark(origin))) await removeFile(file).catch(() => undefined);
+    }
   }
 
   /** @returns until when no person is asked for this login, ms since the epoch; 0 when none was stored */
   async restsUntil(key: StoreKey): Promise<number> {
-    return Number(readOwn(this.#file(key, "rest"))) || 0;
+    return Number(readOwn(this.#file(key, "rest"))?.split(" ")[0]) || 0;
   }
 
   /** @returns the keys of all stored logins, also of damaged ones */

@@ -23,6 +23,7 @@ export const mcpLogout = (cli: Cli) =>
       const { vault } = stores(runtime);
       const url = serverUrl(args.url, true);
       const store = new GrantStore(vault, runtime.home);
+      await store.endRests(url);
       const found = (await store.keys()).filter(({ resource }) => covering(resource, url));
       const done: { issuer: string; resource: string; revoked: boolean }[] = [];
       for (const key of found) {

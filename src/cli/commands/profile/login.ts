@@ -2,7 +2,7 @@ import { recorded } from "../../../access/audit.ts";
 import { forProfile } from "../../../access/credentials.ts";
 import { accessFailure } from "../../../access/failures.ts";
 import { storesToChange } from "../../../access/stores.ts";
-import { type ClientProof, placeOf, proofIn } from "../../../auth/client-proof.ts";
+import { type ClientProof, proofIn, proofPlace } from "../../../auth/client-proof.ts";
 import {
   expiryOf,
   type OidcLogin,
@@ -179,7 +179,7 @@ function clientOf(
   // A secret goes to the provider and client that it was given for, and to no other.
   const isOf = (other: Pick<OidcClient, "issuer" | "clientId"> | undefined) =>
     !hasProof && other?.issuer === issuer && other.clientId === clientId;
-  const remembered = isOf(profile.oidc) ? placeOf(profile.oidc ?? {}) : {};
+  const remembered = isOf(profile.oidc) ? proofPlace(profile.oidc ?? {}) : {};
   const sealed = typeof before === "object" && before.method === "oidc" && isOf(before) ? proofIn(before) : {};
   const choices = { ...promptIn({ prompt }), ...callbackIn({ ...profile.oidc, ...callback }) };
   return { issuer, clientId, scope, ...choices, ...remembered, ...sealed, ...proof };
