@@ -6,9 +6,9 @@ export class Pty {
   #screen = "";
   #wake: () => void = () => undefined;
 
-  constructor(person: Person, args: readonly string[], env: Record<string, string> = {}) {
+  constructor(person: Person, args: readonly string[], env: Record<string, string> = {}, program = codemie) {
     const decoder = new TextDecoder();
-    this.#child = Bun.spawn([codemie, ...args], {
+    this.#child = Bun.spawn([program, ...args], {
       cwd: person.cwd,
       env: { ...person.env, TERM: "xterm-256color", ...env },
       terminal: {

@@ -116,6 +116,13 @@ export const commandFailure = {
       `${printable(flag, 60)} looks like ${own}; it was not passed on, since the process list would show its value`,
       "to pass it to the agent anyway, put it after --",
     ),
+  /** @param close the flag of ours that was probably meant */
+  agentFlag: (program: string, flag: string, close: string) =>
+    new CodemieError(
+      "usage",
+      `${program} has no flag ${printable(flag, 60)}, and the agent is not known to have it`,
+      `did you mean ${close}? To pass ${printable(flag, 60)} to the agent, put it after --`,
+    ),
   badServerName: (name: string) =>
     new CodemieError(
       "usage",
