@@ -103,6 +103,29 @@ test("an agent that stops only itself stops the job, and fg wakes it", async () 
   person.remove();
 });
 
+test("the real Claude Code: Ctrl-Z stops the job, fg goes on, and its last line is a command that works here", async () => {
+  const person = loggedIn.copy();
+  const trusted = { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true };
+  const settings = { hasCompletedOnboarding: true, theme: "dark", projects: { [person.cwd]: trusted } };
+  writeFileSync(join(person.home, ".claude.json"), JSON.stringify(settings));
+  const env = { ...withClaude(person), PS1: "shell> " };
+  const pty = new Pty(person, ["--norc", "--noprofile", "-i"], env, "/bin/bash");
+  await pty.shows(/shell> /);
+  pty.type(`${codemieClaude} "say hello"\r`);
+  await pty.shows(/sandbox[^\n]*heard:/);
+  pty.type("\x1a");
+  await pty.shows(/Stopped[\s\S]*shell> /);
+  pty.type("fg\r");
+  await pty.shows(/shell> fg[\s\S]*for agents/);
+  pty.type("/exit");
+  await pty.shows(/Exit[^\n]*the CLI/);
+  pty.type("\r");
+  await pty.shows(/Resume this session with:[^\n]*\r\n[^\n]*codemie-claude --resume [0-9a-f-]{36}/);
+  pty.type("exit\r");
+  await pty.ended();
+  person.remove();
+});
+
 test("Ctrl-Z that stops the agent and us, and fg", async () => {
   const person = loggedIn.copy();
   person.install("claude", "#!/bin/sh\necho agent ready\nread -r line\necho agent heard $line\nexit 6\n");
@@ -113,7 +136,7 @@ test("Ctrl-Z that stops the agent and us, and fg", async () => {
   pty.type("\x1a");
   await pty.shows(/Stopped[\s\S]*shell> /);
   pty.type("fg; echo its code: $?\r");
-  await pty.shows(/fg[\s\S]*\n.*codemie-claude/);
+  await pty.shows(/fg;[\s\S]*codemie-claude/);
   pty.type("you\r");
   await pty.shows(/agent heard you[\s\S]*its code: 6/);
   pty.type("exit\r");
