@@ -72,7 +72,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     const name = asked ?? (wantsHelp(rest) ? undefined : standard);
     if (name === undefined) {
       const unknown = rest.find((arg) => arg.startsWith("-") && !isCommonFlag(arg));
-      if (unknown === "--version" || unknown === "-v") {
+      if (unknown === "--version" || unknown === "-v" || unknown === "-V") {
         terminal.out(`${versionLine}\n`);
         return 0;
       }
