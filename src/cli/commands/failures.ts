@@ -9,6 +9,7 @@ export const commandFailure = {
       "no CodeMie host is known yet",
       "name one: codemie profile login --url https://codemie.example.com",
     ),
+  twoHosts: () => new CodemieError("usage", "the host is given twice", "give it either as a word or with --url"),
   issuerMissing: () =>
     new CodemieError("usage", "an OpenID login needs --issuer", "for example --issuer https://sso.example.com"),
   clientIdMissing: () =>

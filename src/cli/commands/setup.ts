@@ -50,7 +50,7 @@ export const setup = (cli: Cli) =>
       device: { type: "boolean", description: "log in with a device code, without a browser on this machine" },
       browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
       timeout: { type: "string", valueHint: "SECONDS", default: "120", description: "give up a login after this time" },
-      yes: { type: "boolean", description: "ask nothing: use the flags and the defaults" },
+      yes: { type: "boolean", alias: "y", description: "ask nothing: use the flags and the defaults" },
     },
     async run({ args }) {
       const { runtime, output } = cli;
