@@ -108,7 +108,7 @@ test("settings: listed with their sources, read, set, removed, in the order of p
     model: { value: "from-env", source: "environment" },
   });
   expect((await person.run(["config", "set", "project", "demo"])).out).toContain("codeMieProject of profile");
-  expect((await person.run(["config", "get", "codeMieProject"])).out).toBe("demo\n");
+  expect(config().profiles.default.codeMieProject).toBe("demo");
   expect((await person.run(["config", "unset", "project"])).code).toBe(0);
   expect((await person.run(["config", "unset", "model"])).code).toBe(0);
   expect(config().profiles.default.model).toBeUndefined();
