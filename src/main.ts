@@ -5,10 +5,11 @@ import { inputEnded, writeOut } from "./platform/stdio.ts";
 const program = basename(process.argv0).replace(/\.exe$/i, "");
 const typed = process.argv.slice(2);
 
+const asksVersion = ["--version", "-v", "-V", "version"];
+
 /** This answer loads nothing else. If it cannot be written, the usual way says so. */
 function hasToldVersion(): boolean {
-  if (program.startsWith("codemie-") || typed.length !== 1 || (typed[0] !== "--version" && typed[0] !== "-v"))
-    return false;
+  if (program.startsWith("codemie-") || typed.length !== 1 || !asksVersion.includes(typed[0] ?? "")) return false;
   try {
     writeOut(`${versionLine}\n`);
     return true;

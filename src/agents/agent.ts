@@ -24,7 +24,12 @@ export interface AgentRun {
 
 /** The models that an agent uses. */
 export interface AgentModels {
+  /** as the agent is told it, which may be a name of the agent's own */
   readonly main: string | undefined;
+  /** the model that `main` stands for */
+  readonly id: string | undefined;
+  /** the tier that `main` names, when the account has no model of it and `id` takes its place */
+  readonly absent?: string;
   /** cheaper or larger models the agent may switch to, by the agent's own tier names */
   readonly tiers: Readonly<Record<string, string>>;
 }
@@ -48,10 +53,25 @@ export interface Agent {
   readonly binary: string;
   /** command that installs it */
   readonly install: string;
+  /** what its own command line has */
+  readonly own: OwnArguments;
   /** chooses among the account's models; takes the wished one unchanged, since the upstream accepts aliases */
   chooseModels(available: readonly Model[], wished: string | undefined, tiers: Tiers): AgentModels;
   /** prepares the agent's process, and starts nothing yet */
   start(run: AgentRun): Promise<AgentStart>;
+}
+
+/**
+ * What a flag takes of the arguments behind it: nothing, the next one whatever it looks like, the next one unless that is
+ * a flag, or as `one` and all words that follow.
+ */
+export type Takes = "none" | "one" | "optional" | "many";
+
+/** The command line of an agent, so far as ours has to know it. */
+export interface OwnArguments {
+  /** words that make a command of their own, such as `mcp`, and start no run */
+  readonly subcommands: ReadonlySet<string>;
+  readonly flags: ReadonlyMap<string, Takes>;
 }
 
 /** The tier models that a profile names. */

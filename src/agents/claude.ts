@@ -6,6 +6,7 @@ import { replaceFile } from "../platform/files.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
 import { withoutLoopbackProxy } from "../platform/network.ts";
 import type { Agent, AgentModels, AgentRun, AgentStart, Tiers } from "./agent.ts";
+import { claudeArguments } from "./claude-arguments.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
 
@@ -67,8 +68,19 @@ export const claude: Agent = {
   speaks: "anthropic",
   binary: "claude",
   install: "npm install -g @anthropic-ai/claude-code",
+  own: claudeArguments,
   chooseModels,
   start,
+};
+
+/** Claude Code's own names for models, with the tier that each begins with; `[1m]` behind any name asks for a long context. */
+const ownNames: Readonly<Record<string, string>> = {
+  haiku: "haiku",
+  sonnet: "sonnet",
+  opus: "opus",
+  fable: "fable",
+  best: "opus",
+  opusplan: "sonnet",
 };
 
 /**
@@ -77,22 +89,28 @@ export const claude: Agent = {
  * Claude Code never asks for a model that the account does not have.
  */
 function chooseModels(available: readonly Model[], wished: string | undefined, tiers: Tiers): AgentModels {
+  const bare = wished?.replace(/\[1m\]$/i, "");
+  const key = bare?.toLowerCase() ?? "";
+  const named = Object.hasOwn(ownNames, key) ? ownNames[key] : undefined;
   const isClaude = (model: Model) => /claude/i.test(model.id);
   const standard = available.find((model) => model.default);
-  const main =
-    wished ?? (standard && isClaude(standard) ? standard : (available.find(isClaude) ?? standard ?? available[0]))?.id;
+  const usual = (standard && isClaude(standard) ? standard : (available.find(isClaude) ?? standard ?? available[0]))
+    ?.id;
   const { compare } = new Intl.Collator("en", { numeric: true });
-  const chosen: Record<string, string> = {};
-  for (const tier of tierNames) {
-    const newest = available
+  const newest = (tier: string) =>
+    available
       .map((model) => model.id)
       .filter((id) => id.toLowerCase().includes(tier))
       .sort(compare)
       .at(-1);
-    const id = tiers[tier] ?? newest ?? main;
+  const chosen: Record<string, string> = {};
+  for (const tier of named === "fable" ? [...tierNames, named] : tierNames) {
+    const id = tiers[tier] ?? newest(tier) ?? (named ? usual : (bare ?? usual));
     if (id !== undefined) chosen[tier] = id;
   }
-  return { main, tiers: chosen };
+  if (named === undefined) return { main: wished ?? usual, id: bare ?? usual, tiers: chosen };
+  const isAbsent = available.length > 0 && tiers[named] === undefined && newest(named) === undefined;
+  return { main: wished, id: chosen[named] ?? wished, tiers: chosen, ...(isAbsent ? { absent: named } : {}) };
 }
 
 /**
@@ -110,6 +128,8 @@ async function start(run: AgentRun): Promise<AgentStart> {
     ANTHROPIC_BASE_URL: run.gatewayUrl,
     ANTHROPIC_AUTH_TOKEN: run.gatewayKey.reveal(),
     CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST: "1",
+    // Claude Code ends with the command that continues the session; `claude` alone would not go through the gateway.
+    CLAUDE_CODE_RESUME_HINT_COMMAND: "codemie-claude",
   };
   const pinned = {
     ...Object.fromEntries(pinnedEmpty.map((name) => [name, ""])),
@@ -137,7 +157,8 @@ function defaultsFor(env: AgentRun["env"]): Record<string, string> {
   return Object.fromEntries(Object.entries(defaults).filter(([name]) => env[name] === undefined));
 }
 
-const settingsSchema = z.looseObject({ env: z.optional(z.record(z.string(), z.string())) });
+/** Claude Code makes texts of numbers and the like in `env` itself. */
+const settingsSchema = z.looseObject({ env: z.optional(z.record(z.string(), z.unknown())) });
 
 /** Longest settings file, bytes. */
 const longestSettings = 1024 * 1024;
@@ -155,7 +176,7 @@ async function takeSettings(
   const text = value.trimStart().startsWith("{")
     ? value
     : await readNamedText(value, longestSettings).catch(() => undefined);
-  const settings = text === undefined ? undefined : parseJson(text, settingsSchema);
+  const settings = text === undefined ? undefined : parseJson(text.replace(/^\uFEFF/, ""), settingsSchema);
   if (!settings) throw agentFailure.settingsUnreadable();
   return { settings, args: rest };
 }

@@ -3,6 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Env, ForeignEnv } from "../core/env.ts";
 import { systemCode } from "../core/errors.ts";
 import { guardChild, type LastWords } from "./child-guard.ts";
+import { stopWithChild } from "./child-stop.ts";
 import { withCoreFiles } from "./crash.ts";
 import { isTerminal } from "./is-terminal.ts";
 import { exitCodeOf, onSignals } from "./signals.ts";
@@ -170,8 +171,9 @@ export async function runCaptured(command: ProgramCall, env: ForeignEnv): Promis
 /**
  * Runs a program in our place: it gets our terminal, and the signals that we receive.
  *
- * A Ctrl-C at a terminal reaches the program from the terminal itself, so we do not send it again. If we die, the program
- * is ended too, with all that it started.
+ * A Ctrl-C at a terminal reaches the program from the terminal itself, so we do not send it again. If it
+ * stops at a terminal, so do we, and when we continue, so does it. If we die, the program is ended too, with all that it
+ * started.
  *
  * @param command program and arguments
  * @param env the program's whole environment
@@ -183,6 +185,7 @@ export async function runForeground(command: readonly string[], env: Env, lastWo
   // The handlers stand before the program does: a signal that comes in between must not end us and leave it behind.
   let child: Bun.Subprocess | undefined;
   let endGuard: (() => void) | undefined;
+  let endStops: (() => void) | undefined;
   const early: NodeJS.Signals[] = [];
   const onTerminal = isTerminal("stdin") || isTerminal("stdout") || isTerminal("stderr");
   const leave = onSignals(["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"], (signal) => {
@@ -195,12 +198,14 @@ export async function runForeground(command: readonly string[], env: Env, lastWo
       Bun.spawn([...command], { env: environmentFor(env), stdio: ["inherit", "inherit", "inherit"] }),
     );
     endGuard = guardChild(child.pid, lastWords);
+    if (onTerminal) endStops = stopWithChild(child.pid);
     for (const signal of early) child.kill(signal);
     await child.exited;
     const ended = child.signalCode;
     return ended ? (typeof ended === "number" ? 128 + ended : exitCodeOf(ended)) : (child.exitCode ?? 1);
   } finally {
     endGuard?.();
+    endStops?.();
     leave();
   }
 }

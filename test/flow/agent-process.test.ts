@@ -1,10 +1,12 @@
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { codemieClaude, Person, withClaude } from "../support/codemie.ts";
+import { claude } from "../../src/agents/claude.ts";
+import { claudeFolder, codemieClaude, Person, withClaude } from "../support/codemie.ts";
 import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
 import { Probe } from "../support/probe.ts";
+import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { rekeyCheaply } from "../support/vault-access.ts";
 
@@ -57,6 +59,83 @@ test("ours is taken, the rest goes on untouched and in order, everything after -
   expect(err).toBe("");
 });
 
+test("a subcommand of Claude Code gets its arguments untouched, without login or gateway", async () => {
+  const person = new Person();
+  const added = await person.run(["mcp", "add", "-s", "user", "tracker", "--", "npx", "--model", "x"], {
+    program: codemieClaude,
+    env: { ...withClaude(person), CODEMIE_JWT_TOKEN: "secret" },
+  });
+  expect(added).toMatchObject({ code: 0, err: "" });
+  const { mcpServers } = await Bun.file(join(person.home, ".claude.json")).json();
+  expect(mcpServers).toEqual({ tracker: { type: "stdio", command: "npx", args: ["--model", "x"], env: {} } });
+  person.remove();
+});
+
+test("the subcommands and flags of Claude Code that its help names are known", async () => {
+  const person = new Person();
+  const { out } = await person.run(["--help"], { program: join(claudeFolder, "claude") });
+  const [flags = "", commands = ""] = out.split("\nCommands:\n");
+  const words = [...commands.matchAll(/^ {2}([a-z|-]+)/gm)].flatMap(([, names = ""]) => names.split("|"));
+  expect(words.filter((word) => !claude.own.subcommands.has(word))).toEqual([]);
+  const named = [...flags.matchAll(/^ {2}(-[^ ,\n]+)(?:, (-[^ \n]+))?(?: ([<[])[^ ]*?(\.\.\.)?[>\]])?/gm)];
+  const ours = ["--model", "--resume", "--help", "-h", "--version"];
+  for (const [, first = "", second, bracket, dots] of named) {
+    const takes = dots ? "many" : bracket === "<" ? "one" : bracket === "[" ? "optional" : "none";
+    for (const flag of [first, second])
+      if (flag && !ours.includes(flag)) expect([flag, claude.own.flags.get(flag)]).toEqual([flag, takes]);
+  }
+  person.remove();
+});
+
+test("an agent that stops only itself stops the job, and fg wakes it", async () => {
+  const person = loggedIn.copy();
+  person.install("claude", "#!/bin/sh\necho agent ready\nread -r line\nkill -STOP $$\necho agent awake\nexit 5\n");
+  const pty = new Pty(person, ["--norc", "--noprofile", "-i"], { PS1: "shell> " }, "/bin/bash");
+  await pty.shows(/shell> /);
+  pty.type(`${codemieClaude}; echo its code: $?\r`);
+  await pty.shows(/agent ready/);
+  pty.type("\r");
+  await pty.shows(/Stopped[\s\S]*shell> /);
+  pty.type("fg; echo its code: $?\r");
+  await pty.shows(/agent awake[\s\S]*its code: 5/);
+  pty.type("exit\r");
+  await pty.ended();
+  person.remove();
+});
+
+test("the last line of an interactive run is a command that continues the session here", async () => {
+  const person = loggedIn.copy();
+  const trusted = { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true };
+  const settings = { hasCompletedOnboarding: true, theme: "dark", projects: { [person.cwd]: trusted } };
+  writeFileSync(join(person.home, ".claude.json"), JSON.stringify(settings));
+  const pty = new Pty(person, ["claude", "say hello"], withClaude(person));
+  await pty.shows(/sandbox[^\n]*heard:/);
+  pty.type("/exit");
+  await pty.shows(/Exit[^\n]*the CLI/);
+  pty.type("\r");
+  await pty.ended();
+  expect(pty.screen).toMatch(/Resume this session with:[^\n]*\r\n[^\n]*codemie-claude --resume [0-9a-f-]{36}/);
+  person.remove();
+});
+
+test("Ctrl-Z that stops the agent and us, and fg", async () => {
+  const person = loggedIn.copy();
+  person.install("claude", "#!/bin/sh\necho agent ready\nread -r line\necho agent heard $line\nexit 6\n");
+  const pty = new Pty(person, ["--norc", "--noprofile", "-i"], { PS1: "shell> " }, "/bin/bash");
+  await pty.shows(/shell> /);
+  pty.type(`${codemieClaude}\r`);
+  await pty.shows(/agent ready/);
+  pty.type("\x1a");
+  await pty.shows(/Stopped[\s\S]*shell> /);
+  pty.type("fg; echo its code: $?\r");
+  await pty.shows(/fg;[\s\S]*codemie-claude/);
+  pty.type("you\r");
+  await pty.shows(/agent heard you[\s\S]*its code: 6/);
+  pty.type("exit\r");
+  await pty.ended();
+  person.remove();
+});
+
 test("--task, --resume and --reasoning-effort become the agent's own flags", async () => {
   const probe = new Probe(loggedIn.copy(), ["--task", "-- do it", "--resume", "s1", "--reasoning-effort", "high"]);
   const { args } = await probe.started();
@@ -86,6 +165,7 @@ test("the environment: models by tier, loopback past every proxy, no secret of o
     NO_PROXY: "intranet,localhost,127.0.0.1,127.0.0.0/8,::1",
     no_proxy: "intranet,localhost,127.0.0.1,127.0.0.0/8,::1",
     KEPT: "1",
+    CLAUDE_CODE_RESUME_HINT_COMMAND: "codemie-claude",
   });
   for (const name of [
     "CODEMIE_JWT_TOKEN",

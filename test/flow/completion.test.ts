@@ -31,6 +31,10 @@ const cases: [string[], string[]][] = [
   [["codemie", "models", "--profile", "d"], ["default"]],
   [["codemie", "config", "set", "mo"], ["model"]],
   [
+    ["codemie", "config", "set", "model", "claude-"],
+    ["claude-sonnet-4-6", "claude-haiku-4-5"],
+  ],
+  [
     ["codemie", "setup", "--method", ""],
     ["sso", "oidc", "jwt", "api-key"],
   ],

@@ -47,3 +47,15 @@ test("no model given: none is warned of, and the header names the one that was c
 test("--silent says nothing", async () => {
   expect((await run(["--model", "nonsense", "--silent"])).err).toBe("");
 });
+
+test("a tier by Claude Code's own name: no warning, and the host is told the model it stands for", async () => {
+  const { err, model, header } = await run(["--model", "sonnet"]);
+  expect(err).not.toContain("warning");
+  expect([model, header]).toEqual(["sonnet", "claude-sonnet-4-6"]);
+});
+
+test("a tier that the account has not is said", async () => {
+  const { err, header } = await run(["--model", "opus"]);
+  expect(err).toContain("warning: this account has no opus model, so claude-sonnet-4-6 is used (see codemie models)\n");
+  expect(header).toBe("claude-sonnet-4-6");
+});

@@ -107,6 +107,9 @@ test("settings: listed with their sources, read, set, removed, in the order of p
     url: { source: "environment" },
     model: { value: "from-env", source: "environment" },
   });
+  expect((await person.run(["config", "set", "project", "demo"])).out).toContain("codeMieProject of profile");
+  expect(config().profiles.default.codeMieProject).toBe("demo");
+  expect((await person.run(["config", "unset", "project"])).code).toBe(0);
   expect((await person.run(["config", "unset", "model"])).code).toBe(0);
   expect(config().profiles.default.model).toBeUndefined();
   expect((await person.run(["config", "path"])).out).toBe(`${person.configFile}\n`);

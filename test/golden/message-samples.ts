@@ -142,6 +142,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "cli/commands/agentMissing": [["Claude Code", "claude", "npm install -g @anthropic-ai/claude-code"]],
   "cli/commands/badServerName": [["-x"]],
   "cli/commands/badSetting": [["timeout", "never", "seconds a request may wait for its first byte, 0 for ever"]],
+  "cli/commands/agentFlag": [["codemie-claude", "--taks", "--task"]],
   "cli/commands/credentialFlag": [["--jwt-tokn", "--jwt-token"]],
   "cli/commands/exportPassphraseWrong": [["/home/ada/logins.codemie"]],
   "cli/commands/exportUnreadable": [["/home/ada/logins.codemie", "there is no such file"]],

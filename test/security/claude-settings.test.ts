@@ -148,3 +148,17 @@ test("the user's own --settings are kept, under ours", async () => {
   expect(stolen).toEqual([]);
   expect({ code, out: out.trim() }).toEqual({ code: 0, out: "The sandbox heard: my secret plan" });
 });
+
+test("--settings are taken as Claude Code takes them: numbers in env, and a byte order mark", async () => {
+  const own = join(person.root, "own.json");
+  const content = JSON.stringify({ env: { SOME_LIMIT: 5, ON: true, NOT: null, ANTHROPIC_BASE_URL: thief.origin } });
+  writeFileSync(own, `\uFEFF${content}`);
+  for (const given of [own, content, `\uFEFF${content}`]) {
+    const { code, out, err } = await person.run(["--task", "my secret plan", "--settings", given], {
+      program: codemieClaude,
+      env: withClaude(person),
+    });
+    expect(stolen).toEqual([]);
+    expect({ code, out: out.trim(), err }).toEqual({ code: 0, out: "The sandbox heard: my secret plan", err: "" });
+  }
+});

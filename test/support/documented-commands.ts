@@ -87,12 +87,14 @@ export async function lookUp({ words, mention }: Pick<Shown, "words" | "mention"
 async function asProgram(name: string, args: readonly string[], mention: boolean): Promise<Found> {
   const end = args.indexOf("--");
   const own = end < 0 ? args : args.slice(0, end);
+  const agent = Object.hasOwn(agentLoaders, name) ? await agentLoaders[name as keyof typeof agentLoaders]() : undefined;
   const read = (words: readonly string[]) => {
-    if (name === "mcp-proxy") return void splitFlags(words);
-    const foreign = readAgentArgs(words, `codemie-${name}`).rest.find((one) => one.startsWith("-"));
+    if (!agent) return void splitFlags(words);
+    const { isSubcommand, rest } = readAgentArgs(words, `codemie-${name}`, agent.own);
+    const foreign = isSubcommand ? undefined : rest.find((one) => one.startsWith("-"));
     if (foreign) throw new Error(`codemie-${name} has no flag ${foreign}; put what is the agent's own after --`);
   };
-  if (name !== "mcp-proxy" && !Object.hasOwn(agentLoaders, name)) return { wrong: `no program codemie-${name}` };
+  if (name !== "mcp-proxy" && !agent) return { wrong: `no program codemie-${name}` };
   try {
     read(own);
   } catch (error) {

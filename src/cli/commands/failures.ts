@@ -9,6 +9,7 @@ export const commandFailure = {
       "no CodeMie host is known yet",
       "name one: codemie profile login --url https://codemie.example.com",
     ),
+  twoHosts: () => new CodemieError("usage", "the host is given twice", "give it either as a word or with --url"),
   issuerMissing: () =>
     new CodemieError("usage", "an OpenID login needs --issuer", "for example --issuer https://sso.example.com"),
   clientIdMissing: () =>
@@ -127,6 +128,13 @@ export const commandFailure = {
       "usage",
       `${printable(flag, 60)} looks like ${own}; it was not passed on, since the process list would show its value`,
       "to pass it to the agent anyway, put it after --",
+    ),
+  /** @param close the flag of ours that was probably meant */
+  agentFlag: (program: string, flag: string, close: string) =>
+    new CodemieError(
+      "usage",
+      `${program} has no flag ${printable(flag, 60)}, and the agent is not known to have it`,
+      `did you mean ${close}? To pass ${printable(flag, 60)} to the agent, put it after --`,
     ),
   badServerName: (name: string) =>
     new CodemieError(

@@ -55,7 +55,7 @@ export const setup = (cli: Cli) =>
       ...clientArgs,
       browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
       timeout: { type: "string", valueHint: "SECONDS", description: `give up a login after this time${standardTime}` },
-      yes: { type: "boolean", description: "ask nothing: use the flags and the defaults" },
+      yes: { type: "boolean", alias: "y", description: "ask nothing: use the flags and the defaults" },
     },
     async run({ args }) {
       const { runtime, output } = cli;

@@ -77,7 +77,7 @@ async function candidates(cli: Cli, before: readonly string[], typed: string): P
   if (flag) return (await valuesOf(cli, flag[0], before)) ?? [];
   if (typed.startsWith("-")) return Object.entries(args).flatMap(flagOf);
   if (command.subCommands) return await subCommands(cli, command, path);
-  return await positionals(cli, path, words);
+  return await positionals(cli, path, words, before);
 }
 
 function flagOf([name, def]: [string, ArgDef]): Candidate[] {
@@ -95,13 +95,15 @@ async function subCommands(cli: Cli, command: Command, path: string): Promise<Ca
   return path === "" ? [...found, ...Object.entries(programSummaries)] : found;
 }
 
-/** Candidates for a command's positional arguments; `words` of them are typed already. */
-async function positionals(cli: Cli, path: string, words: number): Promise<Candidate[]> {
+/** Candidates for a command's positional arguments; `words` of them, the last of `before`, are typed already. */
+async function positionals(cli: Cli, path: string, words: number, before: readonly string[]): Promise<Candidate[]> {
   const [group, name] = path.split(" ");
   const one = words === 0;
   if (one && group === "profile" && ["use", "switch", "show", "rename", "delete"].includes(name ?? ""))
     return profilesOf(cli);
   if (one && group === "config") return settings.map((setting): Candidate => [setting.name, setting.about]);
+  if (words === 1 && path === "config set" && /model$/i.test(before.at(-1) ?? ""))
+    return (await valuesOf(cli, "model", before)) ?? [];
   if (one && group === "completion") return shells.map((shell): Candidate => [shell, ""]);
   return [];
 }

@@ -63,6 +63,9 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   let path = "codemie";
   let rest = args.filter((arg) => arg !== "--no-color");
   if (rest[0] === "help") rest = [...rest.slice(1), "--help"];
+  const at = rest.findIndex((arg) => !isCommonFlag(arg));
+  const typed = rest[at] ?? "";
+  if (Object.hasOwn(shortcuts, typed)) rest = rest.toSpliced(at, 1, ...(shortcuts[typed] ?? []));
   while (current.subCommands) {
     // A word behind a flag may be that flag's value: only a word that comes first names a command.
     const first = rest.find((arg) => !isCommonFlag(arg));
@@ -72,7 +75,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     const name = asked ?? (wantsHelp(rest) ? undefined : standard);
     if (name === undefined) {
       const unknown = rest.find((arg) => arg.startsWith("-") && !isCommonFlag(arg));
-      if (unknown === "--version" || unknown === "-v") {
+      if (unknown === "--version" || unknown === "-v" || unknown === "-V") {
         terminal.out(`${versionLine}\n`);
         return 0;
       }
@@ -110,17 +113,21 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   return typeof result === "number" ? result : 0;
 }
 
+/** Commands that users of other tools type, and the ones that then run. */
+const shortcuts: Readonly<Record<string, readonly string[]>> = {
+  login: ["profile", "login"],
+  logout: ["profile", "logout"],
+  status: ["profile", "status"],
+  whoami: ["profile", "status"],
+  version: ["--version"],
+};
+
 /** Commands that users of other tools type, and the ones we suggest instead. */
 const elsewhere: Readonly<Record<string, string>> = {
-  "codemie login": "profile login",
-  "codemie logout": "profile logout",
-  "codemie status": "profile status",
-  "codemie whoami": "profile status",
   "codemie auth": "profile",
   "codemie switch": "profile use",
   "codemie init": "setup",
   "codemie run": "claude",
-  "codemie version": "--version",
 };
 
 const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");

@@ -1,10 +1,13 @@
+import type { OwnArguments, Takes } from "../../../agents/agent.ts";
 import { parseSeconds } from "../../../core/parse.ts";
-import { editDistance } from "../../../core/text.ts";
+import { editDistance, nearest } from "../../../core/text.ts";
 import { cliFailure } from "../../failures.ts";
 import { commandFailure } from "../failures.ts";
 
 /** An agent's command line, with our flags separated from the agent's own arguments. */
 export interface AgentArgs {
+  /** the words name a command of the agent, such as `mcp add`: no run, and `rest` is the whole command as typed */
+  readonly isSubcommand: boolean;
   readonly help: boolean;
   readonly version: boolean;
   readonly silent: boolean;
@@ -40,22 +43,39 @@ const valueFlags = {
 /** Flags that carry a credential. If we passed on a mistyped one, the process list would show the credential. */
 const credentialFlags = ["--jwt-token", "--jwt-token-file", "--api-key"] as const;
 
+const ourFlags = [...Object.keys(valueFlags), "--resume", "--help", "--version", "--silent"];
+
 /**
- * Takes our flags out of an agent's command line. Everything else goes to the agent untouched and in order, and so does
- * everything after `--`.
+ * Takes our flags out of an agent's command line. Everything else goes to the agent untouched and in order: a flag of its
+ * own together with its value, everything after `--`, and everything from the name of a subcommand on, `--` included.
  *
  * @param program name for messages, for example `codemie-claude`
- * @throws usage error for a missing value, a timeout that is no number of seconds, or a near miss of a flag that
- *   carries a credential
+ * @param own the agent's own command line
+ * @throws usage error for a missing value, a timeout that is no number of seconds, a near miss of a flag that carries a
+ *   credential, or one of another flag of ours that the agent is not known to have
  */
-export function readAgentArgs(args: readonly string[], program: string): AgentArgs {
+export function readAgentArgs(args: readonly string[], program: string, own: OwnArguments): AgentArgs {
   const values: Partial<Record<(typeof valueFlags)[keyof typeof valueFlags] | "resume", string>> = {};
   const rest: string[] = [];
-  let [help, version, silent] = [false, false, false];
+  let [help, version, silent, isSubcommand, hasWord] = [false, false, false, false, false];
+  /** what the agent's flag before may still take */
+  let open: Takes = "none";
   let i = 0;
   for (; i < args.length && args[i] !== "--"; i++) {
     const arg = args[i] ?? "";
-    const at = arg.startsWith("-") ? arg.indexOf("=") : -1;
+    if (open === "one" || !arg.startsWith("-")) {
+      if (open === "none" && !hasWord) {
+        hasWord = true;
+        isSubcommand = own.subcommands.has(arg) && values.task === undefined;
+        if (isSubcommand) break;
+      }
+      if (open !== "many") open = "none";
+      refuseCredential(arg);
+      rest.push(arg);
+      continue;
+    }
+    open = "none";
+    const at = arg.indexOf("=");
     const [flag, inline] = at < 0 ? [arg, undefined] : [arg.slice(0, at), arg.slice(at + 1)];
     if (Object.hasOwn(valueFlags, flag)) {
       const value = inline ?? args[++i];
@@ -70,11 +90,16 @@ export function readAgentArgs(args: readonly string[], program: string): AgentAr
     else if (flag === "--silent" || flag === "-s") silent = true;
     else {
       refuseCredential(flag);
+      const takes = own.flags.get(flag);
+      const close = takes || !flag.startsWith("--") ? undefined : nearest(flag, ourFlags);
+      if (close) throw commandFailure.agentFlag(program, flag, close);
+      if (inline === undefined) open = takes ?? "optional";
       rest.push(arg);
     }
   }
-  rest.push(...args.slice(i + 1));
+  rest.push(...args.slice(isSubcommand || args[i] !== "--" ? i : i + 1));
   return {
+    isSubcommand,
     help,
     version,
     silent,

@@ -2,7 +2,7 @@ import { record } from "../../../access/audit.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
 import { givenToRun, tellOfEnd, warnOfShown } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
-import type { Agent } from "../../../agents/agent.ts";
+import type { Agent, AgentModels } from "../../../agents/agent.ts";
 import { readRepository } from "../../../agents/repository.ts";
 import { makeRunFolder } from "../../../agents/run-folder.ts";
 import type { Model } from "../../../api/schemas.ts";
@@ -30,7 +30,7 @@ import { loginInMidRun, withLogin } from "./login.ts";
 export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]): Promise<number> {
   const { runtime } = outer;
   const program = `codemie-${agent.name}`;
-  const asked = readAgentArgs(args, program);
+  const asked = readAgentArgs(args, program, agent.own);
   if (asked.help) {
     runtime.terminal.out(helpText(outer, agent, program));
     return 0;
@@ -43,6 +43,14 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     return 0;
   }
   if (!binary) throw commandFailure.agentMissing(agent.title, agent.binary, agent.install);
+  const lastWordsOf = {
+    stopped: lastWords(commandFailure.crashed(agent.title)),
+    goesOn: lastWords(commandFailure.crashedAlone(agent.title)),
+  };
+  if (asked.isSubcommand) {
+    const env = environmentForOthers(runtime, stores(runtime).profiles);
+    return await runForeground([binary, ...asked.rest], env, lastWordsOf);
+  }
 
   const { vault, profiles } = stores(runtime);
   const repositoryProfile = await readRepositoryProfile(runtime.cwd);
@@ -70,15 +78,15 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
   }
   const available = await withLogin(login, given, () => availableModels(cli, first, resolved));
   if (!asked.silent) await tellOfEnd(cli, first);
-  if (!asked.silent) warnOfModel(cli, resolved.model?.value, available);
   const models = agent.chooseModels(available, resolved.model?.value, {
     haiku: resolved.profile.haikuModel,
     sonnet: resolved.profile.sonnetModel,
     opus: resolved.profile.opusModel,
   });
+  if (!asked.silent) warnOfModel(cli, resolved.model?.value, models, available);
 
   const repository = await readRepository(runtime.cwd);
-  const gateway = openGateway(cli, resolved, credentials, { name: program, model: models.main, repository, port });
+  const gateway = openGateway(cli, resolved, credentials, { name: program, model: models.id, repository, port });
   let run: Awaited<ReturnType<typeof makeRunFolder>> | undefined;
   try {
     run = await makeRunFolder(runtime.home);
@@ -93,11 +101,8 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
       folder: run.folder,
       env: withoutTokens(runtime.env, config),
     });
-    banner(cli, agent, asked, resolved, models.main);
-    const code = await runForeground([binary, ...agentArgs], env, {
-      stopped: lastWords(commandFailure.crashed(agent.title)),
-      goesOn: lastWords(commandFailure.crashedAlone(agent.title)),
-    });
+    banner(cli, agent, asked, resolved, models.id);
+    const code = await runForeground([binary, ...agentArgs], env, lastWordsOf);
     const { forwarded, denied } = gateway.counts;
     const where = { profile: resolved.name, host: host.origin };
     const detail = { agent: agent.name, exit: code, requests: forwarded };
@@ -126,12 +131,20 @@ function warnOfProvider({ output }: Cli, agent: Agent, { profile }: Resolved): v
 }
 
 /** Only warns about a model that is not in the list: it may be an alias, and the host decides. */
-function warnOfModel({ output }: Cli, wished: string | undefined, models: readonly Model[]): void {
-  if (wished === undefined || models.length === 0 || models.some(({ id }) => id === wished)) return;
-  const ids = models.map(({ id }) => id);
-  const close = closest(wished, ids, 3).map((id) => printable(id, 60));
+function warnOfModel({ output }: Cli, wished: string | undefined, chosen: AgentModels, models: readonly Model[]): void {
+  const { id, absent } = chosen;
+  if (absent !== undefined) {
+    output.say.warn(
+      `this account has no ${absent} model, so ${printable(id ?? "another", 60)} is used (see codemie models)`,
+    );
+    return;
+  }
+  if (wished === undefined || id === undefined || models.length === 0 || models.some((model) => model.id === id))
+    return;
+  const ids = models.map((model) => model.id);
+  const close = closest(id, ids, 3).map((one) => printable(one, 60));
   output.say.warn(
-    `${printable(wished, 60)} is not one of this account's models; the nearest are ${close.join(", ")} (see codemie models)`,
+    `${printable(id, 60)} is not one of this account's models; the nearest are ${close.join(", ")} (see codemie models)`,
   );
 }
 
@@ -163,7 +176,7 @@ ${bold("Flags")}
       --version                 our version and the agent's
   -h, --help                    this help (${agent.binary}'s own: ${program} -- --help)
 
-Everything else goes to ${agent.binary} untouched and in order.
+Everything else goes to ${agent.binary} untouched and in order; so do commands of its own, such as ${program} mcp list.
 
 ${bold("Examples")}
   ${program}

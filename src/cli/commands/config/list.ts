@@ -39,8 +39,10 @@ export const configGet = (cli: Cli) =>
     },
     async run({ args }) {
       const found = await effective(cli, args.profile);
-      const one = found.find(({ key }) => key.toLowerCase() === args.key.toLowerCase());
-      const { key, value, source } = one ?? { key: settingOf(args.key).name, value: null, source: "default" };
+      const named = (name: string) => found.find(({ key }) => key.toLowerCase() === name.toLowerCase());
+      const setting = () => settingOf(args.key).name;
+      const { key, value, source } = named(args.key) ??
+        named(setting()) ?? { key: setting(), value: null, source: "default" };
       cli.output.result({ key, value, source }, () => (value === null ? [] : [String(value)]));
       return value === null ? 1 : 0;
     },

@@ -7,14 +7,19 @@ import { change, type Setting, settings } from "../../../profiles/settings.ts";
 import type { Cli } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 
+/** Names of flags and environment, and the settings that they stand for. */
+const otherNames: Readonly<Record<string, string>> = { project: "codemieproject" };
+
 /**
- * Finds a setting by its name.
+ * Finds a setting by its name, or by the name of its flag.
  *
  * @param key as typed, in any case
  * @throws usage error that names the nearest setting
  */
 export function settingOf(key: string): Setting {
-  const found = settings.find(({ name }) => name.toLowerCase() === key.toLowerCase());
+  const lower = key.toLowerCase();
+  const wanted = Object.hasOwn(otherNames, lower) ? otherNames[lower] : lower;
+  const found = settings.find(({ name }) => name.toLowerCase() === wanted);
   if (found) return found;
   const names = settings.map(({ name }) => name);
   throw commandFailure.noSetting(key, names, nearest(key, names));

@@ -38,12 +38,13 @@ export const profileLogin = (given: Cli) =>
   command({
     meta: { name: "login", description: "Log in through the browser and make the profile the active one" },
     examples: [
-      "codemie profile login --url https://codemie.example.com",
+      "codemie profile login codemie.example.com",
       "codemie profile login --profile work --url https://codemie.example.com",
       "codemie profile login --no-browser",
       "codemie profile login --issuer https://sso.example.com --client-id codemie --device",
     ],
     args: {
+      host: { type: "positional", required: false, description: "CodeMie host, as with --url" },
       url: { type: "string", valueHint: "URL", description: "CodeMie host, as you open it in the browser" },
       profile: { type: "string", valueHint: "NAME", description: "profile to log in" },
       browser: { type: "boolean", default: true, negativeDescription: "print the URL instead of opening a browser" },
@@ -59,16 +60,18 @@ export const profileLogin = (given: Cli) =>
       device: { type: "boolean", description: "log in with a device code, without a browser on this machine" },
       ...callbackArgs,
       ...clientArgs,
-      yes: { type: "boolean", description: "replace another person's login, or a bearer token" },
+      yes: { type: "boolean", alias: "y", description: "replace another person's login, or a bearer token" },
     },
     async run({ args }) {
       const { env } = given.runtime;
       const { vault, profiles } = await storesToChange(given.runtime);
       const options = loginOptionsOf(args, env);
       const config = await profiles.read();
-      const named = args.url || env.CODEMIE_URL || env.CODEMIE_BASE_URL;
+      if (args.host && args.url) throw commandFailure.twoHosts();
+      const url = args.url ?? args.host;
+      const named = url || env.CODEMIE_URL || env.CODEMIE_BASE_URL;
       if (!named && Object.keys(config.profiles).length === 0) throw commandFailure.whichHost();
-      const resolved = resolveProfile(config, { profile: args.profile, url: args.url }, env, {});
+      const resolved = resolveProfile(config, { profile: args.profile, url }, env, {});
       if (methodOf(resolved.profile) === "api-key") throw accessFailure.notForProvider("browser login", resolved.name);
       const cli = forProfile(given, resolved);
       const { runtime, output } = cli;

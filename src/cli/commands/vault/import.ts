@@ -53,7 +53,7 @@ export const vaultImport = (cli: Cli) =>
     args: {
       file: { type: "positional", required: false, description: "file to read" },
       replace: { type: "boolean", description: "replace a login that is already here, and keep the old one aside" },
-      yes: { type: "boolean", description: "with --replace: even if the login here is another person's" },
+      yes: { type: "boolean", alias: "y", description: "with --replace: even if the login here is another person's" },
       ...passphraseArgs,
     },
     async run({ args }) {
