@@ -47,6 +47,7 @@ async function logIn(client: string, flags: readonly string[], environment: Reco
   const at = ["--url", sandbox.origin, "--issuer", sandbox.issuer, "--client-id", client];
   const login = person.start(["profile", "login", ...at, ...flags], { env: environment });
   const [url] = await login.says(/http:\S+\/auth\?\S+/);
+  await context.clearCookies(); // else the provider remembers the person
   const page = await context.newPage();
   await page.goto(url);
   await passLoginPages(page, "ada");
