@@ -121,6 +121,8 @@ export async function tellOfEnd(context: Context, credentials: Credentials): Pro
   const end = bearer ? bearer.expiresAt : login && unrenewedEnd(login);
   if (end === undefined || end <= now || end - now >= tellAheadMs) return;
   const { say } = context.output;
+  // The hourly token of a CI job always ends soon; only a person can do something about it.
+  if ((bearer || !login) && !context.runtime.terminal.interactive) return;
   const at = when(end, now);
   if (bearer || !login) return say.info(`the bearer token expires ${at}`);
   const which = login.method === "sso" ? "the browser session may end" : "the login ends";

@@ -178,7 +178,7 @@ for (const [what, change, says] of [
   });
 }
 
-test("a session that its host does not renew is told in its last day, an hourly token too", async () => {
+test("a session that its host does not renew is told in its last day, an hourly token to a person only", async () => {
   person.install("claude", "#!/bin/sh\n");
   const run = async (env: Record<string, string> = {}) => (await person.run([], { program: codemieClaude, env })).err;
   expect(await run()).not.toContain("end");
@@ -192,5 +192,10 @@ test("a session that its host does not renew is told in its last day, an hourly 
     vault.write(loginRecord("default"), { ...login, confirmedAt: Date.now() }),
   );
   const token = await sandbox.front.mintToken("ada", 3600);
-  expect(await run({ CODEMIE_JWT_TOKEN: token })).toMatch(/the bearer token expires in (59|60) minutes|in 1 hour/);
+  expect(await run({ CODEMIE_JWT_TOKEN: token })).not.toContain("expires"); // a job's token always ends soon
+  const { pty } = interactive([], { CODEMIE_JWT_TOKEN: token });
+  await pty.shows(/the bearer token expires in (59 minutes|1 hour)/);
+  await pty.shows(/the agent runs;/);
+  pty.type("\r");
+  expect(await pty.ended()).toBe(0);
 });
