@@ -190,9 +190,7 @@ export class Front {
       client_id: this.#identity.clientId,
       redirect_uri: this.redirectUri,
       response_type: "code",
-      // without consent, the provider gives no refresh token
-      scope: "openid email profile offline_access",
-      prompt: "consent",
+      scope: "openid email profile",
       state: nonce,
       code_challenge: createHash("sha256").update(verifier).digest("base64url"),
       code_challenge_method: "S256",

@@ -28,6 +28,12 @@ export interface Identity {
   close(): Promise<void>;
 }
 
+/** A client as the provider's settings see it. */
+interface ProviderClient {
+  readonly clientId: string;
+  grantTypeAllowed(type: string): boolean;
+}
+
 /**
  * Starts `oidc-provider`, which is loaded with the first request: most tests need only its address. Its login page takes any
  * name; the name is the person.
@@ -66,6 +72,9 @@ export async function startIdentity(
     features: { deviceFlow: { enabled: true }, revocation: { enabled: true } },
     pkce: { required: () => true },
     claims: { openid: ["sub"], email: ["email"], profile: ["name"] },
+    // The provider's own default, but for the front: companies set theirs up so that it can renew sessions.
+    issueRefreshToken: (_ctx: unknown, client: ProviderClient, { scopes }: { scopes: ReadonlySet<string> }) =>
+      client.grantTypeAllowed("refresh_token") && (client.clientId === clientId || scopes.has("offline_access")),
     cookies: { keys: ["sandbox-cookie-key"] },
     conformIdTokenClaims: false,
     rotateRefreshToken: true,
