@@ -55,7 +55,7 @@ test("a changed method does not leave the former login in force", async () => {
   const changed = await person.run([...jwt, "--token-env", "CI_TOK"]);
   expect(changed.err).toContain("the former login of profile default is removed");
   expect((await person.run(["token"])).code).toBe(4);
-  await logIn(person, sandbox);
+  await logIn(person, sandbox, "ada", ["--yes"]); // without it, a bearer profile is kept
   expect((await person.run(["profile", "status"])).code).toBe(0);
   await person.run([...jwt, "--token-env", "CI_TOK"]);
   expect((await person.run(["models"])).code).toBe(4);
