@@ -29,7 +29,7 @@ export interface Identity {
 }
 
 /** A client as the provider's settings see it. */
-interface ProviderClient {
+interface RegisteredClient {
   readonly clientId: string;
   grantTypeAllowed(type: string): boolean;
 }
@@ -73,7 +73,7 @@ export async function startIdentity(
     pkce: { required: () => true },
     claims: { openid: ["sub"], email: ["email"], profile: ["name"] },
     // The provider's own default, but for the front: companies set theirs up so that it can renew sessions.
-    issueRefreshToken: (_ctx: unknown, client: ProviderClient, { scopes }: { scopes: ReadonlySet<string> }) =>
+    issueRefreshToken: (_ctx: unknown, client: RegisteredClient, { scopes }: { scopes: ReadonlySet<string> }) =>
       client.grantTypeAllowed("refresh_token") && (client.clientId === clientId || scopes.has("offline_access")),
     cookies: { keys: ["sandbox-cookie-key"] },
     conformIdTokenClaims: false,
