@@ -209,7 +209,8 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
       return { kind: "unknown", error, ...(refreshToken ? { login: { ...login, refreshToken } } : {}) };
     }
     const answer = result.document;
-    const next = { ...login, ...timed(answer, login, runtime.now()) };
+    const { expiresAt: _, ...before } = login; // the end of the token before
+    const next = { ...before, ...timed(answer, login, runtime.now()) };
     return {
       kind: "renewed",
       // A provider without refresh token rotation sends no new one: keep the old one.
