@@ -25,7 +25,7 @@ export const apiFailure = {
   /** @param lacksList true: it may be a model API that only has no list of models */
   notAModelApi: (url: string, what: string, lacksList = false) =>
     new CodemieError(
-      lacksList ? "server_error" : "wrong_base_url",
+      "wrong_base_url",
       `${url} does not answer like a model API: ${what}`,
       `check --provider, and --url: it is the base URL that the provider's documentation names${lacksList ? "; if it has no list of models, name one with --model" : ""}`,
     ),

@@ -1,3 +1,4 @@
+import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { parseJson } from "../core/json.ts";
 import { textUpTo } from "../platform/body.ts";
@@ -22,9 +23,22 @@ export interface ProviderOptions {
  * Asks a model provider for its models, which proves the key too: `GET models` of the OpenAI and Anthropic APIs.
  *
  * @returns the models, in the provider's order, as far as {@link usable}
- * @throws `server_error` when the list cannot be had; `wrong_base_url` for a page; `auth_refused`, `unreachable`, `tls`
+ * @throws `server_error` or `wrong_base_url` when the list cannot be had; `auth_refused`, `unreachable`, `tls`
  */
-export async function modelsOfProvider({ host, provider, authorize, fetch }: ProviderOptions): Promise<Model[]> {
+export async function modelsOfProvider(options: ProviderOptions): Promise<Model[]> {
+  const found = await modelsIfListed(options);
+  if (found instanceof CodemieError) throw found;
+  return found;
+}
+
+/**
+ * As {@link modelsOfProvider}, but tells an API that only has no list from what is none.
+ *
+ * @returns the models; or why there is no list, where the address may be that of a model API all the same
+ * @throws `wrong_base_url` for a page; `auth_refused`, `unreachable`, `tls`
+ */
+export async function modelsIfListed(options: ProviderOptions): Promise<Model[] | CodemieError> {
+  const { host, provider, authorize, fetch } = options;
   // Anthropic refuses requests that do not name a version of its API; the others ignore the header.
   const headers = new Headers({ accept: "application/json", "anthropic-version": "2023-06-01" });
   authorize(headers);
@@ -43,10 +57,10 @@ export async function modelsOfProvider({ host, provider, authorize, fetch }: Pro
     throw apiFailure.notAModelApi(host.api, "it sent a web page where a list of models was expected");
   }
   if (status === 404 || status === 405 || status === 501)
-    throw apiFailure.notAModelApi(host.api, `it answered ${status} for its list of models`, true);
-  if (status >= 400) throw apiFailure.server(host.origin, status, said());
+    return apiFailure.notAModelApi(host.api, `it answered ${status} for its list of models`, true);
+  if (status >= 400) return apiFailure.server(host.origin, status, said());
   const list = parseJson(body, providerModels);
-  if (!list) throw apiFailure.notAModelApi(host.api, "its list of models has another form", true);
+  if (!list) return apiFailure.notAModelApi(host.api, "its list of models has another form", true);
   return usable(
     list.map(({ id, display_name }) => ({
       id,

@@ -1,5 +1,5 @@
 import { apiFailure } from "../api/failures.ts";
-import { modelsOfProvider } from "../api/provider.ts";
+import { modelsIfListed } from "../api/provider.ts";
 import type { Model } from "../api/schemas.ts";
 import { authorizeWithKey } from "../auth/authorize.ts";
 import { CodemieError } from "../core/errors.ts";
@@ -36,19 +36,21 @@ export async function findEndpoint(
   const candidates = versioned ? [given.api] : bases.map((base) => given.api + base);
   const authorize = authorizeWithKey(provider, key);
   let first: CodemieError | undefined;
+  let lacksList = false;
   for (const api of candidates) {
     const host: Host = { ...given, api };
     try {
-      return { host, models: await modelsOfProvider({ host, provider, authorize, fetch: runtime.fetch }) };
+      const models = await modelsIfListed({ host, provider, authorize, fetch: runtime.fetch });
+      if (!(models instanceof CodemieError)) return { host, models };
+      lacksList ||= first === undefined;
+      first ??= models;
     } catch (error) {
       // The API may still be at another base of this origin. A refused key or a broken network ends the search.
-      if (!(error instanceof CodemieError) || !isOfBase(error)) throw error;
+      if (!(error instanceof CodemieError) || error.code !== "wrong_base_url") throw error;
       first ??= error;
     }
   }
-  if (first?.code === "server_error") return { host: { ...given, api: candidates[0] ?? given.api }, lacksList: first };
-  throw first ?? apiFailure.notAModelApi(given.api, "nothing answered");
+  first ??= apiFailure.notAModelApi(given.api, "nothing answered");
+  if (lacksList) return { host: { ...given, api: candidates[0] ?? given.api }, lacksList: first };
+  throw first;
 }
-
-/** True for a failure after which another base of the same origin may still be the API. */
-const isOfBase = ({ code }: CodemieError) => code === "wrong_base_url" || code === "server_error";

@@ -46,7 +46,7 @@ const secrets = {
 
 /** Starts a login in which the browser opens, waits until it was started, and ends the login. */
 async function openIn(person: Person, env: Record<string, string>, name: string): Promise<string> {
-  const running = person.start(["profile", "login", "--url", sandbox.origin], { env });
+  const running = person.start(["profile", "login", "--url", sandbox.origin, "--yes"], { env });
   const ran = await written(report(person, name));
   running.kill("SIGINT");
   await running.finished();

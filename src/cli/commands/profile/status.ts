@@ -166,7 +166,8 @@ async function ask(cli: Cli, credentials: Credentials, whose: Resolved): Promise
   } catch (error) {
     const problem = asCodemieError(error);
     // A provider without a list of models says nothing about the key; the named model may work.
-    if (isProvider && whose.model && problem.code === "server_error") return unasked;
+    const isUnlisted = problem.code === "server_error" || problem.code === "wrong_base_url";
+    if (isProvider && whose.model && isUnlisted) return unasked;
     return { models: null, problem, checked: true };
   }
 }
