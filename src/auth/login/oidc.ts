@@ -204,7 +204,12 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
     const result = await requestToken(metadata, await clientAt(metadata, login, runtime), form, http);
     if (result.kind !== "issued") {
       const error = notIssued(result, login);
-      if (result.kind === "refused") return { kind: result.passing ? "unknown" : "ended", error };
+      if (result.kind === "refused") {
+        if (!result.passing) return { kind: "ended", error };
+        // The provider has not judged the login.
+        const why = `it answered ${printable(result.code, 60)}`;
+        return { kind: "unknown", error: authFailure.provider(login.issuer, why, providersTrouble) };
+      }
       const { refreshToken } = result;
       return { kind: "unknown", error, ...(refreshToken ? { login: { ...login, refreshToken } } : {}) };
     }
