@@ -1,10 +1,11 @@
 import { Api } from "../api/client.ts";
 import { authorizeWithCookies } from "../auth/authorize.ts";
 import { loginRecord, type StoredLogin } from "../auth/credential.ts";
-import { revokeOidc } from "../auth/login/oidc.ts";
+import { leftAt, mayShareGrant, revokeTokens } from "../auth/login/revocation.ts";
 import { previousLogin } from "../auth/stored-login.ts";
 import { CodemieError } from "../core/errors.ts";
 import { hostAt } from "../core/host.ts";
+import { printable } from "../core/text.ts";
 import { version } from "../core/version.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Method } from "../profiles/resolve.ts";
@@ -19,6 +20,8 @@ export interface Ended {
   readonly removed: boolean;
   readonly endedAtHost: boolean;
   readonly method: Method | undefined;
+  /** what is still accepted there, for people, where that is known */
+  readonly left?: string;
 }
 
 /**
@@ -48,13 +51,43 @@ async function remove({ runtime, output }: Context, vault: Vault, profile: strin
   const name = loginRecord(profile);
   await vault.locked(name, () => vault.remove(name));
   if (login === "damaged") return { removed: true, ...nothing };
-  return { removed: true, endedAtHost: await endAtOrigin(login, runtime), host: login.origin, method: login.method };
+  return { removed: true, ...(await endAtOrigin(login, runtime)), host: login.origin, method: login.method };
 }
 
 /** Ends a session at oauth2-proxy, tokens at their provider. We cannot end a token or key that the user brought. */
-async function endAtOrigin(login: StoredLogin, runtime: Runtime): Promise<boolean> {
-  if (login.method === "jwt" || login.method === "api-key") return false;
-  if (login.method === "oidc") return await revokeOidc(login, runtime);
+async function endAtOrigin(login: StoredLogin, runtime: Runtime): Promise<Pick<Ended, "endedAtHost" | "left">> {
+  if (login.method === "jwt" || login.method === "api-key") return { endedAtHost: false };
+  if (login.method === "oidc") {
+    const outcome = await revokeTokens(login, runtime);
+    return outcome === "ended"
+      ? { endedAtHost: true }
+      : { endedAtHost: false, left: leftAt(login, outcome, runtime.now()) };
+  }
   const authorize = authorizeWithCookies(login.cookies);
-  return await new Api({ host: hostAt(login.origin), authorize, fetch: runtime.fetch, version }).signOut();
+  const api = new Api({ host: hostAt(login.origin), authorize, fetch: runtime.fetch, version });
+  return { endedAtHost: await api.signOut() };
 }
+
+/**
+ * Ends tokens that a new login replaced, where that cannot end the new login too, and tells what stays valid. A session of
+ * the host's own single sign-on is the browser's too, so it is left alone.
+ *
+ * @param before the login before
+ * @param now the login that was stored in its place; undefined: another one, which was not stored
+ */
+export async function endReplaced(
+  { runtime, output }: Context,
+  before: StoredLogin | undefined | "damaged",
+  now: StoredLogin | undefined,
+): Promise<void> {
+  if (typeof before !== "object" || before.method !== "oidc") return;
+  if (now?.method === "oidc" && mayShareGrant(before, now)) {
+    if (before.refreshToken && before.refreshToken !== now.refreshToken) output.say.info(bothStay(before.issuer));
+    return;
+  }
+  const outcome = await revokeTokens(before, runtime);
+  if (outcome !== "ended") output.say.warn(`the login before: ${leftAt(before, outcome, runtime.now())}`);
+}
+
+const bothStay = (issuer: string) =>
+  `the login before this one stays valid at ${printable(issuer, 120)} until it ends by itself: to end it there could end this one too`;

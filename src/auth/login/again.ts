@@ -63,7 +63,7 @@ async function loginAfter(
   profile: string,
   request: LoginRequest,
 ): Promise<SsoLogin | OidcLogin> {
-  return await logIn(request, async (login) => {
+  return await logIn({ ...request, stored: before }, async (login) => {
     const who = describe(login.identity);
     if (before && !samePerson(login.identity, before.identity))
       throw authFailure.otherPerson(who, describe(before.identity), profile);

@@ -1,9 +1,10 @@
 import type { Host } from "../../core/host.ts";
 import { stoppableFetch } from "../../platform/network.ts";
-import type { OidcLogin, SsoLogin } from "../credential.ts";
+import type { OidcLogin, SsoLogin, StoredLogin } from "../credential.ts";
 import { proveSession, proveTokens } from "../stored-login.ts";
 import { type LoginOptions, loginDeadline, type Use } from "./browser.ts";
-import { loginByDevice, loginByOidc, type OidcClient } from "./oidc.ts";
+import { loginByDevice, loginByOidc, type OidcClient, type OidcTokens } from "./oidc.ts";
+import { mayShareGrant, revokeTokens } from "./revocation.ts";
 import { loginBySso } from "./sso.ts";
 
 export interface LoginRequest extends LoginOptions {
@@ -14,6 +15,8 @@ export interface LoginRequest extends LoginOptions {
   readonly client?: OidcClient | undefined;
   /** true: at that provider, with a device code instead of a browser on this machine */
   readonly device?: boolean | undefined;
+  /** what the profile's login is now: a new one that comes to nothing is revoked unless that could end this one too */
+  readonly stored?: StoredLogin | "damaged" | undefined;
   /** true: skip the session that the browser may still have at the host; single sign-on only */
   readonly anew?: boolean;
 }
@@ -31,20 +34,33 @@ export async function logIn<T>(request: LoginRequest, use: Use<SsoLogin | OidcLo
   const time = loginDeadline(request);
   const runtime = { ...request.runtime, fetch: stoppableFetch(request.runtime.fetch, time.signal) };
   try {
-    return await logInBy({ ...request, runtime }, use);
+    return await logInBy({ ...request, runtime }, use, request.runtime);
   } finally {
     time.end();
   }
 }
 
-async function logInBy<T>(request: LoginRequest, use: Use<SsoLogin | OidcLogin, T>): Promise<T> {
+/** @param untimed the runtime without the login's time limit, to revoke what comes to nothing */
+async function logInBy<T>(
+  request: LoginRequest,
+  use: Use<SsoLogin | OidcLogin, T>,
+  untimed: LoginRequest["runtime"],
+): Promise<T> {
   const { host, runtime, version, client } = request;
   if (!client)
     return await loginBySso(request, async (cookies) => use(await proveSession(host, cookies, runtime, version)));
   const options = { ...request, client };
-  if (!request.device) {
-    return await loginByOidc(options, async (tokens) => use(await proveTokens(host, tokens, runtime, version)));
-  }
-  const tokens = await loginByDevice(options);
-  return (await use(await proveTokens(host, tokens, runtime, version))).result;
+  const prove: Use<OidcTokens, T> = async (tokens) => {
+    let proved: OidcLogin | undefined;
+    try {
+      proved = await proveTokens(host, tokens, runtime, version);
+      return await use(proved);
+    } catch (error) {
+      // Nobody keeps these tokens, so nobody should be able to use them.
+      if (!mayShareGrant(request.stored, proved ?? tokens)) await revokeTokens(tokens, untimed);
+      throw error;
+    }
+  };
+  if (!request.device) return await loginByOidc(options, prove);
+  return (await prove(await loginByDevice(options))).result;
 }

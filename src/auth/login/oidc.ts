@@ -17,7 +17,7 @@ import { pollSeconds, requestDeviceCode } from "../../oauth/device.ts";
 import { faultOfIdToken, isEncrypted } from "../../oauth/id-token.ts";
 import { type DiscoveredProvider, discoverProvider, type ProviderMetadata } from "../../oauth/provider.ts";
 import { pushedWhereDemanded } from "../../oauth/pushed.ts";
-import { requestToken, revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
+import { requestToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import { browserUser } from "../../platform/peer.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import { type ClientProof, clientAt, proofIn, proofPlace } from "../client-proof.ts";
@@ -227,23 +227,6 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
   } catch (error) {
     if (error instanceof CodemieError) return { kind: "unknown", error };
     throw error;
-  }
-}
-
-/**
- * Revokes the login at the provider (RFC 7009).
- *
- * @returns true when the provider confirms it; never throws
- */
-export async function revokeOidc(login: OidcLogin, runtime: Runtime): Promise<boolean> {
-  try {
-    const { metadata, http } = await providerAt(login.issuer, runtime);
-    const client = await clientAt(metadata, login, runtime);
-    return login.refreshToken
-      ? await revokeToken(metadata, client, login.refreshToken, "refresh_token", http)
-      : await revokeToken(metadata, client, login.accessToken, "access_token", http);
-  } catch {
-    return false;
   }
 }
 

@@ -1,6 +1,6 @@
 import { record, recorded } from "../../access/audit.ts";
 import { brokerFor } from "../../access/credentials.ts";
-import { endLogin } from "../../access/end-login.ts";
+import { endLogin, endReplaced } from "../../access/end-login.ts";
 import { stores, storesToChange } from "../../access/stores.ts";
 import { readApiKey } from "../../auth/api-key.ts";
 import { describe, previousLogin } from "../../auth/stored-login.ts";
@@ -125,7 +125,9 @@ export const setup = (cli: Cli) =>
         { event: "config-changed", ...where, detail },
         async () => {
           await storesToChange(runtime);
+          const before = draft.name === undefined ? undefined : await previousLogin(vault, draft.name);
           const outcome = await save(draft, profiles, context, args.yes ?? false);
+          if (draft.held && !draft.held.passing) await endReplaced(cli, before, draft.held.login);
           await endFormerLogin(cli, vault, draft);
           return outcome;
         },

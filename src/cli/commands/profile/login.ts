@@ -1,5 +1,6 @@
 import { recorded } from "../../../access/audit.ts";
 import { forProfile } from "../../../access/credentials.ts";
+import { endReplaced } from "../../../access/end-login.ts";
 import { accessFailure } from "../../../access/failures.ts";
 import { storesToChange } from "../../../access/stores.ts";
 import { type ClientProof, proofIn, proofPlace } from "../../../auth/client-proof.ts";
@@ -107,6 +108,7 @@ export const profileLogin = (given: Cli) =>
                 profiles,
               ),
               stop,
+              stored: before,
             },
             async (login) => {
               const who = describe(login.identity);
@@ -117,16 +119,17 @@ export const profileLogin = (given: Cli) =>
                 const page = pages.otherPerson(who);
                 return { result: { login, asks: before }, page, isDoubtful: true };
               }
-              await store(cli, vault, profiles, resolved, login, client);
+              await store(cli, vault, profiles, resolved, login, client, before);
               return { result: { login, asks: undefined }, page: pages.loggedIn(who, host.origin) };
             },
           );
           if (asks) {
             const question = `profile ${resolved.name} belongs to ${describe(asks.identity)}; replace it with ${describe(login.identity)}?`;
             if (!(await output.confirm(question, stop))) {
+              await endReplaced(cli, login, undefined);
               throw authFailure.otherPerson(describe(login.identity), describe(asks.identity), resolved.name);
             }
-            await store(cli, vault, profiles, resolved, login, client);
+            await store(cli, vault, profiles, resolved, login, client, before);
           }
           return login;
         },
@@ -197,13 +200,15 @@ function isOtherPerson(before: StoredLogin | undefined | "damaged", now: Login):
 
 /** Stores the login first, then the profile: a profile never points at a login that was not stored. */
 async function store(
-  { output }: Cli,
+  cli: Cli,
   vault: Vault,
   profiles: ProfileStore,
   resolved: Resolved,
   login: Login,
   client: OidcClient | undefined,
+  before: StoredLogin | undefined | "damaged",
 ) {
+  const { output } = cli;
   const kept = await storeLogin(vault, resolved.name, login);
   if (kept) output.say.warn(`the stored login was damaged and is kept as ${kept}`);
   const host = resolved.host.value;
@@ -219,6 +224,7 @@ async function store(
     };
     config.activeProfile = resolved.name;
   });
+  await endReplaced(cli, before, login);
 }
 
 function report({ runtime, output }: Cli, resolved: Resolved, login: Login): void {

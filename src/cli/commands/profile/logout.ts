@@ -27,14 +27,17 @@ export const profileLogout = (cli: Cli) =>
       }
       const data = done.map(({ method: _, ...said }) => said);
       output.result(data, () =>
-        done.map(({ profile, removed, endedAtHost, method }) => {
+        done.map(({ profile, removed, endedAtHost, method, left }) => {
           if (!removed) return `profile ${profile} was not logged in`;
-          const remote = endedAtHost ? "the host ended the session" : leftOver(method);
+          const remote = endedAtHost ? endedBy(method) : (left ?? leftOver(method));
           return `${output.paint("good", "✓")} profile ${profile} is logged out (${remote})`;
         }),
       );
     },
   });
+
+const endedBy = (method: Method | undefined) =>
+  method === "oidc" ? "the provider ended the login" : "the host ended the session";
 
 /** Says what the host or provider still accepts after a logout that it did not take part in. */
 function leftOver(method: Method | undefined): string {
