@@ -23,7 +23,7 @@ const cases: [string[], string[]][] = [
     ["login", "logout", "list"],
   ],
   [["codemie", "profile", "use", ""], ["default"]],
-  [["codemie", "profile", "login", "--cl"], ["--client-id"]],
+  [["codemie", "profile", "login", "--client-i"], ["--client-id"]],
   [
     ["codemie", "profile", "login", "--no"],
     ["--no-browser", "--no-color"],

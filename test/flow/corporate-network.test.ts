@@ -166,10 +166,7 @@ test("doctor does not pass a proxy that cannot be used, and names one that is do
   }
   const down = await examined({ HTTPS_PROXY: `http://${closed}` });
   expect(down("tcp")).toMatchObject({ status: "failed", message: expect.stringContaining(`the proxy ${closed}`) });
-  expect(down("clock")).toMatchObject({
-    status: "failed",
-    message: expect.stringContaining("no connection to the proxy"),
-  });
+  expect(down("clock")).toMatchObject({ status: "skipped" });
 });
 
 test("NO_PROXY exempts a host from a proxy that cannot be used", async () => {

@@ -282,7 +282,7 @@ test("a mistake on the command line is said on standard error, also with --json"
   const run = (...args: string[]) => Bun.spawnSync([codemieMcpProxy, ...args], { env: new Person().env });
   const wrong = run("ftp://example.com/mcp", "--json");
   expect([wrong.exitCode, wrong.stdout.toString()]).toEqual([2, ""]);
-  expect(wrong.stderr.toString()).toContain("ftp: is not supported");
+  expect(wrong.stderr.toString()).toContain("only https: is supported");
   const explained = run("ftp://example.com/mcp", "--json", "--explain");
   expect(JSON.parse(explained.stdout.toString()).error.code).toBe("usage");
 });

@@ -57,7 +57,8 @@ test("each authorization has its own callback, state and verifier, and a spent s
     expect(values[0]).toMatch(/^[A-Za-z0-9_-]{43}$/);
     expect(values[1]).not.toBe(values[0]);
   }
-  expect(server.calls("/register").length).toBe(1); // the registration is used again
+  // A refusal to renew may mean that the server has forgotten the client, so that registers anew.
+  expect(server.calls("/register").length).toBe(2);
   await bridge.finish();
   await server.close();
 });
