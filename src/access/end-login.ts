@@ -6,12 +6,16 @@ import { previousLogin } from "../auth/stored-login.ts";
 import { CodemieError } from "../core/errors.ts";
 import { hostAt } from "../core/host.ts";
 import { printable } from "../core/text.ts";
+import { within } from "../core/time.ts";
 import { version } from "../core/version.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Method } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./audit.ts";
 import type { Context } from "./context.ts";
+
+/** How long to wait for providers to end tokens that nobody keeps, ms. */
+const unkeptMs = 5_000;
 
 /** The result of a logout. */
 export interface Ended {
@@ -87,6 +91,24 @@ export async function endReplaced(
   }
   const outcome = await revokeTokens(before, runtime);
   if (outcome !== "ended") output.say.warn(`the login before: ${leftAt(before, outcome, runtime.now())}`);
+}
+
+/**
+ * Ends tokens of logins that were made and not kept, where that cannot end one that is. It waits for the provider some
+ * seconds at most.
+ *
+ * @param made the logins that were made
+ * @param kept those that stay
+ */
+export async function endUnkept(
+  runtime: Runtime,
+  made: readonly StoredLogin[],
+  kept: readonly (StoredLogin | undefined | "damaged")[],
+): Promise<void> {
+  const unkept = made
+    .filter((one) => one.method === "oidc")
+    .filter((one) => !kept.some((other) => mayShareGrant(other, one)));
+  await within(unkeptMs, Promise.all(unkept.map((one) => revokeTokens(one, runtime))));
 }
 
 const bothStay = (issuer: string) =>

@@ -20,14 +20,15 @@ const pauseMs = 50;
  */
 export function stopWithChild(pid: number): () => void {
   if (process.platform === "win32") return () => undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const look = () => {
+    if (isStopped(pid)) process.kill(process.pid, "SIGSTOP");
+  };
+  // It may have stopped before we listen.
+  let timer = setTimeout(look, pauseMs);
   const leave = onSignals(["SIGCHLD", "SIGCONT"], (signal) => {
     clearTimeout(timer);
     if (signal === "SIGCONT") process.kill(pid, "SIGCONT");
-    else
-      timer = setTimeout(() => {
-        if (isStopped(pid)) process.kill(process.pid, "SIGSTOP");
-      }, pauseMs);
+    else timer = setTimeout(look, pauseMs);
   });
   return () => {
     clearTimeout(timer);

@@ -145,3 +145,24 @@ test("the gateway names the variable of a token that the host no longer takes", 
     text: expect.stringContaining("from CODEMIE_JWT_TOKEN"),
   });
 });
+
+test("models and status take a host and a token for one run, and store nothing", async () => {
+  const file = `${person.root}/token`;
+  await Bun.write(file, await sandbox.front.mintToken("ci"));
+  const flags = ["--url", sandbox.origin, "--jwt-token-file", file];
+  const models = await person.run(["models", ...flags]);
+  expect({ code: models.code, lists: models.out.includes("claude-") }).toEqual({ code: 0, lists: true });
+  const status = await person.run(["profile", "status", "--json", ...flags]);
+  expect({ code: status.code, ...JSON.parse(status.out) }).toMatchObject({
+    code: 0,
+    method: "jwt",
+    authenticated: true,
+  });
+  expect(
+    (await person.run(["models", "--url", sandbox.origin, "--jwt-token", "-"], { stdin: await Bun.file(file).text() }))
+      .code,
+  ).toBe(0);
+  expect((await person.run(["profile", "list", "--json"])).out).toBe("[]\n");
+  const { code, err } = await person.run(["profile", "status", "--all", "--jwt-token-file", file]);
+  expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining("not with --all") });
+});

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exportJWK, exportPKCS8, generateKeyPair } from "jose";
@@ -7,6 +7,7 @@ import { ageLogin } from "../support/age.ts";
 import { passLoginPages } from "../support/browser.ts";
 import { Person } from "../support/codemie.ts";
 import { loopbackRedirects } from "../support/sandbox/identity.ts";
+import { startScriptedProvider } from "../support/scripted-provider.ts";
 import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
 
 /** Clients that prove themselves at an OpenID provider, and providers that want requests handed to them: the real one. */
@@ -23,7 +24,6 @@ const common = {
 const sandbox = await sharedSandbox({}, [
   { ...common, client_id: "with secret", client_secret: secret },
   { ...common, client_id: "keyed", token_endpoint_auth_method: "private_key_jwt", jwks: { keys: [jwk] } },
-  { ...common, client_id: "pushing", client_secret: secret, require_pushed_authorization_requests: true },
 ]);
 const browser = await sharedBrowser();
 let context: BrowserContext;
@@ -165,5 +165,50 @@ for (const [what, flags, message] of [
     expect(err).toContain(message);
     expect(err).not.toContain("s3cret");
     expect(sandbox.identityRequests).toEqual([]);
+  });
+}
+
+test("a provider that demands pushed requests: the address for the browser holds a reference and no more", async () => {
+  const provider = await startScriptedProvider();
+  onTestFinished(() => provider.stop());
+  provider.metadata = {
+    require_pushed_authorization_requests: true,
+    pushed_authorization_request_endpoint: `${provider.origin}/par`,
+  };
+  const pushed = Promise.withResolvers<URLSearchParams>();
+  provider.answer = (path, form) => {
+    if (path !== "/par") return undefined;
+    pushed.resolve(form);
+    return Response.json({ request_uri: "urn:example:1", expires_in: 60 }, { status: 201 });
+  };
+  const at = ["--url", provider.origin, "--issuer", provider.origin, "--client-id", "cli"];
+  const login = person.start(["profile", "login", ...at, "--client-secret-env", "TEAM_SECRET"], { env });
+  const [address] = await login.says(/http:\S+\/auth\?\S+/);
+  expect(Object.fromEntries(new URL(address).searchParams)).toEqual({ client_id: "cli", request_uri: "urn:example:1" });
+  const form = await pushed.promise;
+  expect(form.get("code_challenge_method")).toBe("S256");
+  expect(form.get("redirect_uri")).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/callback$/);
+  login.kill("SIGINT");
+  await login.finished();
+
+  provider.answer = (path) =>
+    path === "/par" ? Response.json({ error: "invalid_request" }, { status: 400 }) : undefined;
+  const { code, err } = await person.run(["profile", "login", ...at], { env });
+  expect({ code, err }).toEqual({ code: 4, err: expect.stringContaining("refused: invalid_request") });
+});
+
+for (const [what, metadata] of [
+  ["and names no endpoint", {}],
+  ["at an address that is none", { pushed_authorization_request_endpoint: "ftp://example.com/par" }],
+] as const) {
+  test(`a provider that demands pushed requests ${what}: an error, and no browser`, async () => {
+    const provider = await startScriptedProvider();
+    onTestFinished(() => provider.stop());
+    provider.metadata = { require_pushed_authorization_requests: true, ...metadata };
+    const at = ["--url", provider.origin, "--issuer", provider.origin, "--client-id", "cli"];
+    const { code, err } = await person.run(["profile", "login", ...at]);
+    expect(code).not.toBe(0);
+    expect(err).toContain("error: ");
+    expect(err).not.toContain("open this address");
   });
 }

@@ -95,6 +95,19 @@ test("a new login of the same person and client: the one before stays, which is 
   expect((await person.run(["token"])).code).toBe(0);
 });
 
+test("a login made in set-up, which then comes to nothing, is ended", async () => {
+  const at = ["--method", "oidc", "--url", sandbox.origin, "--issuer", sandbox.issuer, "--client-id", cliClientId];
+  expect((await logIn("ada", otherClient)).code).toBe(0);
+  const setup = person.start(["setup", ...at]);
+  const [url] = await setup.says(/http:\S+\/auth\?\S+/);
+  const page = await context.newPage();
+  await context.clearCookies();
+  await page.goto(url);
+  await passLoginPages(page, "bob");
+  expect((await setup.finished()).code).toBe(4);
+  expect(revocations()).toBe(2);
+});
+
 test("logging out ends refresh token and access token", async () => {
   expect((await logIn("ada")).code).toBe(0);
   const before = await stored();

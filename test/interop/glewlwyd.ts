@@ -66,6 +66,21 @@ export async function startGlewlwyd(): Promise<Glewlwyd> {
     await Bun.sleep(50);
   if (child.exitCode !== null) throw new Error(`glewlwyd ended: ${await Bun.file(join(folder, "log")).text()}`);
 
+  const stop = async () => {
+    child.kill();
+    await child.exited;
+    rmSync(folder, { recursive: true });
+  };
+  try {
+    return await configured(origin, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Sets the provider up by its own interface. */
+async function configured(origin: string, stop: () => Promise<void>): Promise<Glewlwyd> {
   const admin = await logIn(origin, { username: "admin", password: "password" });
   const call = async (method: string, path: string, body?: object) => {
     const answer = await fetch(`${origin}/api${path}`, {
@@ -145,11 +160,7 @@ export async function startGlewlwyd(): Promise<Glewlwyd> {
       const { searchParams } = new URL(answer.headers.get("location") ?? "", origin);
       if (searchParams.get("prompt") !== "deviceComplete") throw new Error(`the code is not taken: ${searchParams}`);
     },
-    async stop() {
-      child.kill();
-      await child.exited;
-      rmSync(folder, { recursive: true });
-    },
+    stop,
   };
 }
 

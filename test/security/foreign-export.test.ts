@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { codemie, Person } from "../support/codemie.ts";
+import { measured } from "../support/measured.ts";
 import { sealCheaply } from "../support/vault-access.ts";
 
 /** Threat: an export made by somebody else fills the memory of the machine that imports it. */
@@ -19,7 +20,8 @@ for (const [what, entry] of [
     const entries = entry.repeat((20 * megabyte) / entry.length);
     const plain = new TextEncoder().encode(`{"records":[${entries}0],"profiles":{}}`);
     writeFileSync(file, await sealCheaply(plain, passphrase, "codemie vault 1 export"), { mode: 0o600 });
-    const child = Bun.spawn([codemie, "vault", "import", file, "--passphrase-stdin"], {
+    const { command, peakMb } = measured([codemie, "vault", "import", file, "--passphrase-stdin"], person.root);
+    const child = Bun.spawn(command, {
       env: person.env,
       cwd: person.cwd,
       stdin: Buffer.from(passphrase),
@@ -27,7 +29,7 @@ for (const [what, entry] of [
     });
     expect(await child.stderr.text()).toContain("is not an export of a vault");
     await child.exited;
-    expect(Number(child.resourceUsage()?.maxRSS) / megabyte).toBeLessThan(700);
+    expect(peakMb()).toBeLessThan(700);
     person.remove();
   });
 }

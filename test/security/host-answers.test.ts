@@ -8,6 +8,7 @@ import { models } from "../../src/api/schemas.ts";
 import { hostAt, parseProvider } from "../../src/core/host.ts";
 import { closest, nearest } from "../../src/core/text.ts";
 import { codemie, Person } from "../support/codemie.ts";
+import { measured } from "../support/measured.ts";
 import { adasToken } from "../support/token.ts";
 
 /** Threat: a host's or provider's answer fills the machine's memory, takes its time, or stops the agent. */
@@ -73,13 +74,14 @@ function bomb(response: ServerResponse): void {
 /** Runs a command; tells what it said, and the most memory it held, MB. */
 async function run(args: string[], env: Record<string, string> = {}) {
   const token = { CODEMIE_JWT_TOKEN: adasToken, CODEMIE_URL: origin };
-  const child = Bun.spawn([codemie, ...args], {
+  const { command, peakMb } = measured([codemie, ...args], person.root);
+  const child = Bun.spawn(command, {
     cwd: person.cwd,
     env: { ...person.env, ...token, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  return { code: child.exitCode, said: out + err, out, memory: Number(child.resourceUsage()?.maxRSS) / megabyte };
+  return { code: child.exitCode, said: out + err, out, memory: peakMb() };
 }
 
 const login = ["profile", "login", "--issuer", origin, "--client-id", "cli", "--timeout", "60"];

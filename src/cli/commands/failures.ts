@@ -12,6 +12,12 @@ export const commandFailure = {
   twoHosts: () => new CodemieError("usage", "the host is given twice", "give it either as a word or with --url"),
   issuerMissing: () =>
     new CodemieError("usage", "an OpenID login needs --issuer", "for example --issuer https://sso.example.com"),
+  oneProfileOnly: () =>
+    new CodemieError(
+      "usage",
+      "a host or credential for this run goes with one profile, not with --all",
+      "leave out --all",
+    ),
   clientIdMissing: () =>
     new CodemieError("usage", "an OpenID login needs --client-id", "ask the provider's administrator for it"),
   badPrompt: () =>

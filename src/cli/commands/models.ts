@@ -1,24 +1,37 @@
 import { credentialsFor, forProfile, listModels } from "../../access/credentials.ts";
+import { givenToRun, warnOfShown } from "../../access/given.ts";
 import { stores } from "../../access/stores.ts";
 import { printable } from "../../core/text.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
 import { readRepositoryProfile } from "../../profiles/store.ts";
+import { credentialArgs, readCredential } from "../credential-flags.ts";
 import { type Cli, command } from "../frame/command.ts";
 
 /** `codemie models list`. Fails as {@link listModels}. */
 export const modelsList = (given: Cli) =>
   command({
     meta: { name: "list", description: "List the models your account may use" },
-    examples: ["codemie models", "codemie models --json"],
-    args: { profile: { type: "string", valueHint: "NAME", description: "profile to use" } },
+    examples: [
+      "codemie models",
+      "codemie models --json",
+      "codemie models --url https://codemie.example.com --jwt-token-file token.txt",
+    ],
+    args: { profile: { type: "string", valueHint: "NAME", description: "profile to use" }, ...credentialArgs },
     async run({ args }) {
       const { runtime, output } = given;
       const { vault, profiles } = stores(runtime);
       const repository = await readRepositoryProfile(runtime.cwd);
-      const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, repository);
+      const resolved = resolveProfile(
+        await profiles.read(),
+        { profile: args.profile, url: args.url },
+        runtime.env,
+        repository,
+      );
       const cli = forProfile(given, resolved);
       const host = resolved.host.value;
-      const credentials = credentialsFor(cli, vault, resolved);
+      const asked = readCredential(args);
+      warnOfShown(cli, asked);
+      const credentials = credentialsFor(cli, vault, resolved, await givenToRun(cli, asked, resolved));
       await credentials.current(); // without a usable login, fail before the progress line
       const models = await output.during(`asking ${host.origin} for its models`, () =>
         listModels(cli, credentials, resolved),

@@ -1,6 +1,6 @@
 import { record, recorded } from "../../access/audit.ts";
 import { brokerFor } from "../../access/credentials.ts";
-import { endLogin, endReplaced } from "../../access/end-login.ts";
+import { endLogin, endReplaced, endUnkept } from "../../access/end-login.ts";
 import { stores, storesToChange } from "../../access/stores.ts";
 import { readApiKey } from "../../auth/api-key.ts";
 import { describe, previousLogin } from "../../auth/stored-login.ts";
@@ -116,32 +116,48 @@ export const setup = (cli: Cli) =>
         canGoBack: false,
       };
       context.prompts?.intro("codemie setup · Escape goes back, Ctrl-C leaves everything as it was");
-      const draft = await walk(steps, { before: {} }, context);
-      const where = { profile: draft.name ?? "", host: draft.host?.origin ?? "" };
-      const detail = { what: "setup", method: draft.method ?? "" };
-      const { name: saved, kept } = await recorded(
-        cli,
-        vault,
-        { event: "config-changed", ...where, detail },
-        async () => {
-          await storesToChange(runtime);
-          const before = draft.name === undefined ? undefined : await previousLogin(vault, draft.name);
-          const outcome = await save(draft, profiles, context, args.yes ?? false);
-          if (draft.held && !draft.held.passing) await endReplaced(cli, before, draft.held.login);
-          await endFormerLogin(cli, vault, draft);
-          return outcome;
-        },
-      );
-      if (draft.held && !draft.held.passing) {
-        const { login } = draft.held;
-        const person = login.method === "api-key" ? {} : { person: describe(login.identity) };
-        const detail = { method: login.method, ...person };
-        await record(cli, vault, { event: "login", ...where, outcome: "ok", detail });
+      let kept: Draft | undefined;
+      try {
+        const draft = await walk(steps, { before: {} }, context);
+        const where = { profile: draft.name ?? "", host: draft.host?.origin ?? "" };
+        const detail = { what: "setup", method: draft.method ?? "" };
+        const { name: saved, kept: damaged } = await recorded(
+          cli,
+          vault,
+          { event: "config-changed", ...where, detail },
+          async () => {
+            await storesToChange(runtime);
+            const before = draft.name === undefined ? undefined : await previousLogin(vault, draft.name);
+            const outcome = await save(draft, profiles, context, args.yes ?? false);
+            if (draft.held && !draft.held.passing) await endReplaced(cli, before, draft.held.login);
+            kept = draft;
+            await endFormerLogin(cli, vault, draft);
+            return outcome;
+          },
+        );
+        if (draft.held && !draft.held.passing) {
+          const { login } = draft.held;
+          const person = login.method === "api-key" ? {} : { person: describe(login.identity) };
+          const detail = { method: login.method, ...person };
+          await record(cli, vault, { event: "login", ...where, outcome: "ok", detail });
+        }
+        if (damaged) output.say.warn(`the stored login was damaged and is kept as ${damaged}`);
+        await report(cli, saved, draft);
+      } finally {
+        await endUnkeptOf(cli, vault, context, kept);
       }
-      if (kept) output.say.warn(`the stored login was damaged and is kept as ${kept}`);
-      await report(cli, saved, draft);
     },
   });
+
+/** Ends the logins made in this run that were not stored: going back, or giving up, leaves some. */
+async function endUnkeptOf({ runtime }: Cli, vault: Vault, { proved }: SetupContext, saved: Draft | undefined) {
+  const made = proved.flatMap(({ after }) => after.held?.login ?? []);
+  if (made.length === 0) return;
+  const stored = await Promise.all(
+    Object.keys((await stores(runtime).profiles.read()).profiles).map((name) => previousLogin(vault, name)),
+  );
+  await endUnkept(runtime, made, [...stored, saved?.held?.login]);
+}
 
 /** Ends a login of another method or host: it must not come back when the profile's own login is missing. */
 async function endFormerLogin(cli: Cli, vault: Vault, { name, method, host, held, keeps }: Draft): Promise<void> {

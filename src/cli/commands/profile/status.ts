@@ -1,5 +1,5 @@
 import { brokerFor, callApi, credentialsFor, forProfile, listModels } from "../../../access/credentials.ts";
-import { type Given, givenIn } from "../../../access/given.ts";
+import { type CredentialFlags, type Given, givenToRun, warnOfShown } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
 import { apiFailure } from "../../../api/failures.ts";
 import type { BearerToken } from "../../../auth/bearer-token.ts";
@@ -11,7 +11,9 @@ import { when } from "../../../core/text.ts";
 import type { Config } from "../../../profiles/config.ts";
 import { methodOf, type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import type { Vault } from "../../../vault/vault.ts";
+import { credentialArgs, readCredential } from "../../credential-flags.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { commandFailure } from "../failures.ts";
 
 /** `codemie profile status`. It exits with the highest exit code among the profiles' problems, 0 without one. */
 export const profileStatus = (cli: Cli) =>
@@ -21,15 +23,19 @@ export const profileStatus = (cli: Cli) =>
     args: {
       profile: { type: "string", valueHint: "NAME", description: "profile to look at" },
       all: { type: "boolean", description: "every profile" },
+      ...credentialArgs,
       offline: { type: "boolean", description: "do not ask the host" },
     },
     async run({ args }) {
       const { vault, profiles } = stores(cli.runtime);
       const config = await profiles.read();
+      const asked = { ...readCredential(args), url: args.url };
+      if (args.all && Object.values(asked).some((value) => value !== undefined)) throw commandFailure.oneProfileOnly();
+      warnOfShown(cli, asked);
       const names = args.all ? Object.keys(config.profiles) : [args.profile];
       const found: Status[] = [];
       for (const name of names) {
-        const status = statusOf(cli, vault, config, name, !args.offline);
+        const status = statusOf(cli, vault, config, name, !args.offline, asked);
         found.push(await (args.all ? status.catch((error: unknown) => unusable(config, name ?? "", error)) : status));
       }
       const [single] = found;
@@ -86,12 +92,13 @@ async function statusOf(
   config: Config,
   name: string | undefined,
   online: boolean,
+  asked: CredentialFlags & { readonly url: string | undefined },
 ): Promise<Status> {
   const { runtime } = outer;
-  const resolved = resolveProfile(config, { profile: name }, runtime.env, {});
+  const resolved = resolveProfile(config, { profile: name, url: asked.url }, runtime.env, {});
   const cli = forProfile(outer, resolved);
   const host = resolved.host.value;
-  const given = givenIn(runtime.env, resolved);
+  const given = await givenToRun(cli, asked, resolved);
   const credentials = credentialsFor(cli, vault, resolved, given);
   const here: Status["data"] = {
     profile: resolved.name,
@@ -103,7 +110,7 @@ async function statusOf(
     // Show the stored login as it is: only a request to the host may renew it.
     const stored = async () => await brokerFor(cli, vault, resolved).stored();
     if (!given) await stored();
-    const asked = online ? await ask(cli, credentials, resolved) : unasked;
+    const answer = online ? await ask(cli, credentials, resolved) : unasked;
     const login = given ? undefined : await stored();
     const known = login ? ofLogin(login) : ofGiven((await credentials.current()).bearer);
     const isRenewable = login?.method === "oidc" && login.refreshToken !== undefined;
@@ -113,12 +120,12 @@ async function statusOf(
         ...here,
         ...known,
         expiresAt: known.expiresAt === null ? null : new Date(known.expiresAt).toISOString(),
-        authenticated: asked.problem === undefined && !expired,
-        models: asked.models,
+        authenticated: answer.problem === undefined && !expired,
+        models: answer.models,
       },
       with: withWhat(given, here.method),
-      checked: asked.checked,
-      problem: asked.problem ?? (expired ? apiFailure.sessionEnded(host.origin, resolved.name) : undefined),
+      checked: answer.checked,
+      problem: answer.problem ?? (expired ? apiFailure.sessionEnded(host.origin, resolved.name) : undefined),
     };
   } catch (error) {
     return { data: here, problem: asCodemieError(error), with: given && withWhat(given, here.method) };
