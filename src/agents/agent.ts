@@ -62,7 +62,7 @@ export interface Agent {
 }
 
 /**
- * What a flag takes of the arguments behind it: nothing, the next one whatever it looks like, the next one unless that is
+ * How many of the arguments behind it a flag takes: nothing, the next one whatever it looks like, the next one unless that is
  * a flag, or as `one` and all words that follow.
  */
 export type Takes = "none" | "one" | "optional" | "many";

@@ -2,6 +2,7 @@ import { Secret } from "../core/secret.ts";
 import { authMethodFor, type Client, publicClient } from "../oauth/client.ts";
 import type { ServerMetadata } from "../oauth/metadata.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
+import { requireAbsolute } from "../platform/places.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { authFailure } from "./failures.ts";
 
@@ -45,7 +46,8 @@ export async function sealable(proof: ClientProof, runtime: Runtime): Promise<Cl
 /**
  * @param server the provider, which says how a client may prove itself
  * @returns our client there
- * @throws `auth_needed` when its secret or key is no longer where it was; `vault_unreadable` when the file cannot be read
+ * @throws `auth_needed` when its secret or key is no longer where it was; `vault_unreadable` when the file cannot be read;
+ *   usage error for a relative path, which would mean the current folder
  */
 export async function clientAt(
   server: ServerMetadata,
@@ -65,7 +67,8 @@ async function read(proof: ClientProof, { env }: Runtime): Promise<{ secret?: st
   const { clientSecretEnv: name, clientKeyFile: file } = proof;
   const secret = (name && env[name]) || proof.clientSecret;
   if (secret) return { secret };
-  const key = (file && (await readNamedText(file, longestKey))) || proof.clientKey;
+  const path = file && requireAbsolute("oidc.clientKeyFile", file);
+  const key = (path && (await readNamedText(path, longestKey))) || proof.clientKey;
   if (key) return { key };
   throw authFailure.clientProofMissing(name ? `the variable ${name}` : `the file ${file}`);
 }

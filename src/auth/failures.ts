@@ -4,7 +4,7 @@ import { printable } from "../core/text.ts";
 
 const ownPages = "the provider wants to show its pages: log in with --prompt login";
 
-/** What to do about a refusal, by its code (OpenID Connect Core 1.0 section 3.1.2.6, RFC 6749 sections 4.1.2.1 and 5.2). */
+/** Hints about refusals, by their codes (OpenID Connect Core 1.0 section 3.1.2.6, RFC 6749 sections 4.1.2.1 and 5.2). */
 const refusalHints: Readonly<Record<string, string>> = {
   access_denied: "the login was declined; run the command again to allow it",
   account_selection_required: "log in with --prompt select_account",

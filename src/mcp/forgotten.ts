@@ -1,6 +1,6 @@
 import { memberAt, rpcCodes, textAt } from "./message.ts";
 
-/** What servers say of a session that they do not know: at the begin of their words, perhaps behind a status. */
+/** Words of servers about a session that they do not know: at the beginning of the text, perhaps behind a status. */
 const forgotten =
   /^(?:[\w ]{1,40}: *)?(?:(?:mcp[- ]?)?session(?:[- ]?id)?(?: \S{1,200})? (?:is |was |has )?(?:not (?:found|valid)|unknown|invalid|expired|terminated|closed|(?:does not|no longer) exists?)|(?:no such|unknown|invalid|expired|no valid)(?: or (?:expired|unknown|missing))?(?: mcp)?[- ]session)\b/i;
 

@@ -24,7 +24,7 @@ export const tokenAnswer = documentOf({
 });
 export type TokenAnswer = z.infer<typeof tokenAnswer>;
 
-/** What we need of a token answer that is not usable otherwise. */
+/** The member that we keep of a token answer that is not usable otherwise. */
 const renewal = documentOf({ refresh_token: optionalText });
 
 /** An unusable answer to a grant. */

@@ -135,6 +135,15 @@ test("a secret goes to the provider and client that it was given for: another cl
   });
 });
 
+test("a key file that a profile names by a relative path is not read: it would be the repository's", async () => {
+  writeFileSync(join(person.cwd, "client.pem"), readFileSync(keyFile));
+  const oidc = { issuer: sandbox.issuer, clientId: "keyed", scope: "openid", clientKeyFile: "client.pem" };
+  const profile = { name: "default", provider: "bearer-auth", codeMieUrl: sandbox.origin, oidc };
+  person.writeConfig({ version: 2, activeProfile: "default", profiles: { default: profile } });
+  const { code, err } = await person.run(["profile", "login"]);
+  expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining("the current directory would decide") });
+});
+
 test("the browser does not see the variable", async () => {
   const program = join(person.root, "browser");
   writeFileSync(program, `#!/bin/sh\nenv > ${join(person.root, "seen")}\n`);

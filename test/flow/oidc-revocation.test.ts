@@ -80,7 +80,9 @@ test("another person's login that is not kept is ended; the one that stays still
 test("a login that another client's replaces is ended", async () => {
   expect((await logIn("ada")).code).toBe(0);
   const before = await stored();
+  expect(before.refreshToken).toBeString();
   expect((await logIn("ada", otherClient)).code).toBe(0);
+  expect(revocations()).toBe(2);
   expect(await isAlive(cliClientId, before.refreshToken)).toBe(false);
   await ageLogin(person);
   expect((await person.run(["token"])).code).toBe(0);

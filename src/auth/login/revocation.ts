@@ -8,7 +8,7 @@ import type { OidcLogin, StoredLogin } from "../credential.ts";
 import { samePerson } from "../stored-login.ts";
 import type { OidcTokens } from "./oidc.ts";
 
-/** What became of tokens at their provider. */
+/** The outcome of ending tokens at their provider. */
 export type Revocation = "ended" | "refused" | "not offered" | "unreachable";
 
 /** How long one request to end a token may take, ms: a logout does not depend on it. */

@@ -195,7 +195,7 @@ function readParameters(given: readonly string[]): Record<string, string> {
 export function serverUrl(typed: string, allowHttp: boolean): URL {
   const text = pasted(typed);
   const url = URL.parse(text);
-  // What is no address may be a key in the wrong place: no message repeats it.
+  // A word that is no address may be a key in the wrong place: no message repeats it.
   const unknown = isPlainWord(text) ? text : "the word that should be its address";
   if (!url) throw bridgeFailure.url(unknown, placeholder(text) ?? "it is not a web address");
   if (url.username || url.password) {

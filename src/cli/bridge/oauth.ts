@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { record } from "../../access/audit.ts";
 import { brokerFor } from "../../access/credentials.ts";
 import { stores } from "../../access/stores.ts";
+import { longestKey } from "../../auth/client-proof.ts";
 import { freshIdToken } from "../../auth/id-token.ts";
 import type { LoginDialogue } from "../../auth/login/browser.ts";
 import { Secret } from "../../core/secret.ts";
@@ -21,9 +22,6 @@ import type { Vault } from "../../vault/vault.ts";
 import type { Cli } from "../frame/command.ts";
 import { dialogueOf } from "../frame/login-dialogue.ts";
 import type { McpArgs } from "./args.ts";
-
-/** Longest file with a client's private key, bytes. */
-const longestKey = 64 * 1024;
 
 /** The parts of the running bridge, or of `--explain`, that the OAuth client uses. */
 export interface OAuthContext {

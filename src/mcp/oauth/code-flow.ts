@@ -51,7 +51,7 @@ export interface CodeFlow {
   readonly trace: Trace;
 }
 
-/** What we read of an ID token. */
+/** The claims of an ID token that we read. */
 const idTokenClaims = z.object({ nonce: z.string() });
 
 const callbackPath = "/callback";

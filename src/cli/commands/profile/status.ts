@@ -147,7 +147,7 @@ function ofGiven(bearer: BearerToken | undefined) {
   return { user, loggedInAt: null, expiresAt: at, expiresFrom: at === null ? null : "token" };
 }
 
-/** What asking the host brought; `checked`: it said whether it takes the credential. */
+/** The host's answer; `checked`: it says whether it takes the credential. */
 interface Asked {
   readonly models: string[] | null;
   readonly problem: CodemieError | undefined;
