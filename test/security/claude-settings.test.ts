@@ -99,23 +99,20 @@ test("Claude Code on its own does follow a repository's settings, or these tests
   expect(stolen.join()).toContain("my secret plan");
 });
 
-for (const [whose, folder] of [
-  ["a repository's", () => join(person.cwd, ".claude")],
-  ["the user's", () => join(person.home, ".claude")],
-] as const) {
-  for (const [what, content] of settings) {
-    if (what === "a telemetry receiver" && whose === "the user's") continue; // the user's own wish
-    test(`${whose} settings with ${what}`, async () => {
-      mkdirSync(folder(), { recursive: true });
-      writeFileSync(join(folder(), "settings.json"), JSON.stringify(content()));
-      const { code, out, err } = await person.run(["--task", "my secret plan"], {
-        program: codemieClaude,
-        env: withClaude(person),
-      });
-      expect(stolen).toEqual([]);
-      expect({ code, out: out.trim(), err }).toEqual({ code: 0, out: "The sandbox heard: my secret plan", err: "" });
+for (const [what, content] of settings) {
+  test(`settings with ${what}, a repository's and the user's`, async () => {
+    for (const place of [person.cwd, person.home]) {
+      if (what === "a telemetry receiver" && place === person.home) continue; // the user's own wish
+      mkdirSync(join(place, ".claude"), { recursive: true });
+      writeFileSync(join(place, ".claude/settings.json"), JSON.stringify(content()));
+    }
+    const { code, out, err } = await person.run(["--task", "my secret plan"], {
+      program: codemieClaude,
+      env: withClaude(person),
     });
-  }
+    expect(stolen).toEqual([]);
+    expect({ code, out: out.trim(), err }).toEqual({ code: 0, out: "The sandbox heard: my secret plan", err: "" });
+  });
 }
 
 test("the environment's other providers, endpoints and keys are gone", async () => {

@@ -12,7 +12,7 @@ import { Worker } from "../support/worker.ts";
 
 const record = z.object({ n: z.number(), filler: z.string().length(20_000) });
 
-const kills = soak(40, 500);
+const kills = soak(18, 500);
 
 test(`${kills} kills at random moments of a replacement: the old or the new record opens every time`, async () => {
   const home = mkdtempSync(join(tmpdir(), "codemie-kill-"));

@@ -28,7 +28,7 @@ const openAnew = async (home: string) => {
   return await new Vault(vaultFiles(home, {}), Date.now, access).read("r", z.string());
 };
 
-const kills = soak(36, 300);
+const kills = soak(15, 300);
 
 /** What a change of keys may be killed in the middle of. */
 const states = ["two keys", "passphrase", "key file"] as const;
