@@ -1,9 +1,7 @@
 import { chmod, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { version } from "./package.json";
-
-/** Names the program answers to, besides its own. */
-const links = ["codemie-claude", "codemie-mcp-proxy"];
+import { linkNames } from "./src/cli/commands/agent/agents.ts";
 
 const out = join(import.meta.dir, "dist");
 const git = Bun.spawnSync(["git", "rev-parse", "--short=12", "HEAD"], { cwd: import.meta.dir, stderr: "ignore" });
@@ -42,5 +40,5 @@ for (const output of result.outputs) {
   if (output.kind === "sourcemap") await rename(output.path, join(out, "maps", output.path.split("/").pop() ?? ""));
 }
 await chmod(join(out, "codemie"), 0o755);
-for (const link of links) await symlink("codemie", join(out, link));
+for (const link of linkNames) await symlink("codemie", join(out, link));
 console.log(`dist/codemie ${version} (${commit})`);

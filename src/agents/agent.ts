@@ -1,6 +1,9 @@
 import type { Model } from "../api/schemas.ts";
 import type { Env, ForeignEnv } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
+import type { Program } from "../platform/processes.ts";
+import type { ModelApi } from "../profiles/providers.ts";
+import type { Effort } from "./effort.ts";
 
 /** Everything that an agent is started with. */
 export interface AgentRun {
@@ -9,13 +12,20 @@ export interface AgentRun {
   readonly gatewayKey: Secret;
   /** model ids by role; without one, the agent chooses */
   readonly models: AgentModels;
+  /** the account's models, for agents that let a person change the model in mid-run */
+  readonly available: readonly Model[];
   /** a prompt to run without interaction, before exiting */
   readonly task: string | undefined;
-  readonly reasoningEffort: string | undefined;
+  /** one of the agent's own levels */
+  readonly reasoningEffort: Effort | undefined;
   /** the session to continue; an empty text lets the agent ask which one */
   readonly resume: string | undefined;
   /** the agent's own arguments, in order */
   readonly args: readonly string[];
+  /** the agent's program */
+  readonly program: Program;
+  /** base folder of all our files */
+  readonly home: string;
   /** a private folder that lasts as long as the run */
   readonly folder: string;
   /** the user's environment */
@@ -48,18 +58,34 @@ export interface Agent {
   readonly name: string;
   readonly title: string;
   /** the model API it calls */
-  readonly speaks: "anthropic" | "openai";
+  readonly speaks: ModelApi;
   /** program on PATH */
   readonly binary: string;
-  /** command that installs it */
-  readonly install: string;
+  /** its name at npm */
+  readonly package: string;
+  /** the versions that this file describes: from the first, and below the second where there is one */
+  readonly versions: readonly [from: string, below?: string];
+  /** the levels of reasoning effort that it knows, the least first; none when it has no such setting */
+  readonly efforts: readonly Effort[];
   /** what its own command line has */
   readonly own: OwnArguments;
-  /** chooses among the account's models; takes the wished one unchanged, since the upstream accepts aliases */
+  /**
+   * Chooses among the account's models. Takes the wished one unchanged, since the upstream accepts aliases.
+   *
+   * @throws usage error when the agent cannot speak to the wished model, or to any of the account's
+   */
   chooseModels(available: readonly Model[], wished: string | undefined, tiers: Tiers): AgentModels;
   /** prepares the agent's process, and starts nothing yet */
   start(run: AgentRun): Promise<AgentStart>;
+  /**
+   * @param gateway one that runs on its own; `model` is safe in a shell
+   * @returns what a person types to start the agent on it
+   */
+  lineFor(gateway: { readonly url: string; readonly key: string; readonly model: string }): string;
 }
+
+/** @returns the command that installs an agent */
+export const installCommand = (agent: Pick<Agent, "package">): string => `npm install -g ${agent.package}`;
 
 /**
  * How many of the arguments behind it a flag takes: nothing, the next one whatever it looks like, the next one unless that is
@@ -69,10 +95,15 @@ export type Takes = "none" | "one" | "optional" | "many";
 
 /** The command line of an agent, so far as ours has to know it. */
 export interface OwnArguments {
+  /** what follows a short flag of ours where the agent means something else with it: then it is asked which is meant */
+  readonly unclear?: { readonly flag: "-s"; readonly value: RegExp; readonly instead: string };
   /** words that make a command of their own, such as `mcp`, and start no run */
   readonly subcommands: ReadonlySet<string>;
   readonly flags: ReadonlyMap<string, Takes>;
 }
+
+/** @returns entries of {@link OwnArguments.flags} for flags that all take the same, given as words */
+export const flags = (how: Takes, words: string): [string, Takes][] => words.split(/\s+/).map((flag) => [flag, how]);
 
 /** The tier models that a profile names. */
 export type Tiers = Readonly<Record<string, string | undefined>>;

@@ -1,6 +1,4 @@
-import type { OwnArguments, Takes } from "./agent.ts";
-
-const takes = (how: Takes, flags: string): [string, Takes][] => flags.split(/\s+/).map((flag) => [flag, how]);
+import { flags, type OwnArguments } from "./agent.ts";
 
 /** The command line of Claude Code 2.1.331, with flags and subcommands that its help leaves out. */
 export const claudeArguments: OwnArguments = {
@@ -9,7 +7,7 @@ export const claudeArguments: OwnArguments = {
     purge remote-control respawn rm setup-token stop ultrareview update upgrade`.split(/\s+/),
   ),
   flags: new Map([
-    ...takes(
+    ...flags(
       "one",
       `--advisor --agent --agents --append-subagent-system-prompt --append-subagent-system-prompt-file
       --append-system-prompt --append-system-prompt-file --autocompact --debug-file --effort --environment
@@ -20,16 +18,16 @@ export const claudeArguments: OwnArguments = {
       --system-prompt --system-prompt-file --system-prompt-snapshot --task-budget --teammate-mode --thinking
       --thinking-display`,
     ),
-    ...takes(
+    ...flags(
       "many",
       `--add-dir --allowedTools --allowed-tools --betas --channels --disallowedTools --disallowed-tools --file --mcp-config
       --tools`,
     ),
-    ...takes(
+    ...flags(
       "optional",
       `--cloud --debug -d --from-pr --prompt-suggestions --rc --remote --remote-control -r --teleport --worktree -w`,
     ),
-    ...takes(
+    ...flags(
       "none",
       `--allow-dangerously-skip-permissions --ax-screen-reader --background --bare --bg --brief --chrome --continue -c
       --dangerously-skip-permissions --debug-to-stderr -d2e --desktop --disable-slash-commands --enable-auth-status

@@ -67,10 +67,13 @@ export const claude: Agent = {
   title: "Claude Code",
   speaks: "anthropic",
   binary: "claude",
-  install: "npm install -g @anthropic-ai/claude-code",
+  package: "@anthropic-ai/claude-code",
+  versions: ["2.0.0"],
+  efforts: ["low", "medium", "high", "xhigh", "max"],
   own: claudeArguments,
   chooseModels,
   start,
+  lineFor: ({ url, key }) => `ANTHROPIC_BASE_URL=${url} ANTHROPIC_AUTH_TOKEN=${key} claude`,
 };
 
 /** Claude Code's own names for models, with the tier that each begins with; `[1m]` behind any name asks for a long context. */

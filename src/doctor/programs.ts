@@ -12,6 +12,7 @@ import { type Check, failed, ok, skipped, warning } from "./check.ts";
 export interface KnownAgent {
   readonly title: string;
   readonly binary: string;
+  /** the command that installs it */
   readonly install: string;
 }
 

@@ -102,20 +102,22 @@ const graceMs = 1_000;
  * @param env its whole environment
  * @param patienceMs how long it may run, ms; then it is killed
  * @param limit most bytes of output; if it prints more, it is killed
+ * @param isQuiet keeps the program from the person: it gets neither our standard error nor our standard input
  * @returns how it ended, and its output when it ended normally
  */
 export async function ask(
   command: ProgramCall,
   env: ForeignEnv,
-  { patienceMs, limit }: { patienceMs: number; limit: number },
+  { patienceMs, limit, isQuiet = false }: { patienceMs: number; limit: number; isQuiet?: boolean },
 ): Promise<ProgramOutput> {
-  const stdin = isTerminal("stdin") ? "inherit" : "ignore";
-  let child: Bun.Subprocess<typeof stdin, "pipe", "inherit">;
+  const stdin = !isQuiet && isTerminal("stdin") ? "inherit" : "ignore";
+  const stderr = isQuiet ? "ignore" : "inherit";
+  let child: Bun.Subprocess<typeof stdin, "pipe", typeof stderr>;
   try {
     child = Bun.spawn([...command], {
       env: environmentFor(env),
       cwd: "/",
-      stdio: [stdin, "pipe", "inherit"],
+      stdio: [stdin, "pipe", stderr],
     });
   } catch {
     return { ended: "not-started" };

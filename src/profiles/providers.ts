@@ -1,5 +1,8 @@
 import * as z from "zod/mini";
 
+/** The API in which a program calls a model. */
+export type ModelApi = "anthropic" | "openai" | "gemini";
+
 /** A model provider that we reach with a key of its own, without CodeMie in between. */
 export interface Provider {
   readonly title: string;
@@ -10,7 +13,7 @@ export interface Provider {
   /** the header that carries the key */
   readonly header: "authorization" | "x-api-key" | "api-key";
   /** the wire formats it speaks; an agent may still try another one, since compatible servers differ */
-  readonly speaks: readonly ("anthropic" | "openai")[];
+  readonly speaks: readonly ModelApi[];
   /** paths that may be missing at the end of a base URL; the first that answers is used */
   readonly bases: readonly string[];
 }
@@ -46,7 +49,7 @@ export const providers = {
     url: undefined,
     example: "https://litellm.example.com",
     header: "authorization",
-    speaks: ["anthropic", "openai"],
+    speaks: ["anthropic", "openai", "gemini"],
     bases: ["/v1", ""],
   },
 } as const satisfies Record<string, Provider>;

@@ -1,5 +1,6 @@
 import { callApi, credentialsFor, forProfile, listModels } from "../../access/credentials.ts";
 import { stores } from "../../access/stores.ts";
+import { installCommand } from "../../agents/agent.ts";
 import { errorSentence } from "../../api/judge.ts";
 import { longestAnswer } from "../../api/schemas.ts";
 import type { Credentials } from "../../auth/credentials.ts";
@@ -17,7 +18,7 @@ import { environmentForOthers } from "../../profiles/environment.ts";
 import { type Resolved, resolveProfile } from "../../profiles/resolve.ts";
 import type { Vault } from "../../vault/vault.ts";
 import { type Cli, command } from "../frame/command.ts";
-import { agentLoaders } from "./agent/agents.ts";
+import { allAgents, linkNames } from "./agent/agents.ts";
 
 /** How long one check may take, ms. */
 const limitMs = 15_000;
@@ -61,7 +62,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
   const { runtime } = cli;
   const host = known?.host.value;
   const credentials = known && credentialsOf(cli, vault, known);
-  const agents = await Promise.all(Object.values(agentLoaders).map((load) => load()));
+  const agents = (await allAgents()).map((agent) => ({ ...agent, install: installCommand(agent) }));
   return [
     ...fileChecks(runtime, profiles),
     profileCheck(known, unresolved),
@@ -77,12 +78,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
       model: known?.model?.value,
     }),
     gatewayCheck(cli, known, credentials),
-    ...programChecks(
-      runtime,
-      agents,
-      Object.keys(agentLoaders).map((agent) => `codemie-${agent}`),
-      environmentForOthers(runtime, profiles),
-    ),
+    ...programChecks(runtime, agents, linkNames, environmentForOthers(runtime, profiles)),
   ];
 }
 

@@ -135,6 +135,13 @@ export const commandFailure = {
       `${printable(flag, 60)} looks like ${own}; it was not passed on, since the process list would show its value`,
       "to pass it to the agent anyway, put it after --",
     ),
+  /** @param instead the long flag of the agent, or of ours, that takes the value */
+  unclearFlag: (program: string, flag: string, value: string, instead: string) =>
+    new CodemieError(
+      "usage",
+      `${flag} is short for --silent here, and takes no ${printable(value, 40)}`,
+      `to hand it to the agent, write ${instead} ${printable(value, 40)}; for no notes, ${program} --silent`,
+    ),
   /** @param close the flag of ours that was probably meant */
   agentFlag: (program: string, flag: string, close: string) =>
     new CodemieError(

@@ -22,7 +22,7 @@ import { clientArgs, readClientProof } from "../client-flags.ts";
 import { cliFailure } from "../failures.ts";
 import { type Cli, command } from "../frame/command.ts";
 import { callbackArgs, dialogueOf, loginOptionsOf, standardTime } from "../frame/login-dialogue.ts";
-import { agentLoaders } from "./agent/agents.ts";
+import { allAgents } from "./agent/agents.ts";
 import { commandFailure } from "./failures.ts";
 
 const steps = [which, where, api, base, how, provider, client, credential, project, integration, model, name];
@@ -198,7 +198,7 @@ async function report({ output }: Cli, profile: string, draft: Draft): Promise<v
     tokenEnv: tokenEnv ?? null,
   };
   const speaks: readonly string[] | undefined = provider && providers[provider].speaks;
-  const agents = await Promise.all(Object.values(agentLoaders).map((load) => load()));
+  const agents = await allAgents();
   const agent = agents.find((one) => speaks === undefined || speaks.includes(one.speaks));
   output.result(data, () => {
     const lines = [`${output.paint("good", "✓")} profile ${profile} is set up, and the active one`];

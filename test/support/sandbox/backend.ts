@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { cookiesOf, type Session } from "./front.ts";
 import { redirect, type Seen, send, sendJson } from "./http.ts";
+import { answerModelCall, isModelCall } from "./model-api.ts";
 
 /** The form of the hand-off's payload, ugly ones included (CodeMie fact 2.1). */
 export type HandoffForm =
@@ -89,12 +90,11 @@ export async function answerApi(
     case "GET /v1/models":
       return sendJson(response, 200, { data: models.map((model) => ({ id: model.deployment_name })) });
   }
-  if (/^(\/v1)?\/(messages|chat\/completions|responses)/.test(path) && seen.method === "POST") {
+  if (isModelCall(path) && seen.method === "POST") {
     const refused = versionRefusal(seen.headers["x-codemie-cli"]);
     if (refused) return sendJson(response, 426, { detail: refused });
     if (settings.answer) return await settings.answer(seen, response);
-    if (path.endsWith("/count_tokens")) return sendJson(response, 200, { input_tokens: 42 });
-    if (path.endsWith("/messages")) return answerMessages(seen, response);
+    return answerModelCall(path, seen, response);
   }
   sendJson(response, 404, { detail: "Not Found" });
 }
@@ -186,47 +186,3 @@ const models = [
   model("claude-haiku-4-5", "Claude Haiku 4.5", false, 1.1e-6, 5.5e-6),
   model("gpt-5.2", "GPT 5.2", false, 1.9e-6, 1.5e-5),
 ];
-
-/** What the sandbox's model says to a request. */
-export function replyTo(seen: Seen): string {
-  const { messages } = JSON.parse(seen.body) as { messages: { role: string; content: unknown }[] };
-  const last = messages.findLast(({ role }) => role === "user")?.content;
-  const blocks = Array.isArray(last) ? (last as { type: string; text?: string }[]) : [];
-  const text = typeof last === "string" ? last : (blocks.findLast(({ type }) => type === "text")?.text ?? "");
-  return `The sandbox heard: ${text.trim().slice(0, 200)}`;
-}
-
-function answerMessages(seen: Seen, response: ServerResponse): void {
-  const asked = JSON.parse(seen.body) as { model: string; stream?: boolean };
-  const text = replyTo(seen);
-  const message = {
-    id: "msg_sandbox",
-    type: "message",
-    role: "assistant",
-    model: asked.model,
-    content: [] as unknown[],
-    stop_reason: null as string | null,
-    stop_sequence: null,
-    usage: { input_tokens: 12, output_tokens: 1 },
-  };
-  if (!asked.stream) {
-    sendJson(response, 200, { ...message, content: [{ type: "text", text }], stop_reason: "end_turn" });
-    return;
-  }
-  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
-  const event = (data: { type: string; [key: string]: unknown }) =>
-    response.write(`event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`);
-  event({ type: "message_start", message });
-  event({ type: "content_block_start", index: 0, content_block: { type: "text", text: "" } });
-  for (const word of text.match(/\S+\s*/g) ?? []) {
-    event({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text: word } });
-  }
-  event({ type: "content_block_stop", index: 0 });
-  event({
-    type: "message_delta",
-    delta: { stop_reason: "end_turn", stop_sequence: null },
-    usage: { output_tokens: 9 },
-  });
-  event({ type: "message_stop" });
-  response.end();
-}

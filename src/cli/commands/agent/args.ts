@@ -87,8 +87,13 @@ export function readAgentArgs(args: readonly string[], program: string, own: Own
       if (inline === undefined && values.resume) i++;
     } else if (flag === "--help" || flag === "-h") help = true;
     else if (flag === "--version") version = true;
-    else if (flag === "--silent" || flag === "-s") silent = true;
-    else {
+    else if (flag === "--silent" || flag === "-s") {
+      const { unclear } = own;
+      const next = args[i + 1];
+      if (unclear?.flag === flag && next !== undefined && unclear.value.test(next))
+        throw commandFailure.unclearFlag(program, flag, next, unclear.instead);
+      silent = true;
+    } else {
       refuseCredential(flag);
       const takes = own.flags.get(flag);
       const close = takes || !flag.startsWith("--") ? undefined : nearest(flag, ourFlags);

@@ -2,9 +2,11 @@ import { record } from "../../../access/audit.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
 import { givenToRun, tellOfEnd, warnOfShown } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
-import type { Agent, AgentModels } from "../../../agents/agent.ts";
+import { type Agent, type AgentModels, installCommand } from "../../../agents/agent.ts";
+import { type Effort, nearestEffort } from "../../../agents/effort.ts";
 import { readRepository } from "../../../agents/repository.ts";
 import { makeRunFolder } from "../../../agents/run-folder.ts";
+import { checkVersion } from "../../../agents/version.ts";
 import type { Model } from "../../../api/schemas.ts";
 import { type CodemieError, failure } from "../../../core/errors.ts";
 import { closest, printable } from "../../../core/text.ts";
@@ -42,7 +44,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     runtime.terminal.out(`${versionLine}\n${agent.binary} ${theirs ?? "not found on PATH"}\n`);
     return 0;
   }
-  if (!binary) throw commandFailure.agentMissing(agent.title, agent.binary, agent.install);
+  if (!binary) throw commandFailure.agentMissing(agent.title, agent.binary, installCommand(agent));
   const lastWordsOf = {
     stopped: lastWords(commandFailure.crashed(agent.title)),
     goesOn: lastWords(commandFailure.crashedAlone(agent.title)),
@@ -52,6 +54,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     return await runForeground([binary, ...asked.rest], env, lastWordsOf);
   }
 
+  const reasoningEffort = effortFor(outer, agent, asked);
   const { vault, profiles } = stores(runtime);
   const repositoryProfile = await readRepositoryProfile(runtime.cwd);
   const config = await profiles.read();
@@ -72,11 +75,14 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     : brokerFor(cli, vault, resolved, loginInMidRun(login, ended.signal));
   // A login that is unusable, and that nobody renews now, ends the run before anything starts.
   const first = credentialsFor(cli, vault, resolved, given);
+  const isRightVersion = checkVersion(agent, binary, login.browserEnv);
+  isRightVersion.catch(() => undefined); // awaited below, beside what the host says
   if (!asked.silent) {
     warnOfShown(cli, asked);
     warnOfProvider(cli, agent, resolved);
   }
   const available = await withLogin(login, given, () => availableModels(cli, first, resolved));
+  await isRightVersion;
   if (!asked.silent) await tellOfEnd(cli, first);
   const models = agent.chooseModels(available, resolved.model?.value, {
     haiku: resolved.profile.haikuModel,
@@ -94,10 +100,13 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
       gatewayUrl: gateway.url,
       gatewayKey: gateway.key,
       models,
+      available,
       task: asked.task,
-      reasoningEffort: asked.reasoningEffort,
+      reasoningEffort,
       resume: asked.resume,
       args: asked.rest,
+      program: binary,
+      home: runtime.home,
       folder: run.folder,
       env: withoutTokens(runtime.env, config),
     });
@@ -115,6 +124,20 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     await gateway.close();
     await run?.remove();
   }
+}
+
+/** @returns the nearest level that the agent knows, and says so when that is another one */
+function effortFor({ output }: Cli, agent: Agent, { reasoningEffort, silent }: AgentArgs): Effort | undefined {
+  if (reasoningEffort === undefined) return undefined;
+  const level = nearestEffort(reasoningEffort, agent.efforts);
+  if (!silent && level !== reasoningEffort.toLowerCase()) {
+    output.say.warn(
+      level === undefined
+        ? `${agent.title} has no setting for reasoning effort, so --reasoning-effort changes nothing`
+        : `${agent.title} has no reasoning effort ${printable(reasoningEffort, 20)}, so ${level} is used`,
+    );
+  }
+  return level;
 }
 
 const lastWords = ({ message, hint }: CodemieError) => `error: ${message}\nhint: ${hint}`;
@@ -182,6 +205,6 @@ ${bold("Examples")}
   ${program}
   ${program} --task "explain this repository"
   CODEMIE_JWT_TOKEN=… ${program} --base-url https://codemie.example.com --task "review the last commit"
-  ${program} --model claude-sonnet-4-6 -- --verbose
+  ${program} --model ID -- --help
 `;
 }

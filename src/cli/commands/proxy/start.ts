@@ -1,6 +1,7 @@
 import { forProfile } from "../../../access/credentials.ts";
 import { givenToRun, warnOfShown } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
+import type { Agent } from "../../../agents/agent.ts";
 import { parseSeconds } from "../../../core/parse.ts";
 import { serveDetached } from "../../../daemon/detach.ts";
 import { portFor } from "../../../daemon/open-gateway.ts";
@@ -9,6 +10,7 @@ import type { GatewayState } from "../../../daemon/state.ts";
 import { resolveProfile } from "../../../profiles/resolve.ts";
 import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { allAgents } from "../agent/agents.ts";
 import { linesToUse } from "./lines.ts";
 
 /** `codemie proxy start`. In the foreground it exits as {@link serve}; with `--detach` 0 once the gateway listens. */
@@ -49,6 +51,7 @@ export const proxyStart = (given: Cli) =>
       const flags = { jwtToken: args["jwt-token"], jwtTokenFile: args["jwt-token-file"], apiKey: undefined };
       const source = await givenToRun(given, flags, resolved);
       warnOfShown(given, flags);
+      const agents = given.output.json ? [] : await allAgents();
       if (args.detach) {
         const handedOn = Object.entries({
           profile: args.profile,
@@ -59,19 +62,19 @@ export const proxyStart = (given: Cli) =>
           "jwt-token-file": source?.kind === "file" ? source.path : undefined,
         }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
         const token = source?.kind === "text" ? source.text : undefined;
-        report(given, await serveDetached(given, resolved.name, handedOn, token));
+        report(given, agents, await serveDetached(given, resolved.name, handedOn, token));
         return 0;
       }
       const cli = forProfile(given, resolved);
-      return await serve(cli, resolved, source, { port, drainSeconds, ready: (state) => report(cli, state) });
+      return await serve(cli, resolved, source, { port, drainSeconds, ready: (state) => report(cli, agents, state) });
     },
   });
 
-function report(cli: Cli, state: GatewayState): void {
+function report(cli: Cli, agents: readonly Agent[], state: GatewayState): void {
   const { url, key, pid, host, profile } = state;
   cli.output.result({ url, key, pid }, () => [
     `${cli.output.paint("good", "✓")} gateway for ${host} (profile ${profile}) at ${cli.output.paint("accent", url)}`,
-    ...linesToUse(cli, state),
+    ...linesToUse(cli, agents, state),
   ]);
 }
 

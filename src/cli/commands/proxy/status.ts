@@ -2,6 +2,7 @@ import { when } from "../../../core/text.ts";
 import { daemonFailure } from "../../../daemon/failures.ts";
 import { countsOf, ProxyStates } from "../../../daemon/state.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { allAgents } from "../agent/agents.ts";
 import { linesToUse } from "./lines.ts";
 
 /** `codemie proxy status`. It exits 1 when no gateway runs, or when one does not answer. */
@@ -20,6 +21,7 @@ export const proxyStatus = (cli: Cli) =>
       const found = args.profile === undefined ? await states.all() : named ? [named] : [];
       if (found.length === 0) throw daemonFailure.notRunning(args.profile);
       const asked = await Promise.all(found.map(async (state) => ({ state, counts: await countsOf(runtime, state) })));
+      const agents = args["show-key"] ? await allAgents() : [];
       output.result(
         asked.map(({ state, counts }) => {
           const { key, drainSeconds: _, model: __, ...shown } = state;
@@ -34,7 +36,7 @@ export const proxyStatus = (cli: Cli) =>
             `  process   ${state.pid}`,
             `  since     ${when(Date.parse(state.startedAt), runtime.now())}`,
             ...(counts ? [`  requests  ${counts.forwarded} forwarded, ${counts.denied} refused`] : []),
-            ...(args["show-key"] ? linesToUse(cli, state) : []),
+            ...(args["show-key"] ? linesToUse(cli, agents, state) : []),
           ]),
       );
       return asked.every(({ counts }) => counts) ? 0 : 1;

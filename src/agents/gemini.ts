@@ -1,0 +1,152 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+import * as z from "zod/mini";
+import type { Env } from "../core/env.ts";
+import { parseJson } from "../core/json.ts";
+import { ensureFolder, replaceFile, tryToWrite } from "../platform/files.ts";
+import { readNamedText } from "../platform/foreign-files.ts";
+import { linkEntries } from "../platform/linked-folder.ts";
+import { type Agent, type AgentRun, type AgentStart, flags } from "./agent.ts";
+import { agentEnvironment } from "./environment.ts";
+import { agentFailure } from "./failures.ts";
+import { chooseFitting, makerOf } from "./models.ts";
+
+/** Gemini CLI. */
+export const gemini: Agent = {
+  name: "gemini",
+  title: "Gemini CLI",
+  speaks: "gemini",
+  binary: "gemini",
+  package: "@google/gemini-cli",
+  versions: ["0.40.0"],
+  efforts: [],
+  own: {
+    subcommands: new Set("extension extensions gemma hook hooks mcp skill skills".split(" ")),
+    flags: new Map([
+      ...flags(
+        "one",
+        `--approval-mode --delete-session --output-format -o --prompt -p --prompt-interactive -i --session-file --session-id -r`,
+      ),
+      ...flags(
+        "many",
+        `--admin-policy --allowed-mcp-server-names --allowed-tools --extensions -e --include-directories --policy`,
+      ),
+      ...flags("optional", "--worktree -w"),
+      ...flags(
+        "none",
+        `--accept-raw-output-risk --acp --debug -d --experimental-acp --list-extensions -l --list-sessions --raw-output
+        --sandbox --screen-reader --skip-trust -v --yolo -y`,
+      ),
+    ]),
+  },
+  chooseModels: (available, wished) => chooseFitting("Gemini CLI", available, wished, (id) => makerOf(id) === "Gemini"),
+  start,
+  // It takes its way to log in from a settings file only, so no line alone leads it to a gateway.
+  lineFor: () => "codemie-gemini",
+};
+
+/**
+ * Set for every run, empty where the user sets nothing: a `.env` in the repository adds what is not set, above all another
+ * address, key or receiver of telemetry.
+ */
+const pinned = [
+  "CODE_ASSIST_ENDPOINT",
+  "GEMINI_CLI_CUSTOM_HEADERS",
+  "GOOGLE_API_KEY",
+  "GOOGLE_GENAI_USE_GCA",
+  "GOOGLE_GENAI_USE_VERTEXAI",
+  "GOOGLE_VERTEX_BASE_URL",
+] as const;
+const competing = new RegExp(
+  `^(${pinned.join("|")}|GEMINI_API_KEY_AUTH_MECHANISM|GEMINI_DEFAULT_AUTH_TYPE|GEMINI_MODEL)$`,
+);
+const proxies = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] as const;
+
+/**
+ * Gemini CLI takes the way to log in from a settings file only. The user's own may say another, so it gets a home of its own
+ * with a copy of theirs, changed in that. All else of their folder is linked there, but for their logins.
+ */
+async function start(run: AgentRun): Promise<AgentStart> {
+  const own = join(run.env.GEMINI_CLI_HOME || homedir(), ".gemini");
+  const home = await homeFor(run);
+  const folder = join(home, ".gemini");
+  await ensureFolder(folder);
+  await linkEntries(own, folder, ["settings.json", ".env", "oauth_creds.json", "google_accounts.json"]);
+  const settings = await settingsIn(join(own, "settings.json"));
+  const auth = { ...settings.security?.auth, selectedType: "gemini-api-key" };
+  await replaceFile(
+    join(folder, "settings.json"),
+    `${JSON.stringify({ ...settings, security: { ...settings.security, auth } }, null, 2)}\n`,
+  );
+  const model = run.models.main ?? "";
+  return {
+    args: [
+      "--model",
+      model,
+      ...(run.resume === undefined ? [] : ["--resume", run.resume || "latest"]),
+      ...run.args,
+      ...(run.task === undefined ? [] : [`--prompt=${run.task}`]),
+    ],
+    env: agentEnvironment(run.env, competing, {
+      ...Object.fromEntries(pinned.map((name) => [name, ""])),
+      ...Object.fromEntries(proxies.map((name) => [name, run.env[name] ?? ""])),
+      ...telemetryOf(run.env, settings),
+      GEMINI_CLI_HOME: home,
+      GOOGLE_GEMINI_BASE_URL: run.gatewayUrl,
+      GEMINI_API_KEY: run.gatewayKey.reveal(),
+    }),
+  };
+}
+
+/** @returns a folder that stays, so that sessions can be continued; the run's own where ours cannot be written */
+async function homeFor({ home, folder }: AgentRun): Promise<string> {
+  const kept = join(home, "agents/gemini");
+  try {
+    await ensureFolder(kept);
+    await tryToWrite(kept);
+    return kept;
+  } catch {
+    return folder;
+  }
+}
+
+const settingsSchema = z.looseObject({
+  security: z.optional(z.looseObject({ auth: z.optional(z.looseObject({})) })),
+  telemetry: z.optional(z.looseObject({ enabled: z.optional(z.boolean()) })),
+});
+type Settings = z.infer<typeof settingsSchema>;
+
+/** Longest settings file, bytes. */
+const longestSettings = 1024 * 1024;
+
+/** @throws usage error when it is there and is no settings file */
+async function settingsIn(file: string): Promise<Settings> {
+  const text = await readNamedText(file, longestSettings).catch(() => null);
+  if (text === undefined) return {};
+  const { stripComments } = await import("jsonc-parser");
+  const settings = text === null ? undefined : parseJson(stripComments(text).replace(/^\uFEFF/, ""), settingsSchema);
+  if (!settings) throw agentFailure.foreignSettings(file);
+  return settings;
+}
+
+/** Variables of telemetry, with the member of the settings that each wins over, and what holds without either. */
+const telemetry = [
+  ["ENABLED", "enabled", "false"],
+  ["TARGET", "target", "local"],
+  ["OTLP_ENDPOINT", "otlpEndpoint", ""],
+  ["OTLP_PROTOCOL", "otlpProtocol", "grpc"],
+  ["LOG_PROMPTS", "logPrompts", "true"],
+  ["OUTFILE", "outfile", ""],
+  ["USE_COLLECTOR", "useCollector", "false"],
+  ["USE_CLI_AUTH", "useCliAuth", "false"],
+  ["TRACES_ENABLED", "traces", "false"],
+] as const;
+
+/** Telemetry as the user wishes it: a repository must not decide where Gemini CLI reports prompts to. */
+const telemetryOf = (env: Env, settings: Settings): Record<string, string> =>
+  Object.fromEntries(
+    telemetry.map(([name, member, usual]) => {
+      const variable = `GEMINI_TELEMETRY_${name}`;
+      return [variable, env[variable] ?? String(settings.telemetry?.[member] ?? usual)];
+    }),
+  );

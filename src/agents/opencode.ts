@@ -1,0 +1,125 @@
+import * as z from "zod/mini";
+import type { Model } from "../api/schemas.ts";
+import { parseJson } from "../core/json.ts";
+import { type Agent, type AgentRun, type AgentStart, flags } from "./agent.ts";
+import { agentEnvironment } from "./environment.ts";
+import { agentFailure } from "./failures.ts";
+import { chooseFitting, makerOf } from "./models.ts";
+
+/** Our provider in OpenCode's configuration: a model is `codemie/ID` there. */
+const provider = "codemie";
+
+/** Words that begin a run, which goes through the gateway as one without them does. */
+const runWords = ["run", "acp", "serve", "web"];
+
+/** OpenCode 1. Version 2 has another configuration and other plugins. */
+export const opencode: Agent = {
+  name: "opencode",
+  title: "OpenCode",
+  speaks: "openai",
+  binary: "opencode",
+  package: "opencode-ai@1",
+  versions: ["1.0.0", "2.0.0"],
+  efforts: ["minimal", "low", "medium", "high", "xhigh"],
+  own: {
+    subcommands: new Set(
+      "agent attach auth completion db debug export github import mcp models plug plugin pr providers session stats uninstall upgrade".split(
+        " ",
+      ),
+    ),
+    flags: new Map([
+      ...flags(
+        "one",
+        `--agent --attach --command --dir --format --hostname --log-level --mdns-domain --password -p --port --prompt
+        --replay-limit --session --title --username -u --variant`,
+      ),
+      ...flags("many", "--cors --file -f"),
+      ...flags(
+        "none",
+        "--auto --continue -c --fork --interactive -i --mdns --mini --no-replay --print-logs --pure --share --thinking -v",
+      ),
+    ]),
+    unclear: { flag: "-s", value: /^ses_/, instead: "--resume" },
+  },
+  chooseModels: (available, wished) =>
+    chooseFitting("OpenCode", available, wished?.replace(new RegExp(`^${provider}/`), ""), () => true),
+  start,
+  lineFor: ({ url, key, model }) =>
+    `OPENCODE_CONFIG_CONTENT='${JSON.stringify(configuration(url, key, model, [], undefined))}' opencode --model '${provider}/${model}'`,
+};
+
+/** A configuration that the user gives in the same variable, which goes along. */
+const contentSchema = z.looseObject({ provider: z.optional(z.record(z.string(), z.unknown())) });
+
+/**
+ * `OPENCODE_CONFIG_CONTENT` wins over a repository's `opencode.json`, but only in what it names. So it names all that chooses
+ * where requests go: a repository could have a provider of its own for the small model, which gets the first prompt to
+ * find a title for it. The key stands in it and not in a variable of its own, since a repository's configuration can put any
+ * variable (`{env:NAME}`) into the headers of an MCP server of its own.
+ */
+async function start(run: AgentRun): Promise<AgentStart> {
+  const model = run.models.main ?? "";
+  const given = run.env.OPENCODE_CONFIG_CONTENT;
+  const theirs = given === undefined ? {} : parseJson(given, contentSchema);
+  if (!theirs) throw agentFailure.foreignSettings("OPENCODE_CONFIG_CONTENT");
+  const ours = configuration(run.gatewayUrl, run.gatewayKey.reveal(), model, run.available, run.reasoningEffort);
+  const content = { ...theirs, ...ours, provider: { ...theirs.provider, ...ours.provider } };
+  const [first = "", ...others] = run.args;
+  const word = runWords.includes(first) ? first : run.task === undefined ? undefined : "run";
+  const rest = runWords.includes(first) ? others : run.args;
+  const takesModel = word === undefined || word === "run";
+  return {
+    args: [
+      ...(word === undefined ? [] : [word]),
+      ...(takesModel ? ["--model", `${provider}/${model}`] : []),
+      ...(run.resume === undefined ? [] : run.resume === "" ? ["--continue"] : ["--session", run.resume]),
+      ...rest,
+      ...(run.task === undefined ? [] : ["--", run.task]),
+    ],
+    env: agentEnvironment(run.env, /^(OPENCODE_CONFIG_CONTENT|OPENCODE_MODELS_URL|OPENCODE_MODELS_PATH)$/, {
+      OPENCODE_CONFIG_CONTENT: JSON.stringify(content),
+      // Otherwise it asks a list on the internet which models there are, and waits for the answer.
+      OPENCODE_DISABLE_MODELS_FETCH: run.env.OPENCODE_DISABLE_MODELS_FETCH ?? "1",
+    }),
+  };
+}
+
+/** The longest part of the environment that Linux passes on, bytes, with room for what is not models. */
+const longestModels = 96 * 1024;
+
+function configuration(
+  url: string,
+  key: string,
+  model: string,
+  available: readonly Pick<Model, "id" | "label">[],
+  effort: string | undefined,
+) {
+  const models: Record<string, object> = {};
+  let length = 0;
+  for (const { id, label } of [{ id: model, label: "" }, ...available]) {
+    const one = {
+      ...(label ? { name: label } : {}),
+      // The provider's own API for models that speak it best; the others take chat completions.
+      ...(makerOf(id) === "GPT" ? { provider: { npm: "@ai-sdk/openai" } } : {}),
+      ...(effort ? { options: { reasoningEffort: effort } } : {}),
+    };
+    length += JSON.stringify(one).length + id.length + 4;
+    if (length < longestModels) models[id] = one;
+  }
+  return {
+    model: `${provider}/${model}`,
+    small_model: `${provider}/${model}`,
+    enabled_providers: [provider],
+    disabled_providers: [],
+    share: "disabled",
+    autoupdate: false,
+    provider: {
+      [provider]: {
+        npm: "@ai-sdk/openai-compatible",
+        name: "CodeMie",
+        options: { baseURL: `${url}/v1`, apiKey: key },
+        models,
+      },
+    },
+  };
+}
