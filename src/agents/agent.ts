@@ -20,6 +20,10 @@ export interface AgentRun {
   readonly reasoningEffort: Effort | undefined;
   /** the session to continue; an empty text lets the agent ask which one */
   readonly resume: string | undefined;
+  /** the person says that the folder's own settings, hooks and servers may take part */
+  readonly trustsFolder: boolean;
+  /** the folder it works in */
+  readonly cwd: string;
   /** the agent's own arguments, in order */
   readonly args: readonly string[];
   /** the agent's program */
@@ -48,6 +52,8 @@ export interface AgentModels {
 export interface AgentStart {
   readonly args: readonly string[];
   readonly env: ForeignEnv;
+  /** something that the person should know */
+  readonly note?: string | undefined;
 }
 
 /**

@@ -9,6 +9,7 @@ import type { Agent, AgentModels, AgentRun, AgentStart, Tiers } from "./agent.ts
 import { claudeArguments } from "./claude-arguments.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
+import { claudeTrusts, leftOut, toldBy } from "./trust.ts";
 
 /** Variables that choose another provider, endpoint, credential or model for Claude Code. */
 const competing =
@@ -142,18 +143,29 @@ async function start(run: AgentRun): Promise<AgentStart> {
     ...ours,
   };
   const { settings, args } = await takeSettings(run.args);
+  const left = await untrusted(run);
   const file = join(run.folder, "claude-settings.json");
   await replaceFile(file, `${JSON.stringify({ ...settings, env: { ...settings.env, ...pinned } }, null, 2)}\n`);
   return {
     args: [
       "--settings",
       file,
+      ...(left ? ["--setting-sources", "user"] : []),
       ...(run.resume === undefined ? [] : run.resume === "" ? ["--resume"] : ["--resume", run.resume]),
       ...(run.reasoningEffort === undefined ? [] : ["--effort", run.reasoningEffort]),
       ...(run.task === undefined ? args : ["--print", ...args, "--", run.task]),
     ],
     env: agentEnvironment(run.env, competing, { ...defaultsFor(run.env), ...ours }),
+    note: left && left.length > 0 ? leftOut("Claude Code", left) : undefined,
   };
+}
+
+/** Claude Code asks whether a folder is trusted at a terminal only; with `--print` it runs the folder's hooks and servers. */
+async function untrusted({ task, trustsFolder, args, cwd, env }: AgentRun): Promise<string[] | undefined> {
+  const isHeadless = task !== undefined || args.includes("-p") || args.includes("--print");
+  const isChosen = trustsFolder || args.some((arg) => /^--setting-sources(=|$)/.test(arg));
+  if (!isHeadless || isChosen || (await claudeTrusts(cwd, env))) return undefined;
+  return await toldBy(cwd, ["CLAUDE.md", ".claude", ".mcp.json"]);
 }
 
 function defaultsFor(env: AgentRun["env"]): Record<string, string> {

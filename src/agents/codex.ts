@@ -71,6 +71,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const wishes = [
     ...settings(run.gatewayUrl, model),
     ...(catalogue ? [`model_catalog_json=${JSON.stringify(catalogue)}`] : []),
+    ...(run.trustsFolder ? [`projects={${JSON.stringify(run.cwd)}={trust_level="trusted"}}`] : []),
     ...(run.reasoningEffort ? [`model_reasoning_effort="${run.reasoningEffort}"`] : []),
   ];
   const [first = "", ...others] = run.args;
@@ -86,6 +87,8 @@ async function start(run: AgentRun): Promise<AgentStart> {
       ...(word ? [word] : run.task === undefined ? [] : ["exec"]),
       ...(word ? [] : resume),
       ...(run.task !== undefined && run.resume === "" ? ["--last"] : []),
+      // Without it Codex works in a repository only, even in a folder that is trusted.
+      ...(run.trustsFolder && !isInteractive ? ["--skip-git-repo-check"] : []),
       ...rest,
       ...(run.task === undefined ? [] : ["--", run.task]),
     ],

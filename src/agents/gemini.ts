@@ -83,6 +83,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
     args: [
       "--model",
       model,
+      ...(run.trustsFolder ? ["--skip-trust"] : []),
       ...(run.resume === undefined ? [] : ["--resume", run.resume || "latest"]),
       ...run.args,
       ...(run.task === undefined ? [] : [`--prompt=${run.task}`]),

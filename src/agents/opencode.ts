@@ -5,6 +5,7 @@ import { type Agent, type AgentRun, type AgentStart, flags } from "./agent.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
 import { chooseFitting, makerOf } from "./models.ts";
+import { leftOut, toldBy } from "./trust.ts";
 
 /** Our provider in OpenCode's configuration: a model is `codemie/ID` there. */
 const provider = "codemie";
@@ -67,6 +68,8 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const [first = "", ...others] = run.args;
   const word = runWords.includes(first) ? first : run.task === undefined ? undefined : "run";
   const rest = runWords.includes(first) ? others : run.args;
+  const isHeadless = word === "run" && !run.trustsFolder;
+  const left = isHeadless ? await toldBy(run.cwd, ["opencode.json", "opencode.jsonc", ".opencode", "AGENTS.md"]) : [];
   const takesModel = word === undefined || word === "run";
   return {
     args: [
@@ -80,7 +83,9 @@ async function start(run: AgentRun): Promise<AgentStart> {
       OPENCODE_CONFIG_CONTENT: JSON.stringify(content),
       // Otherwise it asks a list on the internet which models there are, and waits for the answer.
       OPENCODE_DISABLE_MODELS_FETCH: run.env.OPENCODE_DISABLE_MODELS_FETCH ?? "1",
+      ...(isHeadless ? { OPENCODE_DISABLE_PROJECT_CONFIG: "1" } : {}),
     }),
+    note: left.length > 0 ? leftOut("OpenCode", left) : undefined,
   };
 }
 

@@ -106,7 +106,7 @@ for (const [what, content] of settings) {
       mkdirSync(join(place, ".claude"), { recursive: true });
       writeFileSync(join(place, ".claude/settings.json"), JSON.stringify(content()));
     }
-    const { code, out, err } = await person.run(["--task", "my secret plan"], {
+    const { code, out, err } = await person.run(["--task", "my secret plan", "--trust-folder"], {
       program: codemieClaude,
       env: withClaude(person),
     });

@@ -10,9 +10,14 @@ export type OtherAgent = (typeof otherAgents)[number];
 /** Our program for an agent. */
 export const codemieFor = (agent: string): string => join(import.meta.dir, "../../dist", `codemie-${agent}`);
 
+const programs = join(import.meta.dir, "../agents/node_modules/.bin");
+
+/** An agent's own program. */
+export const agentProgram = (agent: OtherAgent): string => join(programs, agent);
+
 /** The environment in which the agents' names on PATH are the real ones, and talk to nobody but the gateway. */
 export const withAgents = (person: Person): Record<string, string> => ({
-  PATH: `${join(import.meta.dir, "../agents/node_modules/.bin")}:${person.env.PATH}`,
+  PATH: `${programs}:${person.env.PATH}`,
 });
 
 /** What each wants to hear before it works in a folder that it does not know. */

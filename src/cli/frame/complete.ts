@@ -26,6 +26,7 @@ const agentFlags: Readonly<Record<string, string>> = {
   "--jwt-token-file": "file with a bearer token",
   "--reasoning-effort": "how much the model should think",
   "--resume": "continue an earlier session",
+  "--trust-folder": "let this folder's own settings take part",
   "--timeout": "longest wait for the first byte, seconds",
   "--silent": "no banner, no notes",
   "--help": "show the help",

@@ -11,6 +11,7 @@ export interface AgentArgs {
   readonly help: boolean;
   readonly version: boolean;
   readonly silent: boolean;
+  readonly trustsFolder: boolean;
   readonly task: string | undefined;
   readonly profile: string | undefined;
   readonly baseUrl: string | undefined;
@@ -43,7 +44,7 @@ const valueFlags = {
 /** Flags that carry a credential. If we passed on a mistyped one, the process list would show the credential. */
 const credentialFlags = ["--jwt-token", "--jwt-token-file", "--api-key"] as const;
 
-const ourFlags = [...Object.keys(valueFlags), "--resume", "--help", "--version", "--silent"];
+const ourFlags = [...Object.keys(valueFlags), "--resume", "--help", "--version", "--silent", "--trust-folder"];
 
 /**
  * Takes our flags out of an agent's command line. Everything else goes to the agent untouched and in order: a flag of its
@@ -57,7 +58,7 @@ const ourFlags = [...Object.keys(valueFlags), "--resume", "--help", "--version",
 export function readAgentArgs(args: readonly string[], program: string, own: OwnArguments): AgentArgs {
   const values: Partial<Record<(typeof valueFlags)[keyof typeof valueFlags] | "resume", string>> = {};
   const rest: string[] = [];
-  let [help, version, silent, isSubcommand, hasWord] = [false, false, false, false, false];
+  let [help, version, silent, trustsFolder, isSubcommand, hasWord] = [false, false, false, false, false, false];
   /** what the agent's flag before may still take */
   let open: Takes = "none";
   let i = 0;
@@ -87,6 +88,7 @@ export function readAgentArgs(args: readonly string[], program: string, own: Own
       if (inline === undefined && values.resume) i++;
     } else if (flag === "--help" || flag === "-h") help = true;
     else if (flag === "--version") version = true;
+    else if (flag === "--trust-folder") trustsFolder = true;
     else if (flag === "--silent" || flag === "-s") {
       const { unclear } = own;
       const next = args[i + 1];
@@ -108,6 +110,7 @@ export function readAgentArgs(args: readonly string[], program: string, own: Own
     help,
     version,
     silent,
+    trustsFolder,
     task: values.task,
     profile: values.profile,
     baseUrl: values.baseUrl,

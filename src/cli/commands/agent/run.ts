@@ -96,7 +96,11 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
   let run: Awaited<ReturnType<typeof makeRunFolder>> | undefined;
   try {
     run = await makeRunFolder(runtime.home);
-    const { args: agentArgs, env } = await agent.start({
+    const {
+      args: agentArgs,
+      env,
+      note,
+    } = await agent.start({
       gatewayUrl: gateway.url,
       gatewayKey: gateway.key,
       models,
@@ -104,12 +108,15 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
       task: asked.task,
       reasoningEffort,
       resume: asked.resume,
+      trustsFolder: asked.trustsFolder,
+      cwd: runtime.cwd,
       args: asked.rest,
       program: binary,
       home: runtime.home,
       folder: run.folder,
       env: withoutTokens(runtime.env, config),
     });
+    if (note !== undefined && !asked.silent) cli.output.say.info(note);
     banner(cli, agent, asked, resolved, models.id);
     const code = await runForeground([binary, ...agentArgs], env, lastWordsOf);
     const { forwarded, denied } = gateway.counts;
@@ -194,6 +201,7 @@ ${bold("Flags")}
       --api-key KEY             use this key of the profile's model provider, stored nowhere
       --reasoning-effort LEVEL  how much the model should think
       --resume [ID]             continue an earlier session
+      --trust-folder            with --task: let this folder's own settings, hooks and servers take part
       --timeout SECONDS         longest wait for the first byte of an answer, 0 for ever
   -s, --silent                  no banner, no notes
       --version                 our version and the agent's
