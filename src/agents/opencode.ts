@@ -43,7 +43,12 @@ export const opencode: Agent = {
     unclear: { flag: "-s", value: /^ses_/, instead: "--resume" },
   },
   chooseModels: (available, wished) =>
-    chooseFitting("OpenCode", available, wished?.replace(new RegExp(`^${provider}/`), ""), () => true),
+    chooseFitting(
+      "OpenCode",
+      available,
+      wished?.startsWith(`${provider}/`) ? wished.slice(provider.length + 1) : wished,
+      () => true,
+    ),
   start,
   lineFor: ({ url, key, model }) =>
     `OPENCODE_CONFIG_CONTENT='${JSON.stringify(configuration(url, key, model, [], undefined))}' opencode --model '${provider}/${model}'`,

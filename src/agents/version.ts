@@ -20,7 +20,8 @@ const { compare } = new Intl.Collator("en", { numeric: true });
  */
 export async function checkVersion(agent: Agent, program: Program, env: ForeignEnv): Promise<void> {
   const [from, below] = agent.versions;
-  const asked = async () => /\d+\.\d+\.\d+\S*/.exec((await versionOf(program, env).catch(() => undefined)) ?? "")?.[0];
+  const asked = async () =>
+    /\b\d{1,5}\.\d{1,5}\.\d{1,5}/.exec((await versionOf(program, env).catch(() => undefined)) ?? "")?.[0];
   const version = (await packageVersion(agent, program)) ?? (below === undefined ? undefined : await asked());
   if (version === undefined) return;
   const isKnown = compare(version, from) >= 0 && (below === undefined || compare(version, below) < 0);
@@ -30,7 +31,9 @@ export async function checkVersion(agent: Agent, program: Program, env: ForeignE
 
 /** @returns the version that the program's package names; undefined when it came in no package */
 async function packageVersion(agent: Agent, program: Program): Promise<string | undefined> {
-  const name = agent.package.replace(/(?<=.)@.*$/, "");
+  // a version behind the name is what `npm` is to install
+  const at = agent.package.lastIndexOf("@");
+  const name = at > 0 ? agent.package.slice(0, at) : agent.package;
   let folder = dirname(await realPath(program));
   for (let level = 0; level < 3; level++, folder = dirname(folder)) {
     const found = parseJson(readUntrusted(join(folder, "package.json")) ?? "", packageSchema);

@@ -140,7 +140,17 @@ test("--task, --resume and --reasoning-effort become the agent's own flags", asy
   const probe = new Probe(loggedIn.copy(), ["--task", "-- do it", "--resume", "s1", "--reasoning-effort", "high"]);
   const { args } = await probe.started();
   await probe.stop();
-  expect(args.slice(2)).toEqual(["--resume", "s1", "--effort", "high", "--print", "--", "-- do it"]);
+  expect(args.slice(2)).toEqual([
+    "--setting-sources",
+    "user",
+    "--resume",
+    "s1",
+    "--effort",
+    "high",
+    "--print",
+    "--",
+    "-- do it",
+  ]);
 });
 
 test("the environment: models by tier, loopback past every proxy, no secret of ours, a 0600 settings file", async () => {

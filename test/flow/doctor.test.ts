@@ -3,8 +3,9 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { generate } from "selfsigned";
+import { linkNames } from "../../src/cli/commands/agent/agents.ts";
 import { loginFile } from "../support/age.ts";
-import { claudeFolder, codemie, codemieClaude, Person } from "../support/codemie.ts";
+import { claudeFolder, codemie, Person } from "../support/codemie.ts";
 import { logIn, secretsOf } from "../support/login.ts";
 import { ownProvider, sharedSandbox } from "../support/shared.ts";
 
@@ -43,7 +44,7 @@ function installed(): Record<string, string> {
   const bin = join(person.root, "bin");
   mkdirSync(bin, { recursive: true });
   symlinkSync(codemie, join(bin, "codemie"));
-  symlinkSync(codemieClaude, join(bin, "codemie-claude"));
+  for (const name of linkNames) symlinkSync(codemie, join(bin, name));
   return { PATH: `${bin}:${claudeFolder}:${person.env.PATH}` };
 }
 

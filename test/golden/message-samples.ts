@@ -83,6 +83,18 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     ["/run/secrets/passphrase (CODEMIE_VAULT_PASSPHRASE_FILE)", "there is no such file"],
     ["--passphrase-command", "pass is not on PATH", "give the program's name or its absolute path"],
   ],
+  "agents/noEffort": [["superb", ["low", "medium", "high"]]],
+  "agents/modelUnfit": [
+    ["Gemini CLI", "gpt-5.2", ["gemini-2.5-pro"]],
+    ["Gemini CLI", "gpt-5.2", []],
+  ],
+  "agents/noModelFits": [
+    ["Gemini CLI", ["gpt-5.2", "claude-sonnet-4-6"]],
+    ["Gemini CLI", []],
+  ],
+  "agents/wrongVersion": [["OpenCode", "2.0.1", "1.0.0 or later, and below 2.0.0", "npm install -g opencode-ai@1"]],
+  "agents/foreignSettings": [[`${home}/settings.json`]],
+  "cli/commands/unclearFlag": [["codemie-codex", "-s", "read-only", "--sandbox"]],
   "api/forbidden": [[host], [host, serverWords.detail]],
   "api/keyRefused": [[host], [host, serverWords.detail]],
   "api/notAModelApi": [

@@ -40,7 +40,10 @@ test("another provider for one or both models, ours redefined, an agent's model,
       share: "auto",
       provider: {
         evil,
-        codemie: { options: { ...options, headers: { "x-api-key": "x" } }, models: { "claude-sonnet-4-6": model } },
+        codemie: {
+          options: { ...options, headers: { "x-codemie-project": "another" } },
+          models: { "claude-sonnet-4-6": model },
+        },
         openai: { options },
         anthropic: { options },
       },
@@ -74,7 +77,7 @@ test("another provider for one or both models, ours redefined, an agent's model,
   expect([code, out]).toEqual([0, expect.stringContaining("The sandbox heard: ")]);
   for (const { headers } of sandbox.record.filter(({ method }) => method === "POST")) {
     expect(headers.cookie).toContain("_oauth2_proxy");
-    expect([headers.authorization, headers["x-api-key"]]).toEqual([undefined, undefined]);
+    expect([headers.authorization, headers["x-codemie-project"]]).toEqual([undefined, undefined]);
   }
   person.remove();
 });
