@@ -169,15 +169,25 @@ test("on SSH the browser stays shut; the callback is taken all the same", async 
   person.remove();
 });
 
-test("Ctrl-C while waiting for the paste: exit 130, the terminal is as before", async () => {
-  const person = new Person();
-  const pty = new Pty(person, ["profile", "login", "--url", sandbox.origin]);
-  await pty.shows(/paste the address/);
-  pty.type("\u0003");
-  expect(await pty.ended()).toBe(130);
-  expect(pty.screen).toContain("interrupted");
-  person.remove();
-});
+for (const [key, typed] of [
+  ["Ctrl-C", "\u0003"],
+  ["Escape", "\u001b"],
+] as const) {
+  test(`${key} while waiting for the paste, and at a question: exit 130, the terminal is as before`, async () => {
+    const person = new Person();
+    const pty = new Pty(person, ["profile", "login", "--url", sandbox.origin]);
+    await pty.shows(/paste the address/);
+    pty.type(typed);
+    expect(await pty.ended()).toBe(130);
+    expect(pty.screen).toContain("interrupted");
+    await logIn(person, sandbox);
+    const question = new Pty(person, ["config", "reset"]);
+    await question.shows(/start anew\? \[y\/N\]/);
+    question.type(typed);
+    expect(await question.ended()).toBe(130);
+    person.remove();
+  });
+}
 
 for (const [answer, code, who] of [
   ["n", 4, "Ada"],

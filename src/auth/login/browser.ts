@@ -22,7 +22,7 @@ export interface LoginDialogue {
    * not ours to read: it is an agent's, or nobody's.
    *
    * @param refuses true: the line is not the one we wait for, and the person knows why
-   * @throws `interrupted` on Ctrl-C; the reason of `over`
+   * @throws `interrupted` on Ctrl-C; on Escape that too, or what set-up goes back by; the reason of `over`
    */
   readonly readPaste?: ((refuses: (line: string) => boolean, over: AbortSignal) => Promise<void>) | undefined;
 }

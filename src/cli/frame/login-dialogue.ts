@@ -11,9 +11,10 @@ import type { Cli } from "./command.ts";
 
 /**
  * @param origin the host or server to log in to, for the messages
+ * @param escaped ends the login when the person presses Escape; default: `interrupted`
  * @returns the messages a person sees while a login runs, on standard error
  */
-export function dialogueOf({ runtime, output }: Cli, origin: string): LoginDialogue {
+export function dialogueOf({ runtime, output }: Cli, origin: string, escaped?: unknown): LoginDialogue {
   const { terminal } = runtime;
   return {
     atUrl(url, opened, canPaste) {
@@ -37,7 +38,7 @@ export function dialogueOf({ runtime, output }: Cli, origin: string): LoginDialo
     note: (text) => output.say.warn(text),
     readPaste:
       terminal.interactive && isInForeground()
-        ? async (refuses, signal) => void (await terminal.readLine({ echo: false, signal, refuses }))
+        ? async (refuses, signal) => void (await terminal.readLine({ echo: false, signal, refuses, escaped }))
         : undefined,
   };
 }
