@@ -19,6 +19,8 @@ export interface Terminal {
    * width of the terminal in columns; infinite when the stream is not a terminal, so that a script gets unbroken lines
    */
   columns(stream: "out" | "err"): number;
+  /** true while {@link readLine} waits for a person */
+  readonly isAsking: boolean;
   /** @throws as {@link writeOut} */
   out(text: string): void;
   err(text: string): void;
@@ -59,6 +61,7 @@ const sequenceMs = 50;
 export function realTerminal(env: Env, noColor: boolean): Terminal {
   const plain = noColor || Boolean(env.NO_COLOR) || env.TERM === "dumb";
   const charset = env.LC_ALL || env.LC_CTYPE || env.LANG;
+  let asked = 0;
   const forced = Boolean(env.FORCE_COLOR) && env.FORCE_COLOR !== "0";
   return {
     get interactive() {
@@ -79,7 +82,17 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
     out: writeOut,
     err: writeError,
     readAll: () => Bun.stdin.text(),
-    readLine,
+    get isAsking() {
+      return asked > 0;
+    },
+    async readLine(options) {
+      asked++;
+      try {
+        return await readLine(options);
+      } finally {
+        asked--;
+      }
+    },
   };
 }
 

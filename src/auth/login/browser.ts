@@ -15,6 +15,8 @@ export interface LoginDialogue {
   atUrl(url: string, opened: boolean, canPaste: boolean): void;
   /** the person has to type the code at the address, in any browser */
   atCode(address: string, code: string): void;
+  /** Runs work that waits for a host, and says so once that takes a while; absent where nobody watches. */
+  readonly awaiting?: (<T>(what: string, work: () => Promise<T>) => Promise<T>) | undefined;
   /** something failed, but the login continues */
   note(text: string): void;
   /**

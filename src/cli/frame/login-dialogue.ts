@@ -35,6 +35,7 @@ export function dialogueOf({ runtime, output }: Cli, origin: string, escaped?: u
       output.say.info(`  ${output.paint("accent", address, "err")}`);
       output.say.info(output.paint("dim", "waiting for the login… (Ctrl-C to stop)", "err"));
     },
+    awaiting: (what, work) => output.awaiting(what, work),
     note: (text) => output.say.warn(text),
     readPaste:
       terminal.interactive && isInForeground()

@@ -28,7 +28,8 @@ export async function run(call: Invocation, env: Env): Promise<number> {
   const args = agent ? agent.args : call.args;
   const own = agent ? [] : args;
   const runtime = realRuntime(env, own.includes("--no-color"));
-  const output = new Output(runtime.terminal, own.includes("--json"));
+  const isSilent = agent !== undefined && untilDashes(agent.args).some((arg) => arg === "--silent" || arg === "-s");
+  const output = new Output(runtime.terminal, own.includes("--json"), isSilent);
   try {
     if (agent) {
       const { runAgent } = await import("../commands/agent/run.ts");
@@ -38,12 +39,17 @@ export async function run(call: Invocation, env: Env): Promise<number> {
       await (await import("./complete.ts")).complete({ runtime, output, rest: [] }, args.slice(1));
       return 0;
     }
-    const end = args.indexOf("--");
-    const rest = end < 0 ? [] : args.slice(end + 1);
-    return await runTree({ runtime, output, rest }, end < 0 ? args : args.slice(0, end));
+    const ours = untilDashes(args);
+    return await runTree({ runtime, output, rest: args.slice(ours.length + 1) }, ours);
   } catch (error) {
     return output.ended(error);
   }
+}
+
+/** The arguments up to the first `--`. */
+function untilDashes(args: readonly string[]): readonly string[] {
+  const end = args.indexOf("--");
+  return end < 0 ? args : args.slice(0, end);
 }
 
 type AgentName = keyof typeof agentLoaders;
