@@ -157,6 +157,23 @@ test("at an OpenID provider: the address is pasted while a browser is open, and 
   person.remove();
 });
 
+test("profile login asks for the host where none is known", async () => {
+  const person = new Person();
+  const pty = new Pty(person, ["login"]);
+  await pty.shows(/Which CodeMie host\?/);
+  pty.type("ftp://x\r");
+  await pty.shows(/only https: is supported/);
+  pty.type(`${"\u007f".repeat(7)}${sandbox.origin}\r`);
+  const [url] = await pty.shows(loginUrl);
+  await pty.shows(/paste the address/);
+  await fetch(await handOff(url, sandbox.front.issue("ada").cookie));
+  await pty.shows(/logged in to/);
+  expect(await pty.ended()).toBe(0);
+  const alone = await new Person().run(["login"]);
+  expect([alone.code, alone.err]).toEqual([2, expect.stringContaining("run codemie setup in a terminal")]);
+  person.remove();
+});
+
 test("on SSH the browser stays shut; the callback is taken all the same", async () => {
   const person = new Person();
   delete person.env.CODEMIE_BROWSER;
