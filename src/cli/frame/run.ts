@@ -8,7 +8,7 @@ import { cliFailure } from "../failures.ts";
 import { type Cli, commonArgs } from "./command.ts";
 import { frameFailure } from "./failures.ts";
 import { Output } from "./output.ts";
-import { tree } from "./tree.ts";
+import { shortcuts, tree } from "./tree.ts";
 
 /** How the program was called: the name decides first, then the first word. */
 export interface Invocation {
@@ -91,7 +91,8 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
       terminal.out(greeting ?? (await helpFor(cli, path, current)));
       return 0;
     }
-    const known: Record<string, unknown> = { ...current.subCommands, ...(path === "codemie" ? programSummaries : {}) };
+    const more = path === "codemie" ? { ...programSummaries, ...shortcuts } : {};
+    const known: Record<string, unknown> = { ...current.subCommands, ...more };
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
     if (!load) {
       const close = elsewhere[`${path} ${name}`] ?? nearest(name, Object.keys(known));
@@ -118,15 +119,6 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   );
   return typeof result === "number" ? result : 0;
 }
-
-/** Commands that users of other tools type, and the ones that then run. */
-const shortcuts: Readonly<Record<string, readonly string[]>> = {
-  login: ["profile", "login"],
-  logout: ["profile", "logout"],
-  status: ["profile", "status"],
-  whoami: ["profile", "status"],
-  version: ["--version"],
-};
 
 /** Commands that users of other tools type, and the ones we suggest instead. */
 const elsewhere: Readonly<Record<string, string>> = {

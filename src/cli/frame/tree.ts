@@ -15,6 +15,15 @@ const group = (
   ...(standard === undefined ? {} : { default: standard }),
 });
 
+/** Short forms that users of other tools type, and the words they stand for. */
+export const shortcuts: Readonly<Record<string, readonly string[]>> = {
+  login: ["profile", "login"],
+  logout: ["profile", "logout"],
+  status: ["profile", "status"],
+  whoami: ["profile", "status"],
+  version: ["--version"],
+};
+
 /** The command tree, as typed. */
 export const tree: Command = group(
   "codemie",
