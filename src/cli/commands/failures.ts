@@ -109,6 +109,8 @@ export const commandFailure = {
       `profile ${profile} needs its host`,
       `codemie config set url gives it another one, codemie profile delete ${profile} removes it`,
     ),
+  endlessDocument: () =>
+    new CodemieError("usage", "--follow has no end, so there is no document for --json", "leave out one of them"),
   notADate: (given: string) =>
     new CodemieError("usage", `--since ${printable(given, 60)} is not a date`, "for example 2026-11-01"),
   notACount: (given: string) =>

@@ -104,6 +104,7 @@ export const tree: Command = group(
         "Use remote MCP servers in your coding agent",
         {
           add: async () => (await import("../commands/mcp/add.ts")).mcpAdd,
+          list: async () => (await import("../commands/mcp/list.ts")).mcpList,
           logout: async () => (await import("../commands/mcp/logout.ts")).mcpLogout,
         },
         undefined,
@@ -122,6 +123,7 @@ export const tree: Command = group(
         "status",
         ["codemie vault status", "codemie vault rekey --ask-passphrase"],
       ),
+    logs: async () => (await import("../commands/logs.ts")).logs,
     token: async () => (await import("../commands/token.ts")).token,
   },
   undefined,
