@@ -9,13 +9,14 @@ import { authFailure } from "../auth/failures.ts";
 import { givenToken } from "../auth/given-token.ts";
 import { type Env, isCi } from "../core/env.ts";
 import { CodemieError } from "../core/errors.ts";
+import type { Host } from "../core/host.ts";
 import { version } from "../core/version.ts";
 import { trustingFetch } from "../platform/network.ts";
 import { providerOf } from "../profiles/providers.ts";
 import { methodOf, type Resolved, tokenFileVariable, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./audit.ts";
-import type { Context } from "./context.ts";
+import { awaiting, type Context } from "./context.ts";
 import { accessFailure } from "./failures.ts";
 import { type Given, givenIn, type Whose } from "./given.ts";
 import { recallModels } from "./models.ts";
@@ -92,17 +93,19 @@ export function credentialsFor(
 }
 
 /**
- * Runs a call of the REST API with the current credential.
+ * Runs a call of the REST API with the current credential, and tells the person whom it waits for.
  *
+ * @param host the host that it calls
  * @returns what `call` returned
  * @throws as {@link callWith}
  */
 export async function callApi<T>(
   context: Context,
   credentials: Credentials,
+  host: Host,
   call: (api: Api) => Promise<T>,
 ): Promise<T> {
-  return await callWith(credentials, context.runtime, version, call);
+  return await awaiting(context, host.origin, () => callWith(credentials, context.runtime, version, call));
 }
 
 /**
@@ -120,9 +123,11 @@ export async function listModels(context: Context, credentials: Credentials, who
 async function askForModels(context: Context, credentials: Credentials, whose: Whose): Promise<Model[]> {
   const host = whose.host.value;
   const provider = providerOf(whose.profile.provider);
-  if (host.kind === "codemie" || !provider) return await callApi(context, credentials, (api) => api.models());
-  const { authorize } = await credentials.current();
-  return await modelsOfProvider({ host, provider, authorize, fetch: context.runtime.fetch });
+  if (host.kind === "codemie" || !provider) return await callApi(context, credentials, host, (api) => api.models());
+  return await awaiting(context, host.origin, async () => {
+    const { authorize } = await credentials.current();
+    return await modelsOfProvider({ host, provider, authorize, fetch: context.runtime.fetch });
+  });
 }
 
 /** A profile, and the model that it or the user names. */
@@ -147,16 +152,16 @@ export async function availableModels(context: Context, credentials: Credentials
     return await listModels(context, credentials, whose);
   } catch (error) {
     if (!isListsOwn(error, whose)) throw error;
-    if (whose.host.value.kind === "codemie") await prove(context, credentials);
+    if (whose.host.value.kind === "codemie") await prove(context, credentials, whose.host.value);
     context.output.say.warn(`cannot get the list of models: ${error.message}`);
     return [];
   }
 }
 
 /** @throws the host's refusal of the credential, or why it cannot be reached; no other failure of the host */
-async function prove(context: Context, credentials: Credentials): Promise<void> {
+async function prove(context: Context, credentials: Credentials, host: Host): Promise<void> {
   try {
-    await callApi(context, credentials, (api) => api.user());
+    await callApi(context, credentials, host, (api) => api.user());
   } catch (error) {
     if (!(error instanceof CodemieError) || error.exitCode !== 1) throw error;
   }

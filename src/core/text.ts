@@ -19,16 +19,21 @@ export const isPlainAscii = (text: string): boolean => /^[ -~]*$/.test(text);
 
 const everyUnprintable = new RegExp(unprintable, "gv");
 
+/** A JSON Web Token, or how one begins (RFC 7519 section 3.1): its header is an object, so `{"` in base64url. */
+const webToken = /\beyJ[\w-]{8,}(?:\.[\w-]*){0,4}/g;
+
 /**
  * Makes text from elsewhere (a server, a callback) safe to print: what is {@link unprintable}, and could move the cursor,
  * forge a line or hide one name in another, becomes `�`, and the length is bounded.
+ *
+ * A JSON Web Token in it is hidden, since people put one where a file's or a profile's name belongs.
  *
  * @param text untrusted text
  * @param limit longest result, in characters
  * @returns one printable line
  */
 export function printable(text: string, limit = 300): string {
-  const line = text.replace(/\s+/g, " ");
+  const line = text.replace(webToken, "[redacted]").replace(/\s+/g, " ");
   const flat = (isPlainAscii(line) ? line : line.replace(everyUnprintable, "�")).trim();
   return flat.length > limit ? `${flat.slice(0, limit - 1)}…` : flat;
 }

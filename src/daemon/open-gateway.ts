@@ -38,6 +38,8 @@ export function openGateway(
   credentials: Credentials,
   client: GatewayClient,
 ): Gateway {
+  // While the gateway runs, the screen is an agent's.
+  const unwatched = { ...context, output: { say: context.output.say } };
   return startGateway({
     host: resolved.host.value,
     credentials,
@@ -46,7 +48,7 @@ export function openGateway(
     timeoutMs: resolved.timeout.value * 1000,
     port: client.port,
     extraPaths: resolved.profile.gatewayPaths ?? [],
-    models: () => listedOrNamed(context, credentials, resolved),
+    models: () => listedOrNamed(unwatched, credentials, resolved),
   });
 }
 

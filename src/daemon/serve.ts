@@ -1,5 +1,5 @@
 import { record } from "../access/audit.ts";
-import type { Context } from "../access/context.ts";
+import { awaiting, type Context } from "../access/context.ts";
 import { availableModels, credentialsFor } from "../access/credentials.ts";
 import { type Given, warnOfTokensEnd } from "../access/given.ts";
 import { stores } from "../access/stores.ts";
@@ -39,7 +39,7 @@ export async function serve(
   const { runtime, output } = context;
   const { vault } = stores(runtime);
   const credentials = credentialsFor(context, vault, resolved, given);
-  await warnOfTokensEnd(context, credentials);
+  await awaiting(context, resolved.host.value.origin, () => warnOfTokensEnd(context, credentials));
   const models = await availableModels(context, credentials, resolved);
   const model = resolved.model?.value ?? (models.find((one) => one.default) ?? models[0])?.id ?? "MODEL";
   const where = { profile: resolved.name, host: resolved.host.value.origin };

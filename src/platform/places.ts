@@ -24,8 +24,15 @@ export function requireAbsolute(variable: string, path: string): string {
  */
 export function baseFolder(env: Env): string {
   if (env.CODEMIE_HOME) return requireAbsolute("CODEMIE_HOME", env.CODEMIE_HOME);
-  return join(requireAbsolute("HOME", env.HOME || homedir()), ".codemie");
+  return join(homeFolder(env), ".codemie");
 }
+
+/**
+ * @param env `HOME`; without that the system's home folder
+ * @returns the person's home folder
+ * @throws usage error when it is relative
+ */
+export const homeFolder = (env: Env): string => requireAbsolute("HOME", env.HOME || homedir());
 
 /**
  * @returns true for a path to a file that this process has open, such as bash's `<(…)`; it can be read only once

@@ -19,6 +19,8 @@ export interface Terminal {
    * width of the terminal in columns; infinite when the stream is not a terminal, so that a script gets unbroken lines
    */
   columns(stream: "out" | "err"): number;
+  /** true while {@link readLine} waits for a person */
+  readonly isAsking: boolean;
   /** @throws as {@link writeOut} */
   out(text: string): void;
   err(text: string): void;
@@ -28,7 +30,7 @@ export interface Terminal {
    * Reads one line, with the spaces at its ends. With `echo: false` nothing typed or pasted after the prompt is shown.
    * Without echo the terminal shows nothing between refused lines either.
    *
-   * @throws `interrupted` on Ctrl-C, or Ctrl-D in an empty line; the signal's reason when it aborts
+   * @throws `interrupted` on Ctrl-C and Escape, or Ctrl-D in an empty line; the signal's reason when it aborts
    */
   readLine(options: ReadLine): Promise<string>;
 }
@@ -41,7 +43,15 @@ export interface ReadLine {
   readonly signal: AbortSignal;
   /** true: read another line instead; default: take the first one */
   readonly refuses?: (line: string) => boolean;
+  /** thrown on Escape; default: `interrupted` */
+  readonly escaped?: unknown;
 }
+
+const escapeChar = "\u001b";
+/** What a terminal sends for a key that is no character, once it is complete (ECMA-48 section 5.4). */
+const keySequence = new RegExp(`^${escapeChar}(?:\\[[0-?]*[ -/]*[@-~]|O.|[^\\[O])$`, "u");
+/** How long the rest of such a sequence may take, ms: an escape character that stays alone is the Escape key. */
+const sequenceMs = 50;
 
 /**
  * @param env environment variables (`NO_COLOR`, `FORCE_COLOR`, `CI`, `TERM`)
@@ -51,6 +61,7 @@ export interface ReadLine {
 export function realTerminal(env: Env, noColor: boolean): Terminal {
   const plain = noColor || Boolean(env.NO_COLOR) || env.TERM === "dumb";
   const charset = env.LC_ALL || env.LC_CTYPE || env.LANG;
+  let asked = 0;
   const forced = Boolean(env.FORCE_COLOR) && env.FORCE_COLOR !== "0";
   return {
     get interactive() {
@@ -71,7 +82,17 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
     out: writeOut,
     err: writeError,
     readAll: () => Bun.stdin.text(),
-    readLine,
+    get isAsking() {
+      return asked > 0;
+    },
+    async readLine(options) {
+      asked++;
+      try {
+        return await readLine(options);
+      } finally {
+        asked--;
+      }
+    },
   };
 }
 
@@ -79,12 +100,15 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
  * Reads the line key by key: in line mode a terminal cuts a pasted line at 4,096 bytes, but a login URL can be longer,
  * and must not be shown.
  */
-function readLine({ prompt, echo, signal, refuses = () => false }: ReadLine): Promise<string> {
+function readLine({ prompt, echo, signal, refuses = () => false, escaped }: ReadLine): Promise<string> {
   const { stdin, stderr } = process;
   const decoder = new TextDecoder();
   return new Promise((resolve, reject) => {
     let line = "";
+    let sequence = "";
+    let alone: ReturnType<typeof setTimeout> | undefined;
     const done = (finish: () => void) => {
+      clearTimeout(alone);
       stdin.off("data", onData);
       signal.removeEventListener("abort", onAbort);
       stdin.setRawMode(false);
@@ -93,8 +117,16 @@ function readLine({ prompt, echo, signal, refuses = () => false }: ReadLine): Pr
       finish();
     };
     const onAbort = () => done(() => reject(signal.reason));
+    const onEscape = () => done(() => reject(escaped ?? failure.interrupted()));
     const onData = (chunk: Buffer) => {
+      clearTimeout(alone);
       for (const char of decoder.decode(chunk, { stream: true })) {
+        if (sequence === escapeChar && char < " ") return onEscape();
+        if (sequence || char === escapeChar) {
+          sequence += char;
+          if (keySequence.test(sequence)) sequence = "";
+          continue;
+        }
         if (char === "\r" || char === "\n") {
           if (!refuses(line)) return done(() => resolve(line));
           line = "";
@@ -110,6 +142,7 @@ function readLine({ prompt, echo, signal, refuses = () => false }: ReadLine): Pr
           if (echo) stderr.write(char);
         }
       }
+      if (sequence === escapeChar) alone = setTimeout(onEscape, sequenceMs);
     };
     if (signal.aborted) return reject(signal.reason);
     stdin.setRawMode(true);

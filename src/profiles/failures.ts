@@ -14,18 +14,14 @@ export const profileFailure = {
     new CodemieError(
       "auth_needed",
       "not logged in to any CodeMie host yet",
-      inCi
-        ? "set CODEMIE_URL, and CODEMIE_JWT_TOKEN or CODEMIE_JWT_TOKEN_FILE"
-        : "run codemie profile login --url https://codemie.example.com",
+      inCi ? "set CODEMIE_URL, and CODEMIE_JWT_TOKEN or CODEMIE_JWT_TOKEN_FILE" : "run codemie setup",
     ),
   /** @param variable the variable that names it, if one does */
   none: (name: string, known: readonly string[], variable?: string) =>
     new CodemieError(
       "usage",
       `there is no profile ${printable(name, 60)}${variable ? `, which ${variable} names in this shell's environment` : ""}`,
-      known.length
-        ? `profiles: ${known.map((one) => printable(one, 60)).join(", ")}`
-        : "run codemie profile login --url https://codemie.example.com",
+      known.length ? `profiles: ${known.map((one) => printable(one, 60)).join(", ")}` : "run codemie setup",
     ),
   otherService: (profile: string, provider: string) =>
     new CodemieError(

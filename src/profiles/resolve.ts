@@ -121,7 +121,7 @@ export function hostOf(profile: Profile): Host | undefined {
 }
 
 /** True when `provider` is a CodeMie host's; every other value is some service that gets no credential of ours. */
-const isCodemie = ({ provider }: Profile) =>
+export const isCodemie = ({ provider }: Profile) =>
   provider === undefined || provider === "ai-run-sso" || provider === "bearer-auth";
 
 /** @returns the host as {@link hostOf}, or undefined when its address cannot be used: to show or skip a profile */

@@ -1,29 +1,72 @@
 import * as z from "zod/mini";
+import { parseHost, parseProvider } from "../core/host.ts";
 import { parseSeconds } from "../core/parse.ts";
 import { type Config, type Profile, profile as profileSchema } from "./config.ts";
+import { profileFailure } from "./failures.ts";
+import { providerOf } from "./providers.ts";
+import { isCodemie, usableHostOf } from "./resolve.ts";
 
-/**
- * A value of a profile that `codemie config` may change. Addresses and methods are left to `setup`, since logins depend
- * on them.
- */
+/** A value of a profile that `codemie config` may change. Methods are left to `setup`, since logins depend on them. */
 export interface Setting {
-  readonly name: keyof Profile & string;
+  readonly name: string;
   readonly about: string;
+  /** the host's list that has its values */
+  readonly of?: "models" | "projects";
   /** parses the typed text; throws zod's error when it is not a value for this setting */
-  readonly read: (text: string) => unknown;
+  readonly read: (text: string, profile: Profile) => unknown;
+  /** the profile with the value read; default: it is the profile's member of this name */
+  readonly write?: (profile: Profile, value: unknown) => Profile;
 }
 
 const oneLine = z.string().check(z.regex(/^[^\p{Cc}\p{Cf}]{1,200}$/u));
 const text = (value: string) => oneLine.parse(value.trim());
 const seconds = (value: string) => z.number().parse(parseSeconds(value.trim()));
 
+/** Members that mean something at the profile's host alone, or that let it do more than another one may. */
+const ofHost = [
+  "model",
+  "haikuModel",
+  "sonnetModel",
+  "opusModel",
+  "codeMieProject",
+  "codeMieIntegration",
+  "gatewayPaths",
+  "relayPrivateHosts",
+  "insecureSkipTlsVerify",
+] as const;
+
+/**
+ * @param profile as it was
+ * @param origin of the host that it leads to now
+ * @returns the profile without what was said of another host
+ */
+export function movedTo(profile: Profile, origin: string): Profile {
+  const isOfNone = profile.codeMieUrl === undefined && profile.baseUrl === undefined;
+  if (isOfNone || usableHostOf(profile)?.origin === origin) return profile;
+  return Object.fromEntries(Object.entries(profile).filter(([name]) => !ofHost.some((one) => one === name)));
+}
+
+/** The profile at another address: a CodeMie host's, or a provider's base URL. */
+function atHost(profile: Profile, value: unknown): Profile {
+  const isProvider = providerOf(profile.provider) !== undefined;
+  const host = (isProvider ? parseProvider : parseHost)(String(value));
+  return { ...movedTo(profile, host.origin), ...(isProvider ? {} : { codeMieUrl: host.origin }), baseUrl: host.api };
+}
+
+function address(text: string, { provider = "", name = "" }: Profile): string {
+  if (providerOf(provider)) return parseProvider(text).api;
+  if (provider && !isCodemie({ provider })) throw profileFailure.otherService(name, provider);
+  return parseHost(text).origin;
+}
+
 /** Every setting, as `codemie config` shows them. */
 export const settings: readonly Setting[] = [
-  { name: "model", about: "model to use", read: text },
-  { name: "haikuModel", about: "model for the agent's small jobs", read: text },
-  { name: "sonnetModel", about: "model for the agent's middle tier", read: text },
-  { name: "opusModel", about: "model for the agent's large tier", read: text },
-  { name: "codeMieProject", about: "project that model calls count for", read: text },
+  { name: "url", about: "CodeMie host, or base URL of a model API", read: address, write: atHost },
+  { name: "model", about: "model to use", of: "models", read: text },
+  { name: "haikuModel", about: "model for the agent's small jobs", of: "models", read: text },
+  { name: "sonnetModel", about: "model for the agent's middle tier", of: "models", read: text },
+  { name: "opusModel", about: "model for the agent's large tier", of: "models", read: text },
+  { name: "codeMieProject", about: "project that model calls count for", of: "projects", read: text },
   { name: "timeout", about: "seconds a request may wait for its first byte, 0 for ever", read: seconds },
 ];
 
@@ -33,14 +76,15 @@ export const settings: readonly Setting[] = [
  * @param name the profile's name
  * @param value as typed, or undefined to remove it
  * @returns the stored value, undefined when it was removed; false when there is no such profile
- * @throws zod's error when the text is not a value for this setting
+ * @throws zod's error, or a usage error, when the text is not a value for this setting
  */
 export function change(config: Config, name: string, setting: Setting, value: string | undefined): unknown {
   const found = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
   if (!found) return false;
   const next: Record<string, unknown> = { ...found };
-  if (value === undefined) delete next[setting.name];
-  else next[setting.name] = setting.read(value);
-  config.profiles[name] = profileSchema.parse(next);
-  return next[setting.name];
+  const stored = value === undefined ? undefined : setting.read(value, found);
+  if (stored === undefined) delete next[setting.name];
+  else next[setting.name] = stored;
+  config.profiles[name] = profileSchema.parse(setting.write?.(found, stored) ?? next);
+  return stored;
 }

@@ -6,7 +6,7 @@ import { pages } from "../auth/login/callback-page.ts";
 import { logIn } from "../auth/login/index.ts";
 import { lackOf } from "../auth/login/oidc.ts";
 import { describe, proveBearer } from "../auth/stored-login.ts";
-import { CodemieError } from "../core/errors.ts";
+import { CodemieError, failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { Secret } from "../core/secret.ts";
 import { back } from "../platform/prompts.ts";
@@ -52,7 +52,11 @@ export const credential: SetupStep = async (draft, context) => {
     switch (method) {
       case "sso":
       case "oidc":
-        return await loggingIn(draft, host, here);
+        return await loggingIn(draft, host, here).catch((error: unknown) => {
+          if (error !== back) throw error;
+          if (here.canGoBack) return back;
+          throw failure.interrupted();
+        });
       case "jwt":
         return await withToken(draft, host, here);
       case "api-key":

@@ -52,6 +52,7 @@ export interface SetupContext {
   readonly tell: { good(text: string): void; note(text: string): void };
   /** runs `work` and shows the activity `text` meanwhile */
   during<T>(text: string, work: () => Promise<T>): Promise<T>;
+  /** a login's dialogue, which throws `back` on Escape where a person answers questions */
   dialogue(origin: string): LoginDialogue;
   /** @returns the credentials of a profile's stored login */
   stored(profile: string, host: Host): Credentials;

@@ -3,6 +3,7 @@ import { authFailure } from "../auth/failures.ts";
 import { rememberedClient } from "../auth/login/oidc.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../auth/stored-login.ts";
 import type { Profile } from "../profiles/config.ts";
+import { movedTo } from "../profiles/settings.ts";
 import type { ProfileStore } from "../profiles/store.ts";
 import type { Draft, SetupContext } from "./draft.ts";
 import { setupFailure } from "./failures.ts";
@@ -45,7 +46,9 @@ export async function save(
   }
   await profiles.update((config) => {
     const before = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
-    const rest = Object.fromEntries(Object.entries(before ?? {}).filter(([member]) => !decided.includes(member)));
+    const rest = Object.fromEntries(
+      Object.entries(movedTo(before ?? {}, host.origin)).filter(([member]) => !decided.includes(member)),
+    );
     config.profiles[name] = { ...rest, name, ...membersOf(draft) };
     config.activeProfile = name;
   });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { codemie, codemieClaude, Person } from "../support/codemie.ts";
+import { codemie, codemieClaude, codemieMcpProxy, Person } from "../support/codemie.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** What may come next, asked by the real shells. PowerShell is not among Debian's packages; its script is the only one not run. */
@@ -14,6 +14,7 @@ const bin = join(person.root, "bin");
 mkdirSync(bin);
 symlinkSync(codemie, join(bin, "codemie"));
 symlinkSync(codemieClaude, join(bin, "codemie-claude"));
+symlinkSync(codemieMcpProxy, join(bin, "codemie-mcp-proxy"));
 const env: Record<string, string> = { ...person.env, PATH: `${bin}:${person.env.PATH}` };
 
 const cases: [string[], string[]][] = [
@@ -23,6 +24,17 @@ const cases: [string[], string[]][] = [
     ["login", "logout", "list"],
   ],
   [["codemie", "profile", "use", ""], ["default"]],
+  [["codemie", "who"], ["whoami"]],
+  [["codemie", "login", "--client-i"], ["--client-id"]],
+  [["codemie", "status", "--profile", "d"], ["default"]],
+  [
+    ["codemie-mcp-proxy", "--header-"],
+    ["--header-env", "--header-file"],
+  ],
+  [
+    ["codemie", "mcp-proxy", "https://mcp.example.com", "--transport", ""],
+    ["auto", "http", "sse"],
+  ],
   [["codemie", "profile", "login", "--client-i"], ["--client-id"]],
   [
     ["codemie", "profile", "login", "--no"],

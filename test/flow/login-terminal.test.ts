@@ -157,6 +157,23 @@ test("at an OpenID provider: the address is pasted while a browser is open, and 
   person.remove();
 });
 
+test("profile login asks for the host where none is known", async () => {
+  const person = new Person();
+  const pty = new Pty(person, ["login"]);
+  await pty.shows(/Which CodeMie host\?/);
+  pty.type("ftp://x\r");
+  await pty.shows(/only https: is supported/);
+  pty.type(`${"\u007f".repeat(7)}${sandbox.origin}\r`);
+  const [url] = await pty.shows(loginUrl);
+  await pty.shows(/paste the address/);
+  await fetch(await handOff(url, sandbox.front.issue("ada").cookie));
+  await pty.shows(/logged in to/);
+  expect(await pty.ended()).toBe(0);
+  const alone = await new Person().run(["login"]);
+  expect([alone.code, alone.err]).toEqual([2, expect.stringContaining("run codemie setup in a terminal")]);
+  person.remove();
+});
+
 test("on SSH the browser stays shut; the callback is taken all the same", async () => {
   const person = new Person();
   delete person.env.CODEMIE_BROWSER;
@@ -169,15 +186,25 @@ test("on SSH the browser stays shut; the callback is taken all the same", async 
   person.remove();
 });
 
-test("Ctrl-C while waiting for the paste: exit 130, the terminal is as before", async () => {
-  const person = new Person();
-  const pty = new Pty(person, ["profile", "login", "--url", sandbox.origin]);
-  await pty.shows(/paste the address/);
-  pty.type("\u0003");
-  expect(await pty.ended()).toBe(130);
-  expect(pty.screen).toContain("interrupted");
-  person.remove();
-});
+for (const [key, typed] of [
+  ["Ctrl-C", "\u0003"],
+  ["Escape", "\u001b"],
+] as const) {
+  test(`${key} while waiting for the paste, and at a question: exit 130, the terminal is as before`, async () => {
+    const person = new Person();
+    const pty = new Pty(person, ["profile", "login", "--url", sandbox.origin]);
+    await pty.shows(/paste the address/);
+    pty.type(typed);
+    expect(await pty.ended()).toBe(130);
+    expect(pty.screen).toContain("interrupted");
+    await logIn(person, sandbox);
+    const question = new Pty(person, ["config", "reset"]);
+    await question.shows(/start anew\? \[y\/N\]/);
+    question.type(typed);
+    expect(await question.ended()).toBe(130);
+    person.remove();
+  });
+}
 
 for (const [answer, code, who] of [
   ["n", 4, "Ada"],

@@ -117,11 +117,69 @@ test("settings: listed with their sources, read, set, removed, in the order of p
     [["config", "set", "modle", "x"], "did you mean model"],
     [["config", "set", "timeout", "soon"], "timeout: seconds a request may wait"],
     [["config", "set", "model"], "see codemie config set --help"],
-    [["config", "get", "nothing"], "settings: model"],
+    [["config", "get", "nothing"], "settings: url, model"],
   ] as const) {
     const { code, err } = await person.run([...args]);
     expect([code, err.includes(`hint: ${hint}`)]).toEqual([2, true]);
   }
+});
+
+test("a model or project that the host does not list is warned of, with the nearest; no login, no warning", async () => {
+  await logIn(person, sandbox);
+  sandbox.settings.applications = ["team-alpha", "team-beta", "other"];
+  for (const [key, value, says] of [
+    [
+      "model",
+      "claude-sonet-4-6",
+      "not one of this account's models; the nearest are claude-sonnet-4-6, claude-haiku-4-5",
+    ],
+    ["haikuModel", "haiku-9", "not one of this account's models"],
+    ["project", "team-alfa", "not one of your projects; the nearest are team-alpha, team-beta"],
+  ] as const) {
+    const { code, err } = await person.run(["config", "set", key, value]);
+    expect([code, err]).toEqual([0, expect.stringContaining(`warning: ${value} is ${says}`)]);
+  }
+  for (const [key, value] of [
+    ["model", "claude-sonnet-4-6"],
+    ["model", "opus"],
+    ["project", "team-beta"],
+    ["timeout", "5"],
+  ] as const)
+    expect((await person.run(["config", "set", key, value])).err).toBe("");
+  sandbox.settings.list = { status: 503, body: "{}" };
+  expect(await person.run(["config", "set", "model", "nobody-knows"])).toMatchObject({ code: 0, err: "" });
+  await person.run(["profile", "logout"]);
+  expect(await person.run(["config", "set", "project", "nobody-knows"])).toMatchObject({ code: 0, err: "" });
+});
+
+test("config set url: another host, what was the former one's goes, the login stays with its own", async () => {
+  await logIn(person, sandbox);
+  person.editConfig(({ profiles }) =>
+    Object.assign(profiles.default, { insecureSkipTlsVerify: true, model: "m", mine: 1 }),
+  );
+  for (const name of ["url", "codeMieUrl"]) {
+    const same = await person.run(["config", "set", name, `${sandbox.origin}/code-assistant-api`]);
+    expect(same.out).toStartWith(`✓ url of profile default is now ${sandbox.origin}\n`);
+  }
+  expect(person.config().profiles.default).toMatchObject({ model: "m", insecureSkipTlsVerify: true });
+  const { out } = await person.run(["config", "set", "url", "other.example.com"]);
+  expect(out).toContain("url of profile default is now https://other.example.com\n");
+  expect(out).toContain("no longer set, since the other host gave it a meaning: model, insecureSkipTlsVerify");
+  expect(person.config().profiles.default).toEqual({
+    name: "default",
+    provider: "ai-run-sso",
+    mine: 1,
+    codeMieUrl: "https://other.example.com",
+    baseUrl: "https://other.example.com/code-assistant-api",
+  });
+  expect((await person.run(["config", "get", "url"])).out).toBe("https://other.example.com\n");
+  sandbox.record.length = 0;
+  expect([(await person.run(["models"])).code, sandbox.record.length]).toEqual([4, 0]);
+  expect((await person.run(["config", "set", "url", "http://other.example.com"])).code).toBe(2);
+  const unset = await person.run(["config", "unset", "url"]);
+  expect([unset.code, unset.err]).toEqual([2, expect.stringContaining("error: profile default needs its host")]);
+  await person.run(["config", "set", "url", sandbox.origin]);
+  expect((await person.run(["profile", "status"])).code).toBe(0);
 });
 
 test("a file that is wrong is named by line and member, and never overwritten", async () => {

@@ -4,6 +4,7 @@ import { codemie, Person } from "../support/codemie.ts";
 import { textBelow } from "../support/files.ts";
 import { handOff, logIn } from "../support/login.ts";
 import { Pty } from "../support/pty.ts";
+import { cliClientId } from "../support/sandbox/identity.ts";
 import { startSandbox } from "../support/sandbox/sandbox.ts";
 import { ownProvider, sharedSandbox } from "../support/shared.ts";
 
@@ -322,6 +323,40 @@ test("the wizard: no to another try leads back to the question before, and ends 
   await alone.shows(/Try again\?/);
   alone.type("n");
   expect(await alone.ended()).toBe(4);
+});
+
+test("the wizard: Escape while a login waits goes back, and ends it where there is no question before", async () => {
+  const pty = new Pty(person, ["setup", "--url", sandbox.origin]);
+  await pty.shows(/How do you log in\?/);
+  pty.type(enter);
+  await pty.shows(/paste the address/);
+  pty.type(down); // the rest of a key's sequence shows that it is not Escape
+  pty.type("\u001b[200~nonsense\u001b[201~\r");
+  await pty.shows(/it is no address/);
+  pty.type(esc);
+  await pty.shows(/paste the address[\s\S]*How do you log in\?/);
+  pty.type(enter);
+  await pty.shows(/(paste the address[\s\S]*){2}/);
+  pty.type(ctrlC);
+  expect(await pty.ended()).toBe(130);
+  const alone = new Pty(person, ["setup", "--url", sandbox.origin, "--method", "sso"]);
+  await alone.shows(/paste the address/);
+  alone.type(esc);
+  expect(await alone.ended()).toBe(130);
+});
+
+test("the wizard: Escape and Ctrl-C while a device code waits", async () => {
+  const client = ["--issuer", sandbox.issuer, "--client-id", cliClientId, "--device"];
+  const pty = new Pty(person, ["setup", ...client]);
+  await pty.shows(/Where are your models\?/);
+  pty.type(`${sandbox.origin}${enter}`);
+  await pty.shows(/waiting for the login/);
+  pty.type(esc);
+  await pty.shows(/waiting for the login[\s\S]*Where are your models\?/);
+  pty.type(enter);
+  await pty.shows(/(waiting for the login[\s\S]*){2}/);
+  pty.type(ctrlC);
+  expect(await pty.ended()).toBe(130);
 });
 
 test("the wizard: an OpenID provider and a client ID are checked where they are typed, in words without flags", async () => {

@@ -20,8 +20,9 @@ beforeAll(async () => {
     port: 0,
     hostname: "127.0.0.1",
     tls: { cert: pair.cert, key: pair.private },
-    fetch: () => {
+    fetch: (request) => {
       requests++;
+      if (request.url.endsWith("/v1/user")) return Response.json({ user_id: "ada", name: "Ada", email: "a@x.example" });
       return Response.json([]);
     },
   });
@@ -141,6 +142,21 @@ test("it is of no use for another host, and a repository cannot set it", async (
   expect(code).toBe(5);
   expect(err).not.toContain("insecureSkipTlsVerify");
   expect(requests).toBe(0);
+});
+
+test("a profile that moves to another host takes nothing along that was said of the old one", async () => {
+  const old = { codeMieUrl: "https://127.0.0.1:9", insecureSkipTlsVerify: true, gatewayPaths: ["* /v1/*"], timeout: 7 };
+  const env = { TOK: adasToken, CODEMIE_CA_CERTS: `${person.root}/ca.pem` };
+  for (const args of [
+    ["setup", "--profile", "default", "--method", "jwt", "--url", url, "--token-env", "TOK", "--yes"],
+    ["config", "set", "url", url],
+  ]) {
+    await writeProfile(person.home, { ...old, provider: "bearer-auth", jwtConfig: { tokenEnvVar: "TOK" } });
+    expect(await person.run(args, { env })).toMatchObject({ code: 0 });
+    const { default: now } = person.config().profiles;
+    expect(now).toMatchObject({ codeMieUrl: url, timeout: 7 });
+    expect([now.insecureSkipTlsVerify, now.gatewayPaths]).toEqual([undefined, undefined]);
+  }
 });
 
 test("no switch of the runtime prints what is sent", async () => {

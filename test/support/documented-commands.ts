@@ -4,7 +4,7 @@ import { agentLoaders } from "../../src/cli/commands/agent/agents.ts";
 import { readAgentArgs } from "../../src/cli/commands/agent/args.ts";
 import { type Cli, type Command, commonArgs, type Loader } from "../../src/cli/frame/command.ts";
 import { Output } from "../../src/cli/frame/output.ts";
-import { tree } from "../../src/cli/frame/tree.ts";
+import { shortcuts, tree } from "../../src/cli/frame/tree.ts";
 import { realRuntime } from "../../src/platform/runtime.ts";
 import type { Document } from "./markdown.ts";
 
@@ -80,7 +80,11 @@ export async function lookUp({ words, mention }: Pick<Shown, "words" | "mention"
   const [name = "", ...given] = words;
   // `[flags]` and `[prompt]` stand for what may come; other brackets only say that something may be left out.
   const plain = given.filter((one) => !/^\[(?:flags|prompt)\]$/.test(one)).map((one) => one.replace(/^\[|\]$/g, ""));
-  if (name === "codemie") return await inTree(tree, "codemie", plain, mention);
+  if (name === "codemie") {
+    const [first = "", ...others] = plain;
+    const long = Object.hasOwn(shortcuts, first) ? [...(shortcuts[first] ?? []), ...others] : plain;
+    return await inTree(tree, "codemie", long, mention);
+  }
   return await asProgram(name.slice("codemie-".length), plain, mention);
 }
 

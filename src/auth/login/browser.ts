@@ -15,6 +15,8 @@ export interface LoginDialogue {
   atUrl(url: string, opened: boolean, canPaste: boolean): void;
   /** the person has to type the code at the address, in any browser */
   atCode(address: string, code: string): void;
+  /** Runs work that waits for a host, and says so once that takes a while; absent where nobody watches. */
+  readonly awaiting?: (<T>(what: string, work: () => Promise<T>) => Promise<T>) | undefined;
   /** something failed, but the login continues */
   note(text: string): void;
   /**
@@ -22,7 +24,7 @@ export interface LoginDialogue {
    * not ours to read: it is an agent's, or nobody's.
    *
    * @param refuses true: the line is not the one we wait for, and the person knows why
-   * @throws `interrupted` on Ctrl-C; the reason of `over`
+   * @throws `interrupted` on Ctrl-C; on Escape that too, or what set-up goes back by; the reason of `over`
    */
   readonly readPaste?: ((refuses: (line: string) => boolean, over: AbortSignal) => Promise<void>) | undefined;
 }

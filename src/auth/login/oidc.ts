@@ -1,4 +1,4 @@
-import { CodemieError } from "../../core/errors.ts";
+import { CodemieError, failure } from "../../core/errors.ts";
 import { providersTrouble } from "../../core/hints.ts";
 import { type CallbackChoice, callbackIn } from "../../core/host.ts";
 import { Secret } from "../../core/secret.ts";
@@ -147,18 +147,20 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   );
   dialogue.atCode(address.href, printable(device.user_code, 40));
   const time = loginDeadline(options);
+  const over = new AbortController();
   const codeEnds = performance.now() + (device.expires_in ?? Number.POSITIVE_INFINITY) * 1000;
-  let { interval } = device;
-  let isTold = false;
   const form = {
     grant_type: "urn:ietf:params:oauth:grant-type:device_code",
     device_code: device.device_code,
   };
-  try {
+  const asking = async () => {
+    const signal = AbortSignal.any([time.signal, over.signal]);
+    let { interval } = device;
+    let isTold = false;
     for (;;) {
       // The provider sets the pace (RFC 8628 section 3.5).
-      await pause(Math.min(interval * 1000, codeEnds - performance.now()), time.signal);
-      time.signal.throwIfAborted();
+      await pause(Math.min(interval * 1000, codeEnds - performance.now()), signal);
+      signal.throwIfAborted();
       if (performance.now() >= codeEnds) throw authFailure.codeEnded(client.issuer);
       const result = await polled(requestToken(metadata, ours, form, http));
       const code = result.kind === "refused" ? result.code : undefined;
@@ -171,7 +173,13 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
       if (code !== "slow_down" && !isTold) dialogue.note(stillAsking(client.issuer, result));
       isTold ||= code !== "slow_down";
     }
+  };
+  // There is nothing to paste: this reads the keys that end the wait.
+  const left = dialogue.readPaste?.(() => true, over.signal).then(() => Promise.reject(failure.interrupted()));
+  try {
+    return await Promise.race([asking(), ...(left ? [left] : [])]);
   } finally {
+    over.abort();
     time.end();
   }
 }

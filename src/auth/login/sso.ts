@@ -44,7 +44,8 @@ export async function loginBySso<T>(options: SsoOptions, use: Use<CookieSet, T>)
   const route = `${host.api}/v1/auth/login/${server.port}`;
   const url = options.anew ? `${host.origin}/oauth2/start?rd=${encodeURIComponent(new URL(route).pathname)}` : route;
   try {
-    await lookAtLoginRoute(host, url, runtime);
+    const look = () => lookAtLoginRoute(host, url, runtime);
+    await (dialogue.awaiting ? dialogue.awaiting(host.origin, look) : look());
   } catch (error) {
     await server.close();
     await keeper.release();

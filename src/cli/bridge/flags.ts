@@ -40,6 +40,9 @@ const flags = {
 /** A flag's name, without its dashes. */
 export type Flag = keyof typeof flags;
 
+/** The names of all flags. */
+export const bridgeFlags = Object.keys(flags) as readonly Flag[];
+
 const program = "codemie-mcp-proxy";
 
 /** @returns true for a word that may be repeated: a slip in a name, and hardly a key, which has capitals or digits */

@@ -1,6 +1,6 @@
 import { nearest } from "../../core/text.ts";
 import { type Cli, command } from "../frame/command.ts";
-import { agentLoaders } from "./agent/agents.ts";
+import { programSummaries } from "./agent/agents.ts";
 import { commandFailure } from "./failures.ts";
 
 /** Every script asks the program itself what may come next, so a new command needs no new script. */
@@ -75,7 +75,7 @@ export const completion = (cli: Cli) =>
     async run({ args }) {
       const shell = shells.find((known) => known === args.shell);
       if (!shell) throw commandFailure.noCompletion(args.shell, shells, nearest(args.shell, shells));
-      const names = ["codemie", ...Object.keys(agentLoaders).map((agent) => `codemie-${agent}`)];
+      const names = ["codemie", ...Object.keys(programSummaries).map((name) => `codemie-${name}`)];
       cli.runtime.terminal.out(scripts[shell](names));
     },
   });

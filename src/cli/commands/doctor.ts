@@ -73,7 +73,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
       credentials,
       issuer: known?.profile.oidc?.issuer,
       origin: host?.origin,
-      api: host?.kind === "codemie" && credentials ? (call) => callApi(cli, credentials, call) : undefined,
+      api: host?.kind === "codemie" && credentials ? (call) => callApi(cli, credentials, host, call) : undefined,
       models: async () => (credentials && known ? await listModels(cli, credentials, known) : []),
       model: known?.model?.value,
     }),

@@ -7,7 +7,7 @@ export const commandFailure = {
     new CodemieError(
       "usage",
       "no CodeMie host is known yet",
-      "name one: codemie profile login --url https://codemie.example.com",
+      "run codemie setup in a terminal, or name the host, for example codemie profile login codemie.example.com",
     ),
   twoHosts: () => new CodemieError("usage", "the host is given twice", "give it either as a word or with --url"),
   issuerMissing: () =>
@@ -103,6 +103,14 @@ export const commandFailure = {
     ),
   badSetting: (key: string, value: string, about: string) =>
     new CodemieError("usage", `cannot set ${key} to ${printable(value, 60)}`, `${key}: ${about}`),
+  hostNeeded: (profile: string) =>
+    new CodemieError(
+      "usage",
+      `profile ${profile} needs its host`,
+      `codemie config set url gives it another one, codemie profile delete ${profile} removes it`,
+    ),
+  endlessDocument: () =>
+    new CodemieError("usage", "--follow has no end, so there is no document for --json", "leave out one of them"),
   notADate: (given: string) =>
     new CodemieError("usage", `--since ${printable(given, 60)} is not a date`, "for example 2026-11-01"),
   notACount: (given: string) =>
@@ -157,11 +165,11 @@ export const commandFailure = {
     ),
   notForRegistration: () =>
     new CodemieError("usage", "--help, --version and --explain cannot be registered", "see codemie-mcp-proxy --help"),
-  mcpAdd: (said: string) =>
+  mcpAdd: (name: string, said: string) =>
     new CodemieError(
       "failed",
       `Claude Code did not add the server: ${printable(said)}`,
-      "see claude mcp list; a server of that name may be there already (claude mcp remove NAME)",
+      `see claude mcp list; a server of that name may be there already (claude mcp remove ${name})`,
     ),
   mcpHeader: () =>
     new CodemieError(

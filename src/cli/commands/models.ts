@@ -32,7 +32,7 @@ export const modelsList = (given: Cli) =>
       const asked = readCredential(args);
       warnOfShown(cli, asked);
       const credentials = credentialsFor(cli, vault, resolved, await givenToRun(cli, asked, resolved));
-      await credentials.current(); // without a usable login, fail before the progress line
+      await output.awaiting(host.origin, () => credentials.current()); // without a usable login, fail before the progress line
       const models = await output.during(`asking ${host.origin} for its models`, () =>
         listModels(cli, credentials, resolved),
       );

@@ -7,7 +7,7 @@ import { describe, previousLogin } from "../../auth/stored-login.ts";
 import { Secret } from "../../core/secret.ts";
 import { version } from "../../core/version.ts";
 import { stoppableFetch } from "../../platform/network.ts";
-import { realPrompts } from "../../platform/prompts.ts";
+import { back, realPrompts } from "../../platform/prompts.ts";
 import { stopSignal } from "../../platform/signals.ts";
 import { providerName, providerNames, providers } from "../../profiles/providers.ts";
 import { type Method, methods } from "../../profiles/resolve.ts";
@@ -106,7 +106,7 @@ export const setup = (cli: Cli) =>
         typed: new Map(),
         tell: { good: (text) => output.say.success(text), note: (text) => output.say.warn(text) },
         during: (text, work) => output.during(text, work),
-        dialogue: (origin) => dialogueOf(cli, origin),
+        dialogue: (origin) => dialogueOf(cli, origin, asks ? back : undefined),
         stored(name, host) {
           const profile = config.profiles[name] ?? {};
           return brokerFor(cli, vault, { name, profile, host: { value: host, source: "profile" } });

@@ -27,7 +27,8 @@ export const token = (given: Cli) =>
       const { vault, profiles } = stores(runtime);
       const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, {});
       const cli = forProfile(given, resolved);
-      const lease = await credentialsFor(cli, vault, resolved).current();
+      const credentials = credentialsFor(cli, vault, resolved);
+      const lease = await cli.output.awaiting(resolved.host.value.origin, () => credentials.current());
       const { login } = lease;
       if (lease.isOver) throw apiFailure.sessionEnded(lease.origin, resolved.name);
       const headers = new Headers();

@@ -2,14 +2,16 @@ import type { ArgDef, ArgsDef } from "citty";
 import { recalledModels } from "../../access/models.ts";
 import { stores } from "../../access/stores.ts";
 import { auditEvents } from "../../audit/events.ts";
+import { callbackHosts } from "../../core/host.ts";
 import { printable } from "../../core/text.ts";
 import { providerNames } from "../../profiles/providers.ts";
 import { methods, resolveProfile } from "../../profiles/resolve.ts";
 import { settings } from "../../profiles/settings.ts";
+import { bridgeFlags } from "../bridge/flags.ts";
 import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
 import { shells } from "../commands/completion.ts";
 import { type Cli, type Command, commonArgs, type Loader } from "./command.ts";
-import { tree } from "./tree.ts";
+import { shortcuts, tree } from "./tree.ts";
 
 /** A word that may come next, and its description. */
 type Candidate = readonly [word: string, about: string];
@@ -32,6 +34,13 @@ const agentFlags: Readonly<Record<string, string>> = {
   "--help": "show the help",
 };
 
+/** Values of the bridge's flags. */
+const bridgeValues: Readonly<Record<string, readonly string[]>> = {
+  transport: ["auto", "http", "sse"],
+  grant: ["authorization-code", "client-credentials", "enterprise"],
+  "callback-host": callbackHosts,
+};
+
 /**
  * Prints the words that may come next, for a shell's completion. One line each: word, tab, description. None on errors.
  *
@@ -46,8 +55,9 @@ export async function complete(cli: Cli, words: readonly string[]): Promise<void
   cli.runtime.terminal.out(lines.join(""));
 }
 
-async function candidates(cli: Cli, before: readonly string[], typed: string): Promise<Candidate[]> {
-  const [first = ""] = before;
+async function candidates(cli: Cli, asTyped: readonly string[], typed: string): Promise<Candidate[]> {
+  const [first = "", ...others] = asTyped;
+  const before = Object.hasOwn(shortcuts, first) ? [...(shortcuts[first] ?? []), ...others] : asTyped;
   const last = before.at(-1) ?? "";
   if (Object.hasOwn(agentLoaders, first)) {
     if (before.includes("--")) return [];
@@ -56,6 +66,12 @@ async function candidates(cli: Cli, before: readonly string[], typed: string): P
       if (values) return values;
     }
     return typed.startsWith("-") ? Object.entries(agentFlags) : [];
+  }
+  if (first === "mcp-proxy") {
+    const values = last.startsWith("--") ? bridgeValues[last.slice(2)] : undefined;
+    if (values) return values.map((value): Candidate => [value, ""]);
+    if (last === "--profile") return await profilesOf(cli);
+    return typed.startsWith("-") ? bridgeFlags.map((flag): Candidate => [`--${flag}`, ""]) : [];
   }
   let command: Command = tree;
   let path = "";
@@ -93,7 +109,9 @@ async function subCommands(cli: Cli, command: Command, path: string): Promise<Ca
     const { description } = (await load())(cli).meta as { description?: string };
     found.push([name, description ?? ""]);
   }
-  return path === "" ? [...found, ...Object.entries(programSummaries)] : found;
+  if (path !== "") return found;
+  const forms = Object.entries(shortcuts).map(([name, words]): Candidate => [name, `codemie ${words.join(" ")}`]);
+  return [...found, ...Object.entries(programSummaries), ...forms];
 }
 
 /** Candidates for a command's positional arguments; `words` of them, the last of `before`, are typed already. */

@@ -4,6 +4,7 @@ import { wrap } from "../../core/text.ts";
 import { versionLine } from "../../core/version.ts";
 import { programSummaries } from "../commands/agent/agents.ts";
 import { type Cli, type Command, commonArgs } from "./command.ts";
+import { shortcuts } from "./tree.ts";
 
 /**
  * @param path the command as typed, for example `codemie profile login`
@@ -33,6 +34,13 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
     }
     if (path === "codemie") pairs.push(...Object.entries(programSummaries));
     lines.push(...entries(pairs), "");
+    if (path === "codemie") {
+      const forms = Object.entries(shortcuts).map(([name, words]): [string, string] => [
+        name,
+        `codemie ${words.join(" ")}`,
+      ]);
+      lines.push(heading("Short forms"), ...entries(forms), "");
+    }
     const version: [string, string][] = path === "codemie" ? [["    --version", "show the version"]] : [];
     lines.push(heading("Flags"), ...entries([...flags(commonArgs), ...version]));
   } else {

@@ -11,9 +11,10 @@ import type { Cli } from "./command.ts";
 
 /**
  * @param origin the host or server to log in to, for the messages
+ * @param escaped ends the login when the person presses Escape; default: `interrupted`
  * @returns the messages a person sees while a login runs, on standard error
  */
-export function dialogueOf({ runtime, output }: Cli, origin: string): LoginDialogue {
+export function dialogueOf({ runtime, output }: Cli, origin: string, escaped?: unknown): LoginDialogue {
   const { terminal } = runtime;
   return {
     atUrl(url, opened, canPaste) {
@@ -34,10 +35,11 @@ export function dialogueOf({ runtime, output }: Cli, origin: string): LoginDialo
       output.say.info(`  ${output.paint("accent", address, "err")}`);
       output.say.info(output.paint("dim", "waiting for the login… (Ctrl-C to stop)", "err"));
     },
+    awaiting: (what, work) => output.awaiting(what, work),
     note: (text) => output.say.warn(text),
     readPaste:
       terminal.interactive && isInForeground()
-        ? async (refuses, signal) => void (await terminal.readLine({ echo: false, signal, refuses }))
+        ? async (refuses, signal) => void (await terminal.readLine({ echo: false, signal, refuses, escaped }))
         : undefined,
   };
 }

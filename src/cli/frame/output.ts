@@ -28,6 +28,12 @@ function json(data: unknown): string | undefined {
   return text === undefined || isPlainAscii(text) ? text : text.replace(everyUnseen, escaped);
 }
 
+/** Takes what stands in the terminal's current line away. */
+const clearLine = "\r\u001b[K";
+
+/** How long a person waits without being told for what, ms. */
+const patienceMs = 1_000;
+
 /** The program's output: results on standard output, the rest on standard error. */
 export class Output {
   /** messages for the person: `info`, `success`, `warn` */
@@ -35,18 +41,25 @@ export class Output {
   readonly #terminal: Terminal;
   /** true: results and errors go out as one JSON document */
   readonly json: boolean;
+  readonly #isSilent: boolean;
+  /** the activity that the person sees now */
+  #shown: string | undefined;
 
-  /** @param json true: results and errors go to standard output as one JSON document */
-  constructor(terminal: Terminal, json: boolean) {
+  /**
+   * @param json true: results and errors go to standard output as one JSON document
+   * @param isSilent true: {@link awaiting} says nothing
+   */
+  constructor(terminal: Terminal, json: boolean, isSilent = false) {
     this.#terminal = terminal;
     this.json = json;
+    this.#isSilent = isSilent || json;
     const mark: Record<string, string> = {
       success: `${this.paint("good", "✓", "err")} `,
       warn: `${this.paint("warn", "warning:", "err")} `,
     };
     this.say = createConsola({
       reporters: [
-        { log: (entry) => this.#err(`${this.#fit(`${mark[entry.type] ?? ""}${entry.args.join(" ")}`, "  ")}\n`) },
+        { log: (entry) => this.#line(`${this.#fit(`${mark[entry.type] ?? ""}${entry.args.join(" ")}`, "  ")}\n`) },
       ],
     });
   }
@@ -112,24 +125,71 @@ export class Output {
    * @throws as `work`
    */
   async during<T>(text: string, work: () => Promise<T>): Promise<T> {
-    if (!this.#terminal.animated || this.json) {
-      if (!this.json) this.say.info(`${text}…`);
+    const end = this.#show(text);
+    try {
       return await work();
+    } finally {
+      end();
+    }
+  }
+
+  /**
+   * Runs `work`, and says what it waits for once that takes longer than {@link patienceMs}: a spinner on a terminal, one
+   * line elsewhere. Nothing with `--json` or `--silent`, while {@link during} shows an activity, or a person types.
+   *
+   * @param what whom it waits for, for example a host's origin
+   * @returns the result of `work`
+   * @throws as `work`
+   */
+  async awaiting<T>(what: string, work: () => Promise<T>): Promise<T> {
+    if (this.#isSilent) return await work();
+    let end: (() => void) | undefined;
+    const look = () => {
+      if (this.#terminal.isAsking) timer = setTimeout(look, patienceMs);
+      else if (this.#shown === undefined) end = this.#show(`waiting for ${what}`);
+    };
+    let timer = setTimeout(look, patienceMs);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(timer);
+      end?.();
+    }
+  }
+
+  /** Shows an activity. @returns what ends it */
+  #show(text: string): () => void {
+    const isDrawn = this.#terminal.animated && !this.json;
+    if (!isDrawn && !this.json) this.say.info(`${text}…`);
+    this.#shown = text;
+    if (!isDrawn) {
+      return () => {
+        this.#shown = undefined;
+      };
     }
     const frames = this.#terminal.unicode ? ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"] : ["|", "/", "-", "\\"];
     let frame = 0;
     const draw = () => {
+      if (this.#terminal.isAsking) return;
       this.#terminal.err("\r");
-      this.#err(`${this.paint("accent", frames[frame++ % frames.length] ?? "", "err")} ${text}… `);
+      const sign = this.paint("accent", frames[frame++ % frames.length] ?? "", "err");
+      // A line that the terminal breaks could not be drawn again in its place.
+      const room = this.#terminal.columns("err") - 5;
+      this.#err(`${sign} ${text.length > room ? text.slice(0, room) : text}… `);
     };
     draw();
     const timer = setInterval(draw, 100);
-    try {
-      return await work();
-    } finally {
+    return () => {
       clearInterval(timer);
-      this.#terminal.err("\r\u001b[K");
-    }
+      this.#shown = undefined;
+      this.#terminal.err(clearLine);
+    };
+  }
+
+  /** Prints a line on standard error, in the place of a spinner: that is drawn again below it. */
+  #line(text: string): void {
+    if (this.#shown !== undefined && this.#terminal.animated && !this.json) this.#terminal.err(clearLine);
+    this.#err(text);
   }
 
   /**

@@ -8,7 +8,7 @@ import { cliFailure } from "../failures.ts";
 import { type Cli, commonArgs } from "./command.ts";
 import { frameFailure } from "./failures.ts";
 import { Output } from "./output.ts";
-import { tree } from "./tree.ts";
+import { shortcuts, tree } from "./tree.ts";
 
 /** How the program was called: the name decides first, then the first word. */
 export interface Invocation {
@@ -28,7 +28,8 @@ export async function run(call: Invocation, env: Env): Promise<number> {
   const args = agent ? agent.args : call.args;
   const own = agent ? [] : args;
   const runtime = realRuntime(env, own.includes("--no-color"));
-  const output = new Output(runtime.terminal, own.includes("--json"));
+  const isSilent = agent !== undefined && untilDashes(agent.args).some((arg) => arg === "--silent" || arg === "-s");
+  const output = new Output(runtime.terminal, own.includes("--json"), isSilent);
   try {
     if (agent) {
       const { runAgent } = await import("../commands/agent/run.ts");
@@ -38,12 +39,17 @@ export async function run(call: Invocation, env: Env): Promise<number> {
       await (await import("./complete.ts")).complete({ runtime, output, rest: [] }, args.slice(1));
       return 0;
     }
-    const end = args.indexOf("--");
-    const rest = end < 0 ? [] : args.slice(end + 1);
-    return await runTree({ runtime, output, rest }, end < 0 ? args : args.slice(0, end));
+    const ours = untilDashes(args);
+    return await runTree({ runtime, output, rest: args.slice(ours.length + 1) }, ours);
   } catch (error) {
     return output.ended(error);
   }
+}
+
+/** The arguments up to the first `--`. */
+function untilDashes(args: readonly string[]): readonly string[] {
+  const end = args.indexOf("--");
+  return end < 0 ? args : args.slice(0, end);
 }
 
 type AgentName = keyof typeof agentLoaders;
@@ -85,7 +91,8 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
       terminal.out(greeting ?? (await helpFor(cli, path, current)));
       return 0;
     }
-    const known: Record<string, unknown> = { ...current.subCommands, ...(path === "codemie" ? programSummaries : {}) };
+    const more = path === "codemie" ? { ...programSummaries, ...shortcuts } : {};
+    const known: Record<string, unknown> = { ...current.subCommands, ...more };
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
     if (!load) {
       const close = elsewhere[`${path} ${name}`] ?? nearest(name, Object.keys(known));
@@ -112,15 +119,6 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   );
   return typeof result === "number" ? result : 0;
 }
-
-/** Commands that users of other tools type, and the ones that then run. */
-const shortcuts: Readonly<Record<string, readonly string[]>> = {
-  login: ["profile", "login"],
-  logout: ["profile", "logout"],
-  status: ["profile", "status"],
-  whoami: ["profile", "status"],
-  version: ["--version"],
-};
 
 /** Commands that users of other tools type, and the ones we suggest instead. */
 const elsewhere: Readonly<Record<string, string>> = {

@@ -15,6 +15,15 @@ const group = (
   ...(standard === undefined ? {} : { default: standard }),
 });
 
+/** Short forms that users of other tools type, and the words they stand for. */
+export const shortcuts: Readonly<Record<string, readonly string[]>> = {
+  login: ["profile", "login"],
+  logout: ["profile", "logout"],
+  status: ["profile", "status"],
+  whoami: ["profile", "status"],
+  version: ["--version"],
+};
+
 /** The command tree, as typed. */
 export const tree: Command = group(
   "codemie",
@@ -95,6 +104,7 @@ export const tree: Command = group(
         "Use remote MCP servers in your coding agent",
         {
           add: async () => (await import("../commands/mcp/add.ts")).mcpAdd,
+          list: async () => (await import("../commands/mcp/list.ts")).mcpList,
           logout: async () => (await import("../commands/mcp/logout.ts")).mcpLogout,
         },
         undefined,
@@ -113,6 +123,7 @@ export const tree: Command = group(
         "status",
         ["codemie vault status", "codemie vault rekey --ask-passphrase"],
       ),
+    logs: async () => (await import("../commands/logs.ts")).logs,
     token: async () => (await import("../commands/token.ts")).token,
   },
   undefined,

@@ -76,7 +76,8 @@ async function effective(cli: Cli, profile: string | undefined): Promise<Effecti
       "url",
       host && { value: host.value.kind === "provider" ? host.value.api : host.value.origin, source: host.source },
     ),
-    ...settings.map(({ name }) => {
+    ...settings.flatMap(({ name, write }) => {
+      if (write) return [];
       if (name in resolvedHere) return row(name, resolvedHere[name]);
       const value = own[name];
       return row(

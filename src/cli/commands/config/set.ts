@@ -1,6 +1,6 @@
 import { settings } from "../../../profiles/settings.ts";
 import { type Cli, command } from "../../frame/command.ts";
-import { changeSetting, settingOf } from "./settings.ts";
+import { changeSetting, settingOf, warnUnlisted } from "./settings.ts";
 
 const names = settings.map(({ name }) => name).join(", ");
 
@@ -8,7 +8,11 @@ const names = settings.map(({ name }) => name).join(", ");
 export const configSet = (cli: Cli) =>
   command({
     meta: { name: "set", description: `Change a setting: ${names}` },
-    examples: ["codemie config set model claude-sonnet-4-6", "codemie config set timeout 600 --profile work"],
+    examples: [
+      "codemie config set model claude-sonnet-4-6",
+      "codemie config set project demo",
+      "codemie config set timeout 600 --profile work",
+    ],
     args: {
       key: { type: "positional", required: true, description: "the setting" },
       value: { type: "positional", required: true, description: "its new value" },
@@ -16,9 +20,14 @@ export const configSet = (cli: Cli) =>
     },
     async run({ args }) {
       const setting = settingOf(args.key);
-      const { name: profile, stored } = await changeSetting(cli, args.profile, setting, args.value);
-      const text = `${cli.output.paint("good", "✓")} ${setting.name} of profile ${profile} is now ${stored}`;
-      cli.output.result({ profile, key: setting.name, value: stored }, () => [text]);
+      const { name: profile, stored, dropped } = await changeSetting(cli, args.profile, setting, args.value);
+      const lines = [`${cli.output.paint("good", "✓")} ${setting.name} of profile ${profile} is now ${stored}`];
+      if (dropped.length > 0)
+        lines.push(`  no longer set, since the other host gave it a meaning: ${dropped.join(", ")}`);
+      if (setting.name === "url")
+        lines.push("  a login stays with its own host: codemie profile status shows whether one is there");
+      cli.output.result({ profile, key: setting.name, value: stored }, () => lines);
+      if (typeof stored === "string") await warnUnlisted(cli, profile, setting, stored);
     },
   });
 

@@ -48,7 +48,7 @@ export const mcpAdd = (cli: Cli) =>
       const added: ProgramCall = [claude, "mcp", "add", ...scoped, name, "--", entry.command, ...entry.args];
       const env = environmentForOthers({ ...runtime, secretVariables }, stores(runtime).profiles);
       const { code, said } = await runCaptured(added, env);
-      if (code !== 0) throw commandFailure.mcpAdd(said);
+      if (code !== 0) throw commandFailure.mcpAdd(name, said);
       output.result({ name, ...entry, scope: scope ?? "local" }, () => [
         `${output.paint("good", "✓")} registered ${name} with Claude Code: ${address}`,
         "  see claude mcp list",

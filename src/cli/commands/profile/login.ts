@@ -16,12 +16,14 @@ import { pages } from "../../../auth/login/callback-page.ts";
 import { logIn } from "../../../auth/login/index.ts";
 import { defaultScope, lackOf, type OidcClient, promptIn, rememberedClient } from "../../../auth/login/oidc.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../../../auth/stored-login.ts";
-import { callbackIn } from "../../../core/host.ts";
+import { asCodemieError, failure } from "../../../core/errors.ts";
+import { callbackIn, parseHost } from "../../../core/host.ts";
 import { version } from "../../../core/version.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import type { Profile } from "../../../profiles/config.ts";
 import { environmentForOthers } from "../../../profiles/environment.ts";
 import { hostOf, type Method, methodOf, type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
+import { movedTo } from "../../../profiles/settings.ts";
 import type { ProfileStore } from "../../../profiles/store.ts";
 import { setupFailure } from "../../../setup/failures.ts";
 import type { Vault } from "../../../vault/vault.ts";
@@ -30,6 +32,27 @@ import { clientArgs, readClientProof } from "../../client-flags.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { callbackArgs, dialogueOf, loginOptionsOf, standardTime } from "../../frame/login-dialogue.ts";
 import { commandFailure } from "../failures.ts";
+
+/** @throws usage error where nobody can answer; `interrupted` */
+async function askForHost({ runtime, output }: Cli): Promise<string> {
+  if (!runtime.terminal.interactive || output.json) throw commandFailure.whichHost();
+  const { realPrompts } = await import("../../../platform/prompts.ts");
+  const prompts = await realPrompts(stopSignal());
+  const answer = await prompts.text("Which CodeMie host?", {
+    placeholder: "codemie.example.com, as you open it in the browser",
+    check: (typed) => {
+      try {
+        parseHost(typed);
+        return undefined;
+      } catch (error) {
+        const { message, hint } = asCodemieError(error);
+        return [message, hint].filter(Boolean).join("; ");
+      }
+    },
+  });
+  if (typeof answer !== "string") throw failure.interrupted();
+  return answer;
+}
 
 /**
  * `codemie profile login`: logs in, has the host confirm who that is, stores the login, then makes the profile active.
@@ -69,9 +92,8 @@ export const profileLogin = (given: Cli) =>
       const options = loginOptionsOf(args, env);
       const config = await profiles.read();
       if (args.host && args.url) throw commandFailure.twoHosts();
-      const url = args.url ?? args.host;
-      const named = url || env.CODEMIE_URL || env.CODEMIE_BASE_URL;
-      if (!named && Object.keys(config.profiles).length === 0) throw commandFailure.whichHost();
+      const isKnown = Object.keys(config.profiles).length > 0 || env.CODEMIE_URL || env.CODEMIE_BASE_URL;
+      const url = (args.url ?? args.host) || (isKnown ? undefined : await askForHost(given));
       const resolved = resolveProfile(config, { profile: args.profile, url }, env, {});
       if (methodOf(resolved.profile) === "api-key") throw accessFailure.notForProvider("browser login", resolved.name);
       const cli = forProfile(given, resolved);
@@ -213,7 +235,7 @@ async function store(
   if (kept) output.say.warn(`the stored login was damaged and is kept as ${kept}`);
   const host = resolved.host.value;
   await profiles.update((config) => {
-    const { jwtConfig: _, ...before } = config.profiles[resolved.name] ?? {};
+    const { jwtConfig: _, ...before } = movedTo(config.profiles[resolved.name] ?? {}, host.origin);
     config.profiles[resolved.name] = {
       name: resolved.name,
       ...before,

@@ -37,7 +37,7 @@ export const profileRefresh = (given: Cli) =>
       const config = await profiles.read();
       const resolved = resolveProfile(config, { profile: args.profile }, given.runtime.env, {});
       const cli = forProfile(given, resolved);
-      const { runtime } = cli;
+      const { runtime, output } = cli;
       const host = resolved.host.value;
       const method = methodOf(resolved.profile);
       if (method === "api-key") throw accessFailure.notForProvider("session to renew", resolved.name);
@@ -48,10 +48,10 @@ export const profileRefresh = (given: Cli) =>
       /** Renews without a person, and has the backend prove the result. Undefined: only a new login helps. */
       let found: Renewal<StoredLogin> | undefined;
       const quietly = async (): Promise<Outcome | undefined> => {
-        found = await broker.probe();
+        found = await output.awaiting(host.origin, () => broker.probe());
         const problem = problemOf(await broker.stored(), found);
         try {
-          await callApi(cli, broker, (api) => api.user());
+          await callApi(cli, broker, host, (api) => api.user());
           if (problem?.exitCode === 5) throw problem;
           return found.kind === "renewed" ? "renewed" : "valid";
         } catch (error) {

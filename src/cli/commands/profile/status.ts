@@ -62,6 +62,10 @@ interface Status {
     expiresFrom: string | null;
     /** ids of the models the account may use; null when the host was not asked or did not list them */
     models: string[] | null;
+    /** false: the host could not be asked, so whether it takes the login is unknown; null when it was not asked */
+    reachable: boolean | null;
+    /** why the login does not work, or could not be tried */
+    problem: { code: string; message: string; hint: string | null } | null;
   };
   readonly problem: CodemieError | undefined;
   /** the token or key in use, in words, where it is no login of a person */
@@ -74,7 +78,7 @@ interface Status {
 function unusable(config: Config, name: string, error: unknown): Status {
   const profile = config.profiles[name] ?? {};
   const url = profile.codeMieUrl ?? profile.baseUrl ?? "";
-  return { data: { profile: name, method: methodOf(profile), url, ...nobody }, problem: asCodemieError(error) };
+  return withProblem({ profile: name, method: methodOf(profile), url, ...nobody }, asCodemieError(error));
 }
 
 const nobody = {
@@ -84,7 +88,19 @@ const nobody = {
   expiresAt: null,
   expiresFrom: null,
   models: null,
+  reachable: null,
+  problem: null,
 } as const;
+
+/** @returns the status of a profile whose login does not work, or could not be tried */
+function withProblem(data: Status["data"], error: CodemieError, more: Partial<Status> = {}): Status {
+  const { code, message, hint = null } = error;
+  return { ...more, data: { ...data, problem: { code, message, hint } }, problem: error };
+}
+
+/** True when nobody said whether the login works: the host did not answer, or has trouble of its own. */
+const isUnanswered = (problem: CodemieError | undefined) =>
+  problem !== undefined && (problem.exitCode === 5 || problem.code === "server_error");
 
 async function statusOf(
   outer: Cli,
@@ -115,20 +131,19 @@ async function statusOf(
     const known = login ? ofLogin(login) : ofGiven((await credentials.current()).bearer);
     const isRenewable = login?.method === "oidc" && login.refreshToken !== undefined;
     const expired = known.expiresAt !== null && known.expiresAt <= runtime.now() && !online && !isRenewable;
-    return {
-      data: {
-        ...here,
-        ...known,
-        expiresAt: known.expiresAt === null ? null : new Date(known.expiresAt).toISOString(),
-        authenticated: answer.problem === undefined && !expired,
-        models: answer.models,
-      },
-      with: withWhat(given, here.method),
-      checked: answer.checked,
-      problem: answer.problem ?? (expired ? apiFailure.sessionEnded(host.origin, resolved.name) : undefined),
+    const problem = answer.problem ?? (expired ? apiFailure.sessionEnded(host.origin, resolved.name) : undefined);
+    const data = {
+      ...here,
+      ...known,
+      expiresAt: known.expiresAt === null ? null : new Date(known.expiresAt).toISOString(),
+      authenticated: problem === undefined,
+      models: answer.models,
+      reachable: online ? problem?.exitCode !== 5 : null,
     };
+    const more = { with: withWhat(given, here.method), checked: answer.checked };
+    return problem ? withProblem(data, problem, more) : { data, problem, ...more };
   } catch (error) {
-    return { data: here, problem: asCodemieError(error), with: given && withWhat(given, here.method) };
+    return withProblem(here, asCodemieError(error), { with: given && withWhat(given, here.method) });
   }
 }
 
@@ -164,7 +179,7 @@ async function ask(cli: Cli, credentials: Credentials, whose: Resolved): Promise
       const models = await listModels(cli, credentials, whose);
       return { models: models.map(({ id }) => id), problem: undefined, checked: true };
     }
-    return await callApi(cli, credentials, async (api) => {
+    return await callApi(cli, credentials, whose.host.value, async (api) => {
       const [user, models] = await Promise.allSettled([api.user(), api.models()]);
       if (user.status === "rejected") throw user.reason;
       const ids = models.status === "fulfilled" ? models.value.map(({ id }) => id) : null;
@@ -193,8 +208,7 @@ function withWhat(given: Given | undefined, method: string): string | undefined 
 function headingOf({ output }: Cli, { data, checked, problem }: Status): string {
   if (data.authenticated && checked) return `${output.paint("good", "✓ logged in")} to ${data.url}`;
   if (data.authenticated) return `· a stored login for ${data.url}, not checked now`;
-  const hasLogin = data.user !== null || data.loggedInAt !== null;
-  return problem?.exitCode === 5 && hasLogin
+  return isUnanswered(problem)
     ? `${output.paint("warn", "!")} a login for ${data.url}, which cannot be checked now`
     : `${output.paint("bad", "✗ not logged in")} to ${data.url}`;
 }

@@ -62,7 +62,8 @@ export const proxyStart = (given: Cli) =>
           "jwt-token-file": source?.kind === "file" ? source.path : undefined,
         }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
         const token = source?.kind === "text" ? source.text : undefined;
-        report(given, agents, await serveDetached(given, resolved.name, handedOn, token));
+        const begun = () => serveDetached(given, resolved.name, handedOn, token);
+        report(given, agents, await given.output.awaiting(resolved.host.value.origin, begun));
         return 0;
       }
       const cli = forProfile(given, resolved);

@@ -1,0 +1,124 @@
+import { basename, join } from "node:path";
+import * as z from "zod/mini";
+import { parseJson } from "../../../core/json.ts";
+import { printable } from "../../../core/text.ts";
+import { readPlain, readUntrusted } from "../../../platform/foreign-files.ts";
+import { networkFailure } from "../../../platform/network.ts";
+import { homeFolder, requireAbsolute } from "../../../platform/places.ts";
+import type { Runtime } from "../../../platform/runtime.ts";
+import { readMcpArgs } from "../../bridge/args.ts";
+import { type Cli, command } from "../../frame/command.ts";
+
+/** Longest settings of Claude Code, bytes: it keeps the history of every folder there. */
+const longestSettings = 64 * 1024 * 1024;
+/** How long a server may take to answer, ms. */
+const answerMs = 5_000;
+
+const entry = z.object({ command: z.string(), args: z._default(z.array(z.string()), []) });
+const servers = z.catch(z.record(z.string(), z.catch(z.optional(entry), undefined)), {});
+const settings = z.object({
+  mcpServers: z.optional(servers),
+  projects: z.optional(z.catch(z.record(z.string(), z.catch(z.object({ mcpServers: z.optional(servers) }), {})), {})),
+});
+
+/** A server that Claude Code reaches through the bridge. */
+interface Registered {
+  readonly name: string;
+  readonly scope: "user" | "local" | "project";
+  /** the folder that it is registered for; null for all */
+  readonly folder: string | null;
+  readonly url: URL;
+}
+
+/** `codemie mcp list`. It exits 5 when a server does not answer. */
+export const mcpList = (cli: Cli) =>
+  command({
+    meta: { name: "list", description: "Show the MCP servers registered through codemie, and whether they answer" },
+    examples: ["codemie mcp list", "codemie mcp list --json"],
+    args: {},
+    async run() {
+      const { runtime, output } = cli;
+      const found = registeredIn(runtime);
+      const asks = found.map((one) => () => answerOf(one, runtime));
+      const ask = () => Promise.all(asks.map((one) => one()));
+      const answers = found.length === 0 ? [] : await output.during("asking the servers", ask);
+      const data = found.map(({ name, scope, folder, url }, i) => ({
+        ...{ agent: "claude", name, scope, folder, url: shown(url) },
+        ...(answers[i] ?? { answers: null, detail: "" }),
+      }));
+      output.result(data, () => {
+        if (data.length === 0) return ["Claude Code has no MCP server through codemie; codemie mcp add registers one"];
+        const sign = { true: output.paint("good", "✓"), false: output.paint("bad", "✗"), null: "-" };
+        return data.flatMap(({ name, scope, folder, url, answers, detail }) => [
+          `${sign[`${answers}`]} ${printable(name, 64)}  ${printable(url, 200)}`,
+          `  ${[detail, scope === "user" ? "for every folder" : `for ${printable(folder ?? "", 200)}`].join("; ")}`,
+        ]);
+      });
+      return answers.some((one) => one.answers === false) ? 5 : 0;
+    },
+  });
+
+/** Reads the settings of Claude Code: its own file, and the current folder's `.mcp.json`. */
+function registeredIn({ env, cwd }: Runtime): Registered[] {
+  const folder = env.CLAUDE_CONFIG_DIR ? requireAbsolute("CLAUDE_CONFIG_DIR", env.CLAUDE_CONFIG_DIR) : homeFolder(env);
+  let own = "";
+  try {
+    own = readPlain(join(folder, ".claude.json"), longestSettings);
+  } catch {
+    // Claude Code was never started, or keeps something else there
+  }
+  const { mcpServers, projects = {} } = parseJson(own, settings) ?? {};
+  const { mcpServers: ofFolder } = parseJson(readUntrusted(join(cwd, ".mcp.json")) ?? "", settings) ?? {};
+  return [
+    ...throughUs(mcpServers, "user", null),
+    ...Object.entries(projects).flatMap(([path, { mcpServers }]) => throughUs(mcpServers, "local", path)),
+    ...throughUs(ofFolder, "project", cwd),
+  ];
+}
+
+function throughUs(
+  found: z.infer<typeof servers> | undefined,
+  scope: Registered["scope"],
+  folder: string | null,
+): Registered[] {
+  return Object.entries(found ?? {}).flatMap(([name, one]) => {
+    const args = one && argsOfBridge(one);
+    if (!args) return [];
+    try {
+      return [{ name, scope, folder, url: readMcpArgs(args, "unknown").url }];
+    } catch {
+      return []; // the bridge would not start either
+    }
+  });
+}
+
+/** @returns the arguments of the bridge that an entry starts, or undefined when it starts another program */
+function argsOfBridge({ command, args }: z.infer<typeof entry>): readonly string[] | undefined {
+  const program = basename(command.replaceAll("\\", "/")).replace(/\.exe$/i, "");
+  if (program === "codemie-mcp-proxy") return args;
+  return program === "codemie" && args[0] === "mcp-proxy" ? args.slice(1) : undefined;
+}
+
+/**
+ * Asks a server for anything, without a credential: any HTTP answer will do. A server that the current folder names is not
+ * asked, since nothing there may make this program send a request.
+ */
+async function answerOf({ url, scope }: Registered, { fetch }: Runtime) {
+  if (scope === "project") return { answers: null, detail: "not asked: this folder's .mcp.json names it" };
+  try {
+    const headers = { accept: "application/json, text/event-stream" };
+    const answer = await fetch(url.href, { headers, signal: AbortSignal.timeout(answerMs) });
+    await answer.body?.cancel();
+    const { status } = answer;
+    if (status === 401 || status === 403) return { answers: true, detail: "answers, and demands a login" };
+    const isOdd = status === 404 || status >= 500;
+    return { answers: true, detail: isOdd ? `answers with an error (${status})` : "answers" };
+  } catch (error) {
+    return { answers: false, detail: networkFailure(url.origin, error).message };
+  }
+}
+
+/** The address without what may be a key: user, password and query. */
+function shown({ origin, pathname, search }: URL): string {
+  return `${origin}${pathname}${search ? "?…" : ""}`;
+}

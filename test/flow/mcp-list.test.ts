@@ -1,0 +1,60 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Person, withClaude } from "../support/codemie.ts";
+
+/** `codemie mcp list`: what Claude Code has of our bridge, and whether the servers answer. */
+
+let person: Person;
+beforeEach(() => {
+  person = new Person();
+});
+afterEach(() => person.remove());
+
+test("nothing registered, or settings that are none: it says so, and exits 0", async () => {
+  for (const text of [undefined, "{", '{"mcpServers":{"a":{"command":1},"b":{"command":"npx","args":["x"]}}}']) {
+    if (text !== undefined) writeFileSync(join(person.home, ".claude.json"), text);
+    const { code, out } = await person.run(["mcp", "list"]);
+    expect([code, out]).toEqual([0, expect.stringContaining("codemie mcp add registers one")]);
+    expect((await person.run(["mcp", "list", "--json"])).out).toBe("[]\n");
+  }
+});
+
+test("what the real Claude Code registered: answers, demands a login, does not answer; a repository's is not asked", async () => {
+  const asked: string[] = [];
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) => {
+      asked.push(`${request.method} ${new URL(request.url).pathname} ${request.headers.get("authorization")}`);
+      return new Response("", { status: request.url.includes("/guarded") ? 401 : 405 });
+    },
+  });
+  const at = `http://127.0.0.1:${server.port}`;
+  const env = { ...withClaude(person), SECRET: "hidden" };
+  for (const [name, url, ...flags] of [
+    ["open", `${at}/mcp?key=k-in-address`, "--scope", "user"],
+    ["guarded", `${at}/guarded`, "--", "--header-env", "Authorization: SECRET"],
+    ["gone", "http://127.0.0.1:1/mcp"],
+  ] as const) {
+    expect((await person.run(["mcp", "add", name, url, ...flags], { env })).code).toBe(0);
+  }
+  const own = { command: "/opt/codemie", args: ["mcp-proxy", `${at}/repository`] };
+  writeFileSync(join(person.cwd, ".mcp.json"), JSON.stringify({ mcpServers: { own } }));
+  const { code, out } = await person.run(["mcp", "list", "--json"], { env });
+  expect(code).toBe(5);
+  const found = JSON.parse(out).map(({ name, scope, folder, url, answers, detail }: Record<string, unknown>) => [
+    ...[name, scope, folder, url, answers, detail],
+  ]);
+  expect(found).toEqual([
+    ["open", "user", null, `${at}/mcp?…`, true, "answers"],
+    ["guarded", "local", person.cwd, `${at}/guarded`, true, "answers, and demands a login"],
+    ["gone", "local", person.cwd, "http://127.0.0.1:1/mcp", false, expect.stringContaining("connection refused")],
+    ["own", "project", person.cwd, `${at}/repository`, null, expect.stringContaining("not asked")],
+  ]);
+  expect(asked.sort()).toEqual(["GET /guarded null", "GET /mcp null"]);
+  const text = await person.run(["mcp", "list"], { env });
+  expect(text.out).toContain(`✓ open  ${at}/mcp?…\n  answers; for every folder\n`);
+  expect(text.out + out).not.toContain("k-in-address");
+  await server.stop(true);
+});
