@@ -135,7 +135,25 @@ export const commandFailure = {
       "stop it yourself; if that happens often, report it with the output of codemie --version",
     ),
   agentMissing: (name: string, binary: string, install: string) =>
-    new CodemieError("agent_missing", `${name} (${binary}) is not on PATH`, `install it: ${install}`),
+    new CodemieError(
+      "agent_missing",
+      `${name} (${binary}) is not on PATH`,
+      `install it: codemie install ${binary}, or ${install}`,
+    ),
+  npmMissing: (title: string, install: string) =>
+    new CodemieError(
+      "agent_missing",
+      `${title} is installed with npm, which is not on PATH`,
+      `install Node.js, then: ${install}`,
+    ),
+  npmFailed: (title: string, install: string) =>
+    new CodemieError("failed", `npm did not install ${title}`, `its words are above; to try it yourself: ${install}`),
+  notOnPath: (title: string, binary: string) =>
+    new CodemieError(
+      "agent_missing",
+      `${title} is installed, but ${binary} is not on PATH`,
+      "add the bin folder below npm prefix -g to PATH",
+    ),
   /** @param own our flag that it resembles */
   credentialFlag: (flag: string, own: string) =>
     new CodemieError(

@@ -64,6 +64,7 @@ export const tree: Command = group(
         "list",
         ["codemie config list --sources", "codemie config set model claude-sonnet-4-6"],
       ),
+    install: async () => (await import("../commands/install.ts")).install,
     models: async () => () =>
       group(
         "models",

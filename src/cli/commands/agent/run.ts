@@ -213,6 +213,6 @@ ${bold("Examples")}
   ${program}
   ${program} --task "explain this repository"
   CODEMIE_JWT_TOKEN=… ${program} --base-url https://codemie.example.com --task "review the last commit"
-  ${program} --model ID -- --help
+  ${program} --trust-folder --task "run the tests and mend what fails"
 `;
 }
