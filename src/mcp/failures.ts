@@ -127,7 +127,7 @@ export const mcpFailure = {
     new CodemieError(
       "auth_refused",
       `the metadata of ${printable(address, 120)} is for another resource, ${printable(found, 120)} (RFC 9728 section 3.3)`,
-      "report it to the server's administrator, or name the resource with --resource if you trust it",
+      "report it to the server's administrator; --resource with that address would send this server a token made for that address",
       { forLog: "the metadata is for another resource" },
     ),
   noMetadata: (issuer: string) =>

@@ -168,7 +168,7 @@ export class OAuthSession implements Authorization {
   #keyOf({ server, resource }: Deployment): StoreKey {
     const { url, client } = this.#options;
     const who = client.clientId ?? client.metadataUrl ?? "registered";
-    return { issuer: server.issuer, resource: resource ?? url.href, client: who };
+    return { server: url.origin, issuer: server.issuer, resource: resource ?? url.href, client: who };
   }
 
   async #exclusive<T>(key: StoreKey, work: () => Promise<T>): Promise<T> {
