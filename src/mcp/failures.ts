@@ -115,13 +115,13 @@ export const mcpFailure = {
       "if that is right, start the bridge again; if you gave --issuer, change it",
       { forLog: "the server names another authorization server" },
     ),
-  /** @param host where the secret would go */
-  nameIssuer: (found: string, host: string) =>
+  /** @param host where the proof would go */
+  nameIssuer: (found: string, host: string, proof: "secret" | "signed assertion") =>
     new CodemieError(
       "auth_refused",
-      `the server names the authorization server ${printable(found, 120)} with an endpoint at ${printable(host, 120)}; the bridge sends the client's secret there only with --issuer`,
+      `the server names the authorization server ${printable(found, 120)} with an endpoint at ${printable(host, 120)}; the bridge sends the client's ${proof} there only with --issuer`,
       `if the client is registered there, give --issuer ${printable(found, 120)}`,
-      { forLog: "the client's secret goes to no host but the server's without --issuer" },
+      { forLog: "the client proves itself to no host but the server's without --issuer" },
     ),
   resource: (address: string, found: string) =>
     new CodemieError(

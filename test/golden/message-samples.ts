@@ -183,7 +183,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     [4001, false],
     [80, true],
   ],
-  "mcp/nameIssuer": [[issuer, "id.example.com"]],
+  "mcp/nameIssuer": [[issuer, "id.example.com", "secret"]],
   "mcp/headerRefused": [[server, 401]],
   "mcp/justAsked": [[server]],
   "mcp/askedTooOften": [[server, 5, 10]],
