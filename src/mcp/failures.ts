@@ -123,6 +123,14 @@ export const mcpFailure = {
       `if the client is registered there, give --issuer ${printable(found, 120)}`,
       { forLog: "the client proves itself to no host but the server's without --issuer" },
     ),
+  /** @param host where the page is */
+  foreignPage: (issuer: string, host: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} has its login page on another host, ${printable(host, 120)}, and does not promise to name itself in the answer (RFC 9207)`,
+      `it may be another server's page, whose login this server would get; if you know that both belong together, give --issuer ${printable(issuer, 120)}`,
+      { forLog: "the login page is on another host than the authorization server's" },
+    ),
   resource: (address: string, found: string) =>
     new CodemieError(
       "auth_refused",

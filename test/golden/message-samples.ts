@@ -183,6 +183,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     [4001, false],
     [80, true],
   ],
+  "mcp/foreignPage": [[issuer, "login.example.com"]],
   "mcp/nameIssuer": [[issuer, "id.example.com", "secret"]],
   "mcp/headerRefused": [[server, 401]],
   "mcp/justAsked": [[server]],
