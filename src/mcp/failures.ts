@@ -115,19 +115,27 @@ export const mcpFailure = {
       "if that is right, start the bridge again; if you gave --issuer, change it",
       { forLog: "the server names another authorization server" },
     ),
-  /** @param host where the secret would go */
-  nameIssuer: (found: string, host: string) =>
+  /** @param host where the proof would go */
+  nameIssuer: (found: string, host: string, proof: "secret" | "signed assertion") =>
     new CodemieError(
       "auth_refused",
-      `the server names the authorization server ${printable(found, 120)} with an endpoint at ${printable(host, 120)}; the bridge sends the client's secret there only with --issuer`,
+      `the server names the authorization server ${printable(found, 120)} with an endpoint at ${printable(host, 120)}; the bridge sends the client's ${proof} there only with --issuer`,
       `if the client is registered there, give --issuer ${printable(found, 120)}`,
-      { forLog: "the client's secret goes to no host but the server's without --issuer" },
+      { forLog: "the client proves itself to no host but the server's without --issuer" },
+    ),
+  /** @param host where the page is */
+  foreignPage: (issuer: string, host: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} has its login page on another host, ${printable(host, 120)}, and does not promise to name itself in the answer (RFC 9207)`,
+      `it may be another server's page, whose login this server would get; if you know that both belong together, give --issuer ${printable(issuer, 120)}`,
+      { forLog: "the login page is on another host than the authorization server's" },
     ),
   resource: (address: string, found: string) =>
     new CodemieError(
       "auth_refused",
       `the metadata of ${printable(address, 120)} is for another resource, ${printable(found, 120)} (RFC 9728 section 3.3)`,
-      "report it to the server's administrator, or name the resource with --resource if you trust it",
+      "report it to the server's administrator; --resource with that address would send this server a token made for that address",
       { forLog: "the metadata is for another resource" },
     ),
   noMetadata: (issuer: string) =>

@@ -1,5 +1,6 @@
 import { type Client, formEncoded } from "./client.ts";
-import type { ServerMetadata } from "./metadata.ts";
+import type { OAuthAnswer, OAuthHttp } from "./http.ts";
+import { endpointName, type ProofEndpoint, type ServerMetadata } from "./metadata.ts";
 
 /** The parameters of a request. Undefined ones are left out. */
 export type GrantForm = Readonly<Record<string, string | undefined>>;
@@ -8,13 +9,29 @@ export type GrantForm = Readonly<Record<string, string | undefined>>;
 const assertionSeconds = 300;
 
 /**
- * Makes a request to an endpoint that clients authenticate at.
+ * Sends a request to an endpoint that clients authenticate at: the only way for a client's proof to leave us.
  *
+ * @param endpoint which one; the caller has checked that the server names it
  * @param form the request's own parameters; undefined ones are left out
- * @returns body and headers with the client's authentication (RFC 6749 section 2.3, RFC 7523 section 2.2)
- * @throws usage error when the client's key cannot sign
+ * @param patienceMs how long it may take, ms, instead of the usual limit of a request
+ * @throws `auth_refused` when the rule forbids the endpoint's address; `server_error` for an answer that is too long;
+ *   `unreachable`, `tls`; usage error when the client's key cannot sign
  */
-export async function authenticated(server: ServerMetadata, client: Client, form: GrantForm) {
+export async function sendAsClient(
+  server: ServerMetadata,
+  client: Client,
+  endpoint: ProofEndpoint,
+  form: GrantForm,
+  http: OAuthHttp,
+  patienceMs?: number,
+): Promise<OAuthAnswer> {
+  const url = http.allowed(server[endpoint] ?? "(none)", endpointName(endpoint));
+  const patience = patienceMs === undefined ? {} : { patienceMs };
+  return await http.send(url, { method: "POST", ...(await authenticated(server, client, form)), ...patience });
+}
+
+/** Returns body and headers with the client's authentication (RFC 6749 section 2.3, RFC 7523 section 2.2). */
+async function authenticated(server: ServerMetadata, client: Client, form: GrantForm) {
   const body = new URLSearchParams();
   const headers = new Headers();
   for (const [name, value] of Object.entries(form)) if (value !== undefined) body.set(name, value);

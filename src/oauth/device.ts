@@ -1,10 +1,10 @@
 import * as z from "zod/mini";
 import { type EndpointResult, judgeAnswer } from "./answer.ts";
 import type { Client } from "./client.ts";
-import { authenticated } from "./client-authentication.ts";
+import { sendAsClient } from "./client-authentication.ts";
 import { documentOf, seconds } from "./document.ts";
 import type { OAuthHttp } from "./http.ts";
-import type { ServerMetadata } from "./metadata.ts";
+import { endpointName, type ServerMetadata } from "./metadata.ts";
 
 /** Bounds of the pause between two requests, seconds, whatever a provider says. */
 const [shortest, longest, usual] = [1, 60, 5];
@@ -50,8 +50,7 @@ export async function requestDeviceCode(
   if (server.device_authorization_endpoint === undefined) {
     return { kind: "unusable", why: "it does not support logging in with a device code", passing: false };
   }
-  const what = "the device authorization endpoint";
-  const url = http.allowed(server.device_authorization_endpoint, what);
-  const request = await authenticated(server, client, { scope });
-  return judgeAnswer(await http.send(url, { method: "POST", ...request }), what, deviceAnswer);
+  const endpoint = "device_authorization_endpoint";
+  const answer = await sendAsClient(server, client, endpoint, { scope }, http);
+  return judgeAnswer(answer, endpointName(endpoint), deviceAnswer);
 }

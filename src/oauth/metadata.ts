@@ -38,6 +38,21 @@ export const serverMetadata = documentOf({
 export type ServerMetadata = z.infer<typeof serverMetadata>;
 
 /**
+ * Every endpoint where a client proves itself, with its secret or a signed assertion: RFC 6749 section 3.2.1, RFC 7009
+ * section 2.1, RFC 9126 section 2.1, RFC 8628 section 3.1.
+ */
+export const proofEndpoints = [
+  "token_endpoint",
+  "revocation_endpoint",
+  "pushed_authorization_request_endpoint",
+  "device_authorization_endpoint",
+] as const satisfies readonly (keyof ServerMetadata)[];
+export type ProofEndpoint = (typeof proofEndpoints)[number];
+
+/** @returns an endpoint's name for people, for example `the token endpoint` */
+export const endpointName = (endpoint: `${string}_endpoint`): string => `the ${endpoint.replaceAll("_", " ")}`;
+
+/**
  * @returns true when the server lists its PKCE methods and S256 is not among them (RFC 7636 section 4.2); a server that
  *   lists none is assumed to support it
  */

@@ -5,7 +5,7 @@ import type { Fetch } from "../platform/network.ts";
 import { addressesNamedBy } from "./addresses.ts";
 import { isPassing } from "./answer.ts";
 import { OAuthHttp } from "./http.ts";
-import { lacksPkce, type ServerMetadata, serverMetadata } from "./metadata.ts";
+import { lacksPkce, proofEndpoints, type ServerMetadata, serverMetadata } from "./metadata.ts";
 
 /** The metadata of an OpenID provider that people can log in at. */
 export type ProviderMetadata = ServerMetadata & {
@@ -66,8 +66,6 @@ function isProvider(found: ServerMetadata): found is ProviderMetadata {
 }
 
 function endpointsOf(found: ProviderMetadata): string[] {
-  const { authorization_endpoint, token_endpoint, jwks_uri, revocation_endpoint, device_authorization_endpoint } =
-    found;
-  const all = [authorization_endpoint, token_endpoint, jwks_uri, revocation_endpoint, device_authorization_endpoint];
+  const all = [found.authorization_endpoint, found.jwks_uri, ...proofEndpoints.map((endpoint) => found[endpoint])];
   return all.filter((address) => address !== undefined);
 }

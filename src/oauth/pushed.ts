@@ -1,10 +1,10 @@
 import * as z from "zod/mini";
 import { type EndpointResult, judgeAnswer } from "./answer.ts";
 import type { Client } from "./client.ts";
-import { authenticated } from "./client-authentication.ts";
+import { sendAsClient } from "./client-authentication.ts";
 import { documentOf } from "./document.ts";
 import type { OAuthHttp } from "./http.ts";
-import type { ServerMetadata } from "./metadata.ts";
+import { endpointName, type ServerMetadata } from "./metadata.ts";
 
 /** Answer of the pushed authorization request endpoint (RFC 9126 section 2.2). */
 const pushedAnswer = documentOf({ request_uri: z.string() });
@@ -26,17 +26,12 @@ export async function pushedWhereDemanded(
   http: OAuthHttp,
 ): Promise<EndpointResult<URL>> {
   if (server.require_pushed_authorization_requests !== true) return { kind: "issued", document: url };
-  const what = "the pushed authorization request endpoint";
-  const address = server.pushed_authorization_request_endpoint;
-  if (address === undefined)
+  const pushing = "pushed_authorization_request_endpoint";
+  if (server[pushing] === undefined)
     return { kind: "unusable", why: `it demands pushed requests and names no endpoint`, passing: false };
   const form = Object.fromEntries([...url.searchParams].filter(([name]) => !endpoint.searchParams.has(name)));
-  const request = await authenticated(server, client, form);
-  const result = judgeAnswer(
-    await http.send(http.allowed(address, what), { method: "POST", ...request }),
-    what,
-    pushedAnswer,
-  );
+  const answer = await sendAsClient(server, client, pushing, form, http);
+  const result = judgeAnswer(answer, endpointName(pushing), pushedAnswer);
   if (result.kind !== "issued") return result;
   const short = new URL(endpoint);
   short.searchParams.set("client_id", client.id);

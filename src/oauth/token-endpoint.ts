@@ -3,10 +3,10 @@ import { parseJson } from "../core/json.ts";
 import { addressOnly } from "../core/text.ts";
 import { type EndpointResult, judgeAnswer, type Unusable } from "./answer.ts";
 import type { Client } from "./client.ts";
-import { authenticated, type GrantForm } from "./client-authentication.ts";
+import { type GrantForm, sendAsClient } from "./client-authentication.ts";
 import { documentOf, optionalText, seconds } from "./document.ts";
 import type { OAuthHttp } from "./http.ts";
-import type { ServerMetadata } from "./metadata.ts";
+import { endpointName, type ServerMetadata } from "./metadata.ts";
 import { noTrace, type Trace } from "./trace.ts";
 
 /** Longest lifetime of a token that we believe, seconds: ten years. */
@@ -50,11 +50,9 @@ export async function requestToken(
   http: OAuthHttp,
   trace: Trace = noTrace,
 ): Promise<Exclude<EndpointResult<TokenAnswer>, Unusable> | UnusableToken> {
-  const what = "the token endpoint";
-  const url = http.allowed(server.token_endpoint, what);
-  const answer = await http.send(url, { method: "POST", ...(await authenticated(server, client, form)) });
-  const result = judgeAnswer(answer, what, tokenAnswer);
-  const detail = `${form.grant_type}: ${answer.status} ${addressOnly(url)}`;
+  const answer = await sendAsClient(server, client, "token_endpoint", form, http);
+  const result = judgeAnswer(answer, endpointName("token_endpoint"), tokenAnswer);
+  const detail = `${form.grant_type}: ${answer.status} ${addressOnly(new URL(server.token_endpoint))}`;
   trace({ name: "token", ok: result.kind === "issued", detail, reference: "RFC 6749 section 5" });
   if (result.kind === "refused") return result;
   if (result.kind === "issued" && /^bearer$/i.test(result.document.token_type)) return result;
@@ -82,9 +80,8 @@ export async function revokeToken(
 ): Promise<boolean> {
   if (server.revocation_endpoint === undefined) return false;
   try {
-    const url = http.allowed(server.revocation_endpoint, "the revocation endpoint");
-    const form = await authenticated(server, client, { token, token_type_hint: hint });
-    const { status } = await http.send(url, { method: "POST", ...form, ...(patienceMs ? { patienceMs } : {}) });
+    const form = { token, token_type_hint: hint };
+    const { status } = await sendAsClient(server, client, "revocation_endpoint", form, http, patienceMs);
     return status === 200;
   } catch {
     // Revocation is best effort: the token expires by itself, and the process must be able to end.

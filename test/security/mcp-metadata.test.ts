@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { generateKeyPairSync } from "node:crypto";
 import { AuthorizedBridge, type Settings, startProtected } from "../support/mcp/protected.ts";
 
 /** Threat: metadata that leads elsewhere, lies about whose it is, or is meant to drown the reader. */
@@ -95,19 +96,27 @@ test("a client's secret goes to another host than the server's only where --issu
   await server.close();
 });
 
-for (const endpoint of ["token_endpoint", "revocation_endpoint"]) {
+/** Endpoints where a client proves itself, and where the scripted authorization server has them. */
+const proofEndpoints = {
+  token_endpoint: "/token",
+  revocation_endpoint: "/revoke",
+  pushed_authorization_request_endpoint: "/par",
+  device_authorization_endpoint: "/device",
+};
+
+for (const [endpoint, path] of Object.entries(proofEndpoints)) {
   test(`nor to a ${endpoint} on another host, though the issuer is the server's own`, async () => {
     const server = await startProtected();
     const elsewhere = server.issuer.replace("127.0.0.1", "localhost");
     server.settings.server = {
-      [endpoint]: `${elsewhere}/${endpoint === "token_endpoint" ? "token" : "revoke"}`,
+      [endpoint]: `${elsewhere}${path}`,
       token_endpoint_auth_methods_supported: ["client_secret_post"],
     };
     const flags = ["--grant", "client-credentials", "--client-id", "mine", "--client-secret-env", "MINE"];
     const steered = new AuthorizedBridge(server.url, flags, { MINE: "secret-of-the-client" });
     expect((await steered.initialize()).error.message).toContain("sends the client's secret there only with --issuer");
     await steered.finish();
-    expect([server.calls("/token"), server.calls("/revoke")]).toEqual([[], []]);
+    for (const one of Object.values(proofEndpoints)) expect(server.calls(one)).toEqual([]);
 
     const named = new AuthorizedBridge(server.url, [...flags, "--issuer", server.issuer], {
       MINE: "secret-of-the-client",
@@ -118,10 +127,31 @@ for (const endpoint of ["token_endpoint", "revocation_endpoint"]) {
   });
 }
 
-for (const endpoint of ["token_endpoint", "registration_endpoint", "revocation_endpoint"]) {
+for (const [what, proof, flag] of [
+  ["secret", "a-secret-of-the-client", "--client-secret-env"],
+  ["signed assertion", generateKeyPairSync("ec", { namedCurve: "P-256" }), "--client-key-env"],
+] as const) {
+  test(`nor does a ${what} with a pushed authorization request, in a login through the browser`, async () => {
+    const server = await startProtected();
+    const elsewhere = server.issuer.replace("127.0.0.1", "localhost");
+    server.settings.server = {
+      require_pushed_authorization_requests: true,
+      pushed_authorization_request_endpoint: `${elsewhere}/par`,
+    };
+    const value = typeof proof === "string" ? proof : proof.privateKey.export({ type: "pkcs8", format: "pem" });
+    const bridge = new AuthorizedBridge(server.url, ["--client-id", "mine", flag, "PROOF"], { PROOF: String(value) });
+    const { error } = await bridge.initialize();
+    expect(error?.message).toContain(`sends the client's ${what} there only with --issuer`);
+    expect([server.calls("/par"), bridge.opened()]).toEqual([[], []]);
+    await bridge.finish();
+    await server.close();
+  });
+}
+
+for (const endpoint of [...Object.keys(proofEndpoints), "registration_endpoint"]) {
   test(`a ${endpoint} in clear, on another machine, is refused`, async () => {
     const { message } = await refusal({ server: { [endpoint]: "http://192.0.2.1/x" } });
-    expect(message).toContain(`the ${endpoint.replace("_", " ")} that the server names cannot be used`);
+    expect(message).toContain(`the ${endpoint.replaceAll("_", " ")} that the server names cannot be used`);
   });
 }
 

@@ -12,16 +12,19 @@ import type { Cli } from "./command.ts";
 /**
  * @param origin the host or server to log in to, for the messages
  * @param escaped ends the login when the person presses Escape; default: `interrupted`
- * @returns the messages a person sees while a login runs, on standard error
+ * @returns the messages a person sees while a login runs, on standard error; they also name the origin of the page that opens,
+ *   where that is another
  */
 export function dialogueOf({ runtime, output }: Cli, origin: string, escaped?: unknown): LoginDialogue {
   const { terminal } = runtime;
   return {
     atUrl(url, opened, canPaste) {
+      const page = new URL(url).origin;
+      const where = page === origin ? origin : `${origin} at ${page}`;
       if (opened) {
-        output.say.info(`opening your browser to log in to ${origin}`);
+        output.say.info(`opening your browser to log in to ${where}`);
         output.say.info("if it does not appear, open this address:");
-      } else output.say.info(`open this address in a browser to log in to ${origin}:`);
+      } else output.say.info(`open this address in a browser to log in to ${where}:`);
       output.say.info(`  ${output.paint("accent", url, "err")}`);
       if (canPaste) {
         output.say.info("is the browser on another machine? log in there, then paste the address");

@@ -23,10 +23,10 @@ export async function askForToken(
   known: Client | undefined,
   chosen: (client: Client) => void,
 ): Promise<{ answer: TokenAnswer; client: Client }> {
-  const { grant, client: clientOptions, enterprise, person, http, trace } = options;
+  const { grant, issuer, client: clientOptions, enterprise, person, http, trace } = options;
   if (grant === "authorization-code") {
     let client: Client | undefined;
-    const flow = { deployment, scope, known, clientOptions, person, http, trace };
+    const flow = { deployment, issuer, scope, known, clientOptions, person, http, trace };
     const answer = await authorizeByCode(flow, (one) => {
       client = one;
       chosen(one);

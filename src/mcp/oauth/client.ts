@@ -1,9 +1,10 @@
 import type { Secret } from "../../core/secret.ts";
 import { authMethodFor, type Client } from "../../oauth/client.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
-import type { ServerMetadata } from "../../oauth/metadata.ts";
+import { proofEndpoints, type ServerMetadata } from "../../oauth/metadata.ts";
 import { register } from "../../oauth/registration.ts";
 import type { Trace } from "../../oauth/trace.ts";
+import { mcpFailure } from "../failures.ts";
 
 /** The OAuth client as the user named it. */
 export interface ClientOptions {
@@ -58,9 +59,23 @@ export function givenClient(server: ServerMetadata, options: ClientOptions): Cli
 }
 
 /**
- * @returns the hosts that a client's secret would go to. It goes to the server's own host, or wherever the issuer leads that
- *   the user named; not wherever the server says.
+ * A client's secret or signed assertion goes to the MCP server's own host, or wherever the issuer leads that the user named;
+ * not wherever the server says.
+ *
+ * @param url the MCP server's address
+ * @param issuer as the user named it
+ * @throws `auth_refused` when the client would prove itself to another host
  */
-export function hostsOfSecret({ issuer, token_endpoint, revocation_endpoint }: ServerMetadata): string[] {
-  return [issuer, token_endpoint, revocation_endpoint].flatMap((address) => URL.parse(address ?? "")?.hostname ?? []);
+export function judgeHostsOfProof(
+  server: ServerMetadata,
+  { clientSecret, clientKey }: ClientOptions,
+  { hostname }: URL,
+  issuer: string | undefined,
+): void {
+  if (issuer !== undefined || !(clientSecret || clientKey)) return;
+  const addresses = [server.issuer, ...proofEndpoints.map((endpoint) => server[endpoint])];
+  const hosts = addresses.flatMap((address) => URL.parse(address ?? "")?.hostname ?? []);
+  const elsewhere = hosts.find((host) => host !== hostname);
+  if (elsewhere === undefined) return;
+  throw mcpFailure.nameIssuer(server.issuer, elsewhere, clientKey ? "signed assertion" : "secret");
 }

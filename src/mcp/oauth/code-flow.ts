@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import { browserLogin, type LoginDialogue } from "../../auth/login/browser.ts";
 import { pages } from "../../auth/login/callback-page.ts";
 import { type CallbackServer, startCallbackServer } from "../../auth/login/callback-server.ts";
+import { hashOf } from "../../core/crypto.ts";
 import type { ForeignEnv } from "../../core/env.ts";
 import { CodemieError } from "../../core/errors.ts";
 import type { CallbackChoice } from "../../core/host.ts";
@@ -18,7 +19,7 @@ import type { Trace } from "../../oauth/trace.ts";
 import { browserUser } from "../../platform/peer.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import { mcpFailure } from "../failures.ts";
-import { type ClientOptions, chooseClient } from "./client.ts";
+import { type ClientOptions, chooseClient, givenClient } from "./client.ts";
 import type { Deployment } from "./discovery.ts";
 import { asksForIdToken } from "./scope.ts";
 import { obtainToken } from "./token.ts";
@@ -43,6 +44,8 @@ export interface PersonOptions {
 
 export interface CodeFlow {
   readonly deployment: Deployment;
+  /** the authorization server as the user named it */
+  readonly issuer: string | undefined;
   readonly scope: string | undefined;
   readonly known: Client | undefined;
   readonly clientOptions: ClientOptions;
@@ -55,6 +58,8 @@ export interface CodeFlow {
 const idTokenClaims = z.object({ nonce: z.string() });
 
 const callbackPath = "/callback";
+/** How much of an issuer's hash its redirect has, characters of base64url. */
+const markLength = 22;
 /** Longest address for the browser, characters: it is printed, and servers and browsers take no longer ones. */
 const longestRequest = 16_384;
 
@@ -70,7 +75,7 @@ const longestRequest = 16_384;
 export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) => void): Promise<TokenAnswer> {
   const { deployment, scope, person, http, trace } = flow;
   const { server, resource } = deployment;
-  const endpoint = authorizationEndpoint(server, http, trace);
+  const endpoint = authorizationEndpoint(flow);
   const secrets = newSecrets();
   const listening = listen(flow, (url) => url.searchParams.get("state") === secrets.state);
   const redirectUri = listening.redirect.href;
@@ -129,9 +134,18 @@ function requestAddress(result: EndpointResult<URL>, server: ServerMetadata): UR
   return result.document;
 }
 
-/** Returns the address for the browser; throws if the rule forbids it or the server excludes PKCE with S256. */
-function authorizationEndpoint(server: ServerMetadata, http: OAuthHttp, trace: Trace): URL {
+/**
+ * Returns the address for the browser; throws if the rule forbids it or the server excludes PKCE with S256, or if it may be
+ * another server's page: that one's code would go to this server (mix-up, RFC 9700 section 4.4), and only `iss` or the user can
+ * tell.
+ */
+function authorizationEndpoint({ deployment: { server }, issuer, http, trace }: CodeFlow): URL {
   const url = http.allowed(server.authorization_endpoint || "(none)", "the authorization endpoint");
+  const isForeign = url.hostname !== new URL(server.issuer).hostname;
+  if (isForeign && issuer === undefined && server.authorization_response_iss_parameter_supported !== true) {
+    trace({ name: "issuer", ok: false, detail: `its page is at ${url.origin}`, reference: "RFC 9700 section 4.4" });
+    throw mcpFailure.foreignPage(server.issuer, url.hostname);
+  }
   const isLacking = lacksPkce(server);
   const detail = server.code_challenge_methods_supported?.join(", ") ?? "not listed; S256 is sent anyway";
   trace({ name: "PKCE", ok: !isLacking, detail, reference: "RFC 7636 section 4.2" });
@@ -141,9 +155,25 @@ function authorizationEndpoint(server: ServerMetadata, http: OAuthHttp, trace: T
   return url;
 }
 
+/**
+ * Returns the path of the redirect. One that we register ourselves is the issuer's own, so that no other server can use its
+ * registration (RFC 9700 section 4.4.2.2). One that the user registered, or chose the port of, is the documented one.
+ */
+function redirectPath({ deployment: { server }, clientOptions, person }: CodeFlow): string {
+  const isGiven = givenClient(server, clientOptions) !== undefined || person.callback.callbackPort !== undefined;
+  if (isGiven) return callbackPath;
+  return `${callbackPath}/${hashOf("sha256", server.issuer).toString("base64url").slice(0, markLength)}`;
+}
+
 /** Listens on the port of the known registration's redirect, if that is free. */
-function listen({ known, person }: CodeFlow, accept: (url: URL) => boolean): CallbackServer {
-  const options = { ...person.callback, path: callbackPath, accept, browserUser: browserUser(person.runtime.env) };
+function listen(flow: CodeFlow, accept: (url: URL) => boolean): CallbackServer {
+  const { known, person } = flow;
+  const options = {
+    ...person.callback,
+    path: redirectPath(flow),
+    accept,
+    browserUser: browserUser(person.runtime.env),
+  };
   if (options.callbackPort !== undefined) return startCallbackServer(options);
   const before = URL.parse(known?.registered?.redirectUri ?? "")?.port;
   if (before) {

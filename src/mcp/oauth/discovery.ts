@@ -3,7 +3,14 @@ import { CodemieError } from "../../core/errors.ts";
 import { parseJson, type Schema } from "../../core/json.ts";
 import { addressOnly } from "../../core/text.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
-import { type ResourceMetadata, resourceMetadata, type ServerMetadata, serverMetadata } from "../../oauth/metadata.ts";
+import {
+  endpointName,
+  proofEndpoints,
+  type ResourceMetadata,
+  resourceMetadata,
+  type ServerMetadata,
+  serverMetadata,
+} from "../../oauth/metadata.ts";
 import type { Trace } from "../../oauth/trace.ts";
 import { mcpFailure } from "../failures.ts";
 
@@ -74,9 +81,8 @@ export async function discover(options: DiscoveryOptions): Promise<Deployment> {
 function checked(deployment: Deployment, { issuer, http, trace }: DiscoveryOptions): Deployment {
   const { server } = deployment;
   if (issuer !== undefined && !sameIssuer(server.issuer, issuer)) throw mcpFailure.otherIssuer(issuer, server.issuer);
-  http.allowed(server.token_endpoint, "the token endpoint");
-  for (const endpoint of ["registration_endpoint", "revocation_endpoint"] as const) {
-    if (server[endpoint] !== undefined) http.allowed(server[endpoint], `the ${endpoint.replace("_", " ")}`);
+  for (const endpoint of [...proofEndpoints, "registration_endpoint"] as const) {
+    if (server[endpoint] !== undefined) http.allowed(server[endpoint], endpointName(endpoint));
   }
   trace({ name: "issuer", ok: true, detail: server.issuer, reference: "RFC 8414 section 3.3" });
   return deployment;

@@ -8,7 +8,7 @@ import type { Challenge } from "../challenge.ts";
 import { mcpFailure } from "../failures.ts";
 import { loggable } from "../log.ts";
 import { askForToken } from "./ask.ts";
-import { givenClient, hostsOfSecret } from "./client.ts";
+import { givenClient, judgeHostsOfProof } from "./client.ts";
 import type { Deployment } from "./discovery.ts";
 import { discover } from "./discovery.ts";
 import { type Grant, giveUp, grantOf, type HeldGrant, isOfUse, Leftovers, sameSecret } from "./grant.ts";
@@ -156,10 +156,7 @@ export class OAuthSession implements Authorization {
     const before = this.#deployment?.server.issuer;
     if (before !== undefined && before !== found.server.issuer)
       throw mcpFailure.otherIssuer(before, found.server.issuer);
-    const elsewhere = hostsOfSecret(found.server).find((host) => host !== url.hostname);
-    if (this.#options.client.clientSecret && issuer === undefined && elsewhere !== undefined) {
-      throw mcpFailure.nameIssuer(found.server.issuer, elsewhere);
-    }
+    judgeHostsOfProof(found.server, this.#options.client, url, issuer);
     this.#named = named;
     this.#deployment = found;
     return found;
@@ -168,7 +165,7 @@ export class OAuthSession implements Authorization {
   #keyOf({ server, resource }: Deployment): StoreKey {
     const { url, client } = this.#options;
     const who = client.clientId ?? client.metadataUrl ?? "registered";
-    return { issuer: server.issuer, resource: resource ?? url.href, client: who };
+    return { server: url.origin, issuer: server.issuer, resource: resource ?? url.href, client: who };
   }
 
   async #exclusive<T>(key: StoreKey, work: () => Promise<T>): Promise<T> {

@@ -24,8 +24,10 @@ const record = z.object({
   }),
 });
 
-/** The key of a stored login: all three parts must match. */
+/** The key of a stored login: all parts must match. */
 export interface StoreKey {
+  /** origin of the MCP server that gets its token, and no other server does */
+  readonly server: string;
   readonly issuer: string;
   readonly resource: string;
   /** the client ID or metadata URL that the user named, else `registered` */
@@ -33,11 +35,20 @@ export interface StoreKey {
 }
 
 const prefix = "mcp ";
-const keyParts = z.tuple([z.string(), z.string(), z.string()]);
-const nameOf = ({ issuer, resource, client }: StoreKey) => prefix + JSON.stringify([issuer, resource, client]);
+const keyParts = z.union([
+  z.tuple([z.string(), z.string(), z.string()]),
+  z.tuple([z.string(), z.string(), z.string(), z.string()]),
+]);
+const originOf = (resource: string) => URL.parse(resource)?.origin ?? "";
+
+/** A name without a server means the server at the resource's own origin. */
+function nameOf({ issuer, resource, client, server }: StoreKey): string {
+  const elsewhere = server === originOf(resource) ? [] : [server];
+  return prefix + JSON.stringify([issuer, resource, client, ...elsewhere]);
+}
 
 /** Tells the servers apart in files that must not name them. */
-const originMark = (address: string) => hashOf("sha256", new URL(address).origin).toString("hex");
+const originMark = (origin: string) => hashOf("sha256", origin).toString("hex");
 
 /** Logins to MCP servers that outlive the process: sealed in the vault, changed by one process at a time. */
 export class GrantStore {
@@ -68,7 +79,7 @@ export class GrantStore {
 
   /** Stores, for all processes, until when no person is asked for this login again, ms since the epoch. */
   async rest(key: StoreKey, untilMs: number): Promise<void> {
-    await replaceFile(this.#file(key, "rest"), `${untilMs} ${originMark(key.resource)}\n`);
+    await replaceFile(this.#file(key, "rest"), `${untilMs} ${originMark(key.server)}\n`);
   }
 
   /** Ends that pause for all logins to the server. Never throws: it ends by itself. */
@@ -88,7 +99,9 @@ export class GrantStore {
   async keys(): Promise<StoreKey[]> {
     return (await this.#vault.records()).flatMap(({ name }) => {
       const parts = name?.startsWith(prefix) ? parseJson(name.slice(prefix.length), keyParts) : undefined;
-      return parts ? [{ issuer: parts[0], resource: parts[1], client: parts[2] }] : [];
+      if (!parts) return [];
+      const [issuer, resource, client, server = originOf(resource)] = parts;
+      return [{ issuer, resource, client, server }];
     });
   }
 

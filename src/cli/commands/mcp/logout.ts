@@ -24,7 +24,7 @@ export const mcpLogout = (cli: Cli) =>
       const url = serverUrl(args.url, true);
       const store = new GrantStore(vault, runtime.home);
       await store.endRests(url);
-      const found = (await store.keys()).filter(({ resource }) => covering(resource, url));
+      const found = (await store.keys()).filter((key) => isFor(key, url));
       const done: { issuer: string; resource: string; revoked: boolean }[] = [];
       for (const key of found) {
         const revoked = await revokedAtServer(cli, store, key, url);
@@ -43,6 +43,12 @@ export const mcpLogout = (cli: Cli) =>
       });
     },
   });
+
+/** @returns true for a login whose resource covers the address, or one for another resource that its server got */
+function isFor({ resource, server }: StoreKey, url: URL): boolean {
+  const isElsewhere = URL.parse(resource)?.origin !== server;
+  return covering(resource, url) || (isElsewhere && server === url.origin);
+}
 
 /** Revokes the tokens. @returns false when the authorization server did not; the caller removes them here anyway */
 async function revokedAtServer({ runtime }: Cli, store: GrantStore, key: StoreKey, url: URL): Promise<boolean> {
