@@ -36,6 +36,12 @@ const prefix = "mcp ";
 const keyParts = z.tuple([z.string(), z.string(), z.string()]);
 const nameOf = ({ issuer, resource, client }: StoreKey) => prefix + JSON.stringify([issuer, resource, client]);
 
+/** @returns the key of the login that a record of the vault holds, by its name; undefined for any other record */
+export function keyOfRecord(name: string): StoreKey | undefined {
+  const parts = name.startsWith(prefix) ? parseJson(name.slice(prefix.length), keyParts) : undefined;
+  return parts && { issuer: parts[0], resource: parts[1], client: parts[2] };
+}
+
 /** Tells the servers apart in files that must not name them. */
 const originMark = (address: string) => hashOf("sha256", new URL(address).origin).toString("hex");
 
@@ -86,10 +92,7 @@ export class GrantStore {
 
   /** @returns the keys of all stored logins, also of damaged ones */
   async keys(): Promise<StoreKey[]> {
-    return (await this.#vault.records()).flatMap(({ name }) => {
-      const parts = name?.startsWith(prefix) ? parseJson(name.slice(prefix.length), keyParts) : undefined;
-      return parts ? [{ issuer: parts[0], resource: parts[1], client: parts[2] }] : [];
-    });
+    return (await this.#vault.records()).flatMap(({ name }) => keyOfRecord(name ?? "") ?? []);
   }
 
   /** Deletes a login. */
