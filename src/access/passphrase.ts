@@ -1,5 +1,6 @@
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import { wrap } from "../core/text.ts";
 import { readNamed, whyUnreadable } from "../platform/foreign-files.ts";
 import { requireAbsolute } from "../platform/places.ts";
 import { silently } from "../platform/private.ts";
@@ -172,7 +173,7 @@ function firstLine(content: string | Uint8Array, from: string): Secret {
 }
 
 async function typed(runtime: Runtime, what: string, rule = "nothing will be shown"): Promise<Secret> {
-  const prompt = `${what} (${rule}): `;
+  const prompt = wrap(`${what} (${rule}): `, runtime.terminal.columns("err"), "  ");
   const line = await untilStopped((signal) => runtime.terminal.readLine({ prompt, echo: false, signal }));
   if (line === "") throw accessFailure.passphraseUnusable("the terminal", "nothing was typed");
   return new Secret(line);

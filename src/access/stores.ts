@@ -1,5 +1,6 @@
 import type { Env } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
+import { wrap } from "../core/text.ts";
 import type { Note } from "../platform/private.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { ProfileStore } from "../profiles/store.ts";
@@ -25,7 +26,7 @@ function noteOnce({ terminal }: Runtime): Note {
   const noted = notedOn.get(terminal) ?? new Set();
   notedOn.set(terminal, noted);
   return (text) => {
-    if (!noted.has(text)) terminal.err(`note: ${text}\n`);
+    if (!noted.has(text)) terminal.err(`${wrap(`note: ${text}`, terminal.columns("err"), "      ")}\n`);
     noted.add(text);
   };
 }

@@ -70,10 +70,14 @@ export const proxyStart = (given: Cli) =>
 
 function report(cli: Cli, state: GatewayState): void {
   const { url, key, pid, host, profile } = state;
-  cli.output.result({ url, key, pid }, () => [
-    `${cli.output.paint("good", "✓")} gateway for ${host} (profile ${profile}) at ${cli.output.paint("accent", url)}`,
-    ...linesToUse(cli, state),
-  ]);
+  cli.output.result(
+    { url, key, pid },
+    () => [
+      `${cli.output.paint("good", "✓")} gateway for ${host} (profile ${profile}) at ${cli.output.paint("accent", url)}`,
+      ...linesToUse(cli, state),
+    ],
+    true,
+  );
 }
 
 function secondsOf(flag: string, text: string): number {
