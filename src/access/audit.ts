@@ -11,7 +11,7 @@ import type { Vault } from "../vault/vault.ts";
 import type { Context } from "./context.ts";
 
 /** The vault's record for the end of the trail. */
-const headRecord = "audit head";
+export const headRecord = "audit head";
 
 /** @returns the audit trail under the base folder; the vault holds its sealed end */
 export function auditTrail(runtime: Pick<Runtime, "home" | "now">, vault: Vault): AuditTrail {

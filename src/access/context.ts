@@ -1,5 +1,8 @@
 import type { Runtime } from "../platform/runtime.ts";
 
+/** How often a person may type a passphrase. */
+export const mostTries = 3;
+
 /** Runs work, and tells the person whom it waits for once that takes a while. */
 export type Awaiting = <T>(what: string, work: () => Promise<T>) => Promise<T>;
 

@@ -1,5 +1,6 @@
-import { systemCode } from "../core/errors.ts";
+import { CodemieError, systemCode } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import { wrap } from "../core/text.ts";
 import { readNamed, whyUnreadable } from "../platform/foreign-files.ts";
 import { requireAbsolute } from "../platform/places.ts";
 import { silently } from "../platform/private.ts";
@@ -9,6 +10,8 @@ import { untilStopped } from "../platform/signals.ts";
 import { environmentForOthers } from "../profiles/environment.ts";
 import { ProfileStore } from "../profiles/store.ts";
 import { vaultFailure } from "../vault/failures.ts";
+import { requireLength, shortestNew } from "../vault/kdf.ts";
+import { mostTries } from "./context.ts";
 import { accessFailure } from "./failures.ts";
 
 /** Time limit of a command that prints a passphrase, ms: a person may have to unlock a password manager first. */
@@ -42,7 +45,7 @@ export async function vaultPassphrase(runtime: Runtime, variable: string | undef
  * Gets a passphrase from the place that a flag names, else asks the person.
  *
  * @param what what the passphrase opens, for the prompt
- * @param isNew true: the passphrase will seal something, so the person types it twice
+ * @param isNew true: the passphrase will seal something, so the person types it twice, and has {@link mostTries} tries
  * @throws usage error for both flags, when nobody can type it, or when the two typed ones differ; as
  *   {@link vaultPassphrase}
  */
@@ -59,11 +62,25 @@ export async function passphraseOf(
   if (command !== undefined) return await fromCommand(runtime, command, "--passphrase-command");
   if (flags["passphrase-stdin"]) return firstLine(await runtime.terminal.readAll(), "standard input");
   if (!runtime.terminal.interactive) throw accessFailure.passphraseNotGiven();
-  const passphrase = await typed(runtime, what);
-  if (isNew && passphrase.reveal() !== (await typed(runtime, "the same again")).reveal()) {
-    throw accessFailure.passphrasesDiffer();
+  return isNew ? await typedTwice(runtime, what) : await typed(runtime, what);
+}
+
+/** True where {@link passphraseOf} asks a person, who may try again. */
+export const isTyped = (flags: PassphraseFlags) =>
+  !flags["passphrase-stdin"] && flags["passphrase-command"] === undefined;
+
+async function typedTwice(runtime: Runtime, what: string): Promise<Secret> {
+  for (let left = mostTries - 1; ; left--) {
+    try {
+      const passphrase = await typed(runtime, what, `at least ${shortestNew} characters, nothing will be shown`);
+      requireLength(passphrase);
+      if (passphrase.reveal() === (await typed(runtime, "the same again")).reveal()) return passphrase;
+      throw accessFailure.passphrasesDiffer();
+    } catch (error) {
+      if (!(error instanceof CodemieError) || error.exitCode >= 130 || left === 0) throw error;
+      runtime.terminal.err(`${error.message.replace("; nothing was changed", "")}; once more:\n`);
+    }
   }
-  return passphrase;
 }
 
 /**
@@ -155,8 +172,8 @@ function firstLine(content: string | Uint8Array, from: string): Secret {
   return new Secret(line);
 }
 
-async function typed(runtime: Runtime, what: string): Promise<Secret> {
-  const prompt = `${what} (nothing will be shown): `;
+async function typed(runtime: Runtime, what: string, rule = "nothing will be shown"): Promise<Secret> {
+  const prompt = wrap(`${what} (${rule}): `, runtime.terminal.columns("err"), "  ");
   const line = await untilStopped((signal) => runtime.terminal.readLine({ prompt, echo: false, signal }));
   if (line === "") throw accessFailure.passphraseUnusable("the terminal", "nothing was typed");
   return new Secret(line);

@@ -1,10 +1,12 @@
 import type { Env } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
+import { wrap } from "../core/text.ts";
 import type { Note } from "../platform/private.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { ProfileStore } from "../profiles/store.ts";
 import { type VaultAccess, vaultFiles } from "../vault/key.ts";
 import { Vault } from "../vault/vault.ts";
+import { mostTries } from "./context.ts";
 
 /** @returns the vault and the configuration under the base folder */
 export function stores(runtime: Runtime): { vault: Vault; profiles: ProfileStore } {
@@ -24,7 +26,7 @@ function noteOnce({ terminal }: Runtime): Note {
   const noted = notedOn.get(terminal) ?? new Set();
   notedOn.set(terminal, noted);
   return (text) => {
-    if (!noted.has(text)) terminal.err(`note: ${text}\n`);
+    if (!noted.has(text)) terminal.err(`${wrap(`note: ${text}`, terminal.columns("err"), "      ")}\n`);
     noted.add(text);
   };
 }
@@ -59,10 +61,15 @@ export function passphraseVariable(env: Env): string | undefined {
   return passphraseVariables.find((name) => env[name]);
 }
 
-/** Gives the vault its passphrase, read at most once (a failure is kept too), and the function for notes. */
+/**
+ * Gives the vault its passphrase, read at most once (a failure is kept too) but for a person's slips, and the function for
+ * notes.
+ */
 function vaultAccess(runtime: Runtime, note: Note): VaultAccess {
   const variable = passphraseVariable(runtime.env);
   let passphrase: Promise<Secret> | undefined;
+  let refused: Secret | undefined;
+  let tries = 1;
   const read = async () => (await import("./passphrase.ts")).vaultPassphrase(runtime, variable);
   return {
     passphrase: {
@@ -70,6 +77,15 @@ function vaultAccess(runtime: Runtime, note: Note): VaultAccess {
       read: () => {
         passphrase ??= read();
         return passphrase;
+      },
+      refuse: (wrong) => {
+        if (variable) return false;
+        if (wrong === refused) return tries <= mostTries; // two records were opened at a time
+        refused = wrong;
+        if (++tries > mostTries) return false;
+        passphrase = undefined;
+        runtime.terminal.err("that passphrase does not open the vault; once more:\n");
+        return true;
       },
     },
     note,

@@ -1,11 +1,27 @@
 import { constants } from "node:fs";
 import { access, lstat, stat, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import { systemCode } from "../core/errors.ts";
+import { platformFailure } from "./failures.ts";
 
 /** @returns bytes that we may still use in the file system of a path */
 export async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
   return Number(bavail) * Number(bsize);
+}
+
+/**
+ * Looks before a person does work for a file that could not be written.
+ *
+ * @throws `exists` when there is such a file; `disk` when its folder is missing, or takes no file
+ */
+export async function requireNewFile(file: string): Promise<void> {
+  if (await stateOf(file, false).catch(() => undefined)) throw platformFailure.exists(file);
+  try {
+    await access(dirname(file), constants.W_OK);
+  } catch (error) {
+    throw platformFailure.disk(file, error);
+  }
 }
 
 /** The state of one of our paths in the file system. */

@@ -30,13 +30,43 @@ export interface Prompts {
 /** A list longer than this is searched by typing. */
 const searchAbove = 8;
 
+/** The library decides how it draws when it loads, and by `TERM` alone. */
+async function loadClack(unicode: boolean): Promise<typeof import("@clack/prompts")> {
+  const { TERM } = process.env;
+  if (!unicode) process.env.TERM = "linux";
+  try {
+    return await import("@clack/prompts");
+  } finally {
+    if (TERM === undefined) delete process.env.TERM;
+    else process.env.TERM = TERM;
+  }
+}
+
+/** The stream, with ASCII in the place of what the library draws beyond it all the same, and of our own signs. */
+function inAscii(stream: NodeJS.WriteStream): NodeJS.WriteStream {
+  const write = (text: unknown, ...rest: never[]) =>
+    stream.write(
+      (typeof text === "string" ? text.replace(/[—·█]/g, (sign) => (sign === "█" ? "_" : "-")) : text) as string,
+      ...rest,
+    );
+  return new Proxy(stream, {
+    get(target, name) {
+      if (name === "write") return write;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
 /**
+ * @param unicode false: draws with ASCII only
  * @param stop aborts when the user or the system stops the program
  * @returns questions on the real terminal, which write to standard error only and also throw the reason of `stop`
  */
-export async function realPrompts(stop: AbortSignal): Promise<Prompts> {
-  const clack = await import("@clack/prompts");
-  const { stdin, stderr } = process;
+export async function realPrompts(stop: AbortSignal, unicode: boolean): Promise<Prompts> {
+  const clack = await loadClack(unicode);
+  const { stdin } = process;
+  const stderr = unicode ? process.stderr : inAscii(process.stderr);
   const common = { output: stderr, signal: stop };
 
   /** Escape and Ctrl-C both cancel a question; the pressed key shows which one it was. */

@@ -19,7 +19,7 @@ export const kdf = z.strictObject({
 export type Kdf = z.infer<typeof kdf>;
 
 /** Shortest new passphrase, in characters (OWASP ASVS 4.0, 2.1.1): an attacker with the file can guess offline. */
-const shortestNew = 12;
+export const shortestNew = 12;
 
 /**
  * Memory and passes are RFC 9106's second recommendation (section 4), above OWASP's minimum (19 MiB, 2 passes). One

@@ -34,6 +34,12 @@ export interface VaultAccess {
     readonly variable: string | undefined;
     /** @throws `vault_passphrase` when it cannot get one */
     read(): Promise<Secret>;
+    /**
+     * Tells that a passphrase does not open the vault.
+     *
+     * @returns true when `read` gives another one: a person types it once more
+     */
+    refuse?(passphrase: Secret): boolean;
   };
   /** tells the person about something that was put right */
   readonly note: Note;
@@ -218,11 +224,14 @@ async function open(wrapped: string, files: VaultFiles, access: VaultAccess): Pr
 async function unwrap(wrapped: string, files: VaultFiles, access: VaultAccess): Promise<Uint8Array> {
   const sealed = sealing(wrapped, files);
   if (sealed.with === "passphrase") {
-    const { variable } = access.passphrase;
-    const key = await deriveKey(await access.passphrase.read(), sealed.kdf);
-    const opened = await unseal(wrapped, key, dataKeyName);
-    if ("plain" in opened) return opened.plain;
-    throw vaultFailure.passphraseWrong(variable ? `from ${variable}` : "you typed");
+    const { passphrase: source } = access;
+    for (;;) {
+      const passphrase = await source.read();
+      const opened = await unseal(wrapped, await deriveKey(passphrase, sealed.kdf), dataKeyName);
+      if ("plain" in opened) return opened.plain;
+      if (!source.refuse?.(passphrase))
+        throw vaultFailure.passphraseWrong(source.variable ? `from ${source.variable}` : "you typed");
+    }
   }
   const masters = readMasterKeys(files, access.note);
   if (!masters) throw vaultFailure.keyMissing(files.masterKey);

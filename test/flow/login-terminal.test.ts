@@ -219,7 +219,9 @@ for (const [answer, code, who] of [
     await pty.shows(/paste the address/);
     const page = await fetch(await handOff(url, sandbox.front.issue("grace").cookie));
     expect(await page.text()).toContain("One question is left");
-    await pty.shows(/belongs to Ada <ada@example.com>; replace it with Grace <grace@example.com>\? \[y\/N\]/);
+    await pty.shows(
+      /belongs to Ada <ada@example.com>;\s+replace\s+it\s+with\s+Grace\s+<grace@example.com>\?\s+\[y\/N\]/,
+    );
     pty.type(`${answer}\r`);
     expect(await pty.ended()).toBe(code);
     expect((await person.run(["profile", "status"])).out).toContain(who);

@@ -12,7 +12,7 @@ import { logIn, secretsOf } from "../support/login.ts";
 import { runOnFullDisk, testWithMounts } from "../support/namespace.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedSandbox } from "../support/shared.ts";
-import { sealCheaply } from "../support/vault-access.ts";
+import { rekeyCheaply, sealCheaply } from "../support/vault-access.ts";
 
 /** Logins go to another machine in one sealed file, and take nothing away there. */
 
@@ -207,6 +207,66 @@ test("at a terminal the passphrase of an export is typed twice, of an import onc
   await back.shows(/imported/);
   expect(await back.ended()).toBe(0);
   expect(out.screen + back.screen).not.toContain(passphrase);
+  from.remove();
+});
+
+test("a passphrase that is typed: its rule comes first, and there are three tries", async () => {
+  const from = new Person();
+  await logIn(from, sandbox);
+  const file = join(from.root, "typed");
+  const out = new Pty(from, ["vault", "export", file]);
+  await out.shows(/passphrase for the export \(at least 12 characters/);
+  out.type("short\r");
+  await out.shows(/needs at least 12 characters; once more/);
+  out.type(`${passphrase}\r`);
+  await out.shows(/the same again/);
+  out.type("another one altogether\r");
+  await out.shows(/not the same; once more[\s\S]*passphrase for the export/);
+  out.type(`${passphrase}\r`);
+  await out.shows(/not the same; once more[\s\S]*the same again/);
+  out.type(`${passphrase}\r`);
+  await out.shows(/1 login written/);
+  expect(await out.ended()).toBe(0);
+
+  const back = new Pty(from, ["vault", "import", file]);
+  await back.shows(/passphrase of the export/);
+  back.type("wrong\r");
+  await back.shows(/does not open it; once more[\s\S]*passphrase of the export/);
+  back.type(`${passphrase}\r`);
+  await back.shows(/is here already/);
+  expect(await back.ended()).toBe(0);
+
+  await rekeyCheaply(from, passphrase);
+  const opened = new Pty(from, ["profile", "status", "--offline"]);
+  await opened.shows(/passphrase of the vault/);
+  opened.type("wrong\r");
+  await opened.shows(/does not open the vault; once more[\s\S]*passphrase of the vault/);
+  opened.type(`${passphrase}\r`);
+  await opened.shows(/a stored login/);
+  expect(await opened.ended()).toBe(0);
+  const failing = new Pty(from, ["profile", "status", "--offline"]);
+  for (let n = 1; n <= 3; n++) {
+    await failing.shows(new RegExp(`(passphrase of the vault[\\s\\S]*){${n}}`));
+    failing.type("wrong\r");
+  }
+  await failing.shows(/the passphrase you typed does not open this vault/);
+  expect(await failing.ended()).toBe(6);
+  expect((await from.run(["profile", "list"])).out).toMatch(/sso +- +- +-$/m);
+  from.remove();
+});
+
+test("vault export looks at FILE before anybody types", async () => {
+  const from = new Person();
+  await logIn(from, sandbox);
+  for (const [file, says] of [
+    [from.configFile, "exists, and is not overwritten"],
+    [join(from.root, "none", "logins"), "the folder does not exist"],
+  ] as const) {
+    const pty = new Pty(from, ["vault", "export", file]);
+    expect(await pty.ended()).toBe(1);
+    expect(pty.screen.replace(/\s+/g, " ")).toContain(says);
+    expect(pty.screen).not.toContain("passphrase");
+  }
   from.remove();
 });
 

@@ -6,14 +6,17 @@ export class Pty {
   #screen = "";
   #wake: () => void = () => undefined;
 
-  /** @param program what runs instead of the binary */
-  constructor(person: Person, args: readonly string[], env: Record<string, string> = {}, program = codemie) {
+  /**
+   * @param program what runs instead of the binary
+   * @param cols width of the terminal
+   */
+  constructor(person: Person, args: readonly string[], env: Record<string, string> = {}, program = codemie, cols = 80) {
     const decoder = new TextDecoder();
     this.#child = Bun.spawn([program, ...args], {
       cwd: person.cwd,
       env: { ...person.env, TERM: "xterm-256color", ...env },
       terminal: {
-        cols: 80,
+        cols,
         rows: 24,
         data: (_terminal, data) => {
           this.#screen += decoder.decode(data, { stream: true });

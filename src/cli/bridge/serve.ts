@@ -45,7 +45,7 @@ export async function runMcpProxy(given: Cli, args: readonly string[]): Promise<
   const read = readMcpArgs(args, given.runtime.env);
   if (read.help) {
     const { mcpHelp } = await import("./help.ts");
-    given.runtime.terminal.out(mcpHelp(given.output));
+    given.output.text(mcpHelp(given.output));
     return 0;
   }
   if (read.version) {

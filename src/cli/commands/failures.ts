@@ -112,7 +112,11 @@ export const commandFailure = {
   endlessDocument: () =>
     new CodemieError("usage", "--follow has no end, so there is no document for --json", "leave out one of them"),
   notADate: (given: string) =>
-    new CodemieError("usage", `--since ${printable(given, 60)} is not a date`, "for example 2026-11-01"),
+    new CodemieError(
+      "usage",
+      `--since ${printable(given, 60)} is not a date`,
+      "for example 2026-11-01, yesterday, 3d or 12h",
+    ),
   notACount: (given: string) =>
     new CodemieError("usage", `--last ${printable(given, 60)} is not a number`, "for example --last 20"),
   noCompletion: (shell: string, known: readonly string[], close: string | undefined) =>

@@ -102,7 +102,7 @@ export const setup = (cli: Cli) =>
         profiles,
         config,
         flags,
-        prompts: asks ? await realPrompts(stop) : undefined,
+        prompts: asks ? await realPrompts(stop, runtime.terminal.unicode) : undefined,
         typed: new Map(),
         tell: { good: (text) => output.say.success(text), note: (text) => output.say.warn(text) },
         during: (text, work) => output.during(text, work),

@@ -69,17 +69,27 @@ export class Output {
     return this.#terminal.color(stream) ? `\u001b[${codes[shade]}m${text}\u001b[0m` : text;
   }
 
-  /** Prints a command's result: `data` with `--json`, else the lines. */
-  result(data: unknown, lines: () => string[]): void {
+  /**
+   * Prints a command's result: `data` with `--json`, else the lines.
+   *
+   * @param isVerbatim true: a person copies the lines, so none is broken to fit the terminal
+   */
+  result(data: unknown, lines: () => string[], isVerbatim = false): void {
     this.#terminal.out(
       this.json
         ? `${json(data)}\n`
         : this.#signs(
             lines()
-              .map((line) => `${line}\n`)
+              .map((line) => `${isVerbatim ? line : this.#fitOut(line)}\n`)
               .join(""),
           ),
     );
+  }
+
+  /** Prints prepared text, such as a help, as a result: lines that are too long for the terminal are broken between words. */
+  text(text: string): void {
+    const lines = text.split("\n").map((line) => this.#fitOut(line));
+    this.#terminal.out(this.#signs(lines.join("\n")));
   }
 
   /** Prints one line of a result that comes in parts; with `--json` nothing, since the result at the end has it all. */
@@ -200,9 +210,19 @@ export class Output {
    */
   async confirm(question: string, signal: AbortSignal): Promise<boolean> {
     if (!this.#terminal.interactive) throw frameFailure.nobodyToAnswer();
-    const prompt = this.#signs(`${this.paint("accent", "?", "err")} ${question} [y/N] `);
+    const prompt = this.#signs(this.#fit(`${this.paint("accent", "?", "err")} ${question} [y/N] `, "  "));
     const answer = await this.#terminal.readLine({ prompt, echo: true, signal });
     return /^y(es)?$/i.test(answer.trim());
+  }
+
+  /** Breaks a line of a result; what follows stands below its second column, if there is one. */
+  #fitOut(line: string): string {
+    const columns = this.#terminal.columns("out");
+    if (Bun.stringWidth(line) <= columns) return line;
+    const plain = Bun.stripANSI(line);
+    const second = /^\s*\S.*? {2,}(?=\S)/.exec(plain)?.[0].length ?? 0;
+    const start = plain.search(/\S/) + 2;
+    return wrap(line, columns, " ".repeat(second > 0 && second <= columns / 2 ? second : start));
   }
 
   #fit(line: string, indent: string): string {

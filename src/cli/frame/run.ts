@@ -1,7 +1,7 @@
 import { type ArgsDef, runCommand } from "citty";
 import type { Env } from "../../core/env.ts";
 import { nearest } from "../../core/text.ts";
-import { versionLine } from "../../core/version.ts";
+import { version, versionLine } from "../../core/version.ts";
 import { realRuntime } from "../../platform/runtime.ts";
 import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
 import { cliFailure } from "../failures.ts";
@@ -64,7 +64,6 @@ function agentOf({ program, args }: Invocation): { name: AgentName; args: readon
 }
 
 async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
-  const { terminal } = cli.runtime;
   let current = tree;
   let path = "codemie";
   let rest = args.filter((arg) => arg !== "--no-color");
@@ -82,13 +81,13 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     if (name === undefined) {
       const unknown = rest.find((arg) => arg.startsWith("-") && !isCommonFlag(arg));
       if (unknown === "--version" || unknown === "-v" || unknown === "-V") {
-        terminal.out(`${versionLine}\n`);
+        cli.output.result({ version, build: versionLine }, () => [versionLine]);
         return 0;
       }
       if (unknown) throw unknownFlag(unknown, commonArgs, path);
       const { helpFor, firstSteps } = await import("./help.ts");
       const greeting = args.length === 0 ? await firstSteps(cli) : undefined;
-      terminal.out(greeting ?? (await helpFor(cli, path, current)));
+      cli.output.text(greeting ?? (await helpFor(cli, path, current)));
       return 0;
     }
     const more = path === "codemie" ? { ...programSummaries, ...shortcuts } : {};
@@ -104,7 +103,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   }
   if (wantsHelp(rest)) {
     const { helpFor } = await import("./help.ts");
-    terminal.out(await helpFor(cli, path, current));
+    cli.output.text(await helpFor(cli, path, current));
     return 0;
   }
   if (cli.rest.length > 0 && !current.takesRest) {

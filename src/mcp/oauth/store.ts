@@ -47,6 +47,14 @@ function nameOf({ issuer, resource, client, server }: StoreKey): string {
   return prefix + JSON.stringify([issuer, resource, client, ...elsewhere]);
 }
 
+/** @returns the key of the login that a record of the vault holds, by its name; undefined for any other record */
+export function keyOfRecord(name: string): StoreKey | undefined {
+  const parts = name.startsWith(prefix) ? parseJson(name.slice(prefix.length), keyParts) : undefined;
+  if (!parts) return undefined;
+  const [issuer, resource, client, server = originOf(resource)] = parts;
+  return { issuer, resource, client, server };
+}
+
 /** Tells the servers apart in files that must not name them. */
 const originMark = (origin: string) => hashOf("sha256", origin).toString("hex");
 
@@ -97,12 +105,7 @@ export class GrantStore {
 
   /** @returns the keys of all stored logins, also of damaged ones */
   async keys(): Promise<StoreKey[]> {
-    return (await this.#vault.records()).flatMap(({ name }) => {
-      const parts = name?.startsWith(prefix) ? parseJson(name.slice(prefix.length), keyParts) : undefined;
-      if (!parts) return [];
-      const [issuer, resource, client, server = originOf(resource)] = parts;
-      return [{ issuer, resource, client, server }];
-    });
+    return (await this.#vault.records()).flatMap(({ name }) => keyOfRecord(name ?? "") ?? []);
   }
 
   /** Deletes a login. */

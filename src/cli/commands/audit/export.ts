@@ -11,6 +11,6 @@ export const auditExport = (cli: Cli) =>
     async run() {
       const { runtime, output } = cli;
       const entries = await auditTrail(runtime, stores(runtime).vault).entries();
-      output.result(entries, () => entries.map((entry) => JSON.stringify(entry)));
+      output.result(entries, () => entries.map((entry) => JSON.stringify(entry)), true);
     },
   });

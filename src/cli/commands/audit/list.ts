@@ -6,6 +6,21 @@ import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 
+/** How many events a person sees unless `--last` or `--since` says otherwise. */
+const usualLast = 20;
+const dayMs = 86_400_000;
+
+/** Reads a day or moment, also `today`, `yesterday`, or `3 days ago`, by UTC as the list shows it. @returns ms, or NaN */
+function momentOf(text: string, nowMs: number): number {
+  const today = Math.floor(nowMs / dayMs) * dayMs;
+  const typed = text.trim().toLowerCase();
+  if (typed === "today") return today;
+  if (typed === "yesterday") return today - dayMs;
+  const [, count, unit] = /^(\d{1,4}) ?(d|days?|h|hours?)(?: ago)?$/.exec(typed) ?? [];
+  if (count === undefined) return Date.parse(text);
+  return unit?.startsWith("d") ? today - Number(count) * dayMs : nowMs - Number(count) * 3_600_000;
+}
+
 /** `codemie audit list`. The filters combine; `--last` counts what the others leave. */
 export const auditList = (cli: Cli) =>
   command({
@@ -13,22 +28,28 @@ export const auditList = (cli: Cli) =>
     examples: [
       "codemie audit list",
       "codemie audit list --event login --last 5",
-      "codemie audit list --since 2026-11-01",
+      "codemie audit list --since yesterday",
     ],
     args: {
       event: { type: "string", valueHint: "EVENT", description: `only these: ${Object.keys(auditEvents).join(", ")}` },
       profile: { type: "string", valueHint: "NAME", description: "only this profile" },
-      since: { type: "string", valueHint: "DATE", description: "only from this day or moment on (ISO 8601)" },
-      last: { type: "string", valueHint: "N", description: "only the last N" },
+      since: {
+        type: "string",
+        valueHint: "DATE",
+        description: "only from this day or moment on: 2026-11-01, yesterday, 3d, 12h",
+      },
+      last: { type: "string", valueHint: "N", description: `only the last N (default ${usualLast} for a person)` },
     },
     async run({ args }) {
       const { runtime, output } = cli;
       if (args.event !== undefined && !Object.hasOwn(auditEvents, args.event)) {
         throw cliFailure.noSuch("event", args.event, Object.keys(auditEvents));
       }
-      const since = args.since === undefined ? 0 : Date.parse(args.since);
+      const since = args.since === undefined ? 0 : momentOf(args.since, runtime.now());
       if (Number.isNaN(since)) throw commandFailure.notADate(args.since ?? "");
-      const last = args.last === undefined ? Number.POSITIVE_INFINITY : Number(args.last);
+      // A script gets everything; a person looks for what was done lately.
+      const isShort = args.last === undefined && args.since === undefined && !output.json;
+      const last = isShort ? usualLast : args.last === undefined ? Number.POSITIVE_INFINITY : Number(args.last);
       if (!(last > 0)) throw commandFailure.notACount(args.last ?? "");
       const all = await auditTrail(runtime, stores(runtime).vault).entries();
       const found = all.filter(
@@ -59,5 +80,7 @@ export const auditList = (cli: Cli) =>
               ]),
             ]),
       );
+      if (isShort && shown.length < found.length)
+        output.say.info(`the last ${shown.length} of ${found.length} events; --last ${found.length} shows all`);
     },
   });

@@ -41,7 +41,7 @@ export const mcpAdd = (cli: Cli) =>
       if (args.print || !claude) {
         if (!args.print) output.say.warn("Claude Code (claude) is not on PATH; this is the entry for .mcp.json:");
         const document = { mcpServers: { [name]: entry } };
-        output.result(document, () => [JSON.stringify(document, null, 2)]);
+        output.result(document, () => [JSON.stringify(document, null, 2)], true);
         return;
       }
       const scoped = scope === undefined ? [] : ["--scope", scope];

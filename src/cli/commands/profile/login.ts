@@ -37,7 +37,7 @@ import { commandFailure } from "../failures.ts";
 async function askForHost({ runtime, output }: Cli): Promise<string> {
   if (!runtime.terminal.interactive || output.json) throw commandFailure.whichHost();
   const { realPrompts } = await import("../../../platform/prompts.ts");
-  const prompts = await realPrompts(stopSignal());
+  const prompts = await realPrompts(stopSignal(), runtime.terminal.unicode);
   const answer = await prompts.text("Which CodeMie host?", {
     placeholder: "codemie.example.com, as you open it in the browser",
     check: (typed) => {

@@ -40,7 +40,7 @@ export const profileStatus = (cli: Cli) =>
       }
       const [single] = found;
       cli.output.result(args.all ? found.map(({ data }) => data) : single?.data, () =>
-        found.flatMap((status, i) => (i > 0 ? ["", ...linesOf(cli, status)] : linesOf(cli, status))),
+        found.flatMap((status, i) => [...(i > 0 ? [""] : []), ...linesOf(cli, status, args.all ?? false)]),
       );
       const problems = found.flatMap(({ problem }) => problem ?? []);
       if (!args.json) for (const problem of problems) cli.output.fail(problem);
@@ -51,6 +51,8 @@ export const profileStatus = (cli: Cli) =>
 interface Status {
   readonly data: {
     profile: string;
+    /** it is the one that commands use unless another is named */
+    active: boolean;
     method: string;
     url: string;
     authenticated: boolean;
@@ -78,7 +80,8 @@ interface Status {
 function unusable(config: Config, name: string, error: unknown): Status {
   const profile = config.profiles[name] ?? {};
   const url = profile.codeMieUrl ?? profile.baseUrl ?? "";
-  return withProblem({ profile: name, method: methodOf(profile), url, ...nobody }, asCodemieError(error));
+  const active = name === config.activeProfile;
+  return withProblem({ profile: name, active, method: methodOf(profile), url, ...nobody }, asCodemieError(error));
 }
 
 const nobody = {
@@ -118,6 +121,7 @@ async function statusOf(
   const credentials = credentialsFor(cli, vault, resolved, given);
   const here: Status["data"] = {
     profile: resolved.name,
+    active: resolved.name === config.activeProfile,
     method: given && given.kind !== "key" ? "jwt" : methodOf(resolved.profile),
     url: host.origin,
     ...nobody,
@@ -213,12 +217,15 @@ function headingOf({ output }: Cli, { data, checked, problem }: Status): string 
     : `${output.paint("bad", "✗ not logged in")} to ${data.url}`;
 }
 
-function linesOf(cli: Cli, status: Status): string[] {
+function linesOf(cli: Cli, status: Status, isOneOfMany: boolean): string[] {
   const { runtime, output } = cli;
   const { data, with: stand } = status;
   const now = runtime.now();
   const row = (label: string, value: string) => `  ${output.paint("dim", label.padEnd(8))} ${value}`;
-  const lines = [headingOf(cli, status), row("profile", data.profile)];
+  const lines = [
+    headingOf(cli, status),
+    row("profile", isOneOfMany && data.active ? `${data.profile}, the active one` : data.profile),
+  ];
   if (stand) lines.push(row("with", stand));
   if (data.user) lines.push(row("user", describe({ id: "", ...data.user })));
   if (data.loggedInAt) lines.push(row("since", when(Date.parse(data.loggedInAt), now)));

@@ -73,10 +73,14 @@ export const proxyStart = (given: Cli) =>
 
 function report(cli: Cli, agents: readonly Agent[], state: GatewayState): void {
   const { url, key, pid, host, profile } = state;
-  cli.output.result({ url, key, pid }, () => [
-    `${cli.output.paint("good", "✓")} gateway for ${host} (profile ${profile}) at ${cli.output.paint("accent", url)}`,
-    ...linesToUse(cli, agents, state),
-  ]);
+  cli.output.result(
+    { url, key, pid },
+    () => [
+      `${cli.output.paint("good", "✓")} gateway for ${host} (profile ${profile}) at ${cli.output.paint("accent", url)}`,
+      ...linesToUse(cli, agents, state),
+    ],
+    true,
+  );
 }
 
 function secondsOf(flag: string, text: string): number {

@@ -19,6 +19,10 @@ export const proxyStatus = (cli: Cli) =>
       const states = new ProxyStates(runtime.home);
       const named = args.profile === undefined ? undefined : await states.running(args.profile);
       const found = args.profile === undefined ? await states.all() : named ? [named] : [];
+      if (found.length === 0 && output.json && args.profile === undefined) {
+        output.result([], () => []);
+        return 1;
+      }
       if (found.length === 0) throw daemonFailure.notRunning(args.profile);
       const asked = await Promise.all(found.map(async (state) => ({ state, counts: await countsOf(runtime, state) })));
       const agents = args["show-key"] ? await allAgents() : [];
@@ -38,6 +42,7 @@ export const proxyStatus = (cli: Cli) =>
             ...(counts ? [`  requests  ${counts.forwarded} forwarded, ${counts.denied} refused`] : []),
             ...(args["show-key"] ? linesToUse(cli, agents, state) : []),
           ]),
+        true,
       );
       return asked.every(({ counts }) => counts) ? 0 : 1;
     },

@@ -3,6 +3,7 @@ import { record } from "../../../access/audit.ts";
 import { passphraseOf } from "../../../access/passphrase.ts";
 import { type Portable, profileOfRecord } from "../../../access/portable.ts";
 import { storesToChange } from "../../../access/stores.ts";
+import { requireNewFile } from "../../../platform/path-state.ts";
 import { writeNewFile } from "../../../platform/private.ts";
 import { vaultFailure } from "../../../vault/failures.ts";
 import { sealExport } from "../../../vault/portable.ts";
@@ -42,9 +43,10 @@ export const vaultExport = (cli: Cli) =>
         const settings = Object.hasOwn(config.profiles, profile) ? config.profiles[profile] : undefined;
         if (settings) content.profiles[profile] = settings;
       }
+      const file = resolve(runtime.cwd, args.file);
+      await requireNewFile(file);
       const passphrase = await passphraseOf(runtime, args, "passphrase for the export", true);
       const sealed = await sealExport(new TextEncoder().encode(JSON.stringify(content)), passphrase);
-      const file = resolve(runtime.cwd, args.file);
       await writeNewFile(file, sealed);
       const detail = { records: content.records.length };
       await record(cli, vault, { event: "vault-exported", profile: "", host: "", outcome: "ok", detail });

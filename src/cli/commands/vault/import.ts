@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { record } from "../../../access/audit.ts";
-import { passphraseOf } from "../../../access/passphrase.ts";
+import { mostTries } from "../../../access/context.ts";
+import { isTyped, passphraseOf } from "../../../access/passphrase.ts";
 import {
   asLogin,
   importedProfile,
@@ -92,7 +93,16 @@ export const vaultImport = (cli: Cli) =>
 
 async function contentOf(cli: Cli, file: string, flags: Parameters<typeof passphraseOf>[1]): Promise<Portable> {
   const text = await textOf(file);
-  const opened = await openExport(text, () => passphraseOf(cli.runtime, flags, "passphrase of the export", false));
+  const ask = () => passphraseOf(cli.runtime, flags, "passphrase of the export", false);
+  let opened = await openExport(text, ask);
+  for (
+    let left = mostTries - 1;
+    left > 0 && isTyped(flags) && "failed" in opened && opened.failed === "wrong";
+    left--
+  ) {
+    cli.output.say.info("that passphrase does not open it; once more:");
+    opened = await openExport(text, ask);
+  }
   if ("failed" in opened) {
     if (opened.failed === "wrong") throw commandFailure.exportPassphraseWrong(file);
     throw opened.failed === "newer" ? vaultFailure.newer(file) : commandFailure.notAnExport(file);

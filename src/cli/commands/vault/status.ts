@@ -1,6 +1,9 @@
+import { headRecord } from "../../../access/audit.ts";
+import { profileOfRecord } from "../../../access/portable.ts";
 import { passphraseVariable, stores } from "../../../access/stores.ts";
 import { asCodemieError, type CodemieError } from "../../../core/errors.ts";
 import { printable } from "../../../core/text.ts";
+import { keyOfRecord } from "../../../mcp/oauth/store.ts";
 import { stateOf } from "../../../platform/path-state.ts";
 import type { FoundRecord } from "../../../vault/vault.ts";
 import { type Cli, command } from "../../frame/command.ts";
@@ -57,7 +60,7 @@ export const vaultStatus = (cli: Cli) =>
           lines.push(`  passphrase   ${variable ? `from ${variable}` : "typed at the terminal"}`);
         } else lines.push("  sealed with  a key file", `  key file     ${vault.keyFile}`);
         if (!problem) lines.push(`  records      ${records.length}`);
-        for (const name of records) lines.push(`    ${printable(name, 80)}`);
+        for (const name of records) lines.push(`    ${printable(inWords(name), 160)}`);
         if (keptAside.length > 0)
           lines.push(`  kept aside   ${keptAside.length}`, ...keptAside.map((file) => `    ${file}`));
         return lines;
@@ -70,6 +73,15 @@ export const vaultStatus = (cli: Cli) =>
       return Math.max(0, ...problems.map(({ exitCode }) => exitCode));
     },
   });
+
+/** The name of a record, for people. */
+function inWords(name: string): string {
+  const profile = profileOfRecord(name);
+  if (profile !== undefined) return `the login of profile ${profile}`;
+  const server = keyOfRecord(name);
+  if (server) return `the login at the MCP server ${server.resource} (${server.issuer})`;
+  return name === headRecord ? "the end of the audit trail" : name;
+}
 
 async function look(
   records: () => Promise<FoundRecord[]>,
