@@ -1,7 +1,9 @@
 import { asCodemieError, type CodemieError } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
 import { backoffMs, pause, within } from "../core/time.ts";
 import { mcpFailure } from "./failures.ts";
 import { type Line, longestLine } from "./framing.ts";
+import type { IgnoredTools } from "./ignored-tools.ts";
 import { deepest } from "./json-text.ts";
 import { type Log, loggable } from "./log.ts";
 import {
@@ -25,6 +27,8 @@ export interface BridgeOptions {
   /** writes one line to the client; resolves once the client has read it */
   readonly write: (line: string) => Promise<void>;
   readonly log: Log;
+  /** tools that the client is not to know of */
+  readonly ignoredTools?: IgnoredTools | undefined;
 }
 
 /** How long a message without an answer may delay the ones after it, ms: long enough to keep their order. */
@@ -90,6 +94,12 @@ export class Bridge {
       const keys = envelope.requests.length > 0 ? envelope.requests : ["null"];
       const why = `a line is nested deeper than ${deepest} levels; it was skipped`;
       for (const key of keys) this.#refuse(key, rpcCodes.invalid, why);
+      return;
+    }
+    const ignored = this.#options.ignoredTools?.refused(line.text);
+    if (ignored !== undefined) {
+      const why = `the tool ${printable(ignored, 100)} is left out by --ignore-tool`;
+      for (const key of envelope.requests) this.#refuse(key, rpcCodes.failed, why, { code: "usage" });
       return;
     }
     // A client answers a server's questions by itself: they must not open a browser, or the server opens one at will.
@@ -262,7 +272,10 @@ export class Bridge {
       return undefined;
     }
     if (pending?.internal) pending.answer = text;
-    const written = pending?.internal ? undefined : this.#options.write(oneLine(text));
+    // A batch may ask for a list too.
+    const isList = pending?.method === "tools/list" || pending?.envelope.isArray;
+    const shown = (isList && this.#options.ignoredTools?.withoutIgnored(text)) || text;
+    const written = pending?.internal ? undefined : this.#options.write(oneLine(shown));
     if (answers === undefined) return written;
     this.#pending.delete(answers);
     pending?.settle(answers);

@@ -296,3 +296,26 @@ test("standard output carries JSON-RPC only, also with MCP_PROXY_DEBUG=true, and
   expect(bridge.err).toContain("client → tools/call");
   expect(bridge.err).not.toContain("body-of-a-call");
 });
+
+test("--ignore-tool: left out of the list, calls refused, also in a batch; nothing else is touched", async () => {
+  const names = ["read", "delete_all", "Delete", "send.mail", "resend.mail", "x"];
+  const called: unknown[] = [];
+  const script: Script = (_seen, message, response) => {
+    if (message?.method === "tools/call") called.push(message.params.name);
+    if (message?.method !== "tools/list") return;
+    const tools = names.map((name) => ({ name, inputSchema: { type: "object" }, extra: 1 }));
+    sendJson(response, 200, { jsonrpc: "2.0", id: message.id, result: { tools, nextCursor: "c" } });
+  };
+  const { bridge } = await start(script, ["--ignore-tool", "delete*", "--ignore-tool=send.*"]);
+  await bridge.initialize();
+  const { result } = await bridge.call("tools/list");
+  expect(result.tools.map(({ name }: { name: string }) => name)).toEqual(["read", "resend.mail", "x"]);
+  expect(result).toMatchObject({ nextCursor: "c", tools: [{ extra: 1 }, {}, {}] });
+  for (const name of ["delete_all", "DELETE", "send.mail"]) {
+    const { error } = await bridge.call("tools/call", { name, arguments: {} });
+    expect(error).toMatchObject({ message: `codemie-mcp-proxy: the tool ${name} is left out by --ignore-tool` });
+  }
+  bridge.line('[{"jsonrpc":"2.0","id":801,"method":"tools\\/call","params":{"name":"\\u0064elete"}}]');
+  await bridge.until(() => bridge.lines.find((line) => line.includes('"id":801') && line.includes("left out")));
+  expect(called).toEqual([]);
+});

@@ -34,6 +34,8 @@ export interface McpArgs {
   readonly prompt: string | undefined;
   /** more parameters of the authorization request, by name */
   readonly authorizeParameters: Readonly<Record<string, string>>;
+  /** names of tools that the client is not to know of, with `*` for any text */
+  readonly ignoredTools: readonly string[];
   readonly issuer: string | undefined;
   readonly clientId: string | undefined;
   readonly clientSecret: Secret | undefined;
@@ -93,6 +95,7 @@ export function readMcpArgs(args: readonly string[], env: Env | "unknown"): McpA
     resource: resourceOf(text("resource"), is("no-resource")),
     prompt: promptOf(text("prompt")),
     authorizeParameters: readParameters(values["authorize-param"] ?? []),
+    ignoredTools: values["ignore-tool"] ?? [],
     issuer: httpsOf("--issuer", text("issuer")),
     ...readClient(text, lookup),
     profile: text("profile"),

@@ -14,6 +14,7 @@ const flags = {
   scope: "value",
   prompt: "value",
   "authorize-param": "value",
+  "ignore-tool": "value",
   resource: "value",
   "no-resource": "switch",
   issuer: "value",

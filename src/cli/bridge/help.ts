@@ -17,6 +17,7 @@ ${bold("Flags")}
       --allow-http                 allow plain http: to another machine
       --timeout SECONDS            longest wait without a byte from the server, 0 for ever (default 600,
                                    30 for the first answer)
+      --ignore-tool PATTERN        keep a tool from the client; * stands for any text (repeatable)
       --persist                    keep the login in the vault, for all bridges to this server
       --explain                    connect once and show every step, up to the one that fails
       --json                       with --explain: as one JSON document

@@ -84,6 +84,12 @@ async function withHeaderFile(read: McpArgs, name: string, cwd: string): Promise
   return { ...read, headers };
 }
 
+async function ignored(patterns: readonly string[]) {
+  if (patterns.length === 0) return undefined;
+  const { IgnoredTools } = await import("../../mcp/ignored-tools.ts");
+  return new IgnoredTools(patterns);
+}
+
 async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number; why: string }> {
   const { runtime } = cli;
   const stdio = realStdio();
@@ -112,7 +118,8 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
     return written;
   };
   const transport = await chooseTransport(asked.transport, server, log, asked.silenceMs);
-  const bridge = new Bridge({ origin: url.origin, transport, write, log });
+  const ignoredTools = await ignored(asked.ignoredTools);
+  const bridge = new Bridge({ origin: url.origin, transport, write, log, ignoredTools });
   const reading = (async () => {
     for await (const line of readLines(stdio.input)) bridge.fromClient(line);
     ended.resolve({ code: 0, why: "end of input", graceMs });
