@@ -220,9 +220,10 @@ export class Output {
     const columns = this.#terminal.columns("out");
     if (Bun.stringWidth(line) <= columns) return line;
     const plain = Bun.stripANSI(line);
-    const second = /^\s*\S.*? {2,}(?=\S)/.exec(plain)?.[0].length ?? 0;
-    const start = plain.search(/\S/) + 2;
-    return wrap(line, columns, " ".repeat(second > 0 && second <= columns / 2 ? second : start));
+    const first = plain.search(/\S/);
+    const gap = plain.indexOf("  ", first);
+    const second = gap < 0 ? 0 : gap + plain.slice(gap).search(/\S|$/);
+    return wrap(line, columns, " ".repeat(second > 0 && second <= columns / 2 ? second : first + 2));
   }
 
   #fit(line: string, indent: string): string {
