@@ -222,7 +222,7 @@ export class Output {
     const plain = Bun.stripANSI(line);
     const first = plain.search(/\S/);
     const gap = plain.indexOf("  ", first);
-    const second = gap < 0 ? 0 : gap + plain.slice(gap).search(/\S|$/);
+    const second = gap < 0 ? 0 : plain.length - plain.slice(gap).trimStart().length;
     return wrap(line, columns, " ".repeat(second > 0 && second <= columns / 2 ? second : first + 2));
   }
 
