@@ -57,9 +57,7 @@ const pinned = [
   "GOOGLE_GENAI_USE_VERTEXAI",
   "GOOGLE_VERTEX_BASE_URL",
 ] as const;
-const competing = new RegExp(
-  `^(${pinned.join("|")}|GEMINI_API_KEY_AUTH_MECHANISM|GEMINI_DEFAULT_AUTH_TYPE|GEMINI_MODEL)$`,
-);
+const competing = /^(GEMINI_API_KEY_AUTH_MECHANISM|GEMINI_DEFAULT_AUTH_TYPE|GEMINI_MODEL)$/;
 const proxies = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] as const;
 
 /**
