@@ -58,6 +58,9 @@ const defaults: Readonly<Record<string, string>> = {
   CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
   CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS: "1",
   DISABLE_AUTOUPDATER: "1",
+  // A session sent to the background is run later by a supervisor of Claude Code's, with the user's own settings and no gateway.
+  CLAUDE_CODE_DISABLE_AGENT_VIEW: "1",
+  CLAUDE_CODE_DISABLE_BG_EXIT_HANDOFF: "1",
 };
 
 const tierNames = ["haiku", "sonnet", "opus"] as const;

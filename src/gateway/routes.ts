@@ -55,8 +55,9 @@ export function gatewayRoutes(options: RouteOptions): readonly Route[] {
     return document === undefined ? added(incoming) : Response.json(document);
   };
   return [
-    // Claude Code sends this at its start, without a key, to see whether the gateway listens.
+    // Claude Code sends one of these at its start, without a key, to see whether the gateway listens.
     { method: "HEAD", path: "/", guards: open, answer: () => new Response(null) },
+    { method: "HEAD", path: "/api/hello", guards: open, answer: () => new Response(null) },
     { method: "GET", path: "/health", guards: open, answer: alive },
     { method: "GET", path: "/ready", guards: open, answer: alive },
     { method: "GET", path: "/v1/health", guards: keyed, answer: callHost },

@@ -108,4 +108,5 @@ test("/health and HEAD / say no more than that it lives", async () => {
   const health = await fetch(`${url}/health`);
   expect([health.status, await health.text()]).toEqual([200, '{"status":"ok"}']);
   expect((await fetch(url, { method: "HEAD" })).status).toBe(200);
+  expect((await fetch(`${url}/api/hello`, { method: "HEAD" })).status).toBe(200);
 });

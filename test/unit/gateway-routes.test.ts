@@ -32,7 +32,15 @@ const ask = async (line: string, hasKey: boolean) => {
 };
 
 test("a route opens to its own method and spelling only", async () => {
-  for (const line of ["HEAD /", "GET /health", "HEAD /health", "GET /ready", "GET /health?a=b", "GET /x/../health"]) {
+  for (const line of [
+    "HEAD /",
+    "HEAD /api/hello",
+    "GET /health",
+    "HEAD /health",
+    "GET /ready",
+    "GET /health?a=b",
+    "GET /x/../health",
+  ]) {
     expect(await ask(line, false)).toMatchObject({ line, status: 200 });
   }
   for (const line of [
