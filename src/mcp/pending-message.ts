@@ -1,5 +1,19 @@
 import { type Envelope, type Key, otherSpelling } from "./message.ts";
 
+/** Requests that change nothing at the server, so that it may be asked twice (MCP 2025-11-25, schema). */
+const repeatable: ReadonlySet<string> = new Set([
+  "completion/complete",
+  "initialize",
+  "logging/setLevel",
+  "ping",
+  "prompts/get",
+  "prompts/list",
+  "resources/list",
+  "resources/read",
+  "resources/templates/list",
+  "tools/list",
+]);
+
 /** A message on its way to the server, and the answers still missing for it. */
 export class PendingMessage {
   readonly text: string;
@@ -27,6 +41,11 @@ export class PendingMessage {
 
   get method(): string | undefined {
     return this.envelope.method;
+  }
+
+  /** true: sent twice, it has the same effect as once */
+  get isRepeatable(): boolean {
+    return this.method !== undefined && repeatable.has(this.method);
   }
 
   /** ids of the requests that have no answer yet */

@@ -134,6 +134,7 @@ export class ServerClient {
     const jar = await cookies.headerFor(url.href);
     if (jar) headers.set("cookie", [headers.get("cookie"), jar].filter(Boolean).join("; "));
     const body = request.body === undefined ? {} : { body: request.body };
+    let isRepeat = false;
     for (let tries = 0; ; tries++) {
       stillWanted(request);
       try {
@@ -148,6 +149,12 @@ export class ServerClient {
         return response;
       } catch (error) {
         if (error instanceof CodemieError) throw error;
+        // A server may close a kept connection in the moment in which a request sets out on it (RFC 9112 section 9.3.1).
+        const isBroken = mayHaveArrived.includes(systemCode(error)) && !request.signal.aborted;
+        if (isBroken && request.pending?.isRepeatable && !isRepeat) {
+          isRepeat = true;
+          continue;
+        }
         const wait = refusedRetries[tries];
         // Nothing was sent on a refused connection, so a retry cannot repeat an effect.
         if (wait === undefined || systemCode(error) !== "ConnectionRefused" || request.signal.aborted) {

@@ -196,6 +196,28 @@ for (const [what, body] of [
   });
 }
 
+test("a connection that is reset as it is used: what only reads is asked again once, what may have had its effect is not", async () => {
+  const arrived: unknown[] = [];
+  let resets = 1;
+  const server = await startScripted((seen, message, response) => {
+    if (message?.id === undefined || message.method === "initialize") return;
+    arrived.push(message.method);
+    if (resets-- > 0) response.socket?.resetAndDestroy();
+    else sendJson(response, 200, { jsonrpc: "2.0", id: message.id, result: { seen: seen.method } });
+  });
+  onTestFinished(() => server.close());
+  const bridge = bridgeTo(server.url);
+  await bridge.initialize();
+  expect((await bridge.call("tools/list")).result).toEqual({ seen: "POST" });
+  resets = 1;
+  expect((await bridge.call("tools/call", { name: "pay" })).error.message).toContain(
+    "not known whether the request took",
+  );
+  resets = 2;
+  expect((await bridge.call("resources/read")).error.message).toContain("ended before the answer came");
+  expect(arrived).toEqual(["tools/list", "tools/list", "tools/call", "resources/read", "resources/read"]);
+});
+
 test("a name that does not resolve and a certificate nobody vouches for are said", async () => {
   const nowhere = bridgeTo("https://does-not-exist.invalid/mcp");
   expect((await nowhere.initialize()).error.message).toContain("cannot reach https://does-not-exist.invalid");
