@@ -1,6 +1,7 @@
 /** Shorter texts are no credential of ours, and may be words. */
 const shortestSecret = 8;
-const mask = "[redacted]";
+/** What stands in the place of a secret. */
+export const mask = "[redacted]";
 
 /**
  * Masks secrets in the words of somebody they were sent to, before anything is cut off: a part of a secret is one too.
@@ -23,8 +24,9 @@ function spellingsOf(secret: string): string[] {
   return [secret, form, encodeURIComponent(secret.toWellFormed()), JSON.stringify(secret).slice(1, -1)];
 }
 
-/** Names of parameters whose values are secrets: those of RFC 6749, 7521, 7636, 8628 and 8693, and `id_token_hint`. */
-const secretName = /^(?:code|id_token_hint)$|(?:token|key|secret|password|passphrase|assertion|verifier|_code)$/i;
+/** Names of parameters whose values are secrets: those of RFC 6749, 7521, 7636, 8628 and 8693, and what providers add. */
+const secretName =
+  /^(?:code|id_token_hint)$|(?:token|key|secret|password|passphrase|credential|ticket|jwt|assertion|verifier|_code)$/i;
 
 /** @returns true for a parameter of an OAuth request whose value is a secret */
 export const isSecretName = (name: string): boolean => secretName.test(name);
