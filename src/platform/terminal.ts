@@ -1,5 +1,6 @@
 import type { Env } from "../core/env.ts";
 import { failure } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
 import { isTerminal } from "./is-terminal.ts";
 import { writeError, writeOut } from "./stdio.ts";
 
@@ -31,6 +32,11 @@ export interface Terminal {
    * @throws `interrupted` on Ctrl-C, or Ctrl-D in an empty line; the signal's reason when it aborts
    */
   readLine(options: ReadLine): Promise<string>;
+}
+
+/** Prints a note for the person. What a terminal would obey in it, for example in a file's name, becomes `�`. */
+export function printNote(terminal: Pick<Terminal, "err">, text: string): void {
+  terminal.err(`note: ${printable(text, Number.POSITIVE_INFINITY)}\n`);
 }
 
 /** How to read a line. */
