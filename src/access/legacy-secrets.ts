@@ -4,6 +4,7 @@ import { readBearerToken } from "../auth/bearer-token.ts";
 import type { StoredLogin } from "../auth/credential.ts";
 import { previousLogin, storeLogin } from "../auth/stored-login.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import { printNote } from "../platform/terminal.ts";
 import { providerOf } from "../profiles/providers.ts";
 import { hostOf } from "../profiles/resolve.ts";
 import type { FoundSecret } from "../profiles/secrets.ts";
@@ -32,7 +33,7 @@ export async function keepSecrets(runtime: Runtime, vault: Vault, secrets: reado
     else await keepLeftover(vault, secret);
   }
   const names = [...new Set(secrets.map(({ profile }) => profile))].join(", ");
-  runtime.terminal.err(`note: secrets of ${names} moved from the configuration file to the vault\n`);
+  printNote(runtime.terminal, `secrets of ${names} moved from the configuration file to the vault`);
 }
 
 /**

@@ -7,6 +7,7 @@ import { silently } from "../platform/private.ts";
 import { ask, findProgram } from "../platform/processes.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { untilStopped } from "../platform/signals.ts";
+import { printNote } from "../platform/terminal.ts";
 import { environmentForOthers } from "../profiles/environment.ts";
 import { ProfileStore } from "../profiles/store.ts";
 import { vaultFailure } from "../vault/failures.ts";
@@ -110,7 +111,7 @@ async function fromFile({ terminal }: Runtime, file: string, variable: string): 
   try {
     const { content, isOpen } = await readNamed(file, longest);
     if (!content) throw accessFailure.passphraseUnusable(from, `it is longer than ${longest / 1024} KiB`);
-    if (isOpen) terminal.err(`note: other users of this machine may read ${from}\n`);
+    if (isOpen) printNote(terminal, `other users of this machine may read ${from}`);
     return firstLine(content, from);
   } catch (error) {
     if (!systemCode(error)) throw error;

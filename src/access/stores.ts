@@ -1,8 +1,8 @@
 import type { Env } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
-import { wrap } from "../core/text.ts";
 import type { Note } from "../platform/private.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import { printNote } from "../platform/terminal.ts";
 import { ProfileStore } from "../profiles/store.ts";
 import { type VaultAccess, vaultFiles } from "../vault/key.ts";
 import { Vault } from "../vault/vault.ts";
@@ -26,7 +26,7 @@ function noteOnce({ terminal }: Runtime): Note {
   const noted = notedOn.get(terminal) ?? new Set();
   notedOn.set(terminal, noted);
   return (text) => {
-    if (!noted.has(text)) terminal.err(`${wrap(`note: ${text}`, terminal.columns("err"), "      ")}\n`);
+    if (!noted.has(text)) printNote(terminal, text);
     noted.add(text);
   };
 }

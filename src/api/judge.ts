@@ -1,4 +1,5 @@
 import { jsonValue } from "../core/json-value.ts";
+import { masked, secretsInHeaders } from "../core/redaction.ts";
 import { printable } from "../core/text.ts";
 
 /** The outcome of a request at the host, or at oauth2-proxy in front of it. */
@@ -54,22 +55,10 @@ export function errorSentence(body: string, sent: Headers): string | undefined {
   }
   const at = (value: unknown, key: string): unknown =>
     typeof value === "object" && value !== null && key in value ? (value as Record<string, unknown>)[key] : undefined;
+  const secrets = secretsInHeaders(sent);
   for (const found of [at(at(json, "error"), "message"), at(json, "message"), at(json, "detail")]) {
-    const sentence = typeof found === "string" ? printable(redacted(found.split("<br>")[0] ?? "", sent), 200) : "";
+    const sentence = typeof found === "string" ? printable(masked(found.split("<br>")[0] ?? "", secrets), 200) : "";
     if (sentence) return sentence;
   }
   return undefined;
-}
-
-/** Shorter texts are no credential of ours, and may be words. */
-const shortestSecret = 8;
-
-/** Before anything is cut off: a part of a credential is one too. */
-function redacted(text: string, sent: Headers): string {
-  const keys = ["authorization", "x-api-key", "api-key", "x-goog-api-key"].map((name) =>
-    (sent.get(name) ?? "").replace(/^[A-Za-z]+ /, ""),
-  );
-  const cookies = (sent.get("cookie") ?? "").split("; ").map((cookie) => cookie.slice(cookie.indexOf("=") + 1));
-  const secrets = [...keys, ...cookies].filter(({ length }) => length >= shortestSecret);
-  return secrets.reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), text);
 }

@@ -1,3 +1,5 @@
+import { isSecretName, mask } from "./redaction.ts";
+
 /** A command line with a mask over its secrets, and the arguments that hold them, by their places. */
 export interface MaskedArguments {
   readonly shown: readonly string[];
@@ -8,10 +10,11 @@ export interface MaskedArguments {
 const secretFlag = /^--?[a-z0-9_-]{0,40}(token|key|secret|password|passphrase|header)$/i;
 /** A value that is no secret: standard input, or a header whose value comes from a variable. */
 const notSecret = /^(-|[^:\s]+: ?(\w+ )?\$\{\w+\})$/;
-const mask = "[redacted]";
+/** The bridge's flag whose value is a parameter's name and value. */
+const parameterFlag = "--authorize-param";
 
 /**
- * Masks the secrets of a command line: values of flags that take secrets, and an address's query, fragment,
+ * Masks the secrets of a command line: values of flags and of parameters that are secrets, and an address's query, fragment,
  * user and password.
  *
  * @returns the masked command line; undefined when it holds no secret
@@ -22,10 +25,17 @@ export function maskSecrets(args: readonly string[]): MaskedArguments | undefine
     const [start, value] = [arg.slice(0, at + 1), arg.slice(at + 1)];
     const flag = at < 0 ? (args[i - 1] ?? "") : arg.slice(0, at);
     const isSecret = secretFlag.test(flag) && value !== "" && !notSecret.test(value);
-    return start + (isSecret ? mask : withoutSecrets(value));
+    if (isSecret) return start + mask;
+    return start + (flag === parameterFlag ? withoutParameter(value) : withoutSecrets(value));
   });
   const secrets = args.flatMap((arg, i) => (arg === shown[i] ? [] : [[i, arg] as const]));
   return secrets.length > 0 ? { shown, secrets } : undefined;
+}
+
+/** @returns a parameter, `name=value`, with a mask over its value if that is a secret */
+function withoutParameter(text: string): string {
+  const name = text.slice(0, Math.max(0, text.indexOf("=")));
+  return isSecretName(name) && text.length > name.length + 1 ? `${name}=${mask}` : withoutSecrets(text);
 }
 
 /** @returns an address with a mask over its secrets; any other text unchanged */

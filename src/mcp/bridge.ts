@@ -24,6 +24,8 @@ export interface BridgeOptions {
   /** origin of the server, for messages */
   readonly origin: string;
   readonly transport: (events: TransportEvents) => Transport;
+  /** masks, in the server's words, the secrets that it was sent */
+  readonly masked: (words: string) => string;
   /** writes one line to the client; resolves once the client has read it */
   readonly write: (line: string) => Promise<void>;
   readonly log: Log;
@@ -219,7 +221,7 @@ export class Bridge {
     this.#transport.reset();
     const answer = await replay(this.#initialize ?? "");
     const refused = textAt(answer, "error", "message");
-    if (refused !== undefined) throw mcpFailure.notReopened(origin, refused);
+    if (refused !== undefined) throw mcpFailure.notReopened(origin, this.#options.masked(refused));
     if (!this.#transport.ready) throw mcpFailure.unanswered(origin);
     if (this.#initialized === undefined) return;
     await replay(this.#initialized).catch((error: unknown) => log.info(loggable(error)));

@@ -27,6 +27,7 @@ const protocolVersion = "2025-11-25" satisfies typeof LATEST_PROTOCOL_VERSION;
  *
  * @param url the server's address
  * @param client our name and version
+ * @param masked masks, in the server's words, the secrets that it was sent
  * @param open makes the transport; its authorization reports steps to the same `trace`
  * @param steps the list that `trace` fills
  * @param trace gets the last step, `initialize`
@@ -35,6 +36,7 @@ const protocolVersion = "2025-11-25" satisfies typeof LATEST_PROTOCOL_VERSION;
 export async function explain(
   url: URL,
   client: Implementation,
+  masked: (words: string) => string,
   open: (events: TransportEvents) => Transport,
   steps: Step[],
   trace: Trace,
@@ -71,7 +73,7 @@ export async function explain(
     return done(outcome.error);
   }
   if (memberAt(answer, "result", "serverInfo") === undefined) {
-    const said = textAt(answer, "error", "message") ?? "";
+    const said = masked(textAt(answer, "error", "message") ?? "");
     const error = mcpFailure.notMcp(url.origin, `it did not accept initialize: ${said}`);
     step(false, error.message);
     return done(error);

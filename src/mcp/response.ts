@@ -1,4 +1,3 @@
-import { readFault } from "../oauth/fault.ts";
 import { readBody } from "../platform/body.ts";
 import { mcpFailure } from "./failures.ts";
 import { longestLine } from "./framing.ts";
@@ -30,9 +29,6 @@ export async function whole(
   if (end === "broken") throw mcpFailure.lost(origin);
   return new TextDecoder().decode(bytes);
 }
-
-/** @returns the description in an error body of JSON-RPC, OAuth or a web framework; undefined if there is none */
-export const faultOf = (text: string): string | undefined => readFault(text).description;
 
 /** How much of a body without a type we look at, characters: blanks may stand before its first word. */
 const longestBegin = 4_096;

@@ -1,6 +1,8 @@
 import { CodemieError, systemCode } from "../core/errors.ts";
+import { masked, secretsInHeaders } from "../core/redaction.ts";
 import { addressOnly } from "../core/text.ts";
 import { pause } from "../core/time.ts";
+import { readFault } from "../oauth/fault.ts";
 import type { Cookies } from "../platform/cookie-jar.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
 import type { Authorization } from "./authorization.ts";
@@ -9,7 +11,7 @@ import { mcpFailure } from "./failures.ts";
 import { saysForgotten } from "./forgotten.ts";
 import type { Log } from "./log.ts";
 import type { PendingMessage } from "./pending-message.ts";
-import { bounded, faultOf } from "./response.ts";
+import { bounded } from "./response.ts";
 import type { SilenceLimit } from "./silence-limit.ts";
 
 export interface ServerClientOptions {
@@ -47,6 +49,8 @@ const mayHaveArrived = ["ECONNRESET", "ConnectionClosed", "ECONNABORTED", "EPIPE
 const mostRedirects = 5;
 /** How much we read of a 401 that may speak of a session, bytes. */
 const longestWords = 4_096;
+/** Of how many requests we remember the headers: an answer may repeat a token or cookie of an earlier one. */
+const mostRemembered = 4;
 /** How often we authorize anew for one request. */
 const mostRounds = 3;
 
@@ -66,17 +70,30 @@ async function forgottenSession(request: ServerRequest, response: Response, hasT
   if (!request.inSession || status !== 401 || headers.has("www-authenticate")) return undefined;
   if (!hasToken) return response;
   const text = await bounded(response, longestWords);
-  return saysForgotten(faultOf(text) ?? text) ? new Response(text, { status }) : undefined;
+  return saysForgotten(readFault(text, []).description ?? text) ? new Response(text, { status }) : undefined;
 }
 
 /** Sends requests to the MCP server with the user's headers, cookies and the access token. */
 export class ServerClient {
   readonly url: URL;
   readonly #options: ServerClientOptions;
+  #recent: readonly Headers[] = [];
 
   constructor(options: ServerClientOptions) {
     this.url = options.url;
     this.#options = options;
+  }
+
+  /** @returns the server's words with a mask over the secrets that it was sent */
+  readonly masked = (words: string): string => {
+    const given = [...secretsInHeaders(this.#options.headers, true), ...this.url.searchParams.values()];
+    return masked(words, [...given, ...this.#recent.flatMap((headers) => secretsInHeaders(headers))]);
+  };
+
+  /** @returns the description in an error body of JSON-RPC, OAuth or a web framework, masked; undefined if there is none */
+  faultIn(text: string): string | undefined {
+    const { description } = readFault(text, []);
+    return description && this.masked(description);
   }
 
   /**
@@ -120,7 +137,7 @@ export class ServerClient {
       const target = URL.parse(response.headers.get("location") ?? "", url.href);
       await response.body?.cancel();
       if (!target || target.origin !== url.origin || !keepsMethod || hops === mostRedirects) {
-        throw mcpFailure.redirect(addressOnly(this.url), target ? addressOnly(target) : "nowhere");
+        throw mcpFailure.redirect(addressOnly(this.url), target ? this.masked(addressOnly(target)) : "nowhere");
       }
       url = target;
     }
@@ -133,6 +150,7 @@ export class ServerClient {
     if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
     const jar = await cookies.headerFor(url.href);
     if (jar) headers.set("cookie", [headers.get("cookie"), jar].filter(Boolean).join("; "));
+    this.#recent = [...this.#recent, headers].slice(-mostRemembered);
     const body = request.body === undefined ? {} : { body: request.body };
     let isRepeat = false;
     for (let tries = 0; ; tries++) {

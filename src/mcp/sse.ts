@@ -6,7 +6,7 @@ import { mcpFailure } from "./failures.ts";
 import { forgetsSession } from "./forgotten.ts";
 import type { Log } from "./log.ts";
 import type { PendingMessage } from "./pending-message.ts";
-import { bounded, faultOf, mediaType } from "./response.ts";
+import { bounded, mediaType } from "./response.ts";
 import type { ServerClient } from "./server-client.ts";
 import { aborted, type SilenceLimit, silenceLimit } from "./silence-limit.ts";
 import { lingerMs, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
@@ -107,11 +107,19 @@ export class Sse implements Transport {
       const { status } = response;
       const refusal = response.ok ? "" : await bounded(response, longestRefusal);
       if (response.ok) await response.body?.cancel();
-      else if (channel.initialized && !pending.resent && forgetsSession(status, faultOf(refusal) ?? refusal)) {
+      else if (
+        channel.initialized &&
+        !pending.resent &&
+        forgetsSession(status, this.#server.faultIn(refusal) ?? refusal)
+      ) {
         if (this.#channel === channel) this.reset();
         return { kind: "session-lost" };
       } else
-        return { kind: "failed", error: mcpFailure.status(this.#server.url.origin, status, faultOf(refusal)), status };
+        return {
+          kind: "failed",
+          error: mcpFailure.status(this.#server.url.origin, status, this.#server.faultIn(refusal)),
+          status,
+        };
       await Promise.race([pending.settled, channel.ended, aborted(time.signal)]);
       if (time.signal.aborted) throw time.signal.reason;
       if (pending.owed.size > 0) return { kind: "failed", error: mcpFailure.lost(this.#server.url.origin) };
@@ -137,11 +145,14 @@ export class Sse implements Transport {
       const { signal } = opening;
       const response = await this.#server.send({ method: "GET", headers, signal, time: opening, attended });
       if (!response.ok) {
-        throw mcpFailure.status(origin, response.status, faultOf(await bounded(response, longestRefusal)));
+        throw mcpFailure.status(origin, response.status, this.#server.faultIn(await bounded(response, longestRefusal)));
       }
       if (mediaType(response) !== "text/event-stream") {
         await response.body?.cancel();
-        throw mcpFailure.notMcp(origin, `it sent ${mediaType(response) || "nothing"} instead of a stream`);
+        throw mcpFailure.notMcp(
+          origin,
+          `it sent ${this.#server.masked(mediaType(response)) || "nothing"} instead of a stream`,
+        );
       }
       const endpoint = Promise.withResolvers<URL>();
       endpoint.promise.catch(() => undefined);

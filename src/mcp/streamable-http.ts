@@ -8,7 +8,7 @@ import { LateAnswers } from "./late-answers.ts";
 import { type Log, loggable } from "./log.ts";
 import { memberAt, readEnvelope, textAt } from "./message.ts";
 import type { PendingMessage } from "./pending-message.ts";
-import { bounded, faultOf, mediaType, whole, withType } from "./response.ts";
+import { bounded, mediaType, whole, withType } from "./response.ts";
 import type { ServerClient } from "./server-client.ts";
 import { followServerStream } from "./server-stream.ts";
 import { type SilenceLimit, silenceLimit } from "./silence-limit.ts";
@@ -136,7 +136,9 @@ export class StreamableHttp implements Transport {
     const late = this.#late;
     if (response.status === 202 && (await late?.wait(pending, time, lost ?? late.lost))) return { kind: "done" };
     const what =
-      response.status === 202 ? "it accepted a request without answering it" : `it sent ${type || "nothing"}`;
+      response.status === 202
+        ? "it accepted a request without answering it"
+        : `it sent ${this.#server.masked(type) || "nothing"}`;
     return { kind: "failed", error: mcpFailure.notMcp(this.#server.url.origin, what), status: response.status };
   }
 
@@ -145,7 +147,7 @@ export class StreamableHttp implements Transport {
     const { status } = response;
     const text = await bounded(response, longestRefusal);
     const envelope = readEnvelope(text);
-    const detail = faultOf(text);
+    const detail = this.#server.faultIn(text);
     const answered = typeof envelope !== "string" && envelope.answers.some((key) => pending.owes(key));
     if (session !== undefined && (status === 404 || (!answered && forgetsSession(status, detail)))) {
       return this.#forget(session);

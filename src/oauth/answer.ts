@@ -38,12 +38,16 @@ export const isPassing = (status: number): boolean => status >= 500 || status ==
  * @returns the document (status 200 or 201); a refusal (status 400 or 401, or an OAuth error code, unless the status is
  *   {@link isPassing}); `unusable` for all else
  */
-export function judgeAnswer<T>({ status, text }: OAuthAnswer, what: string, schema: Schema<T>): EndpointResult<T> {
+export function judgeAnswer<T>(
+  { status, text, sent }: OAuthAnswer,
+  what: string,
+  schema: Schema<T>,
+): EndpointResult<T> {
   const document = status === 200 || status === 201 ? parseJson(text, schema) : undefined;
   if (document !== undefined) return { kind: "issued", document };
   // Following a redirect would hand a code or a token to another address.
   if (status >= 300 && status < 400) return { kind: "unusable", why: `${what} redirects`, passing: false };
-  const fault = readFault(text);
+  const fault = readFault(text, sent);
   // RFC 6749 section 5.2: these two refuse, even if a server leaves out the code.
   const code = fault.code ?? (status === 400 || status === 401 ? String(status) : undefined);
   if (code !== undefined && !isPassing(status)) {

@@ -1,4 +1,5 @@
 import { CodemieError } from "../core/errors.ts";
+import { secretsInForm, secretsInHeaders } from "../core/redaction.ts";
 import { addressOnly } from "../core/text.ts";
 import { textUpTo } from "../platform/body.ts";
 import type { Cookies } from "../platform/cookie-jar.ts";
@@ -17,6 +18,8 @@ const mostBytes = 1_000_000;
 export interface OAuthAnswer {
   readonly status: number;
   readonly text: string;
+  /** the secrets of the request, which the text may repeat */
+  readonly sent: readonly string[];
   /** where a redirect leads */
   readonly location?: string | undefined;
 }
@@ -33,6 +36,8 @@ export interface OAuthHttpOptions {
   readonly fetch: Fetch;
   /** decides where we may send requests */
   readonly rule: AddressRule;
+  /** secrets that `fetch` adds to requests */
+  readonly secrets?: readonly string[];
   /** cookies to send and keep, for a reverse proxy in between that needs them */
   readonly cookies?: Cookies;
   /** called for every answer with method, address without query, and status */
@@ -94,13 +99,15 @@ export class OAuthHttp {
    * @throws `unreachable`, `tls`, `server_error` for an answer that is too long
    */
   async send(url: URL, request: OAuthRequest = {}): Promise<OAuthAnswer> {
-    const { fetch, cookies, debug } = this.#options;
+    const { fetch, cookies, debug, secrets = [] } = this.#options;
     const headers = request.headers ?? new Headers();
     headers.set("accept", "application/json");
     const cookie = await cookies?.headerFor(url.href);
     if (cookie) headers.set("cookie", cookie);
     const method = request.method ?? "GET";
     const body = request.body === undefined ? {} : { body: request.body };
+    const form = request.body instanceof URLSearchParams ? secretsInForm(request.body) : [];
+    const sent = [...secrets, ...secretsInHeaders(headers), ...form];
     try {
       const signal = AbortSignal.timeout(request.patienceMs ?? requestMs);
       const response = await fetch(url.href, { method, headers, ...body, signal });
@@ -108,7 +115,7 @@ export class OAuthHttp {
       await cookies?.take(url.href, response.headers.getSetCookie());
       const tooLong = () => oauthFailure.tooLong(addressOnly(url), mostBytes);
       const location = response.headers.get("location") ?? undefined;
-      return { status: response.status, location, text: await textUpTo(response, mostBytes, tooLong) };
+      return { status: response.status, sent, location, text: await textUpTo(response, mostBytes, tooLong) };
     } catch (error) {
       if (error instanceof CodemieError) throw error;
       throw networkFailure(url.origin, error);

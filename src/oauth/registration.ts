@@ -51,7 +51,7 @@ export async function register(
   const supported = server.token_endpoint_auth_methods_supported ?? ["none"];
   const wanted = authMethods.find((method) => method !== "private_key_jwt" && supported.includes(method)) ?? "none";
   const url = http.allowed(endpoint, "the registration endpoint");
-  const { status, text } = await http.send(url, {
+  const { status, text, sent } = await http.send(url, {
     method: "POST",
     headers: new Headers({ "content-type": "application/json" }),
     body: JSON.stringify({
@@ -66,7 +66,7 @@ export async function register(
   });
   const made = status === 200 || status === 201 ? parseJson(text, registered) : undefined;
   trace({ name: "registration", ok: made !== undefined, detail: `${status} ${addressOnly(url)}`, reference });
-  const { code, description } = readFault(text);
+  const { code, description } = readFault(text, sent);
   if (!made) throw oauthFailure.registrationRefused(server.issuer, status, description ?? code);
   const { client_secret, client_secret_expires_at, registration_client_uri, registration_access_token } = made;
   const secret = client_secret ? new Secret(client_secret) : undefined;

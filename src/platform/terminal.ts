@@ -1,5 +1,6 @@
 import type { Env } from "../core/env.ts";
 import { failure } from "../core/errors.ts";
+import { printable, wrap } from "../core/text.ts";
 import { isTerminal } from "./is-terminal.ts";
 import { writeError, writeOut } from "./stdio.ts";
 
@@ -33,6 +34,12 @@ export interface Terminal {
    * @throws `interrupted` on Ctrl-C and Escape, or Ctrl-D in an empty line; the signal's reason when it aborts
    */
   readLine(options: ReadLine): Promise<string>;
+}
+
+/** Prints a note for the person. What a terminal would obey in it, for example in a file's name, becomes `�`. */
+export function printNote(terminal: Pick<Terminal, "err" | "columns">, text: string): void {
+  const line = `note: ${printable(text, Number.POSITIVE_INFINITY)}`;
+  terminal.err(`${wrap(line, terminal.columns("err"), "      ")}\n`);
 }
 
 /** How to read a line. */

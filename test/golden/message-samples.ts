@@ -165,6 +165,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     ["fsh", ["bash", "fish"], "fish"],
     ["tcsh", ["bash", "fish"], undefined],
   ],
+  "cli/commands/mcpParameter": [["id_token_hint"]],
   "cli/commands/noSetting": [
     ["modl", ["model", "project"], "model"],
     ["colour", ["model", "project"], undefined],

@@ -5,6 +5,7 @@ import { maskSecrets } from "../../src/core/secret-arguments.ts";
 import { codemie, codemieClaude, Person } from "../support/codemie.ts";
 import { beginLogin } from "../support/login.ts";
 import { RawBridge } from "../support/mcp/bridge.ts";
+import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
 import { startScripted } from "../support/mcp/scripted.ts";
 import { commandOf, someone, testWithOthers } from "../support/other-user.ts";
 import { Probe } from "../support/probe.ts";
@@ -151,6 +152,18 @@ for (const [flags, shown] of [
   });
 }
 
+test("the bridge: the value of --authorize-param that is a secret is sent, and not listed", async () => {
+  const server = await startProtected();
+  const flags = ["--authorize-param", `id_token_hint=${secret}`, "--authorize-param", "login_hint=me"];
+  const bridge = new AuthorizedBridge(server.url, flags);
+  await bridge.initialize();
+  const shown = "--authorize-param\nid_token_hint=[redacted]\n--authorize-param\nlogin_hint=me\n";
+  expect(shownOf(bridge.child.pid, "cmdline")).toEndWith(`${server.url}\n${shown}`);
+  expect(server.calls("/authorize")[0]?.query.get("id_token_hint")).toBe(secret);
+  await bridge.finish();
+  await server.close();
+});
+
 test("a variable that another process left behind changes no command line", async () => {
   const env = { CODEMIE_MASKED_ARGUMENTS: JSON.stringify({ pid: 1, secrets: [[0, "setup"]] }) };
   const { out, code } = await person.run(["profile"], { env });
@@ -199,6 +212,13 @@ const masked: [string[], string[] | undefined][] = [
   [["--jwt-token", "-"], undefined],
   [["--jwt-token-file", "/run/token", "--header-env", "X-Api-Key: KEY"], undefined],
   [["--header", `Authorization: Bearer ${variable}`, "--header", `X: ${variable}`], undefined],
+  [
+    ["--authorize-param", `id_token_hint=${secret}`, "--authorize-param", `client_secret=${secret}=`],
+    ["--authorize-param", "id_token_hint=[redacted]", "--authorize-param", "client_secret=[redacted]"],
+  ],
+  [[`--authorize-param=Client-Assertion=${secret}`], ["--authorize-param=Client-Assertion=[redacted]"]],
+  [["--authorize-param", "login_hint=me@example.com", "--authorize-param=audience=a", "id_token_hint=x"], undefined],
+  [["--authorize-param", "id_token_hint=", "--authorize-param"], undefined],
   [["--task", "what is a token?", "https://x.example/mcp"], undefined],
 ];
 for (const [args, shown] of masked) {

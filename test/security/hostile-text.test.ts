@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { isPlainName, printable } from "../../src/core/text.ts";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
@@ -133,4 +135,27 @@ test("line separators and the byte order mark are blanks", () => {
 test("people's names stay as they are: joiners behind letters that need them, emoji", () => {
   for (const name of ["Zoë O’Neil", "علی‌رضا", "ශ්‍රී", "👩‍💻", "❤️‍🔥", "🏳️‍🌈", "孙悟空", "e\u0301"])
     expect(printable(name)).toBe(name);
+});
+
+test("notes before a command: a profile's name out of the file, a folder's and a passphrase file's", async () => {
+  const home = join(person.root, hostile);
+  mkdirSync(home, { mode: 0o777 });
+  chmodSync(home, 0o777);
+  const config = join(home, "codemie-cli.config.json");
+  const profiles = { [hostile]: { provider: "openai", baseUrl: "https://x.example", apiKey: "sk-0123456789" } };
+  writeFileSync(config, JSON.stringify({ version: 2, activeProfile: "ok", profiles: { ok: {}, ...profiles } }));
+  chmodSync(config, 0o666);
+  const passphrase = join(person.root, `${hostile}.passphrase`);
+  writeFileSync(passphrase, "correct horse battery staple\n");
+  chmodSync(passphrase, 0o644);
+  const env = { CODEMIE_HOME: home, CODEMIE_VAULT_PASSPHRASE_FILE: passphrase };
+  const { out, err } = await person.run(["config", "set", "model", "gpt-5.2", "--profile", "ok"], { env });
+  for (const said of [
+    "was open to other users of this machine",
+    "moved from the configuration file to the vault",
+    "other users of this machine may read",
+  ]) {
+    expect(err).toContain(said);
+  }
+  expect(out + err).not.toMatch(obeyed);
 });

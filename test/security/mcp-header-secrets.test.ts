@@ -61,6 +61,11 @@ for (const [what, args, said] of [
   ["a header's value", ["x", "--", "--header", `Authorization: Bearer ${secret}`], "--header-env"],
   ["it in one word", ["x", "--", `--header=X-Api-Key: ${secret}`], "--header-env"],
   ["it behind another flag", ["x", "--", "--persist", "--header", `Cookie: ${secret}`], "--header-env"],
+  [
+    "a parameter that is a secret",
+    ["x", "--", "--authorize-param", `id_token_hint=${secret}`],
+    "id_token_hint is a secret",
+  ],
   ["an unknown flag", ["x", "--", "--bogus"], "no flag --bogus"],
   ["a flag without its value", ["x", "--", "--header"], "--header needs a value"],
   ["a second address", ["x", "--", "https://other.example.com/mcp"], "takes one address and flags"],

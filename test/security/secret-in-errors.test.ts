@@ -116,3 +116,44 @@ test("a token or a key for a login that takes none is refused, not dropped in si
     expect([code, err.includes(`${flag} does not go with --method sso`)]).toEqual([2, true]);
   }
 });
+
+for (const flags of [["--device"], []]) {
+  test(`a provider that repeats the client's secret and the code, in a login ${flags[0] ?? "that pushes its request"}`, async () => {
+    const deviceCode = "DEVICE-CODE-of-this-login";
+    const secret = "S3CR3T+of/the client";
+    const provider = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      async fetch(request) {
+        const { origin, pathname } = new URL(request.url);
+        if (pathname.includes("/.well-known/")) {
+          return Response.json({
+            issuer: origin,
+            authorization_endpoint: `${origin}/authorize`,
+            token_endpoint: `${origin}/token`,
+            jwks_uri: `${origin}/keys`,
+            device_authorization_endpoint: `${origin}/device`,
+            require_pushed_authorization_requests: true,
+            pushed_authorization_request_endpoint: `${origin}/par`,
+            token_endpoint_auth_methods_supported: ["client_secret_post"],
+          });
+        }
+        if (pathname === "/device") {
+          return Response.json({ device_code: deviceCode, user_code: "AB-CD", verification_uri: origin, interval: 1 });
+        }
+        const form = await request.text();
+        const sent = new URLSearchParams(form);
+        const said = `${sent.get("client_secret")} ${sent.get("device_code")} ${form}`;
+        return Response.json({ error: "invalid_client", error_description: `no ${said}` }, { status: 400 });
+      },
+    });
+    const issuer = `http://127.0.0.1:${provider.port}`;
+    const client = ["--issuer", issuer, "--client-id", "cid", "--client-secret-env", "SEC"];
+    const args = ["profile", "login", "--url", sandbox.origin, ...client, ...flags, "--timeout", "20"];
+    const { err, out, code } = await person.run(args, { env: { SEC: secret } });
+    expect(code).toBe(4);
+    expect(err + out).toContain("[redacted]");
+    for (const one of [secret, encodeURIComponent(secret), "S3CR3T", deviceCode]) expect(err + out).not.toContain(one);
+    await provider.stop(true);
+  });
+}

@@ -39,7 +39,12 @@ export async function runExplain(cli: Cli, asked: McpArgs): Promise<number> {
     const detail = `${options?.method ?? "GET"} ${addressOnly(new URL(address))} → ${response.status}`;
     const ok = response.status < 400 || response.status === 401;
     const reference = challenge === null ? {} : { reference: "RFC 6750 section 3" };
-    trace({ name: "server", ok, detail: challenge === null ? detail : `${detail}, ${challenge}`, ...reference });
+    trace({
+      name: "server",
+      ok,
+      detail: challenge === null ? detail : `${detail}, ${server.masked(challenge)}`,
+      ...reference,
+    });
     return response;
   };
   const cookies = new Cookies();
@@ -52,7 +57,7 @@ export async function runExplain(cli: Cli, asked: McpArgs): Promise<number> {
   const ended = new Promise<never>((_, reject) => stop.addEventListener("abort", () => reject(stop.reason)));
   const client = { name: "codemie", version };
   try {
-    const found = await Promise.race([explain(url, client, open, steps, trace), ended]);
+    const found = await Promise.race([explain(url, client, server.masked, open, steps, trace), ended]);
     const { error } = found;
     const failed = error && { code: error.code, message: error.message, hint: error.hint ?? null };
     output.result({ ...found, error: failed ?? null }, () =>

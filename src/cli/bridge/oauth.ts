@@ -5,6 +5,7 @@ import { stores } from "../../access/stores.ts";
 import { longestKey } from "../../auth/client-proof.ts";
 import { freshIdToken } from "../../auth/id-token.ts";
 import type { LoginDialogue } from "../../auth/login/browser.ts";
+import { secretsInHeaders } from "../../core/redaction.ts";
 import { Secret } from "../../core/secret.ts";
 import type { Log } from "../../mcp/log.ts";
 import type { EnterpriseProvider } from "../../mcp/oauth/machine.ts";
@@ -78,6 +79,7 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     http: new OAuthHttp({
       fetch: withHeadersFor(url.origin, asked.headers, runtime.fetch),
       rule: addressesNamedBy(url, asked.allowHttp),
+      secrets: secretsInHeaders(asked.headers, true),
       cookies,
       debug: (text) => log.debug(text),
     }),

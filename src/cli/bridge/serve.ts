@@ -119,7 +119,7 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
   };
   const transport = await chooseTransport(asked.transport, server, log, asked.silenceMs);
   const ignoredTools = await ignored(asked.ignoredTools);
-  const bridge = new Bridge({ origin: url.origin, transport, write, log, ignoredTools });
+  const bridge = new Bridge({ origin: url.origin, transport, masked: server.masked, write, log, ignoredTools });
   const reading = (async () => {
     for await (const line of readLines(stdio.input)) bridge.fromClient(line);
     ended.resolve({ code: 0, why: "end of input", graceMs });

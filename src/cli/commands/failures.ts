@@ -199,6 +199,12 @@ export const commandFailure = {
       "a header's value cannot be registered: the agent shows it in the process list, and keeps it in its file",
       "name a variable that holds the value, for example --header-env 'X-Api-Key: MCP_KEY'",
     ),
+  mcpParameter: (name: string) =>
+    new CodemieError(
+      "usage",
+      `${printable(name, 100)} is a secret and cannot be registered: the agent shows it in the process list, and keeps it in its file`,
+      "leave it out, or start codemie-mcp-proxy yourself with it",
+    ),
   mcpVariable: () =>
     new CodemieError(
       "usage",

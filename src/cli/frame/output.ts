@@ -94,7 +94,7 @@ export class Output {
 
   /** Prints one line of a result that comes in parts; with `--json` nothing, since the result at the end has it all. */
   progress(text: string): void {
-    if (!this.json) this.#terminal.out(`${text}\n`);
+    if (!this.json) this.#terminal.out(this.#signs(`${text}\n`));
   }
 
   /** Prints an error and its hint: on standard error, or with `--json` as the document on standard output. */

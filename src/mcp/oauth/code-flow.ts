@@ -7,6 +7,7 @@ import type { ForeignEnv } from "../../core/env.ts";
 import { CodemieError } from "../../core/errors.ts";
 import type { CallbackChoice } from "../../core/host.ts";
 import { parseJson } from "../../core/json.ts";
+import { masked, secretsInForm } from "../../core/redaction.ts";
 import type { EndpointResult } from "../../oauth/answer.ts";
 import { authorizationUrl, judgeCallback, needsConsent, newSecrets, promptFor } from "../../oauth/authorization.ts";
 import type { Client } from "../../oauth/client.ts";
@@ -104,7 +105,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
   trace({ name: "browser", ok: true, detail: `waiting for ${endpoint.origin}`, reference: "RFC 6749 section 4.1.1" });
   try {
     return await browserLogin(person, listening, url.href, async (callback) => {
-      const code = codeOf(callback, server, trace);
+      const code = codeOf(callback, server, secretsInForm(asked.searchParams), trace);
       const form = {
         grant_type: "authorization_code",
         code,
@@ -196,8 +197,8 @@ function checkNonce({ id_token: token }: TokenAnswer, nonce: string, issuer: str
   if (claims?.nonce !== nonce) throw mcpFailure.token(issuer, "the nonce of its ID token belongs to another login");
 }
 
-/** Returns the authorization code of a callback whose `state` is checked; throws the server's refusal. */
-function codeOf(url: URL, server: ServerMetadata, trace: Trace): string {
+/** Returns the authorization code of a callback whose `state` is checked; throws the server's refusal, `sent` masked. */
+function codeOf(url: URL, server: ServerMetadata, sent: readonly string[], trace: Trace): string {
   const result = judgeCallback(url, server);
   const said = url.searchParams.get("error");
   trace({
@@ -210,7 +211,7 @@ function codeOf(url: URL, server: ServerMetadata, trace: Trace): string {
     case "code":
       return result.code;
     case "refused":
-      throw mcpFailure.refused(server.issuer, result.code, result.description);
+      throw mcpFailure.refused(server.issuer, masked(result.code, sent), masked(result.description, sent));
     case "other-issuer":
       throw mcpFailure.otherAnswer(server.issuer);
     case "no-code":

@@ -72,12 +72,12 @@ export async function authorizeByEnterprise(
     subject_token_type: "urn:ietf:params:oauth:token-type:id_token",
     client_id: provider.clientId,
   });
-  const { status, text } = await http.send(provider.tokenEndpoint, { method: "POST", body });
+  const { status, text, sent } = await http.send(provider.tokenEndpoint, { method: "POST", body });
   const vouched = status === 200 ? parseJson(text, exchanged) : undefined;
   const detail = `${status} ${addressOnly(provider.tokenEndpoint)}`;
   trace({ name: "token exchange", ok: vouched !== undefined, detail, reference: "RFC 8693 section 2" });
   if (!vouched) {
-    const { code, description } = readFault(text);
+    const { code, description } = readFault(text, sent);
     throw mcpFailure.refused(provider.tokenEndpoint.origin, code ?? String(status), description ?? "");
   }
   const form = {

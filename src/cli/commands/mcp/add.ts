@@ -1,4 +1,5 @@
 import { stores } from "../../../access/stores.ts";
+import { isSecretName } from "../../../core/redaction.ts";
 import type { ProgramCall } from "../../../platform/processes.ts";
 import { findProgram, runCaptured } from "../../../platform/processes.ts";
 import { ownProgram } from "../../../platform/self.ts";
@@ -64,10 +65,12 @@ export const mcpAdd = (cli: Cli) =>
  * @throws usage errors
  */
 function checked(args: readonly string[]): { address: string; secretVariables: readonly string[] } {
-  const { url, help, version, explain, secretVariables } = readMcpArgs(args, "unknown");
+  const { url, help, version, explain, secretVariables, authorizeParameters } = readMcpArgs(args, "unknown");
   if (help || version || explain) throw commandFailure.notForRegistration();
   // The agent fills in `${…}` itself, and everybody could read the value in the process list.
   if (args.some((arg) => arg.includes("${"))) throw commandFailure.mcpVariable();
   if (args.some((arg) => arg === "--header" || arg.startsWith("--header="))) throw commandFailure.mcpHeader();
+  const secret = Object.keys(authorizeParameters).find(isSecretName);
+  if (secret !== undefined) throw commandFailure.mcpParameter(secret);
   return { address: url.href, secretVariables };
 }
