@@ -220,8 +220,10 @@ export class Output {
     const columns = this.#terminal.columns("out");
     if (Bun.stringWidth(line) <= columns) return line;
     const plain = Bun.stripANSI(line);
-    const second = /^\s*\S.*? {2,}(?=\S)/.exec(plain)?.[0].length ?? 0;
-    const start = plain.search(/\S/) + 2;
+    const text = plain.trimStart();
+    const gap = text.indexOf("  ");
+    const second = gap < 0 ? 0 : plain.length - text.slice(gap).trimStart().length;
+    const start = plain.length - text.length + 2;
     return wrap(line, columns, " ".repeat(second > 0 && second <= columns / 2 ? second : start));
   }
 
