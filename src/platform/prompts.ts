@@ -20,12 +20,29 @@ export interface Prompts {
   ): Promise<string | Back>;
   /** Shows only the length of the typed or pasted text. */
   secret(message: string): Promise<string | Back>;
+  /**
+   * Asks for a name, and takes a secret in its place: it shows nothing of what looks like one.
+   *
+   * @param standard the name that Enter alone gives
+   * @param check as for {@link text}
+   */
+  nameOrSecret(
+    message: string,
+    options: { standard: string; check(value: string): string | undefined },
+  ): Promise<string | Back>;
   /** A long list can be searched by typing. */
   choose<T extends string>(message: string, choices: readonly Choice<T>[], initial?: T): Promise<T | Back>;
   confirm(message: string, initial: boolean): Promise<boolean | Back>;
   /** Shows the first line of a dialogue. */
   intro(title: string): void;
 }
+
+/** Longest text that may be a name. */
+const longestName = 64;
+
+/** True for a text that may be the beginning of a token: no name, or with the first letters of every JWT in it. */
+const looksSecret = (typed: string) =>
+  typed.length > longestName || typed.includes("eyJ") || /\W|^bearer/i.test(typed.trim());
 
 /** A list longer than this is searched by typing. */
 const searchAbove = 8;
@@ -100,6 +117,36 @@ export async function realPrompts(stop: AbortSignal, unicode: boolean): Promise<
       ),
     secret: (message) =>
       ask(() => clack.password({ ...common, message, validate: (value) => (value ? undefined : "it is empty") })),
+    nameOrSecret: async (message, { standard, check }) => {
+      const { TextPrompt } = await import("@clack/core");
+      const { styleText } = process.getBuiltinModule("node:util");
+      const { S_BAR: bar, S_BAR_END: end, symbol } = clack;
+      const question = () =>
+        new TextPrompt({
+          ...common,
+          input: stdin,
+          placeholder: standard,
+          defaultValue: standard,
+          validate: (value) => check(value || standard),
+          render() {
+            const { userInput, state, error } = this;
+            const mark = unicode ? "▪" : "*";
+            const typed = looksSecret(userInput) ? `${mark.repeat(8)} (hidden)` : userInput || standard;
+            const isOpen = state !== "submit" && state !== "cancel";
+            const shown =
+              looksSecret(userInput) || !isOpen
+                ? styleText("dim", typed)
+                : userInput
+                  ? this.userInputWithCursor
+                  : `${styleText("inverse", standard[0] ?? " ")}${styleText("dim", standard.slice(1))}`;
+            const color = state === "error" ? "yellow" : isOpen ? "cyan" : "gray";
+            const title = `${styleText("gray", bar)}\n${symbol(state)}  ${message}\n${styleText(color, bar)}  ${shown}\n`;
+            if (!isOpen) return title.trimEnd();
+            return `${title}${styleText(color, end)}${state === "error" ? `  ${styleText(color, error)}` : ""}\n`;
+          },
+        }).prompt();
+      return await ask(async () => (await question()) ?? standard);
+    },
     choose: <T extends string>(message: string, choices: readonly Choice<T>[], initial?: T) =>
       ask<T>(() => {
         const start = initial === undefined ? {} : { initialValue: initial };

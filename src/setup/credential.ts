@@ -1,5 +1,5 @@
 import { readApiKey } from "../auth/api-key.ts";
-import { readBearerToken } from "../auth/bearer-token.ts";
+import { isBearerToken, readBearerToken } from "../auth/bearer-token.ts";
 import { callWith } from "../auth/call.ts";
 import { loginRecord, type StoredLogin, storedLogin } from "../auth/credential.ts";
 import { pages } from "../auth/login/callback-page.ts";
@@ -8,6 +8,7 @@ import { lackOf } from "../auth/login/oidc.ts";
 import { describe, proveBearer } from "../auth/stored-login.ts";
 import { CodemieError, failure } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
+import { pastedSecret } from "../core/pasted.ts";
 import { Secret } from "../core/secret.ts";
 import { back } from "../platform/prompts.ts";
 import { variableName } from "../profiles/config.ts";
@@ -154,12 +155,18 @@ async function withToken(draft: Draft, host: Host, context: SetupContext): Promi
   }
   let name = flags.tokenEnv ?? draft.before.jwtConfig?.tokenEnvVar;
   if (flags.tokenEnv === undefined && prompts) {
-    const answer = await prompts.text("Environment variable that will hold the token", {
-      initial: name ?? tokenVariable,
-      check: (value) =>
-        variableName.test(value) ? undefined : "use letters, digits and underscores, and no digit at the start",
-    });
+    const answer = await prompts.nameOrSecret(
+      "Variable that will hold the token, or the token itself (it stays hidden)",
+      {
+        standard: name ?? tokenVariable,
+        check: (value) =>
+          variableName.test(value) || isBearerToken(pastedSecret(value))
+            ? undefined
+            : "a variable has letters, digits and underscores; a token has three parts with dots between them",
+      },
+    );
     if (answer === back) return back;
+    if (!variableName.test(answer)) return await withPasted(draft, host, new Secret(answer), context);
     name = answer;
   }
   name ??= tokenVariable;
@@ -171,6 +178,19 @@ async function withToken(draft: Draft, host: Host, context: SetupContext): Promi
   }
   const login = await prove(host, new Secret(text), context);
   return { ...draft, tokenEnv: name, held: { login, passing: true } };
+}
+
+/** Offers to store a token that the person pasted; a no asks the question again. */
+async function withPasted(
+  draft: Draft,
+  host: Host,
+  token: Secret,
+  context: SetupContext,
+): Promise<Draft | typeof back> {
+  const login = await prove(host, token, context);
+  const stores = await context.prompts?.confirm("Store the token in the vault, sealed, until it ends?", true);
+  if (stores === true) return { ...draft, held: { login, passing: false } };
+  return stores === back ? back : await withToken(draft, host, context);
 }
 
 async function prove(host: Host, given: Secret, { runtime, version, during, tell }: SetupContext) {

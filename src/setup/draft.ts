@@ -138,6 +138,7 @@ function noticing(prompts: Prompts, notice: () => void): Prompts {
     ...prompts,
     text: noticed(prompts.text),
     secret: noticed(prompts.secret),
+    nameOrSecret: noticed(prompts.nameOrSecret),
     confirm: noticed(prompts.confirm),
     choose: (message, choices, initial) => {
       notice();

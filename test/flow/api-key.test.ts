@@ -221,7 +221,7 @@ test("setting up again with another key replaces it; without a key the stored on
     "--yes",
   ]);
   expect(again.code).toBe(0);
-  expect(JSON.parse((await person.run(["profile", "--json"])).out)).toEqual([
+  expect(JSON.parse((await person.run(["profile", "--json"])).out)).toMatchObject([
     { name: "default", active: true, url: provider.origin, method: "api-key", model: "gpt-5.2" },
   ]);
   expect((await person.run(["token"])).out).toBe(`${provider.key}\n`);

@@ -359,6 +359,38 @@ test("the wizard: Escape and Ctrl-C while a device code waits", async () => {
   expect(await pty.ended()).toBe(130);
 });
 
+test("the wizard: a pasted bearer token is hidden, and stored sealed after a yes", async () => {
+  const token = await sandbox.front.mintToken("ci");
+  for (const [name, pasted, answer, method] of [
+    ["kept", `Bearer ${token}`, enter, { jwtConfig: {} }],
+    ["variable", `"${token}"`, "n", { jwtConfig: { tokenEnvVar: "CODEMIE_JWT_TOKEN" } }],
+  ] as const) {
+    const pty = new Pty(person, ["setup", "--url", sandbox.origin, "--profile", name]);
+    await pty.shows(/How do you log in\?/);
+    pty.type(`${down}${enter}`);
+    await pty.shows(/Variable that will hold the token[\s\S]*ODEMIE_JWT_TOKEN/);
+    if (answer === enter) {
+      pty.type(`1x${enter}`);
+      await pty.shows(/a variable has letters/);
+      pty.type("\u007f\u007f");
+    }
+    pty.type(`${pasted}${enter}`);
+    await pty.shows(/\(hidden\)[\s\S]*the token is ci[\s\S]*Store the token in the vault/);
+    pty.type(answer);
+    if (answer === "n") {
+      await pty.shows(/Store the token[\s\S]*Variable that will hold/);
+    } else await pty.shows(/Which model\?/);
+    pty.type(enter);
+    await pty.shows(new RegExp(`profile ${name} is set up`));
+    expect(await pty.ended()).toBe(0);
+    const shown = Bun.stripANSI(pty.screen);
+    for (let at = 0; at + 12 < token.length; at += 6) expect(shown).not.toContain(token.slice(at, at + 12));
+    expect(config().profiles[name]).toMatchObject(method);
+    expect((await person.run(["models"])).code).toBe(answer === enter ? 0 : 4);
+    expect(textBelow(person.root)).not.toContain(token.slice(0, 60));
+  }
+});
+
 test("the wizard: an OpenID provider and a client ID are checked where they are typed, in words without flags", async () => {
   const pty = new Pty(person, ["setup", "--url", sandbox.origin]);
   await pty.shows(/How do you log in\?/);

@@ -94,7 +94,7 @@ export class Output {
 
   /** Prints one line of a result that comes in parts; with `--json` nothing, since the result at the end has it all. */
   progress(text: string): void {
-    if (!this.json) this.#terminal.out(this.#signs(`${text}\n`));
+    if (!this.json) this.#terminal.out(`${text}\n`);
   }
 
   /** Prints an error and its hint: on standard error, or with `--json` as the document on standard output. */
@@ -220,10 +220,11 @@ export class Output {
     const columns = this.#terminal.columns("out");
     if (Bun.stringWidth(line) <= columns) return line;
     const plain = Bun.stripANSI(line);
-    const first = plain.search(/\S/);
-    const gap = plain.indexOf("  ", first);
-    const second = gap < 0 ? 0 : plain.length - plain.slice(gap).trimStart().length;
-    return wrap(line, columns, " ".repeat(second > 0 && second <= columns / 2 ? second : first + 2));
+    const text = plain.trimStart();
+    const gap = text.indexOf("  ");
+    const second = gap < 0 ? 0 : plain.length - text.slice(gap).trimStart().length;
+    const start = plain.length - text.length + 2;
+    return wrap(line, columns, " ".repeat(second > 0 && second <= columns / 2 ? second : start));
   }
 
   #fit(line: string, indent: string): string {
