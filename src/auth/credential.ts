@@ -41,6 +41,8 @@ const oidcLogin = z.object({
   clientKey: z.optional(z.string()),
   accessToken: z.string(),
   refreshToken: z.optional(z.string()),
+  /** the latest that came, for grants that need one: some providers send one at the login alone */
+  idToken: z.optional(z.string()),
   /** absent when the provider does not say, or says what is no moment */
   expiresAt: z.catch(z.optional(moment), undefined),
 });

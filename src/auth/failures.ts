@@ -180,6 +180,15 @@ export const authFailure = {
       `the ID token of ${printable(issuer, 120)} was not accepted: ${printable(why)}`,
       "nothing was stored; check this machine's clock, --issuer and --client-id",
     ),
+  /** @param hadOne true: one came with the login, and has ended */
+  noIdToken: (issuer: string, profile: string, hadOne: boolean) =>
+    new CodemieError(
+      "auth_needed",
+      `the identity provider ${printable(issuer, 120)} sends no ID token with a renewal${hadOne ? ", and that of the login has ended" : ""}`,
+      hadOne
+        ? `run codemie profile login --profile ${profile} for a new one; to need none, have the provider's administrator turn on ID tokens at refresh`
+        : `have the provider's administrator turn on ID tokens for this client, then run codemie profile login --profile ${profile}`,
+    ),
   idTokenEncrypted: (issuer: string, clientId: string) =>
     new CodemieError(
       "auth_refused",

@@ -12,13 +12,13 @@ export interface ProvidersIdToken {
 
 /**
  * Gets a fresh ID token for a profile that logged in at an OpenID provider. The broker renews the profile's tokens and
- * stores them first. The ID token itself is not stored: it expires within minutes.
+ * stores them first. Where a renewal brings none, the one before goes on while it is valid.
  *
  * @param broker the broker of the profile's login
  * @param profile the profile's name, for the error
  * @returns the ID token, with token endpoint and client ID of its provider
  * @throws `auth_needed` when the profile has no such login; `auth_expired` when the provider no longer renews it;
- *   `auth_refused` when the provider sends no ID token; what the renewal met (`unreachable`, `tls`, `server_error`,
+ *   `auth_needed` when the provider sends no ID token, and none is valid; what the renewal met (`unreachable`, `tls`, `server_error`,
  *   `auth_refused`), and what the vault throws
  */
 export async function freshIdToken(broker: Broker, profile: string): Promise<ProvidersIdToken> {
@@ -27,7 +27,7 @@ export async function freshIdToken(broker: Broker, profile: string): Promise<Pro
   const renewal = await broker.probe();
   if (renewal.kind !== "renewed" && "error" in renewal && renewal.error) throw renewal.error;
   if (renewal.kind !== "renewed") throw apiFailure.sessionEnded(stored.origin, profile);
-  if (!renewal.idToken) throw authFailure.idToken(stored.issuer, "the provider sent none");
+  if (!renewal.idToken) throw authFailure.noIdToken(stored.issuer, profile, stored.idToken !== undefined);
   const { token, tokenEndpoint } = renewal.idToken;
   return { idToken: token, tokenEndpoint, clientId: stored.clientId };
 }

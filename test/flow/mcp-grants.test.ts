@@ -134,7 +134,8 @@ test("the enterprise grant hands on no ID token that has ended", async () => {
   await server.close();
 });
 
-test("the enterprise grant with an OIDC profile: a fresh ID token each time, and the renewed login is stored", async () => {
+/** A person with a login at a provider, and what that was asked. */
+async function atProvider(sendsIdTokens: boolean, login: { idToken?: string } = {}) {
   const issuer = await listen();
   const forms: URLSearchParams[] = [];
   const endpoints = ["authorization_endpoint", "token_endpoint", "jwks_uri"];
@@ -148,8 +149,9 @@ test("the enterprise grant with an OIDC profile: a fresh ID token each time, and
     forms.push(form);
     const n = forms.length;
     if (form.get("grant_type") === "refresh_token") {
-      const tokens = { access_token: `access-${n}`, refresh_token: `refresh-${n}`, id_token: `id-${n}` };
-      return sendJson(response, 200, { ...tokens, token_type: "Bearer", expires_in: 300 });
+      const tokens = { access_token: `access-${n}`, refresh_token: `refresh-${n}`, token_type: "Bearer" };
+      const more = sendsIdTokens ? { id_token: `id-${n}` } : {};
+      return sendJson(response, 200, { ...tokens, ...more, expires_in: 300 });
     }
     const issued = "urn:ietf:params:oauth:token-type:id-jag";
     sendJson(response, 200, { access_token: `assertion-${n}`, issued_token_type: issued });
@@ -165,11 +167,42 @@ test("the enterprise grant with an OIDC profile: a fresh ID token each time, and
       identity: { id: "1", name: "Ada", email: "ada@example.com" },
       loggedInAt: Date.now(),
       ...{ issuer: issuer.origin, clientId: "codemie", scope: "openid", accessToken: "a", refreshToken: "refresh-0" },
+      ...login,
     }),
   );
   const config = { version: 2, activeProfile: "work", profiles: { work: { codeMieUrl: origin } } };
   person.writeConfig(config);
+  return { issuer, forms, person };
+}
 
+/** An ID token that ends so many seconds from now. */
+const idTokenFor = (seconds: number) => {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  return [{ alg: "none" }, { exp: Math.floor(Date.now() / 1000) + seconds }, {}].map(part).join(".");
+};
+
+test("the enterprise grant where a renewal brings no ID token: that of the login while it is valid, else words", async () => {
+  const server = await startProtected();
+  const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
+  const valid = idTokenFor(600);
+  for (const [idToken, says] of [
+    [valid, undefined],
+    [idTokenFor(-600), "sends no ID token with a renewal, and that of the login has ended"],
+    [undefined, "sends no ID token with a renewal"],
+  ] as const) {
+    const { issuer, forms, person } = await atProvider(false, idToken === undefined ? {} : { idToken });
+    const bridge = new AuthorizedBridge(server.url, flags, { S: "s" }, person);
+    const { result, error } = await bridge.initialize();
+    if (says === undefined) expect([result !== undefined, forms.at(-1)?.get("subject_token")]).toEqual([true, valid]);
+    else expect(error.message).toContain(says);
+    await bridge.finish();
+    await issuer.close();
+  }
+  await server.close();
+});
+
+test("the enterprise grant with an OIDC profile: a fresh ID token each time, and the renewed login is stored", async () => {
+  const { issuer, forms, person } = await atProvider(true);
   const server = await startProtected();
   const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
   const bridge = new AuthorizedBridge(server.url, flags, { S: "s" }, person);
@@ -195,7 +228,7 @@ test("the enterprise grant without a login at an OpenID provider says what to do
   const server = await startProtected();
   const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
   const bridge = new AuthorizedBridge(server.url, flags, { S: "s" });
-  expect((await bridge.initialize()).error.message).toContain("codemie profile login");
+  expect((await bridge.initialize()).error.message).toContain("run codemie setup");
   await bridge.finish();
   await server.close();
 });

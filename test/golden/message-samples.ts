@@ -66,6 +66,10 @@ const redirect = new URL("http://127.0.0.1:4180/callback");
 /** The calls of one message: each way it can end has a line. */
 export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>> = {
   "access/notForProvider": [["session to renew", "openai"]],
+  "auth/noIdToken": [
+    [issuer, "work", true],
+    [issuer, "work", false],
+  ],
   "auth/clientProofMissing": [["the variable TEAM_SECRET"]],
   "auth/callbackPortRefused": [[80, "EACCES"]],
   "auth/loginTimedOut": [

@@ -346,7 +346,7 @@ test("an ID token comes with a renewal, which is stored and written into the tra
 for (const [answer, says] of [
   [{ kind: "ended" }, "no longer valid"],
   [{ kind: "unknown", error: new CodemieError("unreachable", "cannot reach it") }, "cannot reach it"],
-  [{ kind: "renewed", login: oidc("b", 90 * minute) }, "the provider sent none"],
+  [{ kind: "renewed", login: oidc("b", 90 * minute) }, "sends no ID token with a renewal"],
 ] as const) {
   test(`no ID token: ${says}`, async () => {
     const { it } = broker(oidc("a", 60 * minute), answer);

@@ -20,6 +20,7 @@ import { pushedWhereDemanded } from "../../oauth/pushed.ts";
 import { requestToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import { browserUser } from "../../platform/peer.ts";
 import type { Runtime } from "../../platform/runtime.ts";
+import { endedAt } from "../bearer-token.ts";
 import { type ClientProof, clientAt, proofIn, proofPlace } from "../client-proof.ts";
 import type { OidcLogin, SsoLogin } from "../credential.ts";
 import { authFailure } from "../failures.ts";
@@ -52,7 +53,15 @@ export const defaultScope = "openid profile email offline_access";
 /** The tokens of a finished login, not yet proved at the host. */
 export type OidcTokens = Pick<
   OidcLogin,
-  "issuer" | "clientId" | "scope" | "prompt" | "accessToken" | "refreshToken" | "expiresAt" | keyof ClientProof
+  | "issuer"
+  | "clientId"
+  | "scope"
+  | "prompt"
+  | "accessToken"
+  | "refreshToken"
+  | "idToken"
+  | "expiresAt"
+  | keyof ClientProof
 >;
 
 export interface OidcOptions extends LoginOptions {
@@ -223,14 +232,14 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
     }
     const answer = result.document;
     const { expiresAt: _, ...before } = login; // the end of the token before
+    const kept = login.idToken !== undefined && endedAt(login.idToken, runtime.now()) === undefined;
+    const idToken = answer.id_token ?? (kept ? login.idToken : undefined);
     const next = { ...before, ...timed(answer, login, runtime.now()) };
     return {
       kind: "renewed",
       // A provider without refresh token rotation sends no new one: keep the old one.
-      login: { ...next, refreshToken: answer.refresh_token ?? login.refreshToken },
-      ...(answer.id_token
-        ? { idToken: { token: new Secret(answer.id_token), tokenEndpoint: new URL(metadata.token_endpoint) } }
-        : {}),
+      login: { ...next, ...(idToken ? { idToken } : {}), refreshToken: answer.refresh_token ?? login.refreshToken },
+      ...(idToken ? { idToken: { token: new Secret(idToken), tokenEndpoint: new URL(metadata.token_endpoint) } } : {}),
     };
   } catch (error) {
     if (error instanceof CodemieError) return { kind: "unknown", error };
@@ -283,8 +292,8 @@ async function tokensOf(
   const expected = { issuer, jwksUri: new URL(jwks_uri), clientId: client.clientId, nonce, accessToken };
   const fault = await faultOfIdToken(answer.id_token, expected, http.fetch);
   if (fault !== undefined) throw authFailure.idToken(metadata.issuer, fault);
-  const { refresh_token: refreshToken } = answer;
-  return { ...timed(answer, client, runtime.now()), ...(refreshToken ? { refreshToken } : {}) };
+  const { refresh_token: refreshToken, id_token: idToken } = answer;
+  return { ...timed(answer, client, runtime.now()), ...(refreshToken ? { refreshToken } : {}), idToken };
 }
 
 function timed(answer: TokenAnswer, client: OidcClient, nowMs: number): OidcTokens {
