@@ -112,7 +112,8 @@ function loggedToo(dialogue: LoginDialogue, log: Log): LoginDialogue {
   };
 }
 
-async function keyOf({ clientKey }: McpArgs, cwd: string): Promise<Secret | undefined> {
+/** @returns the client's private key; throws when its file cannot be read */
+export async function keyOf({ clientKey }: Pick<McpArgs, "clientKey">, cwd: string): Promise<Secret | undefined> {
   if (clientKey === undefined || clientKey instanceof Secret) return clientKey;
   const file = resolve(cwd, clientKey.file);
   const text = await readNamedText(file, longestKey);

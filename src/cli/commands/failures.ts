@@ -158,6 +158,12 @@ export const commandFailure = {
       `${title} is installed, but ${binary} is not on PATH`,
       "add the bin folder below npm prefix -g to PATH",
     ),
+  clientProofNeeded: (url: string) =>
+    new CodemieError(
+      "usage",
+      `the login at ${printable(url, 200)} is that of a client with a secret or a key, which revoking its tokens needs too`,
+      "add --client-secret-env, --client-key-env or --client-key as for the bridge, or --no-revoke to remove the login alone",
+    ),
   /** @param own our flag that it resembles */
   credentialFlag: (flag: string, own: string) =>
     new CodemieError(
