@@ -226,6 +226,19 @@ export const mcpFailure = {
       `the answer in the browser did not come from ${printable(issuer, 120)} (RFC 9207)`,
       "nothing was accepted; report it to the server's administrator",
     ),
+  codeEnded: (issuer: string) =>
+    new CodemieError(
+      "auth_timeout",
+      `the device code of ${printable(issuer, 120)} ended before anybody entered it`,
+      "try again in a minute for a new one",
+    ),
+  deviceRefused: (issuer: string, code: string, description: string) =>
+    new CodemieError(
+      "auth_refused",
+      `${printable(issuer, 120)} refused the login by device code: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
+      "if its rules forbid device codes, leave out --device-code; where no browser opens, give --callback-port N and forward that port from the machine that has one (ssh -L N:localhost:N)",
+      { forLog: `${printable(issuer, 120)} refused the device code` },
+    ),
   refused: (issuer: string, code: string, description: string) =>
     new CodemieError(
       "auth_refused",

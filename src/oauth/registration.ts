@@ -21,9 +21,12 @@ export const registered = documentOf({
   registration_access_token: optionalText,
 });
 
+const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code";
+
 /** A new client's description of itself, for the server. */
 export interface Registration {
   readonly clientName: string;
+  /** empty: the client is for device codes (RFC 8628), and has none */
   readonly redirectUri: string;
   readonly scope: string | undefined;
 }
@@ -56,9 +59,13 @@ export async function register(
     headers: new Headers({ "content-type": "application/json" }),
     body: JSON.stringify({
       client_name: clientName,
-      redirect_uris: [redirectUri],
-      grant_types: ["authorization_code", "refresh_token"],
-      response_types: ["code"],
+      ...(redirectUri
+        ? {
+            redirect_uris: [redirectUri],
+            grant_types: ["authorization_code", "refresh_token"],
+            response_types: ["code"],
+          }
+        : { redirect_uris: [], grant_types: [deviceGrant, "refresh_token"], response_types: [] }),
       token_endpoint_auth_method: wanted,
       application_type: "native",
       ...(scope === undefined ? {} : { scope }),

@@ -58,7 +58,8 @@ test("a client with a secret: logout asks for it, keeps the login until then, an
     expect((await bridge.initialize()).result).toBeDefined();
     await bridge.end();
   };
-  const logout = (...more: string[]) => person.run(["mcp", "logout", server.url, ...more], { env: { S: "the secret" } });
+  const logout = (...more: string[]) =>
+    person.run(["mcp", "logout", server.url, ...more], { env: { S: "the secret" } });
   await keep();
   const without = await logout();
   expect([without.code, without.out]).toEqual([2, ""]);

@@ -3,7 +3,6 @@ import { providersTrouble } from "../../core/hints.ts";
 import { type CallbackChoice, callbackIn } from "../../core/host.ts";
 import { Secret } from "../../core/secret.ts";
 import { printable } from "../../core/text.ts";
-import { pause } from "../../core/time.ts";
 import type { EndpointResult, Refusal, Unusable } from "../../oauth/answer.ts";
 import {
   asksForRefresh,
@@ -13,7 +12,7 @@ import {
   newSecrets,
   promptFor,
 } from "../../oauth/authorization.ts";
-import { pollSeconds, requestDeviceCode } from "../../oauth/device.ts";
+import { pollForToken, requestDeviceCode } from "../../oauth/device.ts";
 import { faultOfIdToken, isEncrypted } from "../../oauth/id-token.ts";
 import { type DiscoveredProvider, discoverProvider, type ProviderMetadata } from "../../oauth/provider.ts";
 import { pushedWhereDemanded } from "../../oauth/pushed.ts";
@@ -149,7 +148,7 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   const provider = await providerAt(client.issuer, runtime);
   const { metadata, http } = provider;
   const ours = await clientAt(metadata, client, runtime);
-  const device = issued(await requestDeviceCode(metadata, ours, client.scope, http), client);
+  const device = issued(await requestDeviceCode(metadata, ours, { scope: client.scope }, http), client);
   const address = http.allowed(
     device.verification_uri_complete ?? device.verification_uri,
     "the page for device codes",
@@ -157,31 +156,12 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   dialogue.atCode(address.href, printable(device.user_code, 40));
   const time = loginDeadline(options);
   const over = new AbortController();
-  const codeEnds = performance.now() + (device.expires_in ?? Number.POSITIVE_INFINITY) * 1000;
-  const form = {
-    grant_type: "urn:ietf:params:oauth:grant-type:device_code",
-    device_code: device.device_code,
-  };
   const asking = async () => {
     const signal = AbortSignal.any([time.signal, over.signal]);
-    let { interval } = device;
-    let isTold = false;
-    for (;;) {
-      // The provider sets the pace (RFC 8628 section 3.5).
-      await pause(Math.min(interval * 1000, codeEnds - performance.now()), signal);
-      signal.throwIfAborted();
-      if (performance.now() >= codeEnds) throw authFailure.codeEnded(client.issuer);
-      const result = await polled(requestToken(metadata, ours, form, http));
-      const code = result.kind === "refused" ? result.code : undefined;
-      if (code === "expired_token") throw authFailure.codeEnded(client.issuer);
-      if (code === "authorization_pending") continue;
-      if (result.kind === "issued" || !result.passing) {
-        return await tokensOf(issued(result, client), provider, options, undefined);
-      }
-      interval = pollSeconds(interval + 5);
-      if (code !== "slow_down" && !isTold) dialogue.note(stillAsking(client.issuer, result));
-      isTold ||= code !== "slow_down";
-    }
+    const troubled = (result: Refusal | Unusable) => dialogue.note(stillAsking(client.issuer, result));
+    const result = await pollForToken(metadata, ours, device, http, { signal, troubled });
+    if (result === "expired") throw authFailure.codeEnded(client.issuer);
+    return await tokensOf(issued(result, client), provider, options, undefined);
   };
   // There is nothing to paste: this reads the keys that end the wait.
   const left = dialogue.readPaste?.(() => true, over.signal).then(() => Promise.reject(failure.interrupted()));
@@ -190,16 +170,6 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   } finally {
     over.abort();
     time.end();
-  }
-}
-
-/** @returns the answer to a poll; `unusable`, for now, when none came: the next poll may be answered */
-async function polled<T>(poll: Promise<T>): Promise<T | Unusable> {
-  try {
-    return await poll;
-  } catch (error) {
-    if (!(error instanceof CodemieError) || error.code !== "unreachable") throw error;
-    return { kind: "unusable", why: error.message, passing: true };
   }
 }
 

@@ -48,6 +48,8 @@ export interface McpArgs {
   readonly callback: CallbackChoice;
   readonly authSeconds: number;
   readonly browser: boolean;
+  /** true: log in with a device code, in a browser on any machine */
+  readonly byDevice: boolean;
   readonly persist: boolean;
   readonly explain: boolean;
   /** names of all variables that the other members come from */
@@ -102,6 +104,7 @@ export function readMcpArgs(args: readonly string[], env: Env | "unknown"): McpA
     callback: readCallback(text("callback-host"), text("callback-port")),
     authSeconds: Math.max(1, secondsOf("--auth-timeout", text("auth-timeout"), standardAuthSeconds)),
     browser: !is("no-browser"),
+    byDevice: is("device-code"),
     persist: is("persist"),
     explain: is("explain"),
     secretVariables,

@@ -31,6 +31,7 @@ const flags = {
   "callback-port": "value",
   "auth-timeout": "value",
   "no-browser": "switch",
+  "device-code": "switch",
   persist: "switch",
   explain: "switch",
   json: "switch",

@@ -39,6 +39,7 @@ ${bold("When the server demands a login")}
       --callback-host HOST         host of the callback: localhost (default), 127.0.0.1 or ::1
       --callback-port N            fixed port of the callback http://localhost:N/callback
       --auth-timeout SECONDS       how long to wait for the browser (default 120)
+      --device-code                log in with a code that you enter in a browser on any machine
       --no-browser                 print the address instead of opening a browser
       --profile NAME               enterprise: the OpenID login to use (default: the active profile's)
       --idp-token-endpoint URL --idp-client-id ID --id-token-env NAME

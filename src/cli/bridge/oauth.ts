@@ -59,6 +59,7 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     dialogue: loggedToo(dialogueOf(cli, url.origin), log),
     timeoutMs: asked.authSeconds * 1000,
     mayOpenBrowser: asked.browser,
+    byDevice: asked.byDevice,
     browserEnv: environmentForOthers(runtime, profiles),
     callback: asked.callback,
     prompt: asked.prompt,
@@ -104,6 +105,10 @@ function loggedToo(dialogue: LoginDialogue, log: Log): LoginDialogue {
     atUrl(url, opened, canPaste) {
       log.toOpen(opened ? "opening" : "to be opened", url);
       dialogue.atUrl(url, opened, canPaste);
+    },
+    atCode(address, code) {
+      log.toOpen(`enter the code ${code} at`, address);
+      dialogue.atCode(address, code);
     },
     note(text) {
       log.info(text);

@@ -3,6 +3,7 @@ import type { TokenAnswer } from "../../oauth/token-endpoint.ts";
 import { mcpFailure } from "../failures.ts";
 import { givenClient } from "./client.ts";
 import { authorizeByCode } from "./code-flow.ts";
+import { authorizeByDevice } from "./device-flow.ts";
 import type { Deployment } from "./discovery.ts";
 import { authorizeAsMachine, authorizeByEnterprise } from "./machine.ts";
 import type { SessionOptions } from "./options.ts";
@@ -27,7 +28,8 @@ export async function askForToken(
   if (grant === "authorization-code") {
     let client: Client | undefined;
     const flow = { deployment, issuer, scope, known, clientOptions, person, http, trace };
-    const answer = await authorizeByCode(flow, (one) => {
+    const authorize = person.byDevice ? authorizeByDevice : authorizeByCode;
+    const answer = await authorize(flow, (one) => {
       client = one;
       chosen(one);
     });

@@ -32,6 +32,8 @@ export interface PersonOptions {
   /** time limit of the authorization, ms */
   readonly timeoutMs: number;
   readonly mayOpenBrowser: boolean;
+  /** true: with a device code, entered in a browser on any machine */
+  readonly byDevice: boolean;
   /** what the browser may see of the environment */
   readonly browserEnv: ForeignEnv;
   /** the loopback redirect; its host is `localhost` unless another one is chosen */
