@@ -79,6 +79,10 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     [120, ["--timeout"], { redirect, clientId: "codemie", isFixed: true }],
     [120, ["--timeout"], { redirect, clientId: "codemie", isFixed: false }],
   ],
+  "mcp/deviceRefused": [
+    [issuer, "access_denied", ""],
+    [issuer, "unauthorized_client", serverWords.description],
+  ],
   "mcp/timedOut": [
     [server, 120, undefined],
     [server, 120, { redirect, clientId: "codemie", isFixed: true }],

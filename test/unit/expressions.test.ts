@@ -98,7 +98,7 @@ test("the check knows slow expressions from quick ones", () => {
   expect(() => slowness("(a)\\1", "")).toThrow("not understood");
 });
 
-/** Loads files anew. @returns the expressions that they put together meanwhile, and those for a profile's paths */
+/** Loads files anew. @returns the expressions that they put together meanwhile, and those for a profile's paths and for secrets */
 async function putTogether(files: readonly string[]): Promise<RegExp[]> {
   const made: RegExp[] = [];
   const usual = globalThis.RegExp;
@@ -112,6 +112,7 @@ async function putTogether(files: readonly string[]): Promise<RegExp[]> {
     for (const file of files) {
       const loaded = await import(`${join(root, file)}?anew`);
       loaded.addedCalls?.(["* /v1/*/a.b/*"]);
+      loaded.masked?.("a text", ["a secret (with) signs"]);
     }
   } finally {
     globalThis.RegExp = usual;
