@@ -233,7 +233,7 @@ test("a passphrase that is typed: its rule comes first, and there are three trie
   back.type("wrong\r");
   await back.shows(/does not open it; once more[\s\S]*passphrase of the export/);
   back.type(`${passphrase}\r`);
-  await back.shows(/is here already/);
+  await back.shows(/is here\s+already/);
   expect(await back.ended()).toBe(0);
 
   await rekeyCheaply(from, passphrase);
@@ -249,7 +249,7 @@ test("a passphrase that is typed: its rule comes first, and there are three trie
     await failing.shows(new RegExp(`(passphrase of the vault[\\s\\S]*){${n}}`));
     failing.type("wrong\r");
   }
-  await failing.shows(/the passphrase you typed does not open this vault/);
+  await failing.shows(/the passphrase you typed does not open this\s+vault/);
   expect(await failing.ended()).toBe(6);
   expect((await from.run(["profile", "list"])).out).toMatch(/sso +- +- +-$/m);
   from.remove();

@@ -162,7 +162,7 @@ test("--replace does not take another person's login unasked", async () => {
     ["y", "Ada"],
   ] as const) {
     const pty = new Pty(to, ["vault", "import", file, "--replace", "--passphrase-command", `echo '${passphrase}'`]);
-    await pty.shows(/profile default belongs to Grace .*replace it with Ada .*\[y\/N\]/);
+    await pty.shows(/belongs\s+to\s+Grace[\s\S]*with\s+Ada[\s\S]*\[y\/N\]/);
     pty.type(`${answer}\r`);
     expect(await pty.ended()).toBe(answer === "y" ? 0 : 4);
     expect(await storedLoginOf(to)).toMatchObject({ identity: { name } });
