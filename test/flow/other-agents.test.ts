@@ -282,3 +282,19 @@ test("a subcommand goes to the agent as typed, without a login", async () => {
     person.remove();
   }
 });
+
+test("codemie alone, once it is set up, names the profile and the agents that are here, and asks nobody", async () => {
+  const person = loggedIn.copy();
+  const bin = person.install("codex", "#!/bin/sh\nexit 1\n").replace(/\/[^/]*$/, "");
+  person.install("claude", "#!/bin/sh\nexit 1\n");
+  const { code, out, err } = await person.run([], { env: { PATH: bin } });
+  expect([code, err]).toEqual([0, ""]);
+  expect(out).toBe(`profile default at ${sandbox.origin}
+  codemie-claude  runs Claude Code
+  codemie-codex   runs Codex
+Who you are: codemie profile status. All commands: codemie --help.
+`);
+  expect((await person.run([], { env: { PATH: "/nowhere" } })).out).toContain("codemie install claude");
+  expect(sandbox.record).toEqual([]);
+  person.remove();
+});

@@ -2,6 +2,8 @@ import type { ArgDef, ArgsDef } from "citty";
 import { stores } from "../../access/stores.ts";
 import { wrap } from "../../core/text.ts";
 import { versionLine } from "../../core/version.ts";
+import type { Config } from "../../profiles/config.ts";
+import type { Resolved } from "../../profiles/resolve.ts";
 import { programSummaries } from "../commands/agent/agents.ts";
 import { type Cli, type Command, commonArgs } from "./command.ts";
 import { shortcuts } from "./tree.ts";
@@ -63,7 +65,7 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
   return `${lines.join("\n")}\n`;
 }
 
-/** @returns the first steps; undefined once a profile or a host is set, or if the configuration cannot be read */
+/** @returns the first steps, or where one stands; undefined if the configuration cannot be read */
 export async function firstSteps(cli: Cli): Promise<string | undefined> {
   // A greeting does not fail: the commands that need the configuration report a damaged one.
   const config = await stores(cli.runtime)
@@ -71,13 +73,35 @@ export async function firstSteps(cli: Cli): Promise<string | undefined> {
     .catch(() => undefined);
   if (!config) return undefined;
   const { env } = cli.runtime;
-  if (Object.keys(config.profiles).length > 0 || env.CODEMIE_URL || env.CODEMIE_BASE_URL) return undefined;
+  if (Object.keys(config.profiles).length > 0 || env.CODEMIE_URL || env.CODEMIE_BASE_URL)
+    return await standing(cli, config);
   const typed = (text: string) => cli.output.paint("accent", text);
   return `codemie runs coding agents on the models of your company's CodeMie host. To begin:
   1. ${typed("codemie setup")}                      asks where your models are, and logs you in
   2. ${typed('codemie-claude --task "say hello"')}  runs Claude Code
 In CI: ${typed("CODEMIE_URL=… CODEMIE_JWT_TOKEN=… codemie-claude --task …")}, no set-up needed.
 If something is wrong: ${typed("codemie doctor")}. All commands: ${typed("codemie --help")}.
+`;
+}
+
+/** Says which profile is active and which agents are here. Nobody is asked for it. */
+async function standing({ runtime, output }: Cli, config: Config): Promise<string | undefined> {
+  const { allAgents } = await import("../commands/agent/agents.ts");
+  const { findProgram } = await import("../../platform/processes.ts");
+  const { resolveProfile } = await import("../../profiles/resolve.ts");
+  let resolved: Resolved;
+  try {
+    resolved = resolveProfile(config, {}, runtime.env, {});
+  } catch {
+    return undefined; // what is wrong with it, the commands say
+  }
+  const typed = (text: string) => output.paint("accent", text);
+  const found = (await allAgents()).filter(({ binary }) => findProgram(binary, runtime.env));
+  const width = Math.max(0, ...found.map(({ name }) => name.length));
+  const agents = found.map(({ name, title }) => `  ${typed(`codemie-${name.padEnd(width)}`)}  runs ${title}`);
+  return `profile ${resolved.name} at ${resolved.host.value.origin}
+${agents.length > 0 ? agents.join("\n") : `no coding agent is on PATH: ${typed("codemie install claude")} fetches one`}
+Who you are: ${typed("codemie profile status")}. All commands: ${typed("codemie --help")}.
 `;
 }
 

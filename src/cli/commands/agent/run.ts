@@ -34,7 +34,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
   const program = `codemie-${agent.name}`;
   const asked = readAgentArgs(args, program, agent.own);
   if (asked.help) {
-    runtime.terminal.out(helpText(outer, agent, program));
+    outer.output.text(helpText(outer, agent, program));
     return 0;
   }
   const binary = findProgram(agent.binary, runtime.env);
