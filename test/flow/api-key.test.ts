@@ -53,7 +53,7 @@ test("set-up recommends what can work with the provider", async () => {
   const openai = await ownProvider("openai");
   const { out } = await setUp("openai", openai.origin, openai.key);
   expect(out).not.toContain("codemie-claude");
-  expect(out).toContain("  try it: codemie models\n");
+  expect(out).toContain("  try it: codemie-opencode --task");
   const litellm = await ownProvider("litellm");
   expect((await setUp("litellm", litellm.origin, litellm.key)).out).toContain("codemie-claude");
 });

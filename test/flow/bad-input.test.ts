@@ -134,7 +134,7 @@ test("an agent that is not installed: the command that installs it", async () =>
   const { code, err } = await person.run(["claude", "--task", "x"], { env: { PATH: "/nowhere" } });
   expect(code).toBe(1);
   expect(err).toBe(
-    "error: Claude Code (claude) is not on PATH\nhint: install it: npm install -g @anthropic-ai/claude-code\n",
+    "error: Claude Code (claude) is not on PATH\nhint: install it: codemie install claude, or npm install -g @anthropic-ai/claude-code\n",
   );
   person.remove();
 });

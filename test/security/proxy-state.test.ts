@@ -113,7 +113,7 @@ test("what is printed shows the key to no process list", async () => {
   const { key } = await start();
   const { out } = await person.run(["proxy", "status", "--show-key"]);
   // each stands before its program, as a variable, or is written by the shell itself
-  expect(out.match(new RegExp(key, "g"))).toHaveLength(5);
+  expect(out.match(new RegExp(key, "g"))).toHaveLength(4);
   expect(out).not.toMatch(new RegExp(`(claude|opencode|codex|gemini|curl) .*${key}`));
 });
 
