@@ -9,7 +9,7 @@ import type { Agent, AgentModels, AgentRun, AgentStart, Tiers } from "./agent.ts
 import { claudeArguments } from "./claude-arguments.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
-import { claudeTrusts, leftOut, toldBy } from "./trust.ts";
+import { claudeStateOf, leftOut, toldBy } from "./trust.ts";
 
 /** Variables that choose another provider, endpoint, credential or model for Claude Code. */
 const competing =
@@ -146,29 +146,43 @@ async function start(run: AgentRun): Promise<AgentStart> {
     ...ours,
   };
   const { settings, args } = await takeSettings(run.args);
-  const left = await untrusted(run);
+  const left = await leavesOut(run);
   const file = join(run.folder, "claude-settings.json");
   await replaceFile(file, `${JSON.stringify({ ...settings, env: { ...settings.env, ...pinned } }, null, 2)}\n`);
   return {
     args: [
       "--settings",
       file,
-      ...(left ? ["--setting-sources", "user"] : []),
+      ...(left?.flags ?? []),
       ...(run.resume === undefined ? [] : run.resume === "" ? ["--resume"] : ["--resume", run.resume]),
       ...(run.reasoningEffort === undefined ? [] : ["--effort", run.reasoningEffort]),
       ...(run.task === undefined ? args : ["--print", ...args, "--", run.task]),
     ],
     env: agentEnvironment(run.env, competing, { ...defaultsFor(run.env), ...ours }),
-    note: left && left.length > 0 ? leftOut("Claude Code", left) : undefined,
+    note: left && left.names.length > 0 ? leftOut("Claude Code", left.names) : undefined,
   };
 }
 
-/** Claude Code asks whether a folder is trusted at a terminal only; with `--print` it runs the folder's hooks and servers. */
-async function untrusted({ task, trustsFolder, args, cwd, env }: AgentRun): Promise<string[] | undefined> {
+/**
+ * Claude Code asks whether a folder is trusted at a terminal only; with `--print` it runs the folder's hooks and servers. Leaving out
+ * the folder's settings leaves out the servers that the user has registered for it too, so those are given by file.
+ *
+ * @returns the arguments that leave them out, and what that is; undefined when nothing is to be left out
+ */
+async function leavesOut({ task, trustsFolder, args, cwd, env, folder }: AgentRun) {
   const isHeadless = task !== undefined || args.includes("-p") || args.includes("--print");
   const isChosen = trustsFolder || args.some((arg) => /^--setting-sources(=|$)/.test(arg));
-  if (!isHeadless || isChosen || (await claudeTrusts(cwd, env))) return undefined;
-  return await toldBy(cwd, ["CLAUDE.md", ".claude", ".mcp.json"]);
+  if (!isHeadless || isChosen) return undefined;
+  const { isTrusted, servers } = await claudeStateOf(cwd, env);
+  if (isTrusted) return undefined;
+  const names = await toldBy(cwd, ["CLAUDE.md", ".claude", ".mcp.json"]);
+  const flags = ["--setting-sources", "user"];
+  if (Object.keys(servers).length > 0) {
+    const file = join(folder, "claude-mcp.json");
+    await replaceFile(file, `${JSON.stringify({ mcpServers: servers })}\n`);
+    flags.push("--mcp-config", file);
+  }
+  return { flags, names };
 }
 
 function defaultsFor(env: AgentRun["env"]): Record<string, string> {

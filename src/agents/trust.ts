@@ -37,14 +37,28 @@ export const leftOut = (title: string, names: readonly string[]): string =>
 
 /** Longest file of Claude Code's state, bytes: it keeps something of every folder. */
 const longestState = 64 * 1024 * 1024;
-const stateSchema = z.object({
-  projects: z.record(z.string(), z.catch(z.object({ hasTrustDialogAccepted: z.optional(z.boolean()) }), {})),
+const project = z.object({
+  hasTrustDialogAccepted: z.optional(z.boolean()),
+  mcpServers: z.optional(z.record(z.string(), z.unknown())),
 });
+const stateSchema = z.object({ projects: z.record(z.string(), z.catch(project, {})) });
 
-/** @returns true when the person has accepted Claude Code's question about this folder, or one above */
-export async function claudeTrusts(cwd: string, env: Env): Promise<boolean> {
+/** What Claude Code has noted of a folder in the user's own file. */
+export interface ClaudeState {
+  /** true: the person has accepted its question about this folder, or one above */
+  readonly isTrusted: boolean;
+  /** MCP servers that the person has registered for this folder, or for the nearest one above */
+  readonly servers: Readonly<Record<string, unknown>>;
+}
+
+/** @returns what Claude Code knows of a folder; nothing when its file cannot be read */
+export async function claudeStateOf(cwd: string, env: Env): Promise<ClaudeState> {
   const file = join(env.CLAUDE_CONFIG_DIR || homedir(), ".claude.json");
   const text = await readNamedText(file, longestState).catch(() => undefined);
   const projects = parseJson(text ?? "", stateSchema)?.projects ?? {};
-  return upwards(cwd).some((folder) => Object.hasOwn(projects, folder) && projects[folder]?.hasTrustDialogAccepted);
+  const found = upwards(cwd).flatMap((folder) => (Object.hasOwn(projects, folder) ? (projects[folder] ?? []) : []));
+  return {
+    isTrusted: found.some((one) => one.hasTrustDialogAccepted),
+    servers: found.find((one) => Object.keys(one.mcpServers ?? {}).length > 0)?.mcpServers ?? {},
+  };
 }

@@ -90,7 +90,7 @@ test("the lines it prints point real programs at it", async () => {
     "gpt-5.2",
   );
   expect(await shell(`${printed("Claude Code")} -p 'say it'`)).toContain("The sandbox heard: say it");
-  for (const name of ["OpenCode", "Codex", "Gemini"]) expect(printed(name)).toContain("http://127.0.0.1:");
+  for (const name of ["OpenCode", "Codex"]) expect(printed(name)).toContain("http://127.0.0.1:");
   // what stands between the quotes has to be what those programs parse
   const config = /OPENCODE_CONFIG_CONTENT='(.*?)'/.exec(printed("OpenCode"))?.[1] ?? "";
   expect(JSON.parse(config).provider.codemie.options.baseURL).toEndWith("/v1");
