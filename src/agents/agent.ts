@@ -24,6 +24,8 @@ export interface AgentRun {
   readonly trustsFolder: boolean;
   /** the folder it works in */
   readonly cwd: string;
+  /** false: its output goes to no terminal, and nobody can be asked */
+  readonly isWatched: boolean;
   /** the agent's own arguments, in order */
   readonly args: readonly string[];
   /** the agent's program */
@@ -52,6 +54,8 @@ export interface AgentModels {
 export interface AgentStart {
   readonly args: readonly string[];
   readonly env: ForeignEnv;
+  /** the folder it starts in; default: that of the run */
+  readonly cwd?: string;
   /** something that the person should know */
   readonly note?: string | undefined;
 }
@@ -110,6 +114,33 @@ export interface OwnArguments {
 
 /** @returns entries of {@link OwnArguments.flags} for flags that all take the same, given as words */
 export const flags = (how: Takes, words: string): [string, Takes][] => words.split(/\s+/).map((flag) => [flag, how]);
+
+/** A part of an agent's own command line. */
+export interface Part {
+  readonly at: number;
+  readonly text: string;
+  /** the value of the flag before it, whatever it looks like, is none of the others */
+  readonly kind: "flag" | "value" | "word";
+}
+
+/** @returns the parts of an agent's arguments, up to a `--`; a flag that is not known takes no value */
+export function partsOf(args: readonly string[], own: OwnArguments): Part[] {
+  const parts: Part[] = [];
+  let open: Takes = "none";
+  for (const [at, text] of args.entries()) {
+    if (text === "--") break;
+    const isValue = open === "one" || ((open === "many" || open === "optional") && !text.startsWith("-"));
+    if (isValue) {
+      parts.push({ at, text, kind: "value" });
+      if (open !== "many") open = "none";
+      continue;
+    }
+    const isFlag = text.startsWith("-");
+    parts.push({ at, text, kind: isFlag ? "flag" : "word" });
+    open = isFlag && !text.includes("=") ? (own.flags.get(text) ?? "none") : "none";
+  }
+  return parts;
+}
 
 /** The tier models that a profile names. */
 export type Tiers = Readonly<Record<string, string | undefined>>;

@@ -5,7 +5,7 @@ import { parseJson } from "../core/json.ts";
 import { replaceFile } from "../platform/files.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
 import { withoutLoopbackProxy } from "../platform/network.ts";
-import type { Agent, AgentModels, AgentRun, AgentStart, Tiers } from "./agent.ts";
+import { type Agent, type AgentModels, type AgentRun, type AgentStart, partsOf, type Tiers } from "./agent.ts";
 import { claudeArguments } from "./claude-arguments.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
@@ -163,26 +163,30 @@ async function start(run: AgentRun): Promise<AgentStart> {
   };
 }
 
+/** Flags with which Claude Code asks nobody: alone, or among short ones that are joined. */
+const headless = /^(?:--(?:print|init|init-only|maintenance|input-format|output-format|sdk-url)(?:=|$)|-[a-zA-Z]*p)/;
+
 /**
  * Claude Code asks whether a folder is trusted at a terminal only; with `--print` it runs the folder's hooks and servers. Leaving out
  * the folder's settings leaves out the servers that the user has registered for it too, so those are given by file.
  *
  * @returns the arguments that leave them out, and what that is; undefined when nothing is to be left out
  */
-async function leavesOut({ task, trustsFolder, args, cwd, env, folder }: AgentRun) {
-  const isHeadless = task !== undefined || args.includes("-p") || args.includes("--print");
-  const isChosen = trustsFolder || args.some((arg) => /^--setting-sources(=|$)/.test(arg));
+async function leavesOut({ task, trustsFolder, args, cwd, env, folder, isWatched }: AgentRun) {
+  const flags = partsOf(args, claudeArguments).flatMap(({ kind, text }) => (kind === "flag" ? text : []));
+  const isHeadless = task !== undefined || !isWatched || flags.some((flag) => headless.test(flag));
+  const isChosen = trustsFolder || flags.some((flag) => /^--setting-sources(=|$)/.test(flag));
   if (!isHeadless || isChosen) return undefined;
   const { isTrusted, servers } = await claudeStateOf(cwd, env);
   if (isTrusted) return undefined;
   const names = await toldBy(cwd, ["CLAUDE.md", ".claude", ".mcp.json"]);
-  const flags = ["--setting-sources", "user"];
+  const ours = ["--setting-sources", "user"];
   if (Object.keys(servers).length > 0) {
     const file = join(folder, "claude-mcp.json");
     await replaceFile(file, `${JSON.stringify({ mcpServers: servers })}\n`);
-    flags.push("--mcp-config", file);
+    ours.push("--mcp-config", file);
   }
-  return { flags, names };
+  return { flags: ours, names };
 }
 
 function defaultsFor(env: AgentRun["env"]): Record<string, string> {

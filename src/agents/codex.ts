@@ -47,7 +47,7 @@ export const codex: Agent = {
   chooseModels: (available, wished) => chooseFitting("Codex", available, wished, speaksTo),
   start,
   lineFor: ({ url, key, model }) =>
-    `${keyVariable}=${key} codex ${settings(url, model)
+    `${keyVariable}=${key} codex ${settings(url, speaksTo(model) ? model : "MODEL")
       .map((setting) => `-c '${setting}'`)
       .join(" ")}`,
 };

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as z from "zod/mini";
 import type { Env } from "../core/env.ts";
 import { parseJson } from "../core/json.ts";
-import { ensureFolder, replaceFile, tryToWrite } from "../platform/files.ts";
+import { ensureFolder, removeFile, replaceFile, tryToWrite } from "../platform/files.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
 import { linkEntries } from "../platform/linked-folder.ts";
 import { type Agent, type AgentRun, type AgentStart, flags } from "./agent.ts";
@@ -69,6 +69,8 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const home = await homeFor(run);
   const folder = join(home, ".gemini");
   await ensureFolder(folder);
+  // Gemini CLI puts a file of its own in this link's place when it notes a folder. A "no" that the user says later must count.
+  await removeFile(join(folder, "trustedFolders.json"));
   await linkEntries(own, folder, ["settings.json", ".env", "oauth_creds.json", "google_accounts.json"]);
   const settings = await settingsIn(join(own, "settings.json"));
   const auth = { ...settings.security?.auth, selectedType: "gemini-api-key" };

@@ -1,7 +1,8 @@
+import { parse, resolve } from "node:path";
 import * as z from "zod/mini";
 import type { Model } from "../api/schemas.ts";
 import { parseJson } from "../core/json.ts";
-import { type Agent, type AgentRun, type AgentStart, flags } from "./agent.ts";
+import { type Agent, type AgentRun, type AgentStart, flags, type OwnArguments, partsOf } from "./agent.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
 import { chooseFitting, makerOf } from "./models.ts";
@@ -13,6 +14,27 @@ const provider = "codemie";
 /** Words that begin a run, which goes through the gateway as one without them does. */
 const runWords = ["run", "acp", "serve", "web"];
 
+const own: OwnArguments = {
+  subcommands: new Set(
+    "agent attach auth completion db debug export github import mcp models plug plugin pr providers session stats uninstall upgrade".split(
+      " ",
+    ),
+  ),
+  flags: new Map([
+    ...flags(
+      "one",
+      `--agent --attach --command --dir --format --hostname --log-level --mdns-domain --password -p --port --prompt
+      --replay-limit --session --title --username -u --variant`,
+    ),
+    ...flags("many", "--cors --file -f"),
+    ...flags(
+      "none",
+      "--auto --continue -c --fork --interactive -i --mdns --mini --no-replay --print-logs --pure --share --thinking -v",
+    ),
+  ]),
+  unclear: { flag: "-s", value: /^ses_/, instead: "--resume" },
+};
+
 /** OpenCode 1. Version 2 has another configuration and other plugins. */
 export const opencode: Agent = {
   name: "opencode",
@@ -22,26 +44,7 @@ export const opencode: Agent = {
   package: "opencode-ai@1",
   versions: ["1.0.0", "2.0.0"],
   efforts: ["minimal", "low", "medium", "high", "xhigh"],
-  own: {
-    subcommands: new Set(
-      "agent attach auth completion db debug export github import mcp models plug plugin pr providers session stats uninstall upgrade".split(
-        " ",
-      ),
-    ),
-    flags: new Map([
-      ...flags(
-        "one",
-        `--agent --attach --command --dir --format --hostname --log-level --mdns-domain --password -p --port --prompt
-        --replay-limit --session --title --username -u --variant`,
-      ),
-      ...flags("many", "--cors --file -f"),
-      ...flags(
-        "none",
-        "--auto --continue -c --fork --interactive -i --mdns --mini --no-replay --print-logs --pure --share --thinking -v",
-      ),
-    ]),
-    unclear: { flag: "-s", value: /^ses_/, instead: "--resume" },
-  },
+  own,
   chooseModels: (available, wished) =>
     chooseFitting(
       "OpenCode",
@@ -70,28 +73,48 @@ async function start(run: AgentRun): Promise<AgentStart> {
   if (!theirs) throw agentFailure.foreignSettings("OPENCODE_CONFIG_CONTENT");
   const ours = configuration(run.gatewayUrl, run.gatewayKey.reveal(), model, run.available, run.reasoningEffort);
   const content = { ...theirs, ...ours, provider: { ...theirs.provider, ...ours.provider } };
-  const [first = "", ...others] = run.args;
-  const word = runWords.includes(first) ? first : run.task === undefined ? undefined : "run";
-  const rest = runWords.includes(first) ? others : run.args;
+  const parts = partsOf(run.args, own);
+  const first = parts.find(({ kind }) => kind === "word");
+  const typed = first && runWords.includes(first.text) ? first : undefined;
+  const word = typed?.text ?? (run.task === undefined ? undefined : "run");
+  const rest = typed ? run.args.toSpliced(typed.at, 1) : run.args;
   const isHeadless = word === "run" && !run.trustsFolder;
   const left = isHeadless ? await toldBy(run.cwd, ["opencode.json", "opencode.jsonc", ".opencode", "AGENTS.md"]) : [];
+  const place = isHeadless ? elsewhere(rest, run.cwd) : { rest };
   const takesModel = word === undefined || word === "run";
   return {
     args: [
       ...(word === undefined ? [] : [word]),
       ...(takesModel ? ["--model", `${provider}/${model}`] : []),
       ...(run.resume === undefined ? [] : run.resume === "" ? ["--continue"] : ["--session", run.resume]),
-      ...rest,
+      ...place.rest,
       ...(run.task === undefined ? [] : ["--", run.task]),
     ],
     env: agentEnvironment(run.env, /^(OPENCODE_CONFIG_CONTENT|OPENCODE_MODELS_URL|OPENCODE_MODELS_PATH)$/, {
       OPENCODE_CONFIG_CONTENT: JSON.stringify(content),
       // Otherwise it asks a list on the internet which models there are, and waits for the answer.
       OPENCODE_DISABLE_MODELS_FETCH: run.env.OPENCODE_DISABLE_MODELS_FETCH ?? "1",
-      ...(isHeadless ? { OPENCODE_DISABLE_PROJECT_CONFIG: "1" } : {}),
+      ...(isHeadless ? { OPENCODE_DISABLE_PROJECT_CONFIG: "1", OPENCODE_DISABLE_EXTERNAL_SKILLS: "1" } : {}),
     }),
+    ...("cwd" in place ? { cwd: place.cwd } : {}),
     note: left.length > 0 ? leftOut("OpenCode", left) : undefined,
   };
+}
+
+/**
+ * OpenCode's runtime looks for a module that is not there in the folder it starts in, and in all above: `node_modules` or a
+ * `tsconfig.json` there would run in its process. In the root folder only root's could, so it starts there and is told
+ * where to work.
+ */
+function elsewhere(args: readonly string[], cwd: string): { rest: readonly string[]; cwd: string } {
+  const parts = partsOf(args, own);
+  const flags = parts.filter(({ kind }) => kind === "flag");
+  // With `--attach`, another server works, in a folder of its own.
+  if (flags.some(({ text }) => /^--attach(=|$)/.test(text))) return { rest: args, cwd: parse(cwd).root };
+  const dir = flags.find(({ text }) => /^--dir(=|$)/.test(text));
+  const given = dir?.text.startsWith("--dir=") ? dir.text.slice("--dir=".length) : args[(dir?.at ?? -2) + 1];
+  const rest = dir ? args.toSpliced(dir.at, dir.text.includes("=") ? 1 : 2) : args;
+  return { rest: ["--dir", resolve(cwd, given ?? ""), ...rest], cwd: parse(cwd).root };
 }
 
 /** The longest part of the environment that Linux passes on, bytes, with room for what is not models. */

@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import * as z from "zod/mini";
 import type { Env } from "../core/env.ts";
 import { parseJson } from "../core/json.ts";
@@ -53,7 +53,10 @@ export interface ClaudeState {
 
 /** @returns what Claude Code knows of a folder; nothing when its file cannot be read */
 export async function claudeStateOf(cwd: string, env: Env): Promise<ClaudeState> {
-  const file = join(env.CLAUDE_CONFIG_DIR || homedir(), ".claude.json");
+  const base = env.CLAUDE_CONFIG_DIR || homedir();
+  // A relative one would be the folder's own.
+  if (!isAbsolute(base)) return { isTrusted: false, servers: {} };
+  const file = join(base, ".claude.json");
   const text = await readNamedText(file, longestState).catch(() => undefined);
   const projects = parseJson(text ?? "", stateSchema)?.projects ?? {};
   const found = upwards(cwd).flatMap((folder) => (Object.hasOwn(projects, folder) ? (projects[folder] ?? []) : []));

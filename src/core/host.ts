@@ -1,5 +1,5 @@
 import { failure } from "./errors.ts";
-import { pasted, placeholder } from "./pasted.ts";
+import { pasted, placeholder, tokenForAddress } from "./pasted.ts";
 
 /** Where the models are. Credentials belong to `origin` and go nowhere else. */
 export interface Host {
@@ -91,7 +91,7 @@ export function modelUrl(host: Host, pathname: string): string {
 
 function parseAddress(input: string): URL {
   const text = pasted(input);
-  const standIn = placeholder(text);
+  const standIn = placeholder(text) ?? tokenForAddress(text);
   if (standIn) throw failure.badHost(text, standIn);
   let url: URL;
   try {

@@ -27,6 +27,10 @@ export function pastedSecret(text: string): string {
   return pasted(/^bearer[ \t]/i.test(value) ? value.slice("bearer ".length) : value);
 }
 
+/** @returns a clause about an address that is a JSON Web Token; undefined for any other. Nobody is to look its name up */
+export const tokenForAddress = (text: string): string | undefined =>
+  /^(?:[a-z]+:\/\/)?eyJ[\w-]{8}/i.test(text) ? "it is a token, and no address" : undefined;
+
 /** A variable that nobody replaced by its value: of a shell, of cmd, of a template or a CI system. */
 const unreplaced = /^(?:\$\w+|\$\{[^{}]*\}|\$\([^()]*\)|%\w+%|\$?\{\{[^{}]*\}\})$/;
 /** Signs that stand for a secret where nobody may see it. */

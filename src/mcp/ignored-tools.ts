@@ -26,7 +26,11 @@ export class IgnoredTools {
   refused(text: string): string | undefined {
     const parsed: Call | Call[] = JSON.parse(text);
     const calls = Array.isArray(parsed) ? parsed : [parsed];
-    const names = calls.map(({ method, params }) => (method === "tools/call" ? params?.name : undefined));
+    const names = calls.flatMap((call) =>
+      String(membersOf(call, "method")[0]).toLowerCase() === "tools/call"
+        ? membersOf(call, "params").flatMap((params) => membersOf(params, "name"))
+        : [],
+    );
     return names.find((name): name is string => typeof name === "string" && this.#ignores(name));
   }
 
@@ -43,10 +47,16 @@ export class IgnoredTools {
   }
 
   #ignores(name: string): boolean {
-    const text = name.toLowerCase();
+    const text = name.trim().toLowerCase();
     return this.#patterns.some((parts) => fits(text, parts));
   }
 }
+
+/** @returns the members of that name, in any spelling of capitals: some servers take each */
+const membersOf = (value: unknown, name: string): unknown[] =>
+  Object.entries(typeof value === "object" ? (value ?? {}) : {}).flatMap(([key, one]) =>
+    key.toLowerCase() === name ? [one] : [],
+  );
 
 /** @returns true for a text that begins with the first part, ends with the last, and has the others between, in order */
 function fits(text: string, parts: readonly string[]): boolean {

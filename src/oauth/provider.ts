@@ -1,5 +1,6 @@
 import { providersTrouble } from "../core/hints.ts";
 import { parseJson } from "../core/json.ts";
+import { tokenForAddress } from "../core/pasted.ts";
 import { printable } from "../core/text.ts";
 import type { Fetch } from "../platform/network.ts";
 import { addressesNamedBy } from "./addresses.ts";
@@ -34,6 +35,8 @@ export async function discoverProvider(
   const base = issuer.replace(/\/$/, "");
   const address = URL.parse(base);
   const rule = address ? addressesNamedBy(address, false) : () => undefined;
+  const token = tokenForAddress(base);
+  if (token) return { unusable: token };
   if (!rule(base)) return { unusable: "an issuer must be an https: address" };
   const http = new OAuthHttp({ fetch, rule });
   const answer = await http.read(new URL(`${base}/.well-known/openid-configuration`));

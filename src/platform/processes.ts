@@ -179,11 +179,17 @@ export async function runCaptured(command: ProgramCall, env: ForeignEnv): Promis
  *
  * @param command program and arguments
  * @param env the program's whole environment
+ * @param cwd the folder it starts in; default: ours
  * @param lastWords printed on standard error if we die before the program does
  * @returns its exit code; 128 + the signal's number when a signal ended it
  * @throws the system's error when it cannot be started
  */
-export async function runForeground(command: readonly string[], env: Env, lastWords: LastWords): Promise<number> {
+export async function runForeground(
+  command: readonly string[],
+  env: Env,
+  lastWords: LastWords,
+  cwd = process.cwd(),
+): Promise<number> {
   // The handlers stand before the program does: a signal that comes in between must not end us and leave it behind.
   let child: Bun.Subprocess | undefined;
   let endGuard: (() => void) | undefined;
@@ -197,7 +203,7 @@ export async function runForeground(command: readonly string[], env: Env, lastWo
   });
   try {
     child = withCoreFiles(() =>
-      Bun.spawn([...command], { env: environmentFor(env), stdio: ["inherit", "inherit", "inherit"] }),
+      Bun.spawn([...command], { env: environmentFor(env), cwd, stdio: ["inherit", "inherit", "inherit"] }),
     );
     endGuard = guardChild(child.pid, lastWords);
     if (onTerminal) endStops = stopWithChild(child.pid);

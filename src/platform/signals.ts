@@ -24,6 +24,17 @@ const stops: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 const stoppedBy = (signal: NodeJS.Signals): CodemieError =>
   signal === "SIGINT" ? failure.interrupted() : failure.terminated();
 
+/** How long an ended terminal leaves us to finish, ms: to revoke what nobody keeps, for example. */
+const hangUpMs = 5_000;
+
+/**
+ * Ends this program once its terminal is gone, whatever still waits: the runtime reads from such a terminal for ever, and
+ * a question there is never answered.
+ */
+function endAfterHangUp(signal: NodeJS.Signals): void {
+  if (signal === "SIGHUP") setTimeout(() => process.exit(stoppedBy(signal).exitCode), hangUpMs).unref();
+}
+
 /**
  * @returns a signal that aborts when the user or the system asks this program to stop; its reason is the failure to end
  *   with. A second request ends the program immediately
@@ -32,13 +43,14 @@ export function stopSignal(): AbortSignal {
   const controller = new AbortController();
   const leave = onSignals(stops, (signal) => {
     leave();
+    endAfterHangUp(signal);
     controller.abort(stoppedBy(signal));
   });
   return controller.signal;
 }
 
 /**
- * Runs work that a request to stop ends. Afterwards signals have the effect that they had before.
+ * Runs work that a request to stop ends; a second one ends the program. Afterwards signals have the effect that they had before.
  *
  * @param work gets a signal that aborts as {@link stopSignal}'s does
  * @returns the result of `work`
@@ -46,7 +58,11 @@ export function stopSignal(): AbortSignal {
  */
 export async function untilStopped<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
-  const leave = onSignals(stops, (signal) => controller.abort(stoppedBy(signal)));
+  const leave = onSignals(stops, (signal) => {
+    if (controller.signal.aborted) process.exit(stoppedBy(signal).exitCode);
+    endAfterHangUp(signal);
+    controller.abort(stoppedBy(signal));
+  });
   try {
     return await work(controller.signal);
   } finally {

@@ -3,6 +3,7 @@ import { proofIn } from "../auth/client-proof.ts";
 import { authFailure } from "../auth/failures.ts";
 import { defaultScope, promptIn } from "../auth/login/oidc.ts";
 import { callbackIn, type Host, hostAt, parseHost, parseProvider } from "../core/host.ts";
+import { printable } from "../core/text.ts";
 import { discoverProvider } from "../oauth/provider.ts";
 import { back, type Choice } from "../platform/prompts.ts";
 import type { Profile } from "../profiles/config.ts";
@@ -89,7 +90,7 @@ async function look(draft: Draft, url: string, context: SetupContext): Promise<D
   if (flags.method !== undefined && flags.method !== "api-key") {
     return { ...draft, host: hostOfPage(url, tell.note), method: flags.method };
   }
-  const found = await context.during(`looking at ${url.trim()}`, () => detect(url, runtime));
+  const found = await context.during(`looking at ${printable(url, 200)}`, () => detect(url, runtime));
   switch (found.kind) {
     case "codemie":
       if (flags.method) throw setupFailure.takesNoKey(found.host.origin);
@@ -188,7 +189,7 @@ export const provider: SetupStep = async (draft, context) => {
     if (answer === back) return back;
     const issuer = answer.trim();
     typed.set("issuer", answer);
-    const found = await during(`looking at ${issuer}`, () => discoverProvider(issuer, runtime.fetch));
+    const found = await during(`looking at ${printable(issuer, 200)}`, () => discoverProvider(issuer, runtime.fetch));
     if ("unusable" in found) throw authFailure.provider(issuer, found.unusable, found.hint);
     return { ...draft, issuer };
   });

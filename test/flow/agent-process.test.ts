@@ -55,7 +55,8 @@ test("ours is taken, the rest goes on untouched and in order, everything after -
   const { args } = await probe.started();
   const { err } = await probe.stop();
   expect(args[0]).toBe("--settings");
-  expect(args.slice(2)).toEqual(["--verbose", "--add-dir", "a b", "a prompt", "--model", "x", "--jwt-tokn", "--", ""]);
+  expect(args.slice(2, 4)).toEqual(["--setting-sources", "user"]);
+  expect(args.slice(4)).toEqual(["--verbose", "--add-dir", "a b", "a prompt", "--model", "x", "--jwt-tokn", "--", ""]);
   expect(err).toBe("");
 });
 

@@ -258,3 +258,14 @@ test("where the terminal has ASCII only, our own signs are ASCII", async () => {
   expect(pty.screen).toMatch(/^[\x00-\x7f]*$/);
   person.remove();
 });
+
+for (const args of [["setup"], ["login"]]) {
+  test(`codemie ${args} whose terminal is closed at its question ends`, async () => {
+    const person = new Person();
+    const pty = new Pty(person, args);
+    await pty.shows(/\?/);
+    pty.hangUp();
+    expect(await pty.ended()).not.toBe(0);
+    person.remove();
+  });
+}

@@ -82,6 +82,17 @@ for (const [what, polls, device, says] of [
   });
 }
 
+test("a page on another host than the issuer's: nothing is shown, nobody enters a code there, unless --issuer names it", async () => {
+  const elsewhere = { verification_uri: "http://localhost:9/enter" };
+  const { server, asked } = await start([], elsewhere);
+  const bridge = bridgeTo(server.url);
+  const { error } = await bridge.initialize();
+  expect(error.message).toContain("--issuer");
+  expect([bridge.err.includes("WDJB"), asked.length]).toEqual([false, 0]);
+  const named = bridgeTo(server.url, ["--issuer", server.issuer]);
+  expect((await named.initialize()).result).toBeDefined();
+});
+
 test("a server without device codes, and a person who does not come: said, and --auth-timeout holds", async () => {
   const none = await startProtected();
   onTestFinished(() => none.close());

@@ -311,6 +311,8 @@ test("--ignore-tool: left out of the list, calls refused, also in a batch; nothi
   const { result } = await bridge.call("tools/list");
   expect(result.tools.map(({ name }: { name: string }) => name)).toEqual(["read", "resend.mail", "x"]);
   expect(result).toMatchObject({ nextCursor: "c", tools: [{ extra: 1 }, {}, {}] });
+  bridge.line('{"jsonrpc":"2.0","id":802,"method":"tools/call","Params":{"Name":" delete_x"}}');
+  await bridge.until(() => bridge.lines.find((line) => line.includes('"id":802') && line.includes("left out")));
   for (const name of ["delete_all", "DELETE", "send.mail"]) {
     const { error } = await bridge.call("tools/call", { name, arguments: {} });
     expect(error).toMatchObject({ message: `codemie-mcp-proxy: the tool ${name} is left out by --ignore-tool` });

@@ -101,10 +101,19 @@ async function started(agent: string, args: readonly string[], env: Record<strin
 
 const task = ["--task", "do -it", "--silent"];
 for (const [agent, typed, expected] of [
-  ["opencode", [...task, "--share"], ["run", "--model", "codemie/claude-sonnet-4-6", "--share", "--", "do -it"]],
+  [
+    "opencode",
+    [...task, "--share"],
+    ["run", "--model", "codemie/claude-sonnet-4-6", "--dir", "CWD", "--share", "--", "do -it"],
+  ],
   ["opencode", ["--resume", "ses_1"], ["--model", "codemie/claude-sonnet-4-6", "--session", "ses_1"]],
   ["opencode", ["--resume"], ["--model", "codemie/claude-sonnet-4-6", "--continue"]],
-  ["opencode", ["run", "-m", "gpt-5.2", "x"], ["run", "--model", "codemie/gpt-5.2", "x"]],
+  ["opencode", ["run", "-m", "gpt-5.2", "x"], ["run", "--model", "codemie/gpt-5.2", "--dir", "CWD", "x"]],
+  [
+    "opencode",
+    ["--auto", "run", "--dir", "sub", "x"],
+    ["run", "--model", "codemie/claude-sonnet-4-6", "--dir", "CWD/sub", "--auto", "x"],
+  ],
   ["opencode", ["-m", "codemie/gpt-5.2"], ["--model", "codemie/gpt-5.2"]],
   ["opencode", ["serve", "--port", "0"], ["serve", "--port", "0"]],
   ["codex", task, ["exec", "--", "do -it"]],
@@ -119,7 +128,7 @@ for (const [agent, typed, expected] of [
   test(`codemie-${agent} ${typed.join(" ")} becomes ${expected.join(" ")}`, async () => {
     const { args, code } = await started(agent, typed);
     const ours = agent === "codex" ? args.filter((arg, n) => arg !== "-c" && args[n - 1] !== "-c") : args;
-    expect([code, ours]).toEqual([0, [...expected]]);
+    expect([code, ours.map((arg) => arg.replace(/^.*\/cwd(?=$|\/)/, "CWD"))]).toEqual([0, [...expected]]);
   });
 }
 

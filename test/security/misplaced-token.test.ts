@@ -14,6 +14,13 @@ for (const [args, env, program] of [
   [["models"], { CODEMIE_URL: adasToken }, codemie],
   [["models"], { CODEMIE_URL: `https://${adasToken}.example.com/x y` }, codemie],
   [["models"], { CODEMIE_PROFILE: adasToken }, codemie],
+  [["models"], { CODEMIE_URL: `https://${adasToken}` }, codemie],
+  [["doctor"], { CODEMIE_URL: adasToken }, codemie],
+  [["setup", "--url", adasToken, "--yes"], {}, codemie],
+  [["setup", "--url", `https://${adasToken}`, "--method", "jwt", "--yes"], {}, codemie],
+  [["profile", "login", "--url", adasToken], {}, codemie],
+  [["profile", "login", "--url", url, "--issuer", `https://${adasToken}`, "--client-id", "x"], {}, codemie],
+  [["config", "set", "url", adasToken], {}, codemie],
   [[adasToken], {}, codemie],
   [["config", "set", adasToken, "x"], {}, codemie],
   [["config", "set", "timeout", adasToken], {}, codemie],
@@ -30,6 +37,7 @@ for (const [args, env, program] of [
   [["https://mcp.example.com", "--timeout", adasToken], {}, codemieMcpProxy],
   [["https://mcp.example.com", "--header-file", `/${adasToken}`], {}, codemieMcpProxy],
   [["https://mcp.example.com", adasToken], {}, codemieMcpProxy],
+  [[`https://${adasToken}`, "--explain"], {}, codemieMcpProxy],
 ] as [string[], Record<string, string>, string][]) {
   const where = [...args, ...Object.entries(env).map((pair) => pair.join("="))]
     .join(" ")
@@ -38,6 +46,7 @@ for (const [args, env, program] of [
     person.install("claude", "#!/bin/sh\nexit 0\n");
     const { code, out, err } = await person.run(args, { env, program });
     expect(code).not.toBe(0);
-    for (const part of adasToken.split(".")) expect((out + err).replaceAll(/\s/g, "")).not.toContain(part.slice(0, 20));
+    for (const part of adasToken.split("."))
+      expect((out + err).replaceAll(/\s/g, "").toLowerCase()).not.toContain(part.slice(0, 20).toLowerCase());
   });
 }

@@ -77,22 +77,60 @@ test("claude: a folder that the person trusted at a terminal, or one above it, n
   person.remove();
 });
 
-test("claude: no other folder's trust, no broken state and no -p of one's own lets the folder take part", async () => {
-  for (const [state, args] of [
-    [{ projects: { "/elsewhere": { hasTrustDialogAccepted: true } } }, []],
-    [{ projects: "all" }, ["--verbose"]],
+test("claude: no other folder's trust, no broken state, no state of the folder's own lets the folder take part", async () => {
+  for (const [state, env] of [
+    [{ projects: { "/elsewhere": { hasTrustDialogAccepted: true } } }, {}],
+    [{ projects: "all" }, {}],
+    [{}, { CLAUDE_CONFIG_DIR: ".claude" }],
   ] as const) {
     const person = loggedIn.copy();
+    Object.assign(person.env, env);
     writeRepository(person.home, { ".claude.json": JSON.stringify(state) });
-    const { ran } = await run(person, "claude", args);
+    const own = { projects: { [person.cwd]: { hasTrustDialogAccepted: true } } };
+    writeRepository(person.cwd, { ".claude/.claude.json": JSON.stringify(own) });
+    const { ran } = await run(person, "claude", []);
     expect(ran).toEqual([]);
     person.remove();
   }
+});
+
+for (const args of [
+  ["-p", "hello"],
+  ["hello"], // its output goes to no terminal, so it asks nobody
+  ["-cp", "hello"],
+  ["-p", "--append-system-prompt", "--setting-sources", "hello"],
+]) {
+  test(`claude ${args.join(" ")}: nothing of the folder runs`, async () => {
+    const person = loggedIn.copy();
+    const marks = join(person.root, "mark");
+    writeRepository(person.cwd, hostile.claude?.(marks) ?? {});
+    await person.run(args, { program: codemieFor("claude"), env: withClaude(person) });
+    expect([existsSync(`${marks}-hook`), existsSync(`${marks}-server`)]).toEqual([false, false]);
+    person.remove();
+  });
+}
+
+test("opencode: flags before its word for a run change nothing, and no module of the folder's or above is loaded", async () => {
   const person = loggedIn.copy();
   const marks = join(person.root, "mark");
-  writeRepository(person.cwd, hostile.claude?.(marks) ?? {});
-  const env = withClaude(person);
-  expect((await person.run(["-p", "hello"], { program: codemieFor("claude"), env })).code).toBe(0);
-  expect([existsSync(`${marks}-hook`), existsSync(`${marks}-server`)]).toEqual([false, false]);
+  const module = `require("node:fs").writeFileSync(${JSON.stringify(`${marks}-module`)}, "");`;
+  writeRepository(person.cwd, {
+    ...hostile.opencode?.(marks),
+    "node_modules/esprima/index.js": module,
+    "evil.js": module,
+    "tsconfig.json": '{"compilerOptions":{"paths":{"esprima":["./evil.js"]}}}',
+  });
+  writeRepository(person.root, { "node_modules/esprima/index.js": module });
+  for (const args of [
+    ["--task", "hello"],
+    ["--print-logs", "run", "hello"],
+    ["run", "--dir", ".", "hello"],
+  ]) {
+    const { code, out } = await person.run(args, { program: codemieFor("opencode"), env: withAgents(person) });
+    expect([code, out]).toEqual([0, expect.stringContaining("The sandbox heard: ")]);
+    const ran = ["server", "plugin", "module"].filter((mark) => existsSync(`${marks}-${mark}`));
+    expect({ args, ran }).toEqual({ args, ran: [] });
+  }
+  expect(JSON.stringify(sandbox.record)).toContain(person.cwd);
   person.remove();
 });

@@ -49,6 +49,11 @@ export class Pty {
     }
   }
 
+  /** Closes the terminal, as a lost connection does. */
+  hangUp(): void {
+    this.#child.terminal?.close();
+  }
+
   async ended(): Promise<number> {
     const code = await this.#child.exited;
     this.#child.terminal?.close();

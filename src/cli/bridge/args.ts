@@ -1,7 +1,7 @@
 import type { Env } from "../../core/env.ts";
 import { type CallbackChoice, isLoopback } from "../../core/host.ts";
 import { parseSeconds } from "../../core/parse.ts";
-import { pasted, placeholder } from "../../core/pasted.ts";
+import { pasted, placeholder, tokenForAddress } from "../../core/pasted.ts";
 import { Secret } from "../../core/secret.ts";
 import { mcpFailure } from "../../mcp/failures.ts";
 import { readCallback } from "../callback-flags.ts";
@@ -203,7 +203,8 @@ export function serverUrl(typed: string, allowHttp: boolean): URL {
   const url = URL.parse(text);
   // A word that is no address may be a key in the wrong place: no message repeats it.
   const unknown = isPlainWord(text) ? text : "the word that should be its address";
-  if (!url) throw bridgeFailure.url(unknown, placeholder(text) ?? "it is not a web address");
+  const token = tokenForAddress(text);
+  if (!url || token) throw bridgeFailure.url(unknown, token ?? placeholder(text) ?? "it is not a web address");
   if (url.username || url.password) {
     throw bridgeFailure.url(
       url.origin,

@@ -34,7 +34,9 @@ export function dialogueOf({ runtime, output }: Cli, origin: string, escaped?: u
       }
     },
     atCode(address, code) {
-      output.say.info(`open this address in any browser and enter the code ${output.paint("bold", code, "err")}:`);
+      output.say.info(
+        `to log in to ${origin}, open this address in any browser and enter the code ${output.paint("bold", code, "err")}:`,
+      );
       output.say.info(`  ${output.paint("accent", address, "err")}`);
       output.say.info(output.paint("dim", "waiting for the login… (Ctrl-C to stop)", "err"));
     },

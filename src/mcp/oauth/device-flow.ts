@@ -29,6 +29,20 @@ export async function authorizeByDevice(flow: CodeFlow, chosen: (client: Client)
   const reference = "RFC 8628 section 3.1";
   const device = issued(server.issuer, await requestDeviceCode(server, client, { scope, resource }, http));
   const page = http.allowed(device.verification_uri_complete ?? device.verification_uri, "the page for device codes");
+  const pages = [device.verification_uri, device.verification_uri_complete].flatMap(
+    (one) => URL.parse(one ?? "") ?? [],
+  );
+  const foreign = pages.find(({ hostname }) => hostname !== new URL(server.issuer).hostname);
+  // A code of another provider's, entered there, would give this server that provider's token (RFC 8628 section 5.4).
+  if (foreign && flow.issuer === undefined) {
+    trace({
+      name: "device code",
+      ok: false,
+      detail: `its page is at ${foreign.origin}`,
+      reference: "RFC 8628 section 5.4",
+    });
+    throw mcpFailure.foreignPage(server.issuer, foreign.hostname);
+  }
   trace({ name: "device code", ok: true, detail: `waiting for ${page.origin}`, reference });
   person.dialogue.atCode(page.href, printable(device.user_code, 40));
   const time = loginDeadline(person);

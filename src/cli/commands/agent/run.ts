@@ -12,6 +12,7 @@ import { type CodemieError, failure } from "../../../core/errors.ts";
 import { closest, printable } from "../../../core/text.ts";
 import { versionLine } from "../../../core/version.ts";
 import { openGateway, portFor } from "../../../daemon/open-gateway.ts";
+import { isTerminal } from "../../../platform/is-terminal.ts";
 import { findProgram, runForeground, versionOf } from "../../../platform/processes.ts";
 import { environmentForOthers, withoutTokens } from "../../../profiles/environment.ts";
 import { providerOf, providers } from "../../../profiles/providers.ts";
@@ -100,6 +101,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
       args: agentArgs,
       env,
       note,
+      cwd,
     } = await agent.start({
       gatewayUrl: gateway.url,
       gatewayKey: gateway.key,
@@ -110,6 +112,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
       resume: asked.resume,
       trustsFolder: asked.trustsFolder,
       cwd: runtime.cwd,
+      isWatched: isTerminal("stdout"),
       args: asked.rest,
       program: binary,
       home: runtime.home,
@@ -118,7 +121,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     });
     if (note !== undefined && !asked.silent) cli.output.say.info(note);
     banner(cli, agent, asked, resolved, models.id);
-    const code = await runForeground([binary, ...agentArgs], env, lastWordsOf);
+    const code = await runForeground([binary, ...agentArgs], env, lastWordsOf, cwd);
     const { forwarded, denied } = gateway.counts;
     const where = { profile: resolved.name, host: host.origin };
     const detail = { agent: agent.name, exit: code, requests: forwarded };

@@ -212,6 +212,8 @@ function withWhat(given: Given | undefined, method: string): string | undefined 
 function headingOf({ output }: Cli, { data, checked, problem }: Status): string {
   if (data.authenticated && checked) return `${output.paint("good", "✓ logged in")} to ${data.url}`;
   if (data.authenticated) return `· a stored login for ${data.url}, not checked now`;
+  if (problem?.exitCode === 6)
+    return `${output.paint("warn", "!")} a login for ${data.url}, if there is one, cannot be opened now`;
   return isUnanswered(problem)
     ? `${output.paint("warn", "!")} a login for ${data.url}, which cannot be checked now`
     : `${output.paint("bad", "✗ not logged in")} to ${data.url}`;
