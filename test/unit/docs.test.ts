@@ -118,6 +118,7 @@ const foreignFlags = [
   "--no-daemon",
   "--setting-sources",
   "--skip-trust",
+  "--dir",
 ];
 
 test("every flag that is named on its own is one of ours", async () => {
