@@ -20,6 +20,21 @@ export function parseJson<T>(text: string, schema: Schema<T>): T | undefined {
   }
 }
 
+/**
+ * @param text that {@link parseJson} refused
+ * @returns what it lacks, in words that follow on "it answered"
+ */
+export function lackOf(text: string, schema: Schema<unknown>): string {
+  let value: unknown;
+  try {
+    value = jsonValue(text);
+  } catch {
+    return "with something that is not JSON";
+  }
+  const name = z.safeParse(schema, value).error?.issues[0]?.path[0];
+  return name === undefined ? "with JSON of another form" : `without a usable ${String(name).slice(0, 60)}`;
+}
+
 /** Most entries of a list from elsewhere that we look at. */
 const mostEntries = 2_000;
 

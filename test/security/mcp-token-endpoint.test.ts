@@ -16,7 +16,7 @@ for (const [what, answer, expected] of [
   [
     "a page",
     (r: ServerResponse) => void r.writeHead(200, { "content-type": "text/html" }).end("<html>"),
-    "answered 200",
+    "answered 200 with something that is not JSON",
   ],
   ["500", (r: ServerResponse) => json(r, 500, '{"error":"server_error"}'), "answered 500"],
   [
@@ -32,7 +32,12 @@ for (const [what, answer, expected] of [
   [
     "a token that would break a header",
     (r: ServerResponse) => json(r, 200, '{"access_token":"a\\r\\nx: y","token_type":"bearer"}'),
-    "answered 200",
+    "answered 200 without a usable access_token",
+  ],
+  [
+    "a document without a token",
+    (r: ServerResponse) => json(r, 200, '{"token_type":"bearer","expires_in":60}'),
+    "answered 200 without a usable access_token",
   ],
   [
     "a refusal",
