@@ -24,7 +24,7 @@ export function parseJson<T>(text: string, schema: Schema<T>): T | undefined {
  * @param text that {@link parseJson} refused
  * @returns what it lacks, in words that follow on "it answered"
  */
-export function lackOf(text: string, schema: Schema<unknown>): string {
+export function missingIn(text: string, schema: Schema<unknown>): string {
   let value: unknown;
   try {
     value = jsonValue(text);

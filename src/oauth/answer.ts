@@ -1,4 +1,4 @@
-import { lackOf, parseJson, type Schema } from "../core/json.ts";
+import { missingIn, parseJson, type Schema } from "../core/json.ts";
 import { readFault } from "./fault.ts";
 import type { OAuthAnswer } from "./http.ts";
 
@@ -53,6 +53,6 @@ export function judgeAnswer<T>(
   if (code !== undefined && !isPassing(status)) {
     return { kind: "refused", code, description: fault.description ?? "", passing: passingCodes.includes(code) };
   }
-  const lack = status === 200 || status === 201 ? ` ${lackOf(text, schema)}` : "";
+  const lack = status === 200 || status === 201 ? ` ${missingIn(text, schema)}` : "";
   return { kind: "unusable", why: `${what} answered ${status}${lack}`, passing: isPassing(status) };
 }
