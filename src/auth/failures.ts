@@ -162,6 +162,12 @@ export const authFailure = {
       `the identity provider ${printable(issuer, 120)} refused: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
       refusalHints[code] ?? "check --client-id and --scope",
     ),
+  deviceRefused: (issuer: string, code: string, description: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the identity provider ${printable(issuer, 120)} refused a login by device code: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
+      "if its rules forbid device codes, log in without --device: where the browser is on another machine, paste the address it ends at",
+    ),
   codeEnded: (issuer: string) =>
     new CodemieError(
       "auth_timeout",

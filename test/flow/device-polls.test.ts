@@ -124,6 +124,15 @@ for (const device of [
   });
 }
 
+test("a provider whose rules forbid device codes: the hint names the way without", async () => {
+  provider.answer = (path) => (path === "/device" ? refusing("unauthorized_client") : undefined);
+  const { code, err } = await provider.logIn(person).finished();
+  expect([code, err.replaceAll(/\s+/g, " ")]).toEqual([
+    4,
+    expect.stringContaining("log in without --device: where the browser"),
+  ]);
+});
+
 test("a code whose end is a text ends", async () => {
   provider.device = { expires_in: "1" };
   provider.answer = (path) => (path === "/token" ? refusing("authorization_pending") : undefined);

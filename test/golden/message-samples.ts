@@ -66,6 +66,10 @@ const redirect = new URL("http://127.0.0.1:4180/callback");
 /** The calls of one message: each way it can end has a line. */
 export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>> = {
   "access/notForProvider": [["session to renew", "openai"]],
+  "auth/deviceRefused": [
+    [issuer, "unauthorized_client", ""],
+    [issuer, "access_denied", serverWords.description],
+  ],
   "auth/noIdToken": [
     [issuer, "work", true],
     [issuer, "work", false],

@@ -148,7 +148,10 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   const provider = await providerAt(client.issuer, runtime);
   const { metadata, http } = provider;
   const ours = await clientAt(metadata, client, runtime);
-  const device = issued(await requestDeviceCode(metadata, ours, { scope: client.scope }, http), client);
+  const answer = await requestDeviceCode(metadata, ours, { scope: client.scope }, http);
+  if (answer.kind === "refused" && !answer.passing)
+    throw authFailure.deviceRefused(client.issuer, answer.code, answer.description);
+  const device = issued(answer, client);
   const address = http.allowed(
     device.verification_uri_complete ?? device.verification_uri,
     "the page for device codes",
