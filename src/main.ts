@@ -1,6 +1,5 @@
 import { basename } from "node:path";
 import { versionLine } from "./core/version.ts";
-import { inputEnded, writeOut } from "./platform/stdio.ts";
 
 const program = basename(process.argv0).replace(/\.exe$/i, "");
 const typed = process.argv.slice(2);
@@ -8,22 +7,25 @@ const typed = process.argv.slice(2);
 const asksVersion = ["--version", "-v", "-V", "version"];
 
 /** This answer loads nothing else. If it cannot be written, the usual way says so. */
-function hasToldVersion(): boolean {
+async function hasToldVersion(): Promise<boolean> {
   if (program.startsWith("codemie-") || typed.length !== 1 || !asksVersion.includes(typed[0] ?? "")) return false;
   try {
-    writeOut(`${versionLine}\n`);
+    const sink = Bun.stdout.writer();
+    sink.write(`${versionLine}\n`);
+    await sink.end();
     return true;
   } catch {
     return false;
   }
 }
 
-if (hasToldVersion()) process.exitCode = 0;
+if (await hasToldVersion()) process.exitCode = 0;
 else {
   const { containCrashes } = await import("./platform/crash.ts");
   containCrashes();
   if (!program.startsWith("codemie-") && typed[0] === "hold-callback") {
     const { holdCallback } = await import("./auth/login/late-callback.ts");
+    const { inputEnded, writeOut } = await import("./platform/stdio.ts");
     // The process that started this one waits for the line.
     process.exit(await holdCallback(typed.slice(1), inputEnded, () => writeOut("ready\n")));
   }
