@@ -5,7 +5,8 @@ import { codemie } from "./codemie.ts";
 
 /** Runs before the tests: installs the real counterparts npm and Debian have, or stops with one clear line. */
 
-const counterparts = { agents: "node_modules/@anthropic-ai", mcp: "node_modules/@modelcontextprotocol" } as const;
+const debian = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+const counterparts = { agents: "node_modules/opencode-ai", mcp: "node_modules/@modelcontextprotocol" } as const;
 
 if (!existsSync(codemie)) stop("dist/codemie is missing: run bun run build first");
 for (const [name, installed] of Object.entries(counterparts)) {
@@ -16,9 +17,7 @@ for (const [name, installed] of Object.entries(counterparts)) {
 const missing = ["bash", "zsh", "fish", "openssl"].filter((program) => !Bun.which(program));
 if (!Bun.which("cc")) missing.push("gcc", "libc6-dev");
 const maySetUp = process.getuid?.() === 0 && Bun.which("apt-get") !== null;
-// A Chromium with windows does as well, and costs the tests twice the processor's time.
-const isSlow = chromiumPath() && !process.env.CHROMIUM && !Bun.which("chromium-headless-shell");
-if (!chromiumPath() || (isSlow && maySetUp)) missing.push("chromium-headless-shell");
+if (!chromiumPath()) missing.push("chromium-headless-shell");
 if (missing.length > 0) {
   const names = missing.join(" ");
   if (!maySetUp) {
@@ -32,9 +31,14 @@ if (missing.length > 0) {
   );
 }
 
+// A Chromium with windows does as well, and costs the tests twice the processor's time: worth a try, and no more.
+if (maySetUp && !process.env.CHROMIUM && !Bun.which("chromium-headless-shell")) {
+  for (const command of ["update -q", "install -y -q --no-install-recommends chromium-headless-shell"])
+    Bun.spawnSync(["apt-get", ...command.split(" ")], { env: debian, stdout: "ignore", stderr: "ignore" });
+}
+
 function run(command: string[], cwd: string, failed: string): void {
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const done = Bun.spawnSync(command, { cwd, env, stdout: "ignore", stderr: "pipe" });
+  const done = Bun.spawnSync(command, { cwd, env: debian, stdout: "ignore", stderr: "pipe" });
   if (done.exitCode !== 0) stop(`${failed}: ${done.stderr.toString().trim().split("\n").at(-1)}`);
 }
 
