@@ -11,7 +11,7 @@ import { stateOf } from "../platform/path-state.ts";
 // what the stranger wrote. So a run without a person leaves them out until somebody has said that the folder is trusted.
 
 /** @returns the folder, and all above it, the nearest first */
-export function upwards(folder: string): string[] {
+function upwards(folder: string): string[] {
   const above = dirname(folder);
   return above === folder ? [folder] : [folder, ...upwards(above)];
 }
@@ -31,7 +31,7 @@ export async function toldBy(cwd: string, names: readonly string[]): Promise<str
   return [...found];
 }
 
-/** @returns what is said of a folder whose own settings take no part */
+/** @returns the note for a person whose folder takes no part, with the names of what stays out */
 export const leftOut = (title: string, names: readonly string[]): string =>
   `${title} runs without ${names.join(", ")}: nobody has said that this folder is trusted; --trust-folder lets them take part`;
 
@@ -43,7 +43,7 @@ const project = z.object({
 });
 const stateSchema = z.object({ projects: z.record(z.string(), z.catch(project, {})) });
 
-/** What Claude Code has noted of a folder in the user's own file. */
+/** Notes that Claude Code keeps of a folder, in the user's own file. */
 export interface ClaudeState {
   /** true: the person has accepted its question about this folder, or one above */
   readonly isTrusted: boolean;

@@ -1,6 +1,6 @@
 /** Shorter texts are no credential of ours, and may be words. */
 const shortestSecret = 8;
-/** What stands in the place of a secret. */
+/** Takes the place of a secret. */
 export const mask = "[redacted]";
 
 /**

@@ -55,7 +55,7 @@ export interface ReadLine {
 }
 
 const escapeChar = "\u001b";
-/** What a terminal sends for a key that is no character, once it is complete (ECMA-48 section 5.4). */
+/** The whole sequence that a terminal sends for a key that is no character (ECMA-48 section 5.4). */
 const keySequence = new RegExp(`^${escapeChar}(?:\\[[0-?]*[ -/]*[@-~]|O.|[^\\[O])$`, "u");
 /** How long the rest of such a sequence may take, ms: an escape character that stays alone is the Escape key. */
 const sequenceMs = 50;

@@ -43,7 +43,7 @@ export const logs = (cli: Cli) =>
           if (stamp === before.stamp) continue;
           const text = textOf(source);
           const isAnew = text.length < before.length;
-          // What was written to the file before it was rotated is in the next one.
+          // The rotation moved the lines before it into the next file.
           const rest = isAnew ? textOf({ ...source, file: `${file}.1` }).slice(before.length) : "";
           const more = rest + text.slice(isAnew ? 0 : before.length);
           const end = more.lastIndexOf("\n") + 1; // the rest of a line may still come
