@@ -8,6 +8,7 @@ import { InteractiveAgent } from "../support/interactive-agent.ts";
 import { handOff } from "../support/login.ts";
 import { cliClientId } from "../support/sandbox/identity.ts";
 import { sharedBrowser, sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** An agent whose profile has no login that works: where a person watches, they log in before the agent starts. */
 
@@ -119,11 +120,14 @@ test("at an OpenID provider: the profile's own, with the redirect it remembers",
   expect((await storedLoginOf(person))?.method).toBe("oidc");
 });
 
-for (const [what, args, env] of [
-  ["--silent", ["--silent"], {}],
-  ["CI", [], { CI: "true" }],
-  ["a bearer token of this run, which the host refuses", [], { CODEMIE_JWT_TOKEN: "eyJhbGciOiJSUzI1NiJ9.e30.eA" }],
-] as const) {
+for (const [what, args, env] of cases(
+  [
+    ["--silent", ["--silent"], {}],
+    ["CI", [], { CI: "true" }],
+    ["a bearer token of this run, which the host refuses", [], { CODEMIE_JWT_TOKEN: "eyJhbGciOiJSUzI1NiJ9.e30.eA" }],
+  ] as const,
+  1,
+)) {
   test(`${what}: nobody is asked to log in; exit 4 and the way out`, async () => {
     await endSession();
     const { pty, opened } = interactive(args, env);
@@ -141,7 +145,7 @@ test("a host that only the environment names gets no login of a profile of anoth
 });
 
 const hour = 3_600_000;
-for (const [what, change, says] of [
+for (const [what, change, says] of cases([
   [
     "an OpenID login without a refresh token",
     { expiresAt: Date.now() + 5 * hour },
@@ -149,7 +153,7 @@ for (const [what, change, says] of [
   ],
   ["one with a refresh token", { expiresAt: Date.now() + 5 * hour, refreshToken: "r" }, undefined],
   ["one that ends in two days", { expiresAt: Date.now() + 48 * hour }, undefined],
-] as const) {
+] as const)) {
   test(`${what}: ${says ? "its end is told at the start, but not with --silent" : "nothing is told"}`, async () => {
     const vault = vaultOf(person);
     const record = loginRecord("default");

@@ -6,6 +6,7 @@ import { logIn } from "../support/login.ts";
 import type { Form } from "../support/model-provider.ts";
 import { Probe } from "../support/probe.ts";
 import { ownProvider, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Keys of model providers: tried, sealed, put on by the gateway, held by no agent. */
 
@@ -19,7 +20,7 @@ afterEach(() => person.remove());
 const setUp = (form: Form, url: string, key: string, more: string[] = []) =>
   person.run(["setup", "--provider", form, "--url", url, "--key-stdin", "--yes", ...more], { stdin: key });
 
-for (const [form, typed] of [
+for (const [form, typed] of cases([
   ["openai", ""],
   ["openai", "/v1"],
   ["openai", "/v1/chat/completions"],
@@ -28,7 +29,7 @@ for (const [form, typed] of [
   ["azure", ""],
   ["azure", "/openai/v1/"],
   ["litellm", "/"],
-] as const) {
+] as const)) {
   test(`${form}, given as '${typed}': its API is found, the key tried and sealed, its models listed`, async () => {
     const provider = await ownProvider(form);
     const { code, err, out } = await setUp(form, provider.origin + typed, provider.key);

@@ -7,6 +7,7 @@ import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
 import { otherProcesses, shownOf } from "../support/processes.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 import { part } from "../support/token.ts";
 
 /** A bearer token for CI: no set-up, no terminal, no home that could be written; stored nowhere. */
@@ -63,8 +64,9 @@ test("by --jwt-token - and --jwt-token-file nothing is said; on the command line
   const file = join(person.root, "token");
   writeFileSync(file, `${token}\n`);
   const base = ["--task", "hello", "--base-url", sandbox.origin];
+  person.install("claude", "#!/bin/sh\nexit 0\n");
   const run = (args: string[], stdin?: string) =>
-    person.run([...base, ...args], { program: codemieClaude, env: withClaude(person), ...(stdin ? { stdin } : {}) });
+    person.run([...base, ...args], { program: codemieClaude, ...(stdin ? { stdin } : {}) });
   expect(await run(["--jwt-token", "-"], token)).toMatchObject({ code: 0, err: "" });
   expect(await run(["--jwt-token-file", file])).toMatchObject({ code: 0, err: "" });
   const visible = await run([`--jwt-token=${token}`]);
@@ -130,7 +132,7 @@ const bad: [string, string | (() => string), string][] = [
   ["expired two minutes ago", () => timed({ exp: -120 }), "expired at 20"],
   ["valid in two minutes", () => timed({ nbf: 120, exp: 3600 }), "not valid before 20"],
 ];
-for (const [what, made, says] of bad) {
+for (const [what, made, says] of cases(bad, 4)) {
   test(`${what}: exit 4 before any request`, async () => {
     const token = typeof made === "string" ? made : made();
     const { code, err, out } = await person.run(["models"], {

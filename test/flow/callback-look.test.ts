@@ -3,6 +3,7 @@ import { join } from "node:path";
 import axe from "axe-core";
 import { type Page, renderPage } from "../../src/auth/login/callback-page.ts";
 import { sharedBrowser } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /**
  * The pages a login ends at, in a real browser: nothing an accessibility check finds, nothing that overflows. With
@@ -39,7 +40,7 @@ const server = Bun.serve({
 });
 afterAll(() => server.stop(true));
 
-for (const name of Object.keys(pages)) {
+for (const name of cases(Object.keys(pages))) {
   for (const colorScheme of ["light", "dark"] as const) {
     for (const width of [1200, 320]) {
       test(`${name}, ${colorScheme}, ${width} px wide`, async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { refusing, type ScriptedProvider, startScriptedProvider } from "../support/scripted-provider.ts";
+import { cases } from "../support/tiers.ts";
 
 /** A login by device code, and a provider that is slow, in trouble, or says odd things while it is asked. */
 
@@ -71,12 +72,12 @@ test("the pace of the polls follows slow_down, without a word", async () => {
   expect([code, err.includes("warning")]).toEqual([0, false]);
 }, 60_000);
 
-for (const [what, make, says] of [
+for (const [what, make, says] of cases([
   ["a redirect", () => Response.redirect("https://example.com/", 302), "redirects"],
   ["a page", () => page(200), "answered 200"],
   ["403 of a firewall", () => page(403), "answered 403"],
   ["400 without a body", () => new Response("", { status: 400 }), "refused: 400"],
-] as const) {
+] as const)) {
   test(`a poll answered by ${what} ends the login`, async () => {
     polls(make());
     const { code, err } = await provider.logIn(person).finished();
@@ -107,14 +108,14 @@ test("a code that ends before the time limit: the hint says to enter the next on
   ]);
 });
 
-for (const device of [
+for (const device of cases([
   { interval: 0 },
   { interval: "1" },
   { interval: "1", expires_in: "600" },
   { expires_in: null },
   { verification_uri: undefined, verification_url: "URL" },
   { verification_uri: null, verification_url: "URL" },
-]) {
+])) {
   test(`a device answer with ${JSON.stringify(device)} is taken`, async () => {
     const made = "verification_url" in device ? { ...device, verification_url: `${provider.origin}/google` } : device;
     provider.device = made;

@@ -6,6 +6,7 @@ import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
 import { holdsTokens, ownOpenIdProvider, type TestProvider } from "../support/provider.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** A token that has ended goes to nobody; a provider that cannot be reached is no reason to log in. */
 
@@ -38,7 +39,7 @@ const faults: [string, (provider: TestProvider) => unknown, exit: number][] = [
   ["says that the refresh token is dead", (provider) => (provider.mode = "dead"), 4],
 ];
 
-for (const [what, happens, exit] of faults) {
+for (const [what, happens, exit] of cases(faults, 2)) {
   test(`an ended token is not printed when the provider ${what}: exit ${exit}`, async () => {
     const { provider, accessToken } = await loggedIn(-1);
     await happens(provider);

@@ -4,6 +4,7 @@ import { handOff, logIn } from "../support/login.ts";
 import { Pty } from "../support/pty.ts";
 import { cliClientId } from "../support/sandbox/identity.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** The login where a person sits at a terminal and the browser is elsewhere. */
 
@@ -59,7 +60,7 @@ test("the address is pasted although a browser was opened: wrong ones are asked 
 const words = (text: string) => new RegExp(text.replace(/[.?()]/g, "\\$&").replaceAll(" ", "\\s+"));
 
 const bySignal = (signal: NodeJS.Signals) => async (_pty: Pty, pid: number) => void process.kill(pid, signal);
-for (const [way, flags, end, code] of [
+for (const [way, flags, end, code] of cases([
   [
     "the browser comes back",
     [],
@@ -82,7 +83,7 @@ for (const [way, flags, end, code] of [
   ["Ctrl-C", [], async (pty: Pty) => pty.type("\u0003"), 130],
   ["SIGTERM", [], bySignal("SIGTERM"), 143],
   ["SIGINT from elsewhere", [], bySignal("SIGINT"), 130],
-] as const) {
+] as const)) {
   test(`${way}: the terminal is as it was before, exit ${code}`, async () => {
     const person = new Person();
     const script = `before=$(stty -g)
@@ -114,11 +115,11 @@ test("in the background, where the system stops who reads keys, the login waits 
   person.remove();
 });
 
-for (const [flags, opens, says, lacks] of [
+for (const [flags, opens, says, lacks] of cases([
   [["--timeout", "1"], true, "then run the command again, with --no-browser", "--timeout"],
   [["--timeout", "1"], false, "then run the command again\n", "--"],
   [["--timeout", "1", "--no-browser"], true, "then run the command again\n", "--"],
-] as const) {
+] as const)) {
   test(`after ${flags.join(" ")}, browser ${opens ? "there" : "not there"}, the hint names nothing that is in use`, async () => {
     const person = new Person();
     const env = opens ? blindBrowser(person) : {};
@@ -186,10 +187,13 @@ test("on SSH the browser stays shut; the callback is taken all the same", async 
   person.remove();
 });
 
-for (const [key, typed] of [
-  ["Ctrl-C", "\u0003"],
-  ["Escape", "\u001b"],
-] as const) {
+for (const [key, typed] of cases(
+  [
+    ["Ctrl-C", "\u0003"],
+    ["Escape", "\u001b"],
+  ] as const,
+  1,
+)) {
   test(`${key} while waiting for the paste, and at a question: exit 130, the terminal is as before`, async () => {
     const person = new Person();
     const pty = new Pty(person, ["profile", "login", "--url", sandbox.origin]);

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
 import { Person } from "../support/codemie.ts";
 import { AuthorizedBridge, type Protected, startProtected } from "../support/mcp/protected.ts";
+import { cases } from "../support/tiers.ts";
 
 /** What becomes of a login when its renewal does not go as it should. */
 
@@ -70,7 +71,7 @@ const form = (body: string) => new URLSearchParams(body);
 const json = (response: ServerResponse, status: number, body: object) =>
   void response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
 
-for (const rest of [{ access_token: null }, { access_token: "a b" }, { token_type: "DPoP" }]) {
+for (const rest of cases([{ access_token: null }, { access_token: "a b" }, { token_type: "DPoP" }], 1)) {
   test(`a new refresh token beside ${JSON.stringify(rest)} is kept, in this window and the next: the spent one goes out once`, async () => {
     const server = await startProtected();
     const person = new Person();
@@ -105,7 +106,7 @@ for (const rest of [{ access_token: null }, { access_token: "a b" }, { token_typ
   });
 }
 
-for (const members of [{ id_token: null }, { scope: 7 }, { token_type: undefined }, { refresh_token: null }]) {
+for (const members of cases([{ id_token: null }, { scope: 7 }, { token_type: undefined }, { refresh_token: null }])) {
   test(`an answer with ${Object.keys(members)} ${Object.values(members)} renews the token`, async () => {
     const server = await startProtected();
     const bridge = new AuthorizedBridge(server.url);
@@ -123,7 +124,7 @@ for (const members of [{ id_token: null }, { scope: 7 }, { token_type: undefined
   });
 }
 
-for (const status of [400, 401]) {
+for (const status of cases([400, 401], 1)) {
   test(`a refresh token that is answered ${status} without a body is over: a new login follows`, async () => {
     const server = await startProtected();
     const bridge = new AuthorizedBridge(server.url);
@@ -139,7 +140,7 @@ for (const status of [400, 401]) {
   });
 }
 
-for (const empty of [null, ""]) {
+for (const empty of cases([null, ""], 1)) {
   test(`members that are ${JSON.stringify(empty)} are absent: both metadata documents and the registration`, async () => {
     const none = (names: string[]) => Object.fromEntries(names.map((name) => [name, empty]));
     const server = await startProtected({

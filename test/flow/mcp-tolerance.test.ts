@@ -3,6 +3,7 @@ import { Person } from "../support/codemie.ts";
 import { freePort } from "../support/mcp/everything.ts";
 import { AuthorizedBridge, type Settings, startProtected } from "../support/mcp/protected.ts";
 import { listen, readRequest, send, sendJson } from "../support/sandbox/http.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Servers at fault, and gates before them: their users log in all the same, or hear what helps. */
 
@@ -99,13 +100,13 @@ test("after codemie mcp logout the next login is not refused for a minute", asyn
 
 const offline = { scopes_supported: ["openid", "offline_access"] };
 
-for (const [what, flags, expected] of [
+for (const [what, flags, expected] of cases([
   ["--scope is sent as given", ["--scope", "mine"], ["mine", null]],
   ["the server's scopes get offline access, with consent", [], ["theirs offline_access", "consent"]],
   ["--prompt decides", ["--prompt", "select_account"], ["theirs offline_access", "select_account"]],
   ["an empty --prompt drops it", ["--prompt", ""], ["theirs offline_access", null]],
   ["offline_access in --scope asks for consent", ["--scope", "offline_access"], ["offline_access", "consent"]],
-] as const) {
+] as const)) {
   test(`scopes and prompt: ${what}`, async () => {
     const server = await start({ challenge: 'scope="theirs", ', server: offline });
     expect((await bridgeTo(server.url, [...flags]).initialize()).result).toBeDefined();
@@ -170,7 +171,10 @@ test("--header goes along on requests of the login to the server's own origin, a
   expect(Object.fromEntries(sent[1] ?? [])).toEqual({ accept: "application/json" });
 });
 
-for (const named of ["http://192.0.2.1/metadata", "/metadata", "https://127.0.0.1:9/none", "not an address"]) {
+for (const named of cases(
+  ["http://192.0.2.1/metadata", "/metadata", "https://127.0.0.1:9/none", "not an address"],
+  1,
+)) {
   test(`resource metadata that cannot be used (${named}): the server's own address is tried`, async () => {
     const server = await start({ challenge: `resource_metadata="${named}", x="` });
     expect((await bridgeTo(server.url).initialize()).result).toBeDefined();
@@ -182,11 +186,14 @@ test("and where that has none either, the error names the address that cannot be
   expect((await bridgeTo(server.url).initialize()).error.message).toContain("http://192.0.2.1/x");
 });
 
-for (const [methods, secret, expected] of [
-  [["client_secret_basic", "client_secret_post"], "a/b+c=", "post"],
-  [["client_secret_basic", "client_secret_post"], "plain-secret", "basic"],
-  [["client_secret_basic"], "a/b+c=", "basic"],
-] as const) {
+for (const [methods, secret, expected] of cases(
+  [
+    [["client_secret_basic", "client_secret_post"], "a/b+c=", "post"],
+    [["client_secret_basic", "client_secret_post"], "plain-secret", "basic"],
+    [["client_secret_basic"], "a/b+c=", "basic"],
+  ] as const,
+  1,
+)) {
   test(`the secret ${secret} at a server that takes ${methods.join(", ")} is sent by ${expected}`, async () => {
     const form = { token_endpoint_auth_methods_supported: methods };
     const answer: Settings["answer"] = (seen, response) => {

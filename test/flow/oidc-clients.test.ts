@@ -9,6 +9,7 @@ import { Person } from "../support/codemie.ts";
 import { loopbackRedirects } from "../support/sandbox/identity.ts";
 import { startScriptedProvider } from "../support/scripted-provider.ts";
 import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Clients that prove themselves at an OpenID provider, and providers that want requests handed to them: the real one. */
 
@@ -160,13 +161,13 @@ test("the browser does not see the variable", async () => {
   expect(readFileSync(join(person.root, "seen"), "utf8")).not.toContain("s3cret");
 });
 
-for (const [what, flags, message] of [
+for (const [what, flags, message] of cases([
   ["a secret and a key", ["--client-secret-env", "TEAM_SECRET", "--client-key", "x"], "not with both"],
   ["a secret in place of a name", ["--client-secret-env", "s3cret/with+signs"], "takes the name of a variable"],
   ["nothing to keep", ["--keep-client-secret"], "has no secret or key to keep"],
   ["a variable that is not set", ["--client-secret-env", "NOT_SET"], "the variable NOT_SET is missing or empty"],
   ["a file that is not there", ["--client-key", "/nonexistent/key"], "the file /nonexistent/key is missing or empty"],
-] as const) {
+] as const)) {
   test(`${what}: an error before anything is asked`, async () => {
     const at = ["--url", sandbox.origin, "--issuer", sandbox.issuer, "--client-id", "with secret"];
     const { code, err } = await person.run(["profile", "login", ...at, ...flags], { env });
@@ -206,10 +207,13 @@ test("a provider that demands pushed requests: the address for the browser holds
   expect({ code, err }).toEqual({ code: 4, err: expect.stringContaining("refused: invalid_request") });
 });
 
-for (const [what, metadata] of [
-  ["and names no endpoint", {}],
-  ["at an address that is none", { pushed_authorization_request_endpoint: "ftp://example.com/par" }],
-] as const) {
+for (const [what, metadata] of cases(
+  [
+    ["and names no endpoint", {}],
+    ["at an address that is none", { pushed_authorization_request_endpoint: "ftp://example.com/par" }],
+  ] as const,
+  1,
+)) {
   test(`a provider that demands pushed requests ${what}: an error, and no browser`, async () => {
     const provider = await startScriptedProvider();
     onTestFinished(() => provider.stop());

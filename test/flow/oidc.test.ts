@@ -7,6 +7,7 @@ import { freePort } from "../support/mcp/everything.ts";
 import { cliClientId } from "../support/sandbox/identity.ts";
 import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
 import { soak } from "../support/soak.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Logging in at an OpenID provider: the real one, in a real browser, with rotating refresh tokens. */
 
@@ -127,11 +128,14 @@ test("declined at the provider: exit 4 with its words", async () => {
 const authorizeUrl = /http:\S+\/auth\?\S+/;
 const redirectOf = (url: string) => new URL(url).searchParams.get("redirect_uri");
 
-for (const [host, name] of [
-  ["localhost", "localhost"],
-  ["127.0.0.1", "127.0.0.1"],
-  ["::1", "[::1]"],
-] as const) {
+for (const [host, name] of cases(
+  [
+    ["localhost", "localhost"],
+    ["127.0.0.1", "127.0.0.1"],
+    ["::1", "[::1]"],
+  ] as const,
+  1,
+)) {
   test(`--callback-host ${host} and --callback-port: that redirect to the letter, for later logins of the profile too`, async () => {
     const port = await freePort();
     const redirect = `http://${name}:${port}/callback`;
@@ -207,14 +211,17 @@ async function promptOf(args: string[]): Promise<string | null> {
   return new URL(url).searchParams.get("prompt");
 }
 
-for (const [args, prompt] of [
-  [[], "consent"],
-  [["--scope", "openid profile"], null],
-  [["--prompt", "login"], "login"],
-  [["--prompt", "login consent"], "login consent"],
-  [["--prompt", "none", "--scope", "openid"], "none"],
-  [["--prompt", "default"], null],
-] as const) {
+for (const [args, prompt] of cases(
+  [
+    [[], "consent"],
+    [["--scope", "openid profile"], null],
+    [["--prompt", "login"], "login"],
+    [["--prompt", "login consent"], "login consent"],
+    [["--prompt", "none", "--scope", "openid"], "none"],
+    [["--prompt", "default"], null],
+  ] as const,
+  1,
+)) {
   test(`with ${JSON.stringify(args)} the provider is asked for the prompt ${prompt}`, async () => {
     expect(await promptOf([...flags(), ...args])).toBe(prompt);
   });

@@ -13,6 +13,7 @@ import {
 import { Person } from "../support/codemie.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** OpenCode, Codex and Gemini CLI: the real ones answer through the gateway; what each is told. */
 
@@ -48,7 +49,7 @@ for (const agent of otherAgents) {
     person.remove();
   });
 
-  test(`${agent} in a pipeline: a token of the environment, no home, and a session that ends is said`, async () => {
+  ciTest(`${agent} in a pipeline: a token of the environment, no home, and a session that ends is said`, async () => {
     const person = new Person();
     const token = await sandbox.front.mintToken("ci");
     const env = { ...withAgents(person), CODEMIE_URL: sandbox.origin, CODEMIE_JWT_TOKEN: token };
@@ -65,7 +66,7 @@ for (const agent of otherAgents) {
     person.remove();
   });
 
-  test(`${agent} at a terminal answers too`, async () => {
+  ciTest(`${agent} at a terminal answers too`, async () => {
     const person = loggedIn.copy();
     mkdirSync(join(person.home, ".codex"));
     writeFileSync(

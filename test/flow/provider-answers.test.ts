@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { ageLogin, storedLoginOf } from "../support/age.ts";
 import { Person } from "../support/codemie.ts";
 import { refusing, type ScriptedProvider, startScriptedProvider } from "../support/scripted-provider.ts";
+import { cases } from "../support/tiers.ts";
 
 /** The answers of OpenID providers as they are: empty members, refusals without words, trouble of their own. */
 
@@ -34,7 +35,7 @@ const refreshTokenOf = async () => {
   return login?.method === "oidc" ? login.refreshToken : undefined;
 };
 
-for (const empty of [null, ""]) {
+for (const empty of cases([null, ""], 1)) {
   test(`optional members that are ${JSON.stringify(empty)} are absent: metadata, device answer, token answer`, async () => {
     const members = [
       ...["registration_endpoint", "revocation_endpoint", "scopes_supported", "response_types_supported"],
@@ -52,19 +53,22 @@ for (const empty of [null, ""]) {
   });
 }
 
-for (const members of [
-  { id_token: null },
-  { id_token: "" },
-  { id_token: 5 },
-  { scope: null },
-  { scope: 7 },
-  { scope: ["openid"] },
-  { expires_in: null },
-  { expires_in: { seconds: 3 } },
-  { token_type: undefined },
-  { token_type: null },
-  { token_type: "" },
-]) {
+for (const members of cases(
+  [
+    { id_token: null },
+    { id_token: "" },
+    { id_token: 5 },
+    { scope: null },
+    { scope: 7 },
+    { scope: ["openid"] },
+    { expires_in: null },
+    { expires_in: { seconds: 3 } },
+    { token_type: undefined },
+    { token_type: null },
+    { token_type: "" },
+  ],
+  3,
+)) {
   const what = "token_type" in members && !members.token_type ? `token_type ${members.token_type}` : undefined;
   test(`a refresh answer with ${what ?? JSON.stringify(members)} renews`, async () => {
     await loggedIn();
@@ -84,11 +88,14 @@ for (const members of [
   });
 }
 
-for (const [member, value] of [
-  ["refresh_token", null],
-  ["refresh_token", ""],
-  ["refresh_token", 5],
-] as const) {
+for (const [member, value] of cases(
+  [
+    ["refresh_token", null],
+    ["refresh_token", ""],
+    ["refresh_token", 5],
+  ] as const,
+  1,
+)) {
   test(`a refresh answer with ${member} ${JSON.stringify(value)} keeps the refresh token`, async () => {
     await loggedIn();
     onRefresh(() => provider.tokens({ [member]: value, access_token: "next" }));
@@ -98,14 +105,14 @@ for (const [member, value] of [
   });
 }
 
-for (const rest of [
+for (const rest of cases([
   { access_token: null },
   { access_token: "" },
   { access_token: 5 },
   { access_token: "a\r\nx: y" },
   { token_type: "DPoP" },
   { token_type: 5 },
-]) {
+])) {
   test(`a new refresh token beside ${JSON.stringify(rest)} is kept: the spent one is presented once`, async () => {
     await loggedIn();
     onRefresh((spent) =>
@@ -123,24 +130,27 @@ for (const rest of [
 
 const page = (status: number) => new Response("<html>no</html>", { status, headers: { "content-type": "text/html" } });
 
-for (const [what, answer, ended] of [
-  ["invalid_grant", () => refusing("invalid_grant"), true],
-  ["400 without a body", () => new Response("", { status: 400 }), true],
-  ["401 without a body", () => new Response("", { status: 401 }), true],
-  ["400 with a page", () => page(400), true],
-  ["401 with a page", () => page(401), true],
-  ["400 without a code", () => Response.json({ message: "no" }, { status: 400 }), true],
-  ["unauthorized_client", () => refusing("unauthorized_client"), true],
-  ["invalid_client", () => refusing("invalid_client", 401), true],
-  ["interaction_required", () => refusing("interaction_required"), true],
-  ["temporarily_unavailable", () => refusing("temporarily_unavailable"), false],
-  ["server_error", () => refusing("server_error"), false],
-  ["slow_down", () => refusing("slow_down"), false],
-  ["429", () => refusing("invalid_grant", 429), false],
-  ["503", () => page(503), false],
-  ["a redirect", () => Response.redirect("https://example.com/", 302), false],
-  ["403 of a firewall", () => page(403), false],
-] as const) {
+for (const [what, answer, ended] of cases(
+  [
+    ["invalid_grant", () => refusing("invalid_grant"), true],
+    ["temporarily_unavailable", () => refusing("temporarily_unavailable"), false],
+    ["503", () => page(503), false],
+    ["400 without a body", () => new Response("", { status: 400 }), true],
+    ["401 without a body", () => new Response("", { status: 401 }), true],
+    ["400 with a page", () => page(400), true],
+    ["401 with a page", () => page(401), true],
+    ["400 without a code", () => Response.json({ message: "no" }, { status: 400 }), true],
+    ["unauthorized_client", () => refusing("unauthorized_client"), true],
+    ["invalid_client", () => refusing("invalid_client", 401), true],
+    ["interaction_required", () => refusing("interaction_required"), true],
+    ["server_error", () => refusing("server_error"), false],
+    ["slow_down", () => refusing("slow_down"), false],
+    ["429", () => refusing("invalid_grant", 429), false],
+    ["a redirect", () => Response.redirect("https://example.com/", 302), false],
+    ["403 of a firewall", () => page(403), false],
+  ] as const,
+  3,
+)) {
   test(`a refresh that is answered ${what}: ${ended ? "the login is over" : "nobody knows, and that is said"}`, async () => {
     await loggedIn();
     onRefresh(() => answer());
@@ -193,13 +203,13 @@ test("a host that refuses the provider's token: names both, and what to check", 
   expect(said).not.toContain("handed over");
 });
 
-for (const [error, hint] of [
+for (const [error, hint] of cases([
   ["consent_required", "--prompt consent"],
   ["login_required", "--prompt login"],
   ["interaction_required", "--prompt login"],
   ["account_selection_required", "--prompt select_account"],
   ["invalid_scope", "--scope"],
-] as const) {
+] as const)) {
   test(`${error}: a hint that fits`, async () => {
     provider.answer = (path) => (path === "/token" ? refusing(error) : undefined);
     const { code, err } = await provider.logIn(person).finished();

@@ -112,12 +112,12 @@ test("where nobody answers the front's check, it is asked once a minute at most,
 test("a newer session of another process is adopted in mid-run; the agent sees no error", async () => {
   await logIn(person, sandbox);
   let refused = 0;
-  sandbox.settings.answer = (_seen, response) => {
-    // The session ends in the middle of the task, and the person logs in again in another window.
+  sandbox.settings.answer = async (_seen, response) => {
+    // The session ends in the middle of the task, and the person has logged in again in another window by the time this is said.
     refused++;
     sandbox.settings.answer = undefined;
     sandbox.front.revokeAll();
-    void logIn(person, sandbox);
+    await logIn(person, sandbox);
     response.writeHead(302, { location: "/oauth2/start?rd=%2F" }).end();
   };
   const { code, out, err } = await person.run(["--task", "work on"], {

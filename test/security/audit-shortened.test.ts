@@ -21,6 +21,7 @@ import { logIn } from "../support/login.ts";
 import { remembering } from "../support/remembering.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { slowDisk } from "../support/slow-disk.ts";
+import { cases } from "../support/tiers.ts";
 import { passphraseAccess } from "../support/vault-access.ts";
 import { Worker } from "../support/worker.ts";
 
@@ -387,7 +388,7 @@ const ways: [string, () => Promise<unknown>][] = [
   ["removed with its profile", () => person.run(["profile", "delete", "default", "--yes"])],
   ["replaced by a new login", loginAnew],
 ];
-for (const [what, change] of ways) {
+for (const [what, change] of cases(ways, 1)) {
   test(`found also once the login that remembers is ${what}`, async () => {
     await loginAnew();
     const putBack = look();

@@ -9,6 +9,7 @@ import { commandOf, fewDescriptors, flood, someone, testWithOthers, visit } from
 import { goesOn, shownOf } from "../support/processes.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /**
  * Threat: a login ends before the person has finished it, and its page in the browser later brings the session to
@@ -24,7 +25,7 @@ const endings: readonly [string, readonly string[], (login: Running) => void, nu
   ["SIGHUP", [], (login) => login.kill("SIGHUP"), 143],
 ];
 
-for (const [ending, flags, end, exit] of endings) {
+for (const [ending, flags, end, exit] of cases(endings, 2)) {
   test(`${ending}: a late hand-off is told so, by a process that knows nothing and holds nothing`, async () => {
     const person = new Person();
     Object.assign(person.env, { CODEMIE_VAULT_PASSPHRASE: "secret-passphrase" });

@@ -16,6 +16,7 @@ import {
   visit,
 } from "../support/other-user.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /**
  * Threat: another user of the machine brings a login of his own to the callback, whose port he finds in no time, or
@@ -127,7 +128,7 @@ test("a number that is none is a usage error", async () => {
 /** How a connection is held: the kernel hands it over with its first byte, and after an answer it may be used again. */
 const held = { "begin a request": "G", "were answered": "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" };
 
-for (const [what, bytes] of Object.entries(held)) {
+for (const [what, bytes] of cases(Object.entries(held), 1)) {
   test(`more connections than the process may have, which ${what}, delay the browser, and do not lock it out`, async () => {
     const person = new Person();
     const { login, url, port } = await beginLoginWith(256, person, sandbox);

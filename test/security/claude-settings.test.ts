@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { claudeFolder, codemieClaude, type Person, withClaude } from "../support/codemie.ts";
 import { listen, readRequest } from "../support/sandbox/http.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: settings of a cloned repository (or old ones of the user) send prompt and key somewhere else. */
 
@@ -99,7 +100,7 @@ test("Claude Code on its own does follow a repository's settings, or these tests
   expect(stolen.join()).toContain("my secret plan");
 });
 
-for (const [what, content] of settings) {
+for (const [what, content] of cases(settings)) {
   test(`settings with ${what}, a repository's and the user's`, async () => {
     for (const place of [person.cwd, person.home]) {
       if (what === "a telemetry receiver" && place === person.home) continue; // the user's own wish

@@ -5,6 +5,7 @@ import { loginRecord } from "../../src/auth/credential.ts";
 import { registered } from "../../src/oauth/registration.ts";
 import { loginFile, vaultOf } from "../support/age.ts";
 import { Person } from "../support/codemie.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a provider's answer makes a login last for ever, floods the provider, or spoils all commands after it. */
 
@@ -85,7 +86,7 @@ const start = (seconds: number) => {
 };
 const requests = () => asked.filter((path) => path === "/token").length;
 
-for (const interval of [1e-9, -5, "soon"]) {
+for (const interval of cases([1e-9, -5, "soon"], 1)) {
   test(`an interval of ${interval}: no more than one request a second`, async () => {
     twist = { device: { interval } };
     expect((await start(3).finished()).err).toContain("no login within 3 s");
@@ -93,7 +94,7 @@ for (const interval of [1e-9, -5, "soon"]) {
   });
 }
 
-for (const interval of [100, 1e300]) {
+for (const interval of cases([100, 1e300], 1)) {
   test(`an interval of ${interval}: the time limit holds`, async () => {
     twist = { device: { interval } };
     const { code, err } = await start(1).finished();
@@ -101,10 +102,13 @@ for (const interval of [100, 1e300]) {
   });
 }
 
-for (const [signal, code] of [
-  ["SIGTERM", 143],
-  ["SIGINT", 130],
-] as const) {
+for (const [signal, code] of cases(
+  [
+    ["SIGTERM", 143],
+    ["SIGINT", 130],
+  ] as const,
+  1,
+)) {
   test(`${signal} ends the wait for the next request`, async () => {
     twist = { device: { interval: 3600 } };
     const login = start(600);
@@ -114,13 +118,10 @@ for (const [signal, code] of [
   });
 }
 
-for (const hangs of [
-  "/.well-known/openid-configuration",
-  "/device",
-  "/token",
-  "/jwks",
-  "/code-assistant-api/v1/user",
-]) {
+for (const hangs of cases(
+  ["/.well-known/openid-configuration", "/device", "/token", "/jwks", "/code-assistant-api/v1/user"],
+  1,
+)) {
   test(`${hangs} never answers: a signal ends the login, and so does the time limit`, async () => {
     twist = { hangs, token: {} };
     const login = start(600);
@@ -147,7 +148,7 @@ async function commandsWork(): Promise<void> {
   }
 }
 
-for (const life of [1e15, 1e300, -1, "1e15", 1e-9]) {
+for (const life of cases([1e15, 1e300, -1, "1e15", 1e-9])) {
   test(`a life of ${life} s: the login is stored, and every command works`, async () => {
     twist = { device: { expires_in: typeof life === "number" && life > 1 ? life : 600 }, token: { expires_in: life } };
     const { code, err } = await start(60).finished();
@@ -179,7 +180,7 @@ test("nothing is stored that could not be read again; a record that is too long 
   expect((await person.run(["token"])).code).toBe(0);
 });
 
-for (const member of ["verification_uri", "verification_uri_complete"]) {
+for (const member of cases(["verification_uri", "verification_uri_complete"], 1)) {
   for (const pad of ["a", "\u20ac"]) {
     test(`a ${member} of 900 KB (${pad}) is refused, and not printed`, async () => {
       twist = { token: {}, device: { [member]: `${origin}/${pad.repeat(900_000 / Buffer.byteLength(pad))}` } };
@@ -191,7 +192,10 @@ for (const member of ["verification_uri", "verification_uri_complete"]) {
   }
 }
 
-for (const changes of [{ expiresAt: 1e18 }, { expiresAt: -1e300 }, { loggedInAt: 1e18 }, { confirmedAt: 1e18 }]) {
+for (const changes of cases(
+  [{ expiresAt: 1e18 }, { expiresAt: -1e300 }, { loggedInAt: 1e18 }, { confirmedAt: 1e18 }],
+  1,
+)) {
   test(`a login stored with ${JSON.stringify(changes)}: no command stumbles over it`, async () => {
     twist = { token: {} };
     expect((await start(60).finished()).code).toBe(0);

@@ -5,6 +5,7 @@ import { readRepository } from "../../src/agents/repository.ts";
 import { readNamed } from "../../src/platform/foreign-files.ts";
 import { codemie, type Person } from "../support/codemie.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a cloned repository, or a link to a device or a pipe, makes the program wait for ever or fill the memory. */
 
@@ -37,7 +38,7 @@ const bounded = (args: readonly string[], env: Record<string, string> = {}) =>
 /** Files of the current folder that are read unasked. */
 const unasked = [".codemie/codemie-cli.config.json", ".git", ".git/HEAD", ".git/config", ".git/commondir"];
 
-for (const [what, make] of Object.entries(endless)) {
+for (const [what, make] of cases(Object.entries(endless), 3)) {
   for (const place of unasked) {
     test(`${what} as ${place} of a repository counts as missing`, async () => {
       mkdirSync(join(person.cwd, place, ".."), { recursive: true });

@@ -25,6 +25,7 @@ import { readOwn, readPrivate, silently } from "../../src/platform/private.ts";
 import { loginFile } from "../support/age.ts";
 import { codemie, codemieMcpProxy, type Person } from "../support/codemie.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 import { adasToken } from "../support/token.ts";
 
 /**
@@ -85,7 +86,7 @@ const needsRoot = (how: string) => how.includes("another user's") && !isRoot;
 const cannotBe = (place: string, how: string) =>
   needsRoot(how) || (folders.includes(place) && how.startsWith("a hard link"));
 
-for (const [how, swap] of Object.entries(swaps)) {
+for (const [how, swap] of cases(Object.entries(swaps), 3)) {
   test.skipIf(needsRoot(how))(`a configuration that is ${how}: no token goes anywhere, and a reset helps`, async () => {
     chmodSync(person.codemieHome, 0o777);
     let visits = 0;

@@ -9,6 +9,7 @@ import { hostAt, parseProvider } from "../../src/core/host.ts";
 import { closest, nearest } from "../../src/core/text.ts";
 import { codemie, Person } from "../support/codemie.ts";
 import { measured } from "../support/measured.ts";
+import { cases } from "../support/tiers.ts";
 import { adasToken } from "../support/token.ts";
 
 /** Threat: a host's or provider's answer fills the machine's memory, takes its time, or stops the agent. */
@@ -85,11 +86,14 @@ async function run(args: string[], env: Record<string, string> = {}) {
 }
 
 const login = ["profile", "login", "--issuer", origin, "--client-id", "cli", "--timeout", "60"];
-for (const [path, args, env] of [
-  [`${api}/user`, ["profile", "status"], {}],
-  [`${api}/llm_models`, ["models"], {}],
-  ["/.well-known/openid-configuration", login, {}],
-] as const) {
+for (const [path, args, env] of cases(
+  [
+    [`${api}/user`, ["profile", "status"], {}],
+    [`${api}/llm_models`, ["models"], {}],
+    ["/.well-known/openid-configuration", login, {}],
+  ] as const,
+  1,
+)) {
   for (const [what, answer] of [
     ["an answer without end", endless],
     ["a small answer that unpacks to 2 GB", bomb],
@@ -131,7 +135,7 @@ const raw = (body: Buffer) => (response: ServerResponse) => {
   response.end(body);
 };
 
-for (const value of ["0", "{}", "[]"]) {
+for (const value of cases(["0", "{}", "[]"], 1)) {
   test(`millions of ${value} instead of models: an error, with no record of each fault`, async () => {
     routes = { [`${api}/llm_models`]: raw(full(value)) };
     const { code, said, memory } = await run(["models"]);

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
 import { openStream } from "../support/mcp/scripted.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a server, or a person, makes the bridge open tab after tab. */
 
@@ -17,11 +18,14 @@ test("401 for ever: one tab, an error that helps, and no tab for the next reques
   await server.close();
 });
 
-for (const [what, header] of [
-  ["for a scope that was granted", 'Bearer error="insufficient_scope", scope="a"'],
-  ["for more and more scopes", ""],
-  ["without a scope", 'Bearer error="insufficient_scope"'],
-] as const) {
+for (const [what, header] of cases(
+  [
+    ["for a scope that was granted", 'Bearer error="insufficient_scope", scope="a"'],
+    ["for more and more scopes", ""],
+    ["without a scope", 'Bearer error="insufficient_scope"'],
+  ] as const,
+  1,
+)) {
   test(`403 for ever, ${what}: at most three tabs, and an error that helps`, async () => {
     let n = 0;
     const server = await startProtected({
@@ -185,10 +189,13 @@ async function startPinging(pings: number, judge: (response: ServerResponse) => 
   return { server, ping, over: over.promise };
 }
 
-for (const [status, header] of [
-  [401, "Bearer"],
-  [403, 'Bearer error="insufficient_scope", scope="more"'],
-] as const) {
+for (const [status, header] of cases(
+  [
+    [401, "Bearer"],
+    [403, 'Bearer error="insufficient_scope", scope="more"'],
+  ] as const,
+  1,
+)) {
   test(`a server that pings, and demands an authorization (${status}) for each answer: no tab, for nobody asked`, async () => {
     const { server, ping, over } = await startPinging(20, (response) => {
       response.writeHead(status, { "www-authenticate": header }).end();

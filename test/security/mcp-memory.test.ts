@@ -6,6 +6,7 @@ import { codemieMcpProxy, Person } from "../support/codemie.ts";
 import { initializeParams, type RawBridge } from "../support/mcp/bridge.ts";
 import { openStream, type Script, startScripted } from "../support/mcp/scripted.ts";
 import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Threat: a server makes the bridge fill the machine's memory. */
 
@@ -100,7 +101,7 @@ test("an answer of 40 MB of small lists arrives, and needs no more memory than o
   expect(peak(bridge.child.pid)).toBeLessThan(most);
 });
 
-test("an answer of 60 MB of short lines arrives on one line, which costs its text twice more", async () => {
+ciTest("an answer of 60 MB of short lines arrives on one line, which costs its text twice more", async () => {
   const bridge = await start((_seen, message, response) => {
     if (message?.method !== "lines") return;
     response.writeHead(200, json).end(`{"jsonrpc":"2.0","id":${message.id},${"\n ".repeat(30 * megabyte)}"result":{}}`);
@@ -110,23 +111,26 @@ test("an answer of 60 MB of short lines arrives on one line, which costs its tex
 });
 
 for (const kind of ["JSON", "events"]) {
-  test(`10 answers of 20 MB at once, as ${kind}, arrive, and need no more memory than one after the other`, async () => {
-    const big = "x".repeat(20 * megabyte);
-    let asked = 0;
-    const all = Promise.withResolvers<void>();
-    const bridge = await start(async (_seen, message, response) => {
-      if (message?.method !== "big") return;
-      if (++asked === 10) all.resolve();
-      await all.promise;
-      if (kind === "JSON") response.writeHead(200, json);
-      else openStream(response);
-      const text = `{"jsonrpc":"2.0","id":${message.id},"result":"${big}"}`;
-      response.end(kind === "JSON" ? text : `data: ${text}\n\n`);
-    });
-    const answers = Array.from({ length: 10 }, () => bridge.call("big"));
-    for (const answer of answers) expect((await answer).result.length).toBe(big.length);
-    expect(peak(bridge.child.pid)).toBeLessThan(most);
-  });
+  ciTest(
+    `10 answers of 20 MB at once, as ${kind}, arrive, and need no more memory than one after the other`,
+    async () => {
+      const big = "x".repeat(20 * megabyte);
+      let asked = 0;
+      const all = Promise.withResolvers<void>();
+      const bridge = await start(async (_seen, message, response) => {
+        if (message?.method !== "big") return;
+        if (++asked === 10) all.resolve();
+        await all.promise;
+        if (kind === "JSON") response.writeHead(200, json);
+        else openStream(response);
+        const text = `{"jsonrpc":"2.0","id":${message.id},"result":"${big}"}`;
+        response.end(kind === "JSON" ? text : `data: ${text}\n\n`);
+      });
+      const answers = Array.from({ length: 10 }, () => bridge.call("big"));
+      for (const answer of answers) expect((await answer).result.length).toBe(big.length);
+      expect(peak(bridge.child.pid)).toBeLessThan(most);
+    },
+  );
 }
 
 test("a flood of events that are no messages does not pile up in the log's queue", async () => {

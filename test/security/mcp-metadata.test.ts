@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
 import { AuthorizedBridge, type Settings, startProtected } from "../support/mcp/protected.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: metadata that leads elsewhere, lies about whose it is, or is meant to drown the reader. */
 
@@ -148,7 +149,7 @@ for (const [what, proof, flag] of [
   });
 }
 
-for (const endpoint of [...Object.keys(proofEndpoints), "registration_endpoint"]) {
+for (const endpoint of cases([...Object.keys(proofEndpoints), "registration_endpoint"], 2)) {
   test(`a ${endpoint} in clear, on another machine, is refused`, async () => {
     const { message } = await refusal({ server: { [endpoint]: "http://192.0.2.1/x" } });
     expect(message).toContain(`the ${endpoint.replaceAll("_", " ")} that the server names cannot be used`);
@@ -157,11 +158,14 @@ for (const endpoint of [...Object.keys(proofEndpoints), "registration_endpoint"]
 
 const wellKnown = "/.well-known/oauth-authorization-server";
 
-for (const [what, status, place] of [
-  ["with a slash at its end", 301, `${wellKnown}/`],
-  ["elsewhere, by 302", 302, "/moved?to=here"],
-  ["elsewhere, by 308", 308, "moved"],
-] as const) {
+for (const [what, status, place] of cases(
+  [
+    ["with a slash at its end", 301, `${wellKnown}/`],
+    ["elsewhere, by 302", 302, "/moved?to=here"],
+    ["elsewhere, by 308", 308, "moved"],
+  ] as const,
+  1,
+)) {
   test(`metadata behind a redirect within its origin is read: ${what}`, async () => {
     const server = await startProtected();
     const target = new URL(place, `${server.issuer}${wellKnown}`);
@@ -183,11 +187,14 @@ for (const [what, status, place] of [
   });
 }
 
-for (const [what, location] of [
-  ["in circles", (origin: string) => `${origin}${wellKnown}`],
-  ["to another origin", (origin: string) => `${origin.replace("127.0.0.1", "localhost")}/elsewhere`],
-  ["to an address with a password", (origin: string) => `${origin.replace("//", "//user:word@")}/elsewhere`],
-] as const) {
+for (const [what, location] of cases(
+  [
+    ["in circles", (origin: string) => `${origin}${wellKnown}`],
+    ["to another origin", (origin: string) => `${origin.replace("127.0.0.1", "localhost")}/elsewhere`],
+    ["to an address with a password", (origin: string) => `${origin.replace("//", "//user:word@")}/elsewhere`],
+  ] as const,
+  2,
+)) {
   test(`metadata behind a redirect ${what} is none`, async () => {
     const server = await startProtected();
     server.settings.answer = (seen, response) => {
@@ -204,7 +211,7 @@ for (const [what, location] of [
   });
 }
 
-for (const status of [500, 502, 503]) {
+for (const status of cases([500, 502, 503], 1)) {
   test(`${status} at one well-known address: the next is asked; at all of them, it is named`, async () => {
     const server = await startProtected();
     let everywhere = true;

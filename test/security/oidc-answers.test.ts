@@ -5,6 +5,7 @@ import { faultOfIdToken } from "../../src/oauth/id-token.ts";
 import { discoverProvider } from "../../src/oauth/provider.ts";
 import { Person } from "../support/codemie.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a provider, or somebody who answers in its place, passes off another login, or a weaker one. */
 
@@ -92,7 +93,10 @@ test("without a twist the tokens are taken, and the host is asked", async () => 
   person.remove();
 });
 
-for (const claims of [{ aud: ["cli", "account"] }, { aud: ["cli", "account"], azp: "cli" }, { aud: ["cli"] }]) {
+for (const claims of cases(
+  [{ aud: ["cli", "account"] }, { aud: ["cli", "account"], azp: "cli" }, { aud: ["cli"] }],
+  1,
+)) {
   test(`an ID token with ${JSON.stringify(claims)} is for us`, async () => {
     twist = { claims };
     expect((await attempt()).err).toContain("did not accept"); // the host, which gets the access token next
@@ -125,12 +129,12 @@ test("metadata that names another issuer of the same origin: the hint names it",
   expect(err).toContain(`hint: it calls itself ${origin}/realms/one; if you trust that one, give it with --issuer`);
 });
 
-for (const [alg, hash] of [
+for (const [alg, hash] of cases([
   ["RS256", "sha256"],
   ["PS384", "sha384"],
   ["ES512", "sha512"],
   ["Ed25519", "sha512"],
-] as const) {
+] as const)) {
   test(`${alg}: the right hash of the access token is accepted, another is not`, async () => {
     const pair = await generateKeyPair(alg, { extractable: true });
     const jwk = { ...(await exportJWK(pair.publicKey)), alg, kid: "1" };
@@ -145,19 +149,22 @@ for (const [alg, hash] of [
   });
 }
 
-for (const address of [
-  "http://127.0.0.1:8080/x",
-  "http://localhost:8080/x",
-  "https://127.0.0.1/x",
-  "https://localhost./x",
-  "https://[::1]/x",
-  "https://[::ffff:127.0.0.1]/x",
-  "https://169.254.169.254/x",
-  "https://0.0.0.0/x",
-  "http://sso.example.com/x",
-  "https://user:secret@sso.example.com/x",
-  "file:///etc/passwd",
-]) {
+for (const address of cases(
+  [
+    "http://127.0.0.1:8080/x",
+    "http://localhost:8080/x",
+    "https://127.0.0.1/x",
+    "https://localhost./x",
+    "https://[::1]/x",
+    "https://[::ffff:127.0.0.1]/x",
+    "https://169.254.169.254/x",
+    "https://0.0.0.0/x",
+    "http://sso.example.com/x",
+    "https://user:secret@sso.example.com/x",
+    "file:///etc/passwd",
+  ],
+  3,
+)) {
   test(`an issuer on the network may not name ${address}`, async () => {
     const issuer = "https://sso.example.com";
     const metadata = {
@@ -239,7 +246,7 @@ const twists: [string, () => typeof twist, string][] = [
   ["a token that breaks headers", () => ({ answer: { access_token: "a\r\nx: y" } }), "cannot be used"],
   ["a token of another type", () => ({ answer: { token_type: "DPoP" } }), "cannot be used"],
 ];
-for (const [what, make, says] of twists) {
+for (const [what, make, says] of cases(twists, 8)) {
   test(`${what}: refused, nothing stored, the host never asked with it`, async () => {
     twist = make();
     const { code, err } = await attempt();

@@ -5,6 +5,7 @@ import { codemieFor, threeMakers, withAgents } from "../support/agents.ts";
 import { type Person, withClaude } from "../support/codemie.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { writeRepository } from "../support/thief.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Threat: a task that runs without a person, in a folder of a stranger's, runs the stranger's programs. */
 
@@ -59,7 +60,7 @@ for (const agent of Object.keys(hostile)) {
     person.remove();
   });
 
-  test(`${agent} with --trust-folder: all of it takes part`, async () => {
+  ciTest(`${agent} with --trust-folder: all of it takes part`, async () => {
     const person = loggedIn.copy();
     const { code, ran, err } = await run(person, agent, ["--trust-folder"]);
     expect([code, ran]).toEqual([0, [...(expected[agent] ?? [])]]);
@@ -68,7 +69,7 @@ for (const agent of Object.keys(hostile)) {
   });
 }
 
-test("claude: a folder that the person trusted at a terminal, or one above it, needs no flag", async () => {
+ciTest("claude: a folder that the person trusted at a terminal, or one above it, needs no flag", async () => {
   const person = loggedIn.copy();
   const trusted = { projects: { [person.root]: { hasTrustDialogAccepted: true } } };
   writeRepository(person.home, { ".claude.json": JSON.stringify(trusted) });
@@ -77,29 +78,35 @@ test("claude: a folder that the person trusted at a terminal, or one above it, n
   person.remove();
 });
 
-test("claude: no other folder's trust, no broken state, no state of the folder's own lets the folder take part", async () => {
-  for (const [state, env] of [
-    [{ projects: { "/elsewhere": { hasTrustDialogAccepted: true } } }, {}],
-    [{ projects: "all" }, {}],
-    [{}, { CLAUDE_CONFIG_DIR: ".claude" }],
-  ] as const) {
-    const person = loggedIn.copy();
-    Object.assign(person.env, env);
-    writeRepository(person.home, { ".claude.json": JSON.stringify(state) });
-    const own = { projects: { [person.cwd]: { hasTrustDialogAccepted: true } } };
-    writeRepository(person.cwd, { ".claude/.claude.json": JSON.stringify(own) });
-    const { ran } = await run(person, "claude", []);
-    expect(ran).toEqual([]);
-    person.remove();
-  }
-});
+ciTest(
+  "claude: no other folder's trust, no broken state, no state of the folder's own lets the folder take part",
+  async () => {
+    for (const [state, env] of [
+      [{ projects: { "/elsewhere": { hasTrustDialogAccepted: true } } }, {}],
+      [{ projects: "all" }, {}],
+      [{}, { CLAUDE_CONFIG_DIR: ".claude" }],
+    ] as const) {
+      const person = loggedIn.copy();
+      Object.assign(person.env, env);
+      writeRepository(person.home, { ".claude.json": JSON.stringify(state) });
+      const own = { projects: { [person.cwd]: { hasTrustDialogAccepted: true } } };
+      writeRepository(person.cwd, { ".claude/.claude.json": JSON.stringify(own) });
+      const { ran } = await run(person, "claude", []);
+      expect(ran).toEqual([]);
+      person.remove();
+    }
+  },
+);
 
-for (const args of [
-  ["-p", "hello"],
-  ["hello"], // its output goes to no terminal, so it asks nobody
-  ["-cp", "hello"],
-  ["-p", "--append-system-prompt", "--setting-sources", "hello"],
-]) {
+for (const args of cases(
+  [
+    ["-p", "hello"],
+    ["hello"], // its output goes to no terminal, so it asks nobody
+    ["-cp", "hello"],
+    ["-p", "--append-system-prompt", "--setting-sources", "hello"],
+  ],
+  1,
+)) {
   test(`claude ${args.join(" ")}: nothing of the folder runs`, async () => {
     const person = loggedIn.copy();
     const marks = join(person.root, "mark");
