@@ -117,27 +117,29 @@ for (const args of cases(
   });
 }
 
-test("opencode: flags before its word for a run change nothing, and no module of the folder's or above is loaded", async () => {
-  const person = loggedIn.copy();
-  const marks = join(person.root, "mark");
-  const module = `require("node:fs").writeFileSync(${JSON.stringify(`${marks}-module`)}, "");`;
-  writeRepository(person.cwd, {
-    ...hostile.opencode?.(marks),
-    "node_modules/esprima/index.js": module,
-    "evil.js": module,
-    "tsconfig.json": '{"compilerOptions":{"paths":{"esprima":["./evil.js"]}}}',
-  });
-  writeRepository(person.root, { "node_modules/esprima/index.js": module });
-  for (const args of [
+for (const args of cases(
+  [
     ["--task", "hello"],
     ["--print-logs", "run", "hello"],
     ["run", "--dir", ".", "hello"],
-  ]) {
+  ],
+  1,
+)) {
+  test(`opencode ${args.join(" ")}: no module of the folder's or above is loaded either`, async () => {
+    const person = loggedIn.copy();
+    const marks = join(person.root, "mark");
+    const module = `require("node:fs").writeFileSync(${JSON.stringify(`${marks}-module`)}, "");`;
+    writeRepository(person.cwd, {
+      ...hostile.opencode?.(marks),
+      "node_modules/esprima/index.js": module,
+      "evil.js": module,
+      "tsconfig.json": '{"compilerOptions":{"paths":{"esprima":["./evil.js"]}}}',
+    });
+    writeRepository(person.root, { "node_modules/esprima/index.js": module });
     const { code, out } = await person.run(args, { program: codemieFor("opencode"), env: withAgents(person) });
     expect([code, out]).toEqual([0, expect.stringContaining("The sandbox heard: ")]);
-    const ran = ["server", "plugin", "module"].filter((mark) => existsSync(`${marks}-${mark}`));
-    expect({ args, ran }).toEqual({ args, ran: [] });
-  }
-  expect(JSON.stringify(sandbox.record)).toContain(person.cwd);
-  person.remove();
-});
+    expect(["server", "plugin", "module"].filter((mark) => existsSync(`${marks}-${mark}`))).toEqual([]);
+    expect(JSON.stringify(sandbox.record)).toContain(person.cwd);
+    person.remove();
+  });
+}
