@@ -12,6 +12,7 @@ import { logIn, secretsOf } from "../support/login.ts";
 import { runOnFullDisk, testWithMounts } from "../support/namespace.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 import { rekeyCheaply, sealCheaply } from "../support/vault-access.ts";
 
 /** Logins go to another machine in one sealed file, and take nothing away there. */
@@ -270,7 +271,7 @@ test("vault export looks at FILE before anybody types", async () => {
   from.remove();
 });
 
-test("two hundred logins: one is damaged, one is another's; the rest open, go along and are all there", async () => {
+ciTest("two hundred logins: one is damaged, one is another's; the rest open, go along and are all there", async () => {
   const from = new Person();
   await logIn(from, sandbox);
   const login = await storedLoginOf(from);

@@ -14,7 +14,7 @@ import { Worker, workerCommand } from "../support/worker.ts";
 
 const sandbox = await sharedSandbox();
 
-const crowd = soak(20, 200);
+const crowd = soak(12, 200);
 
 for (const [disk, syncMs] of [
   ["a quick disk", 0],
