@@ -6,6 +6,7 @@ import { Broker } from "../auth/broker.ts";
 import { callWith } from "../auth/call.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { authFailure } from "../auth/failures.ts";
+import { givenIdentity } from "../auth/given-identity.ts";
 import { givenToken } from "../auth/given-token.ts";
 import { type Env, isCi } from "../core/env.ts";
 import { CodemieError } from "../core/errors.ts";
@@ -86,6 +87,7 @@ export function credentialsFor(
 ): Credentials {
   if (!given) return brokerFor(context, vault, whose);
   const host = whose.host.value;
+  if (given.kind === "identity") return givenIdentity(given, host, context.runtime);
   if (given.kind !== "key") return givenToken(given, host, context.runtime);
   const provider = providerOf(whose.profile.provider);
   if (!provider || host.kind !== "provider") throw accessFailure.keyWithoutProvider(whose.name, host.origin);

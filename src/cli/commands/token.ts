@@ -1,9 +1,11 @@
 import { record } from "../../access/audit.ts";
 import { credentialsFor, forProfile } from "../../access/credentials.ts";
+import { givenToRun } from "../../access/given.ts";
 import { stores } from "../../access/stores.ts";
 import { apiFailure } from "../../api/failures.ts";
 import { expiryOf } from "../../auth/credential.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
+import { identityArgs, readIdentity } from "../credential-flags.ts";
 import { cliFailure } from "../failures.ts";
 import { type Cli, command } from "../frame/command.ts";
 import { commandFailure } from "./failures.ts";
@@ -20,6 +22,7 @@ export const token = (given: Cli) =>
     args: {
       profile: { type: "string", valueHint: "NAME", description: "profile whose credential to print" },
       format: { type: "string", valueHint: "FORMAT", default: "raw", description: "raw, header or json" },
+      ...identityArgs,
     },
     async run({ args }) {
       const { runtime } = given;
@@ -27,9 +30,10 @@ export const token = (given: Cli) =>
       const { vault, profiles } = stores(runtime);
       const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, {});
       const cli = forProfile(given, resolved);
-      const credentials = credentialsFor(cli, vault, resolved);
+      const asked = { jwtToken: undefined, jwtTokenFile: undefined, apiKey: undefined, ...readIdentity(args) };
+      const credentials = credentialsFor(cli, vault, resolved, await givenToRun(cli, asked, resolved));
       const lease = await cli.output.awaiting(resolved.host.value.origin, () => credentials.current());
-      const { login } = lease;
+      const { login, identity } = lease;
       if (lease.isOver) throw apiFailure.sessionEnded(lease.origin, resolved.name);
       const headers = new Headers();
       lease.authorize(headers);
@@ -40,7 +44,7 @@ export const token = (given: Cli) =>
       const format = args.json ? "json" : args.format;
       if (format === "raw" && isCookie) throw commandFailure.noRawForm();
       const fact = { event: "token-printed", profile: resolved.name, host: lease.origin, outcome: "ok" } as const;
-      await record(cli, vault, { ...fact, detail: { format } });
+      await record(cli, vault, { ...fact, detail: { format, ...(identity && { subject: identity.subject }) } });
       if (format === "json") {
         const document = {
           token: credential,
