@@ -4,8 +4,8 @@ import { endsSoon } from "../auth/bearer-token.ts";
 import { unrenewedEnd } from "../auth/credential.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { authFailure } from "../auth/failures.ts";
-import { type GivenIdentity, type IdentityExchange, parseIdentitySource } from "../auth/given-identity.ts";
 import { longestTokenFile, type TokenSource } from "../auth/given-token.ts";
+import { type GivenIdentity, type IdentityExchange, parseIdentitySource } from "../auth/identity-source.ts";
 import type { Env } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
 import { when } from "../core/text.ts";
@@ -143,6 +143,13 @@ function identityAskedFor(env: Env, asked: CredentialFlags, whose: Whose): Given
   if (isOther || !text) throw accessFailure.identityMissing();
   if (whose.host.value.kind === "provider") throw accessFailure.notForProvider("identity token", whose.name);
   return identityFrom(text, idToken === undefined ? identityVariable : "--id-token", whose, asked);
+}
+
+/** @returns whom the job's identity names, for the audit trail; nothing for other credentials. Throws as {@link Credentials.current} */
+export async function subjectOf(given: Given | undefined, credentials: Credentials): Promise<{ subject?: string }> {
+  if (given?.kind !== "identity") return {};
+  const { identity } = await credentials.current();
+  return identity ? { subject: identity.subject } : {};
 }
 
 /** Warns when a credential was given on the command line. */

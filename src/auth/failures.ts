@@ -1,7 +1,6 @@
 import { CodemieError } from "../core/errors.ts";
 import { type ExpectedRedirect, login, loginCommand, mustAllow, providersTrouble } from "../core/hints.ts";
 import { printable } from "../core/text.ts";
-import type { Identified } from "./credentials.ts";
 
 const ownPages = "the provider wants to show its pages: log in with --prompt login";
 
@@ -142,7 +141,7 @@ export const authFailure = {
   notGithub: () =>
     new CodemieError(
       "auth_refused",
-      "ACTIONS_ID_TOKEN_REQUEST_URL is not an https: address of GitHub Actions, so it was not asked",
+      "the address for this job's identity token (ACTIONS_ID_TOKEN_REQUEST_URL) is not an https: one of GitHub Actions, so it was not asked",
       "it must be below actions.githubusercontent.com, or on the server that GITHUB_SERVER_URL names; see what in this job changes it",
     ),
   githubAnswered: (origin: string, status: number) =>
@@ -156,7 +155,7 @@ export const authFailure = {
     new CodemieError(
       "auth_needed",
       `the variable ${name}, which should hold the identity token, is ${isEmpty ? "empty" : "not set"}`,
-      `name it under id_tokens in the job (GitLab)`,
+      "name it under id_tokens in the job (GitLab)",
     ),
   identityFile: (path: string, why: string) =>
     new CodemieError(
@@ -181,7 +180,11 @@ export const authFailure = {
         : cause.hint,
       { cause },
     ),
-  identityRefused: (origin: string, { subject, issuer, audience }: Identified) =>
+  /** @param identity what the token says of itself, and whom it was for */
+  identityRefused: (
+    origin: string,
+    { subject, issuer, audience }: { subject: string; issuer: string; audience: string },
+  ) =>
     new CodemieError(
       "auth_expired",
       `${origin} did not accept the identity of ${printable(subject || "this job", 200)}`,

@@ -1,67 +1,13 @@
 import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { stampOf } from "../platform/files.ts";
-import { requireAbsolute } from "../platform/places.ts";
 import type { Runtime } from "../platform/runtime.ts";
-import { variableName } from "../profiles/config.ts";
 import { authorizeWithBearer } from "./authorize.ts";
 import type { BearerToken } from "./bearer-token.ts";
 import type { Credentials, Lease } from "./credentials.ts";
-import { authFailure } from "./failures.ts";
+import { type GivenIdentity, identityPlace } from "./identity-source.ts";
 import type { IdentityToken } from "./identity-token.ts";
 import { confirmations, isAccepted } from "./probe.ts";
-
-/** Who hands out the identity token of a job: GitHub Actions, a variable (GitLab), or a file (Kubernetes). */
-export type IdentitySource =
-  | { readonly kind: "github" }
-  | { readonly kind: "variable"; readonly name: string }
-  | { readonly kind: "file"; readonly path: string };
-
-/** The provider that gives an access token for an identity token, and which client we are there. */
-export interface IdentityExchange {
-  readonly issuer: string;
-  readonly clientId: string;
-  readonly scope: string | undefined;
-}
-
-/** An identity token that is given for this run and stored nowhere. */
-export interface GivenIdentity {
-  readonly kind: "identity";
-  readonly source: IdentitySource;
-  /** whom the token is for: another `aud` is refused */
-  readonly audience: string;
-  /** undefined: the host trusts the token's issuer */
-  readonly exchange: IdentityExchange | undefined;
-  /** the variable that says so, if one does */
-  readonly variable?: string | undefined;
-}
-
-/**
- * Reads the value of `--id-token` or its variable.
- *
- * @param text `github`, `env:NAME` or `file:PATH`
- * @param from the flag or variable, for the error
- * @throws usage error for anything else, without repeating it: it may be a token; for a relative path
- */
-export function parseIdentitySource(text: string, from: string): IdentitySource {
-  if (text === "github") return { kind: "github" };
-  if (text.startsWith("file:")) return { kind: "file", path: requireAbsolute(from, text.slice("file:".length)) };
-  const name = /^env:(.*)$/.exec(text)?.[1] ?? "";
-  if (!variableName.test(name)) throw authFailure.badIdentitySource(from);
-  return { kind: "variable", name };
-}
-
-/** @returns the source of an identity token in words */
-export function placeOf(source: IdentitySource): string {
-  switch (source.kind) {
-    case "github":
-      return "GitHub Actions";
-    case "variable":
-      return `the variable ${source.name}`;
-    case "file":
-      return `the file ${source.path}`;
-  }
-}
 
 /** Get another token when less than this of its life is left: a quarter, and at most a minute, ms. */
 const renewAheadMs = (lifeMs: number) => Math.min(60_000, lifeMs / 4);
@@ -110,7 +56,7 @@ export function givenIdentity(given: GivenIdentity, host: Host, runtime: Runtime
       authorize: authorizeWithBearer(bearer.token),
       login: undefined,
       bearer,
-      identity: { subject, issuer, audience, place: placeOf(source) },
+      identity: { subject, issuer, audience, place: identityPlace(source) },
       due: end - renewAheadMs(end - Math.min(now, bearer.issuedAt ?? now)),
       stamp,
       isSecond,

@@ -6,7 +6,7 @@ import { requestToken } from "../oauth/token-endpoint.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type BearerToken, claimedEnd } from "./bearer-token.ts";
 import { authFailure } from "./failures.ts";
-import type { IdentityExchange } from "./given-identity.ts";
+import type { IdentityExchange } from "./identity-source.ts";
 import type { IdentityToken } from "./identity-token.ts";
 
 /** Two ways to an access token: as the assertion of a client, or by token exchange. */

@@ -4,13 +4,15 @@ import type { Env } from "../core/env.ts";
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { shortened } from "../core/text.ts";
+import { backoffMs, pause } from "../core/time.ts";
+import { isPassing } from "../oauth/answer.ts";
 import { OAuthHttp } from "../oauth/http.ts";
 import { readPlain, whyUnreadable } from "../platform/foreign-files.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type BearerToken, readBearerToken } from "./bearer-token.ts";
 import { authFailure } from "./failures.ts";
-import { type IdentitySource, placeOf } from "./given-identity.ts";
 import { longestTokenFile } from "./given-token.ts";
+import { type IdentitySource, identityPlace } from "./identity-source.ts";
 
 /** An identity token for the right audience that has not ended, and whom it names. */
 export interface IdentityToken {
@@ -22,6 +24,8 @@ export interface IdentityToken {
 
 /** How long GitHub's endpoint may take to answer, ms. */
 const githubMs = 10_000;
+/** How often to ask GitHub's endpoint when it says that it cannot answer now. */
+const mostTries = 3;
 
 /**
  * Gets an identity token from its source, and checks all that can be checked without a key.
@@ -44,7 +48,7 @@ export async function readIdentityToken(
     if (bearer.expiresAt === undefined) throw authFailure.badToken("it does not say when it ends (exp)");
     return { bearer, issuer: shortened(String(iss ?? "")), subject: shortened(String(sub ?? "")) };
   } catch (error) {
-    throw error instanceof CodemieError ? authFailure.ofIdentity(placeOf(source), error) : error;
+    throw error instanceof CodemieError ? authFailure.ofIdentity(identityPlace(source), error) : error;
   }
 }
 
@@ -77,8 +81,13 @@ async function askGithub(audience: string, { env, fetch }: Runtime): Promise<str
   if (!url) throw authFailure.notGithub();
   url.searchParams.set("audience", audience);
   const http = new OAuthHttp({ fetch, rule: () => undefined }); // it follows nothing
-  const headers = new Headers({ authorization: `bearer ${key}` });
-  const { status, text } = await http.send(url, { headers, patienceMs: githubMs });
+  const ask = () => http.send(url, { headers: new Headers({ authorization: `bearer ${key}` }), patienceMs: githubMs });
+  let answer = await ask();
+  for (let failures = 1; failures < mostTries && isPassing(answer.status); failures++) {
+    await pause(backoffMs(failures), new AbortController().signal);
+    answer = await ask();
+  }
+  const { status, text } = answer;
   const value = status === 200 ? parseJson(text, githubAnswer)?.value : undefined;
   if (value === undefined) throw authFailure.githubAnswered(url.origin, status);
   return value;

@@ -138,6 +138,15 @@ test("a token is had anew before it ends, by one request for all that wait", asy
   expect(bearer()).toBe(ci.issued.at(-1) ?? "");
 });
 
+test("an endpoint that cannot answer now is asked again", async () => {
+  ci.answer = () => {
+    if (ci.requests.length > 1) ci.answer = undefined;
+    return new Response("", { status: 503 });
+  };
+  expect(await models(job, "--id-token", "github")).toMatchObject({ code: 0, err: "" });
+  expect(ci.requests).toHaveLength(3);
+});
+
 test("one that the host refuses is had anew once; then the message says whom to trust", async () => {
   ci.claims = { sub: "repo:stranger/repo" };
   sandbox.settings.answer = undefined;
@@ -255,7 +264,7 @@ test("a provider that refuses says so for both ways, without the token", async (
   expect(code).toBe(4);
   const { error } = JSON.parse(out);
   expect(error.code).toBe("auth_refused");
-  for (const part of [subjects[0], "client assertion: invalid_client", "token exchange: "])
+  for (const part of [subjects[0], "client assertion: invalid_request", "token exchange: "])
     expect(error.message).toContain(part);
   // a provider that repeats the token in its answer
   const strange = await ci.mint({ aud: provider.issuer, iss: "https://elsewhere.example" });

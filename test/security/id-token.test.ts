@@ -88,7 +88,7 @@ for (const [what, changes] of foreign) {
     expect(await models(["--id-token", "github"], changes())).toMatchObject({
       code: 4,
       is: "auth_refused",
-      says: expect.stringContaining("is not an https: address of GitHub Actions"),
+      says: expect.stringContaining("is not an https: one of GitHub Actions"),
     });
     expect([...ci.requests, ...stranger.requests, ...sandbox.record]).toEqual([]);
   });

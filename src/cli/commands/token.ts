@@ -1,6 +1,6 @@
 import { record } from "../../access/audit.ts";
 import { credentialsFor, forProfile } from "../../access/credentials.ts";
-import { givenToRun } from "../../access/given.ts";
+import { givenToRun, subjectOf } from "../../access/given.ts";
 import { stores } from "../../access/stores.ts";
 import { apiFailure } from "../../api/failures.ts";
 import { expiryOf } from "../../auth/credential.ts";
@@ -30,10 +30,11 @@ export const token = (given: Cli) =>
       const { vault, profiles } = stores(runtime);
       const resolved = resolveProfile(await profiles.read(), { profile: args.profile }, runtime.env, {});
       const cli = forProfile(given, resolved);
-      const asked = { jwtToken: undefined, jwtTokenFile: undefined, apiKey: undefined, ...readIdentity(args) };
-      const credentials = credentialsFor(cli, vault, resolved, await givenToRun(cli, asked, resolved));
+      const flags = { jwtToken: undefined, jwtTokenFile: undefined, apiKey: undefined, ...readIdentity(args) };
+      const asked = await givenToRun(cli, flags, resolved);
+      const credentials = credentialsFor(cli, vault, resolved, asked);
       const lease = await cli.output.awaiting(resolved.host.value.origin, () => credentials.current());
-      const { login, identity } = lease;
+      const { login } = lease;
       if (lease.isOver) throw apiFailure.sessionEnded(lease.origin, resolved.name);
       const headers = new Headers();
       lease.authorize(headers);
@@ -44,7 +45,7 @@ export const token = (given: Cli) =>
       const format = args.json ? "json" : args.format;
       if (format === "raw" && isCookie) throw commandFailure.noRawForm();
       const fact = { event: "token-printed", profile: resolved.name, host: lease.origin, outcome: "ok" } as const;
-      await record(cli, vault, { ...fact, detail: { format, ...(identity && { subject: identity.subject }) } });
+      await record(cli, vault, { ...fact, detail: { format, ...(await subjectOf(asked, credentials)) } });
       if (format === "json") {
         const document = {
           token: credential,

@@ -1,6 +1,6 @@
 import { record } from "../../../access/audit.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
-import { givenToRun, tellOfEnd, warnOfShown } from "../../../access/given.ts";
+import { givenToRun, subjectOf, tellOfEnd, warnOfShown } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
 import { type Agent, type AgentModels, installCommand } from "../../../agents/agent.ts";
 import { type Effort, nearestEffort } from "../../../agents/effort.ts";
@@ -95,7 +95,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
   const available = await withLogin(login, given, () => availableModels(cli, first, resolved));
   await isRightVersion;
   if (!asked.silent) await tellOfEnd(cli, first);
-  const identity = given?.kind === "identity" ? (await first.current()).identity : undefined;
+  const subject = await subjectOf(given, first);
   const models = agent.chooseModels(available, resolved.model?.value, {
     haiku: resolved.profile.haikuModel,
     sonnet: resolved.profile.sonnetModel,
@@ -139,7 +139,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
       agent: agent.name,
       exit: code,
       requests: forwarded,
-      ...(identity && { subject: identity.subject }),
+      ...subject,
     };
     await record(cli, vault, { event: "agent-run", ...where, outcome: "ok", detail });
     if (denied > 0)

@@ -5,7 +5,7 @@ import { apiFailure } from "../../../api/failures.ts";
 import type { BearerToken } from "../../../auth/bearer-token.ts";
 import { expiryOf, type StoredLogin } from "../../../auth/credential.ts";
 import type { Credentials } from "../../../auth/credentials.ts";
-import { placeOf } from "../../../auth/given-identity.ts";
+import { identityPlace } from "../../../auth/identity-source.ts";
 import { describe } from "../../../auth/stored-login.ts";
 import { asCodemieError, type CodemieError } from "../../../core/errors.ts";
 import { when } from "../../../core/text.ts";
@@ -202,7 +202,7 @@ async function ask(cli: Cli, credentials: Credentials, whose: Resolved): Promise
 /** Names the token or key in use: a person may not know that their shell or an old file holds one. */
 function withWhat(given: Given | undefined, method: string): string | undefined {
   if (!given) return { jwt: "a stored bearer token", "api-key": "a stored API key" }[method];
-  if (given.kind === "identity") return `the identity token of ${placeOf(given.source)}, stored nowhere`;
+  if (given.kind === "identity") return `the identity token of ${identityPlace(given.source)}, stored nowhere`;
   const shell = "in this shell's environment, stored nowhere";
   if (given.kind !== "key")
     return given.variable ? `a bearer token from ${given.variable} ${shell}` : "a bearer token, stored nowhere";
