@@ -14,7 +14,14 @@ import type { Host } from "../core/host.ts";
 import { version } from "../core/version.ts";
 import { trustingFetch } from "../platform/network.ts";
 import { providerOf } from "../profiles/providers.ts";
-import { methodOf, type Resolved, tokenFileVariable, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
+import {
+  identityVariable,
+  methodOf,
+  type Resolved,
+  tokenFileVariable,
+  tokenVariable,
+  usableHostOf,
+} from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./audit.ts";
 import { awaiting, type Context } from "./context.ts";
@@ -60,7 +67,9 @@ function missing({ name, profile, host }: Whose, env: Env): CodemieError {
   const { origin } = host.value;
   // In CI, a secret that the job may not read arrives as an empty variable.
   const isKey = host.value.kind === "provider";
-  const variables = isKey ? ["CODEMIE_API_KEY"] : [profile.jwtConfig?.tokenEnvVar, tokenVariable, tokenFileVariable];
+  const variables = isKey
+    ? ["CODEMIE_API_KEY"]
+    : [profile.jwtConfig?.tokenEnvVar, tokenVariable, tokenFileVariable, identityVariable];
   const empty = variables.find((variable) => variable && env[variable] === "");
   if (empty) return accessFailure.tokenEmpty(empty);
   switch (methodOf(profile)) {

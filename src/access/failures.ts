@@ -13,7 +13,7 @@ export const accessFailure = {
     new CodemieError(
       "auth_needed",
       `no login for ${origin}, and nobody to log in by browser in CI`,
-      "use this job's own identity with --id-token, or set CODEMIE_JWT_TOKEN to a bearer token, or CODEMIE_JWT_TOKEN_FILE to a file that holds it",
+      "set CODEMIE_JWT_TOKEN to a bearer token, or CODEMIE_JWT_TOKEN_FILE to a file that holds it, or use this job's own identity (--id-token)",
     ),
   tokenEmpty: (variable: string) =>
     new CodemieError(

@@ -11,7 +11,7 @@ const secretFlag = /^--?[a-z0-9_-]{0,40}(token|key|secret|password|passphrase|he
 /** A value that is no secret: standard input, or a header whose value comes from a variable. */
 const notSecret = /^(-|[^:\s]+: ?(\w+ )?\$\{\w+\})$/;
 /** A value of `--id-token` that names where the token is. */
-const identitySource = /^(github$|env:|file:)/;
+const identitySource = /^(github$|env:\w*$|file:)/;
 /** The bridge's flag whose value is a parameter's name and value. */
 const parameterFlag = "--authorize-param";
 

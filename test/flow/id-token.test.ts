@@ -84,7 +84,10 @@ test("the variable does as the flag, and every command that takes a bearer token
   expect(out.trim()).toBe(ci.issued.at(-1) ?? "");
   const direct = await person.run(["token", "--id-token", "github"], { env: { ...job, CODEMIE_URL: sandbox.origin } });
   expect(direct.out.trim()).toBe(ci.issued.at(-1) ?? "");
-  expect((await person.run(["doctor", "--json"], { env })).out).toContain('"ok":true');
+  const { checks, ok } = JSON.parse((await person.run(["doctor", "--json"], { env })).out);
+  expect(ok).toBe(true);
+  const { message } = checks.find(({ id }: { id: string }) => id === "credential");
+  expect(message).toContain(`the identity token of GitHub Actions, for ${subjects[0]}`);
   expect((await person.run(["profile", "refresh"], { env })).code).toBe(2);
 });
 
@@ -161,6 +164,28 @@ test("one that the host refuses is had anew once; then the message says whom to 
   );
   expect(err).not.toContain("eyJ");
   expect(ci.requests).toHaveLength(4);
+});
+
+test("in mid-run too: the agent is told whose identity was refused, and GitHub is not asked again and again", async () => {
+  const flags = ["--base-url", sandbox.origin, "--id-token", "github", "--silent"];
+  await using gateway = await startGateway(person, flags, job);
+  const before = ci.requests.length;
+  sandbox.settings.answer = (_seen, response) => void response.writeHead(302, { location: "/oauth2/start" }).end();
+  for (let i = 0; i < 3; i++) {
+    const answer = await gateway.post();
+    expect(answer.status).toBe(401);
+    expect(await answer.text()).toContain(`did not accept the identity of ${subjects[0]}`);
+  }
+  expect(ci.requests.length).toBe(before + 1);
+  sandbox.settings.answer = undefined;
+  expect((await gateway.post()).status).toBe(200);
+});
+
+test("an empty variable is told, and a host that is missing", async () => {
+  const empty = await person.run(["models", "--url", sandbox.origin], { env: { ...job, CODEMIE_ID_TOKEN: "" } });
+  expect(empty).toMatchObject({ code: 4, err: expect.stringContaining("CODEMIE_ID_TOKEN is set but empty") });
+  const lost = await person.run(["models"], { env: { ...job, CODEMIE_ID_TOKEN: "github" } });
+  expect(lost).toMatchObject({ code: 2, err: expect.stringContaining("set CODEMIE_URL") });
 });
 
 test("GitLab's variable: the agent does not get it", async () => {

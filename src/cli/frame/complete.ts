@@ -141,6 +141,8 @@ async function valuesOf(cli: Cli, flag: string, before: readonly string[]): Prom
       return list(providerNames);
     case "method":
       return list(methods);
+    case "id-token":
+      return list(["github", "env:", "file:"]);
     case "format":
       return list(["raw", "header", "json"]);
     case "event":
