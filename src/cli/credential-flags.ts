@@ -1,4 +1,6 @@
 import type { CredentialFlags, IdentityFlags } from "../access/given.ts";
+import { identityVariable } from "../profiles/resolve.ts";
+import type { Cli } from "./frame/command.ts";
 
 /** Flags that give the CI system's own identity for one run. */
 export const identityArgs = {
@@ -28,6 +30,15 @@ type Args<Name extends string> = Readonly<Partial<Record<Name, string | undefine
 export function readIdentity(args: Args<keyof typeof identityArgs>): IdentityFlags {
   const { audience, issuer, scope } = args;
   return { idToken: args["id-token"], audience, issuer, clientId: args["client-id"], scope };
+}
+
+/**
+ * @param source the value of `--id-token`, if it is given
+ * @returns the command line for this run: no program that it starts gets the variables behind that, as with its variable
+ */
+export function withIdentity(cli: Cli, source: string | undefined): Cli {
+  if (source === undefined) return cli;
+  return { ...cli, runtime: { ...cli.runtime, env: { ...cli.runtime.env, [identityVariable]: source } } };
 }
 
 /** @returns the credential that the flags name */

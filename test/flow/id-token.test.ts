@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeJwt } from "jose";
 import { subjects } from "../support/ci.ts";
@@ -210,6 +210,25 @@ test("the variables stay with an agent that does not run on them", async () => {
   await gateway.stopQuietly();
 });
 
+test("no other program that a command starts gets the variable either", async () => {
+  const script = person.install("passphrase", '#!/bin/sh\nenv > "$HOME/seen"\necho correct horse battery staple\n');
+  person.env.CODEMIE_VAULT_PASSPHRASE_COMMAND = script;
+  await logIn(person, sandbox);
+  const env = { ...job, JOB_IDENTITY: await ci.mint({ aud: sandbox.origin }), CODEMIE_URL: sandbox.origin };
+  const seen = join(person.home, "seen");
+  for (const [flags, more] of [
+    [["--id-token", "env:JOB_IDENTITY"], {}],
+    [[], { CODEMIE_ID_TOKEN: "env:JOB_IDENTITY" }],
+  ] as const) {
+    rmSync(seen);
+    expect((await person.run(["token", ...flags], { env: { ...env, ...more } })).code).toBe(0); // it writes the trail
+    expect(readFileSync(seen, "utf8")).not.toContain("JOB_IDENTITY");
+  }
+  rmSync(seen);
+  expect((await person.run(["token", "--id-token", "github"], { env })).code).toBe(0);
+  expect(readFileSync(seen, "utf8")).not.toContain("ACTIONS_ID_TOKEN");
+});
+
 test("Kubernetes' file is read again when it changes", async () => {
   // as the kubelet lays it: a link to a link, and another target is renamed into the place
   const folder = join(person.root, "tokens");
@@ -217,7 +236,6 @@ test("Kubernetes' file is read again when it changes", async () => {
     mkdirSync(join(folder, name), { recursive: true });
     const token = await ci.mint({ aud: [sandbox.origin], sub: `system:serviceaccount:ci:${name}` });
     writeFileSync(join(folder, name, "token"), `${token}\n`);
-    const { symlinkSync } = await import("node:fs");
     symlinkSync(name, join(folder, "..data.new"));
     renameSync(join(folder, "..data.new"), join(folder, "..data"));
     return token;

@@ -5,7 +5,7 @@ import { stores } from "../../access/stores.ts";
 import { apiFailure } from "../../api/failures.ts";
 import { expiryOf } from "../../auth/credential.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
-import { identityArgs, readIdentity } from "../credential-flags.ts";
+import { identityArgs, readIdentity, withIdentity } from "../credential-flags.ts";
 import { cliFailure } from "../failures.ts";
 import { type Cli, command } from "../frame/command.ts";
 import { commandFailure } from "./failures.ts";
@@ -15,7 +15,7 @@ const headerNames: Readonly<Record<string, string>> = { authorization: "Authoriz
 const formats = ["raw", "header", "json"];
 
 /** `codemie token`: the one command that prints a credential. It audits that before it prints. */
-export const token = (given: Cli) =>
+export const token = (outer: Cli) =>
   command({
     meta: { name: "token", description: "Print the credential, for a script" },
     examples: ["codemie token", "codemie token --format header | curl -H @- …", "codemie token --format json"],
@@ -25,6 +25,7 @@ export const token = (given: Cli) =>
       ...identityArgs,
     },
     async run({ args }) {
+      const given = withIdentity(outer, args["id-token"]);
       const { runtime } = given;
       if (!formats.includes(args.format)) throw cliFailure.noSuch("format", args.format, formats);
       const { vault, profiles } = stores(runtime);

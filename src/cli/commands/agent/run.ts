@@ -16,8 +16,9 @@ import { isTerminal } from "../../../platform/is-terminal.ts";
 import { findProgram, runForeground, versionOf } from "../../../platform/processes.ts";
 import { environmentForOthers, withoutTokens } from "../../../profiles/environment.ts";
 import { providerOf, providers } from "../../../profiles/providers.ts";
-import { identityVariable, type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
+import { type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import { readRepositoryProfile } from "../../../profiles/store.ts";
+import { withIdentity } from "../../credential-flags.ts";
 import type { Cli } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 import { type AgentArgs, readAgentArgs } from "./args.ts";
@@ -33,13 +34,7 @@ import { loginInMidRun, withLogin } from "./login.ts";
 export async function runAgent(given: Cli, agent: Agent, args: readonly string[]): Promise<number> {
   const program = `codemie-${agent.name}`;
   const asked = readAgentArgs(args, program, agent.own);
-  const outer = asked.idToken === undefined ? given : withVariable(given, identityVariable, asked.idToken);
-  return await runAsked(outer, agent, program, asked);
-}
-
-/** So that no program of the run gets the variables behind `--id-token`, as with its variable. */
-function withVariable(cli: Cli, name: string, value: string): Cli {
-  return { ...cli, runtime: { ...cli.runtime, env: { ...cli.runtime.env, [name]: value } } };
+  return await runAsked(withIdentity(given, asked.idToken), agent, program, asked);
 }
 
 async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentArgs): Promise<number> {

@@ -12,12 +12,12 @@ import { when } from "../../../core/text.ts";
 import type { Config } from "../../../profiles/config.ts";
 import { methodOf, type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import type { Vault } from "../../../vault/vault.ts";
-import { credentialArgs, readCredential } from "../../credential-flags.ts";
+import { credentialArgs, readCredential, withIdentity } from "../../credential-flags.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 
 /** `codemie profile status`. It exits with the highest exit code among the profiles' problems, 0 without one. */
-export const profileStatus = (cli: Cli) =>
+export const profileStatus = (given: Cli) =>
   command({
     meta: { name: "status", description: "Show who is logged in, where, and until when" },
     examples: ["codemie profile status", "codemie profile status --all --offline", "codemie profile status --json"],
@@ -28,6 +28,7 @@ export const profileStatus = (cli: Cli) =>
       offline: { type: "boolean", description: "do not ask the host" },
     },
     async run({ args }) {
+      const cli = withIdentity(given, args["id-token"]);
       const { vault, profiles } = stores(cli.runtime);
       const config = await profiles.read();
       const asked = { ...readCredential(args), url: args.url };

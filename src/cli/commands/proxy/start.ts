@@ -8,14 +8,14 @@ import { portFor } from "../../../daemon/open-gateway.ts";
 import { serve } from "../../../daemon/serve.ts";
 import type { GatewayState } from "../../../daemon/state.ts";
 import { resolveProfile } from "../../../profiles/resolve.ts";
-import { identityArgs, readIdentity } from "../../credential-flags.ts";
+import { identityArgs, readIdentity, withIdentity } from "../../credential-flags.ts";
 import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { allAgents } from "../agent/agents.ts";
 import { linesToUse } from "./lines.ts";
 
 /** `codemie proxy start`. In the foreground it exits as {@link serve}; with `--detach` 0 once the gateway listens. */
-export const proxyStart = (given: Cli) =>
+export const proxyStart = (outer: Cli) =>
   command({
     meta: { name: "start", description: "Run the gateway on its own, for agents you start yourself" },
     examples: [
@@ -44,6 +44,7 @@ export const proxyStart = (given: Cli) =>
       ...identityArgs,
     },
     async run({ args }) {
+      const given = withIdentity(outer, args["id-token"]);
       const { runtime } = given;
       const port = portFor(runtime.env, args.port);
       const drainSeconds = secondsOf("--drain", args.drain);
