@@ -6,6 +6,7 @@ import { Broker } from "../auth/broker.ts";
 import { callWith } from "../auth/call.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { authFailure } from "../auth/failures.ts";
+import { givenIdentity } from "../auth/given-identity.ts";
 import { givenToken } from "../auth/given-token.ts";
 import { type Env, isCi } from "../core/env.ts";
 import { CodemieError } from "../core/errors.ts";
@@ -13,7 +14,14 @@ import type { Host } from "../core/host.ts";
 import { version } from "../core/version.ts";
 import { trustingFetch } from "../platform/network.ts";
 import { providerOf } from "../profiles/providers.ts";
-import { methodOf, type Resolved, tokenFileVariable, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
+import {
+  identityVariable,
+  methodOf,
+  type Resolved,
+  tokenFileVariable,
+  tokenVariable,
+  usableHostOf,
+} from "../profiles/resolve.ts";
 import type { Vault } from "../vault/vault.ts";
 import { record } from "./audit.ts";
 import { awaiting, type Context } from "./context.ts";
@@ -59,7 +67,9 @@ function missing({ name, profile, host }: Whose, env: Env): CodemieError {
   const { origin } = host.value;
   // In CI, a secret that the job may not read arrives as an empty variable.
   const isKey = host.value.kind === "provider";
-  const variables = isKey ? ["CODEMIE_API_KEY"] : [profile.jwtConfig?.tokenEnvVar, tokenVariable, tokenFileVariable];
+  const variables = isKey
+    ? ["CODEMIE_API_KEY"]
+    : [profile.jwtConfig?.tokenEnvVar, tokenVariable, tokenFileVariable, identityVariable];
   const empty = variables.find((variable) => variable && env[variable] === "");
   if (empty) return accessFailure.tokenEmpty(empty);
   switch (methodOf(profile)) {
@@ -86,6 +96,7 @@ export function credentialsFor(
 ): Credentials {
   if (!given) return brokerFor(context, vault, whose);
   const host = whose.host.value;
+  if (given.kind === "identity") return givenIdentity(given, host, context.runtime);
   if (given.kind !== "key") return givenToken(given, host, context.runtime);
   const provider = providerOf(whose.profile.provider);
   if (!provider || host.kind !== "provider") throw accessFailure.keyWithoutProvider(whose.name, host.origin);

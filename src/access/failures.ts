@@ -13,13 +13,31 @@ export const accessFailure = {
     new CodemieError(
       "auth_needed",
       `no login for ${origin}, and nobody to log in by browser in CI`,
-      "set CODEMIE_JWT_TOKEN to a bearer token, or CODEMIE_JWT_TOKEN_FILE to a file that holds it",
+      "set CODEMIE_JWT_TOKEN to a bearer token, or CODEMIE_JWT_TOKEN_FILE to a file that holds it, or use this job's own identity (--id-token)",
     ),
   tokenEmpty: (variable: string) =>
     new CodemieError(
       "auth_needed",
       `${variable} is set but empty`,
       "check that the secret is there and that this job may read it",
+    ),
+  credentialTwice: () =>
+    new CodemieError(
+      "usage",
+      "--id-token and another flag both give a credential",
+      "use only one of --id-token, --jwt-token, --jwt-token-file and --api-key",
+    ),
+  identityMissing: () =>
+    new CodemieError(
+      "usage",
+      "--audience, --issuer, --client-id and --scope say how to use an identity token, and there is none",
+      "add --id-token github, env:NAME or file:PATH",
+    ),
+  exchangeIncomplete: () =>
+    new CodemieError(
+      "usage",
+      "an exchange of the identity token needs the provider's address and a client there",
+      "give both --issuer URL and --client-id ID",
     ),
   keyMissing: (origin: string, profile: string) =>
     new CodemieError(

@@ -5,13 +5,20 @@ import { unrenewedEnd } from "../auth/credential.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { authFailure } from "../auth/failures.ts";
 import { longestTokenFile, type TokenSource } from "../auth/given-token.ts";
+import { type GivenIdentity, type IdentityExchange, parseIdentitySource } from "../auth/identity-source.ts";
 import type { Env } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
 import { when } from "../core/text.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
 import { stateOf } from "../platform/path-state.ts";
 import { isDescriptor, requireAbsolute } from "../platform/places.ts";
-import { type Resolved, tokenFileVariable, tokenVariable, usableHostOf } from "../profiles/resolve.ts";
+import {
+  identityVariable,
+  type Resolved,
+  tokenFileVariable,
+  tokenVariable,
+  usableHostOf,
+} from "../profiles/resolve.ts";
 import { clearKeyOf } from "../profiles/secrets.ts";
 import type { Context } from "./context.ts";
 import { accessFailure } from "./failures.ts";
@@ -20,7 +27,10 @@ import { accessFailure } from "./failures.ts";
 export type Whose = Pick<Resolved, "name" | "profile" | "host">;
 
 /** A credential that is given for this run and stored nowhere. It takes precedence over a stored login. */
-export type Given = TokenSource | { readonly kind: "key"; readonly key: Secret; readonly from: "run" | "file" };
+export type Given =
+  | TokenSource
+  | GivenIdentity
+  | { readonly kind: "key"; readonly key: Secret; readonly from: "run" | "file" };
 
 /**
  * Reads the credential that the environment gives for this run: a key for a model provider, a bearer token for a
@@ -43,12 +53,48 @@ export function givenIn(env: Env, whose: Whose): Given | undefined {
     if (text) return { kind: "text", text, variable };
   }
   const file = env[tokenFileVariable];
-  if (!file) return undefined;
-  return { kind: "file", path: requireAbsolute(tokenFileVariable, file), variable: tokenFileVariable };
+  if (file) return { kind: "file", path: requireAbsolute(tokenFileVariable, file), variable: tokenFileVariable };
+  const identity = env[identityVariable];
+  return identity ? { ...identityFrom(identity, identityVariable, whose), variable: identityVariable } : undefined;
+}
+
+/** Flags that say how a job's identity becomes a credential. */
+export interface IdentityFlags {
+  /** `github`, `env:NAME` or `file:PATH` */
+  readonly idToken?: string | undefined;
+  readonly audience?: string | undefined;
+  readonly issuer?: string | undefined;
+  readonly clientId?: string | undefined;
+  readonly scope?: string | undefined;
+}
+
+/**
+ * @param text the value of `--id-token`, or of its variable
+ * @param from which of the two
+ * @returns the identity: for the host, or to be exchanged where flags or the host's own profile name a provider and a client
+ */
+function identityFrom(text: string, from: string, whose: Whose, flags: IdentityFlags = {}): GivenIdentity {
+  const exchange = exchangeFor(whose, flags);
+  const audience = flags.audience ?? exchange?.issuer ?? whose.host.value.origin;
+  return { kind: "identity", source: parseIdentitySource(text, from), audience, exchange };
+}
+
+/** Scopes that a person's login asks for (OpenID Connect Core 1.0 sections 5.4 and 11): they mean nothing for a job. */
+const personal = ["openid", "profile", "email", "address", "phone", "offline_access"];
+
+function exchangeFor({ profile, host }: Whose, flags: IdentityFlags): IdentityExchange | undefined {
+  // The profile's provider gives tokens for the profile's own host.
+  const own = usableHostOf(profile)?.origin === host.value.origin ? profile.oidc : undefined;
+  const issuer = flags.issuer ?? own?.issuer;
+  const clientId = flags.clientId ?? own?.clientId;
+  if (issuer === undefined && clientId === undefined) return undefined;
+  if (issuer === undefined || clientId === undefined) throw accessFailure.exchangeIncomplete();
+  const kept = own?.scope?.split(" ").filter((one) => one !== "" && !personal.includes(one));
+  return { issuer, clientId, scope: flags.scope ?? (kept?.join(" ") || undefined) };
 }
 
 /** Flags that give a credential for this run. */
-export interface CredentialFlags {
+export interface CredentialFlags extends IdentityFlags {
   /** the token itself, or `-` for standard input */
   readonly jwtToken: string | undefined;
   readonly jwtTokenFile: string | undefined;
@@ -74,6 +120,8 @@ export async function givenToRun(context: Context, asked: CredentialFlags, whose
 }
 
 async function askedFor({ runtime }: Context, asked: CredentialFlags, whose: Whose): Promise<Given | undefined> {
+  const identity = identityAskedFor(runtime.env, asked, whose);
+  if (identity) return identity;
   if (asked.apiKey !== undefined) return { kind: "key", key: readApiKey(asked.apiKey), from: "run" };
   const asksForToken = asked.jwtToken !== undefined || asked.jwtTokenFile !== undefined;
   if (asksForToken && whose.host.value.kind === "provider")
@@ -82,6 +130,26 @@ async function askedFor({ runtime }: Context, asked: CredentialFlags, whose: Who
   if (asked.jwtToken !== undefined) return { kind: "text", text: asked.jwtToken };
   if (asked.jwtTokenFile !== undefined) return { kind: "file", path: resolve(runtime.cwd, asked.jwtTokenFile) };
   return givenIn(runtime.env, whose);
+}
+
+/** @throws usage error for flags that contradict each other, or that say how to use an identity that is not there */
+function identityAskedFor(env: Env, asked: CredentialFlags, whose: Whose): GivenIdentity | undefined {
+  const { idToken, audience, issuer, clientId, scope, jwtToken, jwtTokenFile, apiKey } = asked;
+  const isOther = [jwtToken, jwtTokenFile, apiKey].some((one) => one !== undefined);
+  if (idToken !== undefined && isOther) throw accessFailure.credentialTwice();
+  const isQualified = [audience, issuer, clientId, scope].some((one) => one !== undefined);
+  if (idToken === undefined && !isQualified) return undefined;
+  const text = idToken ?? env[identityVariable];
+  if (isOther || !text) throw accessFailure.identityMissing();
+  if (whose.host.value.kind === "provider") throw accessFailure.notForProvider("identity token", whose.name);
+  return identityFrom(text, idToken === undefined ? identityVariable : "--id-token", whose, asked);
+}
+
+/** @returns whom the job's identity names, for the audit trail; nothing for other credentials. Throws as {@link Credentials.current} */
+export async function subjectOf(given: Given | undefined, credentials: Credentials): Promise<{ subject?: string }> {
+  if (given?.kind !== "identity") return {};
+  const { identity } = await credentials.current();
+  return identity ? { subject: identity.subject } : {};
 }
 
 /** Warns when a credential was given on the command line. */
@@ -115,7 +183,8 @@ const tellAheadMs = 24 * 3600 * 1000;
  * @throws as {@link Credentials.current}
  */
 export async function tellOfEnd(context: Context, credentials: Credentials): Promise<void> {
-  const { bearer, login, profile } = await credentials.current();
+  const { bearer, login, profile, identity } = await credentials.current();
+  if (identity) return; // it is had anew before it ends
   const now = context.runtime.now();
   if (bearer && endsSoon(bearer, now)) return await warnOfTokensEnd(context, credentials);
   const end = bearer ? bearer.expiresAt : login && unrenewedEnd(login);

@@ -36,7 +36,8 @@ export async function callWith<T>(
 }
 
 /** The failure for a credential that the host refuses when there is no newer one. */
-function refusal({ origin, bearer, profile, variable }: Lease): CodemieError {
+function refusal({ origin, bearer, profile, variable, identity }: Lease): CodemieError {
+  if (identity) return authFailure.identityRefused(origin, identity);
   if (!bearer) return apiFailure.sessionEnded(origin, profile);
   const refused = authFailure.tokenRefused(origin);
   return variable ? authFailure.ofVariable(variable, refused) : refused;

@@ -33,8 +33,18 @@ export interface Lease {
   readonly isOver?: boolean;
   /** the variable that gave it, if one did: a person may not know that their shell holds one */
   readonly variable?: string | undefined;
-  /** set when the credential is a bearer token that the user gave */
+  /** set when the credential is a bearer token that the user gave, or that an identity token gave */
   readonly bearer?: BearerToken;
+  /** set when a job's identity token gave it */
+  readonly identity?: Identified;
+}
+
+/** Whom an identity token names, by whom it is issued, for whom, and who gave it, in words. */
+export interface Identified {
+  readonly subject: string;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly place: string;
 }
 
 /** How often a refused request may be sent again, each time with a newer credential. */

@@ -129,6 +129,74 @@ export const authFailure = {
       `${origin} did not accept the bearer token`,
       "get a new token for this host; codemie profile status shows what the token says",
     ),
+  /** @param from the flag or variable; its value may be a token, and is not repeated */
+  badIdentitySource: (from: string) =>
+    new CodemieError("usage", `${from} must be github, env:NAME or file:PATH`, `for example ${from} github`),
+  noGithubIdentity: () =>
+    new CodemieError(
+      "auth_needed",
+      "this job may not ask GitHub Actions for an identity token (ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN)",
+      "give the job the permission id-token: write; pull requests from forks do not get it",
+    ),
+  notGithub: () =>
+    new CodemieError(
+      "auth_refused",
+      "the address for this job's identity token (ACTIONS_ID_TOKEN_REQUEST_URL) is not an https: one of GitHub Actions, so it was not asked",
+      "it must be below actions.githubusercontent.com, or on the server that GITHUB_SERVER_URL names; see what in this job changes it",
+    ),
+  githubAnswered: (origin: string, status: number) =>
+    new CodemieError(
+      "server_error",
+      `${origin} answered ${status} without an identity token`,
+      "this is GitHub's own trouble: run the job again",
+    ),
+  /** @param isEmpty false: it is not set at all */
+  identityVariableEmpty: (name: string, isEmpty: boolean) =>
+    new CodemieError(
+      "auth_needed",
+      `the variable ${name}, which should hold the identity token, is ${isEmpty ? "empty" : "not set"}`,
+      "name it under id_tokens in the job (GitLab)",
+    ),
+  identityFile: (path: string, why: string) =>
+    new CodemieError(
+      "auth_needed",
+      `cannot read an identity token from ${printable(path, 200)}: ${why}`,
+      "mount the projected token there (Kubernetes), and let this user read it",
+    ),
+  /** @param named the audiences of the token */
+  wrongAudience: (named: readonly string[], audience: string) =>
+    new CodemieError(
+      "auth_refused",
+      `it is for ${printable(named.join(", ") || "nobody", 200)}, not for ${printable(audience, 200)}`,
+      "set that audience where the token is made (aud in GitLab, audience in Kubernetes), or give the one that the host wants with --audience",
+    ),
+  /** @param cause what is wrong with the token that came from this place */
+  ofIdentity: (place: string, cause: CodemieError) =>
+    new CodemieError(
+      cause.code,
+      `the identity token from ${printable(place, 200)} was not used: ${cause.message}`,
+      cause.code === "auth_expired"
+        ? "it ended before the job did: have it made later or for longer; if it should still be valid, check this machine's clock"
+        : cause.hint,
+      { cause },
+    ),
+  /** @param identity what the token says of itself, and whom it was for */
+  identityRefused: (
+    origin: string,
+    { subject, issuer, audience }: { subject: string; issuer: string; audience: string },
+  ) =>
+    new CodemieError(
+      "auth_expired",
+      `${origin} did not accept the identity of ${printable(subject || "this job", 200)}`,
+      `its administrator must trust the issuer ${printable(issuer || "of the token", 120)} for the audience ${printable(audience, 120)}; else name the provider that gives a token for it, with --issuer and --client-id`,
+    ),
+  /** @param refusals each way that was tried, and the provider's answer; none when its metadata rules out both */
+  identityNotExchanged: (issuer: string, subject: string, refusals: readonly string[]) =>
+    new CodemieError(
+      "auth_refused",
+      `the identity provider ${printable(issuer, 120)} gives no token for the identity of ${printable(subject || "this job", 200)}: ${printable(refusals.join("; ") || "it offers neither client assertions nor token exchange", 300)}`,
+      "check --client-id, --scope and --audience with the provider's administrator, who must let this client in by that identity",
+    ),
   notAtProvider: (profile: string) =>
     new CodemieError(
       "auth_needed",

@@ -6,7 +6,14 @@ export const isCi = (env: Env): boolean => Boolean((env.CI && env.CI !== "false"
 
 /** Our own secrets: no program that we start needs them. */
 const ownSecrets =
-  /^CODEMIE_(JWT_TOKEN|JWT_TOKEN_FILE|API_KEY|VAULT_PASSPHRASE|VAULT_PASSPHRASE_FILE|VAULT_PASSPHRASE_COMMAND|VAULT_KEY_FILE)$/;
+  /^CODEMIE_(JWT_TOKEN|JWT_TOKEN_FILE|API_KEY|VAULT_PASSPHRASE|VAULT_PASSPHRASE_FILE|VAULT_PASSPHRASE_COMMAND|VAULT_KEY_FILE|ID_TOKEN)$/;
+
+/** Who has these can have GitHub issue the job's identity token, for any audience. */
+const githubIdentity = /^ACTIONS_ID_TOKEN_REQUEST_(TOKEN|URL)$/;
+
+/** True for a variable through which our credential is had, as `CODEMIE_ID_TOKEN` names it. */
+const isIdentity = (name: string, source: string | undefined) =>
+  source === "github" ? githubIdentity.test(name) : source === `env:${name}`;
 
 declare const withoutSecrets: unique symbol;
 
@@ -15,6 +22,9 @@ export type ForeignEnv = Readonly<Record<string, string>> & { readonly [withoutS
 
 /** @returns the environment without our own secrets: for programs that we start */
 export function withoutOwnSecrets(env: Env): ForeignEnv {
-  const kept = Object.entries(env).filter(([name, value]) => value !== undefined && !ownSecrets.test(name));
+  const source = env.CODEMIE_ID_TOKEN;
+  const kept = Object.entries(env).filter(
+    ([name, value]) => value !== undefined && !ownSecrets.test(name) && !isIdentity(name, source),
+  );
   return Object.fromEntries(kept) as ForeignEnv;
 }

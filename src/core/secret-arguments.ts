@@ -10,6 +10,8 @@ export interface MaskedArguments {
 const secretFlag = /^--?[a-z0-9_-]{0,40}(token|key|secret|password|passphrase|header)$/i;
 /** A value that is no secret: standard input, or a header whose value comes from a variable. */
 const notSecret = /^(-|[^:\s]+: ?(\w+ )?\$\{\w+\})$/;
+/** A value of `--id-token` that names where the token is. */
+const identitySource = /^(github$|env:\w*$|file:)/;
 /** The bridge's flag whose value is a parameter's name and value. */
 const parameterFlag = "--authorize-param";
 
@@ -24,7 +26,8 @@ export function maskSecrets(args: readonly string[]): MaskedArguments | undefine
     const at = arg.startsWith("-") ? arg.indexOf("=") : -1;
     const [start, value] = [arg.slice(0, at + 1), arg.slice(at + 1)];
     const flag = at < 0 ? (args[i - 1] ?? "") : arg.slice(0, at);
-    const isSecret = secretFlag.test(flag) && value !== "" && !notSecret.test(value);
+    const isSource = /^--id[-_]token$/i.test(flag) && identitySource.test(value);
+    const isSecret = !isSource && secretFlag.test(flag) && value !== "" && !notSecret.test(value);
     if (isSecret) return start + mask;
     return start + (flag === parameterFlag ? withoutParameter(value) : withoutSecrets(value));
   });

@@ -1,7 +1,7 @@
 import { record } from "../access/audit.ts";
 import { awaiting, type Context } from "../access/context.ts";
 import { availableModels, credentialsFor } from "../access/credentials.ts";
-import { type Given, warnOfTokensEnd } from "../access/given.ts";
+import { type Given, subjectOf, warnOfTokensEnd } from "../access/given.ts";
 import { stores } from "../access/stores.ts";
 import { CodemieError } from "../core/errors.ts";
 import { processId } from "../platform/self.ts";
@@ -42,6 +42,7 @@ export async function serve(
   await awaiting(context, resolved.host.value.origin, () => warnOfTokensEnd(context, credentials));
   const models = await availableModels(context, credentials, resolved);
   const model = resolved.model?.value ?? (models.find((one) => one.default) ?? models[0])?.id ?? "MODEL";
+  const subject = await subjectOf(given, credentials);
   const where = { profile: resolved.name, host: resolved.host.value.origin };
   let started = false;
 
@@ -69,7 +70,12 @@ export async function serve(
         drainSeconds: options.drainSeconds,
       };
       await write(state);
-      await record(context, vault, { event: "proxy-start", ...where, outcome: "ok", detail: { pid: state.pid } });
+      await record(context, vault, {
+        event: "proxy-start",
+        ...where,
+        outcome: "ok",
+        detail: { pid: state.pid, ...subject },
+      });
       options.ready(state);
       const signal = await stop.next();
       output.say.info(`stopping; running requests get ${options.drainSeconds} s to end`);

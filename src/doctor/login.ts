@@ -54,9 +54,11 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
       async run() {
         if (!credentials) return none;
         try {
-          const { bearer, login, variable } = await credentials.current();
+          const { bearer, login, variable, identity } = await credentials.current();
           const now = runtime.now();
-          const what = `a bearer token${variable ? ` from ${variable} in this shell's environment` : ""}`;
+          const what = identity
+            ? `the identity token of ${identity.place}, for ${printable(identity.subject, 120)}`
+            : `a bearer token${variable ? ` from ${variable} in this shell's environment` : ""}`;
           if (bearer) return judgeEnd(bearer.expiresAt, endsSoon(bearer, now), now, what);
           if (!login) return ok("an API key that is stored nowhere");
           if (login.method === "api-key") return ok("a stored API key");

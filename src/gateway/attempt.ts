@@ -1,5 +1,6 @@
 import { isHtmlType } from "../api/judge.ts";
 import type { Lease } from "../auth/credentials.ts";
+import { authFailure } from "../auth/failures.ts";
 import { loginCommand } from "../core/hints.ts";
 import { type Host, modelUrl } from "../core/host.ts";
 import type { HttpClient, IncomingAnswer, OutgoingRequest } from "../http1/message.ts";
@@ -88,7 +89,8 @@ export function replayableBody(
 }
 
 /** @returns the error for the agent when the host no longer accepts the credential: what happened, and what to do */
-export function loggedOut(host: Host, { bearer, profile, variable }: Lease): GatewayError {
+export function loggedOut(host: Host, { bearer, profile, variable, identity }: Lease): GatewayError {
+  if (identity) return new GatewayError(401, authFailure.identityRefused(host.origin, identity).message);
   return new GatewayError(
     401,
     bearer

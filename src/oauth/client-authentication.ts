@@ -44,7 +44,7 @@ async function authenticated(server: ServerMetadata, client: Client, form: Grant
   if (client.method === "client_secret_post") body.set("client_secret", client.secret?.reveal() ?? "");
   if (client.method === "private_key_jwt") {
     body.set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-    body.set("client_assertion", await assertion(server, client));
+    body.set("client_assertion", client.assertion?.reveal() ?? (await assertion(server, client)));
   }
   return { body, headers };
 }

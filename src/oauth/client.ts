@@ -11,6 +11,8 @@ export interface Client {
   readonly secret?: Secret;
   /** PKCS#8 PEM or JWK */
   readonly key?: Secret;
+  /** an assertion that somebody else signed for us (RFC 7523 section 2.2), in place of one by our key */
+  readonly assertion?: Secret;
   readonly method: AuthMethod;
   /** set when we registered this client ourselves (RFC 7591), for this one redirect */
   readonly registered?: {

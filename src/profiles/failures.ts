@@ -14,7 +14,7 @@ export const profileFailure = {
     new CodemieError(
       "auth_needed",
       "not logged in to any CodeMie host yet",
-      inCi ? "set CODEMIE_URL, and CODEMIE_JWT_TOKEN or CODEMIE_JWT_TOKEN_FILE" : "run codemie setup",
+      inCi ? "set CODEMIE_URL, and CODEMIE_ID_TOKEN, CODEMIE_JWT_TOKEN or CODEMIE_JWT_TOKEN_FILE" : "run codemie setup",
     ),
   /** @param variable the variable that names it, if one does */
   none: (name: string, known: readonly string[], variable?: string) =>

@@ -59,7 +59,7 @@ export function resolveProfile(
   if (host) return { ...settled, host };
   if (!exists && Object.keys(config.profiles).length > 0) throw profileFailure.none(name, Object.keys(config.profiles));
   if (!isCodemie(profile)) throw profileFailure.otherService(name, profile.provider ?? "");
-  throw env.CODEMIE_JWT_TOKEN || env.CODEMIE_JWT_TOKEN_FILE
+  throw env.CODEMIE_JWT_TOKEN || env.CODEMIE_JWT_TOKEN_FILE || env.CODEMIE_ID_TOKEN
     ? profileFailure.tokenWithoutHost()
     : profileFailure.noHost(isCi(env));
 }
@@ -142,6 +142,9 @@ export const tokenVariable = "CODEMIE_JWT_TOKEN";
 
 /** The variable that names a file with the bearer token. */
 export const tokenFileVariable = "CODEMIE_JWT_TOKEN_FILE";
+
+/** The variable that names the source of the job's identity token. */
+export const identityVariable = "CODEMIE_ID_TOKEN";
 
 /** @returns the method by which a profile logs in */
 export function methodOf(profile: Profile): Method {

@@ -10,6 +10,7 @@ const host = "https://codemie.example.com";
 const server = "https://mcp.example.com";
 const issuer = "https://sso.example.com";
 const home = "/home/ada/.codemie";
+const job = "repo:octo-org@123456/octo-repo@456789:ref:refs/heads/main";
 const systemError = (code: string) => Object.assign(new Error("as the system says it"), { code });
 
 /** Words a server chose. No log holds them. */
@@ -255,6 +256,29 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "auth/idTokenEncrypted": [[issuer, "codemie"]],
   "oauth/keys": [["https://sso.example.com/jwks", 503]],
   "oauth/key": [["it is neither a PKCS#8 PEM nor a private JWK"]],
+  "auth/badIdentitySource": [["--id-token"], ["CODEMIE_ID_TOKEN"]],
+  "auth/githubAnswered": [["https://pipelines.actions.githubusercontent.com", 503]],
+  "auth/identityVariableEmpty": [
+    ["CODEMIE_JOB_TOKEN", false],
+    ["CODEMIE_JOB_TOKEN", true],
+  ],
+  "auth/identityFile": [["/var/run/secrets/tokens/codemie", "there is no such file"]],
+  "auth/wrongAudience": [
+    [["https://github.com/octo-org"], host],
+    [[], host],
+  ],
+  "auth/ofIdentity": [
+    ["GitHub Actions", authFailure.wrongAudience(["https://github.com/octo-org"], host)],
+    ["the variable CODEMIE_JOB_TOKEN", authFailure.tokenExpired(Date.UTC(2026, 0, 31, 12))],
+  ],
+  "auth/identityRefused": [
+    [host, { subject: job, issuer: "https://token.actions.githubusercontent.com", audience: host }],
+    [host, { subject: "", issuer: "", audience: host }],
+  ],
+  "auth/identityNotExchanged": [
+    [issuer, job, ["client assertion: invalid_client", `token exchange: invalid_request (${serverWords.description})`]],
+    [issuer, "", []],
+  ],
   "auth/ofVariable": [["CODEMIE_JWT_TOKEN", authFailure.tokenRefused(host)]],
   "auth/notRenewedNow": [
     [issuer, platformFailure.unreachable(issuer, "connection refused")],

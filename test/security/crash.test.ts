@@ -210,6 +210,12 @@ const masked: [string[], string[] | undefined][] = [
   [[`https://x.example/mcp#${secret}`], ["https://x.example/mcp#[redacted]"]],
   [[`--url=https://u:${secret}@x.example/a`], ["--url=https://x.example/a"]],
   [["--jwt-token", "-"], undefined],
+  [["--id-token", "github"], undefined],
+  [["--id-token=env:JOB_IDENTITY", "--id-token", "file:/run/token"], undefined],
+  [
+    ["--id-token", secret, `--id-token=env:${secret}.x`],
+    ["--id-token", "[redacted]", "--id-token=[redacted]"],
+  ],
   [["--jwt-token-file", "/run/token", "--header-env", "X-Api-Key: KEY"], undefined],
   [["--header", `Authorization: Bearer ${variable}`, "--header", `X: ${variable}`], undefined],
   [

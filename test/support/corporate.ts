@@ -12,6 +12,8 @@ export interface Corporate {
   readonly proxyUrl: string;
   /** what the proxy was asked, one line each */
   readonly asked: string[];
+  /** where its tunnels lead, a port of this machine: the host's at first */
+  tunnelTo: number;
   /** the proxy answers this instead of opening a tunnel */
   refuse: string | undefined;
   /** Closes all tunnels. */
@@ -54,6 +56,7 @@ export async function startCorporate(origin: string): Promise<Corporate> {
     certificate: pair.cert,
     proxyUrl: "",
     asked,
+    tunnelTo: hostPort,
     refuse: undefined,
     drop,
     close,
@@ -69,7 +72,7 @@ export async function startCorporate(origin: string): Promise<Corporate> {
       return;
     }
     socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
-    join(socket, connect(hostPort, "127.0.0.1"));
+    join(socket, connect(corporate.tunnelTo, "127.0.0.1"));
   });
   const proxyPort = await listening(proxy);
   return Object.assign(corporate, { proxyUrl: `http://127.0.0.1:${proxyPort}` });

@@ -7,6 +7,16 @@ declare module "oidc-provider" {
     readonly AccessToken: {
       find(token: string): Promise<{ isValid: boolean; aud?: string; scope?: string; accountId: string } | undefined>;
     };
+    readonly ResourceServer: new (
+      identifier: string,
+      settings: Record<string, unknown>,
+    ) => unknown;
+    registerGrantType(
+      name: string,
+      // biome-ignore lint/suspicious/noExplicitAny: the library's own context, which has no types
+      handler: (context: any) => Promise<void>,
+      parameters: string[],
+    ): void;
     on(event: string, listener: (...args: unknown[]) => void): this;
   }
 }

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeEach, onTestFinished } from "bun:test";
 import type { Browser } from "playwright-core";
+import { type Ci, startCi } from "./ci.ts";
 import { Person } from "./codemie.ts";
 import { type Gateway, gatewayWithToken, startGateway } from "./gateway.ts";
 import { logIn } from "./login.ts";
@@ -41,6 +42,15 @@ export async function sharedLogin(sandbox: Sandbox, env: Record<string, string> 
   const { code, out, err } = await logIn(person, sandbox);
   if (code !== 0) throw new Error(`the login failed (${code}): ${out}${err}`);
   return person;
+}
+
+/** A CI system that the host trusts for its own address. Before each test it is as at first. */
+export async function sharedCi(sandbox: Sandbox): Promise<Ci> {
+  const ci = await startCi();
+  sandbox.front.trust(ci.issuer, sandbox.origin, ci.publicKey);
+  beforeEach(() => ci.reset());
+  afterAll(() => ci.close());
+  return ci;
 }
 
 /** A real Chromium. Its driver takes half a second of the processor to load, so only here. */

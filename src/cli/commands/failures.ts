@@ -37,7 +37,7 @@ export const commandFailure = {
     new CodemieError(
       "usage",
       "codemie cannot renew a bearer token from the environment",
-      "get a new one where you got the old one, or unset CODEMIE_JWT_TOKEN and CODEMIE_JWT_TOKEN_FILE",
+      "get a new one where you got the old one, or unset CODEMIE_JWT_TOKEN, CODEMIE_JWT_TOKEN_FILE and CODEMIE_ID_TOKEN",
     ),
   otherMethod: (profile: string) =>
     new CodemieError(

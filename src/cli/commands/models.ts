@@ -4,11 +4,11 @@ import { stores } from "../../access/stores.ts";
 import { printable } from "../../core/text.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
 import { readRepositoryProfile } from "../../profiles/store.ts";
-import { credentialArgs, readCredential } from "../credential-flags.ts";
+import { credentialArgs, readCredential, withIdentity } from "../credential-flags.ts";
 import { type Cli, command } from "../frame/command.ts";
 
 /** `codemie models list`. Fails as {@link listModels}. */
-export const modelsList = (given: Cli) =>
+export const modelsList = (outer: Cli) =>
   command({
     meta: { name: "list", description: "List the models your account may use" },
     examples: [
@@ -18,6 +18,7 @@ export const modelsList = (given: Cli) =>
     ],
     args: { profile: { type: "string", valueHint: "NAME", description: "profile to use" }, ...credentialArgs },
     async run({ args }) {
+      const given = withIdentity(outer, args["id-token"]);
       const { runtime, output } = given;
       const { vault, profiles } = stores(runtime);
       const repository = await readRepositoryProfile(runtime.cwd);

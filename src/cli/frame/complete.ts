@@ -26,6 +26,8 @@ const agentFlags: Readonly<Record<string, string>> = {
   "--profile": "profile to run with",
   "--base-url": "CodeMie host",
   "--jwt-token-file": "file with a bearer token",
+  "--id-token": "use this job's own identity",
+  "--audience": "whom the identity token is for",
   "--reasoning-effort": "how much the model should think",
   "--resume": "continue an earlier session",
   "--trust-folder": "let this folder's own settings take part",
@@ -139,6 +141,8 @@ async function valuesOf(cli: Cli, flag: string, before: readonly string[]): Prom
       return list(providerNames);
     case "method":
       return list(methods);
+    case "id-token":
+      return list(["github", "env:", "file:"]);
     case "format":
       return list(["raw", "header", "json"]);
     case "event":

@@ -51,6 +51,8 @@ export class Front {
   readonly #origin: string;
   readonly #settings: FrontSettings;
   #identity: Identity | undefined;
+  /** issuers whose tokens it takes besides its provider's (oauth2-proxy's `--extra-jwt-issuers`) */
+  readonly #trusted: { readonly issuer: string; readonly audience: string; readonly key: CryptoKey }[] = [];
   /** renewals done so far */
   refreshes = 0;
 
@@ -61,6 +63,11 @@ export class Front {
 
   connect(identity: Identity): void {
     this.#identity = identity;
+  }
+
+  /** Takes tokens of this issuer for this audience from now on. */
+  trust(issuer: string, audience: string, key: CryptoKey): void {
+    this.#trusted.push({ issuer, audience, key });
   }
 
   get redirectUri(): string {
@@ -150,10 +157,19 @@ export class Front {
     if (!token) return undefined;
     const key = await this.#tokenKey;
     const verified = key && (await jwtVerify(token, key.publicKey, { audience: "codemie" }).catch(() => undefined));
-    if (!verified) return await this.#personOf(token);
-    const { sub = "", email, name } = verified.payload as { sub?: string; email: string; name: string };
+    const claimed = verified?.payload ?? (await this.#jobOf(token));
+    if (!claimed) return await this.#personOf(token);
+    const { sub = "", email = "", name = sub } = claimed as { sub?: string; email?: string; name?: string };
     const innerExpiresAt = Date.now() + 60_000;
     return { id: sub, claims: { sub, email, name }, refreshToken: "", generation: 0, innerExpiresAt, revoked: false };
+  }
+
+  async #jobOf(token: string) {
+    for (const { issuer, audience, key } of this.#trusted) {
+      const verified = await jwtVerify(token, key, { issuer, audience }).catch(() => undefined);
+      if (verified) return verified.payload;
+    }
+    return undefined;
   }
 
   /** A token of the provider itself is looked up there, as the backend does with Keycloak's (4.1). */

@@ -24,6 +24,12 @@ export interface AgentArgs {
   readonly jwtToken: string | undefined;
   readonly jwtTokenFile: string | undefined;
   readonly apiKey: string | undefined;
+  /** `github`, `env:NAME` or `file:PATH` */
+  readonly idToken: string | undefined;
+  readonly audience: string | undefined;
+  readonly issuer: string | undefined;
+  readonly clientId: string | undefined;
+  readonly scope: string | undefined;
   /** the agent's own arguments, in order */
   readonly rest: readonly string[];
 }
@@ -39,6 +45,11 @@ const valueFlags = {
   "--jwt-token": "jwtToken",
   "--jwt-token-file": "jwtTokenFile",
   "--api-key": "apiKey",
+  "--id-token": "idToken",
+  "--audience": "audience",
+  "--issuer": "issuer",
+  "--client-id": "clientId",
+  "--scope": "scope",
 } as const;
 
 /** Flags that carry a credential. If we passed on a mistyped one, the process list would show the credential. */
@@ -121,6 +132,11 @@ export function readAgentArgs(args: readonly string[], program: string, own: Own
     jwtToken: values.jwtToken,
     jwtTokenFile: values.jwtTokenFile,
     apiKey: values.apiKey,
+    idToken: values.idToken,
+    audience: values.audience,
+    issuer: values.issuer,
+    clientId: values.clientId,
+    scope: values.scope,
     rest,
   };
 }

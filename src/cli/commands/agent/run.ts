@@ -1,6 +1,6 @@
 import { record } from "../../../access/audit.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
-import { givenToRun, tellOfEnd, warnOfShown } from "../../../access/given.ts";
+import { givenToRun, subjectOf, tellOfEnd, warnOfShown } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
 import { type Agent, type AgentModels, installCommand } from "../../../agents/agent.ts";
 import { type Effort, nearestEffort } from "../../../agents/effort.ts";
@@ -18,6 +18,7 @@ import { environmentForOthers, withoutTokens } from "../../../profiles/environme
 import { providerOf, providers } from "../../../profiles/providers.ts";
 import { type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import { readRepositoryProfile } from "../../../profiles/store.ts";
+import { withIdentity } from "../../credential-flags.ts";
 import type { Cli } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 import { type AgentArgs, readAgentArgs } from "./args.ts";
@@ -30,10 +31,14 @@ import { loginInMidRun, withLogin } from "./login.ts";
  * @returns the agent's exit code; 0 after `--help` and `--version`
  * @throws usage errors, `agent_missing`, `port_taken`, and what the credentials and the host throw
  */
-export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]): Promise<number> {
-  const { runtime } = outer;
+export async function runAgent(given: Cli, agent: Agent, args: readonly string[]): Promise<number> {
   const program = `codemie-${agent.name}`;
   const asked = readAgentArgs(args, program, agent.own);
+  return await runAsked(withIdentity(given, asked.idToken), agent, program, asked);
+}
+
+async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentArgs): Promise<number> {
+  const { runtime } = outer;
   if (asked.help) {
     outer.output.text(helpText(outer, agent, program));
     return 0;
@@ -75,7 +80,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     ? credentialsFor(cli, vault, resolved, given)
     : brokerFor(cli, vault, resolved, loginInMidRun(login, ended.signal));
   // A login that is unusable, and that nobody renews now, ends the run before anything starts.
-  const first = credentialsFor(cli, vault, resolved, given);
+  const first = given ? credentials : credentialsFor(cli, vault, resolved, given);
   const isRightVersion = checkVersion(agent, binary, login.browserEnv);
   isRightVersion.catch(() => undefined); // awaited below, beside what the host says
   if (!asked.silent) {
@@ -85,6 +90,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
   const available = await withLogin(login, given, () => availableModels(cli, first, resolved));
   await isRightVersion;
   if (!asked.silent) await tellOfEnd(cli, first);
+  const subject = await subjectOf(given, first);
   const models = agent.chooseModels(available, resolved.model?.value, {
     haiku: resolved.profile.haikuModel,
     sonnet: resolved.profile.sonnetModel,
@@ -124,7 +130,12 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     const code = await runForeground([binary, ...agentArgs], env, lastWordsOf, cwd);
     const { forwarded, denied } = gateway.counts;
     const where = { profile: resolved.name, host: host.origin };
-    const detail = { agent: agent.name, exit: code, requests: forwarded };
+    const detail = {
+      agent: agent.name,
+      exit: code,
+      requests: forwarded,
+      ...subject,
+    };
     await record(cli, vault, { event: "agent-run", ...where, outcome: "ok", detail });
     if (denied > 0)
       await record(cli, vault, { event: "request-denied", ...where, outcome: "denied", detail: { denied } });
@@ -202,6 +213,10 @@ ${bold("Flags")}
       --jwt-token TOKEN         use this token, stored nowhere (- reads standard input)
       --jwt-token-file PATH     use the token in this file, read again when it changes
       --api-key KEY             use this key of the profile's model provider, stored nowhere
+      --id-token SOURCE         use this job's own identity, no stored secret: github, env:NAME or file:PATH
+      --audience AUD            whom the identity token is for, if not the host
+      --issuer URL, --client-id ID, --scope 'A B'
+                                exchange the identity token at this OpenID provider
       --reasoning-effort LEVEL  how much the model should think
       --resume [ID]             continue an earlier session
       --trust-folder            with --task: let this folder's own settings, hooks and servers take part

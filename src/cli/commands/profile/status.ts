@@ -5,18 +5,19 @@ import { apiFailure } from "../../../api/failures.ts";
 import type { BearerToken } from "../../../auth/bearer-token.ts";
 import { expiryOf, type StoredLogin } from "../../../auth/credential.ts";
 import type { Credentials } from "../../../auth/credentials.ts";
+import { identityPlace } from "../../../auth/identity-source.ts";
 import { describe } from "../../../auth/stored-login.ts";
 import { asCodemieError, type CodemieError } from "../../../core/errors.ts";
 import { when } from "../../../core/text.ts";
 import type { Config } from "../../../profiles/config.ts";
 import { methodOf, type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import type { Vault } from "../../../vault/vault.ts";
-import { credentialArgs, readCredential } from "../../credential-flags.ts";
+import { credentialArgs, readCredential, withIdentity } from "../../credential-flags.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 
 /** `codemie profile status`. It exits with the highest exit code among the profiles' problems, 0 without one. */
-export const profileStatus = (cli: Cli) =>
+export const profileStatus = (given: Cli) =>
   command({
     meta: { name: "status", description: "Show who is logged in, where, and until when" },
     examples: ["codemie profile status", "codemie profile status --all --offline", "codemie profile status --json"],
@@ -27,6 +28,7 @@ export const profileStatus = (cli: Cli) =>
       offline: { type: "boolean", description: "do not ask the host" },
     },
     async run({ args }) {
+      const cli = withIdentity(given, args["id-token"]);
       const { vault, profiles } = stores(cli.runtime);
       const config = await profiles.read();
       const asked = { ...readCredential(args), url: args.url };
@@ -201,6 +203,7 @@ async function ask(cli: Cli, credentials: Credentials, whose: Resolved): Promise
 /** Names the token or key in use: a person may not know that their shell or an old file holds one. */
 function withWhat(given: Given | undefined, method: string): string | undefined {
   if (!given) return { jwt: "a stored bearer token", "api-key": "a stored API key" }[method];
+  if (given.kind === "identity") return `the identity token of ${identityPlace(given.source)}, stored nowhere`;
   const shell = "in this shell's environment, stored nowhere";
   if (given.kind !== "key")
     return given.variable ? `a bearer token from ${given.variable} ${shell}` : "a bearer token, stored nowhere";

@@ -8,13 +8,14 @@ import { portFor } from "../../../daemon/open-gateway.ts";
 import { serve } from "../../../daemon/serve.ts";
 import type { GatewayState } from "../../../daemon/state.ts";
 import { resolveProfile } from "../../../profiles/resolve.ts";
+import { identityArgs, readIdentity, withIdentity } from "../../credential-flags.ts";
 import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { allAgents } from "../agent/agents.ts";
 import { linesToUse } from "./lines.ts";
 
 /** `codemie proxy start`. In the foreground it exits as {@link serve}; with `--detach` 0 once the gateway listens. */
-export const proxyStart = (given: Cli) =>
+export const proxyStart = (outer: Cli) =>
   command({
     meta: { name: "start", description: "Run the gateway on its own, for agents you start yourself" },
     examples: [
@@ -40,15 +41,22 @@ export const proxyStart = (given: Cli) =>
       },
       "jwt-token": { type: "string", valueHint: "TOKEN", description: "use this token (- reads standard input)" },
       "jwt-token-file": { type: "string", valueHint: "PATH", description: "use the token in this file" },
+      ...identityArgs,
     },
     async run({ args }) {
+      const given = withIdentity(outer, args["id-token"]);
       const { runtime } = given;
       const port = portFor(runtime.env, args.port);
       const drainSeconds = secondsOf("--drain", args.drain);
       const timeout = args.timeout === undefined ? undefined : secondsOf("--timeout", args.timeout);
       const wishes = { profile: args.profile, url: args.url, timeout };
       const resolved = resolveProfile(await stores(runtime).profiles.read(), wishes, runtime.env, {});
-      const flags = { jwtToken: args["jwt-token"], jwtTokenFile: args["jwt-token-file"], apiKey: undefined };
+      const flags = {
+        jwtToken: args["jwt-token"],
+        jwtTokenFile: args["jwt-token-file"],
+        apiKey: undefined,
+        ...readIdentity(args),
+      };
       const source = await givenToRun(given, flags, resolved);
       warnOfShown(given, flags);
       const agents = given.output.json ? [] : await allAgents();
@@ -59,6 +67,11 @@ export const proxyStart = (given: Cli) =>
           port: args.port,
           drain: args.drain,
           timeout: args.timeout,
+          "id-token": args["id-token"],
+          audience: args.audience,
+          issuer: args.issuer,
+          "client-id": args["client-id"],
+          scope: args.scope,
           "jwt-token-file": source?.kind === "file" ? source.path : undefined,
         }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
         const token = source?.kind === "text" ? source.text : undefined;
