@@ -3,6 +3,7 @@ import { credentialsFor, forProfile } from "../../access/credentials.ts";
 import { stores } from "../../access/stores.ts";
 import { apiFailure } from "../../api/failures.ts";
 import { expiryOf } from "../../auth/credential.ts";
+import { Secret } from "../../core/secret.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
 import { cliFailure } from "../failures.ts";
 import { type Cli, command } from "../frame/command.ts";
@@ -41,6 +42,7 @@ export const token = (given: Cli) =>
       if (format === "raw" && isCookie) throw commandFailure.noRawForm();
       const fact = { event: "token-printed", profile: resolved.name, host: lease.origin, outcome: "ok" } as const;
       await record(cli, vault, { ...fact, detail: { format } });
+      runtime.terminal.mask(new Secret(credential));
       if (format === "json") {
         const document = {
           token: credential,

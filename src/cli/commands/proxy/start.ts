@@ -3,6 +3,7 @@ import { givenToRun, warnOfShown } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
 import type { Agent } from "../../../agents/agent.ts";
 import { parseSeconds } from "../../../core/parse.ts";
+import { Secret } from "../../../core/secret.ts";
 import { serveDetached } from "../../../daemon/detach.ts";
 import { portFor } from "../../../daemon/open-gateway.ts";
 import { serve } from "../../../daemon/serve.ts";
@@ -73,6 +74,7 @@ export const proxyStart = (given: Cli) =>
 
 function report(cli: Cli, agents: readonly Agent[], state: GatewayState): void {
   const { url, key, pid, host, profile } = state;
+  cli.runtime.terminal.mask(new Secret(key));
   cli.output.result(
     { url, key, pid },
     () => [
