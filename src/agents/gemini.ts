@@ -42,7 +42,7 @@ export const gemini: Agent = {
   chooseModels: (available, wished) => chooseFitting("Gemini CLI", available, wished, (id) => makerOf(id) === "Gemini"),
   start,
   // It takes its way to log in from a settings file only, so no line alone leads it to a gateway.
-  lineFor: () => "codemie-gemini",
+  onGateway: () => undefined,
 };
 
 /**

@@ -21,6 +21,15 @@ export const daemonFailure = {
   died: (log: string) => new CodemieError("failed", "the gateway ended while it started", `its output is in ${log}`),
   which: (profiles: readonly string[]) =>
     new CodemieError("usage", "several gateways are running", `use --all, or --profile: ${profiles.join(", ")}`),
+  whichOne: (profiles: readonly string[]) =>
+    new CodemieError("usage", "several gateways are running", `use --profile with one of: ${profiles.join(", ")}`),
+  /** @param program ours that runs it */
+  onlyByUs: (title: string, program: string) =>
+    new CodemieError(
+      "usage",
+      `${title} takes its way to log in from a settings file, so no variables lead it to a gateway`,
+      `run ${program}, which writes that file`,
+    ),
   silent: (url: string, pid: number) =>
     new CodemieError(
       "failed",

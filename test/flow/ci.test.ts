@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { asGithubReads, asGitlabReads, script } from "../support/ci-runner.ts";
 import { codemie, Person } from "../support/codemie.ts";
@@ -121,7 +121,7 @@ for (const [language, mark, host] of [
 const task = 'codemie-claude --task "review" --silent';
 for (const [what, line, env] of [
   ["no home", task, {}],
-  ["a home that is not there", task, { HOME: "/nowhere/at/all" }],
+  ["a home that nobody can make", task, { HOME: "/proc/nowhere" }],
   ["a home that cannot be written", task, { HOME: "/proc" }],
   ["standard input closed", `${task} <&-`, {}],
   ["standard error closed", `${task} 2>&-`, {}],
@@ -146,7 +146,7 @@ const ended = `${part({ alg: "RS256" })}.${part({ exp: 1 })}.x`;
 for (const [what, line, env, expected] of [
   ["no token", task, { CODEMIE_JWT_TOKEN: "" }, 4],
   ["an ended token", task, { CODEMIE_JWT_TOKEN: ended }, 4],
-  ["a token's file that is missing", task, { CODEMIE_JWT_TOKEN: "", CODEMIE_JWT_TOKEN_FILE: "/nowhere/at/all" }, 4],
+  ["a token's file that is missing", task, { CODEMIE_JWT_TOKEN: "", CODEMIE_JWT_TOKEN_FILE: "/proc/nowhere" }, 4],
   ["no host", task, { CODEMIE_URL: "" }, 2],
   ["a host that is down", task, { CODEMIE_URL: "http://127.0.0.1:9" }, 5],
   ["no agent", task, { PATH: `${dirname(codemie)}:/usr/bin:/bin` }, 1],

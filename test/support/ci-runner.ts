@@ -44,7 +44,7 @@ function unescaped(text: string, isProperty: boolean): string {
 
 /** @returns the sections that GitLab folds, by what begins or ends them */
 export const asGitlabReads = (output: string): string[] =>
-  [...output.matchAll(/section_(start|end):\d+:(\w+)(?:\[[^\]]*\])?\r\u001b\[0K/g)].map(
+  [...output.replaceAll("\u001b", "<esc>").matchAll(/section_(start|end):\d+:(\w+)(?:\[[^\]]*\])?\r<esc>\[0K/g)].map(
     ([, what, name]) => `${what} ${name}`,
   );
 
