@@ -32,7 +32,7 @@ export function workflowCommand(name: "add-mask" | "error", data: string, title?
  * @returns the text with a space in each of both, so that it holds no command
  */
 export const withoutCommands = (text: string): string =>
-  text.replace(/^([^\S\n]*:)(?=:)/gm, "$1 ").replaceAll("##[", "## [");
+  text.replace(/^([^\S\n\r\u2028\u2029]*:)(?=:)/gm, "$1 ").replaceAll("##[", "## [");
 
 /**
  * @param name letters and `_`

@@ -19,10 +19,13 @@ export const daemonFailure = {
       "start one with codemie proxy start --detach",
     ),
   died: (log: string) => new CodemieError("failed", "the gateway ended while it started", `its output is in ${log}`),
-  which: (profiles: readonly string[]) =>
-    new CodemieError("usage", "several gateways are running", `use --all, or --profile: ${profiles.join(", ")}`),
-  whichOne: (profiles: readonly string[]) =>
-    new CodemieError("usage", "several gateways are running", `use --profile with one of: ${profiles.join(", ")}`),
+  /** @param mayBeAll true: the command also takes all of them */
+  which: (profiles: readonly string[], mayBeAll: boolean) =>
+    new CodemieError(
+      "usage",
+      "several gateways are running",
+      `use ${mayBeAll ? "--all, or " : ""}--profile: ${profiles.join(", ")}`,
+    ),
   /** @param program ours that runs it */
   onlyByUs: (title: string, program: string) =>
     new CodemieError(

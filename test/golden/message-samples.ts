@@ -206,7 +206,12 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   ],
   "daemon/badPort": [["seven", "--port"]],
   "daemon/notRunning": [[], ["work"]],
+  "daemon/onlyByUs": [["Gemini CLI", "codemie-gemini"]],
   "daemon/running": [["work"], ["work", "http://127.0.0.1:4001"]],
+  "daemon/which": [
+    [["default", "work"], true],
+    [["default", "work"], false],
+  ],
   "gateway/portTaken": [
     [4001, false],
     [80, true],

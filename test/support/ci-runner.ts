@@ -13,14 +13,21 @@ const registered =
 /**
  * Reads a step's output as the runner does (`ActionCommand.cs`): `::name props::data` behind spaces, `##[name props]data` anywhere.
  *
- * @returns the commands, and the text that the log shows
+ * @returns the commands, but for those between `stop-commands` and its end, and the text that the log shows
  */
 export function asGithubReads(output: string): { commands: RunnerCommand[]; shown: string } {
   const commands: RunnerCommand[] = [];
   const shown: string[] = [];
+  let resumes: string | undefined;
   for (const line of output.split(/\r\n|\n|\r/)) {
     const found = /^\s*::(.*?)::(.*)$/s.exec(line) ?? /##\[(.*?)\](.*)$/s.exec(line);
     const [, info = "", data = ""] = found ?? [];
+    if (resumes !== undefined) {
+      if (info === resumes) resumes = undefined;
+      else shown.push(line);
+      continue;
+    }
+    if (info === "stop-commands") resumes = data;
     const [name = "", ...rest] = info.split(" ");
     if (!found || !registered.test(name)) {
       shown.push(line);

@@ -73,6 +73,10 @@ async function gatewayToUse(states: ProxyStates, profile: string | undefined): P
   const found = profile === undefined ? running : running.filter((one) => one.profile === profile);
   const [state] = found;
   if (!state) throw daemonFailure.notRunning(profile);
-  if (found.length > 1) throw daemonFailure.whichOne(found.map((one) => one.profile));
+  if (found.length > 1)
+    throw daemonFailure.which(
+      found.map((one) => one.profile),
+      false,
+    );
   return state;
 }
