@@ -52,7 +52,6 @@ export const byName: Readonly<Record<string, unknown>> = {
   pid: 4242,
   port: 4001,
   profile: "work",
-  profiles: ["default", "work"],
   program: "codemie profile status",
   provider: "keycloak",
   text: "soon",

@@ -5,7 +5,7 @@ import { isTerminal } from "../../../platform/is-terminal.ts";
 import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { evalLine, gatewayOf, quoted } from "./lines.ts";
-import { anyProgram, type KnownProgram, knownPrograms } from "./programs.ts";
+import { anyProgram, type KnownProgram, knownPrograms, usablePrograms } from "./programs.ts";
 
 /**
  * `codemie proxy env`. A shell evaluates what it prints, so that the gateway's key is neither on the screen nor in the history.
@@ -54,18 +54,13 @@ export const proxyEnv = (cli: Cli) =>
 
 async function programOf(name: string | undefined): Promise<KnownProgram> {
   if (name === undefined) return anyProgram;
-  const known = await knownPrograms();
-  const found = known.find((one) => one.name === name);
-  const usable = known.filter((one) => one.onGateway({ url: "", key: "", model: "" }));
-  if (!found) {
-    throw cliFailure.noSuch(
-      "program",
-      name,
-      usable.map((one) => one.name),
-    );
-  }
-  if (!usable.includes(found)) throw daemonFailure.onlyByUs(found.title, `codemie-${found.name}`);
-  return found;
+  const usable = await usablePrograms();
+  const found = usable.find((one) => one.name === name);
+  if (found) return found;
+  const other = (await knownPrograms()).find((one) => one.name === name);
+  if (other) throw daemonFailure.onlyByUs(other.title, `codemie-${name}`);
+  const names = usable.map((one) => one.name);
+  throw cliFailure.noSuch("program", name, names);
 }
 
 async function gatewayToUse(states: ProxyStates, profile: string | undefined): Promise<GatewayState> {

@@ -88,6 +88,10 @@ const others: readonly KnownProgram[] = [
 /** @returns the agents, and what else we know how to point at a gateway */
 export const knownPrograms = async (): Promise<KnownProgram[]> => [...(await allAgents()), ...others];
 
+/** @returns those that variables lead to a gateway */
+export const usablePrograms = async (): Promise<KnownProgram[]> =>
+  (await knownPrograms()).filter((one) => one.onGateway({ url: "", key: "", model: "" }) !== undefined);
+
 /** The variables for a program that we do not know. */
 export const anyProgram: KnownProgram = {
   name: "",
