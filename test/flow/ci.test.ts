@@ -13,7 +13,7 @@ import { part } from "../support/token.ts";
 const sandbox = await sharedSandbox();
 let person: Person;
 let token: string;
-/** Nothing but the programs and what the job sets. */
+/** Nothing but the programs, what the job sets, and an empty home: without `HOME` the system's would be used, a developer's own. */
 let job: Record<string, string>;
 
 /** Makes one model call, as every agent does, and ends. */
@@ -31,6 +31,7 @@ beforeEach(async () => {
   token = await sandbox.front.mintToken("ci");
   job = {
     PATH: `${person.root}/bin:${dirname(codemie)}:/usr/bin:/bin`,
+    HOME: person.home,
     CODEMIE_URL: sandbox.origin,
     CODEMIE_JWT_TOKEN: token,
   };
@@ -120,7 +121,6 @@ for (const [language, mark, host] of [
 
 const task = 'codemie-claude --task "review" --silent';
 for (const [what, line, env] of [
-  ["no home", task, {}],
   ["a home that nobody can make", task, { HOME: "/proc/nowhere" }],
   ["a home that cannot be written", task, { HOME: "/proc" }],
   ["standard input closed", `${task} <&-`, {}],
@@ -133,11 +133,12 @@ for (const [what, line, env] of [
   });
 }
 
-testWithOthers("another user, without a home of its own: the task is done", async () => {
+testWithOthers("another user, with no home at all, or one that is not theirs: the task is done", async () => {
   for (const folder of [person.root, join(person.root, "bin"), person.cwd]) chmodSync(folder, 0o755);
-  for (const home of ["/", person.home]) {
+  const { HOME: _, ...homeless } = job;
+  for (const own of [{}, { HOME: "/" }, { HOME: person.home }] as Record<string, string>[]) {
     const line = commandOf(someone, "bash", "-c", `'${task}'`).join(" ");
-    const { code, out, err } = await run(line, { ...job, HOME: home });
+    const { code, out, err } = await run(line, { ...homeless, ...own });
     expect([code, out, err]).toEqual([0, "did: review\n", ""]);
   }
 });
