@@ -88,10 +88,26 @@ export interface Agent {
   /** prepares the agent's process, and starts nothing yet */
   start(run: AgentRun): Promise<AgentStart>;
   /**
-   * @param gateway one that runs on its own; `model` is safe in a shell
-   * @returns what a person types to start the agent on it
+   * @param gateway one that runs on its own
+   * @returns what starts the agent on it; undefined when no variables and arguments lead it there
    */
-  lineFor(gateway: { readonly url: string; readonly key: string; readonly model: string }): string;
+  onGateway(gateway: RunningGateway): GatewayStart | undefined;
+}
+
+/** A gateway that runs on its own. */
+export interface RunningGateway {
+  readonly url: string;
+  readonly key: string;
+  /** safe in a shell */
+  readonly model: string;
+}
+
+/** What starts a program on a gateway that runs on its own. */
+export interface GatewayStart {
+  /** its variables; the key is in these alone */
+  readonly env: Readonly<Record<string, string>>;
+  /** what a person types once they are set */
+  readonly line: string;
 }
 
 /** @returns the command that installs an agent */

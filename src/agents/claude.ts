@@ -77,7 +77,7 @@ export const claude: Agent = {
   own: claudeArguments,
   chooseModels,
   start,
-  lineFor: ({ url, key }) => `ANTHROPIC_BASE_URL=${url} ANTHROPIC_AUTH_TOKEN=${key} claude`,
+  onGateway: ({ url, key }) => ({ env: { ANTHROPIC_BASE_URL: url, ANTHROPIC_AUTH_TOKEN: key }, line: "claude" }),
 };
 
 /** Claude Code's own names for models, with the tier that each begins with; `[1m]` behind any name asks for a long context. */

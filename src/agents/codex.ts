@@ -46,10 +46,12 @@ export const codex: Agent = {
   },
   chooseModels: (available, wished) => chooseFitting("Codex", available, wished, speaksTo),
   start,
-  lineFor: ({ url, key, model }) =>
-    `${keyVariable}=${key} codex ${settings(url, speaksTo(model) ? model : "MODEL")
+  onGateway: ({ url, key, model }) => ({
+    env: { [keyVariable]: key },
+    line: `codex ${settings(url, speaksTo(model) ? model : "MODEL")
       .map((setting) => `-c '${setting}'`)
       .join(" ")}`,
+  }),
 };
 
 /** Names that no maker claims may be a host's aliases of a model of OpenAI's. */

@@ -1,4 +1,3 @@
-import { homedir } from "node:os";
 import { join } from "node:path";
 import * as z from "zod/mini";
 import type { Env } from "../core/env.ts";
@@ -6,6 +5,7 @@ import { parseJson } from "../core/json.ts";
 import { ensureFolder, removeFile, replaceFile, tryToWrite } from "../platform/files.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
 import { linkEntries } from "../platform/linked-folder.ts";
+import { systemHome } from "../platform/places.ts";
 import { type Agent, type AgentRun, type AgentStart, flags } from "./agent.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
@@ -42,7 +42,7 @@ export const gemini: Agent = {
   chooseModels: (available, wished) => chooseFitting("Gemini CLI", available, wished, (id) => makerOf(id) === "Gemini"),
   start,
   // It takes its way to log in from a settings file only, so no line alone leads it to a gateway.
-  lineFor: () => "codemie-gemini",
+  onGateway: () => undefined,
 };
 
 /**
@@ -65,7 +65,7 @@ const proxies = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] as co
  * with a copy of theirs, changed in that. All else of their folder is linked there, but for their logins.
  */
 async function start(run: AgentRun): Promise<AgentStart> {
-  const own = join(run.env.GEMINI_CLI_HOME || homedir(), ".gemini");
+  const own = join(run.env.GEMINI_CLI_HOME || systemHome(), ".gemini");
   const home = await homeFor(run);
   const folder = join(home, ".gemini");
   await ensureFolder(folder);

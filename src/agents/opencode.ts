@@ -53,8 +53,13 @@ export const opencode: Agent = {
       () => true,
     ),
   start,
-  lineFor: ({ url, key, model }) =>
-    `OPENCODE_CONFIG_CONTENT='${JSON.stringify(configuration(url, key, model, [], undefined))}' opencode --model '${provider}/${model}'`,
+  onGateway: ({ url, key, model }) => ({
+    env: {
+      OPENCODE_CONFIG_CONTENT: JSON.stringify(configuration(url, key, model, [], undefined)),
+      OPENCODE_DISABLE_MODELS_FETCH: "1",
+    },
+    line: `opencode --model '${provider}/${model}'`,
+  }),
 };
 
 /** A configuration that the user gives in the same variable, which goes along. */

@@ -1,10 +1,10 @@
-import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import * as z from "zod/mini";
 import type { Env } from "../core/env.ts";
 import { parseJson } from "../core/json.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
 import { stateOf } from "../platform/path-state.ts";
+import { systemHome } from "../platform/places.ts";
 
 // Settings, hooks and servers of the folder that an agent works in can run programs. At a terminal most agents ask first
 // whether the person trusts the folder. Without one nobody is asked, and a pipeline that reviews what a stranger wrote would run
@@ -53,7 +53,7 @@ export interface ClaudeState {
 
 /** @returns what Claude Code knows of a folder; nothing when its file cannot be read */
 export async function claudeStateOf(cwd: string, env: Env): Promise<ClaudeState> {
-  const base = env.CLAUDE_CONFIG_DIR || homedir();
+  const base = env.CLAUDE_CONFIG_DIR || systemHome();
   // A relative one would be the folder's own.
   if (!isAbsolute(base)) return { isTrusted: false, servers: {} };
   const file = join(base, ".claude.json");

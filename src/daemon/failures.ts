@@ -19,8 +19,20 @@ export const daemonFailure = {
       "start one with codemie proxy start --detach",
     ),
   died: (log: string) => new CodemieError("failed", "the gateway ended while it started", `its output is in ${log}`),
-  which: (profiles: readonly string[]) =>
-    new CodemieError("usage", "several gateways are running", `use --all, or --profile: ${profiles.join(", ")}`),
+  /** @param mayBeAll true: the command also takes all of them */
+  which: (profiles: readonly string[], mayBeAll: boolean) =>
+    new CodemieError(
+      "usage",
+      "several gateways are running",
+      `use ${mayBeAll ? "--all, or " : ""}--profile: ${profiles.join(", ")}`,
+    ),
+  /** @param program ours that runs it */
+  onlyByUs: (title: string, program: string) =>
+    new CodemieError(
+      "usage",
+      `${title} takes its way to log in from a settings file, so no variables lead it to a gateway`,
+      `run ${program}, which writes that file`,
+    ),
   silent: (url: string, pid: number) =>
     new CodemieError(
       "failed",

@@ -18,8 +18,12 @@ export interface ServeOptions {
   readonly port: number;
   /** time for running requests to end when the gateway stops, seconds */
   readonly drainSeconds: number;
-  /** called once the gateway listens */
-  ready(state: GatewayState): void;
+  /**
+   * Called once the gateway listens.
+   *
+   * @param isKept false: no other command of ours will find it
+   */
+  ready(state: GatewayState, isKept: boolean): void;
 }
 
 /**
@@ -46,7 +50,7 @@ export async function serve(
   const where = { profile: resolved.name, host: resolved.host.value.origin };
   let started = false;
 
-  const run = async (write: (state: GatewayState) => Promise<void>): Promise<number> => {
+  const run = async (write: ((state: GatewayState) => Promise<void>) | undefined): Promise<number> => {
     started = true;
     const stop = new StopRequests();
     const client = { name: "codemie-daemon", model: resolved.model?.value, repository: undefined, port: options.port };
@@ -69,14 +73,14 @@ export async function serve(
         model,
         drainSeconds: options.drainSeconds,
       };
-      await write(state);
+      await write?.(state);
       await record(context, vault, {
         event: "proxy-start",
         ...where,
         outcome: "ok",
         detail: { pid: state.pid, ...subject },
       });
-      options.ready(state);
+      options.ready(state, write !== undefined);
       const signal = await stop.next();
       output.say.info(`stopping; running requests get ${options.drainSeconds} s to end`);
       const again = await Promise.race([gateway.drain(options.drainSeconds * 1000), stop.next()]);
@@ -97,6 +101,6 @@ export async function serve(
   } catch (error) {
     if (started || !(error instanceof CodemieError) || error.code !== "disk") throw error;
     output.say.warn(`${error.message}; codemie proxy status and stop will not know this gateway`);
-    return await run(async () => undefined);
+    return await run(undefined);
   }
 }

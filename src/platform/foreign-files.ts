@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
@@ -36,6 +36,26 @@ export function readPlain(file: string, limit: number): string {
     }
     if (length > limit) throw coded("EFBIG");
     return buffer.toString("utf8", 0, length);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/**
+ * Adds a text to the end of a plain file that is there and that no link leads to.
+ *
+ * @param limit bytes that the file may have then
+ * @throws the system's error; one of code `ENXIO` when it is no plain file, `EFBIG` when it would be longer
+ */
+export function appendPlain(file: string, text: string, limit: number): void {
+  const { O_WRONLY, O_APPEND, O_NONBLOCK = 0, O_NOFOLLOW = 0 } = constants;
+  const handle = openSync(file, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOFOLLOW);
+  try {
+    const found = fstatSync(handle);
+    if (!found.isFile()) throw coded("ENXIO");
+    const bytes = Buffer.from(text);
+    if (found.size + bytes.length > limit) throw coded("EFBIG");
+    writeSync(handle, bytes);
   } finally {
     closeSync(handle);
   }
@@ -123,6 +143,7 @@ export function whyUnreadable(error: unknown): string {
     EACCES: "permission denied",
     EISDIR: "it is a folder",
     ENXIO: "it is not a file",
+    ELOOP: "it is a link",
     EAGAIN: "it is not a file",
     EFBIG: "it is too long",
     ETIMEDOUT: "nothing came out of it in time",

@@ -32,7 +32,21 @@ export function baseFolder(env: Env): string {
  * @returns the person's home folder
  * @throws usage error when it is relative
  */
-export const homeFolder = (env: Env): string => requireAbsolute("HOME", env.HOME || homedir());
+export const homeFolder = (env: Env): string => requireAbsolute("HOME", env.HOME || systemHome());
+
+/**
+ * Containers run programs as users that their system does not know, and give them the root folder as `HOME`; a script that clears
+ * the environment takes it away.
+ *
+ * @returns the home folder by `HOME` or by the system; for a user that it does not know, the root folder
+ */
+export function systemHome(): string {
+  try {
+    return homedir();
+  } catch {
+    return "/";
+  }
+}
 
 /**
  * @returns true for a path to a file that this process has open, such as bash's `<(…)`; it can be read only once

@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 import { systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
 
@@ -20,6 +20,16 @@ export function writeError(text: string): void {
   try {
     writeWhole(2, text);
   } catch {}
+}
+
+/** @returns true when another program reads standard error as it comes: it is a pipe, and neither a file nor a terminal */
+export function isErrorPiped(): boolean {
+  try {
+    const found = fstatSync(2);
+    return found.isFIFO() || found.isSocket();
+  } catch {
+    return false; // it is closed
+  }
 }
 
 /** Resolves once standard input ends; its content is dropped. */

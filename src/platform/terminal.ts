@@ -1,8 +1,10 @@
 import type { Env } from "../core/env.ts";
 import { failure } from "../core/errors.ts";
+import type { Secret } from "../core/secret.ts";
 import { printable, wrap } from "../core/text.ts";
+import { type CiLog, ciLogOf, withoutCommands, workflowCommand } from "../core/workflow-commands.ts";
 import { isTerminal } from "./is-terminal.ts";
-import { writeError, writeOut } from "./stdio.ts";
+import { isErrorPiped, writeError, writeOut } from "./stdio.ts";
 
 /** The person's side of the program. Results go to standard output, everything meant for a person to standard error. */
 export interface Terminal {
@@ -22,9 +24,16 @@ export interface Terminal {
   columns(stream: "out" | "err"): number;
   /** true while {@link readLine} waits for a person */
   readonly isAsking: boolean;
-  /** @throws as {@link writeOut} */
+  /** Writes to standard output; where GitHub's runner reads it, commands in the text are made inert. @throws as {@link writeOut} */
   out(text: string): void;
+  /** Writes to standard error, as {@link out} does. */
   err(text: string): void;
+  /** the CI system that reads standard error as it comes: not into a file */
+  readonly ci: CiLog | undefined;
+  /** Writes lines that are meant for {@link ci} to standard error, as they are. */
+  tellCi(lines: string): void;
+  /** Has GitHub's runner hide a secret wherever the log would show it; nothing elsewhere. The runner shows no such line. */
+  mask(secret: Secret): void;
   /** Reads standard input to its end. */
   readAll(): Promise<string>;
   /**
@@ -70,6 +79,8 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
   const charset = env.LC_ALL || env.LC_CTYPE || env.LANG;
   let asked = 0;
   const forced = Boolean(env.FORCE_COLOR) && env.FORCE_COLOR !== "0";
+  const log = ciLogOf(env);
+  const safe = log === "github" ? withoutCommands : (text: string) => text;
   return {
     get interactive() {
       return isTerminal("stdin") && isTerminal("stderr");
@@ -86,8 +97,15 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
       const name = stream === "out" ? "stdout" : "stderr";
       return isTerminal(name) ? process[name].columns || 80 : Number.POSITIVE_INFINITY;
     },
-    out: writeOut,
-    err: writeError,
+    out: (text) => writeOut(safe(text)),
+    err: (text) => writeError(safe(text)),
+    get ci() {
+      return log !== undefined && isErrorPiped() ? log : undefined;
+    },
+    tellCi: writeError,
+    mask(secret) {
+      if (this.ci === "github") writeError(workflowCommand("add-mask", secret.reveal()));
+    },
     readAll: () => Bun.stdin.text(),
     get isAsking() {
       return asked > 0;

@@ -25,6 +25,11 @@ const cases: [string[], string[]][] = [
   ],
   [["codemie", "profile", "use", ""], ["default"]],
   [["codemie", "who"], ["whoami"]],
+  [
+    ["codemie", "proxy", "env", "c"],
+    ["claude", "codex", "cursor", "cline", "curl"],
+  ],
+  [["codemie", "install", "o"], ["opencode"]],
   [["codemie", "login", "--client-i"], ["--client-id"]],
   [["codemie", "status", "--profile", "d"], ["default"]],
   [

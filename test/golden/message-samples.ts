@@ -53,7 +53,6 @@ export const byName: Readonly<Record<string, unknown>> = {
   pid: 4242,
   port: 4001,
   profile: "work",
-  profiles: ["default", "work"],
   program: "codemie profile status",
   provider: "keycloak",
   text: "soon",
@@ -207,7 +206,12 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   ],
   "daemon/badPort": [["seven", "--port"]],
   "daemon/notRunning": [[], ["work"]],
+  "daemon/onlyByUs": [["Gemini CLI", "codemie-gemini"]],
   "daemon/running": [["work"], ["work", "http://127.0.0.1:4001"]],
+  "daemon/which": [
+    [["default", "work"], true],
+    [["default", "work"], false],
+  ],
   "gateway/portTaken": [
     [4001, false],
     [80, true],

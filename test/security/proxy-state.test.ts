@@ -87,7 +87,7 @@ test("the key is in a file for the owner, and on the screen only when asked for"
 
 test("a model's name from the host does not reach the shell through the printed lines", async () => {
   const running = person.start(["proxy", "start"], { env: { CODEMIE_MODEL: "x'; touch /tmp/owned; '" } });
-  await running.says(/# curl\necho .*\n/);
+  await running.says(/# curl\neval .*\n/);
   expect(running.output).not.toContain("touch");
   running.kill("SIGTERM");
   expect((await running.finished()).code).toBe(0);

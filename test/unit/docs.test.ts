@@ -212,8 +212,8 @@ test("every room has its place in the architecture, every threat in the security
 });
 
 const variable = /\b(?:CODEMIE|MCP)_[A-Z][A-Z_]*[A-Z]\b/g;
-/** Variables of the tests, and one of an example. */
-const notOfTheProgram = ["CODEMIE_SOAK", "CODEMIE_UPDATE_GOLDEN", "CODEMIE_TOKEN", "MCP_TIMEOUT"];
+/** Variables of the tests, of an example, and of the template for GitLab. */
+const notOfTheProgram = ["CODEMIE_SOAK", "CODEMIE_UPDATE_GOLDEN", "CODEMIE_TOKEN", "CODEMIE_TASK", "MCP_TIMEOUT"];
 
 test("every environment variable of the code is in the manual, and no other is in the documents", () => {
   const code = [...src.values()].join("\n");

@@ -4,6 +4,7 @@ import { givenToRun, subjectOf } from "../../access/given.ts";
 import { stores } from "../../access/stores.ts";
 import { apiFailure } from "../../api/failures.ts";
 import { expiryOf } from "../../auth/credential.ts";
+import { Secret } from "../../core/secret.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
 import { identityArgs, readIdentity, withIdentity } from "../credential-flags.ts";
 import { cliFailure } from "../failures.ts";
@@ -47,6 +48,7 @@ export const token = (outer: Cli) =>
       if (format === "raw" && isCookie) throw commandFailure.noRawForm();
       const fact = { event: "token-printed", profile: resolved.name, host: lease.origin, outcome: "ok" } as const;
       await record(cli, vault, { ...fact, detail: { format, ...(await subjectOf(asked, credentials)) } });
+      runtime.terminal.mask(new Secret(credential));
       if (format === "json") {
         const document = {
           token: credential,

@@ -125,6 +125,11 @@ async function positionals(cli: Cli, path: string, words: number, before: readon
   if (one && group === "config") return settings.map((setting): Candidate => [setting.name, setting.about]);
   if (words === 1 && path === "config set" && /model$/i.test(before.at(-1) ?? ""))
     return (await valuesOf(cli, "model", before)) ?? [];
+  if (one && path === "install") return Object.keys(agentLoaders).map((agent): Candidate => [agent, ""]);
+  if (one && path === "proxy env") {
+    const { usablePrograms } = await import("../commands/proxy/programs.ts");
+    return (await usablePrograms()).map((program): Candidate => [program.name, program.title]);
+  }
   if (one && group === "completion") return shells.map((shell): Candidate => [shell, ""]);
   return [];
 }

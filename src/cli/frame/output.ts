@@ -1,6 +1,7 @@
 import { type ConsolaInstance, createConsola } from "consola/core";
 import { asCodemieError, type CodemieError } from "../../core/errors.ts";
 import { isPlainAscii, unprintable, unseen, wrap } from "../../core/text.ts";
+import { logSection, workflowCommand } from "../../core/workflow-commands.ts";
 import type { Terminal } from "../../platform/terminal.ts";
 import { frameFailure } from "./failures.ts";
 
@@ -22,9 +23,9 @@ const everyUnseen = new RegExp(unseen, "gv");
 const escaped = (char: string) =>
   Array.from({ length: char.length }, (_, i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, "0")}`).join("");
 
-/** `JSON.stringify` leaves most of what a terminal obeys, or nobody sees, as it is. */
+/** `JSON.stringify` leaves most of what a terminal or a CI's runner obeys, or nobody sees, as it is. */
 function json(data: unknown): string | undefined {
-  const text = JSON.stringify(data);
+  const text = JSON.stringify(data)?.replaceAll("##[", "##\\u005b");
   return text === undefined || isPlainAscii(text) ? text : text.replace(everyUnseen, escaped);
 }
 
@@ -97,15 +98,27 @@ export class Output {
     if (!this.json) this.#terminal.out(`${text}\n`);
   }
 
-  /** Prints an error and its hint: on standard error, or with `--json` as the document on standard output. */
+  /**
+   * Prints an error and its hint: on standard error, or with `--json` as the document on standard output. In a job of a CI
+   * system, standard error gets its annotation too.
+   */
   fail(error: CodemieError): void {
     const { code, message, hint } = error;
+    const { ci } = this.#terminal;
+    if (ci === "github") {
+      const text = this.#signs(hint ? `${message}\nhint: ${hint}` : message);
+      this.#terminal.tellCi(workflowCommand("error", text, "codemie"));
+    }
     if (this.json) {
       this.#terminal.out(`${json({ error: { code, message, hint: hint ?? null } })}\n`);
       return;
     }
+    const [start = "", end = ""] =
+      ci === "gitlab" ? logSection("codemie_error", "codemie failed", Math.floor(Date.now() / 1000)) : [];
+    this.#terminal.tellCi(start);
     this.#err(`${this.#fit(`${this.paint("bad", "error:", "err")} ${message}`, "       ")}\n`);
     if (hint) this.#err(`${this.#fit(`${this.paint("accent", "hint:", "err")} ${hint}`, "      ")}\n`);
+    this.#terminal.tellCi(end);
   }
 
   /**

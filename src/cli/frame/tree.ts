@@ -79,11 +79,17 @@ export const tree: Command = group(
         "The gateway on its own, for agents you start yourself",
         {
           start: async () => (await import("../commands/proxy/start.ts")).proxyStart,
+          env: async () => (await import("../commands/proxy/env.ts")).proxyEnv,
           status: async () => (await import("../commands/proxy/status.ts")).proxyStatus,
           stop: async () => (await import("../commands/proxy/stop.ts")).proxyStop,
         },
         undefined,
-        ["codemie proxy start", "codemie proxy start --detach", "codemie proxy stop"],
+        [
+          "codemie proxy start",
+          "codemie proxy start --detach",
+          'eval "$(codemie proxy env claude)"',
+          "codemie proxy stop",
+        ],
       ),
     doctor: async () => (await import("../commands/doctor.ts")).doctor,
     audit: async () => () =>

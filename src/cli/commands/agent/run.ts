@@ -1,6 +1,7 @@
 import { record } from "../../../access/audit.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
 import { givenToRun, subjectOf, tellOfEnd, warnOfShown } from "../../../access/given.ts";
+import { maskCredential } from "../../../access/mask.ts";
 import { stores } from "../../../access/stores.ts";
 import { type Agent, type AgentModels, installCommand } from "../../../agents/agent.ts";
 import { type Effort, nearestEffort } from "../../../agents/effort.ts";
@@ -11,6 +12,7 @@ import type { Model } from "../../../api/schemas.ts";
 import { type CodemieError, failure } from "../../../core/errors.ts";
 import { closest, printable } from "../../../core/text.ts";
 import { versionLine } from "../../../core/version.ts";
+import { ciLogOf } from "../../../core/workflow-commands.ts";
 import { openGateway, portFor } from "../../../daemon/open-gateway.ts";
 import { isTerminal } from "../../../platform/is-terminal.ts";
 import { findProgram, runForeground, versionOf } from "../../../platform/processes.ts";
@@ -87,6 +89,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     warnOfShown(cli, asked);
     warnOfProvider(cli, agent, resolved);
   }
+  if (given) await maskCredential(cli, first);
   const available = await withLogin(login, given, () => availableModels(cli, first, resolved));
   await isRightVersion;
   if (!asked.silent) await tellOfEnd(cli, first);
@@ -127,8 +130,15 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     });
     if (note !== undefined && !asked.silent) cli.output.say.info(note);
     banner(cli, agent, asked, resolved, models.id);
+    runtime.terminal.mask(gateway.key);
+    const began = performance.now();
     const code = await runForeground([binary, ...agentArgs], env, lastWordsOf, cwd);
     const { forwarded, denied } = gateway.counts;
+    if (ciLogOf(runtime.env)) {
+      const { summarize } = await import("./job-summary.ts");
+      const ended = { title: agent.title, model: models.id, requests: forwarded, ms: performance.now() - began, code };
+      summarize(cli, ended, asked.silent);
+    }
     const where = { profile: resolved.name, host: host.origin };
     const detail = {
       agent: agent.name,

@@ -1,8 +1,8 @@
 import { forProfile } from "../../../access/credentials.ts";
 import { givenToRun, warnOfShown } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
-import type { Agent } from "../../../agents/agent.ts";
 import { parseSeconds } from "../../../core/parse.ts";
+import { Secret } from "../../../core/secret.ts";
 import { serveDetached } from "../../../daemon/detach.ts";
 import { portFor } from "../../../daemon/open-gateway.ts";
 import { serve } from "../../../daemon/serve.ts";
@@ -11,8 +11,8 @@ import { resolveProfile } from "../../../profiles/resolve.ts";
 import { identityArgs, readIdentity, withIdentity } from "../../credential-flags.ts";
 import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
-import { allAgents } from "../agent/agents.ts";
-import { linesToUse } from "./lines.ts";
+import { linesToUse, linesWithKey } from "./lines.ts";
+import { type KnownProgram, knownPrograms } from "./programs.ts";
 
 /** `codemie proxy start`. In the foreground it exits as {@link serve}; with `--detach` 0 once the gateway listens. */
 export const proxyStart = (outer: Cli) =>
@@ -59,7 +59,7 @@ export const proxyStart = (outer: Cli) =>
       };
       const source = await givenToRun(given, flags, resolved);
       warnOfShown(given, flags);
-      const agents = given.output.json ? [] : await allAgents();
+      const known = given.output.json ? [] : await knownPrograms();
       if (args.detach) {
         const handedOn = Object.entries({
           profile: args.profile,
@@ -76,21 +76,27 @@ export const proxyStart = (outer: Cli) =>
         }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
         const token = source?.kind === "text" ? source.text : undefined;
         const begun = () => serveDetached(given, resolved.name, handedOn, token);
-        report(given, agents, await given.output.awaiting(resolved.host.value.origin, begun));
+        report(given, known, await given.output.awaiting(resolved.host.value.origin, begun), true);
         return 0;
       }
       const cli = forProfile(given, resolved);
-      return await serve(cli, resolved, source, { port, drainSeconds, ready: (state) => report(cli, agents, state) });
+      return await serve(cli, resolved, source, {
+        port,
+        drainSeconds,
+        ready: (state, isKept) => report(cli, known, state, isKept),
+      });
     },
   });
 
-function report(cli: Cli, agents: readonly Agent[], state: GatewayState): void {
+/** @param isKept false: `codemie proxy env` will not find it, so the lines hold its key */
+function report(cli: Cli, known: readonly KnownProgram[], state: GatewayState, isKept: boolean): void {
   const { url, key, pid, host, profile } = state;
+  cli.runtime.terminal.mask(new Secret(key));
   cli.output.result(
     { url, key, pid },
     () => [
       `${cli.output.paint("good", "✓")} gateway for ${host} (profile ${profile}) at ${cli.output.paint("accent", url)}`,
-      ...linesToUse(cli, agents, state),
+      ...(isKept ? linesToUse : linesWithKey)(cli, known, state),
     ],
     true,
   );

@@ -2,8 +2,8 @@ import { when } from "../../../core/text.ts";
 import { daemonFailure } from "../../../daemon/failures.ts";
 import { countsOf, ProxyStates } from "../../../daemon/state.ts";
 import { type Cli, command } from "../../frame/command.ts";
-import { allAgents } from "../agent/agents.ts";
-import { linesToUse } from "./lines.ts";
+import { linesWithKey } from "./lines.ts";
+import { knownPrograms } from "./programs.ts";
 
 /** `codemie proxy status`. It exits 1 when no gateway runs, or when one does not answer. */
 export const proxyStatus = (cli: Cli) =>
@@ -25,7 +25,7 @@ export const proxyStatus = (cli: Cli) =>
       }
       if (found.length === 0) throw daemonFailure.notRunning(args.profile);
       const asked = await Promise.all(found.map(async (state) => ({ state, counts: await countsOf(runtime, state) })));
-      const agents = args["show-key"] ? await allAgents() : [];
+      const known = args["show-key"] ? await knownPrograms() : [];
       output.result(
         asked.map(({ state, counts }) => {
           const { key, drainSeconds: _, model: __, ...shown } = state;
@@ -40,7 +40,7 @@ export const proxyStatus = (cli: Cli) =>
             `  process   ${state.pid}`,
             `  since     ${when(Date.parse(state.startedAt), runtime.now())}`,
             ...(counts ? [`  requests  ${counts.forwarded} forwarded, ${counts.denied} refused`] : []),
-            ...(args["show-key"] ? linesToUse(cli, agents, state) : []),
+            ...(args["show-key"] ? linesWithKey(cli, known, state) : []),
           ]),
         true,
       );

@@ -21,7 +21,11 @@ export const proxyStop = (cli: Cli) =>
       const running = await states.all();
       const found = args.profile === undefined ? running : running.filter((one) => one.profile === args.profile);
       if (found.length === 0) throw daemonFailure.notRunning(args.profile);
-      if (found.length > 1 && !args.all) throw daemonFailure.which(found.map(({ profile }) => profile));
+      if (found.length > 1 && !args.all)
+        throw daemonFailure.which(
+          found.map(({ profile }) => profile),
+          true,
+        );
       await output.during("waiting for running requests to end", () =>
         Promise.all(found.map((one) => stop(cli, states, one))),
       );
