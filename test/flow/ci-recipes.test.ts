@@ -3,11 +3,12 @@ import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Action, asGithubReads, runAction, script } from "../support/ci-runner.ts";
 import { codemie, Person } from "../support/codemie.ts";
-import { sharedSandbox } from "../support/shared.ts";
+import { sharedCi, sharedSandbox } from "../support/shared.ts";
 
 /** The action for GitHub and the template for GitLab in `docs/ci`: their steps, run as their runners do. */
 
 const sandbox = await sharedSandbox();
+const ci = await sharedCi(sandbox);
 const recipe = (name: string) => readFileSync(join(import.meta.dir, "../../docs/ci", name), "utf8");
 const action = Bun.YAML.parse(recipe("github/action.yml")) as Action;
 const template = (Bun.YAML.parse(recipe("gitlab/codemie.yml")) as Record<string, GitlabJob>)[".codemie"];
@@ -81,6 +82,14 @@ test("the action's other inputs: model, trust, folder; a token of the job", asyn
   expect(summary).toContain("| gpt-5.2 |");
   const untrusted = await step({ task: "x" });
   expect(readFileSync(untrusted.outputs["answer-file"] ?? "", "utf8")).toContain("--setting-sources\nuser\n");
+});
+
+test("the action without a secret: the job's own identity is the credential", async () => {
+  const inputs = { task: "x", token: "", "id-token": "github" };
+  const { code, err, summary } = await step(inputs, ci.envIn(person.root));
+  expect([code, ci.issued.length > 0]).toEqual([0, true]);
+  for (const secret of [ci.requestToken, ...ci.issued]) expect(asGithubReads(err).shown).not.toContain(secret);
+  expect(summary).toContain("| Claude Code | claude-sonnet-4-6 | 0 |");
 });
 
 test("the action ends with the agent's exit code, or ours, and an annotation", async () => {

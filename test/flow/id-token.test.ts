@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeJwt } from "jose";
-import { subjects } from "../support/ci.ts";
+import { subjects, unmasked } from "../support/ci.ts";
 import { codemie, codemieClaude, Person, withClaude } from "../support/codemie.ts";
 import { textBelow } from "../support/files.ts";
 import { startGateway } from "../support/gateway.ts";
@@ -56,13 +56,13 @@ test("a job with an identity token answers a task, with an empty environment and
     stderr: "pipe",
   });
   const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect({ code, err: unmasked(err) }).toEqual({ code: 0, err: "" });
   expect(out.trim()).not.toBe("");
   expect(ci.issued).toContain(String(sandbox.calls("/v1/messages").at(-1)?.headers.authorization).slice(7));
   expect(ci.requests[0]).toEqual({ audience: sandbox.origin, authorization: `bearer ${ci.requestToken}` });
   expect(agents).toContain("ANTHROPIC_BASE_URL");
   expect(agents).not.toContain("ACTIONS_ID_TOKEN_REQUEST");
-  const seen = [during, textBelow(join(person.root, "job")), agents, commands, out, err].join("\n");
+  const seen = [during, textBelow(join(person.root, "job")), agents, commands, out, unmasked(err)].join("\n");
   expect(ci.issued.length).toBeGreaterThan(1);
   for (const secret of [ci.requestToken, ...ci.issued]) expect(seen.includes(secret)).toBe(false);
 });
@@ -80,7 +80,7 @@ test("the variable does as the flag, and every command that takes a bearer token
   });
   expect((await person.run(["profile", "status"], { env })).out).toContain("the identity token of GitHub Actions");
   const { code, out, err } = await person.run(["token"], { env });
-  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect({ code, err: unmasked(err) }).toEqual({ code: 0, err: "" });
   expect(out.trim()).toBe(ci.issued.at(-1) ?? "");
   const direct = await person.run(["token", "--id-token", "github"], { env: { ...job, CODEMIE_URL: sandbox.origin } });
   expect(direct.out.trim()).toBe(ci.issued.at(-1) ?? "");
@@ -94,7 +94,7 @@ test("the variable does as the flag, and every command that takes a bearer token
 test("the gateway on its own runs with it, detached too", async () => {
   const env = { ...job, CODEMIE_URL: sandbox.origin };
   const started = await person.run(["proxy", "start", "--detach", "--json", "--id-token", "github"], { env });
-  expect({ code: started.code, err: started.err }).toEqual({ code: 0, err: "" });
+  expect({ code: started.code, err: unmasked(started.err) }).toEqual({ code: 0, err: "" });
   const { url, key } = JSON.parse(started.out);
   const body = JSON.stringify({ model: "m", messages: [] });
   expect((await fetch(`${url}/v1/messages`, { method: "POST", headers: { "x-api-key": key }, body })).status).toBe(200);
@@ -109,7 +109,8 @@ test("GitHub's subject is read in both forms, and the audit trail names it", asy
     ci.claims = { sub };
     const env = { ...job, ...withClaude(person) };
     const flags = ["--task", "hello", "--id-token", "github", "--base-url", sandbox.origin];
-    expect(await person.run(flags, { program: codemieClaude, env })).toMatchObject({ code: 0, err: "" });
+    const { code, err } = await person.run(flags, { program: codemieClaude, env });
+    expect({ code, err: unmasked(err) }).toEqual({ code: 0, err: "" });
     expect((await person.run(["token", "--id-token", "github"], { env })).code).toBe(0);
     const { out } = await person.run(["audit", "export"]);
     const lines = out
@@ -204,7 +205,7 @@ test("GitLab's variable: the agent does not get it", async () => {
 });
 
 test("the variables stay with an agent that does not run on them", async () => {
-  const env = { ...job, CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci") };
+  const env = { ...job, GITHUB_ACTIONS: "", CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci") };
   const gateway = await startGateway(person, ["--base-url", sandbox.origin, "--silent"], env);
   expect(gateway.agent.env).toMatchObject({ ACTIONS_ID_TOKEN_REQUEST_TOKEN: ci.requestToken });
   await gateway.stopQuietly();

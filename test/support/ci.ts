@@ -9,6 +9,9 @@ export const subjects = [
   "repo:octo-org@123456/octo-repo@456789:ref:refs/heads/main",
 ] as const;
 
+/** @returns what a job's step printed, without the lines that GitHub's runner swallows because they name a secret to hide */
+export const unmasked = (err: string): string => err.replaceAll(/^::add-mask::.*\n/gm, "");
+
 /** A job of a CI system: the endpoint that issues its identity tokens (GitHub Actions), and the issuer's key. */
 export interface Ci {
   /** the server, as `GITHUB_SERVER_URL` names it */
