@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
-import type { Person } from "../support/codemie.ts";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "bun:test";
+import { Person } from "../support/codemie.ts";
 import { Pty } from "../support/pty.ts";
-import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ownProvider, sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** What a terminal shows: no word is broken at its edge, no box where it has ASCII only, and JSON is JSON. */
 
@@ -12,6 +12,8 @@ beforeEach(() => {
   person = ada.copy();
 });
 afterEach(() => person.remove());
+
+const longName = "the-profile-of-a-team-with-a-long-name";
 
 for (const columns of [60, 80, 120]) {
   test(`at ${columns} columns lines end between words`, async () => {
@@ -47,6 +49,60 @@ for (const columns of [60, 80, 120]) {
     }
   });
 }
+
+for (const columns of [60, 80]) {
+  test(`at ${columns} columns a row of a table is a line, and a pipe gets whole values`, async () => {
+    for (const [args, rows, whole] of [
+      [["audit", "list"], 1, "Ada <ada@example.com>"],
+      [["models"], 3, "azure_openai"],
+      [["profile"], 2, "https://codemie.a-rather-long-name.example.com"],
+      [["config", "list", "--sources", "--profile", longName], 8, "https://codemie.a-rather-long-name.example.com"],
+    ] as const) {
+      person.editConfig(({ profiles }) => {
+        profiles[longName] = { name: longName, codeMieUrl: "https://codemie.a-rather-long-name.example.com" };
+      });
+      const pty = new Pty(person, args, {}, undefined, columns);
+      await pty.ended();
+      const shown = Bun.stripANSI(pty.screen).replace(/.*\r(?!\n)/g, "");
+      const lines = shown.split(/\r\n/).filter((line) => line !== "" && !/^\* used when|^prices in/.test(line));
+      expect({ args, lines: lines.length }).toEqual({ args, lines: rows + 1 });
+      expect({ args, wide: lines.filter((line) => Bun.stringWidth(line) > columns) }).toEqual({ args, wide: [] });
+      expect((await person.run(args)).out).toContain(whole);
+    }
+  });
+}
+
+test("a narrow table names what matters most", async () => {
+  const table = async (...args: string[]) => {
+    const pty = new Pty(person, args, {}, undefined, 60);
+    await pty.ended();
+    return Bun.stripANSI(pty.screen);
+  };
+  expect(await table("audit", "list")).toMatch(/^TIME +EVENT +OUTCOME .*\r\n.* login +ok .*method=sso/m);
+  expect(await table("models")).toMatch(/MODEL .*\r\n.*claude-sonnet-4-6 /);
+  expect(await table("profile")).toMatch(/VALID\r\n\* {2}default .* ends in \d days/);
+});
+
+test("the models of an API key, which have no prices, have no line about prices", async () => {
+  const provider = await ownProvider("litellm");
+  const nina = new Person();
+  onTestFinished(() => nina.remove());
+  const set = ["setup", "--provider", "litellm", "--url", provider.origin, "--key-stdin", "--yes"];
+  expect((await nina.run(set, { stdin: provider.key })).code).toBe(0);
+  const { out } = await nina.run(["models"]);
+  expect(out).toContain("MODEL");
+  expect(out).not.toContain("USD");
+});
+
+test("the bridge's help keeps its second column at 60 columns", async () => {
+  const pty = new Pty(person, ["mcp-proxy", "--help"], {}, undefined, 60);
+  await pty.ended();
+  const lines = Bun.stripANSI(pty.screen).split("\r\n");
+  const flags = lines.slice(lines.indexOf("Flags") + 1, lines.indexOf("When the server demands a login") - 1);
+  const next = flags.filter((line) => !/^ +-/.test(line));
+  expect(next.length).toBeGreaterThan(5);
+  expect(next.filter((line) => !/^ {35}\S/.test(line))).toEqual([]);
+});
 
 test("with LC_ALL=C the questions draw no boxes", async () => {
   const pty = new Pty(person, ["setup"], { LC_ALL: "C" });

@@ -15,8 +15,7 @@ ${bold("Flags")}
       --header-file FILE           a file with more of them, one NAME: VALUE a line
       --transport KIND             auto (default), http (Streamable HTTP) or sse (the older HTTP+SSE)
       --allow-http                 allow plain http: to another machine
-      --timeout SECONDS            longest wait without a byte from the server, 0 for ever (default 600,
-                                   30 for the first answer)
+      --timeout SECONDS            longest wait without a byte from the server, 0 for ever (default 600, 30 for the first answer)
       --ignore-tool PATTERN        keep a tool from the client; * stands for any text (repeatable)
       --persist                    keep the login in the vault, for all bridges to this server
       --explain                    connect once and show every step, up to the one that fails
