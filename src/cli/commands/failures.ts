@@ -1,4 +1,5 @@
 import { CodemieError } from "../../core/errors.ts";
+import { loginCommand } from "../../core/hints.ts";
 import { printable } from "../../core/text.ts";
 
 /** Failures of commands, as users see them. */
@@ -8,6 +9,12 @@ export const commandFailure = {
       "usage",
       "no CodeMie host is known yet",
       "run codemie setup in a terminal, or name the host, for example codemie profile login codemie.example.com",
+    ),
+  noCodemie: (origin: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${origin} does not answer like a CodeMie host`,
+      "give the address you open CodeMie at in the browser; codemie setup takes model providers too",
     ),
   twoHosts: () => new CodemieError("usage", "the host is given twice", "give it either as a word or with --url"),
   issuerMissing: () =>
@@ -38,6 +45,12 @@ export const commandFailure = {
       "usage",
       "codemie cannot renew a bearer token from the environment",
       "get a new one where you got the old one, or unset CODEMIE_JWT_TOKEN and CODEMIE_JWT_TOKEN_FILE",
+    ),
+  nobodyToLogIn: (origin: string, profile: string) =>
+    new CodemieError(
+      "auth_needed",
+      `${origin} needs a new login, and nobody can log in here: there is no terminal, and no browser opens`,
+      `run ${loginCommand(origin, profile)} in a terminal; --no-browser prints the address and waits`,
     ),
   otherMethod: (profile: string) =>
     new CodemieError(

@@ -109,6 +109,8 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   if (cli.rest.length > 0 && !current.takesRest) {
     throw frameFailure.nothingAfterDashes(path);
   }
+  // Scripts give it everywhere; where no question is asked it changes nothing.
+  if (!Object.hasOwn(current.args ?? {}, "yes")) rest = rest.filter((arg) => !isYes(arg));
   checkFlags(rest, { ...(current.args as ArgsDef | undefined), ...commonArgs }, path);
   const { result } = await runCommand(
     { ...current, args: { ...(current.args as ArgsDef), ...commonArgs } },
@@ -128,7 +130,8 @@ const elsewhere: Readonly<Record<string, string>> = {
 };
 
 const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");
-const isCommonFlag = (arg: string) => ["--json", "--no-color", "--help", "-h"].includes(arg);
+const isYes = (arg: string) => arg === "--yes" || arg === "-y";
+const isCommonFlag = (arg: string) => ["--json", "--no-color", "--help", "-h"].includes(arg) || isYes(arg);
 
 /** citty silently accepts unknown flags, missing values and surplus words; here each is a usage error. */
 function checkFlags(args: readonly string[], known: ArgsDef, path: string): void {
