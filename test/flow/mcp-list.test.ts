@@ -20,6 +20,28 @@ test("nothing registered, or settings that are none: it says so, and exits 0", a
   }
 });
 
+test("logout takes the name of a server too; a name that is not there leads to the list", async () => {
+  const entry = (url: string) => ({ command: "codemie-mcp-proxy", args: [url] });
+  const mcpServers = { tracker: entry("https://mcp.example.com/mcp") };
+  writeFileSync(join(person.home, ".claude.json"), JSON.stringify({ mcpServers }));
+  writeFileSync(
+    join(person.cwd, ".mcp.json"),
+    JSON.stringify({ mcpServers: { own: entry("https://own.example.com") } }),
+  );
+  const found = await person.run(["mcp", "logout", "tracker"]);
+  expect([found.code, found.out]).toEqual([0, "no login at https://mcp.example.com/mcp is stored\n"]);
+  for (const [name, hint] of [
+    ["trackr", "did you mean tracker"],
+    ["own", "give the server's address; codemie mcp list shows names and addresses"],
+  ] as const) {
+    const { code, err } = await person.run(["mcp", "logout", name]);
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: `error: Claude Code has no server ${name} through codemie\nhint: ${hint}\n`,
+    });
+  }
+});
+
 test("what the real Claude Code registered: answers, demands a login, does not answer; a repository's is not asked", async () => {
   const asked: string[] = [];
   const server = Bun.serve({

@@ -104,6 +104,33 @@ test("the bridge's help keeps its second column at 60 columns", async () => {
   expect(next.filter((line) => !/^ {35}\S/.test(line))).toEqual([]);
 });
 
+test("at 60 columns set-up and login begin with lines that end between words", async () => {
+  const setup = new Pty(person, ["setup"], {}, undefined, 60);
+  await setup.shows(/There are profiles already/);
+  setup.type("\u0003");
+  await setup.ended();
+  const login = new Pty(person, ["login"], {}, undefined, 60);
+  await login.shows(/will be[\s\S]*shown\):/);
+  login.type("\u0003");
+  await login.ended();
+  for (const { screen } of [setup, login]) {
+    const lines = Bun.stripANSI(screen).split(/[\r\n]+/);
+    expect(lines.filter((line) => Bun.stringWidth(line.trimEnd()) > 60 && line.trim().includes(" "))).toEqual([]);
+  }
+  expect(Bun.stripANSI(login.screen)).toContain(
+    "is the browser on another machine? log in there, then paste\r\n  the address it ends at (nothing will be shown):",
+  );
+});
+
+test("with LC_ALL=C every help and a greeting are ASCII", async () => {
+  const nobody = new Person();
+  onTestFinished(() => nobody.remove());
+  for (const args of [[], ["--help"], ["claude", "--help"], ["mcp-proxy", "--help"], ["mcp", "add", "--help"]]) {
+    const { out } = await nobody.run(args, { env: { LC_ALL: "C" } });
+    expect({ args, beyond: [...out].filter((char) => char > "~") }).toEqual({ args, beyond: [] });
+  }
+});
+
 test("with LC_ALL=C the questions draw no boxes", async () => {
   const pty = new Pty(person, ["setup"], { LC_ALL: "C" });
   await pty.shows(/There are profiles already/);

@@ -52,7 +52,7 @@ const firstColumn = 29;
 function line([flags, about]: readonly [string, string]): string {
   const first = `${flags.startsWith("-h") ? "  " : "      "}${flags}`;
   const second = " ".repeat(6 + firstColumn);
-  return first.length < second.length ? `${first.padEnd(second.length)}${about}` : `${first}\n${second}${about}`;
+  return first.length + 1 < second.length ? `${first.padEnd(second.length)}${about}` : `${first}\n${second}${about}`;
 }
 
 /** @returns every flag of the bridge, with its dashes, and what the help says of it */

@@ -198,6 +198,17 @@ export const commandFailure = {
       `${program} has no flag ${printable(flag, 60)}, and the agent is not known to have it`,
       `did you mean ${close}? To pass ${printable(flag, 60)} to the agent, put it after --`,
     ),
+  /** @param addresses how many servers of that name there are */
+  noServer: (name: string, addresses: number, close: string | undefined) =>
+    new CodemieError(
+      "usage",
+      addresses > 1
+        ? `Claude Code has several servers ${printable(name, 60)}`
+        : `Claude Code has no server ${printable(name, 60)} through codemie`,
+      close && addresses === 0
+        ? `did you mean ${printable(close, 60)}`
+        : "give the server's address; codemie mcp list shows names and addresses",
+    ),
   badServerName: (name: string) =>
     new CodemieError(
       "usage",

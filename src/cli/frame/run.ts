@@ -95,7 +95,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
     if (!load) {
       const close = elsewhere[`${path} ${name}`] ?? nearest(name, Object.keys(known));
-      throw frameFailure.noCommand(path, name, close);
+      throw frameFailure.noCommand(path, name, close, ofAgents[`${path} ${name}`]);
     }
     if (word !== undefined) rest = rest.toSpliced(rest.indexOf(word), 1);
     path = `${path} ${name}`;
@@ -127,6 +127,15 @@ const elsewhere: Readonly<Record<string, string>> = {
   "codemie switch": "profile use",
   "codemie init": "setup",
   "codemie run": "claude",
+};
+
+/** Commands that the agent has, and what to do instead. */
+const removeServer =
+  "claude mcp remove NAME takes it out of Claude Code; codemie mcp logout NAME ends its login before";
+const ofAgents: Readonly<Record<string, string>> = {
+  "codemie mcp remove": removeServer,
+  "codemie mcp rm": removeServer,
+  "codemie mcp delete": removeServer,
 };
 
 const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");
