@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Person, withClaude } from "../support/codemie.ts";
+import { Pty } from "../support/pty.ts";
 
 /** `codemie mcp list`: what Claude Code has of our bridge, and whether the servers answer. */
 
@@ -40,6 +41,15 @@ test("logout takes the name of a server too; a name that is not there leads to t
       err: `error: Claude Code has no server ${name} through codemie\nhint: ${hint}\n`,
     });
   }
+});
+
+test("a person who added a server reads what to do next; a script does not", async () => {
+  person.install("claude", "#!/bin/sh\nexit 0\n");
+  const add = ["mcp", "add", "tracker", "https://mcp.example.com/mcp"];
+  const pty = new Pty(person, add);
+  expect(await pty.ended()).toBe(0);
+  expect(Bun.stripANSI(pty.screen)).toContain("next: codemie-claude, and there /mcp");
+  expect((await person.run(add)).err).toBe("");
 });
 
 test("what the real Claude Code registered: answers, demands a login, does not answer; a repository's is not asked", async () => {

@@ -155,7 +155,15 @@ test("with --json a command answers JSON: an array where it is a list, also when
     const { out } = await person.run([...args, "--json"]);
     expect({ args, list: Array.isArray(JSON.parse(out)) }).toEqual({ args, list: true });
   }
-  for (const args of [["version"], ["--version"], ["doctor"], ["vault"], ["config"], ["token", "--format", "header"]]) {
+  for (const args of [
+    ["version"],
+    ["--version"],
+    ["mcp-proxy", "--version"],
+    ["doctor"],
+    ["vault"],
+    ["config"],
+    ["token", "--format", "header"],
+  ]) {
     expect(JSON.parse((await person.run([...args, "--json"])).out)).toBeObject();
   }
 });
