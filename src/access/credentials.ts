@@ -1,4 +1,5 @@
 import type { Api } from "../api/client.ts";
+import { apiFailure } from "../api/failures.ts";
 import { modelsOfProvider } from "../api/provider.ts";
 import type { Model } from "../api/schemas.ts";
 import { givenKey } from "../auth/api-key.ts";
@@ -169,12 +170,14 @@ export async function availableModels(context: Context, credentials: Credentials
   }
 }
 
-/** @throws the host's refusal of the credential, or why it cannot be reached; no other failure of the host */
+/** @throws the host's refusal of the credential, why it cannot be reached, or that it is down; no other failure of the host */
 async function prove(context: Context, credentials: Credentials, host: Host): Promise<void> {
   try {
     await callApi(context, credentials, host, (api) => api.user());
   } catch (error) {
     if (!(error instanceof CodemieError) || error.exitCode !== 1) throw error;
+    if (error.status !== undefined && error.status >= 502 && error.status <= 504)
+      throw apiFailure.unavailable(host.origin, error.status);
   }
 }
 

@@ -7,6 +7,7 @@ import { ask } from "../platform/processes.ts";
 import { type Agent, type AgentRun, type AgentStart, flags } from "./agent.ts";
 import { agentEnvironment } from "./environment.ts";
 import { chooseFitting, makerOf } from "./models.ts";
+import { findTop } from "./repository.ts";
 
 const keyVariable = "CODEMIE_GATEWAY_KEY";
 
@@ -80,6 +81,8 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const word = runWords.includes(first) ? first : undefined;
   const rest = word ? others : run.args;
   const isInteractive = run.task === undefined && (word === undefined || word === "resume" || word === "fork");
+  const ownFolder = rest.some((arg) => /^(?:--skip-git-repo-check|-C|--cd)(?:=|$)/.test(arg));
+  const refuses = !isInteractive && !run.trustsFolder && !ownFolder && !(await findTop(run.cwd));
   const resume = run.resume === undefined ? [] : ["resume", ...(run.resume === "" ? [] : [run.resume])];
   return {
     args: [
@@ -95,8 +98,12 @@ async function start(run: AgentRun): Promise<AgentStart> {
       ...(run.task === undefined ? [] : ["--", run.task]),
     ],
     env,
+    note: refuses ? outsideRepository : undefined,
   };
 }
+
+const outsideRepository =
+  "this folder lies in no git repository, and Codex runs no task outside of one; if you trust the folder, --trust-folder lets it";
 
 /** Codex's own catalogue: the members that we judge; the others go along. */
 const catalogueSchema = z.object({

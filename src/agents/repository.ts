@@ -35,7 +35,8 @@ export async function readRepository(cwd: string): Promise<Repository> {
   };
 }
 
-async function findTop(cwd: string): Promise<string | undefined> {
+/** @returns the folder of the repository that a folder lies in; undefined when it lies in none */
+export async function findTop(cwd: string): Promise<string | undefined> {
   for (let folder = resolve(cwd); ; folder = dirname(folder)) {
     if (await stateOf(join(folder, ".git")).catch(() => undefined)) return folder;
     if (dirname(folder) === folder) return undefined;

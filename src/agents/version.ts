@@ -20,8 +20,7 @@ const { compare } = new Intl.Collator("en", { numeric: true });
  */
 export async function checkVersion(agent: Agent, program: Program, env: ForeignEnv): Promise<void> {
   const [from, below] = agent.versions;
-  const asked = async () =>
-    /\b\d{1,5}\.\d{1,5}\.\d{1,5}/.exec((await versionOf(program, env).catch(() => undefined)) ?? "")?.[0];
+  const asked = async () => /\b\d{1,5}\.\d{1,5}\.\d{1,5}/.exec((await versionOf(program, env)) ?? "")?.[0];
   const version = (await packageVersion(agent, program)) ?? (below === undefined ? undefined : await asked());
   if (version === undefined) return;
   const isKnown = compare(version, from) >= 0 && (below === undefined || compare(version, below) < 0);
@@ -29,8 +28,11 @@ export async function checkVersion(agent: Agent, program: Program, env: ForeignE
   if (!isKnown) throw agentFailure.wrongVersion(agent.title, version, words, installCommand(agent));
 }
 
-/** @returns the version that the program's package names; undefined when it came in no package */
-async function packageVersion(agent: Agent, program: Program): Promise<string | undefined> {
+/**
+ * @param agent `package`: its name at npm, perhaps with the version that is to be installed
+ * @returns the version that the program's package names; undefined when it came in no package
+ */
+export async function packageVersion(agent: Pick<Agent, "package">, program: Program): Promise<string | undefined> {
   // a version behind the name is what `npm` is to install
   const at = agent.package.lastIndexOf("@");
   const name = at > 0 ? agent.package.slice(0, at) : agent.package;

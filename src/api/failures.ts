@@ -46,5 +46,14 @@ export const apiFailure = {
       "server_error",
       `${origin} answered ${status}${detail ? `: ${printable(detail)}` : ""}`,
       status >= 500 || status === 429 ? "try again in a moment" : undefined,
+      { status },
+    ),
+  /** What stands before the host has nothing behind it now: RFC 9110 sections 15.6.3 to 15.6.5. */
+  unavailable: (origin: string, status: number) =>
+    new CodemieError(
+      "unreachable",
+      `${origin} is not available now: it answered ${status}`,
+      "try again in a moment; if it goes on, codemie doctor shows what works, and the host's administrator knows more",
+      { status },
     ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

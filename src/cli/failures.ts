@@ -1,5 +1,5 @@
 import { CodemieError } from "../core/errors.ts";
-import { printable } from "../core/text.ts";
+import { nearest, printable } from "../core/text.ts";
 
 /** Failures of any of our command lines, as users see them. Commands, frame and bridge have more of their own. */
 export const cliFailure = {
@@ -46,6 +46,12 @@ export const cliFailure = {
       "a port is a number from 1 to 65535",
     ),
   /** @param list plural of `what`, for the hint */
-  noSuch: (what: string, given: string, known: readonly string[], list = `${what}s`) =>
-    new CodemieError("usage", `there is no ${what} ${printable(given, 60)}`, `${list}: ${known.join(", ")}`),
+  noSuch: (what: string, given: string, known: readonly string[], list = `${what}s`) => {
+    const close = nearest(given, known);
+    return new CodemieError(
+      "usage",
+      `there is no ${what} ${printable(given, 60)}`,
+      close ? `did you mean ${close}` : `${list}: ${known.join(", ")}`,
+    );
+  },
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -42,6 +42,8 @@ export interface FailureDetail {
   readonly cause?: unknown;
   /** the message without the words a server chose, for a log that must not hold them */
   readonly forLog?: string;
+  /** the HTTP status that a server answered */
+  readonly status?: number;
 }
 
 /** An expected failure: what happened (`message`), what to do (`hint`), and a stable `code` to switch on. */
@@ -50,13 +52,16 @@ export class CodemieError extends Error {
   readonly hint: string | undefined;
   /** the message without the words a server chose; undefined when it has none */
   readonly forLog: string | undefined;
+  /** the HTTP status that a server answered, where that is what failed */
+  readonly status: number | undefined;
 
-  constructor(code: ErrorCode, message: string, hint?: string, { cause, forLog }: FailureDetail = {}) {
+  constructor(code: ErrorCode, message: string, hint?: string, { cause, forLog, status }: FailureDetail = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = "CodemieError";
     this.code = code;
     this.hint = hint;
     this.forLog = forLog;
+    this.status = status;
   }
 
   /** the process's exit code by contract */

@@ -56,6 +56,25 @@ export function parseHost(input: string): Host {
 }
 
 /**
+ * Reads a CodeMie host as {@link parseHost}, and also from the address of one of its pages, as the browser shows it.
+ *
+ * @returns the host; `note`: what the person is told where the address was that of a page
+ * @throws usage error as {@link parseHost}
+ */
+export function hostOfPage(input: string): { readonly host: Host; readonly note?: string } {
+  const { origin } = parseAddress(input);
+  try {
+    return { host: parseHost(input) };
+  } catch {
+    return { host: hostAt(origin), note: usesOrigin(origin) };
+  }
+}
+
+/** @returns what a person is told who gave the address of a page of the host */
+export const usesOrigin = (origin: string): string =>
+  `that is the address of a page; the host is ${origin}, and that is used`;
+
+/**
  * Reads the base URL of a model provider's API. Any path is allowed, since providers put their API anywhere.
  *
  * @param input for example `https://api.openai.com/v1` or `litellm.example.com`

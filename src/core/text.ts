@@ -93,7 +93,10 @@ const [longestWord, mostWords] = [48, 500];
 export function nearest(typed: string, known: readonly string[]): string | undefined {
   if (typed.length > longestWord) return undefined;
   let best: string | undefined;
-  let distance = Math.max(1, Math.floor(typed.length / 3)) + 1;
+  // The dashes of a flag are the same in all, so they say nothing; but people leave out a part of a long one.
+  const bare = typed.replace(/^-+/, "").length;
+  const length = bare < typed.length ? bare * 1.2 : bare;
+  let distance = Math.max(1, Math.floor(length / 3)) + 1;
   for (const word of known.slice(0, mostWords)) {
     if (word.length >= typed.length + distance) continue;
     const d = editDistance(typed, word);
@@ -106,13 +109,15 @@ export function nearest(typed: string, known: readonly string[]): string | undef
  * @param typed what the user typed
  * @param known what exists; from elsewhere, it may be long
  * @param count how many at most
- * @returns the known words nearest to it, by their beginnings, nearest first
+ * @returns the known words nearest to it, by their beginnings, nearest first; none of which more than half is another
  */
 export function closest(typed: string, known: readonly string[], count: number): string[] {
   const start = (word: string) => word.slice(0, longestWord).toLowerCase();
   const words = known.slice(0, mostWords);
   const distance = new Map(words.map((word) => [word, editDistance(start(typed), start(word))]));
-  return words.toSorted((a, b) => (distance.get(a) ?? 0) - (distance.get(b) ?? 0)).slice(0, count);
+  const of = (word: string) => distance.get(word) ?? 0;
+  const near = words.filter((word) => of(word) <= start(typed).length / 2);
+  return near.toSorted((a, b) => of(a) - of(b)).slice(0, count);
 }
 
 /**

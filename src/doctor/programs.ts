@@ -1,4 +1,6 @@
 import { basename, dirname } from "node:path";
+import type { Agent } from "../agents/agent.ts";
+import { packageVersion } from "../agents/version.ts";
 import type { ForeignEnv } from "../core/env.ts";
 import { parsePort } from "../core/parse.ts";
 import { isFreePort } from "../platform/diagnose.ts";
@@ -9,12 +11,7 @@ import { ownProgram } from "../platform/self.ts";
 import { type Check, failed, ok, skipped, warning } from "./check.ts";
 
 /** An agent that may be installed. */
-export interface KnownAgent {
-  readonly title: string;
-  readonly binary: string;
-  /** the command that installs it */
-  readonly install: string;
-}
+export type KnownAgent = Pick<Agent, "name" | "title" | "binary" | "package">;
 
 /**
  * @param agents the agents we can run
@@ -34,17 +31,20 @@ export function programChecks(
       id: "agents",
       title: "agents",
       async run() {
+        const silent: string[] = [];
         const found = await Promise.all(
-          agents.map(async ({ title, binary }) => {
-            const path = findProgram(binary, env);
-            return path === undefined
-              ? undefined
-              : `${title} ${(await versionOf(path, agentEnv)) ?? "(version unknown)"}`;
+          agents.map(async (agent) => {
+            const path = findProgram(agent.binary, env);
+            if (path === undefined) return [];
+            const version = (await packageVersion(agent, path)) ?? (await versionOf(path, agentEnv));
+            if (version === undefined) silent.push(agent.binary);
+            return `${agent.title} ${version ?? "(it did not tell its version)"}`;
           }),
         );
-        const there = found.filter((one) => one !== undefined);
-        if (there.length > 0) return ok(there.join(", "));
-        return warning("no coding agent is on PATH", `for example: ${agents[0]?.install ?? ""}`);
+        const there = found.flat().join(", ");
+        if (silent.length > 0) return warning(there, `see what it says itself: ${silent[0]} --version`);
+        if (there) return ok(there);
+        return warning("no coding agent is on PATH", `for example: codemie install ${agents[0]?.name ?? ""}`);
       },
     },
     {

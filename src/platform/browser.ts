@@ -7,15 +7,17 @@ import { findProgram, type Program, type ProgramCall, startProgram } from "./pro
  *
  * @param env `CODEMIE_BROWSER`, then `BROWSER`
  * @returns `none` when the user asks for that (`CODEMIE_BROWSER=none`) or there is no screen (SSH, a Linux machine
- *   without a display); `program` with the path of the one the user named; else `system`
+ *   without a display), and whether it is the user's wish; `program` with the path of the one the user named; else `system`
  */
-export function browserFor(env: Env): { kind: "none" } | { kind: "program"; name: string } | { kind: "system" } {
+export function browserFor(
+  env: Env,
+): { kind: "none"; isWish: boolean } | { kind: "program"; name: string } | { kind: "system" } {
   const named = env.CODEMIE_BROWSER || env.BROWSER;
-  if (named === "none") return { kind: "none" };
+  if (named === "none") return { kind: "none", isWish: true };
   if (named) return { kind: "program", name: named };
-  if (env.SSH_CONNECTION || env.SSH_TTY) return { kind: "none" };
+  if (env.SSH_CONNECTION || env.SSH_TTY) return { kind: "none", isWish: false };
   const desktop = process.platform !== "linux" || env.DISPLAY || env.WAYLAND_DISPLAY || env.WSL_DISTRO_NAME;
-  return desktop ? { kind: "system" } : { kind: "none" };
+  return desktop ? { kind: "system" } : { kind: "none", isWish: false };
 }
 
 /**

@@ -72,6 +72,16 @@ export const platformFailure = {
     ),
   exists: (file: string) =>
     new CodemieError("exists", `${printable(file, 200)} exists, and is not overwritten`, "give another name"),
+  /** A file that a person named: none of ours. */
+  newFile: (file: string, error: unknown) =>
+    new CodemieError(
+      "disk",
+      `cannot make ${printable(file, 200)}: ${inWords(error)}`,
+      systemCode(error) === "ENOENT"
+        ? "make the folder first, or name another one"
+        : "name a file in a folder that you may write in",
+      { cause: error },
+    ),
   symbolicLink: (path: string) =>
     new CodemieError(
       "vault_unreadable",

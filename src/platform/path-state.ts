@@ -20,7 +20,7 @@ export async function requireNewFile(file: string): Promise<void> {
   try {
     await access(dirname(file), constants.W_OK);
   } catch (error) {
-    throw platformFailure.disk(file, error);
+    throw platformFailure.newFile(file, error);
   }
 }
 

@@ -67,21 +67,20 @@ export function startProgram(command: ProgramCall, env: ForeignEnv, input?: stri
   }
 }
 
+/** How long a program may take to print its version, ms, and how much it may print, bytes. */
+const versionBounds = { patienceMs: 8_000, limit: 65_536, isQuiet: true };
+
 /**
- * Runs a program with `--version`, for 10 s at most.
+ * Runs a program with `--version`, for 8 s at most.
  *
  * @param program absolute path
  * @param env its whole environment
- * @returns the first line that it prints, or undefined when it prints none
- * @throws the system's error when it cannot be started
+ * @returns the first line that it prints, or undefined when it prints none in time, or cannot be started
  */
 export async function versionOf(program: Program, env: ForeignEnv): Promise<string | undefined> {
-  const child = Bun.spawn([program, "--version"], {
-    env: environmentFor(env),
-    stdio: ["ignore", "pipe", "ignore"],
-    timeout: 10_000,
-  });
-  return (await child.stdout.text()).split("\n")[0]?.trim() || undefined;
+  const asked = await ask([program, "--version"], env, versionBounds);
+  if (asked.ended !== "normally") return undefined;
+  return new TextDecoder().decode(asked.output).split("\n")[0]?.trim() || undefined;
 }
 
 /** How a program run by {@link ask} ended. */

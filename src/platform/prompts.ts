@@ -1,4 +1,5 @@
 import { failure } from "../core/errors.ts";
+import { wrap } from "../core/text.ts";
 
 /** The answer of a person who wants to go back to the question before. */
 export const back = Symbol("back");
@@ -163,6 +164,7 @@ export async function realPrompts(stop: AbortSignal, unicode: boolean): Promise<
           : clack.select<T>({ ...common, message, options, showInstructions: false, ...start });
       }),
     confirm: (message, initial) => ask(() => clack.confirm({ ...common, message, initialValue: initial })),
-    intro: (title) => clack.intro(title, { output: stderr }),
+    intro: (title) =>
+      clack.intro(wrap(title, (process.stderr.columns || 80) - 3, `${clack.S_BAR}  `), { output: stderr }),
   };
 }

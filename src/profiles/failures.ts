@@ -1,5 +1,5 @@
 import { CodemieError } from "../core/errors.ts";
-import { printable } from "../core/text.ts";
+import { nearest, printable } from "../core/text.ts";
 
 /** Failures of profiles and the configuration file, as users see them. */
 export const profileFailure = {
@@ -17,12 +17,16 @@ export const profileFailure = {
       inCi ? "set CODEMIE_URL, and CODEMIE_ID_TOKEN, CODEMIE_JWT_TOKEN or CODEMIE_JWT_TOKEN_FILE" : "run codemie setup",
     ),
   /** @param variable the variable that names it, if one does */
-  none: (name: string, known: readonly string[], variable?: string) =>
-    new CodemieError(
+  none: (name: string, known: readonly string[], variable?: string) => {
+    const close = nearest(name, known);
+    const list =
+      known.length > 8 ? "see codemie profile list" : `profiles: ${known.map((one) => printable(one, 60)).join(", ")}`;
+    return new CodemieError(
       "usage",
       `there is no profile ${printable(name, 60)}${variable ? `, which ${variable} names in this shell's environment` : ""}`,
-      known.length ? `profiles: ${known.map((one) => printable(one, 60)).join(", ")}` : "run codemie setup",
-    ),
+      known.length === 0 ? "run codemie setup" : close ? `did you mean ${printable(close, 60)}` : list,
+    );
+  },
   otherService: (profile: string, provider: string) =>
     new CodemieError(
       "usage",

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { parseHost, parseProvider } from "../core/host.ts";
+import { hostOfPage, parseHost, parseProvider } from "../core/host.ts";
 import { parseSeconds } from "../core/parse.ts";
 import { type Config, type Profile, profile as profileSchema } from "./config.ts";
 import { profileFailure } from "./failures.ts";
@@ -56,7 +56,7 @@ function atHost(profile: Profile, value: unknown): Profile {
 function address(text: string, { provider = "", name = "" }: Profile): string {
   if (providerOf(provider)) return parseProvider(text).api;
   if (provider && !isCodemie({ provider })) throw profileFailure.otherService(name, provider);
-  return parseHost(text).origin;
+  return hostOfPage(text).host.origin;
 }
 
 /** Every setting, as `codemie config` shows them. */

@@ -118,7 +118,8 @@ export async function walk(steps: readonly SetupStep[], start: Draft, context: S
     if (next === back) {
       const before = trail.pop();
       if (before) ({ at, draft } = before);
-      continue; // nothing comes before the first question: ask it again
+      else context.tell.note("this is the first question; Ctrl-C leaves everything as it was");
+      continue;
     }
     if (asked) trail.push({ at, draft });
     draft = next ?? draft;

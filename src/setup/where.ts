@@ -2,7 +2,7 @@ import { apiFailure } from "../api/failures.ts";
 import { proofIn } from "../auth/client-proof.ts";
 import { authFailure } from "../auth/failures.ts";
 import { defaultScope, promptIn } from "../auth/login/oidc.ts";
-import { callbackIn, type Host, hostAt, parseHost, parseProvider } from "../core/host.ts";
+import { callbackIn, hostOfPage, parseProvider, usesOrigin } from "../core/host.ts";
 import { printable } from "../core/text.ts";
 import { discoverProvider } from "../oauth/provider.ts";
 import { back, type Choice } from "../platform/prompts.ts";
@@ -88,14 +88,16 @@ async function look(draft: Draft, url: string, context: SetupContext): Promise<D
   const { flags, runtime, tell } = context;
   // A named method needs no detection, so a host that is down now can still be set up.
   if (flags.method !== undefined && flags.method !== "api-key") {
-    return { ...draft, host: hostOfPage(url, tell.note), method: flags.method };
+    const { host, note } = hostOfPage(url);
+    if (note) tell.note(note);
+    return { ...draft, host, method: flags.method };
   }
   const found = await context.during(`looking at ${printable(url, 200)}`, () => detect(url, runtime));
   switch (found.kind) {
     case "codemie":
       if (flags.method) throw setupFailure.takesNoKey(found.host.origin);
       tell.good(`${found.host.origin} is a CodeMie host${found.front ? " behind single sign-on" : ""}`);
-      if (found.ofPage) tell.note(usesOrigin(found.host));
+      if (found.ofPage) tell.note(usesOrigin(found.host.origin));
       return { ...draft, host: found.host, front: found.front };
     case "provider":
       tell.good(`${new URL(found.url).origin} speaks the API of ${providers[found.provider].title}`);
@@ -104,19 +106,6 @@ async function look(draft: Draft, url: string, context: SetupContext): Promise<D
       throw setupFailure.isIssuer(found.issuer);
     case "other":
       throw apiFailure.wrongBaseUrl(parseProvider(url).origin, `it sent ${found.what}`);
-  }
-}
-
-const usesOrigin = ({ origin }: Host) => `that is the address of a page; the host is ${origin}, and that is used`;
-
-/** Reads a CodeMie host as {@link parseHost}, and also from the address of one of its pages, with a note. */
-function hostOfPage(url: string, note: (text: string) => void): Host {
-  const { origin } = parseProvider(url.split(/[?#]/, 1)[0] ?? "");
-  try {
-    return parseHost(url);
-  } catch {
-    note(usesOrigin(hostAt(origin)));
-    return hostAt(origin);
   }
 }
 

@@ -119,6 +119,18 @@ test("the last line of an interactive run is a command that continues the sessio
   person.remove();
 });
 
+test("without a terminal there is no banner, whatever flag makes it a run of one prompt", async () => {
+  const person = loggedIn.copy();
+  person.install("claude", "#!/bin/sh\necho done\n");
+  for (const args of [["-p", "hello"], ["--print", "hello"], []]) {
+    expect(await person.run(["claude", ...args])).toMatchObject({
+      out: "done\n",
+      err: expect.not.stringContaining("codemie ·"),
+    });
+  }
+  person.remove();
+});
+
 test("Ctrl-Z that stops the agent and us, and fg", async () => {
   const person = loggedIn.copy();
   person.install("claude", "#!/bin/sh\necho agent ready\nread -r line\necho agent heard $line\nexit 6\n");

@@ -180,3 +180,24 @@ testWithMounts("a full disk: exit 1, and the login that was stored still opens",
   expect(out).toContain("status exit 0");
   person.remove();
 });
+
+test("-y and --yes are taken where nothing is asked, too", async () => {
+  const person = new Person();
+  for (const [args, code] of [
+    [["config", "list"], 0],
+    [["profile"], 0],
+    [["profile", "list"], 0],
+    [["config", "path"], 0],
+    [["completion", "bash"], 0],
+    [["audit"], 0],
+    [["logs"], 0],
+    [["mcp", "list"], 0],
+    [["logout"], 4],
+  ] as const) {
+    const without = await person.run(args);
+    expect({ args, code: without.code }).toEqual({ args, code });
+    for (const yes of ["-y", "--yes"])
+      expect({ args, ...(await person.run([...args, yes])) }).toEqual({ args, ...without });
+  }
+  person.remove();
+});

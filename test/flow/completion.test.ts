@@ -130,3 +130,18 @@ test("an unknown shell is an error with a suggestion", async () => {
   const { code, err } = await person.run(["completion", "bsh"]);
   expect([code, err]).toEqual([2, "error: there is no completion for bsh\nhint: did you mean bash\n"]);
 });
+
+test("--json answers JSON: a script in it, and no flag that changes nothing", async () => {
+  const { code, out } = await person.run(["completion", "bash", "--json"]);
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toEqual({ shell: "bash", script: (await person.run(["completion", "bash"])).out });
+});
+
+test("every flag of the bridge and of the agents has a description", async () => {
+  for (const program of ["mcp-proxy", "claude", "codex"]) {
+    const { out } = await person.run(["__complete", program, "--"]);
+    const lines = out.trim().split("\n");
+    expect(lines.length).toBeGreaterThan(9);
+    expect(lines.filter((line) => !/^--[a-z-]+\t./.test(line))).toEqual([]);
+  }
+});

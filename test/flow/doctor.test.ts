@@ -229,3 +229,28 @@ test("a host that takes the connection and answers nothing: the API is named, no
   expect([code, of.api?.status, of.clock?.status]).toEqual([1, "failed", "skipped"]);
   expect(of.api?.message).toContain(`${origin} does not answer`);
 });
+
+test("an agent's version comes from its package; one that does not say its version is a warning, not a failure", async () => {
+  const node = join(person.root, "node_modules/@openai/codex");
+  mkdirSync(join(node, "bin"), { recursive: true });
+  writeFileSync(join(node, "package.json"), '{"name":"@openai/codex","version":"0.159.7"}');
+  writeFileSync(join(node, "bin/codex"), "#!/bin/sh\nexec sleep 100\n", { mode: 0o755 });
+  const bin = join(person.root, "bin");
+  mkdirSync(bin);
+  symlinkSync(join(node, "bin/codex"), join(bin, "codex"));
+  const env = { PATH: `${bin}:/usr/bin:/bin` };
+  const { of } = await examined(env);
+  expect(of.agents).toMatchObject({ status: "ok", message: "Codex 0.159.7" });
+  writeFileSync(join(bin, "gemini"), "#!/bin/sh\nsleep 100\n", { mode: 0o755 });
+  const { of: slow } = await examined(env);
+  expect(slow.agents).toMatchObject({
+    status: "warning",
+    message: "Codex 0.159.7, Gemini CLI (it did not tell its version)",
+    hint: "see what it says itself: gemini --version",
+  });
+});
+
+test("the hint for a missing agent is our own command", async () => {
+  const { of } = await examined({ PATH: "/usr/bin:/bin" });
+  expect(of.agents?.hint).toBe("for example: codemie install claude");
+});

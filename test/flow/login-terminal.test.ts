@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, onTestFinished, test } from "bun:test";
 import { codemie, Person } from "../support/codemie.ts";
 import { handOff, logIn } from "../support/login.ts";
 import { Pty } from "../support/pty.ts";
@@ -174,6 +174,47 @@ test("profile login asks for the host where none is known", async () => {
   expect([alone.code, alone.err]).toEqual([2, expect.stringContaining("run codemie setup in a terminal")]);
   person.remove();
 });
+
+test("the question for the host comes again where no CodeMie answers, and takes the address of a page", async () => {
+  const person = new Person();
+  onTestFinished(() => person.remove());
+  const wiki = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("a wiki") });
+  onTestFinished(() => wiki.stop(true));
+  const pty = new Pty(person, ["login"]);
+  await pty.shows(/Which CodeMie host\?/);
+  const typed = ["http://127.0.0.1:1", wiki.url.origin, `${sandbox.origin}/workspace/1`];
+  for (const [i, says] of [
+    /cannot reach[\s\S]*Which CodeMie host\?/,
+    /does not answer like a CodeMie host[\s\S]*Which CodeMie host\?/,
+    /the host is/,
+  ].entries()) {
+    pty.type(`${"\u007f".repeat(typed[i - 1]?.length ?? 0)}${typed[i]}\r`);
+    await pty.shows(says);
+  }
+  const [url] = await pty.shows(loginUrl);
+  await pty.shows(/paste the address/);
+  await fetch(await handOff(url, sandbox.front.issue("ada").cookie));
+  await pty.shows(/logged in to/);
+  expect(await pty.ended()).toBe(0);
+  expect(person.config().profiles.default.codeMieUrl).toBe(sandbox.origin);
+});
+
+for (const words of [["login"], ["profile", "login", "--url"]]) {
+  test(`${words.join(" ")} and config set url take the address of a page, and say which host is used`, async () => {
+    const person = new Person();
+    onTestFinished(() => person.remove());
+    const page = `${sandbox.origin}/workspace/1?tab=mine#top`;
+    const login = person.start([...words, page]);
+    const [url] = await login.says(loginUrl);
+    await fetch(await handOff(url, sandbox.front.issue("ada").cookie));
+    const { code, err } = await login.finished();
+    const note = `that is the address of a page; the host is ${sandbox.origin}, and that is used`;
+    expect([code, err]).toEqual([0, expect.stringContaining(note)]);
+    const set = await person.run(["config", "set", "url", page]);
+    expect([set.code, set.err]).toEqual([0, expect.stringContaining(note)]);
+    expect(set.out).toContain(`url of profile default is now ${sandbox.origin}\n`);
+  });
+}
 
 test("on SSH the browser stays shut; the callback is taken all the same", async () => {
   const person = new Person();

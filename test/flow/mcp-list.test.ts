@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Person, withClaude } from "../support/codemie.ts";
+import { Pty } from "../support/pty.ts";
 
 /** `codemie mcp list`: what Claude Code has of our bridge, and whether the servers answer. */
 
@@ -18,6 +19,37 @@ test("nothing registered, or settings that are none: it says so, and exits 0", a
     expect([code, out]).toEqual([0, expect.stringContaining("codemie mcp add registers one")]);
     expect((await person.run(["mcp", "list", "--json"])).out).toBe("[]\n");
   }
+});
+
+test("logout takes the name of a server too; a name that is not there leads to the list", async () => {
+  const entry = (url: string) => ({ command: "codemie-mcp-proxy", args: [url] });
+  const mcpServers = { tracker: entry("https://mcp.example.com/mcp") };
+  writeFileSync(join(person.home, ".claude.json"), JSON.stringify({ mcpServers }));
+  writeFileSync(
+    join(person.cwd, ".mcp.json"),
+    JSON.stringify({ mcpServers: { own: entry("https://own.example.com") } }),
+  );
+  const found = await person.run(["mcp", "logout", "tracker"]);
+  expect([found.code, found.out]).toEqual([0, "no login at https://mcp.example.com/mcp is stored\n"]);
+  for (const [name, hint] of [
+    ["trackr", "did you mean tracker"],
+    ["own", "give the server's address; codemie mcp list shows names and addresses"],
+  ] as const) {
+    const { code, err } = await person.run(["mcp", "logout", name]);
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: `error: Claude Code has no server ${name} through codemie\nhint: ${hint}\n`,
+    });
+  }
+});
+
+test("a person who added a server reads what to do next; a script does not", async () => {
+  person.install("claude", "#!/bin/sh\nexit 0\n");
+  const add = ["mcp", "add", "tracker", "https://mcp.example.com/mcp"];
+  const pty = new Pty(person, add);
+  expect(await pty.ended()).toBe(0);
+  expect(Bun.stripANSI(pty.screen)).toContain("next: codemie-claude, and there /mcp");
+  expect((await person.run(add)).err).toBe("");
 });
 
 test("what the real Claude Code registered: answers, demands a login, does not answer; a repository's is not asked", async () => {

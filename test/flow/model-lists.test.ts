@@ -113,6 +113,21 @@ test("a refused key and a host that is down are told, whatever model is named", 
   expect((await person.run(["profile", "--json"])).out).toBe("[]\n");
 });
 
+for (const status of [502, 503, 504]) {
+  test(`a CodeMie host that is down, with ${status}: exit 5, its status is named, and no agent starts`, async () => {
+    await logIn(person, sandbox);
+    const down = { status, body: "<html>no upstream</html>", type: "text/html" };
+    Object.assign(sandbox.settings, { list: down, userFailure: down });
+    person.install("claude", "#!/bin/sh\necho started\n");
+    for (const flags of [[], ["--model", "claude-sonnet-4-6"], ["--silent"]]) {
+      const { code, out, err } = await person.run(["claude", "--task", "x", ...flags]);
+      expect({ code, out }).toEqual({ code: 5, out: "" });
+      expect(err).toContain(`error: ${sandbox.origin} is not available now: it answered ${status}\n`);
+      expect(err).toContain("hint: try again in a moment");
+    }
+  });
+}
+
 test("the wizard asks whether to go on, and then for the model by its name", async () => {
   const provider = await ownProvider("litellm");
   provider.list = { status: 404, body: "{}" };

@@ -196,6 +196,20 @@ echo "$CODEMIE_GATEWAY_KEY"
   person.remove();
 });
 
+test("Codex outside of a repository: the note names our flag, and there is none where it works", async () => {
+  const person = loggedIn.copy();
+  const run = (...args: string[]) => person.run(args, { program: codemieFor("codex"), env: withAgents(person) });
+  const note = "Codex runs no task outside of one; if you trust the folder, --trust-folder lets it";
+  const refused = await run("--task", "hello");
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining(note)]);
+  const { code, err } = await run("exec", "--skip-git-repo-check", "hello");
+  expect([code, err]).toEqual([0, expect.not.stringContaining(note)]);
+  expect((await run("--task", "hello", "--trust-folder")).err).not.toContain(note);
+  mkdirSync(join(person.cwd, ".git"));
+  expect((await run("--task", "hello")).err).not.toContain(note);
+  person.remove();
+});
+
 test("Gemini CLI: the user's own settings, logins and history stay as they are", async () => {
   const person = loggedIn.copy();
   const own = join(person.home, ".gemini");

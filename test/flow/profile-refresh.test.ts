@@ -84,6 +84,20 @@ for (const [what, args, prepare] of [
   });
 }
 
+test("without a terminal and without a browser nobody could log in: it fails at once, and says how", async () => {
+  sandbox.front.revokeAll();
+  delete person.env.CODEMIE_BROWSER;
+  for (const env of [{}, { SSH_CONNECTION: "1", DISPLAY: ":0" }]) {
+    const { code, err } = await person.run(["profile", "refresh"], { env });
+    expect(code).toBe(4);
+    expect(err).toContain("nobody can log in here: there is no terminal, and no browser opens");
+    expect(err).toContain(`run codemie profile login --url ${sandbox.origin} in a terminal`);
+  }
+  const printed = person.start(["profile", "refresh", "--no-browser"]);
+  await follow(printed);
+  expect((await printed.finished()).code).toBe(0);
+});
+
 test("given up: exit 4, and the working session is kept", async () => {
   const before = await storedCookiesOf(person);
   const { code, err } = await person.run(["profile", "refresh", "--force", "--timeout", "1"]);

@@ -133,7 +133,7 @@ test("a model or project that the host does not list is warned of, with the near
       "claude-sonet-4-6",
       "not one of this account's models; the nearest are claude-sonnet-4-6, claude-haiku-4-5",
     ],
-    ["haikuModel", "haiku-9", "not one of this account's models"],
+    ["haikuModel", "haiku-9", "not one of this account's models (see codemie models)\n"],
     ["project", "team-alfa", "not one of your projects; the nearest are team-alpha, team-beta"],
   ] as const) {
     const { code, err } = await person.run(["config", "set", key, value]);

@@ -291,6 +291,15 @@ test("the address of a page, as the browser shows it: its host is used, and that
   await direct.close();
 });
 
+test("the wizard: Escape at the first question says that it is the first", async () => {
+  const pty = new Pty(person, ["setup"]);
+  await pty.shows(/There are profiles already|Where are your models\?/);
+  pty.type("\u001b");
+  await pty.shows(/this is the first question; Ctrl-C leaves everything as it was/);
+  pty.type("\u0003");
+  expect(await pty.ended()).toBe(130);
+});
+
 test("the wizard: going back keeps the login of a moment ago", async () => {
   sandbox.settings.applications = ["team-a", "team-b"];
   const pty = new Pty(person, ["setup", "--url", sandbox.origin]);

@@ -57,6 +57,12 @@ for (const args of [
   });
 }
 
+test("a status does not wait half a minute", async () => {
+  const { code, out, err } = await person.run(["profile", "status"], { env: given });
+  expect([code, out]).toEqual([5, expect.stringContaining("which cannot be checked now")]);
+  expect(err).toContain(`error: cannot reach ${origin}: no answer in time`);
+}, 25_000);
+
 test("with --json and --silent nothing is said", async () => {
   const env = { ...withClaude(person), ...given };
   const quiet = [

@@ -261,11 +261,11 @@ test("vault export looks at FILE before anybody types", async () => {
   await logIn(from, sandbox);
   for (const [file, says] of [
     [from.configFile, "exists, and is not overwritten"],
-    [join(from.root, "none", "logins"), "the folder does not exist"],
+    [join(from.root, "none", "logins"), "the folder does not exist hint: make the folder first"],
   ] as const) {
     const pty = new Pty(from, ["vault", "export", file]);
     expect(await pty.ended()).toBe(1);
-    expect(pty.screen.replace(/\s+/g, " ")).toContain(says);
+    expect(Bun.stripANSI(pty.screen).replace(/\s+/g, " ")).toContain(says);
     expect(pty.screen).not.toContain("passphrase");
   }
   from.remove();

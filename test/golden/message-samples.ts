@@ -106,6 +106,11 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   ],
   "agents/wrongVersion": [["OpenCode", "2.0.1", "1.0.0 or later, and below 2.0.0", "npm install -g opencode-ai@1"]],
   "agents/foreignSettings": [[`${home}/settings.json`]],
+  "cli/commands/noServer": [
+    ["trackr", 0, "tracker"],
+    ["wiki", 0, undefined],
+    ["tracker", 2, "tracker"],
+  ],
   "cli/commands/npmMissing": [["Codex", "npm install -g @openai/codex"]],
   "cli/commands/npmFailed": [["Codex", "npm install -g @openai/codex"]],
   "cli/commands/notOnPath": [["Codex", "codex"]],
@@ -121,6 +126,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     [host, 429],
     [host, 500],
   ],
+  "api/unavailable": [[host, 503]],
   "api/sessionEnded": [[host], [host, "default"], [host, "work"]],
   "api/wrongBaseUrl": [[host, "it sent a web page where data was expected"]],
   "audit/broken": [[`${home}/audit/2026-01.jsonl`, 7, "the line was changed"]],
@@ -142,6 +148,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   ],
   "cli/noSuch": [
     ["format", "yaml", ["raw", "header", "json"]],
+    ["format", "jsn", ["raw", "header", "json"]],
     ["transport", "carrier", ["auto", "http", "sse"], "choices"],
   ],
   "cli/notSeconds": [
@@ -325,6 +332,10 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "platform/browserFailed": [["the system's browser"]],
   "platform/caFile": [["CODEMIE_CA_CERTS", "/etc/company.pem", "there is no certificate in it"]],
   "platform/output": [[systemError("ENOSPC")]],
+  "platform/newFile": [
+    ["/home/ada/none/logins.codemie", systemError("ENOENT")],
+    ["/root/logins.codemie", systemError("EACCES")],
+  ],
   "platform/disk": [
     [`${home}/vault/default`, systemError("ENOSPC")],
     [`${home}/vault/default`, systemError("EDQUOT")],
@@ -361,6 +372,8 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     ["wrok", []],
     ["wrok", ["default", "work"]],
     ["wrok", ["default", "work"], "CODEMIE_PROFILE"],
+    ["home", ["default", "work"]],
+    ["home", ["a1", "b1", "c1", "d1", "e1", "f1", "g1", "h1", "i1"]],
   ],
   "profiles/otherService": [["work", "bedrock"]],
   "setup/badProfileName": [["-work"]],

@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import { asCodemieError } from "../../src/core/errors.ts";
 import { parseHost } from "../../src/core/host.ts";
 import { Secret } from "../../src/core/secret.ts";
-import { editDistance, headerSafe, nearest, printable, wrap } from "../../src/core/text.ts";
+import { closest, editDistance, headerSafe, nearest, printable, wrap } from "../../src/core/text.ts";
 import { mcpFailure } from "../../src/mcp/failures.ts";
 
 test("what the runtime throws is shown without the addresses in it, which may hold a key", () => {
@@ -59,6 +59,9 @@ test("the nearest word is offered, a far one is not", () => {
   expect(editDistance("", "abc")).toBe(3);
   expect(nearest("logn", ["login", "logout"])).toBe("login");
   expect(nearest("zebra", ["login", "logout"])).toBeUndefined();
+  expect(nearest("--nope", ["--scope", "--json"])).toBeUndefined();
+  expect(nearest("--scpoe", ["--scope", "--json"])).toBe("--scope");
+  expect(closest("claude-sonet", ["gpt-5.2", "claude-sonnet-4-6"], 3)).toEqual(["claude-sonnet-4-6"]);
 });
 
 test("text is broken between words, its indent kept, what is longer than the line left whole", () => {

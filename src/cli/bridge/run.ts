@@ -12,8 +12,9 @@ import { runMcpProxy } from "./serve.ts";
  */
 export async function runBridge(args: readonly string[], env: Env): Promise<number> {
   const runtime = realRuntime(env, args.includes("--no-color"));
-  // Standard output belongs to the client. Errors go there only with `--explain --json`: a script wants a document.
-  const output = new Output(runtime.terminal, args.includes("--explain") && args.includes("--json"));
+  // Standard output belongs to the client, unless nothing is bridged: then a script wants a document, for errors too.
+  const isAlone = args.includes("--explain") || args.includes("--version");
+  const output = new Output(runtime.terminal, isAlone && args.includes("--json"));
   try {
     return await runMcpProxy({ runtime, output, rest: [] }, args);
   } catch (error) {

@@ -49,7 +49,7 @@ export async function runMcpProxy(given: Cli, args: readonly string[]): Promise<
     return 0;
   }
   if (read.version) {
-    given.runtime.terminal.out(`${versionLine}\n`);
+    given.output.result({ version, build: versionLine }, () => [versionLine]);
     return 0;
   }
   const asked = read.headerFile === undefined ? read : await withHeaderFile(read, read.headerFile, given.runtime.cwd);

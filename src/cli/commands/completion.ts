@@ -61,7 +61,7 @@ Register-ArgumentCompleter -Native -CommandName ${names.join(", ")} -ScriptBlock
 /** Shells that have a completion script. */
 export const shells = Object.keys(scripts) as (keyof typeof scripts)[];
 
-/** `codemie completion SHELL`. It prints the script even with `--json`. */
+/** `codemie completion SHELL`. */
 export const completion = (cli: Cli) =>
   command({
     meta: { name: "completion", description: "Print a script that lets your shell complete commands" },
@@ -76,6 +76,8 @@ export const completion = (cli: Cli) =>
       const shell = shells.find((known) => known === args.shell);
       if (!shell) throw commandFailure.noCompletion(args.shell, shells, nearest(args.shell, shells));
       const names = ["codemie", ...Object.keys(programSummaries).map((name) => `codemie-${name}`)];
-      cli.runtime.terminal.out(scripts[shell](names));
+      const script = scripts[shell](names);
+      if (cli.output.json) cli.output.result({ shell, script }, () => []);
+      else cli.runtime.terminal.out(script);
     },
   });

@@ -1,6 +1,5 @@
 import { callApi, credentialsFor, forProfile, listModels } from "../../access/credentials.ts";
 import { stores } from "../../access/stores.ts";
-import { installCommand } from "../../agents/agent.ts";
 import { errorSentence } from "../../api/judge.ts";
 import { longestAnswer } from "../../api/schemas.ts";
 import type { Credentials } from "../../auth/credentials.ts";
@@ -62,7 +61,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
   const { runtime } = cli;
   const host = known?.host.value;
   const credentials = known && credentialsOf(cli, vault, known);
-  const agents = (await allAgents()).map((agent) => ({ ...agent, install: installCommand(agent) }));
+  const agents = await allAgents();
   return [
     ...fileChecks(runtime, profiles),
     profileCheck(known, unresolved),

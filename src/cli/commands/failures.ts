@@ -1,4 +1,5 @@
 import { CodemieError } from "../../core/errors.ts";
+import { loginCommand } from "../../core/hints.ts";
 import { printable } from "../../core/text.ts";
 
 /** Failures of commands, as users see them. */
@@ -8,6 +9,12 @@ export const commandFailure = {
       "usage",
       "no CodeMie host is known yet",
       "run codemie setup in a terminal, or name the host, for example codemie profile login codemie.example.com",
+    ),
+  noCodemie: (origin: string) =>
+    new CodemieError(
+      "wrong_base_url",
+      `${origin} does not answer like a CodeMie host`,
+      "give the address you open CodeMie at in the browser; codemie setup takes model providers too",
     ),
   twoHosts: () => new CodemieError("usage", "the host is given twice", "give it either as a word or with --url"),
   issuerMissing: () =>
@@ -38,6 +45,12 @@ export const commandFailure = {
       "usage",
       "codemie cannot renew a bearer token from the environment",
       "get a new one where you got the old one, or unset CODEMIE_JWT_TOKEN, CODEMIE_JWT_TOKEN_FILE and CODEMIE_ID_TOKEN",
+    ),
+  nobodyToLogIn: (origin: string, profile: string) =>
+    new CodemieError(
+      "auth_needed",
+      `${origin} needs a new login, and nobody can log in here: there is no terminal, and no browser opens`,
+      `run ${loginCommand(origin, profile)} in a terminal; --no-browser prints the address and waits`,
     ),
   otherMethod: (profile: string) =>
     new CodemieError(
@@ -184,6 +197,17 @@ export const commandFailure = {
       "usage",
       `${program} has no flag ${printable(flag, 60)}, and the agent is not known to have it`,
       `did you mean ${close}? To pass ${printable(flag, 60)} to the agent, put it after --`,
+    ),
+  /** @param addresses how many servers of that name there are */
+  noServer: (name: string, addresses: number, close: string | undefined) =>
+    new CodemieError(
+      "usage",
+      addresses > 1
+        ? `Claude Code has several servers ${printable(name, 60)}`
+        : `Claude Code has no server ${printable(name, 60)} through codemie`,
+      close && addresses === 0
+        ? `did you mean ${printable(close, 60)}`
+        : "give the server's address; codemie mcp list shows names and addresses",
     ),
   badServerName: (name: string) =>
     new CodemieError(

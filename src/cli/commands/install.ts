@@ -40,7 +40,7 @@ export const install = ({ runtime, output }: Cli) =>
       }
       const program = before ?? findProgram(binary, runtime.env);
       if (!program) throw commandFailure.notOnPath(title, binary);
-      const version = (await versionOf(program, env).catch(() => undefined)) ?? null;
+      const version = (await versionOf(program, env)) ?? null;
       output.result({ name, path: program, version, installed: !before }, () => [
         `${output.paint("good", "✓")} ${title} ${before ? "is there" : "is installed"}: ${program} (${printable(version ?? "version unknown", 60)})`,
         before ? `  ${installCommand(agent)} installs it anew` : `  codemie-${name} runs it behind the gateway`,

@@ -1,11 +1,13 @@
 import { credentialsFor, forProfile, listModels } from "../../access/credentials.ts";
 import { givenToRun, warnOfShown } from "../../access/given.ts";
 import { stores } from "../../access/stores.ts";
+import type { Model } from "../../api/schemas.ts";
 import { printable } from "../../core/text.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
 import { readRepositoryProfile } from "../../profiles/store.ts";
 import { credentialArgs, readCredential, withIdentity } from "../credential-flags.ts";
 import { type Cli, command } from "../frame/command.ts";
+import { narrow, without } from "../frame/output.ts";
 
 /** `codemie models list`. Fails as {@link listModels}. */
 export const modelsList = (outer: Cli) =>
@@ -39,21 +41,37 @@ export const modelsList = (outer: Cli) =>
       );
       const current = resolved.model?.value ?? models.find((model) => model.default)?.id;
       output.result(models, () => [
-        ...output.table([
-          [" ", "MODEL", "LABEL", "PROVIDER", "IN $/M", "OUT $/M"],
-          ...models.map(({ id, label, provider, cost }) => [
-            id === current ? "*" : " ",
-            printable(id, 60),
-            printable(label, 40),
-            printable(provider ?? "-", 30),
-            perMillion(cost?.input),
-            perMillion(cost?.output),
-          ]),
-        ]),
-        output.paint("dim", "* used when no model is given; prices in USD per million tokens"),
+        ...output.table(
+          [
+            [" ", "MODEL", "LABEL", "PROVIDER", "IN $/M", "OUT $/M"],
+            ...models.map(({ id, label, provider, cost }) => [
+              id === current ? "*" : " ",
+              printable(id),
+              printable(label),
+              printable(provider ?? "-"),
+              perMillion(cost?.input),
+              perMillion(cost?.output),
+            ]),
+          ],
+          [
+            without("PROVIDER"),
+            narrow("LABEL", 12),
+            without("LABEL"),
+            without("OUT $/M"),
+            without("IN $/M"),
+            narrow("MODEL", 20),
+          ],
+        ),
+        ...footer(models, current).map((line) => output.paint("dim", line)),
       ]);
     },
   });
+
+/** @returns what the columns mean, where they say something */
+function footer(models: readonly Model[], current: string | undefined): string[] {
+  const mark = models.some(({ id }) => id === current) ? ["* used when no model is given"] : [];
+  return models.some(({ cost }) => cost) ? [...mark, "prices in USD per million tokens"] : mark;
+}
 
 function perMillion(perToken: number | undefined): string {
   return perToken === undefined ? "-" : (perToken * 1e6).toFixed(2);

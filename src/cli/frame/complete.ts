@@ -7,7 +7,7 @@ import { printable } from "../../core/text.ts";
 import { providerNames } from "../../profiles/providers.ts";
 import { methods, resolveProfile } from "../../profiles/resolve.ts";
 import { settings } from "../../profiles/settings.ts";
-import { bridgeFlags } from "../bridge/flags.ts";
+import { bridgeFlagsWithHelp } from "../bridge/help.ts";
 import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
 import { shells } from "../commands/completion.ts";
 import { type Cli, type Command, commonArgs, type Loader } from "./command.ts";
@@ -73,7 +73,7 @@ async function candidates(cli: Cli, asTyped: readonly string[], typed: string): 
     const values = last.startsWith("--") ? bridgeValues[last.slice(2)] : undefined;
     if (values) return values.map((value): Candidate => [value, ""]);
     if (last === "--profile") return await profilesOf(cli);
-    return typed.startsWith("-") ? bridgeFlags.map((flag): Candidate => [`--${flag}`, ""]) : [];
+    return typed.startsWith("-") ? bridgeFlagsWithHelp() : [];
   }
   let command: Command = tree;
   let path = "";

@@ -5,12 +5,15 @@ const counted = (words: number) => (words === 0 ? "flags only" : words === 1 ? "
 
 /** Failures before a command runs, as users see them. */
 export const frameFailure = {
-  /** @param close the command that was probably meant */
-  noCommand: (command: string, name: string, close: string | undefined) =>
+  /**
+   * @param close the command that was probably meant
+   * @param hint what else is to be done
+   */
+  noCommand: (command: string, name: string, close: string | undefined, hint: string | undefined) =>
     new CodemieError(
       "usage",
       `${command} has no command ${printable(name, 60)}`,
-      close ? `did you mean ${command} ${close}` : `see ${command} --help`,
+      hint ?? (close ? `did you mean ${command} ${close}` : `see ${command} --help`),
     ),
   nothingAfterDashes: (command: string) =>
     new CodemieError("usage", `${command} takes nothing after --`, `see ${command} --help`),

@@ -27,8 +27,9 @@ export function dialogueOf({ runtime, output }: Cli, origin: string, escaped?: u
       } else output.say.info(`open this address in a browser to log in to ${where}:`);
       output.say.info(`  ${output.paint("accent", url, "err")}`);
       if (canPaste) {
-        output.say.info("is the browser on another machine? log in there, then paste the address");
-        output.say.info("it ends at (nothing will be shown):");
+        output.say.info(
+          "is the browser on another machine? log in there, then paste the address it ends at (nothing will be shown):",
+        );
       } else {
         output.say.info(output.paint("dim", "waiting for the login… (Ctrl-C to stop)", "err"));
       }

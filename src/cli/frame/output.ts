@@ -32,8 +32,23 @@ function json(data: unknown): string | undefined {
 /** Takes what stands in the terminal's current line away. */
 const clearLine = "\r\u001b[K";
 
+/** Room that a column of text needs to be read, columns: most of its words fit. */
+const longestUsual = 20;
+
 /** How long a person waits without being told for what, ms. */
 const patienceMs = 1_000;
+
+/** How a column of a table makes room: it becomes as narrow as is needed, down to `least` characters; without, it goes. */
+interface Yield {
+  readonly column: string;
+  readonly least?: number;
+}
+
+/** @returns how the column with that heading makes room: it is left out */
+export const without = (column: string): Yield => ({ column });
+
+/** @returns how the column with that heading makes room: its values are cut */
+export const narrow = (column: string, least: number): Yield => ({ column, least });
 
 /** The program's output: results on standard output, the rest on standard error. */
 export class Output {
@@ -236,8 +251,10 @@ export class Output {
     const text = plain.trimStart();
     const gap = text.indexOf("  ");
     const second = gap < 0 ? 0 : plain.length - text.slice(gap).trimStart().length;
-    const start = plain.length - text.length + 2;
-    return wrap(line, columns, " ".repeat(second > 0 && second <= columns / 2 ? second : start));
+    const start = plain.length - text.length;
+    // A line that begins far to the right goes on in the second column of the one before.
+    const hangs = start > 6 ? start : start + 2;
+    return wrap(line, columns, " ".repeat(second > 0 && second <= columns - longestUsual ? second : hangs));
   }
 
   #fit(line: string, indent: string): string {
@@ -254,15 +271,40 @@ export class Output {
     return this.#terminal.unicode ? safe : safe.replace(/[✓✗…·“”]/g, (sign) => ascii[sign] ?? sign);
   }
 
-  /** @returns the rows as lines with aligned columns; the first row is the heading */
-  table(rows: readonly (readonly string[])[]): string[] {
-    const widths: number[] = [];
-    for (const row of rows) {
-      for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, Bun.stringWidth(cell));
+  /**
+   * @param rows of plain text; the first one is the heading
+   * @param yields what makes room where the table is wider than the terminal, the least important first
+   * @returns the rows as lines with aligned columns; whole values where no terminal shows them
+   */
+  table(rows: readonly (readonly string[])[], yields: readonly Yield[]): string[] {
+    const heading = rows[0] ?? [];
+    const widths = heading.map((_, i) => Math.max(...rows.map((row) => Bun.stringWidth(row[i] ?? ""))));
+    const left = new Set<number>();
+    for (const { column, least } of yields) {
+      const i = heading.indexOf(column);
+      const total = widths.reduce((sum, width, other) => sum + (left.has(other) ? 0 : width + 2), -2);
+      const surplus = total - this.#terminal.columns("out");
+      if (surplus <= 0) break;
+      const width = widths[i] ?? 0;
+      if (least === undefined) left.add(i);
+      else widths[i] = Math.min(width, Math.max(least, width - surplus));
     }
+    const sign = this.#terminal.unicode ? "…" : "...";
     return rows.map((row, n) => {
-      const line = row.map((cell, i) => cell + " ".repeat((widths[i] ?? 0) - Bun.stringWidth(cell))).join("  ");
-      return n === 0 ? this.paint("dim", line.trimEnd()) : line.trimEnd();
+      const cells = row.map((cell, i) => fitted(cell, widths[i] ?? 0, sign)).filter((_, i) => !left.has(i));
+      const line = cells.join("  ").trimEnd();
+      return n === 0 ? this.paint("dim", line) : line;
     });
   }
+}
+
+/** @returns the text with spaces behind it up to the width, or its beginning and the sign */
+function fitted(text: string, width: number, sign: string): string {
+  let shown = text;
+  if (Bun.stringWidth(text) > width) {
+    const chars = [...text];
+    while (Bun.stringWidth(chars.join("")) > width - sign.length) chars.pop();
+    shown = chars.join("").trimEnd() + sign;
+  }
+  return shown + " ".repeat(Math.max(0, width - Bun.stringWidth(shown)));
 }

@@ -95,7 +95,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
     if (!load) {
       const close = elsewhere[`${path} ${name}`] ?? nearest(name, Object.keys(known));
-      throw frameFailure.noCommand(path, name, close);
+      throw frameFailure.noCommand(path, name, close, ofAgents[`${path} ${name}`]);
     }
     if (word !== undefined) rest = rest.toSpliced(rest.indexOf(word), 1);
     path = `${path} ${name}`;
@@ -109,6 +109,8 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   if (cli.rest.length > 0 && !current.takesRest) {
     throw frameFailure.nothingAfterDashes(path);
   }
+  // Scripts give it everywhere; where no question is asked it changes nothing.
+  if (!Object.hasOwn(current.args ?? {}, "yes")) rest = rest.filter((arg) => !isYes(arg));
   checkFlags(rest, { ...(current.args as ArgsDef | undefined), ...commonArgs }, path);
   const { result } = await runCommand(
     { ...current, args: { ...(current.args as ArgsDef), ...commonArgs } },
@@ -127,8 +129,18 @@ const elsewhere: Readonly<Record<string, string>> = {
   "codemie run": "claude",
 };
 
+/** Commands that the agent has, and what to do instead. */
+const removeServer =
+  "claude mcp remove NAME takes it out of Claude Code; codemie mcp logout NAME ends its login before";
+const ofAgents: Readonly<Record<string, string>> = {
+  "codemie mcp remove": removeServer,
+  "codemie mcp rm": removeServer,
+  "codemie mcp delete": removeServer,
+};
+
 const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");
-const isCommonFlag = (arg: string) => ["--json", "--no-color", "--help", "-h"].includes(arg);
+const isYes = (arg: string) => arg === "--yes" || arg === "-y";
+const isCommonFlag = (arg: string) => ["--json", "--no-color", "--help", "-h"].includes(arg) || isYes(arg);
 
 /** citty silently accepts unknown flags, missing values and surplus words; here each is a usage error. */
 function checkFlags(args: readonly string[], known: ArgsDef, path: string): void {

@@ -198,12 +198,18 @@ function warnOfModel({ output }: Cli, wished: string | undefined, chosen: AgentM
   const ids = models.map((model) => model.id);
   const close = closest(id, ids, 3).map((one) => printable(one, 60));
   output.say.warn(
-    `${printable(id, 60)} is not one of this account's models; the nearest are ${close.join(", ")} (see codemie models)`,
+    `${printable(id, 60)} is not one of this account's models${close.length > 0 ? `; the nearest are ${close.join(", ")}` : ""} (see codemie models)`,
   );
 }
 
-function banner({ output }: Cli, agent: Agent, asked: AgentArgs, resolved: Resolved, model: string | undefined): void {
-  if (asked.silent || asked.task !== undefined) return;
+function banner(
+  { runtime, output }: Cli,
+  agent: Agent,
+  asked: AgentArgs,
+  resolved: Resolved,
+  model: string | undefined,
+): void {
+  if (asked.silent || asked.task !== undefined || !runtime.terminal.interactive) return;
   const parts = [agent.title, resolved.host.value.origin, `profile ${resolved.name}`, model && `model ${model}`];
   output.say.info(`${output.paint("accent", "codemie", "err")} · ${parts.filter(Boolean).join(" · ")}`);
 }

@@ -4,6 +4,7 @@ import { auditEvents } from "../../../audit/events.ts";
 import { printable } from "../../../core/text.ts";
 import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { narrow, without } from "../../frame/output.ts";
 import { commandFailure } from "../failures.ts";
 
 /** How many events a person sees unless `--last` or `--since` says otherwise. */
@@ -62,23 +63,32 @@ export const auditList = (cli: Cli) =>
       output.result(found.length === 0 ? [] : shown, () =>
         found.length === 0
           ? ["no events"]
-          : output.table([
-              ["TIME", "EVENT", "OUTCOME", "PROFILE", "HOST", "ACTOR", ""],
-              ...shown.map((entry) => [
-                entry.time.slice(0, 19).replace("T", " "),
-                entry.event,
-                entry.outcome,
-                printable(entry.profile, 40),
-                printable(entry.host, 60),
-                printable(entry.actor, 30),
-                printable(
-                  Object.entries(entry.detail)
-                    .map(([name, value]) => `${name}=${value}`)
-                    .join(" "),
-                  80,
-                ),
-              ]),
-            ]),
+          : output.table(
+              [
+                ["TIME", "EVENT", "OUTCOME", "PROFILE", "HOST", "ACTOR", "DETAIL"],
+                ...shown.map((entry) => [
+                  entry.time.slice(0, 19).replace("T", " "),
+                  entry.event,
+                  entry.outcome,
+                  printable(entry.profile),
+                  printable(entry.host),
+                  printable(entry.actor),
+                  printable(
+                    Object.entries(entry.detail)
+                      .map(([name, value]) => `${name}=${value}`)
+                      .join(" "),
+                  ),
+                ]),
+              ],
+              [
+                without("ACTOR"),
+                without("HOST"),
+                narrow("DETAIL", 14),
+                without("PROFILE"),
+                narrow("DETAIL", 8),
+                without("DETAIL"),
+              ],
+            ),
       );
       if (isShort && shown.length < found.length)
         output.say.info(`the last ${shown.length} of ${found.length} events; --last ${found.length} shows all`);

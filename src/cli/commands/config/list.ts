@@ -3,6 +3,7 @@ import { type Settled, type Sourced, settleProfile } from "../../../profiles/res
 import { settings } from "../../../profiles/settings.ts";
 import { readRepositoryProfile } from "../../../profiles/store.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { narrow, without } from "../../frame/output.ts";
 import { settingOf } from "./settings.ts";
 
 /** `codemie config list`. It works without a host and without a login. */
@@ -23,7 +24,10 @@ export const configList = (cli: Cli) =>
       output.result(data, () => {
         const heading = args.sources ? ["SETTING", "VALUE", "FROM"] : ["SETTING", "VALUE"];
         const rows = found.map(({ key, value, source }) => [key, value === null ? "-" : String(value), source]);
-        return output.table([heading, ...rows.map((row) => row.slice(0, heading.length))]);
+        return output.table(
+          [heading, ...rows.map((row) => row.slice(0, heading.length))],
+          [without("FROM"), narrow("VALUE", 20)],
+        );
       });
     },
   });

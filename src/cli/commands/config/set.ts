@@ -1,3 +1,4 @@
+import { hostOfPage } from "../../../core/host.ts";
 import { settings } from "../../../profiles/settings.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { changeSetting, settingOf, warnUnlisted } from "./settings.ts";
@@ -26,6 +27,8 @@ export const configSet = (cli: Cli) =>
         lines.push(`  no longer set, since the other host gave it a meaning: ${dropped.join(", ")}`);
       if (setting.name === "url")
         lines.push("  a login stays with its own host: codemie profile status shows whether one is there");
+      const { host, note } = setting.name === "url" ? hostOfPage(args.value) : {};
+      if (note && stored === host?.origin) cli.output.say.warn(note);
       cli.output.result({ profile, key: setting.name, value: stored }, () => lines);
       if (typeof stored === "string") await warnUnlisted(cli, profile, setting, stored);
     },

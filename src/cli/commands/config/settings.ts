@@ -64,7 +64,10 @@ export async function warnUnlisted(outer: Cli, profile: string, setting: Setting
     if (listed.length === 0 || listed.includes(value)) return;
     const near = closest(value, listed, 3).map((one) => printable(one, 60));
     const what = setting.of === "models" ? "this account's models" : "your projects";
-    outer.output.say.warn(`${printable(value, 60)} is not one of ${what}; the nearest are ${near.join(", ")}`);
+    const list = setting.of === "models" ? " (see codemie models)" : "";
+    outer.output.say.warn(
+      `${printable(value, 60)} is not one of ${what}${near.length > 0 ? `; the nearest are ${near.join(", ")}` : list}`,
+    );
   } catch (error) {
     if (!(error instanceof CodemieError) || error.exitCode > 5) throw error;
   }

@@ -52,8 +52,10 @@ export const mcpAdd = (cli: Cli) =>
       if (code !== 0) throw commandFailure.mcpAdd(name, said);
       output.result({ name, ...entry, scope: scope ?? "local" }, () => [
         `${output.paint("good", "✓")} registered ${name} with Claude Code: ${address}`,
-        "  see claude mcp list",
+        "  see codemie mcp list",
       ]);
+      if (runtime.terminal.interactive)
+        output.say.info(`${output.paint("dim", "next:", "err")} codemie-claude, and there /mcp`);
     },
   });
 

@@ -22,7 +22,7 @@ const settings = z.object({
 });
 
 /** A server that Claude Code reaches through the bridge. */
-interface Registered {
+export interface Registered {
   readonly name: string;
   readonly scope: "user" | "local" | "project";
   /** the folder that it is registered for; null for all */
@@ -58,8 +58,8 @@ export const mcpList = (cli: Cli) =>
     },
   });
 
-/** Reads the settings of Claude Code: its own file, and the current folder's `.mcp.json`. */
-function registeredIn({ env, cwd }: Runtime): Registered[] {
+/** @returns the servers in the settings of Claude Code: its own file, and the current folder's `.mcp.json` (`project`) */
+export function registeredIn({ env, cwd }: Runtime): Registered[] {
   const folder = env.CLAUDE_CONFIG_DIR ? requireAbsolute("CLAUDE_CONFIG_DIR", env.CLAUDE_CONFIG_DIR) : homeFolder(env);
   let own = "";
   try {

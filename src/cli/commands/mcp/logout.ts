@@ -1,5 +1,6 @@
 import { record } from "../../../access/audit.ts";
 import { stores } from "../../../access/stores.ts";
+import { nearest } from "../../../core/text.ts";
 import { covering, findServer } from "../../../mcp/oauth/discovery.ts";
 import { type Grant, giveUp } from "../../../mcp/oauth/grant.ts";
 import { GrantStore, type StoreKey } from "../../../mcp/oauth/store.ts";
@@ -11,6 +12,7 @@ import { readMcpArgs, serverUrl } from "../../bridge/args.ts";
 import { keyOf } from "../../bridge/oauth.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
+import { registeredIn } from "./list.ts";
 
 /** How long revoking the tokens may take, ms. */
 const patienceMs = 5_000;
@@ -24,7 +26,7 @@ const clientArgs = {
 } as const;
 
 /**
- * `codemie mcp logout URL`. It exits 0 even if nothing was stored, or the server did not revoke the tokens. A login of a client with
+ * `codemie mcp logout URL`, or the server's name. It exits 0 even if nothing was stored, or the server did not revoke the tokens. A login of a client with
  * a secret or a key stays until that is given too, or `--no-revoke`: without it nobody can revoke the tokens any more.
  */
 export const mcpLogout = (cli: Cli) =>
@@ -35,7 +37,7 @@ export const mcpLogout = (cli: Cli) =>
       "codemie mcp logout https://mcp.example.com/mcp --client-secret-env TEAM_SECRET",
     ],
     args: {
-      url: { type: "positional", required: true, description: "the address of the server" },
+      url: { type: "positional", required: true, description: "the address of the server, or its name in Claude Code" },
       ...clientArgs,
       revoke: {
         type: "boolean",
@@ -46,7 +48,7 @@ export const mcpLogout = (cli: Cli) =>
     async run({ args }) {
       const { runtime, output } = cli;
       const { vault } = stores(runtime);
-      const url = serverUrl(args.url, true);
+      const url = serverUrl(addressOf(args.url, cli), true);
       const clientId = args["client-id"];
       const given = await proofOf(
         cli,
@@ -84,6 +86,26 @@ export const mcpLogout = (cli: Cli) =>
 
 const flagOf = (name: string, args: Readonly<Record<string, unknown>>): string[] =>
   typeof args[name] === "string" ? [`--${name}`, args[name]] : [];
+
+/**
+ * @param typed the server's address, or the name it is registered by; a name in the current folder's file counts for nothing
+ * @returns the address
+ * @throws usage error for a name that no server has, or servers of several addresses
+ */
+function addressOf(typed: string, { runtime }: Cli): string {
+  if (!/^[A-Za-z0-9_-]+$/.test(typed)) return typed;
+  const servers = registeredIn(runtime).filter(({ scope }) => scope !== "project");
+  const found = [...new Set(servers.filter(({ name }) => name === typed).map(({ url }) => url.href))];
+  const [address] = found;
+  if (address === undefined || found.length > 1) {
+    const close = nearest(
+      typed,
+      servers.map(({ name }) => name),
+    );
+    throw commandFailure.noServer(typed, found.length, close);
+  }
+  return address;
+}
 
 /** True for a client with a secret or a key that no record holds. */
 const lacksProof = ({ method, secret }: Client) => method !== "none" && secret === undefined;

@@ -6,6 +6,7 @@ import { printable, when } from "../../../core/text.ts";
 import { methodOf, usableHostOf } from "../../../profiles/resolve.ts";
 import type { Vault } from "../../../vault/vault.ts";
 import { type Cli, command } from "../../frame/command.ts";
+import { narrow, without } from "../../frame/output.ts";
 
 /** `codemie profile list`. It asks no host and no person: where the vault needs a passphrase that is typed, it names no login. */
 export const profileList = (cli: Cli) =>
@@ -37,18 +38,29 @@ export const profileList = (cli: Cli) =>
       output.result(rows, () =>
         rows.length === 0
           ? ["no profiles yet: run codemie setup"]
-          : output.table([
-              [" ", "PROFILE", "HOST", "LOGIN", "MODEL", "PERSON", "VALID"],
-              ...rows.map(({ name, active, url, method, model, user, ...row }, i) => [
-                active ? "*" : " ",
-                printable(name, 64),
-                url ?? "-",
-                method,
-                printable(model ?? "-", 60),
-                user ? describe({ id: "", ...user }) : "-",
-                validity(logins[i], row.stored, runtime.now()),
-              ]),
-            ]),
+          : output.table(
+              [
+                [" ", "PROFILE", "HOST", "LOGIN", "MODEL", "PERSON", "VALID"],
+                ...rows.map(({ name, active, url, method, model, user, ...row }, i) => [
+                  active ? "*" : " ",
+                  printable(name),
+                  url ?? "-",
+                  method,
+                  printable(model ?? "-"),
+                  user ? describe({ id: "", ...user }) : "-",
+                  validity(logins[i], row.stored, runtime.now()),
+                ]),
+              ],
+              [
+                without("MODEL"),
+                without("LOGIN"),
+                narrow("VALID", 15),
+                narrow("PERSON", 14),
+                without("PERSON"),
+                narrow("HOST", 20),
+                narrow("PROFILE", 12),
+              ],
+            ),
       );
     },
   });

@@ -16,8 +16,8 @@ import { pages } from "../../../auth/login/callback-page.ts";
 import { logIn } from "../../../auth/login/index.ts";
 import { defaultScope, lackOf, type OidcClient, promptIn, rememberedClient } from "../../../auth/login/oidc.ts";
 import { describe, previousLogin, samePerson, storeLogin } from "../../../auth/stored-login.ts";
-import { asCodemieError, failure } from "../../../core/errors.ts";
-import { callbackIn, parseHost } from "../../../core/host.ts";
+import { asCodemieError, type CodemieError, failure } from "../../../core/errors.ts";
+import { callbackIn, hostOfPage } from "../../../core/host.ts";
 import { version } from "../../../core/version.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import type { Profile } from "../../../profiles/config.ts";
@@ -33,25 +33,49 @@ import { type Cli, command } from "../../frame/command.ts";
 import { callbackArgs, dialogueOf, loginOptionsOf, standardTime } from "../../frame/login-dialogue.ts";
 import { commandFailure } from "../failures.ts";
 
-/** @throws usage error where nobody can answer; `interrupted` */
+/**
+ * Asks for the host until one answers there that looks like CodeMie.
+ *
+ * @throws usage error where nobody can answer; `interrupted`
+ */
 async function askForHost({ runtime, output }: Cli): Promise<string> {
   if (!runtime.terminal.interactive || output.json) throw commandFailure.whichHost();
   const { realPrompts } = await import("../../../platform/prompts.ts");
+  const { detect } = await import("../../../setup/detect.ts");
   const prompts = await realPrompts(stopSignal(), runtime.terminal.unicode);
-  const answer = await prompts.text("Which CodeMie host?", {
-    placeholder: "codemie.example.com, as you open it in the browser",
-    check: (typed) => {
-      try {
-        parseHost(typed);
-        return undefined;
-      } catch (error) {
-        const { message, hint } = asCodemieError(error);
-        return [message, hint].filter(Boolean).join("; ");
-      }
-    },
-  });
-  if (typeof answer !== "string") throw failure.interrupted();
-  return answer;
+  const words = ({ message, hint }: CodemieError) => [message, hint].filter(Boolean).join("; ");
+  for (let initial = ""; ; ) {
+    const answer = await prompts.text("Which CodeMie host?", {
+      initial,
+      placeholder: "codemie.example.com, as you open it in the browser",
+      check: (typed) => {
+        try {
+          hostOfPage(typed);
+          return undefined;
+        } catch (error) {
+          return words(asCodemieError(error));
+        }
+      },
+    });
+    if (typeof answer !== "string") throw failure.interrupted();
+    const { origin } = hostOfPage(answer).host;
+    try {
+      const found = await output.during(`looking at ${origin}`, () => detect(answer, runtime));
+      if (found.kind === "codemie") return answer;
+      output.say.warn(words(commandFailure.noCodemie(origin)));
+    } catch (error) {
+      if (asCodemieError(error).exitCode !== 5) throw error;
+      output.say.warn(words(asCodemieError(error)));
+    }
+    initial = answer;
+  }
+}
+
+/** Reads the host that a person gives; where it is the address of a page, says what is used. @throws as {@link hostOfPage} */
+function readHost({ output }: Cli, typed: string): string {
+  const { host, note } = hostOfPage(typed);
+  if (note) output.say.warn(note);
+  return host.origin;
 }
 
 /**
@@ -93,7 +117,8 @@ export const profileLogin = (given: Cli) =>
       const config = await profiles.read();
       if (args.host && args.url) throw commandFailure.twoHosts();
       const isKnown = Object.keys(config.profiles).length > 0 || env.CODEMIE_URL || env.CODEMIE_BASE_URL;
-      const url = (args.url ?? args.host) || (isKnown ? undefined : await askForHost(given));
+      const typed = (args.url ?? args.host) || (isKnown ? undefined : await askForHost(given));
+      const url = typed && readHost(given, typed);
       const resolved = resolveProfile(config, { profile: args.profile, url }, env, {});
       if (methodOf(resolved.profile) === "api-key") throw accessFailure.notForProvider("browser login", resolved.name);
       const cli = forProfile(given, resolved);

@@ -10,6 +10,7 @@ import type { Renewal } from "../../../auth/renewal.ts";
 import { describe } from "../../../auth/stored-login.ts";
 import { CodemieError } from "../../../core/errors.ts";
 import { version } from "../../../core/version.ts";
+import { browserFor } from "../../../platform/browser.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import { environmentForOthers } from "../../../profiles/environment.ts";
 import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
@@ -61,6 +62,9 @@ export const profileRefresh = (given: Cli) =>
       };
       let outcome = args.force ? undefined : await quietly();
       if (!outcome) {
+        const browser = browserFor(runtime.env);
+        const nobodySees = args.browser && browser.kind === "none" && !browser.isWish && !runtime.terminal.interactive;
+        if (nobodySees) throw commandFailure.nobodyToLogIn(host.origin, resolved.name);
         await vault.prepare();
         const dialogue = dialogueOf(cli, host.origin);
         const stop = stopSignal();

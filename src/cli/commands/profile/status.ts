@@ -9,6 +9,7 @@ import { identityPlace } from "../../../auth/identity-source.ts";
 import { describe } from "../../../auth/stored-login.ts";
 import { asCodemieError, type CodemieError } from "../../../core/errors.ts";
 import { when } from "../../../core/text.ts";
+import { stoppableFetch } from "../../../platform/network.ts";
 import type { Config } from "../../../profiles/config.ts";
 import { methodOf, type Resolved, resolveProfile } from "../../../profiles/resolve.ts";
 import type { Vault } from "../../../vault/vault.ts";
@@ -86,6 +87,9 @@ function unusable(config: Config, name: string, error: unknown): Status {
   return withProblem({ profile: name, active, method: methodOf(profile), url, ...nobody }, asCodemieError(error));
 }
 
+/** How long a host may take to say who is logged in, ms: it is unreachable then. */
+const askMs = 10_000;
+
 const nobody = {
   authenticated: false,
   user: null,
@@ -115,9 +119,9 @@ async function statusOf(
   online: boolean,
   asked: CredentialFlags & { readonly url: string | undefined },
 ): Promise<Status> {
-  const { runtime } = outer;
+  const runtime = { ...outer.runtime, fetch: stoppableFetch(outer.runtime.fetch, AbortSignal.timeout(askMs)) };
   const resolved = resolveProfile(config, { profile: name, url: asked.url }, runtime.env, {});
-  const cli = forProfile(outer, resolved);
+  const cli = forProfile({ ...outer, runtime }, resolved);
   const host = resolved.host.value;
   const given = await givenToRun(cli, asked, resolved);
   const credentials = credentialsFor(cli, vault, resolved, given);
