@@ -23,6 +23,8 @@ export interface GatewayClient {
   readonly repository: Repository | undefined;
   /** port to listen on; 0: a random one */
   readonly port: number;
+  /** called with betas of Anthropic's API that the host refuses */
+  readonly betasRefused?: ((betas: readonly string[]) => Promise<void>) | undefined;
 }
 
 /**
@@ -48,6 +50,7 @@ export function openGateway(
     timeoutMs: resolved.timeout.value * 1000,
     port: client.port,
     extraPaths: resolved.profile.gatewayPaths ?? [],
+    betasRefused: client.betasRefused,
     models: () => listedOrNamed(unwatched, credentials, resolved),
   });
 }

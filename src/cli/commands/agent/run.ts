@@ -21,6 +21,7 @@ import { readRepositoryProfile } from "../../../profiles/store.ts";
 import type { Cli } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 import { type AgentArgs, readAgentArgs } from "./args.ts";
+import { betasOfRun } from "./betas.ts";
 import { loginInMidRun, withLogin } from "./login.ts";
 
 /**
@@ -93,7 +94,9 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
   if (!asked.silent) warnOfModel(cli, resolved.model?.value, models, available);
 
   const repository = await readRepository(runtime.cwd);
-  const gateway = openGateway(cli, resolved, credentials, { name: program, model: models.id, repository, port });
+  const betas = betasOfRun(cli, agent, resolved, asked.silent);
+  const client = { name: program, model: models.id, repository, port, betasRefused: betas.refused };
+  const gateway = openGateway(cli, resolved, credentials, client);
   let run: Awaited<ReturnType<typeof makeRunFolder>> | undefined;
   try {
     run = await makeRunFolder(runtime.home);
@@ -112,6 +115,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
       resume: asked.resume,
       trustsFolder: asked.trustsFolder,
       cwd: runtime.cwd,
+      betas: betas.on,
       isWatched: isTerminal("stdout"),
       args: asked.rest,
       program: binary,
@@ -122,6 +126,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     if (note !== undefined && !asked.silent) cli.output.say.info(note);
     banner(cli, agent, asked, resolved, models.id);
     const code = await runForeground([binary, ...agentArgs], env, lastWordsOf, cwd);
+    betas.tell();
     const { forwarded, denied } = gateway.counts;
     const where = { profile: resolved.name, host: host.origin };
     const detail = { agent: agent.name, exit: code, requests: forwarded };
