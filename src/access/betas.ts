@@ -15,14 +15,14 @@ const remembered = z.object({
 });
 
 /** The betas that a host refused, and when, ms since the epoch. */
-export type Refusal = z.infer<typeof remembered>;
+export type RefusedBetas = z.infer<typeof remembered>;
 
 /** The file that keeps what a host refused. It holds no secret and may be lost: then betas are tried once more. */
 const fileOf = (home: string, { api }: Host) =>
   join(home, "run", `betas-${hashOf("sha256", api).toString("hex").slice(0, 16)}.json`);
 
 /** Keeps what the host refused, for the runs to come, if the home can be written. Never throws. */
-export async function rememberRefusal(home: string, host: Host, refusal: Refusal): Promise<void> {
+export async function rememberRefusal(home: string, host: Host, refusal: RefusedBetas): Promise<void> {
   try {
     await ensureFolder(join(home, "run"));
     await replaceFile(fileOf(home, host), JSON.stringify(refusal));
@@ -36,7 +36,7 @@ export async function rememberRefusal(home: string, host: Host, refusal: Refusal
  * @returns the betas that the host refused in an earlier run; undefined for none
  * @throws `vault_unreadable` when the file is not ours
  */
-export function recalledRefusal(home: string, host: Host): Refusal | undefined {
+export function recalledRefusal(home: string, host: Host): RefusedBetas | undefined {
   const text = readOwn(fileOf(home, host));
   return text === undefined ? undefined : parseJson(text, remembered);
 }
@@ -47,7 +47,11 @@ export function recalledRefusal(home: string, host: Host): Refusal | undefined {
  * @returns whether they do, and the refusal that decided it
  * @throws as {@link recalledRefusal}
  */
-export function betasFor(home: string, host: Host, { betas = "auto" }: Profile): { on: boolean; refused?: Refusal } {
+export function betasFor(
+  home: string,
+  host: Host,
+  { betas = "auto" }: Profile,
+): { on: boolean; refused?: RefusedBetas } {
   if (betas !== "auto") return { on: betas === "on" };
   const refused = recalledRefusal(home, host);
   return refused ? { on: false, refused } : { on: true };

@@ -155,6 +155,9 @@ async function start(run: AgentRun): Promise<AgentStart> {
     CLAUDE_CODE_RESUME_HINT_COMMAND: "codemie-claude",
   };
   const usual = defaultsFor(run);
+  // Claude Code judges them before our settings file counts, but after a repository's, which could allow them.
+  const flag = run.args.slice(0, endOf(run.args)).find((arg) => inBackground.test(arg));
+  if (flag && usual.CLAUDE_CODE_DISABLE_AGENT_VIEW) throw agentFailure.inBackground(flag.split("=")[0] ?? flag);
   const pinned = {
     ...Object.fromEntries(pinnedEmpty.map((name) => [name, ""])),
     ...Object.fromEntries(pinnedOff.map((name) => [name, "0"])),
@@ -183,6 +186,12 @@ async function start(run: AgentRun): Promise<AgentStart> {
     note: left && left.names.length > 0 ? leftOut("Claude Code", left.names) : undefined,
   };
 }
+
+/** Flags that start a session in the background. */
+const inBackground = /^--(?:bg|background|routine)(?:=|$)/;
+
+/** @returns how many arguments stand before a `--` */
+const endOf = (args: readonly string[]) => (args.includes("--") ? args.indexOf("--") : args.length);
 
 /** Flags with which Claude Code asks nobody: alone, or among short ones that are joined. */
 const headless = /^(?:--(?:print|init|init-only|maintenance|input-format|output-format|sdk-url)(?:=|$)|-[a-zA-Z]*p)/;

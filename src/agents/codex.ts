@@ -20,7 +20,7 @@ export const codex: Agent = {
   speaks: "openai",
   binary: "codex",
   package: "@openai/codex",
-  versions: ["0.150.0"],
+  versions: ["0.156.0"],
   efforts: ["minimal", "low", "medium", "high", "xhigh"],
   own: {
     subcommands: new Set(

@@ -18,7 +18,7 @@ export const gemini: Agent = {
   speaks: "gemini",
   binary: "gemini",
   package: "@google/gemini-cli",
-  versions: ["0.40.0"],
+  versions: ["0.39.1"],
   efforts: [],
   own: {
     subcommands: new Set("extension extensions gemma hook hooks mcp skill skills".split(" ")),
