@@ -169,10 +169,8 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const { settings, args } = await takeSettings(run.args);
   const left = await leavesOut(run);
   const file = join(run.folder, "claude-settings.json");
-  await replaceFile(
-    file,
-    `${JSON.stringify({ ...settings, env: { ...usual, ...settings.env, ...pinned } }, null, 2)}\n`,
-  );
+  const merged = { ...settings, env: { ...usual, ...settings.env, ...pinned } };
+  await replaceFile(file, `${JSON.stringify(merged, null, 2)}\n`, false);
   return {
     args: [
       "--settings",
@@ -213,7 +211,7 @@ async function leavesOut({ task, trustsFolder, args, cwd, env, folder, isWatched
   const ours = ["--setting-sources", "user"];
   if (Object.keys(servers).length > 0) {
     const file = join(folder, "claude-mcp.json");
-    await replaceFile(file, `${JSON.stringify({ mcpServers: servers })}\n`);
+    await replaceFile(file, `${JSON.stringify({ mcpServers: servers })}\n`, false);
     ours.push("--mcp-config", file);
   }
   return { flags: ours, names };

@@ -129,6 +129,6 @@ async function catalogueOf(run: AgentRun, model: string): Promise<string | undef
   }
   if (described.size === 0) return undefined;
   const file = join(run.folder, "codex-models.json");
-  await replaceFile(file, JSON.stringify({ models: [...described.values()] }));
+  await replaceFile(file, JSON.stringify({ models: [...described.values()] }), false);
   return file;
 }

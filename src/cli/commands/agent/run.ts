@@ -11,8 +11,9 @@ import type { Model } from "../../../api/schemas.ts";
 import { type CodemieError, failure } from "../../../core/errors.ts";
 import { closest, printable } from "../../../core/text.ts";
 import { versionLine } from "../../../core/version.ts";
-import { openGateway, portFor } from "../../../daemon/open-gateway.ts";
+import { portFor } from "../../../daemon/port.ts";
 import { isTerminal } from "../../../platform/is-terminal.ts";
+import type { Fetch } from "../../../platform/network.ts";
 import { findProgram, runForeground, versionOf } from "../../../platform/processes.ts";
 import { environmentForOthers, withoutTokens } from "../../../profiles/environment.ts";
 import { providerOf, providers } from "../../../profiles/providers.ts";
@@ -77,13 +78,14 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     : brokerFor(cli, vault, resolved, loginInMidRun(login, ended.signal));
   // A login that is unusable, and that nobody renews now, ends the run before anything starts.
   const first = credentialsFor(cli, vault, resolved, given);
+  const asking = { ...cli, runtime: { ...cli.runtime, fetch: whileWaiting(cli.runtime.fetch, loadGateway) } };
   const isRightVersion = checkVersion(agent, binary, login.browserEnv);
   isRightVersion.catch(() => undefined); // awaited below, beside what the host says
   if (!asked.silent) {
     warnOfShown(cli, asked);
     warnOfProvider(cli, agent, resolved);
   }
-  const available = await withLogin(login, given, () => availableModels(cli, first, resolved));
+  const available = await withLogin(login, given, () => availableModels(asking, first, resolved));
   await isRightVersion;
   if (!asked.silent) await tellOfEnd(cli, first);
   const models = agent.chooseModels(available, resolved.model?.value, {
@@ -96,6 +98,7 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
   const repository = await readRepository(runtime.cwd);
   const betas = betasOfRun(cli, agent, resolved, asked.silent);
   const client = { name: program, model: models.id, repository, port, betasRefused: betas.refused };
+  const { openGateway } = await loadGateway();
   const gateway = openGateway(cli, resolved, credentials, client);
   let run: Awaited<ReturnType<typeof makeRunFolder>> | undefined;
   try {
@@ -140,6 +143,17 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     await run?.remove();
   }
 }
+
+const loadGateway = () => import("../../../daemon/open-gateway.ts");
+
+/** @returns a `fetch` that uses the time of each answer: once the request is on its way, it begins the work */
+const whileWaiting =
+  (fetch: Fetch, work: () => unknown): Fetch =>
+  (...call) => {
+    const answer = fetch(...call);
+    work();
+    return answer;
+  };
 
 /** @returns the nearest level that the agent knows, and says so when that is another one */
 function effortFor({ output }: Cli, agent: Agent, { reasoningEffort, silent }: AgentArgs): Effort | undefined {
