@@ -122,7 +122,7 @@ const longestSettings = 1024 * 1024;
 
 /** @throws usage error when it is there and is no settings file */
 async function settingsIn(file: string): Promise<Settings> {
-  const text = await readNamedText(file, longestSettings).catch(() => null);
+  const text = await readNamedText(file, longestSettings, 0).catch(() => null);
   if (text === undefined) return {};
   const { stripComments } = await import("jsonc-parser");
   const settings = text === null ? undefined : parseJson(stripComments(text).replace(/^\uFEFF/, ""), settingsSchema);

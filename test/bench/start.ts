@@ -77,7 +77,9 @@ for (const { name, ms, ratio } of result)
   console.log(`${name.padEnd(22)} ${ms.toFixed(1).padStart(6)} ms  ${ratio.toFixed(2)}×`);
 await Bun.write(join(import.meta.dir, "../../dist/bench-start.json"), JSON.stringify({ rounds, result }, null, 2));
 const version = median(times["codemie --version"] ?? []);
-console.log(`an agent starts in ${(median(times["an agent's start"] ?? []) / version).toFixed(2)} times codemie --version`);
+console.log(
+  `an agent starts in ${(median(times["an agent's start"] ?? []) / version).toFixed(2)} times codemie --version`,
+);
 person.remove();
 await sandbox.close();
 rmSync(folder, { recursive: true });
