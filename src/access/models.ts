@@ -23,7 +23,7 @@ function fileOf(home: string, { name, host }: WhoseModels): string {
 export async function recallModels(home: string, whose: WhoseModels, models: readonly Model[]): Promise<void> {
   try {
     await ensureFolder(join(home, "run"));
-    await replaceFile(fileOf(home, whose), JSON.stringify(models.map(({ id, label }) => ({ id, label }))));
+    await replaceFile(fileOf(home, whose), JSON.stringify(models.map(({ id, label }) => ({ id, label }))), false);
   } catch {
     // a convenience; a read-only home does without it
   }

@@ -24,6 +24,8 @@ export interface AgentRun {
   readonly trustsFolder: boolean;
   /** the folder it works in */
   readonly cwd: string;
+  /** false: the host refuses betas of the model API */
+  readonly betas: boolean;
   /** false: its output goes to no terminal, and nobody can be asked */
   readonly isWatched: boolean;
   /** the agent's own arguments, in order */

@@ -53,15 +53,31 @@ const pinnedToEnvironment = [
   "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 ] as const;
 
-/** Set unless the user sets them: behind a company's gateway Claude Code talks to that gateway and to nobody else. */
+/**
+ * Set unless the user sets them: behind a company's gateway Claude Code talks to that gateway and to nobody else. A repository's
+ * settings do not undo them, since our settings file has them too.
+ */
 const defaults: Readonly<Record<string, string>> = {
+  // Of all switches only this one ends `GET https://api.anthropic.com/api/directory/server-urls` and a hundred requests like it. For a
+  // user who empties it, the single switches remain.
   CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-  CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS: "1",
+  DISABLE_TELEMETRY: "1",
+  DISABLE_ERROR_REPORTING: "1",
   DISABLE_AUTOUPDATER: "1",
+  CLAUDE_CODE_DISABLE_FEEDBACK_SURVEY: "1",
+  CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL: "1",
+  // Claude Code asks for `GET /v1/models` when it starts, and `/model` lists what it got.
+  CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY: "1",
   // A session sent to the background is run later by a supervisor of Claude Code's, with the user's own settings and no gateway.
   CLAUDE_CODE_DISABLE_AGENT_VIEW: "1",
   CLAUDE_CODE_DISABLE_BG_EXIT_HANDOFF: "1",
 };
+
+/** Set for a host that refuses betas: tool search, context management and the cache of an hour are among them. */
+const betasOff = { CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS: "1" };
+
+/** Pinned where the user's environment sets it: a repository must not undo it. */
+const pinnedWhereSet = ["CLAUDE_CODE_SUBPROCESS_ENV_SCRUB"] as const;
 
 const tierNames = ["haiku", "sonnet", "opus"] as const;
 
@@ -138,17 +154,23 @@ async function start(run: AgentRun): Promise<AgentStart> {
     // Claude Code ends with the command that continues the session; `claude` alone would not go through the gateway.
     CLAUDE_CODE_RESUME_HINT_COMMAND: "codemie-claude",
   };
+  const usual = defaultsFor(run);
+  // Claude Code judges them before our settings file counts, but after a repository's, which could allow them.
+  const flag = run.args.slice(0, endOf(run.args)).find((arg) => inBackground.test(arg));
+  if (flag && usual.CLAUDE_CODE_DISABLE_AGENT_VIEW) throw agentFailure.inBackground(flag.split("=")[0] ?? flag);
   const pinned = {
     ...Object.fromEntries(pinnedEmpty.map((name) => [name, ""])),
     ...Object.fromEntries(pinnedOff.map((name) => [name, "0"])),
     ...Object.fromEntries(pinnedToEnvironment.map((name) => [name, run.env[name] ?? ""])),
+    ...Object.fromEntries(pinnedWhereSet.flatMap((name) => (run.env[name] ? [[name, run.env[name]]] : []))),
     ...withoutLoopbackProxy(run.env),
     ...ours,
   };
   const { settings, args } = await takeSettings(run.args);
   const left = await leavesOut(run);
   const file = join(run.folder, "claude-settings.json");
-  await replaceFile(file, `${JSON.stringify({ ...settings, env: { ...settings.env, ...pinned } }, null, 2)}\n`);
+  const merged = { ...settings, env: { ...usual, ...settings.env, ...pinned } };
+  await replaceFile(file, `${JSON.stringify(merged, null, 2)}\n`, false);
   return {
     args: [
       "--settings",
@@ -158,10 +180,16 @@ async function start(run: AgentRun): Promise<AgentStart> {
       ...(run.reasoningEffort === undefined ? [] : ["--effort", run.reasoningEffort]),
       ...(run.task === undefined ? args : ["--print", ...args, "--", run.task]),
     ],
-    env: agentEnvironment(run.env, competing, { ...defaultsFor(run.env), ...ours }),
+    env: agentEnvironment(run.env, competing, { ...usual, ...ours }),
     note: left && left.names.length > 0 ? leftOut("Claude Code", left.names) : undefined,
   };
 }
+
+/** Flags that start a session in the background. */
+const inBackground = /^--(?:bg|background|routine)(?:=|$)/;
+
+/** @returns how many arguments stand before a `--` */
+const endOf = (args: readonly string[]) => (args.includes("--") ? args.indexOf("--") : args.length);
 
 /** Flags with which Claude Code asks nobody: alone, or among short ones that are joined. */
 const headless = /^(?:--(?:print|init|init-only|maintenance|input-format|output-format|sdk-url)(?:=|$)|-[a-zA-Z]*p)/;
@@ -183,14 +211,16 @@ async function leavesOut({ task, trustsFolder, args, cwd, env, folder, isWatched
   const ours = ["--setting-sources", "user"];
   if (Object.keys(servers).length > 0) {
     const file = join(folder, "claude-mcp.json");
-    await replaceFile(file, `${JSON.stringify({ mcpServers: servers })}\n`);
+    await replaceFile(file, `${JSON.stringify({ mcpServers: servers })}\n`, false);
     ours.push("--mcp-config", file);
   }
   return { flags: ours, names };
 }
 
-function defaultsFor(env: AgentRun["env"]): Record<string, string> {
-  return Object.fromEntries(Object.entries(defaults).filter(([name]) => env[name] === undefined));
+/** @returns the variables that are set for this run, without those that the user sets */
+function defaultsFor({ env, betas }: AgentRun): Record<string, string> {
+  const all = { ...defaults, ...(betas ? {} : betasOff) };
+  return Object.fromEntries(Object.entries(all).filter(([name]) => env[name] === undefined));
 }
 
 /** Claude Code makes texts of numbers and the like in `env` itself. */

@@ -21,7 +21,7 @@ export const codex: Agent = {
   speaks: "openai",
   binary: "codex",
   package: "@openai/codex",
-  versions: ["0.150.0"],
+  versions: ["0.156.0"],
   efforts: ["minimal", "low", "medium", "high", "xhigh"],
   own: {
     subcommands: new Set(
@@ -138,6 +138,6 @@ async function catalogueOf(run: AgentRun, model: string): Promise<string | undef
   }
   if (described.size === 0) return undefined;
   const file = join(run.folder, "codex-models.json");
-  await replaceFile(file, JSON.stringify({ models: [...described.values()] }));
+  await replaceFile(file, JSON.stringify({ models: [...described.values()] }), false);
   return file;
 }

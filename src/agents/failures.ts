@@ -15,6 +15,12 @@ export const agentFailure = {
       "--settings is neither a readable settings file nor JSON",
       "give the path of a JSON file, or the JSON itself",
     ),
+  inBackground: (flag: string) =>
+    new CodemieError(
+      "usage",
+      `${flag} starts a session that would run without the gateway`,
+      "leave it out; CLAUDE_CODE_DISABLE_AGENT_VIEW= in the environment lets Claude Code run it on its own login",
+    ),
   /** @param levels all that there are */
   noEffort: (given: string, levels: readonly string[]) =>
     new CodemieError("usage", `there is no reasoning effort ${printable(given, 60)}`, `one of ${levels.join(", ")}`),

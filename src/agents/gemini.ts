@@ -18,7 +18,7 @@ export const gemini: Agent = {
   speaks: "gemini",
   binary: "gemini",
   package: "@google/gemini-cli",
-  versions: ["0.40.0"],
+  versions: ["0.39.1"],
   efforts: [],
   own: {
     subcommands: new Set("extension extensions gemma hook hooks mcp skill skills".split(" ")),
@@ -122,7 +122,7 @@ const longestSettings = 1024 * 1024;
 
 /** @throws usage error when it is there and is no settings file */
 async function settingsIn(file: string): Promise<Settings> {
-  const text = await readNamedText(file, longestSettings).catch(() => null);
+  const text = await readNamedText(file, longestSettings, 0).catch(() => null);
   if (text === undefined) return {};
   const { stripComments } = await import("jsonc-parser");
   const settings = text === null ? undefined : parseJson(stripComments(text).replace(/^\uFEFF/, ""), settingsSchema);

@@ -57,7 +57,7 @@ export async function claudeStateOf(cwd: string, env: Env): Promise<ClaudeState>
   // A relative one would be the folder's own.
   if (!isAbsolute(base)) return { isTrusted: false, servers: {} };
   const file = join(base, ".claude.json");
-  const text = await readNamedText(file, longestState).catch(() => undefined);
+  const text = await readNamedText(file, longestState, 0).catch(() => undefined);
   const projects = parseJson(text ?? "", stateSchema)?.projects ?? {};
   const found = upwards(cwd).flatMap((folder) => (Object.hasOwn(projects, folder) ? (projects[folder] ?? []) : []));
   return {

@@ -2,8 +2,6 @@ import type { Context } from "../access/context.ts";
 import { blindlyTrusted, listedOrNamed } from "../access/credentials.ts";
 import type { Repository } from "../agents/repository.ts";
 import type { Credentials } from "../auth/credentials.ts";
-import type { Env } from "../core/env.ts";
-import { parsePort } from "../core/parse.ts";
 import { headerSafe } from "../core/text.ts";
 import { version } from "../core/version.ts";
 import { type Gateway, startGateway } from "../gateway/gateway.ts";
@@ -13,7 +11,6 @@ import { connectionPool } from "../http1/pool.ts";
 import { tlsSettings } from "../platform/network.ts";
 import { namedProxy } from "../platform/proxy.ts";
 import type { Resolved } from "../profiles/resolve.ts";
-import { daemonFailure } from "./failures.ts";
 
 /** The program that a gateway serves, and what the platform wants to know of it. */
 export interface GatewayClient {
@@ -23,6 +20,8 @@ export interface GatewayClient {
   readonly repository: Repository | undefined;
   /** port to listen on; 0: a random one */
   readonly port: number;
+  /** called with betas of Anthropic's API that the host refuses */
+  readonly betasRefused?: ((betas: readonly string[]) => Promise<void>) | undefined;
 }
 
 /**
@@ -48,6 +47,7 @@ export function openGateway(
     timeoutMs: resolved.timeout.value * 1000,
     port: client.port,
     extraPaths: resolved.profile.gatewayPaths ?? [],
+    betasRefused: client.betasRefused,
     models: () => listedOrNamed(unwatched, credentials, resolved),
   });
 }
@@ -60,19 +60,6 @@ function upstreamFor({ runtime }: Context, { host, profile }: Resolved): HttpCli
   if (isProxied || blindlyTrusted(profile) === origin) return upstreamByFetch(runtime.fetch);
   const tls = tlsSettings(runtime.env);
   return connectionPool(origin, () => tls(false));
-}
-
-/**
- * @param asked the `--port` flag, if given
- * @returns the port to listen on, flag over `CODEMIE_PROXY_PORT`; 0 for a random one
- * @throws usage error when that is no port
- */
-export function portFor(env: Env, asked?: string): number {
-  const given = asked ?? env.CODEMIE_PROXY_PORT;
-  if (!given) return 0;
-  const port = parsePort(given);
-  if (port === undefined) throw daemonFailure.badPort(given, asked === undefined ? "CODEMIE_PROXY_PORT" : "--port");
-  return port;
 }
 
 /** The headers that the platform wants on every request (CodeMie fact 5.3), without values that cannot be a header. */

@@ -10,8 +10,8 @@ import { GatewayError } from "./errors.ts";
 import { downstreamHeaders } from "./headers.ts";
 import type { Call } from "./paths.ts";
 
-/** How much of a 401 answer we read to find out whether the host or the model's provider sent it, bytes. */
-const bodyToJudge = 65_536;
+/** How much of an error answer we read to find out what it means, bytes. */
+export const bodyToJudge = 65_536;
 
 /** We keep bodies up to this length until the answer begins, to send them again after a renewal, bytes. */
 const replayableBytes = 8 * 1024 * 1024;
@@ -132,7 +132,7 @@ export function discard(body: IncomingAnswer["body"] | undefined): void {
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /** @returns the text of an answer; undefined when its coding is unknown or broken, or it expands to more than we read */
-async function decoded(bytes: Uint8Array, coding: string | undefined): Promise<string | undefined> {
+export async function decoded(bytes: Uint8Array, coding: string | null | undefined): Promise<string | undefined> {
   const name = coding?.trim().toLowerCase() || "identity";
   if (name === "identity") return new TextDecoder().decode(bytes);
   // Loaded here: few gateways ever see such an answer, and it takes a few megabytes.

@@ -27,21 +27,22 @@ export async function ensureFolder(folder: string): Promise<void> {
  *
  * @param file path; its folder must exist
  * @param data the whole new content
+ * @param isLasting false: it need not survive the machine's crash, so nobody waits for the disk
  * @throws `disk` when it cannot be written, or is longer than we read; the old content then remains
  */
-export async function replaceFile(file: string, data: string): Promise<void> {
+export async function replaceFile(file: string, data: string, isLasting = true): Promise<void> {
   if (Buffer.byteLength(data) > longest) throw platformFailure.tooLong(file, longest);
   const temporary = temporaryFile(file);
   try {
     const handle = await open(temporary, "wx", fileMode);
     try {
       await handle.writeFile(data);
-      await handle.sync();
+      if (isLasting) await handle.sync();
     } finally {
       await handle.close();
     }
     await rename(temporary, file);
-    await syncFolder(dirname(file));
+    if (isLasting) await syncFolder(dirname(file));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw platformFailure.disk(file, error);

@@ -118,14 +118,14 @@ export async function readNamed(
 }
 
 /**
- * As {@link readNamed}.
+ * As {@link readNamed}; at a place that the person did not name, a pipe gets no time.
  *
  * @returns the file's text, or undefined when there is no such file
  * @throws `vault_unreadable` when it cannot be read, or is longer than the limit
  */
-export async function readNamedText(file: string, limit: number): Promise<string | undefined> {
+export async function readNamedText(file: string, limit: number, patienceMs?: number): Promise<string | undefined> {
   try {
-    const { content } = await readNamed(file, limit);
+    const { content } = await readNamed(file, limit, patienceMs);
     if (!content) throw coded("EFBIG");
     return new TextDecoder().decode(content);
   } catch (error) {

@@ -1,6 +1,9 @@
 import * as z from "zod/mini";
 import { callbackHosts } from "../core/host.ts";
 
+/** Whether agents ask the host for betas of the model API. */
+export const betaChoices = ["on", "off", "auto"] as const;
+
 /**
  * A profile, in the existing CLI's file format (CodeMie fact 8.1). The schema lists the members that we use, and keeps
  * every other one as it is.
@@ -41,6 +44,8 @@ export const profile = z.looseObject({
       z.string().check(z.regex(/^(?:[A-Z]+|\*) (?:\/(?:[A-Za-z0-9_~@:-][A-Za-z0-9._~@:-]*|\*))+$/, "not METHOD /path")),
     ),
   ),
+  /** betas of the model API; `auto`, the default: until the host refuses one */
+  betas: z.optional(z.enum(betaChoices)),
   /** accept any certificate of this profile's host; every run warns of it */
   insecureSkipTlsVerify: z.optional(z.boolean()),
 });

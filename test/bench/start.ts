@@ -5,6 +5,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { codemieClaude, Person } from "../support/codemie.ts";
+import { logIn } from "../support/login.ts";
+import { startSandbox } from "../support/sandbox/sandbox.ts";
 
 const rounds = 40;
 const folder = mkdtempSync(join(tmpdir(), "codemie-bench-"));
@@ -30,6 +33,25 @@ const commands: Record<string, string[]> = {
   "codemie profile list": [codemie, "profile", "list"],
 };
 const times: Record<string, number[]> = {};
+/** From the command to the first byte that the agent prints, with a login in the vault and a host on this machine, ms. */
+async function agentStarts(): Promise<number> {
+  const start = performance.now();
+  const child = Bun.spawn([codemieClaude, "--task", "x"], {
+    env: person.env,
+    cwd: person.cwd,
+    stdin: "ignore",
+    stderr: "ignore",
+  });
+  await child.stdout.getReader().read();
+  const took = performance.now() - start;
+  if ((await child.exited) !== 0) throw new Error("codemie-claude failed");
+  return took;
+}
+
+const sandbox = await startSandbox();
+const person = new Person();
+await logIn(person, sandbox);
+person.install("claude", "#!/bin/sh\necho started\n");
 for (let round = -3; round < rounds; round++) {
   for (const [name, command] of Object.entries(commands)) {
     const start = performance.now();
@@ -41,6 +63,8 @@ for (let round = -3; round < rounds; round++) {
     if (exitCode !== 0) throw new Error(`${name} failed`);
     if (round >= 0) times[name] = [...(times[name] ?? []), performance.now() - start];
   }
+  const took = await agentStarts();
+  if (round >= 0) times["an agent's start"] = [...(times["an agent's start"] ?? []), took];
 }
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 const base = median(times["one line"] ?? []);
@@ -52,4 +76,10 @@ const result = Object.entries(times).map(([name, values]) => ({
 for (const { name, ms, ratio } of result)
   console.log(`${name.padEnd(22)} ${ms.toFixed(1).padStart(6)} ms  ${ratio.toFixed(2)}×`);
 await Bun.write(join(import.meta.dir, "../../dist/bench-start.json"), JSON.stringify({ rounds, result }, null, 2));
+const version = median(times["codemie --version"] ?? []);
+console.log(
+  `an agent starts in ${(median(times["an agent's start"] ?? []) / version).toFixed(2)} times codemie --version`,
+);
+person.remove();
+await sandbox.close();
 rmSync(folder, { recursive: true });

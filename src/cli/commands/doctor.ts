@@ -1,3 +1,4 @@
+import { betasFor } from "../../access/betas.ts";
 import { callApi, credentialsFor, forProfile, listModels } from "../../access/credentials.ts";
 import { stores } from "../../access/stores.ts";
 import { errorSentence } from "../../api/judge.ts";
@@ -7,7 +8,17 @@ import { asCodemieError, CodemieError } from "../../core/errors.ts";
 import { printable } from "../../core/text.ts";
 import { versionLine } from "../../core/version.ts";
 import { openGateway } from "../../daemon/open-gateway.ts";
-import { type Check, examine, failed, failedWith, ok, type Result, type Status, skipped } from "../../doctor/check.ts";
+import {
+  type Check,
+  examine,
+  failed,
+  failedWith,
+  ok,
+  type Result,
+  type Status,
+  skipped,
+  warning,
+} from "../../doctor/check.ts";
 import { fileChecks } from "../../doctor/files.ts";
 import { loginChecks } from "../../doctor/login.ts";
 import { networkChecks } from "../../doctor/network.ts";
@@ -77,6 +88,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
       model: known?.model?.value,
     }),
     gatewayCheck(cli, known, credentials),
+    betasCheck(runtime.home, known),
     ...programChecks(runtime, agents, linkNames, environmentForOthers(runtime, profiles)),
   ];
 }
@@ -116,6 +128,24 @@ function gatewayCheck(cli: Cli, known: Resolved | undefined, credentials: Creden
       } finally {
         await gateway.close();
       }
+    },
+  };
+}
+
+/** Claude Code's betas at this host: as the profile sets them, or as an earlier run found. */
+function betasCheck(home: string, known: Resolved | undefined): Check {
+  return {
+    id: "betas",
+    title: "betas",
+    async run() {
+      if (!known) return skipped("no host is set up");
+      const { on, refused } = betasFor(home, known.host.value, known.profile);
+      if (!refused) return on ? ok("on, for Claude Code") : ok("off, as the profile says");
+      const names = printable(refused.betas.join(", "), 200);
+      return warning(
+        `off, since the host refused ${names} on ${new Date(refused.at).toISOString().slice(0, 10)}`,
+        "codemie config set betas on to try again, or off to leave it so",
+      );
     },
   };
 }

@@ -13,8 +13,9 @@ import { type CodemieError, failure } from "../../../core/errors.ts";
 import { closest, printable } from "../../../core/text.ts";
 import { versionLine } from "../../../core/version.ts";
 import { ciLogOf } from "../../../core/workflow-commands.ts";
-import { openGateway, portFor } from "../../../daemon/open-gateway.ts";
+import { portFor } from "../../../daemon/port.ts";
 import { isTerminal } from "../../../platform/is-terminal.ts";
+import type { Fetch } from "../../../platform/network.ts";
 import { findProgram, runForeground, versionOf } from "../../../platform/processes.ts";
 import { environmentForOthers, withoutTokens } from "../../../profiles/environment.ts";
 import { providerOf, providers } from "../../../profiles/providers.ts";
@@ -24,6 +25,7 @@ import { withIdentity } from "../../credential-flags.ts";
 import type { Cli } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
 import { type AgentArgs, readAgentArgs } from "./args.ts";
+import { betasOfRun } from "./betas.ts";
 import { loginInMidRun, withLogin } from "./login.ts";
 
 /**
@@ -83,6 +85,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     : brokerFor(cli, vault, resolved, loginInMidRun(login, ended.signal));
   // A login that is unusable, and that nobody renews now, ends the run before anything starts.
   const first = given ? credentials : credentialsFor(cli, vault, resolved, given);
+  const asking = { ...cli, runtime: { ...cli.runtime, fetch: whileWaiting(cli.runtime.fetch, loadGateway) } };
   const isRightVersion = checkVersion(agent, binary, login.browserEnv);
   isRightVersion.catch(() => undefined); // awaited below, beside what the host says
   if (!asked.silent) {
@@ -90,7 +93,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     warnOfProvider(cli, agent, resolved);
   }
   if (given) await maskCredential(cli, first);
-  const available = await withLogin(login, given, () => availableModels(cli, first, resolved));
+  const available = await withLogin(login, given, () => availableModels(asking, first, resolved));
   await isRightVersion;
   if (!asked.silent) await tellOfEnd(cli, first);
   const subject = await subjectOf(given, first);
@@ -102,7 +105,10 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
   if (!asked.silent) warnOfModel(cli, resolved.model?.value, models, available);
 
   const repository = await readRepository(runtime.cwd);
-  const gateway = openGateway(cli, resolved, credentials, { name: program, model: models.id, repository, port });
+  const betas = betasOfRun(cli, agent, resolved, asked.silent);
+  const client = { name: program, model: models.id, repository, port, betasRefused: betas.refused };
+  const { openGateway } = await loadGateway();
+  const gateway = openGateway(cli, resolved, credentials, client);
   let run: Awaited<ReturnType<typeof makeRunFolder>> | undefined;
   try {
     run = await makeRunFolder(runtime.home);
@@ -121,6 +127,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
       resume: asked.resume,
       trustsFolder: asked.trustsFolder,
       cwd: runtime.cwd,
+      betas: betas.on,
       isWatched: isTerminal("stdout"),
       args: asked.rest,
       program: binary,
@@ -133,6 +140,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     runtime.terminal.mask(gateway.key);
     const began = performance.now();
     const code = await runForeground([binary, ...agentArgs], env, lastWordsOf, cwd);
+    betas.tell();
     const { forwarded, denied } = gateway.counts;
     if (ciLogOf(runtime.env)) {
       const { summarize } = await import("./job-summary.ts");
@@ -156,6 +164,17 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     await run?.remove();
   }
 }
+
+const loadGateway = () => import("../../../daemon/open-gateway.ts");
+
+/** @returns a `fetch` that uses the time of each answer: once the request is on its way, it begins the work */
+const whileWaiting =
+  (fetch: Fetch, work: () => unknown): Fetch =>
+  (...call) => {
+    const answer = fetch(...call);
+    work();
+    return answer;
+  };
 
 /** @returns the nearest level that the agent knows, and says so when that is another one */
 function effortFor({ output }: Cli, agent: Agent, { reasoningEffort, silent }: AgentArgs): Effort | undefined {

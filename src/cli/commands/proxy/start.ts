@@ -4,7 +4,7 @@ import { stores } from "../../../access/stores.ts";
 import { parseSeconds } from "../../../core/parse.ts";
 import { Secret } from "../../../core/secret.ts";
 import { serveDetached } from "../../../daemon/detach.ts";
-import { portFor } from "../../../daemon/open-gateway.ts";
+import { portFor } from "../../../daemon/port.ts";
 import { serve } from "../../../daemon/serve.ts";
 import type { GatewayState } from "../../../daemon/state.ts";
 import { resolveProfile } from "../../../profiles/resolve.ts";
