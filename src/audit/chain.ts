@@ -138,7 +138,7 @@ export function lineOf(end: End, lines: readonly string[]): Link | undefined {
 }
 
 /** A line's place in its file, from 1. */
-const placeOf = (seq: number) => ((seq - 1) % linesPerFile) + 1;
+export const placeOf = (seq: number) => ((seq - 1) % linesPerFile) + 1;
 
 /**
  * @param names the notes of events that could not be written, oldest first

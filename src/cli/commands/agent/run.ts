@@ -1,4 +1,4 @@
-import { record } from "../../../access/audit.ts";
+import { forwardTrail, record } from "../../../access/audit.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
 import { givenToRun, tellOfEnd, warnOfShown } from "../../../access/given.ts";
 import { stores } from "../../../access/stores.ts";
@@ -121,6 +121,8 @@ export async function runAgent(outer: Cli, agent: Agent, args: readonly string[]
     });
     if (note !== undefined && !asked.silent) cli.output.say.info(note);
     banner(cli, agent, asked, resolved, models.id);
+    // What a command before this one could not send is sent while the agent runs.
+    if (config.auditForward !== undefined) await forwardTrail(cli);
     const code = await runForeground([binary, ...agentArgs], env, lastWordsOf, cwd);
     const { forwarded, denied } = gateway.counts;
     const where = { profile: resolved.name, host: host.origin };
