@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { parseJson } from "../core/json.ts";
 import { namesIn } from "../platform/files.ts";
 import { readOwn } from "../platform/private.ts";
-import { beginning, endFile, fileOf, type Link, lineOf, longestFile, placeOf, trailFile } from "./chain.ts";
+import { beginning, endFile, fileOf, type Link, lineOf, longestFile, placeInFile, trailFile } from "./chain.ts";
 import { type AuditEntry, auditEntry } from "./events.ts";
 
 /** A line of the trail for somebody else. */
@@ -35,7 +35,7 @@ export async function linesAfter(
   const from = isThere ? place.seq : 0;
   const found: OutgoingLine[] = [];
   for (const name of files.filter((one) => !isThere || one >= own)) {
-    for (const text of linesIn(name).slice(isThere && name === own ? placeOf(from) : 0)) {
+    for (const text of linesIn(name).slice(isThere && name === own ? placeInFile(from) : 0)) {
       const entry = parseJson(text, auditEntry);
       if (!entry || entry.seq <= from || entry.seq > settled) continue;
       found.push({ text, entry });

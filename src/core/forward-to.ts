@@ -1,4 +1,4 @@
-import { isLoopback } from "./host.ts";
+import { isLoopback, withoutLastSlashes } from "./host.ts";
 
 /** Where each line of the audit trail is sent as well. */
 export type ForwardTo =
@@ -62,6 +62,6 @@ function collector(rest: string): ForwardTo | string {
   if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) return "it is not a web address";
   if (url.protocol === "http:" && !isLoopback(url.hostname)) return "plain http: is allowed on this machine only";
   if (url.search || url.hash) return "a query or a fragment in it is not allowed";
-  const path = url.pathname.replace(/\/+$/, "");
+  const path = withoutLastSlashes(url.pathname);
   return { kind: "otlp", url: `${url.origin}${path.endsWith("/v1/logs") ? path : `${path}/v1/logs`}` };
 }

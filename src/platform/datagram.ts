@@ -33,7 +33,7 @@ export interface DatagramSocket {
 export function openDatagramSocket(path: string): DatagramSocket | string {
   if (process.platform === "win32") return "this system has no such socket";
   try {
-    const { symbols } = dlopen(libraryName, {
+    const { symbols, close } = dlopen(libraryName, {
       socket: { args: ["int", "int", "int"], returns: "int" },
       connect: { args: ["int", "ptr", "u32"], returns: "int" },
       setsockopt: { args: ["int", "int", "int", "ptr", "u32"], returns: "int" },
@@ -46,12 +46,16 @@ export function openDatagramSocket(path: string): DatagramSocket | string {
     >[0];
     const lastError = () => read.i32(errorAt());
     const socket = symbols.socket(unixFamily, datagrams, 0);
-    if (socket < 0) return "the system gives no socket";
+    if (socket < 0) {
+      close();
+      return "the system gives no socket";
+    }
     if (!isLinux) symbols.setsockopt(socket, socketLevel, sendBuffer, ptr(new Int32Array([longestDatagram])), 4);
     const address = addressOf(path);
     if (symbols.connect(socket, ptr(address), address.length) !== 0) {
       const why = lastError() === denied ? "permission denied" : "nobody listens there";
       symbols.close(socket);
+      close();
       return why;
     }
     return {
@@ -60,7 +64,10 @@ export function openDatagramSocket(path: string): DatagramSocket | string {
         const error = lastError();
         return full.includes(error) ? "full" : error === tooLong ? "too-long" : "gone";
       },
-      close: () => void symbols.close(socket),
+      close() {
+        symbols.close(socket);
+        close();
+      },
     };
   } catch {
     return "this system has no such socket"; // no such library

@@ -51,7 +51,7 @@ export class Rsyslog {
 module(load="imtcp" StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="anon")
 module(load="imuxsock" SysSock.Use="off")
 input(type="imtcp" address="127.0.0.1" port="${one.port}")
-input(type="imuxsock" Socket="${one.socket}" UseSpecialParser="off" RateLimit.Interval="0")
+input(type="imuxsock" Socket="${one.socket}" UseSpecialParser="off" UseSysTimeStamp="off" IgnoreTimestamp="off" RateLimit.Interval="0")
 action(type="omfile" file="${one.file}" template="RSYSLOG_SyslogProtocol23Format")
 `,
     );

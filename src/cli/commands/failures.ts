@@ -114,7 +114,7 @@ export const commandFailure = {
   noReceivedFile: (file: string) =>
     new CodemieError(
       "usage",
-      `there is no file ${printable(file, 200)}`,
+      `the receiver's file ${printable(file, 200)} does not exist`,
       "give the file that the receiver of auditForward wrote",
     ),
   noTrailKey: () =>
