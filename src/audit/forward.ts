@@ -157,7 +157,7 @@ export class Forwarder {
   /** @returns true when nothing is left to send. Call it under the lock */
   async #send(to: string, signal: AbortSignal): Promise<boolean> {
     const { now, warn } = this.#forwarding;
-    const found: Progress = this.progress() ?? (await lastPlaces(this.#folder)).beforeLast;
+    const found: Progress = this.progress() ?? (await this.#first());
     let progress: Progress = found.to === to ? found : { seq: found.seq, mac: found.mac, to };
     const restingMs = (progress.trouble?.until ?? 0) - now();
     if (restingMs > 0 && restingMs <= longestAskedMs) {
@@ -181,6 +181,13 @@ export class Forwarder {
     }
     this.#later(Math.max(restMs(1), (progress.trouble?.until ?? 0) - now()));
     return false;
+  }
+
+  /** Set in the file by hand, the forwarding begins with the line that was just written. */
+  async #first(): Promise<Link> {
+    const { beforeLast } = await lastPlaces(this.#folder);
+    await this.#write({ ...beforeLast });
+    return beforeLast;
   }
 
   async #write(progress: Progress): Promise<void> {

@@ -152,11 +152,13 @@ export function judgeLogsAnswer(
     return { kind: "taken", refused: Number(rejectedLogRecords ?? 0), why };
   }
   if (again.includes(status)) return later(`${origin} answered ${status}`, askedPauseMs(headers, nowMs));
-  if (refusing.includes(status)) return { kind: "refused", why: `${origin} answered ${status}` };
+  if (refusing.includes(status) && !isPage(headers)) return { kind: "refused", why: `${origin} answered ${status}` };
   return later(`${origin} answered ${status}, so it is another service, or does not let us in`, wronglySetUpMs);
 }
 
 const isJson = (headers: Headers) => /^application\/json\b/i.test(headers.get("content-type") ?? "");
+
+const isPage = (headers: Headers) => /^text\/html\b/i.test(headers.get("content-type") ?? "");
 
 /** @returns the pause of a `Retry-After` (RFC 9110 section 10.2.3), ms */
 function askedPauseMs(headers: Headers, nowMs: number): number | undefined {

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Person } from "../support/codemie.ts";
 import { appendLines, lastLine, letRest, numbersIn, progressOf, range } from "../support/forwarding.ts";
+import { startGateway } from "../support/gateway.ts";
 import { OtlpCollector } from "../support/otlp-collector.ts";
 import { hasRsyslog, Rsyslog } from "../support/rsyslog.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
@@ -153,6 +154,12 @@ const later: [string, () => Response, RegExp, number][] = [
   ["429 with Retry-After", () => new Response("{}", { status: 429, headers: { "retry-after": "90" } }), /429/, 80_000],
   ["a page for people", html, /no answer of a collector/, 200_000],
   ["503", () => new Response("", { status: 503 }), /503/, 0],
+  [
+    "400 with a page",
+    () => new Response("<p>Bad", { status: 400, headers: { "content-type": "text/html" } }),
+    /400/,
+    200_000,
+  ],
   ["401", () => new Response("", { status: 401 }), /401/, 200_000],
   ["a redirect", () => Response.redirect("https://elsewhere.example/v1/logs", 307), /307/, 200_000],
   ["500", () => new Response("", { status: 500 }), /500/, 200_000],
@@ -208,6 +215,23 @@ test("a partial success is not sent again, and told of", async () => {
   expect((await act()).err).toBe("");
   expect(collector.requests).toHaveLength(2);
   expect(progressOf(person)).toMatchObject({ seq: 3, refused: { lines: 1 } });
+});
+
+test("what a command could not send is sent while an agent runs", async () => {
+  using collector = new OtlpCollector();
+  collector.answering = () => new Response("", { status: 503 });
+  await set(collector.value);
+  letRest(person);
+  const arrived = Promise.withResolvers<void>();
+  collector.answering = () => {
+    arrived.resolve();
+    return undefined;
+  };
+  const gateway = await startGateway(person);
+  await arrived.promise; // the agent still runs
+  await gateway.stop();
+  expect(numbersIn(collector.lines)).toEqual([2, 3]);
+  expect(JSON.parse(collector.lines[1] ?? "").event).toBe("agent-run");
 });
 
 test("another receiver goes on where the one before stopped; one that is taken away gets the line that says so", async () => {

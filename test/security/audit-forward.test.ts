@@ -3,7 +3,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
-import { commandMs } from "../../src/audit/forward.ts";
+import { commandMs, Forwarder } from "../../src/audit/forward.ts";
+import type { Receiver } from "../../src/audit/receiver.ts";
 import { Person } from "../support/codemie.ts";
 import { certificateFor } from "../support/corporate.ts";
 import { textBelow } from "../support/files.ts";
@@ -184,6 +185,34 @@ test("many processes at the same time: one sends, and each line arrives", async 
   expect(kinds.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0, 0]);
   await act();
   expect(numbersIn(collector.lines)).toEqual(range(2, 9));
+});
+
+test("a command that meets a process at work leaves its line to it, and does not wait", async () => {
+  using collector = new OtlpCollector();
+  await set(collector.value);
+  await appendLines(person, 1);
+  const [asked, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const sent: string[] = [];
+  const receiver: Receiver = {
+    async send(lines) {
+      asked.resolve();
+      await go.promise;
+      sent.push(...lines.map(({ text }) => text));
+      return { done: lines.length };
+    },
+  };
+  const atWork = new Forwarder(person.codemieHome, {
+    destination: async () => collector.value,
+    receiver: async () => receiver,
+    warn: () => undefined,
+    now: Date.now,
+  }).forward(60_000);
+  await asked.promise;
+  expect((await act()).code).toBe(0);
+  expect(numbersIn(collector.lines)).toEqual([2]);
+  go.resolve();
+  await atWork;
+  expect(numbersIn(sent)).toEqual([3, 4]);
 });
 
 test("a process killed while it sends loses nothing", async () => {
