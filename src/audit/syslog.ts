@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { openDatagramSocket, systemLogSocket } from "../platform/datagram.ts";
+import { canSearch } from "../platform/names.ts";
 import { networkFailure, type TlsSettings } from "../platform/network.ts";
 import type { OutgoingLine } from "./outbox.ts";
 import { type Delivery, type Gravity, gravityOf, type Receiver } from "./receiver.ts";
@@ -88,7 +89,7 @@ export function syslogOverTls(
       const tooLate = () => trouble(networkFailure(origin, timeoutError).message);
       signal.addEventListener("abort", tooLate, { once: true });
       try {
-        if (signal.aborted) tooLate();
+        if (!(await canSearch(host, signal)) || signal.aborted) tooLate();
         else {
           socket = connect({ host, port, ...(isIP(host) ? {} : { servername: host }), ...tls() });
           const open = socket;

@@ -10,6 +10,7 @@ import { certificateFor } from "../support/corporate.ts";
 import { textBelow } from "../support/files.ts";
 import { appendLines, letRest, numbersIn, progressOf, range } from "../support/forwarding.ts";
 import { logIn, secretsOf } from "../support/login.ts";
+import { runWithSilentNames, testWithNetwork } from "../support/namespace.ts";
 import { OtlpCollector } from "../support/otlp-collector.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { cases } from "../support/tiers.ts";
@@ -176,6 +177,17 @@ test("a receiver that is silent: the command says what it has to say before it w
   await running.finished();
   // The limit, and what a busy machine takes to end a process.
   expect(performance.now() - start).toBeLessThan(commandMs + 20_000);
+});
+
+testWithNetwork("name servers that are silent hold no command up either", async () => {
+  for (const value of ["syslog+tls://logs.example.com", "otlp:https://logs.example.com"]) {
+    const start = performance.now();
+    const { code, err } = await runWithSilentNames(person, ["config", "set", "auditForward", value]);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    // The system itself goes on asking for minutes.
+    expect(performance.now() - start).toBeLessThan(commandMs + 20_000);
+    expect(progressOf(person)).toMatchObject({ to: value, trouble: { failures: 1 } });
+  }
 });
 
 test("many processes at the same time: one sends, and each line arrives", async () => {
