@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Person } from "../support/codemie.ts";
@@ -37,6 +37,7 @@ function received(lines: readonly string[]): string {
 
 async function rsyslog(): Promise<Rsyslog> {
   const one = await Rsyslog.start();
+  onTestFinished(() => one.remove());
   const authority = join(person.root, "authority.pem");
   writeFileSync(authority, one.certificate);
   person.env.CODEMIE_CA_CERTS = authority;
@@ -82,7 +83,6 @@ test.skipIf(!hasRsyslog)(
       status: "ok",
       message: expect.stringContaining(`all up to line ${last + 2}`),
     });
-    await log.remove();
   },
 );
 
@@ -114,7 +114,6 @@ test.skipIf(!hasRsyslog)(
     await act();
     await log.wrote(48);
     expect(log.numbers()).toEqual(range(2, 48));
-    await log.remove();
   },
 );
 
