@@ -87,7 +87,8 @@ export function parseProvider(input: string): Host {
   return { origin: url.origin, api: url.origin + withoutLastSlashes(url.pathname), kind: "provider" };
 }
 
-function withoutLastSlashes(path: string): string {
+/** @returns the path without the slashes at its end */
+export function withoutLastSlashes(path: string): string {
   let end = path.length;
   while (path[end - 1] === "/") end--;
   return path.slice(0, end);

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { chromiumPath } from "./chromium.ts";
 import { codemie } from "./codemie.ts";
+import { hasRsyslog } from "./rsyslog.ts";
 
 /** Runs before the tests: installs the real counterparts npm and Debian have, or stops with one clear line. */
 
@@ -34,6 +35,13 @@ if (missing.length > 0) {
 // A Chromium with windows does as well, and costs the tests twice the processor's time: worth a try, and no more.
 if (maySetUp && !process.env.CHROMIUM && !Bun.which("chromium-headless-shell")) {
   for (const command of ["update -q", "install -y -q --no-install-recommends chromium-headless-shell"])
+    Bun.spawnSync(["apt-get", ...command.split(" ")], { env: debian, stdout: "ignore", stderr: "ignore" });
+}
+
+// A real receiver of syslog; its tests are left out where there is none. Where services are started, its package would
+// become the machine's own log.
+if (maySetUp && !hasRsyslog && (Bun.which("rsyslogd") || !existsSync("/run/systemd/system"))) {
+  for (const command of ["update -q", "install -y -q --no-install-recommends rsyslog rsyslog-openssl"])
     Bun.spawnSync(["apt-get", ...command.split(" ")], { env: debian, stdout: "ignore", stderr: "ignore" });
 }
 

@@ -20,6 +20,7 @@ import {
   warning,
 } from "../../doctor/check.ts";
 import { fileChecks } from "../../doctor/files.ts";
+import { forwardFinding } from "../../doctor/forward.ts";
 import { loginChecks } from "../../doctor/login.ts";
 import { networkChecks } from "../../doctor/network.ts";
 import { programChecks } from "../../doctor/programs.ts";
@@ -77,6 +78,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
     ...fileChecks(runtime, profiles),
     profileCheck(known, unresolved),
     vaultCheck(vault),
+    ...(await forwardChecks(cli)),
     ...networkChecks(host?.origin, runtime),
     ...loginChecks({
       runtime,
@@ -178,6 +180,17 @@ function vaultCheck(vault: Vault): Check {
       }
     },
   };
+}
+
+/** There is nothing to check where nobody has the trail sent anywhere. */
+async function forwardChecks(cli: Cli): Promise<Check[]> {
+  const to = await stores(cli.runtime).profiles.auditForward();
+  if (to === undefined) return [];
+  const check = async () => {
+    const { forwarderOf } = await import("../../access/forwarding.ts");
+    return forwardFinding(to, await forwarderOf(cli).state(to));
+  };
+  return [{ id: "audit-forward", title: "audit trail", run: check }];
 }
 
 /** Hides the path of the home folder: it often holds a person's name, and the output may go into a ticket. */

@@ -1,4 +1,4 @@
-import { record } from "../../../access/audit.ts";
+import { forwardTrail, record } from "../../../access/audit.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
 import { givenToRun, subjectOf, tellOfEnd, warnOfShown } from "../../../access/given.ts";
 import { maskCredential } from "../../../access/mask.ts";
@@ -138,6 +138,8 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     if (note !== undefined && !asked.silent) cli.output.say.info(note);
     banner(cli, agent, asked, resolved, models.id);
     runtime.terminal.mask(gateway.key);
+    // What a command before this one could not send is sent while the agent runs.
+    if (config.auditForward !== undefined) await forwardTrail(cli);
     const began = performance.now();
     const code = await runForeground([binary, ...agentArgs], env, lastWordsOf, cwd);
     betas.tell();

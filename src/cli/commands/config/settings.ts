@@ -1,5 +1,6 @@
 import { recorded } from "../../../access/audit.ts";
 import { callApi, credentialsFor, forProfile, listModels } from "../../../access/credentials.ts";
+import { forwarderOf, sendLast } from "../../../access/forwarding.ts";
 import { stores, storesToChange } from "../../../access/stores.ts";
 import { CodemieError } from "../../../core/errors.ts";
 import { closest, nearest, printable } from "../../../core/text.ts";
@@ -78,7 +79,7 @@ export async function warnUnlisted(outer: Cli, profile: string, setting: Setting
  *
  * @param profile the `--profile` flag
  * @param value as typed; undefined removes the setting
- * @returns the profile's name, the stored value, and the names of members that the change removed besides
+ * @returns the profile's name (empty for a setting of all), the stored value, and the names of members that the change removed besides
  * @throws usage error for an unusable value or an unknown profile; `config_damaged`, `disk`, `vault_locked`
  */
 export async function changeSetting(
@@ -88,13 +89,15 @@ export async function changeSetting(
   value: string | undefined,
 ): Promise<{ name: string; stored: unknown; dropped: readonly string[] }> {
   const { vault, profiles } = await storesToChange(cli.runtime);
-  const { name } = settleProfile(await profiles.read(), { profile }, cli.runtime.env, {});
+  const before = await profiles.read();
+  if (setting.isOfAll && profile !== undefined) throw commandFailure.settingOfAll(setting.name);
+  const name = setting.isOfAll ? "" : settleProfile(before, { profile }, cli.runtime.env, {}).name;
   if (setting.write && value === undefined) throw commandFailure.hostNeeded(name);
   const detail = { what: value === undefined ? "unset" : "set", setting: setting.name };
   let stored: unknown;
   let dropped: readonly string[] = [];
   await recorded(cli, vault, { event: "config-changed", profile: name, host: "", detail }, () =>
-    profiles.update((config) => {
+    profiles.update(async (config) => {
       try {
         const before = Object.keys(config.profiles[name] ?? {});
         stored = change(config, name, setting, value);
@@ -105,7 +108,10 @@ export async function changeSetting(
         throw commandFailure.badSetting(setting.name, value ?? "", setting.about);
       }
       if (stored === false) throw profileFailure.none(name, Object.keys(config.profiles));
+      // What was done before somebody set a receiver stays on this machine.
+      if (setting.name === "auditForward" && stored !== undefined) await forwarderOf(cli).begin();
     }),
   );
+  if (setting.name === "auditForward" && value === undefined) sendLast(cli, before.auditForward);
   return { name, stored, dropped };
 }
