@@ -155,8 +155,11 @@ async function start(run: AgentRun): Promise<AgentStart> {
     CLAUDE_CODE_RESUME_HINT_COMMAND: "codemie-claude",
   };
   const usual = defaultsFor(run);
+  const isTold = run.args.slice(0, endOf(run.args));
+  const leaves = isTold.find((arg, i) => elsewhere.test(i > 0 && arg === "tmux" ? `${isTold[i - 1]}=${arg}` : arg));
+  if (leaves !== undefined) throw agentFailure.elsewhere(leaves.split("=")[0] ?? leaves);
   // Claude Code judges them before our settings file counts, but after a repository's, which could allow them.
-  const flag = run.args.slice(0, endOf(run.args)).find((arg) => inBackground.test(arg));
+  const flag = isTold.find((arg) => inBackground.test(arg));
   if (flag && usual.CLAUDE_CODE_DISABLE_AGENT_VIEW) throw agentFailure.inBackground(flag.split("=")[0] ?? flag);
   const pinned = {
     ...Object.fromEntries(pinnedEmpty.map((name) => [name, ""])),
@@ -187,6 +190,13 @@ async function start(run: AgentRun): Promise<AgentStart> {
 
 /** Flags that start a session in the background. */
 const inBackground = /^--(?:bg|background|routine)(?:=|$)/;
+
+/**
+ * Flags with which Claude Code runs in another program or on another machine: below a tmux server, whose environment may hold the
+ * credential and which goes on when our gateway has ended, in the desktop's program, in the cloud.
+ */
+const elsewhere =
+  /^--(?:tmux|desktop|cloud|environment|remote|remote-control|rc|teleport)(?:=|$)|^--teammate-mode=tmux$/;
 
 /** @returns how many arguments stand before a `--` */
 const endOf = (args: readonly string[]) => (args.includes("--") ? args.indexOf("--") : args.length);

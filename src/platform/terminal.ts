@@ -1,3 +1,4 @@
+import { randomBytes } from "../core/crypto.ts";
 import type { Env } from "../core/env.ts";
 import { failure } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
@@ -34,6 +35,12 @@ export interface Terminal {
   tellCi(lines: string): void;
   /** Has GitHub's runner hide a secret wherever the log would show it; nothing elsewhere. The runner shows no such line. */
   mask(secret: Secret): void;
+  /**
+   * Has GitHub's runner obey nothing that is printed from now on, as other programs print what strangers wrote; nothing elsewhere.
+   *
+   * @returns what has it obey again, for {@link tellCi}; empty where nothing was changed
+   */
+  stopCommands(): string;
   /** Reads standard input to its end. */
   readAll(): Promise<string>;
   /**
@@ -105,6 +112,12 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
     tellCi: writeError,
     mask(secret) {
       if (this.ci === "github") writeError(workflowCommand("add-mask", secret.reveal()));
+    },
+    stopCommands() {
+      if (this.ci !== "github") return "";
+      const end = `codemie-${randomBytes(16).toString("hex")}`;
+      writeError(workflowCommand("stop-commands", end));
+      return `::${end}::\n`;
     },
     readAll: () => Bun.stdin.text(),
     get isAsking() {

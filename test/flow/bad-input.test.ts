@@ -45,6 +45,26 @@ for (const [what, status, type, says] of [
   });
 }
 
+test("an address that is refused is named without what may be a secret in it", async () => {
+  const person = new Person();
+  for (const address of [
+    "http://codemie.example.com/cb?token=SECRETSECRET",
+    "ftp://SECRETSECRET@codemie.example.com/#SECRETSECRET",
+    "https://SECRETSECRET:x@codemie.example.com:99999/?SECRETSECRET",
+    "me:SECRETSECRET@codemie.example.com:99999",
+  ]) {
+    for (const args of [
+      ["login", address],
+      ["setup", "--url", address, "--yes"],
+      ["config", "set", "url", address],
+    ]) {
+      const { code, out, err } = await person.run(args);
+      expect({ args, code, told: (out + err).includes("SECRETSECRET") }).toEqual({ args, code: 2, told: false });
+    }
+  }
+  person.remove();
+});
+
 for (const [status, body, type, exit, says] of [
   [401, "{}", "application/json", 4, "did not accept the session"],
   [302, "", "text/html", 4, "did not accept the session"],

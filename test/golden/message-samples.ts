@@ -95,6 +95,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     ["/run/secrets/passphrase (CODEMIE_VAULT_PASSPHRASE_FILE)", "there is no such file"],
     ["--passphrase-command", "pass is not on PATH", "give the program's name or its absolute path"],
   ],
+  "agents/elsewhere": [["--tmux"]],
   "agents/inBackground": [["--bg"]],
   "agents/noEffort": [["superb", ["low", "medium", "high"]]],
   "agents/modelUnfit": [

@@ -143,3 +143,20 @@ for (const args of cases(
     person.remove();
   });
 }
+
+for (const home of [".", ""]) {
+  for (const agent of Object.keys(hostile)) {
+    test(`${agent} with HOME ${JSON.stringify(home)}: the folder is nobody's home`, async () => {
+      const person = loggedIn.copy();
+      const base = person.codemieHome;
+      Object.assign(person.env, { HOME: home, CODEMIE_HOME: base });
+      person.install(agent, `#!/bin/sh\necho "home=\${HOME-none}"\n`);
+      const { code, out, err } = await person.run(["--task", "hello", ...(more[agent] ?? [])], {
+        program: codemieFor(agent),
+      });
+      if (home === "") expect([code, out]).toEqual([0, "home=none\n"]);
+      else expect([code, err]).toEqual([2, expect.stringContaining("HOME")]);
+      person.remove();
+    });
+  }
+}

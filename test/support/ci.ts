@@ -9,8 +9,9 @@ export const subjects = [
   "repo:octo-org@123456/octo-repo@456789:ref:refs/heads/main",
 ] as const;
 
-/** @returns what a job's step printed, without the lines that GitHub's runner swallows because they name a secret to hide */
-export const unmasked = (err: string): string => err.replaceAll(/^::add-mask::.*\n/gm, "");
+/** @returns what a job's step printed, without our lines that GitHub's runner swallows: secrets to hide, where to obey nothing */
+export const unmasked = (err: string): string =>
+  err.replaceAll(/^::(?:add-mask::.*|stop-commands::codemie-.*|codemie-[0-9a-f]{32}::)\n/gm, "");
 
 /** A job of a CI system: the endpoint that issues its identity tokens (GitHub Actions), and the issuer's key. */
 export interface Ci {

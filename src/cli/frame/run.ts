@@ -106,19 +106,20 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     cli.output.text(await helpFor(cli, path, current));
     return 0;
   }
-  if (cli.rest.length > 0 && !current.takesRest) {
-    throw frameFailure.nothingAfterDashes(path);
+  try {
+    if (cli.rest.length > 0 && !current.takesRest) {
+      throw frameFailure.nothingAfterDashes(path);
+    }
+    // Scripts give it everywhere; where no question is asked it changes nothing.
+    if (!Object.hasOwn(current.args ?? {}, "yes")) rest = rest.filter((arg) => !isYes(arg));
+    const args = { ...(current.args as ArgsDef | undefined), ...commonArgs };
+    checkFlags(rest, args, path);
+    const { result } = await runCommand({ ...current, args }, { rawArgs: rest });
+    return typeof result === "number" ? result : 0;
+  } catch (error) {
+    current.failing?.();
+    throw error;
   }
-  // Scripts give it everywhere; where no question is asked it changes nothing.
-  if (!Object.hasOwn(current.args ?? {}, "yes")) rest = rest.filter((arg) => !isYes(arg));
-  checkFlags(rest, { ...(current.args as ArgsDef | undefined), ...commonArgs }, path);
-  const { result } = await runCommand(
-    { ...current, args: { ...(current.args as ArgsDef), ...commonArgs } },
-    {
-      rawArgs: rest,
-    },
-  );
-  return typeof result === "number" ? result : 0;
 }
 
 /** Commands that users of other tools type, and the ones we suggest instead. */

@@ -141,7 +141,10 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     // What a command before this one could not send is sent while the agent runs.
     if (config.auditForward !== undefined) await forwardTrail(cli);
     const began = performance.now();
-    const code = await runForeground([binary, ...agentArgs], env, lastWordsOf, cwd);
+    const resume = runtime.terminal.stopCommands();
+    const code = await runForeground([binary, ...agentArgs], env, { ...lastWordsOf, first: resume }, cwd).finally(() =>
+      runtime.terminal.tellCi(resume),
+    );
     betas.tell();
     const { forwarded, denied } = gateway.counts;
     if (ciLogOf(runtime.env)) {
