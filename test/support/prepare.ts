@@ -37,6 +37,15 @@ if (maySetUp && !process.env.CHROMIUM && !Bun.which("chromium-headless-shell")) 
     Bun.spawnSync(["apt-get", ...command.split(" ")], { env: debian, stdout: "ignore", stderr: "ignore" });
 }
 
+// The installer's test runs in busybox's shell too, where there is one.
+if (maySetUp && !Bun.which("busybox")) {
+  Bun.spawnSync(["apt-get", "install", "-y", "-q", "--no-install-recommends", "busybox"], {
+    env: debian,
+    stdout: "ignore",
+    stderr: "ignore",
+  });
+}
+
 function run(command: string[], cwd: string, failed: string): void {
   const done = Bun.spawnSync(command, { cwd, env: debian, stdout: "ignore", stderr: "pipe" });
   if (done.exitCode !== 0) stop(`${failed}: ${done.stderr.toString().trim().split("\n").at(-1)}`);
