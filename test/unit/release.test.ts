@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
 import { pack } from "../../release/archive.ts";
 import { bundledPackages } from "../../release/bundled.ts";
+import { installer } from "../../release/installer.ts";
+import { seal } from "../../release/release.ts";
 import { billOfMaterials } from "../../release/sbom.ts";
 import { pemBody, rawSignature, releaseKey, sshPublicKey, sshSignature } from "../../release/signature.ts";
 import { namedTargets, targets } from "../../release/targets.ts";
@@ -115,6 +117,30 @@ test("the bill of materials names what is bundled, and nothing else", async () =
   expect(bill.components.every(({ hashes }) => /^[0-9a-f]{128}$/.test(hashes[0]?.content ?? ""))).toBe(true);
   const led = new Set(bill.dependencies.flatMap(({ dependsOn }) => dependsOn));
   expect([...led].sort()).toEqual([...refs].sort());
+});
+
+test("the list of sums begins with the version, and sha256sum reads it; without a key nothing is signed", async () => {
+  const to = join(folder, "sealed");
+  mkdirSync(to);
+  writeFileSync(join(to, "codemie-linux-x64.tar.gz"), "an archive");
+  const edition = { version: "1.2.3", commit: "unknown", packages: [] };
+  await seal(to, { ...edition, key: undefined }, "");
+  const unsigned = ["SHA256SUMS", "VERSION", "codemie-linux-x64.tar.gz", "codemie.cdx.json", "install.sh"];
+  expect(readdirSync(to).sort()).toEqual(unsigned);
+  await seal(to, { ...edition, key: newKey() }, "https://example.com/releases");
+  expect(readdirSync(to).sort()).toEqual([...unsigned, "SHA256SUMS.sig", "SHA256SUMS.sshsig"].sort());
+  const sums = await Bun.file(join(to, "SHA256SUMS")).text();
+  expect(sums).toStartWith("# codemie 1.2.3\n");
+  const checked = Bun.spawnSync(["sha256sum", "--strict", "-c", "SHA256SUMS"], { cwd: to }).stdout.toString();
+  expect(checked).toBe("VERSION: OK\ncodemie-linux-x64.tar.gz: OK\ncodemie.cdx.json: OK\ninstall.sh: OK\n");
+});
+
+test("an address that would end the quotes it stands in gets no installer", async () => {
+  const edition = { version: "1.2.3", commit: "unknown", packages: [], key: undefined };
+  expect(await installer(edition, "https://example.com/$HOME")).toContain("built_base='https://example.com/$HOME'\n");
+  await expect(installer(edition, "https://example.com/'; id; '")).rejects.toThrow(
+    "the installer cannot hold this BASE_URL",
+  );
 });
 
 test("targets are named as the archives are; a wrong name is refused with the right ones", () => {
