@@ -1,7 +1,7 @@
 import { type ArgsDef, runCommand } from "citty";
 import type { Env } from "../../core/env.ts";
 import { nearest } from "../../core/text.ts";
-import { version, versionLine } from "../../core/version.ts";
+import { signingKey, version, versionLine } from "../../core/version.ts";
 import { realRuntime } from "../../platform/runtime.ts";
 import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
 import { cliFailure } from "../failures.ts";
@@ -81,7 +81,18 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     if (name === undefined) {
       const unknown = rest.find((arg) => arg.startsWith("-") && !isCommonFlag(arg));
       if (unknown === "--version" || unknown === "-v" || unknown === "-V") {
-        cli.output.result({ version, build: versionLine }, () => [versionLine]);
+        cli.output.result({ version, build: versionLine, signingKey }, () => [versionLine]);
+        return 0;
+      }
+      if (unknown === "--licenses" && path === "codemie") {
+        const { licenses } = await import("../../core/licenses.ts");
+        const lines = licenses.flatMap(({ name, version, license, text }) => [
+          `${name} ${version}: ${license}`,
+          "",
+          text,
+          "",
+        ]);
+        cli.output.result(licenses, () => lines, true);
         return 0;
       }
       if (unknown) throw unknownFlag(unknown, commonArgs, path);
