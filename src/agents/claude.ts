@@ -156,7 +156,9 @@ async function start(run: AgentRun): Promise<AgentStart> {
   };
   const usual = defaultsFor(run);
   const isTold = run.args.slice(0, endOf(run.args));
-  const leaves = isTold.find((arg, i) => elsewhere.test(i > 0 && arg === "tmux" ? `${isTold[i - 1]}=${arg}` : arg));
+  const leaves = isTold.find(
+    (arg, i) => elsewhere.test(arg) || (arg === "--teammate-mode" && isTold[i + 1] !== inProcess),
+  );
   if (leaves !== undefined) throw agentFailure.elsewhere(leaves.split("=")[0] ?? leaves);
   // Claude Code judges them before our settings file counts, but after a repository's, which could allow them.
   const flag = isTold.find((arg) => inBackground.test(arg));
@@ -172,7 +174,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const { settings, args } = await takeSettings(run.args);
   const left = await leavesOut(run);
   const file = join(run.folder, "claude-settings.json");
-  const merged = { ...settings, env: { ...usual, ...settings.env, ...pinned } };
+  const merged = { ...settings, teammateMode: inProcess, env: { ...usual, ...settings.env, ...pinned } };
   await replaceFile(file, `${JSON.stringify(merged, null, 2)}\n`, false);
   return {
     args: [
@@ -196,7 +198,9 @@ const inBackground = /^--(?:bg|background|routine)(?:=|$)/;
  * credential and which goes on when our gateway has ended, in the desktop's program, in the cloud.
  */
 const elsewhere =
-  /^--(?:tmux|desktop|cloud|environment|remote|remote-control|rc|teleport)(?:=|$)|^--teammate-mode=tmux$/;
+  /^--(?:tmux|desktop|cloud|environment|remote|remote-control|rc|teleport)(?:=|$)|^--teammate-mode=(?!in-process$)/;
+/** How teammates run as part of this process, and not in panes of a terminal program. */
+const inProcess = "in-process";
 
 /** @returns how many arguments stand before a `--` */
 const endOf = (args: readonly string[]) => (args.includes("--") ? args.indexOf("--") : args.length);

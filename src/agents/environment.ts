@@ -24,7 +24,6 @@ const places = [
  */
 export function agentEnvironment(env: Env, competing: RegExp, ours: Readonly<Record<string, string>>): ForeignEnv {
   for (const name of places) if (env[name]) requireAbsolute(name, env[name]);
-  // An empty HOME means the current folder to some agents, and none the system's home.
-  const kept = Object.entries(env).filter(([name, value]) => !competing.test(name) && (name !== "HOME" || value));
+  const kept = Object.entries(env).filter(([name]) => !competing.test(name));
   return withoutOwnSecrets({ ...Object.fromEntries(kept), ...withoutLoopbackProxy(env), ...ours });
 }

@@ -40,6 +40,8 @@ const progressSchema = z.object({
   refused: z.optional(z.object({ lines: z.int(), why: z.string() })),
 });
 export type Progress = z.infer<typeof progressSchema>;
+/** What must not be lost because the rest cannot be read: the receiver would get lines that were not meant for it. */
+const placeSchema = z.object({ seq: progressSchema.shape.seq, mac: progressSchema.shape.mac });
 
 /** How far a receiver is. */
 export interface ForwardState extends Pick<Progress, "refused"> {
@@ -132,7 +134,9 @@ export class Forwarder {
   /** @returns how far the receiver is; undefined when nothing was ever sent. Without a usable file, all is sent again */
   progress(): Progress | undefined {
     const text = readOwn(this.#file);
-    return text === undefined ? undefined : (parseJson(text, progressSchema) ?? beginning);
+    return text === undefined
+      ? undefined
+      : (parseJson(text, progressSchema) ?? parseJson(text, placeSchema) ?? beginning);
   }
 
   async #run(given: string | undefined): Promise<void> {

@@ -30,7 +30,7 @@ const refusing: readonly number[] = [400, 413, 422];
 const answerSchema = z.object({
   partialSuccess: z.nullish(
     z.object({
-      rejectedLogRecords: z.nullish(z.union([z.number(), z.string().check(z.regex(/^\d{1,15}$/))])),
+      rejectedLogRecords: z.nullish(z.union([z.int().check(z.gte(0)), z.string().check(z.regex(/^\d{1,15}$/))])),
       errorMessage: z.nullish(z.string()),
     }),
   ),

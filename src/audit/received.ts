@@ -1,3 +1,4 @@
+import * as z from "zod/mini";
 import { parseJson } from "../core/json.ts";
 import { type Link, macOf } from "./chain.ts";
 import { type AuditEntry, auditEntry } from "./events.ts";
@@ -46,6 +47,9 @@ export function judgeReceived(text: string, key: string, before: (seq: number) =
     for (const one of trailLinesIn(row)) {
       const entry = parseJson(one, auditEntry);
       if (!entry) return { ok: false, line: i + 1, why: "it holds no whole line of the trail" };
+      // A member that stands there twice: others may read the first, and the hash is about the last.
+      if (withoutEscapes(one) !== withoutEscapes(JSON.stringify(entry)))
+        return { ok: false, line: i + 1, why: `line ${entry.seq} of the trail was changed` };
       const known = found.get(entry.seq);
       if (!known) found.set(entry.seq, { entry, line: i + 1 });
       else if (JSON.stringify(known.entry) === JSON.stringify(entry)) repeats++;
@@ -75,8 +79,12 @@ export function judgeReceived(text: string, key: string, before: (seq: number) =
   return { ok: true, ...numbers, repeats, isFirstProven: macBefore !== undefined };
 }
 
+/** @returns JSON with its non-ASCII characters as they are: for syslog they are escaped */
+const withoutEscapes = (json: string): string =>
+  json.replace(/\\u(?!00[0-7])([0-9a-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+
 function trailLinesIn(row: string): string[] {
-  const records = [...row.matchAll(bodies)].map(([, quoted = '""']) => JSON.parse(quoted) as string);
+  const records = [...row.matchAll(bodies)].map(([, quoted = '""']) => parseJson(quoted, z.string()) ?? "");
   if (records.length > 0) return records;
   const at = row.indexOf(start);
   return at < 0 ? [] : [row.slice(at).trimEnd()];

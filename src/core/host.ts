@@ -131,5 +131,7 @@ function parseAddress(input: string): URL {
 /** @returns an address, which may be none, without what may be a secret in it: user, password, query and fragment */
 export function withoutSecrets(text: string): string {
   const [address = ""] = text.split(/[?#]/, 1);
-  return address.replace(/^([a-z][a-z0-9+.-]*:\/\/)?[^/@]*@/i, "$1");
+  const at = address.lastIndexOf("@");
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(address)?.[0] ?? "";
+  return at < 0 ? address : scheme + address.slice(at + 1);
 }

@@ -325,6 +325,11 @@ test("verify --from names what is missing, changed or another's, and passes over
     [lines.with(4, (lines[4] ?? "").replace('"ok"', '"no"')), "line 5 of the trail was changed"],
     [[...lines, (lines[4] ?? "").replace('"ok"', '"no"')], "line 5 of the trail is another one than at 5"],
     [lines.with(9, (lines[9] ?? "").slice(0, -20)), "it holds no whole line of the trail"],
+    [
+      lines.with(4, (lines[4] ?? "").replace('"actor":', '"actor":"mallory","actor":')),
+      "line 5 of the trail was changed",
+    ],
+    [['{"body":{"stringValue":"{\\"seq\\":\\q"}}'], "it holds no whole line of the trail"],
     [["nothing"], "there is no line of the audit trail in"],
   ];
   for (const [some, why] of wrong) {

@@ -52,6 +52,8 @@ test("an address that is refused is named without what may be a secret in it", a
     "ftp://SECRETSECRET@codemie.example.com/#SECRETSECRET",
     "https://SECRETSECRET:x@codemie.example.com:99999/?SECRETSECRET",
     "me:SECRETSECRET@codemie.example.com:99999",
+    "ftp://u:p@SECRETSECRET@codemie.example.com",
+    "ftp://u:p/SECRETSECRET@codemie.example.com",
   ]) {
     for (const args of [
       ["login", address],

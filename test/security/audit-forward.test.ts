@@ -243,6 +243,21 @@ test("a process killed while it sends loses nothing", async () => {
   expect(numbersIn(collector.lines)).toEqual([2, 3]);
 });
 
+test("a collector that refuses half a line: nothing is sent again and again, and nothing from before the setting", async () => {
+  using collector = new OtlpCollector();
+  const asked: string[] = [];
+  for (const rejectedLogRecords of [0.5, -1, 1e300]) {
+    collector.answering = (bodies) => {
+      asked.push(...bodies);
+      return Response.json({ partialSuccess: { rejectedLogRecords } });
+    };
+    await set(collector.value);
+    await act();
+  }
+  expect(Math.min(...numbersIn(asked))).toBe(2);
+  expect(collector.requests.length).toBeLessThan(15);
+});
+
 test("damaged, or from a clock that was wrong, the file with the progress stops nothing", async () => {
   using collector = new OtlpCollector();
   await set(collector.value);

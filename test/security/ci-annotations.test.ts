@@ -79,7 +79,8 @@ for (const hostile of commands) {
 test("an agent that repeats what a stranger wrote commands nothing: not in its run, not in the next, not after a crash", async () => {
   const token = await sandbox.front.mintToken("ci");
   const env = { ...github, CODEMIE_JWT_TOKEN: token, CODEMIE_URL: sandbox.origin };
-  const says = "echo '::stop-commands::owned' >&2; echo '::set-output name=a::b' >&2; echo '::add-mask::e' >&2";
+  const says =
+    "echo '::stop-commands::owned' >&2; echo '::set-output name=a::b' >&2; echo '::add-mask::e' >&2; printf half >&2";
   const run = (script: string) => {
     person.install("claude", `#!/bin/sh\n${says}\n${script}\n`);
     return person.start(["--task", "x"], { program: codemieClaude, env });
@@ -92,12 +93,10 @@ test("an agent that repeats what a stranger wrote commands nothing: not in its r
   errors.push((await person.run(["profile", "use", "none"], { env })).err);
   // One step of a job: the runner reads all of it as one.
   const { commands: obeyed, shown } = asGithubReads(errors.join(""));
-  expect(obeyed.map(({ name }) => name)).toEqual([
-    ...Array(3).fill(["add-mask", "add-mask", "stop-commands"]).flat(),
-    "error",
-  ]);
-  expect(forged(errors.join("")).map(({ data }) => data)).toEqual([token, token, token]);
-  expect(shown).not.toContain(token);
+  expect(obeyed.map(({ name }) => name)).toEqual([...Array(3).fill(["add-mask", "stop-commands"]).flat(), "error"]);
+  expect(forged(errors.join(""))).toEqual([]);
+  expect(errors.join("")).not.toContain(token); // the agent has no token, so nothing has to hide it
+  expect(shown).not.toMatch(/::codemie-[0-9a-f]{32}::/);
   expect(shown.match(/::set-output name=a::b/g)).toHaveLength(3);
 });
 
@@ -118,14 +117,25 @@ async function runWithToken(command: (program: string) => string) {
   return { token, ...ended };
 }
 
-test("the runner hears of the token and of the run's key before the agent starts, and nobody else sees either", async () => {
-  const { token, code, out, err } = await runWithToken((program) => program);
+test("two runs of one step, one within the other, show no token", async () => {
+  const token = await sandbox.front.mintToken("ci");
+  const env = { ...github, CODEMIE_JWT_TOKEN: token, CODEMIE_URL: sandbox.origin };
+  const inner = `'${codemieClaude}' --task y`;
+  person.install("claude", `#!/bin/sh\ncase "$*" in *y) echo in >&2;; *) CODEMIE_JWT_TOKEN=${token} ${inner};; esac\n`);
+  const { out, err } = await person.run(["--task", "x"], { program: codemieClaude, env });
+  expect(err).toContain("in\n");
+  expect(out + err).not.toContain(token);
+});
+
+test("the runner hears of the run's key before the agent starts, also behind half a line, and nobody sees it", async () => {
+  const { token, code, out, err } = await runWithToken((program) => `printf 'half a line' >&2; ${program}`);
   const { commands, shown } = asGithubReads(err);
   const key = out.slice("key ".length).trim();
   expect(code).toBe(0);
-  expect(commands.map(({ name }) => name)).toEqual(["add-mask", "add-mask", "stop-commands"]);
-  expect(commands.slice(0, 2).map(({ data }) => data)).toEqual([token, key]);
-  expect(shown).not.toContain(token);
+  expect(commands.map(({ name }) => name)).toEqual(["add-mask", "stop-commands"]);
+  expect(commands[0]?.data).toBe(key);
+  expect(shown).not.toContain(key);
+  expect(err).not.toContain(token);
   expect(out).not.toContain(token);
 });
 
@@ -143,7 +153,7 @@ test("codemie token: standard output has the token and nothing else, the mask is
   const token = await sandbox.front.mintToken("ci");
   const env = { ...github, CODEMIE_URL: sandbox.origin, CODEMIE_JWT_TOKEN: token };
   const { out, err } = await person.run(["token"], { env });
-  expect([out, err]).toEqual([`${token}\n`, `::add-mask::${token}\n`]);
+  expect([out, err]).toEqual([`${token}\n`, `\n::add-mask::${token}\n`]);
   const elsewhere = await person.run(["token"], { env: { ...env, GITHUB_ACTIONS: "false" } });
   expect([elsewhere.out, elsewhere.err]).toEqual([`${token}\n`, ""]);
 });

@@ -120,6 +120,8 @@ test("a session in another program or on another machine, which our gateway does
     ["--worktree", "w", "--tmux=classic"],
     ["--teammate-mode", "tmux"],
     ["--teammate-mode=tmux"],
+    ["--teammate-mode", "iterm2"],
+    ["--teammate-mode=auto"],
     ["--desktop"],
     ["--cloud", "do it"],
     ["--remote-control"],

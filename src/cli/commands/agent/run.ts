@@ -1,7 +1,6 @@
 import { forwardTrail, record } from "../../../access/audit.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
 import { givenToRun, subjectOf, tellOfEnd, warnOfShown } from "../../../access/given.ts";
-import { maskCredential } from "../../../access/mask.ts";
 import { stores } from "../../../access/stores.ts";
 import { type Agent, type AgentModels, installCommand } from "../../../agents/agent.ts";
 import { type Effort, nearestEffort } from "../../../agents/effort.ts";
@@ -92,7 +91,6 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     warnOfShown(cli, asked);
     warnOfProvider(cli, agent, resolved);
   }
-  if (given) await maskCredential(cli, first);
   const available = await withLogin(login, given, () => availableModels(asking, first, resolved));
   await isRightVersion;
   if (!asked.silent) await tellOfEnd(cli, first);
