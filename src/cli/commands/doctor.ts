@@ -25,6 +25,7 @@ import { loginChecks } from "../../doctor/login.ts";
 import { networkChecks } from "../../doctor/network.ts";
 import { programChecks } from "../../doctor/programs.ts";
 import { readBody } from "../../platform/body.ts";
+import { stoppableFetch } from "../../platform/network.ts";
 import { environmentForOthers } from "../../profiles/environment.ts";
 import { type Resolved, resolveProfile } from "../../profiles/resolve.ts";
 import type { Vault } from "../../vault/vault.ts";
@@ -47,8 +48,12 @@ export const doctor = (cli: Cli) =>
     },
     async run({ args }) {
       const { runtime, output } = cli;
-      const checks = await checksFor(cli, args.profile);
+      const over = new AbortController();
+      const fetch = stoppableFetch(runtime.fetch, over.signal);
+      const checks = await checksFor({ ...cli, runtime: { ...runtime, fetch } }, args.profile);
       const results = await output.during(`running ${checks.length} checks`, () => examine(checks, limitMs));
+      // A check that took too long has left requests behind, which would keep the process.
+      over.abort();
       const shown = results.map((result) => withoutHome(result, runtime.env.HOME));
       const isOk = shown.every(({ status }) => status !== "failed");
       const data = shown.map(({ id, status, message, hint, ms }) => ({ id, status, message, hint: hint ?? null, ms }));
