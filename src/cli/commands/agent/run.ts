@@ -116,6 +116,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
       args: agentArgs,
       env,
       note,
+      lastNote,
       cwd,
     } = await agent.start({
       gatewayUrl: gateway.url,
@@ -143,6 +144,8 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     const began = performance.now();
     const code = await runForeground([binary, ...agentArgs], env, lastWordsOf, cwd);
     betas.tell();
+    const last = asked.silent ? undefined : lastNote?.(code);
+    if (last !== undefined) cli.output.say.info(last);
     const { forwarded, denied } = gateway.counts;
     if (ciLogOf(runtime.env)) {
       const { summarize } = await import("./job-summary.ts");
