@@ -49,6 +49,8 @@ export const credential: SetupStep = async (draft, context) => {
     const kept = keep ? await keeping(draft, stored.name, login, context) : undefined;
     if (kept) return kept;
   }
+  // A login or a key that cannot be stored would be a person's work for nothing.
+  if (method !== "jwt" || flags.token) await context.vault.prepare();
   const next = await untilItWorks(context, async (here) => {
     switch (method) {
       case "sso":
