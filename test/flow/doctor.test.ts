@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
@@ -148,6 +148,19 @@ test("no check takes the system's word for a defect of ours: no such name, a por
   }
   plain.close();
   closing.close();
+});
+
+test("a trail that somebody changed is found; without a vault there is none to look at", async () => {
+  expect((await examined()).of["audit-lines"]?.status).toBe("skipped");
+  await logIn(person, sandbox);
+  expect((await examined()).of["audit-lines"]).toMatchObject({ status: "ok" });
+  const folder = join(person.codemieHome, "audit");
+  const file = join(folder, readdirSync(folder).find((name) => name.endsWith(".jsonl")) ?? "");
+  writeFileSync(file, readFileSync(file, "utf8").replace("login", "logim"));
+  const { code, of } = await examined();
+  expect([code, of["audit-lines"]?.status]).toEqual([1, "failed"]);
+  expect(of["audit-lines"]?.message).toContain(".jsonl:1: ");
+  expect((await person.run(["doctor"])).out).not.toContain("everything is as it should be");
 });
 
 test("it ends with its last line, though the host still lets requests wait", async () => {

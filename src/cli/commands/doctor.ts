@@ -83,6 +83,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
     ...fileChecks(runtime, profiles),
     profileCheck(known, unresolved),
     vaultCheck(vault),
+    trailCheck(cli, vault),
     ...(await forwardChecks(cli)),
     ...networkChecks(host?.origin, runtime),
     ...loginChecks({
@@ -183,6 +184,29 @@ function vaultCheck(vault: Vault): Check {
       } catch (error) {
         return failedWith(asCodemieError(error));
       }
+    },
+  };
+}
+
+/** The most lines of the trail that are checked here: more take more than a moment. */
+const mostLines = 50_000;
+
+/** Nobody asks the trail itself, so whoever looks whether all is well is told. */
+function trailCheck({ runtime }: Cli, vault: Vault): Check {
+  return {
+    id: "audit-lines",
+    title: "audit lines",
+    async run() {
+      if (!(await vault.exists())) return skipped("nothing is stored yet");
+      const { auditTrail } = await import("../../access/audit.ts");
+      const { auditFailure } = await import("../../audit/failures.ts");
+      const trail = auditTrail(runtime, vault);
+      const { length } = await trail.entries();
+      if (length > mostLines) return skipped(`there are ${length} of them: codemie audit verify checks them`);
+      const verdict = await trail.verify();
+      if ("unread" in verdict) return failedWith(auditFailure.unread(verdict.unread));
+      if (!verdict.ok) return failedWith(auditFailure.broken(verdict.file, verdict.line, verdict.why));
+      return ok(`whole: ${verdict.entries} ${verdict.entries === 1 ? "line" : "lines"}`);
     },
   };
 }
