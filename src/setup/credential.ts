@@ -241,7 +241,9 @@ async function triedKey(
   const find = () => findEndpoint(host.api, provider, key, runtime);
   const found = await during(`trying the key at ${host.origin}`, find);
   if ("models" in found) {
-    tell.good(`the key works at ${found.host.api}: ${found.models.length} models`);
+    tell.good(
+      `the key works at ${found.host.api}: ${found.models.length} model${found.models.length === 1 ? "" : "s"}`,
+    );
     return { ...found, lacksList: false };
   }
   const { lacksList: error } = found;

@@ -129,6 +129,13 @@ test("CODEMIE_BROWSER gets the URL as its one argument, without a shell", async 
   person.remove();
 });
 
+test("an empty host is called that", async () => {
+  const person = new Person();
+  const { code, err } = await person.run(["login", " "]);
+  expect([code, err]).toEqual([2, expect.stringContaining("cannot use an empty address as a CodeMie host")]);
+  person.remove();
+});
+
 test("an agent that is not installed: the command that installs it", async () => {
   const person = new Person();
   await logIn(person, sandbox);
