@@ -5,6 +5,7 @@ import { parseJson } from "../core/json.ts";
 import { replaceFile } from "../platform/files.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
 import { withoutLoopbackProxy } from "../platform/network.ts";
+import { systemHome } from "../platform/places.ts";
 import { type Agent, type AgentModels, type AgentRun, type AgentStart, partsOf, type Tiers } from "./agent.ts";
 import { claudeArguments } from "./claude-arguments.ts";
 import { agentEnvironment } from "./environment.ts";
@@ -221,7 +222,11 @@ async function leavesOut({ task, trustsFolder, args, cwd, env, folder, isWatched
   if (!isHeadless || isChosen) return undefined;
   const { isTrusted, servers } = await claudeStateOf(cwd, env);
   if (isTrusted) return undefined;
-  const names = await toldBy(cwd, ["CLAUDE.md", ".claude", ".mcp.json"]);
+  const names = await toldBy(
+    cwd,
+    ["CLAUDE.md", ".claude", ".mcp.json"],
+    env.CLAUDE_CONFIG_DIR || join(systemHome(), ".claude"),
+  );
   const ours = ["--setting-sources", "user"];
   if (Object.keys(servers).length > 0) {
     const file = join(folder, "claude-mcp.json");

@@ -69,6 +69,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "auth/deviceRefused": [
     [issuer, "unauthorized_client", ""],
     [issuer, "access_denied", serverWords.description],
+    [issuer, "invalid_client", ""],
   ],
   "auth/noIdToken": [
     [issuer, "work", true],
@@ -86,6 +87,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "mcp/deviceRefused": [
     [issuer, "access_denied", ""],
     [issuer, "unauthorized_client", serverWords.description],
+    [issuer, "invalid_client", ""],
   ],
   "mcp/timedOut": [
     [server, 120, undefined],

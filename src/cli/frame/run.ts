@@ -105,8 +105,8 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     const known: Record<string, unknown> = { ...current.subCommands, ...more };
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
     if (!load) {
-      const close = elsewhere[`${path} ${name}`] ?? nearest(name, Object.keys(known));
-      throw frameFailure.noCommand(path, name, close, ofAgents[`${path} ${name}`]);
+      const { hintFor } = await import("./other-words.ts");
+      throw frameFailure.noCommand(path, name, nearest(name, Object.keys(known)), hintFor(`${path} ${name}`));
     }
     if (word !== undefined) rest = rest.toSpliced(rest.indexOf(word), 1);
     path = `${path} ${name}`;
@@ -132,23 +132,6 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     throw error;
   }
 }
-
-/** Commands that users of other tools type, and the ones we suggest instead. */
-const elsewhere: Readonly<Record<string, string>> = {
-  "codemie auth": "profile",
-  "codemie switch": "profile use",
-  "codemie init": "setup",
-  "codemie run": "claude",
-};
-
-/** Commands that the agent has, and what to do instead. */
-const removeServer =
-  "claude mcp remove NAME takes it out of Claude Code; codemie mcp logout NAME ends its login before";
-const ofAgents: Readonly<Record<string, string>> = {
-  "codemie mcp remove": removeServer,
-  "codemie mcp rm": removeServer,
-  "codemie mcp delete": removeServer,
-};
 
 const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");
 const isYes = (arg: string) => arg === "--yes" || arg === "-y";

@@ -114,6 +114,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
       args: agentArgs,
       env,
       note,
+      lastNote,
       cwd,
     } = await agent.start({
       gatewayUrl: gateway.url,
@@ -144,6 +145,8 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
       runtime.terminal.tellCi(resume),
     );
     betas.tell();
+    const last = asked.silent ? undefined : lastNote?.(code);
+    if (last !== undefined) cli.output.say.info(last);
     const { forwarded, denied } = gateway.counts;
     if (ciLogOf(runtime.env)) {
       const { summarize } = await import("./job-summary.ts");

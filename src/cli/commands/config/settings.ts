@@ -42,7 +42,7 @@ const agentsOwn = /^(?:haiku|sonnet|opus|fable|best|opusplan|default)(?:\[1m\])?
 
 /**
  * Warns when the profile's host lists no such model or project, with the nearest ones. A list that cannot be had now, for
- * want of a login for example, says nothing.
+ * want of an answer for example, is said too, unless no login is stored yet.
  *
  * @param profile the profile's name
  * @param value the stored value
@@ -71,6 +71,9 @@ export async function warnUnlisted(outer: Cli, profile: string, setting: Setting
     );
   } catch (error) {
     if (!(error instanceof CodemieError) || error.exitCode > 5) throw error;
+    if (error.code === "auth_needed") return;
+    const list = setting.of === "models" ? "this account's models" : "your projects";
+    outer.output.say.warn(`whether ${printable(value, 60)} is one of ${list} could not be checked: ${error.message}`);
   }
 }
 

@@ -58,7 +58,8 @@ interface Status {
     active: boolean;
     method: string;
     url: string;
-    authenticated: boolean;
+    /** null: unknown, since the host said nothing of the login, or the vault did not open */
+    authenticated: boolean | null;
     user: { name: string; email: string } | null;
     /** ISO 8601 */
     loggedInAt: string | null;
@@ -111,6 +112,9 @@ function withProblem(data: Status["data"], error: CodemieError, more: Partial<St
 const isUnanswered = (problem: CodemieError | undefined) =>
   problem !== undefined && (problem.exitCode === 5 || problem.code === "server_error");
 
+/** True when nobody knows whether there is a login: the vault did not open, or the person did not say its passphrase. */
+const isUnopened = ({ exitCode, code }: CodemieError) => exitCode === 6 || code === "interrupted";
+
 async function statusOf(
   outer: Cli,
   vault: Vault,
@@ -146,14 +150,16 @@ async function statusOf(
       ...here,
       ...known,
       expiresAt: known.expiresAt === null ? null : new Date(known.expiresAt).toISOString(),
-      authenticated: problem === undefined,
+      authenticated: problem === undefined ? true : isUnanswered(problem) ? null : false,
       models: answer.models,
       reachable: online ? problem?.exitCode !== 5 : null,
     };
     const more = { with: withWhat(given, here.method), checked: answer.checked };
     return problem ? withProblem(data, problem, more) : { data, problem, ...more };
   } catch (error) {
-    return withProblem(here, asCodemieError(error), { with: given && withWhat(given, here.method) });
+    const problem = asCodemieError(error);
+    const unknown = isUnopened(problem) || isUnanswered(problem) ? { authenticated: null } : {};
+    return withProblem({ ...here, ...unknown }, problem, { with: given && withWhat(given, here.method) });
   }
 }
 
@@ -219,7 +225,7 @@ function withWhat(given: Given | undefined, method: string): string | undefined 
 function headingOf({ output }: Cli, { data, checked, problem }: Status): string {
   if (data.authenticated && checked) return `${output.paint("good", "✓ logged in")} to ${data.url}`;
   if (data.authenticated) return `· a stored login for ${data.url}, not checked now`;
-  if (problem?.exitCode === 6)
+  if (problem && isUnopened(problem))
     return `${output.paint("warn", "!")} a login for ${data.url}, if there is one, cannot be opened now`;
   return isUnanswered(problem)
     ? `${output.paint("warn", "!")} a login for ${data.url}, which cannot be checked now`
