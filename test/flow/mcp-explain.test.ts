@@ -3,9 +3,9 @@ import { createServer } from "node:net";
 import { Person } from "../support/codemie.ts";
 import { listening } from "../support/corporate.ts";
 import { freePort } from "../support/mcp/everything.ts";
-import { Pty } from "../support/pty.ts";
 import { type Settings, scriptedBrowser, startProtected } from "../support/mcp/protected.ts";
 import { startScripted } from "../support/mcp/scripted.ts";
+import { Pty } from "../support/pty.ts";
 
 /** `--explain` says which step fails, against which specification, and what to do. */
 

@@ -81,7 +81,7 @@ test("with --json and --silent nothing is said", async () => {
     [false, false],
   ]);
   expect(JSON.parse(status?.out ?? "")).toMatchObject({
-    authenticated: null,
+    authenticated: false,
     reachable: false,
     problem: { code: "unreachable" },
     user: { name: "ci" },
@@ -103,7 +103,7 @@ test("a stored login and a key of a host that is not there are not logged out; a
   onTestFinished(() => copy.remove());
   sandbox.settings.userFailure = { status: 503, type: "application/json", body: "{}" };
   const trouble = JSON.parse((await copy.run(["profile", "status", "--json"])).out);
-  expect(trouble).toMatchObject({ authenticated: null, reachable: true, problem: { code: "server_error" } });
+  expect(trouble).toMatchObject({ authenticated: false, reachable: true, problem: { code: "server_error" } });
   expect((await copy.run(["profile", "status"])).out).toContain("which cannot be checked now");
   sandbox.reset();
   sandbox.front.revokeAll();

@@ -58,8 +58,8 @@ interface Status {
     active: boolean;
     method: string;
     url: string;
-    /** null: unknown, since the host said nothing of the login, or the vault did not open */
-    authenticated: boolean | null;
+    /** false also where nobody could say; `problem` tells */
+    authenticated: boolean;
     user: { name: string; email: string } | null;
     /** ISO 8601 */
     loggedInAt: string | null;
@@ -150,7 +150,7 @@ async function statusOf(
       ...here,
       ...known,
       expiresAt: known.expiresAt === null ? null : new Date(known.expiresAt).toISOString(),
-      authenticated: problem === undefined ? true : isUnanswered(problem) ? null : false,
+      authenticated: problem === undefined,
       models: answer.models,
       reachable: online ? problem?.exitCode !== 5 : null,
     };
@@ -158,8 +158,7 @@ async function statusOf(
     return problem ? withProblem(data, problem, more) : { data, problem, ...more };
   } catch (error) {
     const problem = asCodemieError(error);
-    const unknown = isUnopened(problem) || isUnanswered(problem) ? { authenticated: null } : {};
-    return withProblem({ ...here, ...unknown }, problem, { with: given && withWhat(given, here.method) });
+    return withProblem(here, problem, { with: given && withWhat(given, here.method) });
   }
 }
 
