@@ -107,7 +107,7 @@ export interface RunningGateway {
   readonly model: string;
 }
 
-/** What starts a program on a gateway that runs on its own. */
+/** How a person starts a program on a gateway that runs on its own. */
 export interface GatewayStart {
   /** its variables; the key is in these alone */
   readonly env: Readonly<Record<string, string>>;

@@ -12,7 +12,7 @@ import { leftOut, toldBy } from "./trust.ts";
 /** Our provider in OpenCode's configuration: a model is `codemie/ID` there. */
 const provider = "codemie";
 
-/** What tells it something of the folder. */
+/** Files and folders by which a folder tells it something. */
 const told = ["opencode.json", "opencode.jsonc", ".opencode", "AGENTS.md"];
 
 /** Words that begin a run, which goes through the gateway as one without them does. */

@@ -40,7 +40,7 @@ const progressSchema = z.object({
   refused: z.optional(z.object({ lines: z.int(), why: z.string() })),
 });
 export type Progress = z.infer<typeof progressSchema>;
-/** What must not be lost because the rest cannot be read: the receiver would get lines that were not meant for it. */
+/** The place alone, kept where the rest cannot be read: without it the receiver would get lines that are not meant for it. */
 const placeSchema = z.object({ seq: progressSchema.shape.seq, mac: progressSchema.shape.mac });
 
 /** How far a receiver is. */
@@ -52,7 +52,7 @@ export interface ForwardState extends Pick<Progress, "refused"> {
   readonly trouble: Progress["trouble"];
 }
 
-/** What the forwarding needs of its surroundings. */
+/** Surroundings of the forwarding: where it sends, whom it tells. */
 export interface Forwarding {
   /** @returns the receiver as the configuration has it now, if any */
   destination(): Promise<string | undefined>;
@@ -152,7 +152,7 @@ export class Forwarder {
         () => this.#send(to, signal),
         lockMs,
       );
-      // Whoever found the lock held meanwhile left a line to us.
+      // Another process that found the lock held meanwhile left its line to us.
       if (isDone && (await linesAfter(this.#folder, this.progress() ?? beginning, 1)).length > 0) this.#isAsked = true;
     }
     if (this.#isAsked) this.#later(restMs(1));

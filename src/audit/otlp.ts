@@ -66,7 +66,7 @@ export function logsRequest(lines: readonly OutgoingLine[], hostname: string, no
 /** A 64-bit number is a text in JSON. */
 const nano = (ms: number) => (Number.isFinite(ms) ? `${Math.max(0, Math.trunc(ms))}000000` : "0");
 
-/** What an answer says about a request. */
+/** A collector's verdict on a request. */
 type Verdict =
   | { readonly kind: "taken"; readonly refused: number; readonly why: string }
   | { readonly kind: "refused"; readonly why: string }

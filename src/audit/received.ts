@@ -3,7 +3,7 @@ import { parseJson } from "../core/json.ts";
 import { type Link, macOf } from "./chain.ts";
 import { type AuditEntry, auditEntry } from "./events.ts";
 
-/** What a receiver wrote, checked. */
+/** The result of checking a receiver's file. */
 export type ReceivedVerdict =
   | {
       readonly ok: true;

@@ -1,6 +1,6 @@
 import type { OutgoingLine } from "./outbox.ts";
 
-/** What became of lines that were sent. */
+/** How far a receiver took the lines that it was sent. */
 export interface Delivery {
   /** how many of them, from the first on, need not be sent again */
   readonly done: number;

@@ -100,12 +100,12 @@ ciTest(
 
 for (const [agent, own, folders] of [
   ["claude", {}, [".claude"]],
-  ["claude", { CLAUDE_CONFIG_DIR: "HOME/work/.claude" }, ["work/.claude"]],
+  ["claude", { CLAUDE_CONFIG_DIR: "HOME/code/.claude" }, ["code/.claude"]],
   ["opencode", {}, [".opencode"]],
 ] as const) {
   test(`${agent}: the person's own ${folders.join()} above is none of the folder's`, async () => {
     const person = loggedIn.copy();
-    const below = join(person.home, "work/project");
+    const below = join(person.home, "code/project");
     mkdirSync(below, { recursive: true });
     for (const folder of folders) mkdirSync(join(person.home, folder), { recursive: true });
     person.install(agent, "#!/bin/sh\n");

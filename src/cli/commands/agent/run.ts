@@ -137,7 +137,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     if (note !== undefined && !asked.silent) cli.output.say.info(note);
     banner(cli, agent, asked, resolved, models.id);
     runtime.terminal.mask(gateway.key);
-    // What a command before this one could not send is sent while the agent runs.
+    // While the agent runs, the receiver gets the lines that earlier commands could not send.
     if (config.auditForward !== undefined) await forwardTrail(cli);
     const began = performance.now();
     const resume = runtime.terminal.stopCommands();

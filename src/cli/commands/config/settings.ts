@@ -41,8 +41,8 @@ const listMs = 10_000;
 const agentsOwn = /^(?:haiku|sonnet|opus|fable|best|opusplan|default)(?:\[1m\])?$/i;
 
 /**
- * Warns when the profile's host lists no such model or project, with the nearest ones. A list that cannot be had now, for
- * want of an answer for example, is said too, unless no login is stored yet.
+ * Warns when the profile's host lists no such model or project, with the nearest ones. It also warns when it
+ * cannot have the list now, for want of an answer for example, unless no login is stored yet.
  *
  * @param profile the profile's name
  * @param value the stored value
@@ -111,7 +111,7 @@ export async function changeSetting(
         throw commandFailure.badSetting(setting.name, value ?? "", setting.about);
       }
       if (stored === false) throw profileFailure.none(name, Object.keys(config.profiles));
-      // What was done before somebody set a receiver stays on this machine.
+      // Lines from before somebody set a receiver stay on this machine.
       if (setting.name === "auditForward" && stored !== undefined) await forwarderOf(cli).begin();
     }),
   );
