@@ -5,6 +5,7 @@ import { allAgents } from "../../src/cli/commands/agent/agents.ts";
 import { codemieFor, threeMakers } from "../support/agents.ts";
 import type { Finished, Person } from "../support/codemie.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Whatever is wrong with an agent or its settings: an error and a hint, and nothing is left behind. */
 
@@ -37,7 +38,7 @@ function expectNothingLeft(): void {
 /** A program that would say so if it were run. */
 const ran = "#!/bin/sh\necho it ran\n";
 
-for (const { name, title, binary, package: packageName, versions } of agents) {
+for (const { name, title, binary, package: packageName, versions } of cases(agents, 1)) {
   const missing = `error: ${title} (${binary}) is not on PATH\nhint: install it: codemie install ${binary}`;
 
   test(`${name}: missing, a folder, or a file that nobody may run`, async () => {
@@ -111,7 +112,7 @@ const wrong: [string, (file: string) => void][] = [
   ["no JSON", (file) => writeFileSync(file, "{")],
 ];
 
-for (const [what, make] of wrong) {
+for (const [what, make] of cases(wrong, 1)) {
   // A pipe that the person names has its time: test/security/endless-files.test.ts.
   if (what !== "a pipe")
     test(`--settings of Claude Code that is ${what}`, async () => {

@@ -8,7 +8,7 @@ import { InteractiveAgent } from "../support/interactive-agent.ts";
 import { handOff } from "../support/login.ts";
 import { cliClientId } from "../support/sandbox/identity.ts";
 import { sharedBrowser, sharedLogin, sharedSandbox } from "../support/shared.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** An agent whose profile has no login that works: where a person watches, they log in before the agent starts. */
 
@@ -67,7 +67,7 @@ function interactive(args: readonly string[] = [], env: Record<string, string> =
   return { pty: run.pty, opens: () => run.opens(), opened: () => run.opened() };
 }
 
-for (const args of [[], ["--task", "say hello"]]) {
+for (const args of cases([[], ["--task", "say hello"]])) {
   test(`no session, no browser here, ${args[0] ?? "no task"}: the printed address, and the other one pasted`, async () => {
     await person.run(["profile", "logout"]);
     const { pty } = interactive(args, { CODEMIE_BROWSER: "none" });
@@ -84,7 +84,7 @@ for (const args of [[], ["--task", "say hello"]]) {
   });
 }
 
-test("another person logs in: refused, the agent does not start, the login before stays", async () => {
+ciTest("another person logs in: refused, the agent does not start, the login before stays", async () => {
   await endSession();
   const before = await storedCookiesOf(person);
   const { pty, opens } = interactive();
@@ -105,7 +105,7 @@ test("Ctrl-C during that login: exit 130, and no agent", async () => {
   expect(pty.screen).not.toContain("the agent runs");
 });
 
-test("at an OpenID provider: the profile's own, with the redirect it remembers", async () => {
+ciTest("at an OpenID provider: the profile's own, with the redirect it remembers", async () => {
   await person.run(["profile", "logout"]);
   const oidc = { issuer: sandbox.issuer, clientId: cliClientId, callbackHost: "localhost" };
   person.editConfig(({ profiles }) => Object.assign(profiles.default, { provider: "bearer-auth", oidc }));
@@ -182,7 +182,7 @@ for (const [what, change, says] of cases([
   });
 }
 
-test("a session that its host does not renew is told in its last day, an hourly token to a person only", async () => {
+ciTest("a session that its host does not renew is told in its last day, an hourly token to a person only", async () => {
   person.install("claude", "#!/bin/sh\n");
   const run = async (env: Record<string, string> = {}) => (await person.run([], { program: codemieClaude, env })).err;
   expect(await run()).not.toContain("end");

@@ -8,6 +8,7 @@ import { logIn } from "../support/login.ts";
 import { Probe } from "../support/probe.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 import { rekeyCheaply } from "../support/vault-access.ts";
 
 /** How an agent is started, what it gets, and what becomes of its end. */
@@ -104,7 +105,7 @@ test("an agent that stops only itself stops the job, and fg wakes it", async () 
   person.remove();
 });
 
-test("the last line of an interactive run is a command that continues the session here", async () => {
+ciTest("the last line of an interactive run is a command that continues the session here", async () => {
   const person = loggedIn.copy();
   const trusted = { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true };
   const settings = { hasCompletedOnboarding: true, theme: "dark", projects: { [person.cwd]: trusted } };
@@ -249,7 +250,7 @@ test("without a login nothing starts: exit 4 and the command", async () => {
   person.remove();
 });
 
-test("a session that ends in mid-run: Claude Code shows the command that helps", async () => {
+ciTest("a session that ends in mid-run: Claude Code shows the command that helps", async () => {
   const person = loggedIn.copy();
   sandbox.settings.answer = (_seen, response) => void response.writeHead(302, { location: "/oauth2/start" }).end();
   const env = { ...withClaude(person), CLAUDE_CODE_MAX_RETRIES: "0" };

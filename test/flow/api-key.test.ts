@@ -6,7 +6,7 @@ import { logIn } from "../support/login.ts";
 import type { Form } from "../support/model-provider.ts";
 import { Probe } from "../support/probe.ts";
 import { ownProvider, sharedSandbox } from "../support/shared.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Keys of model providers: tried, sealed, put on by the gateway, held by no agent. */
 
@@ -68,21 +68,24 @@ test("the path before the version is kept, as behind a company's own proxy", asy
   expect(provider.record.at(-1)?.target).toBe("/llm/v1/messages?beta=true");
 });
 
-test("the real Claude Code answers through the gateway, which alone holds the key; nothing of CodeMie's is told", async () => {
-  const provider = await ownProvider("anthropic");
-  await setUp("anthropic", provider.origin, provider.key);
-  const { code, out, err } = await person.run(["--task", "hello"], {
-    program: codemieClaude,
-    env: withClaude(person),
-  });
-  expect({ code, err, out: out.trim() }).toEqual({ code: 0, err: "", out: "from the provider" });
-  const sent = provider.record.filter(({ path }) => path === "/v1/messages");
-  expect(sent.length).toBeGreaterThan(0);
-  for (const { headers } of sent) {
-    expect(headers["x-api-key"]).toBe(provider.key);
-    expect(Object.keys(headers).filter((name) => /^x-codemie|^authorization$|^cookie$/.test(name))).toEqual([]);
-  }
-});
+ciTest(
+  "the real Claude Code answers through the gateway, which alone holds the key; nothing of CodeMie's is told",
+  async () => {
+    const provider = await ownProvider("anthropic");
+    await setUp("anthropic", provider.origin, provider.key);
+    const { code, out, err } = await person.run(["--task", "hello"], {
+      program: codemieClaude,
+      env: withClaude(person),
+    });
+    expect({ code, err, out: out.trim() }).toEqual({ code: 0, err: "", out: "from the provider" });
+    const sent = provider.record.filter(({ path }) => path === "/v1/messages");
+    expect(sent.length).toBeGreaterThan(0);
+    for (const { headers } of sent) {
+      expect(headers["x-api-key"]).toBe(provider.key);
+      expect(Object.keys(headers).filter((name) => /^x-codemie|^authorization$|^cookie$/.test(name))).toEqual([]);
+    }
+  },
+);
 
 test("the agent's environment and arguments hold the gateway's key, not the provider's", async () => {
   const provider = await ownProvider("anthropic");

@@ -8,7 +8,7 @@ import { OtlpCollector } from "../support/otlp-collector.ts";
 import { hasRsyslog, Rsyslog } from "../support/rsyslog.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { soak } from "../support/soak.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** The audit trail goes on to a receiver, as it is written: a real rsyslog, and a strict stand-in for a collector. */
 
@@ -233,26 +233,29 @@ test("what a command could not send is sent while an agent runs", async () => {
   expect(JSON.parse(collector.lines[1] ?? "").event).toBe("agent-run");
 });
 
-test("another receiver goes on where the one before stopped; one that is taken away gets the line that says so", async () => {
-  using one = new OtlpCollector();
-  using other = new OtlpCollector();
-  await set(one.value);
-  one.answering = () => new Response("", { status: 503 });
-  await act();
-  await set(other.value);
-  expect(numbersIn(one.lines)).toEqual([2]);
-  expect(numbersIn(other.lines)).toEqual([3, 4]);
-  expect((await person.run(["config", "unset", "auditForward"])).code).toBe(0);
-  expect(JSON.parse(other.lines.at(-1) ?? "")).toMatchObject({
-    seq: 5,
-    detail: { what: "unset", setting: "auditForward" },
-  });
-  await act();
-  expect(other.requests).toHaveLength(2);
-  // Set again, it goes on: what was written meanwhile is no gap.
-  await set(other.value);
-  expect(numbersIn(other.lines)).toEqual(range(3, 7));
-});
+ciTest(
+  "another receiver goes on where the one before stopped; one that is taken away gets the line that says so",
+  async () => {
+    using one = new OtlpCollector();
+    using other = new OtlpCollector();
+    await set(one.value);
+    one.answering = () => new Response("", { status: 503 });
+    await act();
+    await set(other.value);
+    expect(numbersIn(one.lines)).toEqual([2]);
+    expect(numbersIn(other.lines)).toEqual([3, 4]);
+    expect((await person.run(["config", "unset", "auditForward"])).code).toBe(0);
+    expect(JSON.parse(other.lines.at(-1) ?? "")).toMatchObject({
+      seq: 5,
+      detail: { what: "unset", setting: "auditForward" },
+    });
+    await act();
+    expect(other.requests).toHaveLength(2);
+    // Set again, it goes on: what was written meanwhile is no gap.
+    await set(other.value);
+    expect(numbersIn(other.lines)).toEqual(range(3, 7));
+  },
+);
 
 test("set in the file by hand, it begins with the next line; a trail begun anew is sent from its first line", async () => {
   using collector = new OtlpCollector();
@@ -300,7 +303,7 @@ for (const value of cases(bad, 3)) {
   });
 }
 
-test("the setting counts for all profiles, and is listed, read and removed like others", async () => {
+ciTest("the setting counts for all profiles, and is listed, read and removed like others", async () => {
   const { out } = await set("SYSLOG+TLS://Logs.example.com");
   expect(out).toContain("auditForward is now SYSLOG+TLS://Logs.example.com");
   expect(person.config().auditForward).toBe("SYSLOG+TLS://Logs.example.com");
@@ -312,36 +315,48 @@ test("the setting counts for all profiles, and is listed, read and removed like 
   expect((await person.run(["config", "get", "auditForward"])).code).toBe(1);
 });
 
-test("verify --from names what is missing, changed or another's, and passes over what is no line of the trail", async () => {
-  await appendLines(person, 9);
-  const { out } = await person.run(["audit", "export"]);
-  const lines = out.trimEnd().split("\n");
-  const verify = (some: readonly string[]) => person.run(["audit", "verify", "--from", received(some)]);
-  const syslog = lines.map((line) => `<110>1 2026-11-27T12:00:00.000Z host codemie - refresh - ${line}`);
-  const mixed = await verify(["Nov 27 12:00:00 host sshd[1]: hello", "", ...syslog, syslog[4] ?? "", syslog[5] ?? ""]);
-  expect(mixed).toMatchObject({ code: 0, out: expect.stringContaining("lines 1 to 10 are as written; 2 came again") });
-  const wrong: [string[], string][] = [
-    [lines.toSpliced(3, 2), "it is line 6 of the trail, and lines 4 to 5 are missing before it"],
-    [lines.with(4, (lines[4] ?? "").replace('"ok"', '"no"')), "line 5 of the trail was changed"],
-    [[...lines, (lines[4] ?? "").replace('"ok"', '"no"')], "line 5 of the trail is another one than at 5"],
-    [lines.with(9, (lines[9] ?? "").slice(0, -20)), "it holds no whole line of the trail"],
-    [
-      lines.with(4, (lines[4] ?? "").replace('"actor":', '"actor":"mallory","actor":')),
-      "line 5 of the trail was changed",
-    ],
-    [['{"body":{"stringValue":"{\\"seq\\":\\q"}}'], "it holds no whole line of the trail"],
-    [["nothing"], "there is no line of the audit trail in"],
-  ];
-  for (const [some, why] of wrong) {
-    const { code, err } = await verify(some);
-    expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining(why) });
-  }
-  const begun = await verify(lines.slice(5));
-  expect(begun).toMatchObject({ code: 0, out: expect.stringContaining("lines 6 to 10 are as written") });
-  const behind = await verify(lines.slice(0, 5));
-  expect(behind.err).toContain("the trail of this machine goes on to line 10");
-  expect((await person.run(["audit", "verify", "--from", "nowhere.log"])).code).toBe(2);
-});
+ciTest(
+  "verify --from names what is missing, changed or another's, and passes over what is no line of the trail",
+  async () => {
+    await appendLines(person, 9);
+    const { out } = await person.run(["audit", "export"]);
+    const lines = out.trimEnd().split("\n");
+    const verify = (some: readonly string[]) => person.run(["audit", "verify", "--from", received(some)]);
+    const syslog = lines.map((line) => `<110>1 2026-11-27T12:00:00.000Z host codemie - refresh - ${line}`);
+    const mixed = await verify([
+      "Nov 27 12:00:00 host sshd[1]: hello",
+      "",
+      ...syslog,
+      syslog[4] ?? "",
+      syslog[5] ?? "",
+    ]);
+    expect(mixed).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("lines 1 to 10 are as written; 2 came again"),
+    });
+    const wrong: [string[], string][] = [
+      [lines.toSpliced(3, 2), "it is line 6 of the trail, and lines 4 to 5 are missing before it"],
+      [lines.with(4, (lines[4] ?? "").replace('"ok"', '"no"')), "line 5 of the trail was changed"],
+      [[...lines, (lines[4] ?? "").replace('"ok"', '"no"')], "line 5 of the trail is another one than at 5"],
+      [lines.with(9, (lines[9] ?? "").slice(0, -20)), "it holds no whole line of the trail"],
+      [
+        lines.with(4, (lines[4] ?? "").replace('"actor":', '"actor":"mallory","actor":')),
+        "line 5 of the trail was changed",
+      ],
+      [['{"body":{"stringValue":"{\\"seq\\":\\q"}}'], "it holds no whole line of the trail"],
+      [["nothing"], "there is no line of the audit trail in"],
+    ];
+    for (const [some, why] of wrong) {
+      const { code, err } = await verify(some);
+      expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining(why) });
+    }
+    const begun = await verify(lines.slice(5));
+    expect(begun).toMatchObject({ code: 0, out: expect.stringContaining("lines 6 to 10 are as written") });
+    const behind = await verify(lines.slice(0, 5));
+    expect(behind.err).toContain("the trail of this machine goes on to line 10");
+    expect((await person.run(["audit", "verify", "--from", "nowhere.log"])).code).toBe(2);
+  },
+);
 
 test("export --follow goes on with each line as it is written, until it is stopped", async () => {
   const running = person.start(["audit", "export", "--follow"]);

@@ -7,6 +7,7 @@ import { runOnFullDisk, runReadOnly, testWithMounts } from "../support/namespace
 import { listen, send } from "../support/sandbox/http.ts";
 import { cliClientId } from "../support/sandbox/identity.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Whatever is wrong: a clear error, a hint, the exit code of the contract, and nothing already stored is lost. */
 
@@ -46,7 +47,7 @@ for (const [what, status, type, says] of [
   });
 }
 
-test("an address that is refused is named without what may be a secret in it", async () => {
+ciTest("an address that is refused is named without what may be a secret in it", async () => {
   const person = new Person();
   for (const address of [
     "http://codemie.example.com/cb?token=SECRETSECRET",
@@ -236,7 +237,7 @@ testWithMounts("a full disk: exit 1, and the login that was stored still opens",
   person.remove();
 });
 
-test("-y and --yes are taken where nothing is asked, too", async () => {
+ciTest("-y and --yes are taken where nothing is asked, too", async () => {
   const person = new Person();
   for (const [args, code] of [
     [["config", "list"], 0],

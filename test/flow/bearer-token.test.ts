@@ -7,7 +7,7 @@ import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
 import { otherProcesses, shownOf } from "../support/processes.ts";
 import { sharedSandbox } from "../support/shared.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 import { part } from "../support/token.ts";
 
 /** A bearer token for CI: no set-up, no terminal, no home that could be written; stored nowhere. */
@@ -99,7 +99,7 @@ test("a file that rotates is read again, also in mid-run", async () => {
   expect(await ask()).toEqual([200, "third"]);
 });
 
-test("a home that cannot be written is no obstacle", async () => {
+ciTest("a home that cannot be written is no obstacle", async () => {
   const token = await sandbox.front.mintToken("ci");
   const { code, err } = await person.run(["--task", "hello", "--base-url", sandbox.origin], {
     program: codemieClaude,
@@ -194,7 +194,7 @@ test("it stands before a stored login, in status too", async () => {
   expect(JSON.parse((await person.run(["profile", "status", "--json"])).out)).toMatchObject({ method: "sso" });
 });
 
-test("codemie token prints what it is asked for, and nothing else does", async () => {
+ciTest("codemie token prints what it is asked for, and nothing else does", async () => {
   const token = await sandbox.front.mintToken("ci");
   const env = { CODEMIE_JWT_TOKEN: token, CODEMIE_URL: sandbox.origin };
   expect(await person.run(["token"], { env })).toEqual({ code: 0, out: `${token}\n`, err: "" });
@@ -214,7 +214,7 @@ test("codemie token prints what it is asked for, and nothing else does", async (
   expect(JSON.parse((await person.run(["token", "--json"])).out)).toMatchObject({ type: "cookie" });
 });
 
-test("Claude Code takes it from apiKeyHelper", async () => {
+ciTest("Claude Code takes it from apiKeyHelper", async () => {
   const token = await sandbox.front.mintToken("ci");
   writeFileSync(join(person.root, "settings.json"), JSON.stringify({ apiKeyHelper: `${codemie} token` }));
   const { code } = await person.run(["-p", "hello", "--settings", join(person.root, "settings.json")], {

@@ -8,6 +8,7 @@ import { startGateway } from "../support/gateway.ts";
 import type { Seen } from "../support/sandbox/http.ts";
 import { answerModelCall } from "../support/sandbox/model-api.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Betas of Anthropic's API: on, until the host refuses one; then off for that host, in every run to come. */
 
@@ -42,7 +43,7 @@ const betasInDoctor = async () => {
   return JSON.parse(out).checks.find(({ id }: { id: string }) => id === "betas");
 };
 
-test("the real Claude Code asks for its betas, and says nothing of them", async () => {
+ciTest("the real Claude Code asks for its betas, and says nothing of them", async () => {
   const { code, err } = await runTask();
   expect([code, err]).toEqual([0, ""]);
   expect(askedLast()).toContain(refusable);
@@ -50,7 +51,7 @@ test("the real Claude Code asks for its betas, and says nothing of them", async 
   expect(await betasInDoctor()).toMatchObject({ status: "ok", message: "on, for Claude Code" });
 });
 
-test("a host that refuses one: said, remembered, shown by doctor, and the next run does not ask", async () => {
+ciTest("a host that refuses one: said, remembered, shown by doctor, and the next run does not ask", async () => {
   refuse(`${refusable}: invalid beta flag`);
   const first = await runTask();
   expect(first.code).toBe(1);
@@ -72,7 +73,7 @@ test("a host that refuses one: said, remembered, shown by doctor, and the next r
   expect(shown.hint).toContain("codemie config set betas on");
 });
 
-test("Claude Code itself leaves out what Anthropic's words refuse: the run goes on", async () => {
+ciTest("Claude Code itself leaves out what Anthropic's words refuse: the run goes on", async () => {
   refuse(`Unexpected value(s) \`${refusable}\` for the \`anthropic-beta\` header. Please consult our documentation`);
   const { code, out, err } = await runTask();
   expect([code, out.trim()]).toEqual([0, "The sandbox heard: hello"]);
@@ -80,7 +81,7 @@ test("Claude Code itself leaves out what Anthropic's words refuse: the run goes 
   expect(remembered()).toHaveLength(1);
 });
 
-test("the setting decides over what was remembered, and the user's own variable over a run", async () => {
+ciTest("the setting decides over what was remembered, and the user's own variable over a run", async () => {
   refuse("invalid beta flag");
   await runTask();
   expect(remembered()).toHaveLength(1);
@@ -100,7 +101,7 @@ test("the setting decides over what was remembered, and the user's own variable 
   expect((await person.run(["config", "get", "betas"])).code).toBe(1);
 });
 
-test("what was remembered and is damaged counts for nothing, and is written anew", async () => {
+ciTest("what was remembered and is damaged counts for nothing, and is written anew", async () => {
   refuse("unsupported: anthropic_beta");
   await runTask();
   const [name = ""] = remembered();
@@ -128,17 +129,22 @@ async function afterAnswer(bytes: Uint8Array | string, headers: Record<string, s
   return /refused ([^:]*)/.exec(err.split("\n").at(-2) ?? "")?.[1];
 }
 
-test("an error's bytes pass as they are, compressed, long or empty; a refusal is known where its text can be read", async () => {
-  const named = '{"error":{"message":"no two-2025-01-01 here"}}';
-  expect(await afterAnswer(named)).toBe("two-2025-01-01");
-  expect(await afterAnswer(gzipSync(named), { "content-encoding": "gzip" })).toBe("two-2025-01-01");
-  expect(await afterAnswer("Invalid beta flag")).toBe("one-2025-01-01, two-2025-01-01");
-  expect(await afterAnswer("")).toBeUndefined();
-  expect(await afterAnswer("messages: too long")).toBeUndefined();
-  expect(await afterAnswer(named, {}, 404)).toBeUndefined();
-  expect(await afterAnswer(`${" ".repeat(70_000)}${named}`)).toBeUndefined();
-  expect(await afterAnswer(gzipSync(`${" ".repeat(70_000)}${named}`), { "content-encoding": "gzip" })).toBeUndefined();
-});
+ciTest(
+  "an error's bytes pass as they are, compressed, long or empty; a refusal is known where its text can be read",
+  async () => {
+    const named = '{"error":{"message":"no two-2025-01-01 here"}}';
+    expect(await afterAnswer(named)).toBe("two-2025-01-01");
+    expect(await afterAnswer(gzipSync(named), { "content-encoding": "gzip" })).toBe("two-2025-01-01");
+    expect(await afterAnswer("Invalid beta flag")).toBe("one-2025-01-01, two-2025-01-01");
+    expect(await afterAnswer("")).toBeUndefined();
+    expect(await afterAnswer("messages: too long")).toBeUndefined();
+    expect(await afterAnswer(named, {}, 404)).toBeUndefined();
+    expect(await afterAnswer(`${" ".repeat(70_000)}${named}`)).toBeUndefined();
+    expect(
+      await afterAnswer(gzipSync(`${" ".repeat(70_000)}${named}`), { "content-encoding": "gzip" }),
+    ).toBeUndefined();
+  },
+);
 
 test("a refusal that breaks off breaks off for the agent too, and prints nothing", async () => {
   await using gateway = await startGateway(loggedIn.copy());

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { type Action, asGithubReads, runAction, script } from "../support/ci-runner.ts";
 import { codemie, Person } from "../support/codemie.ts";
 import { sharedCi, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** The action for GitHub and the template for GitLab in `docs/ci`: their steps, run as their runners do. */
 
@@ -119,7 +120,7 @@ function gitlab(variables: Record<string, string>, shell = "bash") {
   });
 }
 
-for (const shell of ["bash", "sh"]) {
+for (const shell of cases(["bash", "sh"])) {
   test(`the template does its task in ${shell}, and leaves the answer for the job's artifacts`, async () => {
     writeFileSync(join(person.root, "theirs"), "theirs");
     symlinkSync(join(person.root, "theirs"), join(person.cwd, "codemie-answer.md"));

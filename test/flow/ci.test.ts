@@ -6,6 +6,7 @@ import { codemie, Person } from "../support/codemie.ts";
 import { readDocument } from "../support/markdown.ts";
 import { commandOf, someone, testWithOthers } from "../support/other-user.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 import { part } from "../support/token.ts";
 
 /** Pipelines: the lines that people copy, on machines with nothing set up; what a CI system's log and summary get. */
@@ -78,7 +79,7 @@ codemie-claude --jwt-token "$TOKEN" --task "analyze this codebase"`,
   ["a prompt without --task", 'codemie-claude "analyze this code"', "analyze this code"],
 ];
 
-for (const [where, lines, does] of guide) {
+for (const [where, lines, does] of cases(guide)) {
   test(`the guide's lines for ${where}, with an empty environment`, async () => {
     person.install(
       "curl",
@@ -164,7 +165,7 @@ for (const [what, line, env, expected] of [
   });
 }
 
-test("twenty jobs at the same time, with one home and a token each, do not disturb each other", async () => {
+ciTest("twenty jobs at the same time, with one home and a token each, do not disturb each other", async () => {
   const jobs = await Promise.all(
     Array.from({ length: 20 }, async (_, n) => {
       const own = await sandbox.front.mintToken(`job-${n}`);

@@ -4,6 +4,7 @@ import { codemieClaude, withClaude } from "../support/codemie.ts";
 import { sendRaw } from "../support/raw.ts";
 import { send } from "../support/sandbox/http.ts";
 import { sharedGateway, sharedLogin } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /**
  * What Claude Code asks of a gateway that speaks Anthropic's API: https://code.claude.com/docs/en/llm-gateway-protocol, and what
@@ -161,7 +162,7 @@ test("GET /v1/models?limit=1000 lists the models with their names, follows nobod
   expect((await fetch(`${gateway.url}/v1/models?limit=1000`, { headers })).status).toBe(401);
 });
 
-test("the real Claude Code: what it sends arrives, and it asks for the models", async () => {
+ciTest("the real Claude Code: what it sends arrives, and it asks for the models", async () => {
   const person = loggedIn.copy();
   const { code, out } = await person.run(["--task", "hello"], { program: codemieClaude, env: withClaude(person) });
   expect([code, out.trim()]).toEqual([0, "The sandbox heard: hello"]);

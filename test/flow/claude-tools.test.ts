@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
@@ -6,6 +6,7 @@ import { codemieClaude, withClaude } from "../support/codemie.ts";
 import type { Seen } from "../support/sandbox/http.ts";
 import { answerModelCall } from "../support/sandbox/model-api.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** What the tools of the real Claude Code see of the run: no key. */
 
@@ -59,7 +60,7 @@ async function toolOutput(command: string, env: Record<string, string>, reposito
 /** The keys of a gateway: 256 bits. */
 const keys = /[=:" ][\w-]{43}(?![\w-])/;
 
-test("no tool finds the run's key in its environment", async () => {
+ciTest("no tool finds the run's key in its environment", async () => {
   const output = await toolOutput("env; echo done", {});
   expect(output).toContain("CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST=1");
   expect(output).toContain("done");
@@ -67,13 +68,16 @@ test("no tool finds the run's key in its environment", async () => {
   expect(output).not.toMatch(keys);
 });
 
-test("the user's CLAUDE_CODE_SUBPROCESS_ENV_SCRUB reaches Claude Code, and a repository does not undo it", async () => {
-  const own = { CLAUDE_CODE_SUBPROCESS_ENV_SCRUB: "1" };
-  for (const repository of [undefined, { env: { CLAUDE_CODE_SUBPROCESS_ENV_SCRUB: "0" } }]) {
-    const output = await toolOutput("env; echo done", own, repository);
-    // Where bubblewrap is missing, Claude Code refuses to start, and says so.
-    if (Bun.which("bwrap")) expect(output).toContain("done");
-    else expect(output).toContain("bubblewrap is required for subprocess env scrubbing");
-    expect(output).not.toMatch(keys);
-  }
-});
+ciTest(
+  "the user's CLAUDE_CODE_SUBPROCESS_ENV_SCRUB reaches Claude Code, and a repository does not undo it",
+  async () => {
+    const own = { CLAUDE_CODE_SUBPROCESS_ENV_SCRUB: "1" };
+    for (const repository of [undefined, { env: { CLAUDE_CODE_SUBPROCESS_ENV_SCRUB: "0" } }]) {
+      const output = await toolOutput("env; echo done", own, repository);
+      // Where bubblewrap is missing, Claude Code refuses to start, and says so.
+      if (Bun.which("bwrap")) expect(output).toContain("done");
+      else expect(output).toContain("bubblewrap is required for subprocess env scrubbing");
+      expect(output).not.toMatch(keys);
+    }
+  },
+);

@@ -3,6 +3,7 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { codemie, codemieClaude, codemieMcpProxy, Person } from "../support/codemie.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** What may come next, asked by the real shells. PowerShell is not among Debian's packages; its script is the only one not run. */
 
@@ -17,7 +18,7 @@ symlinkSync(codemieClaude, join(bin, "codemie-claude"));
 symlinkSync(codemieMcpProxy, join(bin, "codemie-mcp-proxy"));
 const env: Record<string, string> = { ...person.env, PATH: `${bin}:${person.env.PATH}` };
 
-const cases: [string[], string[]][] = [
+const asked: [string[], string[]][] = [
   [["codemie", "prof"], ["profile"]],
   [
     ["codemie", "profile", "l"],
@@ -85,9 +86,9 @@ eval "$(codemie completion zsh)"; words=(${list}); CURRENT=${words.length}; _cod
   ],
 };
 
-for (const shell of Object.keys(ask)) {
+for (const shell of cases(Object.keys(ask), 1)) {
   test(`${shell} completes commands, flags, profiles and models`, async () => {
-    for (const [words, expected] of cases) {
+    for (const [words, expected] of asked) {
       const child = Bun.spawn(ask[shell]?.(words) ?? [], { cwd: person.cwd, env, stderr: "pipe" });
       const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
       const found = out.split("\n").filter(Boolean);

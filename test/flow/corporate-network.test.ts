@@ -3,6 +3,7 @@ import { codemieMcpProxy, Person } from "../support/codemie.ts";
 import { startCorporate } from "../support/corporate.ts";
 import { startGateway } from "../support/gateway.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** A host that is reached over a proxy only, with a certificate of the company's own. */
 
@@ -39,7 +40,7 @@ test("name and password of the proxy go to the proxy", async () => {
   expect(JSON.stringify(sandbox.record.at(-1)?.rawHeaders).toLowerCase()).not.toContain("proxy-authorization");
 });
 
-for (const value of ["codemie.test", ".test", "*.test", "*", "other.test, CODEMIE.test", "codemie.test:443"]) {
+for (const value of cases(["codemie.test", ".test", "*.test", "*", "other.test, CODEMIE.test", "codemie.test:443"])) {
   test(`NO_PROXY=${value}: the proxy is not asked`, async () => {
     for (const name of ["NO_PROXY", "no_proxy"]) {
       const { code, out } = await models({ [name]: value });
@@ -140,7 +141,7 @@ const faults: [string, Record<string, string>, string | undefined, message: stri
   ["no address", { HTTPS_PROXY: "http://" }, undefined, "HTTPS_PROXY names no address of a proxy", "HTTPS_PROXY"],
 ];
 
-for (const [what, changes, refusal, message, hint] of faults) {
+for (const [what, changes, refusal, message, hint] of cases(faults)) {
   test(`${what}: the proxy is named without its password, and what it said`, async () => {
     network.refuse = refusal && `HTTP/1.1 ${refusal}\r\nContent-Length: 0\r\n\r\n`;
     const { code, out, err } = await models(changes);
@@ -174,7 +175,7 @@ test("NO_PROXY exempts a host from a proxy that cannot be used", async () => {
   expect(JSON.parse(out).error.message).not.toContain("proxy");
 });
 
-for (const padded of [` ${network.proxyUrl}`, `${network.proxyUrl} `, `${network.proxyUrl}\n`]) {
+for (const padded of cases([` ${network.proxyUrl}`, `${network.proxyUrl} `, `${network.proxyUrl}\n`])) {
   test(`blanks around the proxy's address do not count: ${JSON.stringify(padded)}`, async () => {
     expect((await models({ HTTPS_PROXY: padded })).code).toBe(0);
     expect(network.asked).toEqual(["CONNECT codemie.test:443"]);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { refusing, type ScriptedProvider, startScriptedProvider } from "../support/scripted-provider.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** A login by device code, and a provider that is slow, in trouble, or says odd things while it is asked. */
 
@@ -47,30 +47,42 @@ test(`polls answered by ${Object.keys(troubles).join(", ")}: each login goes on,
   expect(await Promise.all(logins)).toEqual(Array(logins.length).fill({ code: 0, polled: 2, warnings: 1 }));
 }, 60_000);
 
-test("two polls in a row that fail are told once", async () => {
-  polls(page(503), refusing("rate", 429));
-  const { code, err } = await provider.logIn(person).finished();
-  expect([code, pollCount()]).toEqual([0, 3]);
-  expect(err.match(/warning: the identity provider/g)).toHaveLength(1);
-}, 60_000);
+ciTest(
+  "two polls in a row that fail are told once",
+  async () => {
+    polls(page(503), refusing("rate", 429));
+    const { code, err } = await provider.logIn(person).finished();
+    expect([code, pollCount()]).toEqual([0, 3]);
+    expect(err.match(/warning: the identity provider/g)).toHaveLength(1);
+  },
+  60_000,
+);
 
-test("a poll that is never answered: goes on", async () => {
-  let first = true;
-  provider.answer = async (path) => {
-    if (path !== "/token" || !first) return undefined;
-    first = false;
-    return await new Promise<never>(() => undefined);
-  };
-  const { code, err } = await provider.logIn(person).finished();
-  expect([code, pollCount()]).toEqual([0, 2]);
-  expect(err.match(/warning: the identity provider/g)).toHaveLength(1);
-}, 90_000);
+ciTest(
+  "a poll that is never answered: goes on",
+  async () => {
+    let first = true;
+    provider.answer = async (path) => {
+      if (path !== "/token" || !first) return undefined;
+      first = false;
+      return await new Promise<never>(() => undefined);
+    };
+    const { code, err } = await provider.logIn(person).finished();
+    expect([code, pollCount()]).toEqual([0, 2]);
+    expect(err.match(/warning: the identity provider/g)).toHaveLength(1);
+  },
+  90_000,
+);
 
-test("the pace of the polls follows slow_down, without a word", async () => {
-  polls(refusing("slow_down"), refusing("authorization_pending"));
-  const { code, err } = await provider.logIn(person).finished();
-  expect([code, err.includes("warning")]).toEqual([0, false]);
-}, 60_000);
+ciTest(
+  "the pace of the polls follows slow_down, without a word",
+  async () => {
+    polls(refusing("slow_down"), refusing("authorization_pending"));
+    const { code, err } = await provider.logIn(person).finished();
+    expect([code, err.includes("warning")]).toEqual([0, false]);
+  },
+  60_000,
+);
 
 for (const [what, make, says] of cases([
   ["a redirect", () => Response.redirect("https://example.com/", 302), "redirects"],

@@ -11,6 +11,7 @@ import { claudeFolder, codemie, Person } from "../support/codemie.ts";
 import { listening } from "../support/corporate.ts";
 import { logIn, secretsOf } from "../support/login.ts";
 import { ownProvider, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Every check finds what it is there for, says what to do, and nothing of it is a secret. */
 
@@ -76,7 +77,7 @@ test("nothing set up: says so, and what can be looked at is", async () => {
     expect(of[id]?.status).toBe("skipped");
 });
 
-test("a session that is over fails, and stands first", async () => {
+ciTest("a session that is over fails, and stands first", async () => {
   await logIn(person, sandbox);
   sandbox.front.revokeAll();
   const { code, of } = await examined();
@@ -163,7 +164,7 @@ test("a trail that somebody changed is found; without a vault there is none to l
   expect((await person.run(["doctor"])).out).not.toContain("everything is as it should be");
 });
 
-test("it ends with its last line, though the host still lets requests wait", async () => {
+ciTest("it ends with its last line, though the host still lets requests wait", async () => {
   const silent = createServer((socket) => socket.on("error", () => undefined));
   const token = await sandbox.front.mintToken("ci", 86_400);
   const env = { CODEMIE_URL: `http://127.0.0.1:${await listening(silent)}`, CODEMIE_JWT_TOKEN: token };
@@ -274,7 +275,7 @@ test("a model provider: its key and its models are what is looked at", async () 
   expect(of.models).toMatchObject({ status: "warning", hint: "did you mean gpt-5.2" });
 });
 
-test("a host that takes the connection and answers nothing: the API is named, not the clock", async () => {
+ciTest("a host that takes the connection and answers nothing: the API is named, not the clock", async () => {
   await logIn(person, sandbox);
   const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   const origin = `http://127.0.0.1:${silent.port}`;
@@ -284,25 +285,28 @@ test("a host that takes the connection and answers nothing: the API is named, no
   expect(of.api?.message).toContain(`${origin} does not answer`);
 });
 
-test("an agent's version comes from its package; one that does not say its version is a warning, not a failure", async () => {
-  const node = join(person.root, "node_modules/@openai/codex");
-  mkdirSync(join(node, "bin"), { recursive: true });
-  writeFileSync(join(node, "package.json"), '{"name":"@openai/codex","version":"0.159.7"}');
-  writeFileSync(join(node, "bin/codex"), "#!/bin/sh\nexec sleep 100\n", { mode: 0o755 });
-  const bin = join(person.root, "bin");
-  mkdirSync(bin);
-  symlinkSync(join(node, "bin/codex"), join(bin, "codex"));
-  const env = { PATH: `${bin}:/usr/bin:/bin` };
-  const { of } = await examined(env);
-  expect(of.agents).toMatchObject({ status: "ok", message: "Codex 0.159.7" });
-  writeFileSync(join(bin, "gemini"), "#!/bin/sh\nsleep 100\n", { mode: 0o755 });
-  const { of: slow } = await examined(env);
-  expect(slow.agents).toMatchObject({
-    status: "warning",
-    message: "Codex 0.159.7, Gemini CLI (it did not tell its version)",
-    hint: "see what it says itself: gemini --version",
-  });
-});
+ciTest(
+  "an agent's version comes from its package; one that does not say its version is a warning, not a failure",
+  async () => {
+    const node = join(person.root, "node_modules/@openai/codex");
+    mkdirSync(join(node, "bin"), { recursive: true });
+    writeFileSync(join(node, "package.json"), '{"name":"@openai/codex","version":"0.159.7"}');
+    writeFileSync(join(node, "bin/codex"), "#!/bin/sh\nexec sleep 100\n", { mode: 0o755 });
+    const bin = join(person.root, "bin");
+    mkdirSync(bin);
+    symlinkSync(join(node, "bin/codex"), join(bin, "codex"));
+    const env = { PATH: `${bin}:/usr/bin:/bin` };
+    const { of } = await examined(env);
+    expect(of.agents).toMatchObject({ status: "ok", message: "Codex 0.159.7" });
+    writeFileSync(join(bin, "gemini"), "#!/bin/sh\nsleep 100\n", { mode: 0o755 });
+    const { of: slow } = await examined(env);
+    expect(slow.agents).toMatchObject({
+      status: "warning",
+      message: "Codex 0.159.7, Gemini CLI (it did not tell its version)",
+      hint: "see what it says itself: gemini --version",
+    });
+  },
+);
 
 test("the hint for a missing agent is our own command", async () => {
   const { of } = await examined({ PATH: "/usr/bin:/bin" });

@@ -6,7 +6,7 @@ import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
 import { holdsTokens, ownOpenIdProvider, type TestProvider } from "../support/provider.ts";
 import { sharedSandbox } from "../support/shared.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** A token that has ended goes to nobody; a provider that cannot be reached is no reason to log in. */
 
@@ -117,7 +117,7 @@ test("an ended token without a refresh token: exit 4, and the host never sees it
   expect(sandbox.record).toEqual([]);
 });
 
-test("a provider that never answers: exit 5 once its time is over", async () => {
+ciTest("a provider that never answers: exit 5 once its time is over", async () => {
   const { provider } = await loggedIn(-1);
   provider.mode = "hangs";
   const { code, out, err } = await person.run(["token"]);

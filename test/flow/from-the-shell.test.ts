@@ -4,6 +4,7 @@ import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** What this shell's environment gives is named; no hint sends a person to a flag or a browser that is not there. */
 
@@ -19,7 +20,7 @@ const doctor = async (env: Record<string, string>) => {
   return (id: string) => JSON.parse(out).checks.find((one: { id: string }) => one.id === id);
 };
 
-test("a token of the environment that is bad, expired or refused: the variable is named", async () => {
+ciTest("a token of the environment that is bad, expired or refused: the variable is named", async () => {
   await logIn(person, sandbox);
   const expired = await sandbox.front.mintToken("ci", -120);
   const refused = `${(await sandbox.front.mintToken("ci")).split(".").slice(0, 2).join(".")}.c2lnbmF0dXJl`;
@@ -57,7 +58,7 @@ test("a good token of the environment is named too, by status and doctor", async
   expect((await doctor(env))("credential").message).toContain("from CODEMIE_JWT_TOKEN in this shell's environment");
 });
 
-test("a CODEMIE_PROFILE that names no profile is named, by commands and doctor", async () => {
+ciTest("a CODEMIE_PROFILE that names no profile is named, by commands and doctor", async () => {
   await logIn(person, sandbox);
   for (const name of ["wrok", "-bad"]) {
     const env = { CODEMIE_PROFILE: name };
@@ -86,7 +87,7 @@ test("hints name nothing that the command does not take", async () => {
   }
 });
 
-test("in CI a missing secret is no reason to log in by browser", async () => {
+ciTest("in CI a missing secret is no reason to log in by browser", async () => {
   const hosts: Record<string, string>[] = [{}, { CODEMIE_URL: sandbox.origin }];
   for (const ci of [{ CI: "true" }, { TF_BUILD: "True" }, { JENKINS_URL: "https://ci.example.com" }]) {
     for (const host of hosts) {

@@ -10,6 +10,7 @@ import { jobClients, startJobProvider } from "../support/job-provider.ts";
 import { logIn } from "../support/login.ts";
 import { otherProcesses, shownOf } from "../support/processes.ts";
 import { sharedCi, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** A job's own identity is the credential: nothing is stored, in CI or on disk. */
 
@@ -103,7 +104,7 @@ test("the gateway on its own runs with it, detached too", async () => {
   expect(textBelow(person.root).includes(ci.requestToken)).toBe(false);
 });
 
-test("GitHub's subject is read in both forms, and the audit trail names it", async () => {
+ciTest("GitHub's subject is read in both forms, and the audit trail names it", async () => {
   await logIn(person, sandbox); // so that there is a trail
   for (const sub of subjects) {
     ci.claims = { sub };
@@ -142,7 +143,7 @@ test("a token is had anew before it ends, by one request for all that wait", asy
   expect(bearer()).toBe(ci.issued.at(-1) ?? "");
 });
 
-test("an endpoint that cannot answer now is asked again", async () => {
+ciTest("an endpoint that cannot answer now is asked again", async () => {
   ci.answer = () => {
     if (ci.requests.length > 1) ci.answer = undefined;
     return new Response("", { status: 503 });
@@ -211,7 +212,7 @@ test("the variables stay with an agent that does not run on them", async () => {
   await gateway.stopQuietly();
 });
 
-test("no other program that a command starts gets the variable either", async () => {
+ciTest("no other program that a command starts gets the variable either", async () => {
   const script = person.install("passphrase", '#!/bin/sh\nenv > "$HOME/seen"\necho correct horse battery staple\n');
   person.env.CODEMIE_VAULT_PASSPHRASE_COMMAND = script;
   await logIn(person, sandbox);

@@ -6,6 +6,7 @@ import { recordingAgent } from "../support/agents.ts";
 import { codemie, Person } from "../support/codemie.ts";
 import { barePath, everything, type How, newKey, ownTarget, Releases, runInstaller } from "../support/release.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** `install.sh`: from a server with a release of the real program to a task, on a machine that has little. */
 
@@ -110,7 +111,7 @@ test("a link to an older place is led here; another codemie that comes first on 
   expect(readFileSync(join(bin, "codemie"))).toEqual(readFileSync(small));
 });
 
-test("it asks for the program of the machine: processor, C library", async () => {
+ciTest("it asks for the program of the machine: processor, C library", async () => {
   const found = async (uname: string, ldd: string) => {
     const [system, machine] = uname.split(" ");
     person.install("uname", `#!/bin/sh\n[ "$1" = -s ] && echo ${system} || echo ${machine}\n`);

@@ -199,7 +199,7 @@ test("the question for the host comes again where no CodeMie answers, and takes 
   expect(person.config().profiles.default.codeMieUrl).toBe(sandbox.origin);
 });
 
-for (const words of [["login"], ["profile", "login", "--url"]]) {
+for (const words of cases([["login"], ["profile", "login", "--url"]])) {
   test(`${words.join(" ")} and config set url take the address of a page, and say which host is used`, async () => {
     const person = new Person();
     onTestFinished(() => person.remove());
@@ -304,7 +304,7 @@ test("where the terminal has ASCII only, our own signs are ASCII", async () => {
   person.remove();
 });
 
-for (const args of [["setup"], ["login"]]) {
+for (const args of cases([["setup"], ["login"]])) {
   test(`codemie ${args} whose terminal is closed at its question ends`, async () => {
     const person = new Person();
     const pty = new Pty(person, args);

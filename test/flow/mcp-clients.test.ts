@@ -9,6 +9,7 @@ import { Person } from "../support/codemie.ts";
 import { RawBridge, type Rpc } from "../support/mcp/bridge.ts";
 import { connectClient } from "../support/mcp/client.ts";
 import { startEverything } from "../support/mcp/everything.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** The SDK's client, the compiled bridge, and the MCP project's own test server, over both transports. */
 
@@ -82,7 +83,7 @@ for (const [kind, transport] of [
 const server = await startEverything("streamableHttp");
 afterAll(() => server.kill());
 
-test("200 calls at once are all answered, each with its own result", async () => {
+ciTest("200 calls at once are all answered, each with its own result", async () => {
   const person = new Person();
   const { client } = await connectClient(person, [server.url]);
   const results = await Promise.all(
@@ -95,7 +96,7 @@ test("200 calls at once are all answered, each with its own result", async () =>
   person.remove();
 });
 
-for (const kind of ["streamableHttp", "sse"] as const) {
+for (const kind of cases(["streamableHttp", "sse"] as const, 1)) {
   test(`${kind}: the server is killed and started again under load; every call is answered, and calls work again`, async () => {
     const own = await startEverything(kind);
     const person = new Person();

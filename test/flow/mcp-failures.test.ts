@@ -6,10 +6,11 @@ import { freePort, startEverything } from "../support/mcp/everything.ts";
 import { openStream, type Script, startScripted } from "../support/mcp/scripted.ts";
 import { bridgeTo, scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 import { send, sendJson } from "../support/sandbox/http.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Whatever happens, every request gets an answer that says what to do, and the next one is tried. */
 
-test("a server that is down: an error within 10 s, and once it is up the next request works", async () => {
+ciTest("a server that is down: an error within 10 s, and once it is up the next request works", async () => {
   const everything = await startEverything("streamableHttp");
   await everything.kill();
   const bridge = bridgeTo(everything.url);
@@ -225,7 +226,7 @@ test("a name that does not resolve and a certificate nobody vouches for are said
   expect((await refused.initialize()).error.message).toContain("connection refused");
 });
 
-test("the older transport is tried on 400, 404 and 405 and on nothing else", async () => {
+ciTest("the older transport is tried on 400, 404 and 405 and on nothing else", async () => {
   for (const status of [400, 401, 403, 404, 405, 410, 415, 500, 503]) {
     const { server, bridge } = await scriptedBridge(
       (_seen, _message, response) => void response.writeHead(status).end(),

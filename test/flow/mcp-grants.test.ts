@@ -7,6 +7,7 @@ import { storedLoginOf } from "../support/age.ts";
 import { Person } from "../support/codemie.ts";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
 import { listen, readRequest, sendJson } from "../support/sandbox/http.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Grants without a browser, and each way a client proves who it is. */
 
@@ -40,7 +41,7 @@ for (const [method, secret] of [
   });
 }
 
-for (const alg of ["ES256", "RS256", "EdDSA"]) {
+for (const alg of cases(["ES256", "RS256", "EdDSA"])) {
   for (const form of ["pem", "jwk"] as const) {
     test(`client credentials with private_key_jwt, ${alg} as ${form}`, async () => {
       const server = await startProtected({ server: { token_endpoint_auth_methods_supported: ["private_key_jwt"] } });
@@ -181,25 +182,28 @@ const idTokenFor = (seconds: number) => {
   return [{ alg: "none" }, { exp: Math.floor(Date.now() / 1000) + seconds }, {}].map(part).join(".");
 };
 
-test("the enterprise grant where a renewal brings no ID token: that of the login while it is valid, else words", async () => {
-  const server = await startProtected();
-  const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
-  const valid = idTokenFor(600);
-  for (const [idToken, says] of [
-    [valid, undefined],
-    [idTokenFor(-600), "sends no ID token with a renewal, and that of the login has ended"],
-    [undefined, "sends no ID token with a renewal"],
-  ] as const) {
-    const { issuer, forms, person } = await atProvider(false, idToken === undefined ? {} : { idToken });
-    const bridge = new AuthorizedBridge(server.url, flags, { S: "s" }, person);
-    const { result, error } = await bridge.initialize();
-    if (says === undefined) expect([result !== undefined, forms.at(-1)?.get("subject_token")]).toEqual([true, valid]);
-    else expect(error.message).toContain(says);
-    await bridge.finish();
-    await issuer.close();
-  }
-  await server.close();
-});
+ciTest(
+  "the enterprise grant where a renewal brings no ID token: that of the login while it is valid, else words",
+  async () => {
+    const server = await startProtected();
+    const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
+    const valid = idTokenFor(600);
+    for (const [idToken, says] of [
+      [valid, undefined],
+      [idTokenFor(-600), "sends no ID token with a renewal, and that of the login has ended"],
+      [undefined, "sends no ID token with a renewal"],
+    ] as const) {
+      const { issuer, forms, person } = await atProvider(false, idToken === undefined ? {} : { idToken });
+      const bridge = new AuthorizedBridge(server.url, flags, { S: "s" }, person);
+      const { result, error } = await bridge.initialize();
+      if (says === undefined) expect([result !== undefined, forms.at(-1)?.get("subject_token")]).toEqual([true, valid]);
+      else expect(error.message).toContain(says);
+      await bridge.finish();
+      await issuer.close();
+    }
+    await server.close();
+  },
+);
 
 test("the enterprise grant with an OIDC profile: a fresh ID token each time, and the renewed login is stored", async () => {
   const { issuer, forms, person } = await atProvider(true);

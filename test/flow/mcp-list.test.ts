@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Person, withClaude } from "../support/codemie.ts";
 import { Pty } from "../support/pty.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** `codemie mcp list`: what Claude Code has of our bridge, and whether the servers answer. */
 
@@ -57,41 +58,44 @@ test("a person who added a server reads what to do next; a script does not", asy
   expect((await person.run(add)).err).toBe("");
 });
 
-test("what the real Claude Code registered: answers, demands a login, does not answer; a repository's is not asked", async () => {
-  const asked: string[] = [];
-  const server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: (request) => {
-      asked.push(`${request.method} ${new URL(request.url).pathname} ${request.headers.get("authorization")}`);
-      return new Response("", { status: request.url.includes("/guarded") ? 401 : 405 });
-    },
-  });
-  const at = `http://127.0.0.1:${server.port}`;
-  const env = { ...withClaude(person), SECRET: "hidden" };
-  for (const [name, url, ...flags] of [
-    ["open", `${at}/mcp?key=k-in-address`, "--scope", "user"],
-    ["guarded", `${at}/guarded`, "--", "--header-env", "Authorization: SECRET"],
-    ["gone", "http://127.0.0.1:1/mcp"],
-  ] as const) {
-    expect((await person.run(["mcp", "add", name, url, ...flags], { env })).code).toBe(0);
-  }
-  const own = { command: "/opt/codemie", args: ["mcp-proxy", `${at}/repository`] };
-  writeFileSync(join(person.cwd, ".mcp.json"), JSON.stringify({ mcpServers: { own } }));
-  const { code, out } = await person.run(["mcp", "list", "--json"], { env });
-  expect(code).toBe(5);
-  const found = JSON.parse(out).map(({ name, scope, folder, url, answers, detail }: Record<string, unknown>) => [
-    ...[name, scope, folder, url, answers, detail],
-  ]);
-  expect(found).toEqual([
-    ["open", "user", null, `${at}/mcp?…`, true, "answers"],
-    ["guarded", "local", person.cwd, `${at}/guarded`, true, "answers, and demands a login"],
-    ["gone", "local", person.cwd, "http://127.0.0.1:1/mcp", false, expect.stringContaining("connection refused")],
-    ["own", "project", person.cwd, `${at}/repository`, null, expect.stringContaining("not asked")],
-  ]);
-  expect(asked.sort()).toEqual(["GET /guarded null", "GET /mcp null"]);
-  const text = await person.run(["mcp", "list"], { env });
-  expect(text.out).toContain(`✓ open  ${at}/mcp?…\n  answers; for every folder\n`);
-  expect(text.out + out).not.toContain("k-in-address");
-  await server.stop(true);
-});
+ciTest(
+  "what the real Claude Code registered: answers, demands a login, does not answer; a repository's is not asked",
+  async () => {
+    const asked: string[] = [];
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: (request) => {
+        asked.push(`${request.method} ${new URL(request.url).pathname} ${request.headers.get("authorization")}`);
+        return new Response("", { status: request.url.includes("/guarded") ? 401 : 405 });
+      },
+    });
+    const at = `http://127.0.0.1:${server.port}`;
+    const env = { ...withClaude(person), SECRET: "hidden" };
+    for (const [name, url, ...flags] of [
+      ["open", `${at}/mcp?key=k-in-address`, "--scope", "user"],
+      ["guarded", `${at}/guarded`, "--", "--header-env", "Authorization: SECRET"],
+      ["gone", "http://127.0.0.1:1/mcp"],
+    ] as const) {
+      expect((await person.run(["mcp", "add", name, url, ...flags], { env })).code).toBe(0);
+    }
+    const own = { command: "/opt/codemie", args: ["mcp-proxy", `${at}/repository`] };
+    writeFileSync(join(person.cwd, ".mcp.json"), JSON.stringify({ mcpServers: { own } }));
+    const { code, out } = await person.run(["mcp", "list", "--json"], { env });
+    expect(code).toBe(5);
+    const found = JSON.parse(out).map(({ name, scope, folder, url, answers, detail }: Record<string, unknown>) => [
+      ...[name, scope, folder, url, answers, detail],
+    ]);
+    expect(found).toEqual([
+      ["open", "user", null, `${at}/mcp?…`, true, "answers"],
+      ["guarded", "local", person.cwd, `${at}/guarded`, true, "answers, and demands a login"],
+      ["gone", "local", person.cwd, "http://127.0.0.1:1/mcp", false, expect.stringContaining("connection refused")],
+      ["own", "project", person.cwd, `${at}/repository`, null, expect.stringContaining("not asked")],
+    ]);
+    expect(asked.sort()).toEqual(["GET /guarded null", "GET /mcp null"]);
+    const text = await person.run(["mcp", "list"], { env });
+    expect(text.out).toContain(`✓ open  ${at}/mcp?…\n  answers; for every folder\n`);
+    expect(text.out + out).not.toContain("k-in-address");
+    await server.stop(true);
+  },
+);

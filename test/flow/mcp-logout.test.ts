@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** A login that was kept can be given up. */
 
@@ -49,34 +50,37 @@ test("an authorization server that is gone keeps no login from being removed", a
   person.remove();
 });
 
-test("a client with a secret: logout asks for it, keeps the login until then, and proves itself with it; --no-revoke asks nothing", async () => {
-  const server = await startProtected();
-  const person = new Person();
-  const flags = ["--persist", "--client-id", "mine", "--client-secret-env", "S"];
-  const keep = async () => {
-    const bridge = new AuthorizedBridge(server.url, flags, { S: "the secret" }, person);
-    expect((await bridge.initialize()).result).toBeDefined();
-    await bridge.end();
-  };
-  const logout = (...more: string[]) =>
-    person.run(["mcp", "logout", server.url, ...more], { env: { S: "the secret" } });
-  await keep();
-  const without = await logout();
-  expect([without.code, without.out]).toEqual([2, ""]);
-  expect(without.err).toContain("--client-secret-env");
-  expect((await logout("--client-secret-env", "UNSET")).code).toBe(2);
-  expect((await logout("--client-id", "another", "--client-secret-env", "S")).out).toContain("no login at");
-  expect(server.calls("/revoke")).toEqual([]);
-  const done = await logout("--client-secret-env", "S");
-  expect([done.code, done.out]).toEqual([0, expect.stringContaining("revoked its tokens")]);
-  const sent = server.calls("/revoke").map(({ headers, body }) => `${headers.authorization ?? ""} ${body}`);
-  expect(sent.length).toBe(2);
-  for (const one of sent) expect(one).toMatch(/Basic |client_secret=/);
-  await keep();
-  const alone = await logout("--no-revoke", "--json");
-  expect(JSON.parse(alone.out)).toMatchObject([{ revoked: false }]);
-  expect(server.calls("/revoke").length).toBe(2);
-  expect((await logout()).out).toContain("no login at");
-  person.remove();
-  await server.close();
-});
+ciTest(
+  "a client with a secret: logout asks for it, keeps the login until then, and proves itself with it; --no-revoke asks nothing",
+  async () => {
+    const server = await startProtected();
+    const person = new Person();
+    const flags = ["--persist", "--client-id", "mine", "--client-secret-env", "S"];
+    const keep = async () => {
+      const bridge = new AuthorizedBridge(server.url, flags, { S: "the secret" }, person);
+      expect((await bridge.initialize()).result).toBeDefined();
+      await bridge.end();
+    };
+    const logout = (...more: string[]) =>
+      person.run(["mcp", "logout", server.url, ...more], { env: { S: "the secret" } });
+    await keep();
+    const without = await logout();
+    expect([without.code, without.out]).toEqual([2, ""]);
+    expect(without.err).toContain("--client-secret-env");
+    expect((await logout("--client-secret-env", "UNSET")).code).toBe(2);
+    expect((await logout("--client-id", "another", "--client-secret-env", "S")).out).toContain("no login at");
+    expect(server.calls("/revoke")).toEqual([]);
+    const done = await logout("--client-secret-env", "S");
+    expect([done.code, done.out]).toEqual([0, expect.stringContaining("revoked its tokens")]);
+    const sent = server.calls("/revoke").map(({ headers, body }) => `${headers.authorization ?? ""} ${body}`);
+    expect(sent.length).toBe(2);
+    for (const one of sent) expect(one).toMatch(/Basic |client_secret=/);
+    await keep();
+    const alone = await logout("--no-revoke", "--json");
+    expect(JSON.parse(alone.out)).toMatchObject([{ revoked: false }]);
+    expect(server.calls("/revoke").length).toBe(2);
+    expect((await logout()).out).toContain("no login at");
+    person.remove();
+    await server.close();
+  },
+);

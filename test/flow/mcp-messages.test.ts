@@ -6,6 +6,7 @@ import { initializeParams, type Rpc } from "../support/mcp/bridge.ts";
 import { initializeResult, openStream, type Script } from "../support/mcp/scripted.ts";
 import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 import { sendJson } from "../support/sandbox/http.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** What passes, unchanged and in order, and what becomes of what is no message. */
 
@@ -102,7 +103,7 @@ test("what is no JSON is answered with -32700, what is no message with -32600, a
   expect(server.methods()).toEqual(["initialize", "notifications/initialized", "after"]);
 });
 
-test("a line of 10 MB passes whole; one of 65 MB is refused without being kept, and the bridge goes on", async () => {
+ciTest("a line of 10 MB passes whole; one of 65 MB is refused without being kept, and the bridge goes on", async () => {
   const { server, bridge } = await start((_seen, message, response) => {
     if (message?.method === "big")
       sendJson(response, 200, { jsonrpc: "2.0", id: message.id, result: message.params.text.length });

@@ -10,39 +10,43 @@ import { startBehindOidc } from "../support/mcp/oidc.ts";
 import { AuthorizedBridge, scriptedBrowser, startProtected } from "../support/mcp/protected.ts";
 import { initializeResult, openStream, startScripted } from "../support/mcp/scripted.ts";
 import { sharedBrowser } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 const browser = await sharedBrowser();
 
 /** The address the bridge asks to open. */
 const address = (bridge: RawBridge) => bridge.until(() => /https?:\/\/\S+\/auth\?\S+/.exec(bridge.err)?.[0]);
 
-test("oidc-provider and a real browser: registration, consent, rotation in mid-session, and nothing left at the end", async () => {
-  let seconds = 3600;
-  const server = await startBehindOidc(() => seconds);
-  const person = new Person();
-  const bridge = new RawBridge(person, [server.url]);
-  seconds = 6; // long enough for a slow machine to use a token that it just got
-  const initialized = bridge.initialize();
-  const context = await browser.newContext();
-  const page = await logInAs(context, await address(bridge), "ada");
-  await page.waitForSelector("text=Access granted");
-  expect(page.url()).not.toContain("code=");
-  expect((await initialized).result).toBeDefined();
-  expect((await bridge.call("who")).result).toEqual({ scope: "tools", who: "ada" });
-  // Both before and after its end a token is renewed without a person; each refresh token works once.
-  for (const ms of [5_300, 6_500]) {
-    await Bun.sleep(ms);
-    expect((await bridge.call("who")).result.who).toBe("ada");
-  }
-  expect(server.requests.filter((line) => line === "POST /token 200").length).toBeGreaterThanOrEqual(3);
-  expect(server.requests.filter((line) => line.startsWith("POST /token 4"))).toEqual([]);
-  expect(await bridge.end()).toBe(0);
-  expect(server.requests.filter((line) => line === "POST /token/revocation 200").length).toBe(2);
-  expect(server.requests.some((line) => /^DELETE \/reg\/\S+ 204$/.test(line))).toBe(true);
-  await context.close();
-  await server.close();
-  person.remove();
-});
+ciTest(
+  "oidc-provider and a real browser: registration, consent, rotation in mid-session, and nothing left at the end",
+  async () => {
+    let seconds = 3600;
+    const server = await startBehindOidc(() => seconds);
+    const person = new Person();
+    const bridge = new RawBridge(person, [server.url]);
+    seconds = 6; // long enough for a slow machine to use a token that it just got
+    const initialized = bridge.initialize();
+    const context = await browser.newContext();
+    const page = await logInAs(context, await address(bridge), "ada");
+    await page.waitForSelector("text=Access granted");
+    expect(page.url()).not.toContain("code=");
+    expect((await initialized).result).toBeDefined();
+    expect((await bridge.call("who")).result).toEqual({ scope: "tools", who: "ada" });
+    // Both before and after its end a token is renewed without a person; each refresh token works once.
+    for (const ms of [5_300, 6_500]) {
+      await Bun.sleep(ms);
+      expect((await bridge.call("who")).result.who).toBe("ada");
+    }
+    expect(server.requests.filter((line) => line === "POST /token 200").length).toBeGreaterThanOrEqual(3);
+    expect(server.requests.filter((line) => line.startsWith("POST /token 4"))).toEqual([]);
+    expect(await bridge.end()).toBe(0);
+    expect(server.requests.filter((line) => line === "POST /token/revocation 200").length).toBe(2);
+    expect(server.requests.some((line) => /^DELETE \/reg\/\S+ 204$/.test(line))).toBe(true);
+    await context.close();
+    await server.close();
+    person.remove();
+  },
+);
 
 test("the SDK's example server with OAuth", async () => {
   const [port, authPort] = [await freePort(), await freePort()];

@@ -7,6 +7,7 @@ import type { Rpc } from "../support/mcp/bridge.ts";
 import { startEverything } from "../support/mcp/everything.ts";
 import { scriptedBrowser, startProtected } from "../support/mcp/protected.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 const server = await startEverything("streamableHttp");
 afterAll(() => server.kill());
@@ -46,47 +47,51 @@ test("MCP Inspector's command line against a server that demands a login", async
   await host.close();
 });
 
-test("the real Claude Code: codemie mcp add registers the bridge, and a tool of the server is called through it", async () => {
-  const person = new Person();
-  const env = withClaude(person);
-  await logIn(person, sandbox);
-  const added = await person.run(["mcp", "add", "everything", server.url], { env });
-  expect(added.err).toBe("");
-  expect(added.out).toContain("registered everything with Claude Code");
-  const settings = JSON.parse(await Bun.file(join(person.home, ".claude.json")).text());
-  const entry = settings.projects[person.cwd].mcpServers.everything;
-  expect([entry.command, entry.args]).toEqual(["codemie-mcp-proxy", [server.url]]);
+ciTest(
+  "the real Claude Code: codemie mcp add registers the bridge, and a tool of the server is called through it",
+  async () => {
+    const person = new Person();
+    const env = withClaude(person);
+    await logIn(person, sandbox);
+    const added = await person.run(["mcp", "add", "everything", server.url], { env });
+    expect(added.err).toBe("");
+    expect(added.out).toContain("registered everything with Claude Code");
+    const settings = JSON.parse(await Bun.file(join(person.home, ".claude.json")).text());
+    const entry = settings.projects[person.cwd].mcpServers.everything;
+    expect([entry.command, entry.args]).toEqual(["codemie-mcp-proxy", [server.url]]);
 
-  const called: string[] = [];
-  sandbox.settings.answer = (seen, response) => {
-    const { messages, tools = [] } = JSON.parse(seen.body) as { messages: Rpc[]; tools?: { name: string }[] };
-    const result = JSON.stringify(messages.at(-1)?.content ?? "");
-    const tool = tools.find(({ name }) => name === "mcp__everything__echo");
-    if (tool && !result.includes("tool_result")) return streamTool(response, tool.name, { message: "from the model" });
-    if (result.includes("tool_result")) called.push(result);
-    streamText(response, result.includes("Echo: from the model") ? "the tool answered" : "no tool");
-  };
-  const args = ["--task", "use the echo tool", "--", "--allowedTools", "mcp__everything__echo"];
-  const { out, code } = await person.run(args, {
-    program: codemieClaude,
-    // Without these it goes on without a server that takes a few seconds to start, as all do on a busy machine.
-    env: {
-      ...env,
-      ENABLE_TOOL_SEARCH: "false",
-      MCP_CONNECTION_NONBLOCKING: "false",
-      MCP_CONNECT_TIMEOUT_MS: "120000",
-      MCP_TIMEOUT: "120000",
-    },
-  });
-  expect(out.trim()).toBe("the tool answered");
-  expect(code).toBe(0);
-  expect(called.join()).toContain("Echo: from the model");
+    const called: string[] = [];
+    sandbox.settings.answer = (seen, response) => {
+      const { messages, tools = [] } = JSON.parse(seen.body) as { messages: Rpc[]; tools?: { name: string }[] };
+      const result = JSON.stringify(messages.at(-1)?.content ?? "");
+      const tool = tools.find(({ name }) => name === "mcp__everything__echo");
+      if (tool && !result.includes("tool_result"))
+        return streamTool(response, tool.name, { message: "from the model" });
+      if (result.includes("tool_result")) called.push(result);
+      streamText(response, result.includes("Echo: from the model") ? "the tool answered" : "no tool");
+    };
+    const args = ["--task", "use the echo tool", "--", "--allowedTools", "mcp__everything__echo"];
+    const { out, code } = await person.run(args, {
+      program: codemieClaude,
+      // Without these it goes on without a server that takes a few seconds to start, as all do on a busy machine.
+      env: {
+        ...env,
+        ENABLE_TOOL_SEARCH: "false",
+        MCP_CONNECTION_NONBLOCKING: "false",
+        MCP_CONNECT_TIMEOUT_MS: "120000",
+        MCP_TIMEOUT: "120000",
+      },
+    });
+    expect(out.trim()).toBe("the tool answered");
+    expect(code).toBe(0);
+    expect(called.join()).toContain("Echo: from the model");
 
-  const again = await person.run(["mcp", "add", "everything", server.url, "--json"], { env });
-  expect(again.code).toBe(1);
-  expect(JSON.parse(again.out).error.message).toContain("already exists");
-  person.remove();
-});
+    const again = await person.run(["mcp", "add", "everything", server.url, "--json"], { env });
+    expect(again.code).toBe(1);
+    expect(JSON.parse(again.out).error.message).toContain("already exists");
+    person.remove();
+  },
+);
 
 test("codemie mcp add without Claude Code prints the entry for .mcp.json", async () => {
   const person = new Person();

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
 import { Person } from "../support/codemie.ts";
 import { AuthorizedBridge, type Protected, startProtected } from "../support/mcp/protected.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** What becomes of a login when its renewal does not go as it should. */
 
@@ -40,7 +40,7 @@ test("a renewal ahead that is refused for now keeps the token in hand, and asks 
   await server.close();
 });
 
-test("a renewal ahead that is refused for good keeps the token until the server refuses it", async () => {
+ciTest("a renewal ahead that is refused for good keeps the token until the server refuses it", async () => {
   const { server, bridge, renewals } = await endingSoon((response) => refused(response, 400, "invalid_grant"));
   for (let i = 0; i < 3; i++) expect((await bridge.call("x")).result).toBeDefined();
   expect([renewals(), bridge.opened().length]).toEqual([1, 1]);

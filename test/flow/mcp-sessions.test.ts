@@ -6,6 +6,7 @@ import { openStream, type Script, startScripted } from "../support/mcp/scripted.
 import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 import { goesOn } from "../support/processes.ts";
 import { sendJson } from "../support/sandbox/http.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Sessions that are lost, streams that break, and the end of it all. */
 
@@ -205,7 +206,7 @@ test("a stream that breaks before its answer is taken up with Last-Event-ID, aft
   expect(bridge.messages().filter(({ method }: Rpc) => method === "notifications/a").length).toBe(1);
 });
 
-test("the server's own stream is taken up where it broke", async () => {
+ciTest("the server's own stream is taken up where it broke", async () => {
   const ids: unknown[] = [];
   const { bridge } = await scriptedBridge((seen, _message, response) => {
     if (seen.method !== "GET") return;
@@ -266,7 +267,7 @@ test("a second initialize of the client ends the session of the first", async ()
   expect(ended.map(({ headers }) => headers["mcp-session-id"])).toEqual(["session-1"]);
 });
 
-test("the server's own stream is asked for again after 502 and 503", async () => {
+ciTest("the server's own stream is asked for again after 502 and 503", async () => {
   const refusals = [502, 503];
   const { bridge } = await scriptedBridge((seen, _message, response) => {
     if (seen.method !== "GET") return;

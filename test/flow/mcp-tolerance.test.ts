@@ -3,7 +3,7 @@ import { Person } from "../support/codemie.ts";
 import { freePort } from "../support/mcp/everything.ts";
 import { AuthorizedBridge, type Settings, startProtected } from "../support/mcp/protected.ts";
 import { listen, readRequest, send, sendJson } from "../support/sandbox/http.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Servers at fault, and gates before them: their users log in all the same, or hear what helps. */
 
@@ -42,7 +42,7 @@ function forgetful(refreshes: boolean) {
   return { answer, forget: () => known.clear() };
 }
 
-for (const flags of [[], ["--persist"]]) {
+for (const flags of cases([[], ["--persist"]])) {
   test(`a registration the server has forgotten is replaced once the refresh is refused (${flags})`, async () => {
     const it = forgetful(true);
     const server = await start({ answer: it.answer });
@@ -55,38 +55,42 @@ for (const flags of [[], ["--persist"]]) {
   });
 }
 
-test("--persist, and no refresh tokens: after a login that came to nothing the vault forgets the registration too", async () => {
-  const it = forgetful(false);
-  const server = await start({
-    answer: (seen, response) => {
-      if (seen.path === "/token") {
-        server.live.set("access", "");
-        sendJson(response, 200, { access_token: "access", token_type: "Bearer" });
-      } else it.answer?.(seen, response);
-    },
-  });
-  const person = new Person();
-  const open = async (flags: string[] = []) => {
-    const bridge = new AuthorizedBridge(server.url, ["--persist", ...flags], {}, person);
-    const answer = await bridge.initialize();
-    await bridge.end();
-    return answer;
-  };
-  expect((await open()).result).toBeDefined();
-  it.forget();
-  server.live.clear();
-  const { error } = await open(["--auth-timeout", "1"]);
-  expect(error.message).toContain("look at the page in the browser");
-  expect(error.message).toContain("codemie mcp logout");
-  expect((await open()).error.message).toContain("another window");
-  for (const file of new Bun.Glob("run/*.rest").scanSync(person.codemieHome)) {
-    await Bun.write(`${person.codemieHome}/${file}`, "0\n"); // the minute is over
-  }
-  expect((await open()).result).toBeDefined();
-  const shown = server.calls("/authorize").map(({ query }) => query.get("client_id"));
-  expect(shown).toEqual(["client-1", "client-1", "client-2"]);
-  person.remove();
-}, 30_000);
+ciTest(
+  "--persist, and no refresh tokens: after a login that came to nothing the vault forgets the registration too",
+  async () => {
+    const it = forgetful(false);
+    const server = await start({
+      answer: (seen, response) => {
+        if (seen.path === "/token") {
+          server.live.set("access", "");
+          sendJson(response, 200, { access_token: "access", token_type: "Bearer" });
+        } else it.answer?.(seen, response);
+      },
+    });
+    const person = new Person();
+    const open = async (flags: string[] = []) => {
+      const bridge = new AuthorizedBridge(server.url, ["--persist", ...flags], {}, person);
+      const answer = await bridge.initialize();
+      await bridge.end();
+      return answer;
+    };
+    expect((await open()).result).toBeDefined();
+    it.forget();
+    server.live.clear();
+    const { error } = await open(["--auth-timeout", "1"]);
+    expect(error.message).toContain("look at the page in the browser");
+    expect(error.message).toContain("codemie mcp logout");
+    expect((await open()).error.message).toContain("another window");
+    for (const file of new Bun.Glob("run/*.rest").scanSync(person.codemieHome)) {
+      await Bun.write(`${person.codemieHome}/${file}`, "0\n"); // the minute is over
+    }
+    expect((await open()).result).toBeDefined();
+    const shown = server.calls("/authorize").map(({ query }) => query.get("client_id"));
+    expect(shown).toEqual(["client-1", "client-1", "client-2"]);
+    person.remove();
+  },
+  30_000,
+);
 
 test("after codemie mcp logout the next login is not refused for a minute", async () => {
   const server = await start({ callback: { error: "access_denied", code: undefined } });
@@ -213,7 +217,7 @@ for (const [methods, secret, expected] of cases(
   });
 }
 
-test("nonce: sent with openid, and an ID token must hold it", async () => {
+ciTest("nonce: sent with openid, and an ID token must hold it", async () => {
   const sent: (string | null)[] = [];
   let claims: (nonce: string | null) => unknown = (nonce) => ({ nonce });
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");

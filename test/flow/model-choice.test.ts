@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { Person } from "../support/codemie.ts";
 import { startGateway } from "../support/gateway.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** A model that is not in the list is worth a word before the agent starts; the host decides about it. */
 
@@ -60,7 +61,7 @@ test("a tier that the account has not is said", async () => {
   expect(header).toBe("claude-sonnet-4-6");
 });
 
-test("config set: a name that could not be checked is said, unless nobody has logged in yet", async () => {
+ciTest("config set: a name that could not be checked is said, unless nobody has logged in yet", async () => {
   const set = async (what: string) => (await person.run(["config", "set", what, "foo"])).err.replaceAll(/\s+/g, " ");
   sandbox.settings.list = { status: 502, body: "" };
   expect(await set("model")).toContain("warning: whether foo is one of this account's models could not be checked: ");

@@ -4,6 +4,7 @@ import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
 import { Pty } from "../support/pty.ts";
 import { ownProvider, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** A list of models that cannot be had keeps nothing from running when a model is named. */
 
@@ -36,7 +37,7 @@ const odd: [string, string, string[]][] = [
 const setUp = async (origin: string, key: string, ...more: string[]) =>
   await person.run(["setup", "--provider", "openai", "--url", origin, "--key-stdin", "--yes", ...more], { stdin: key });
 
-for (const [what, list] of lists) {
+for (const [what, list] of cases(lists)) {
   test(`a provider whose list is ${what}: set-up goes on with a named model, and the profile runs`, async () => {
     const provider = await ownProvider("openai");
     provider.list = list;
@@ -78,7 +79,7 @@ for (const [what, list] of lists) {
   });
 }
 
-for (const [what, body, ids] of odd) {
+for (const [what, body, ids] of cases(odd)) {
   test(`a provider whose list is ${what}: its good entries are used`, async () => {
     const provider = await ownProvider("openai");
     provider.list = { status: 200, body };
@@ -113,7 +114,7 @@ test("a refused key and a host that is down are told, whatever model is named", 
   expect((await person.run(["profile", "--json"])).out).toBe("[]\n");
 });
 
-for (const status of [502, 503, 504]) {
+for (const status of cases([502, 503, 504])) {
   test(`a CodeMie host that is down, with ${status}: exit 5, its status is named, and no agent starts`, async () => {
     await logIn(person, sandbox);
     const down = { status, body: "<html>no upstream</html>", type: "text/html" };

@@ -9,7 +9,7 @@ import { Person } from "../support/codemie.ts";
 import { loopbackRedirects } from "../support/sandbox/identity.ts";
 import { startScriptedProvider } from "../support/scripted-provider.ts";
 import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Clients that prove themselves at an OpenID provider, and providers that want requests handed to them: the real one. */
 
@@ -77,7 +77,7 @@ test("a client with a secret in a variable: login, renewal and logout; without t
   expect(JSON.parse(logout.out)[0]).toMatchObject({ removed: true, endedAtHost: true });
 });
 
-test("a client's secret that is kept: renewals without the variable, and a new login too", async () => {
+ciTest("a client's secret that is kept: renewals without the variable, and a new login too", async () => {
   const flags = ["--client-secret-env", "TEAM_SECRET", "--keep-client-secret"];
   expect((await logIn("with secret", flags, env)).code).toBe(0);
   expect((await renewing()).code).toBe(0);
@@ -85,7 +85,7 @@ test("a client's secret that is kept: renewals without the variable, and a new l
   expect((await renewing()).code).toBe(0);
 });
 
-test("a client with a key in a file: login and renewal; kept, it needs the file no more", async () => {
+ciTest("a client with a key in a file: login and renewal; kept, it needs the file no more", async () => {
   expect((await logIn("keyed", ["--client-key", keyFile])).code).toBe(0);
   expect((await renewing()).code).toBe(0);
   expect((await logIn("keyed", ["--client-key", keyFile, "--keep-client-secret"])).code).toBe(0);
@@ -93,7 +93,7 @@ test("a client with a key in a file: login and renewal; kept, it needs the file 
   expect((await renewing()).code).toBe(0);
 });
 
-test("a device code for a client with a secret", async () => {
+ciTest("a device code for a client with a secret", async () => {
   const at = ["--url", sandbox.origin, "--issuer", sandbox.issuer, "--client-id", "with secret", "--device"];
   const login = person.start(["profile", "login", ...at, "--client-secret-env", "TEAM_SECRET"], { env });
   const [, address = ""] = await login.says(/^\s*(http:\S+\/device\S*)$/m);
@@ -104,7 +104,7 @@ test("a device code for a client with a secret", async () => {
   expect((await login.finished()).code).toBe(0);
 });
 
-test("set-up takes the same flags", async () => {
+ciTest("set-up takes the same flags", async () => {
   const at = ["--method", "oidc", "--url", sandbox.origin, "--issuer", sandbox.issuer, "--client-id", "with secret"];
   const setup = person.start(["setup", ...at, "--client-secret-env", "TEAM_SECRET", "--yes"], { env });
   const [url] = await setup.says(/http:\S+\/auth\?\S+/);
@@ -118,7 +118,7 @@ test("set-up takes the same flags", async () => {
   expect((await renewing(env)).code).toBe(0);
 });
 
-test("a secret goes to the provider and client that it was given for: another client id gets none", async () => {
+ciTest("a secret goes to the provider and client that it was given for: another client id gets none", async () => {
   expect((await logIn("with secret", ["--client-secret-env", "TEAM_SECRET", "--keep-client-secret"], env)).code).toBe(
     0,
   );

@@ -6,6 +6,7 @@ import { Person } from "../support/codemie.ts";
 import { cliClientId, loopbackRedirects } from "../support/sandbox/identity.ts";
 import { type ScriptedProvider, startScriptedProvider } from "../support/scripted-provider.ts";
 import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Tokens that nobody keeps are ended at their provider, and what cannot be ended is told. */
 
@@ -61,14 +62,14 @@ async function isAlive(client: string, refreshToken = ""): Promise<boolean> {
 
 const revocations = () => sandbox.identityRequests.filter((line) => line === "POST /token/revocation").length;
 
-test("a login that the host refuses is ended at the provider", async () => {
+ciTest("a login that the host refuses is ended at the provider", async () => {
   sandbox.settings.userFailure = { status: 401, body: "{}", type: "application/json" };
   const { code } = await logIn("ada");
   expect({ code, revocations: revocations() }).toEqual({ code: 4, revocations: 2 });
   expect(await storedLoginOf(person)).toBeUndefined();
 });
 
-test("another person's login that is not kept is ended; the one that stays still renews", async () => {
+ciTest("another person's login that is not kept is ended; the one that stays still renews", async () => {
   expect((await logIn("ada")).code).toBe(0);
   const { code, err } = await logIn("bob");
   expect({ code, err }).toEqual({ code: 4, err: expect.stringContaining("belongs to Ada") });
@@ -77,7 +78,7 @@ test("another person's login that is not kept is ended; the one that stays still
   expect((await person.run(["token"])).code).toBe(0);
 });
 
-test("a login that another client's replaces is ended", async () => {
+ciTest("a login that another client's replaces is ended", async () => {
   expect((await logIn("ada")).code).toBe(0);
   const before = await stored();
   expect(before.refreshToken).toBeString();
@@ -88,16 +89,22 @@ test("a login that another client's replaces is ended", async () => {
   expect((await person.run(["token"])).code).toBe(0);
 });
 
-test("a new login of the same person and client: the one before stays, which is told, for both may be one grant", async () => {
-  expect((await logIn("ada")).code).toBe(0);
-  const { code, err } = await logIn("ada");
-  expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining("the login before this one stays valid at") });
-  expect(revocations()).toBe(0);
-  await ageLogin(person);
-  expect((await person.run(["token"])).code).toBe(0);
-});
+ciTest(
+  "a new login of the same person and client: the one before stays, which is told, for both may be one grant",
+  async () => {
+    expect((await logIn("ada")).code).toBe(0);
+    const { code, err } = await logIn("ada");
+    expect({ code, err }).toEqual({
+      code: 0,
+      err: expect.stringContaining("the login before this one stays valid at"),
+    });
+    expect(revocations()).toBe(0);
+    await ageLogin(person);
+    expect((await person.run(["token"])).code).toBe(0);
+  },
+);
 
-test("a login made in set-up, which then comes to nothing, is ended", async () => {
+ciTest("a login made in set-up, which then comes to nothing, is ended", async () => {
   const at = ["--method", "oidc", "--url", sandbox.origin, "--issuer", sandbox.issuer, "--client-id", cliClientId];
   expect((await logIn("ada", otherClient)).code).toBe(0);
   const setup = person.start(["setup", ...at]);

@@ -7,7 +7,7 @@ import { freePort } from "../support/mcp/everything.ts";
 import { cliClientId } from "../support/sandbox/identity.ts";
 import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
 import { soak } from "../support/soak.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Logging in at an OpenID provider: the real one, in a real browser, with rotating refresh tokens. */
 
@@ -190,7 +190,7 @@ test("nobody comes back to a port that changes: the hint says what to register, 
   expect(err).toContain("--callback-port");
 });
 
-test("a callback with a wrong state, or none, is not the callback", async () => {
+ciTest("a callback with a wrong state, or none, is not the callback", async () => {
   const login = person.start(["profile", "login", ...flags(), "--timeout", "3"]);
   const [url] = await login.says(/http:\S+\/auth\?\S+/);
   const redirect = new URL(new URL(url).searchParams.get("redirect_uri") ?? "");

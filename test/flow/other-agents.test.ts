@@ -13,7 +13,7 @@ import {
 import { Person } from "../support/codemie.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** OpenCode, Codex and Gemini CLI: the real ones answer through the gateway; what each is told. */
 
@@ -24,7 +24,7 @@ beforeEach(() => threeMakers(sandbox));
 /** The model calls that the host received. */
 const modelCalls = () => sandbox.record.filter((seen) => seen.method === "POST");
 
-for (const agent of otherAgents) {
+for (const agent of cases(otherAgents, 1)) {
   test(`${agent} answers a task, logged in by browser: the host sees the session, and no key of the gateway`, async () => {
     const person = loggedIn.copy();
     const env = withAgents(person);
@@ -196,7 +196,7 @@ echo "$CODEMIE_GATEWAY_KEY"
   person.remove();
 });
 
-test("Codex outside of a repository: the note names our flag, and there is none where it works", async () => {
+ciTest("Codex outside of a repository: the note names our flag, and there is none where it works", async () => {
   const person = loggedIn.copy();
   const run = (...args: string[]) => person.run(args, { program: codemieFor("codex"), env: withAgents(person) });
   const note = "Codex runs no task outside of one; if you trust the folder, --trust-folder lets it";

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { ownProvider, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 import { adasToken } from "../support/token.ts";
 
 /** Keys, tokens and addresses as they come out of a clipboard, a file of another system, or a CI variable. */
@@ -27,7 +28,7 @@ const secretWraps: typeof wraps = [
   ["the whole header", (value) => `Authorization: Bearer ${value}`],
 ];
 
-for (const [what, wrap] of secretWraps) {
+for (const [what, wrap] of cases(secretWraps)) {
   test(`an API key with ${what} is the key itself, stored, or given by a variable`, async () => {
     const provider = await ownProvider("litellm");
     const args = ["setup", "--provider", "litellm", "--url", provider.origin, "--key-stdin", "--yes"];
@@ -44,7 +45,7 @@ for (const [what, wrap] of secretWraps) {
   });
 }
 
-for (const [what, wrap] of wraps) {
+for (const [what, wrap] of cases(wraps)) {
   test(`an address with ${what} is the address itself`, async () => {
     const env = { CODEMIE_URL: wrap(sandbox.origin), CODEMIE_JWT_TOKEN: adasToken };
     expect(await person.run(["token", "--format", "json"], { env })).toMatchObject({ code: 0 });
@@ -55,7 +56,7 @@ for (const [what, wrap] of wraps) {
 
 const unreplaced = ["$MY_VALUE", "$" + "{MY_VALUE}", "%MY_VALUE%", "$" + "{{ secrets.MY_VALUE }}", "$(my-value)"];
 const masks = ["***", "••••••", "<your-key>", "[redacted]", "xxxxxxxx"];
-for (const value of [...unreplaced, ...masks]) {
+for (const value of cases([...unreplaced, ...masks])) {
   const why = masks.includes(value) ? "which stands for the value" : "nothing replaced that by its value";
   test(`${value} is named for what it is, and goes nowhere`, async () => {
     const provider = await ownProvider("litellm");

@@ -6,6 +6,7 @@ import { Person, type Running } from "../support/codemie.ts";
 import { InteractiveAgent } from "../support/interactive-agent.ts";
 import { beginLogin, logIn } from "../support/login.ts";
 import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Renewal: quietly where the front does it, through the browser where it has to be, with the old session kept. */
 
@@ -47,7 +48,7 @@ async function follow(running: Running): Promise<void> {
   expect(await page.textContent("h1")).toBe("Your session is renewed");
 }
 
-test("a session that the front renews is renewed, through the real provider's refresh token", async () => {
+ciTest("a session that the front renews is renewed, through the real provider's refresh token", async () => {
   const { login, url } = await beginLogin(person, sandbox);
   await (await context.newPage()).goto(url);
   expect((await login.finished()).code).toBe(0);
@@ -84,7 +85,7 @@ for (const [what, args, prepare] of [
   });
 }
 
-test("without a terminal and without a browser nobody could log in: it fails at once, and says how", async () => {
+ciTest("without a terminal and without a browser nobody could log in: it fails at once, and says how", async () => {
   sandbox.front.revokeAll();
   delete person.env.CODEMIE_BROWSER;
   for (const env of [{}, { SSH_CONNECTION: "1", DISPLAY: ":0" }]) {
@@ -107,7 +108,7 @@ test("given up: exit 4, and the working session is kept", async () => {
   expect((await person.run(["models"])).code).toBe(0);
 });
 
-test("another person's login does not take the place of the session", async () => {
+ciTest("another person's login does not take the place of the session", async () => {
   const before = await storedCookiesOf(person);
   const refresh = person.start(["profile", "refresh", "--force"]);
   const [url] = await refresh.says(renewalUrl);
@@ -119,7 +120,7 @@ test("another person's login does not take the place of the session", async () =
   expect(await storedCookiesOf(person)).toEqual(before);
 });
 
-test("in an interactive run the browser asks for the new login while the agent's request waits", async () => {
+ciTest("in an interactive run the browser asks for the new login while the agent's request waits", async () => {
   let calls = 0;
   sandbox.settings.answer = (_seen, response) => {
     calls++;
@@ -145,18 +146,22 @@ console.log((await answer.json()).content[0].text);
   expect(trail.map(({ event, outcome }) => `${event} ${outcome}`)).toEqual(["login ok", "refresh ok", "agent-run ok"]);
 });
 
-test("an agent that ends while the browser is still asked does not keep the terminal waiting", async () => {
-  sandbox.settings.answer = (_seen, response) => {
-    sandbox.front.revokeAll();
-    response.writeHead(302, { location: "/oauth2/start?rd=%2F" }).end();
-  };
-  const agent = new InteractiveAgent(
-    person,
-    `void fetch(process.env.ANTHROPIC_BASE_URL + "/v1/messages", { method: "POST", body: "{}",
+ciTest(
+  "an agent that ends while the browser is still asked does not keep the terminal waiting",
+  async () => {
+    sandbox.settings.answer = (_seen, response) => {
+      sandbox.front.revokeAll();
+      response.writeHead(302, { location: "/oauth2/start?rd=%2F" }).end();
+    };
+    const agent = new InteractiveAgent(
+      person,
+      `void fetch(process.env.ANTHROPIC_BASE_URL + "/v1/messages", { method: "POST", body: "{}",
   headers: { authorization: "Bearer " + process.env.ANTHROPIC_AUTH_TOKEN } }).catch(() => undefined);
 while (!(await Bun.file(process.env.OPENED).exists())) await Bun.sleep(20);
 process.exit(3);
 `,
-  );
-  expect(await agent.pty.ended()).toBe(3);
-}, 30_000);
+    );
+    expect(await agent.pty.ended()).toBe(3);
+  },
+  30_000,
+);

@@ -5,6 +5,7 @@ import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { Pty } from "../support/pty.ts";
 import { ownProvider, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Profiles and configuration: named, changed, moved, read as the existing CLI wrote them; nothing is ever lost. */
 
@@ -124,38 +125,41 @@ test("settings: listed with their sources, read, set, removed, in the order of p
   }
 });
 
-test("a model or project that the host does not list is warned of, with the nearest; no login, no warning", async () => {
-  await logIn(person, sandbox);
-  sandbox.settings.applications = ["team-alpha", "team-beta", "other"];
-  for (const [key, value, says] of [
-    [
-      "model",
-      "claude-sonet-4-6",
-      "not one of this account's models; the nearest are claude-sonnet-4-6, claude-haiku-4-5",
-    ],
-    ["haikuModel", "haiku-9", "not one of this account's models (see codemie models)\n"],
-    ["project", "team-alfa", "not one of your projects; the nearest are team-alpha, team-beta"],
-  ] as const) {
-    const { code, err } = await person.run(["config", "set", key, value]);
-    expect([code, err]).toEqual([0, expect.stringContaining(`warning: ${value} is ${says}`)]);
-  }
-  for (const [key, value] of [
-    ["model", "claude-sonnet-4-6"],
-    ["model", "opus"],
-    ["project", "team-beta"],
-    ["timeout", "5"],
-  ] as const)
-    expect((await person.run(["config", "set", key, value])).err).toBe("");
-  sandbox.settings.list = { status: 503, body: "{}" };
-  expect(await person.run(["config", "set", "model", "nobody-knows"])).toMatchObject({
-    code: 0,
-    err: expect.stringContaining("nobody-knows is one of this account's models could not be checked: "),
-  });
-  await person.run(["profile", "logout"]);
-  expect(await person.run(["config", "set", "project", "nobody-knows"])).toMatchObject({ code: 0, err: "" });
-});
+ciTest(
+  "a model or project that the host does not list is warned of, with the nearest; no login, no warning",
+  async () => {
+    await logIn(person, sandbox);
+    sandbox.settings.applications = ["team-alpha", "team-beta", "other"];
+    for (const [key, value, says] of [
+      [
+        "model",
+        "claude-sonet-4-6",
+        "not one of this account's models; the nearest are claude-sonnet-4-6, claude-haiku-4-5",
+      ],
+      ["haikuModel", "haiku-9", "not one of this account's models (see codemie models)\n"],
+      ["project", "team-alfa", "not one of your projects; the nearest are team-alpha, team-beta"],
+    ] as const) {
+      const { code, err } = await person.run(["config", "set", key, value]);
+      expect([code, err]).toEqual([0, expect.stringContaining(`warning: ${value} is ${says}`)]);
+    }
+    for (const [key, value] of [
+      ["model", "claude-sonnet-4-6"],
+      ["model", "opus"],
+      ["project", "team-beta"],
+      ["timeout", "5"],
+    ] as const)
+      expect((await person.run(["config", "set", key, value])).err).toBe("");
+    sandbox.settings.list = { status: 503, body: "{}" };
+    expect(await person.run(["config", "set", "model", "nobody-knows"])).toMatchObject({
+      code: 0,
+      err: expect.stringContaining("nobody-knows is one of this account's models could not be checked: "),
+    });
+    await person.run(["profile", "logout"]);
+    expect(await person.run(["config", "set", "project", "nobody-knows"])).toMatchObject({ code: 0, err: "" });
+  },
+);
 
-test("config set url: another host, what was the former one's goes, the login stays with its own", async () => {
+ciTest("config set url: another host, what was the former one's goes, the login stays with its own", async () => {
   await logIn(person, sandbox);
   person.editConfig(({ profiles }) =>
     Object.assign(profiles.default, { insecureSkipTlsVerify: true, model: "m", mine: 1 }),
@@ -185,7 +189,7 @@ test("config set url: another host, what was the former one's goes, the login st
   expect((await person.run(["profile", "status"])).code).toBe(0);
 });
 
-test("a file that is wrong is named by line and member, and never overwritten", async () => {
+ciTest("a file that is wrong is named by line and member, and never overwritten", async () => {
   for (const [text, says] of [
     ['{\n "version": 2,\n "profiles": {\n', "line 4: close brace expected"],
     ['{\n "version": 2,\n "profiles": { "a": {\n  "timeout": "long" } } }', "line 4, profiles.a.timeout: "],

@@ -219,7 +219,7 @@ for (const [error, hint] of cases([
   });
 }
 
-for (const path of ["/.well-known/openid-configuration", "/device", "/jwks"]) {
+for (const path of cases(["/.well-known/openid-configuration", "/device", "/jwks"])) {
   for (const status of [503, 500, 429]) {
     test(`${status} at ${path}: the provider's trouble, not --issuer`, async () => {
       provider.answer = (asked) => (asked === path ? page(status) : undefined);

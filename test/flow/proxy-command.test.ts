@@ -8,6 +8,7 @@ import { logIn } from "../support/login.ts";
 import { shownOf } from "../support/processes.ts";
 import { endProxies, type StartedProxy, startDetached } from "../support/proxy.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** `codemie proxy start|status|stop`: the gateway without an agent of ours. */
 
@@ -127,7 +128,7 @@ test("one per profile; profiles beside each other", async () => {
   expect(JSON.parse((await person.run(["proxy", "status", "--json"])).out)).toHaveLength(1);
 });
 
-test("a fixed port by flag and by CODEMIE_PROXY_PORT; a taken one is an error, never another", async () => {
+ciTest("a fixed port by flag and by CODEMIE_PROXY_PORT; a taken one is an error, never another", async () => {
   const holder = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
   const taken = String(holder.port);
   for (const [args, env] of [
@@ -204,7 +205,7 @@ test("what is wrong is said before it listens", async () => {
   stranger.remove();
 });
 
-test("a session that ends is a 401 with the command; a new login is taken up without a restart", async () => {
+ciTest("a session that ends is a 401 with the command; a new login is taken up without a restart", async () => {
   const { session } = await logIn(person, sandbox);
   const started = await detached();
   session.revoked = true;

@@ -7,6 +7,7 @@ import { claudeFolder, codemie, type Person } from "../support/codemie.ts";
 import { endProxies, type StartedProxy } from "../support/proxy.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** What `codemie proxy start` prints for programs that are not started by us, and `codemie proxy env`, which a shell evaluates. */
 
@@ -60,7 +61,7 @@ test("what it prints holds no key; curl gets it through a pipe; others are named
   expect(printed).toContain("# codemie proxy env NAME knows aider, zed, vscode, cursor, cline too\n");
 });
 
-test("any other program: addresses and keys of both APIs, for this shell alone", async () => {
+ciTest("any other program: addresses and keys of both APIs, for this shell alone", async () => {
   const { key, url } = await started();
   const { out } = await shell(
     'eval "$(codemie proxy env)" && echo "$OPENAI_BASE_URL $OPENAI_API_KEY $ANTHROPIC_BASE_URL $ANTHROPIC_AUTH_TOKEN"',
@@ -70,7 +71,7 @@ test("any other program: addresses and keys of both APIs, for this shell alone",
   expect((await shell(`eval "$(codemie proxy env)" && ${ask} "$OPENAI_BASE_URL/chat/completions"`)).code).toBe(0);
 });
 
-test("editors: a terminal shows how, without the key; a shell gets the variables, which work", async () => {
+ciTest("editors: a terminal shows how, without the key; a shell gets the variables, which work", async () => {
   const { key, url } = await started();
   for (const [name, variables, next] of [
     ["aider", ["OPENAI_API_BASE", "OPENAI_API_KEY"], "aider --model openai/gpt-5.2"],
@@ -97,7 +98,7 @@ test("editors: a terminal shows how, without the key; a shell gets the variables
   }
 });
 
-test("whatever is wrong, the shell does not go on: the program would lead somewhere else", async () => {
+ciTest("whatever is wrong, the shell does not go on: the program would lead somewhere else", async () => {
   for (const [args, code, says] of [
     ["claude", 1, "no gateway is running"],
     ["claude --profile nobody", 1, "no gateway is running for profile nobody"],
@@ -146,7 +147,7 @@ test("a home that cannot be written keeps no gateway to ask for: there the lines
   expect((await running.finished()).code).toBe(0);
 });
 
-test("Codex without a gateway: its auth command is codemie token", async () => {
+ciTest("Codex without a gateway: its auth command is codemie token", async () => {
   const home = join(person.home, ".codex");
   mkdirSync(home);
   writeFileSync(

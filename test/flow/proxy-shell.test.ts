@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { codemie, Person } from "../support/codemie.ts";
 import { endProxies } from "../support/proxy.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** `codemie proxy start` as shells start it: stopped half-way, with a token that is no file on a disk, with nohup. */
 
@@ -41,7 +42,7 @@ for (const [signal, code] of [
   });
 }
 
-for (const detach of ["", "--detach"]) {
+for (const detach of cases(["", "--detach"])) {
   for (const [how, command] of [
     ["by flag", '"$1" proxy start --json --url "$2" $3 --jwt-token-file <(printf %s "$4")'],
     ["by variable", 'CODEMIE_JWT_TOKEN_FILE=<(printf %s "$4") "$1" proxy start --json --url "$2" $3'],

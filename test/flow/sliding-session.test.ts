@@ -6,6 +6,7 @@ import { Probe } from "../support/probe.ts";
 import { cookiesOf } from "../support/sandbox/front.ts";
 import { sharedSandbox } from "../support/shared.ts";
 import { soak } from "../support/soak.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Sessions that slide: the front renews them on some request, and the old cookies then end everything if used again. */
 
@@ -109,7 +110,7 @@ test("where nobody answers the front's check, it is asked once a minute at most,
   person = new Person();
 });
 
-test("a newer session of another process is adopted in mid-run; the agent sees no error", async () => {
+ciTest("a newer session of another process is adopted in mid-run; the agent sees no error", async () => {
   await logIn(person, sandbox);
   let refused = 0;
   sandbox.settings.answer = async (_seen, response) => {

@@ -6,6 +6,7 @@ import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { runReadOnly, testWithMounts } from "../support/namespace.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 import { rekeyCheaply } from "../support/vault-access.ts";
 
 /** Whatever is wrong with the vault: its own words, exit 6, a next step, and nothing is lost. */
@@ -56,7 +57,7 @@ test("every way a vault stays shut has its own words, and a next step", async ()
   expect(seen.size).toBe(10);
 });
 
-test("a vault that another process keeps to itself: exit 6 after ten seconds, and nothing happened", async () => {
+ciTest("a vault that another process keeps to itself: exit 6 after ten seconds, and nothing happened", async () => {
   const person = keyFile.copy();
   const lock = join(person.codemieHome, "run/vault-key.lock");
   const { withLock } = await import("../../src/platform/lock.ts");
@@ -81,7 +82,7 @@ test("a first login that was killed half-way: the next one goes on with the key 
   person.remove();
 });
 
-test("a damaged end of the audit trail is said, stops nobody, and is not written over", async () => {
+ciTest("a damaged end of the audit trail is said, stops nobody, and is not written over", async () => {
   const person = keyFile.copy();
   const vault = join(person.codemieHome, "vault");
   const records = readdirSync(vault).filter((name) => name !== "data-key.json");

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, onTestFinished, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { Pty } from "../support/pty.ts";
 import { ownProvider, sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** What a terminal shows: no word is broken at its edge, no box where it has ASCII only, and JSON is JSON. */
 
@@ -15,7 +16,7 @@ afterEach(() => person.remove());
 
 const longName = "the-profile-of-a-team-with-a-long-name";
 
-for (const columns of [60, 80, 120]) {
+for (const columns of cases([60, 80, 120])) {
   test(`at ${columns} columns lines end between words`, async () => {
     for (const args of [
       [],
@@ -50,7 +51,7 @@ for (const columns of [60, 80, 120]) {
   });
 }
 
-for (const columns of [60, 80]) {
+for (const columns of cases([60, 80])) {
   test(`at ${columns} columns a row of a table is a line, and a pipe gets whole values`, async () => {
     for (const [args, rows, whole] of [
       [["audit", "list"], 1, "Ada <ada@example.com>"],

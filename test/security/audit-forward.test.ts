@@ -13,7 +13,7 @@ import { logIn, secretsOf } from "../support/login.ts";
 import { runWithSilentNames, testWithNetwork } from "../support/namespace.ts";
 import { OtlpCollector } from "../support/otlp-collector.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /**
  * Threat: a stranger has the audit trail sent to himself; a receiver, or somebody in its place, holds commands up, makes
@@ -275,7 +275,7 @@ test("damaged, or from a clock that was wrong, the file with the progress stops 
   }
 });
 
-for (const variable of [undefined, "NODE_TLS_REJECT_UNAUTHORIZED"]) {
+for (const variable of cases([undefined, "NODE_TLS_REJECT_UNAUTHORIZED"])) {
   test(`a wrong certificate: no line goes there${variable ? `, whatever ${variable} says` : ""}`, async () => {
     const other = await certificateFor("127.0.0.1");
     const seen: string[] = [];
@@ -340,7 +340,7 @@ test("what a receiver answers does not reach the terminal as it is, and fills no
   expect(JSON.stringify(progressOf(person)).length).toBeLessThan(1_000);
 });
 
-test("the receiver's pace does not hold the login's lock: a gateway that renews waits for nobody", async () => {
+ciTest("the receiver's pace does not hold the login's lock: a gateway that renews waits for nobody", async () => {
   const { value, met } = await overTls(() => undefined, false);
   await set(value);
   letRest(person);

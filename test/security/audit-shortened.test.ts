@@ -21,7 +21,7 @@ import { logIn } from "../support/login.ts";
 import { remembering } from "../support/remembering.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { slowDisk } from "../support/slow-disk.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 import { passphraseAccess } from "../support/vault-access.ts";
 import { Worker } from "../support/worker.ts";
 
@@ -150,7 +150,7 @@ test("an end that somebody made up is not remembered: put right again, the trail
   expect(await verdict()).toEqual({ code: 0, said: "✓ the trail is whole: 1 line " });
 });
 
-test("a login from another machine remembers nothing of the trail there", async () => {
+ciTest("a login from another machine remembers nothing of the trail there", async () => {
   for (let i = 0; i < 3; i++) await use();
   await renew();
   const stdin = "correct horse battery staple\n";
@@ -241,19 +241,22 @@ async function cutBehindTheNewestLogin(): Promise<void> {
   putBack();
 }
 
-test("cut off, and the login that remembers is removed or damaged: the trail's own record remembers the newest login", async () => {
-  await cutBehindTheNewestLogin();
-  const wanted = "the lines after it are missing: the trail's own record was sealed when the trail had 3 lines";
-  const text = readFileSync(loginFile(person), "utf8");
-  rmSync(loginFile(person));
-  expect(await verdict()).toMatchObject({ code: 1, said: expect.stringContaining(wanted) });
-  writeFileSync(loginFile(person), `${text.slice(0, -20)}${text.slice(-19)}`);
-  expect(await verdict()).toMatchObject({ code: 1, said: expect.stringContaining(wanted) });
-  const { code, err } = await logIn(person, sandbox);
-  expect(code).toBe(0);
-  expect(err.replaceAll(/\s+/g, " ")).toContain("warning: the audit trail is broken: its lines up to 3 are gone");
-  expect((await verdict()).code).toBe(1);
-});
+ciTest(
+  "cut off, and the login that remembers is removed or damaged: the trail's own record remembers the newest login",
+  async () => {
+    await cutBehindTheNewestLogin();
+    const wanted = "the lines after it are missing: the trail's own record was sealed when the trail had 3 lines";
+    const text = readFileSync(loginFile(person), "utf8");
+    rmSync(loginFile(person));
+    expect(await verdict()).toMatchObject({ code: 1, said: expect.stringContaining(wanted) });
+    writeFileSync(loginFile(person), `${text.slice(0, -20)}${text.slice(-19)}`);
+    expect(await verdict()).toMatchObject({ code: 1, said: expect.stringContaining(wanted) });
+    const { code, err } = await logIn(person, sandbox);
+    expect(code).toBe(0);
+    expect(err.replaceAll(/\s+/g, " ")).toContain("warning: the audit trail is broken: its lines up to 3 are gone");
+    expect((await verdict()).code).toBe(1);
+  },
+);
 
 const relink = (file: string) => {
   rmSync(file);
@@ -331,31 +334,35 @@ test("the first version's end, in the record with the key, is no way back either
   });
 });
 
-test("logins sealed, removed and looked at while lines are written: the trail is whole at every look", async () => {
-  const home = mkdtempSync(join(tmpdir(), "codemie-sealed-"));
-  const one = () => remembering(home);
-  let isOver = false;
-  const writing = (async () => {
-    for (let i = 0; i < 60; i++) await Promise.all([one().trail.append(fact), one().trail.append(fact)]);
-    isOver = true;
-  })();
-  const sealing = [1, 2].map(async (n) => {
-    const { vault } = one();
-    while (!isOver) {
-      await vault.locked(`login ${n}`, () => vault.write(`login ${n}`, {}));
-      if (n === 2) await vault.locked("login 2", () => vault.remove("login 2"));
-    }
-  });
-  let looks = 0;
-  for (; !isOver; looks++) expect((await one().trail.verify()).ok).toBe(true);
-  await Promise.all([writing, ...sealing]);
-  expect(looks).toBeGreaterThan(3);
-  expect(await one().trail.verify()).toEqual({ ok: true, entries: 120 });
-  expect((await one().vault.read("audit head", auditHead))?.seen).toStartWith("end-");
-  rmSync(home, { recursive: true });
-}, 120_000);
+ciTest(
+  "logins sealed, removed and looked at while lines are written: the trail is whole at every look",
+  async () => {
+    const home = mkdtempSync(join(tmpdir(), "codemie-sealed-"));
+    const one = () => remembering(home);
+    let isOver = false;
+    const writing = (async () => {
+      for (let i = 0; i < 60; i++) await Promise.all([one().trail.append(fact), one().trail.append(fact)]);
+      isOver = true;
+    })();
+    const sealing = [1, 2].map(async (n) => {
+      const { vault } = one();
+      while (!isOver) {
+        await vault.locked(`login ${n}`, () => vault.write(`login ${n}`, {}));
+        if (n === 2) await vault.locked("login 2", () => vault.remove("login 2"));
+      }
+    });
+    let looks = 0;
+    for (; !isOver; looks++) expect((await one().trail.verify()).ok).toBe(true);
+    await Promise.all([writing, ...sealing]);
+    expect(looks).toBeGreaterThan(3);
+    expect(await one().trail.verify()).toEqual({ ok: true, entries: 120 });
+    expect((await one().vault.read("audit head", auditHead))?.seen).toStartWith("end-");
+    rmSync(home, { recursive: true });
+  },
+  120_000,
+);
 
-test("to remember costs no sync", async () => {
+ciTest("to remember costs no sync", async () => {
   const root = mkdtempSync(join(tmpdir(), "codemie-syncs-"));
   const { env, syncs } = slowDisk(root, 0);
   const cost = async (word: string) => {

@@ -22,6 +22,7 @@ import { ageLogin } from "../support/age.ts";
 import { claudeFolder, codemieClaude, Person } from "../support/codemie.ts";
 import { beginLogin, handOff, logIn, secretsOf } from "../support/login.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Threat: somebody hides what was done, or makes something up. */
 
@@ -60,7 +61,7 @@ const changes: [string, (lines: string[]) => string[], number][] = [
   ["the last line gone", (lines) => lines.slice(0, -1), 9],
   ["all lines gone", () => [], 0],
 ];
-for (const [what, change, line] of changes) {
+for (const [what, change, line] of cases(changes)) {
   test(`${what} is found, at line ${line}`, async () => {
     const lines = await ten();
     const changed = change(lines);
@@ -110,7 +111,7 @@ const ends: [string, () => void, RegExp][] = [
     /was changed/,
   ],
 ];
-for (const [what, change, why] of ends) {
+for (const [what, change, why] of cases(ends)) {
   test(`a sealed end that is ${what} is found`, async () => {
     await ten();
     change();
@@ -144,7 +145,7 @@ const attacks: [string, (lines: string[]) => void][] = [
     (lines) => writeFileSync(file(), `${lines.join("\n").replace('"ok"', '"no"')}\n`),
   ],
 ];
-for (const [what, attack] of attacks) {
+for (const [what, attack] of cases(attacks)) {
   test(`${what}: found before and after more is written`, async () => {
     attack(await ten());
     expect((await trail().verify()).ok).toBe(false);
@@ -292,39 +293,47 @@ test("a trail of the first version, whose end lies in the vault, goes on", async
   rmSync(home, { recursive: true });
 });
 
-test("a trail that is being written is whole at every look", async () => {
-  await trail().append(fact);
-  let isOver = false;
-  const writing = (async () => {
-    for (let i = 0; i < 300; i++) await trail().append(fact);
-    isOver = true;
-  })();
-  let looks = 0;
-  for (; !isOver; looks++) expect((await trail().verify()).ok).toBe(true);
-  await writing;
-  expect(looks).toBeGreaterThan(3);
-  rmSync(home, { recursive: true });
-}, 120_000);
+ciTest(
+  "a trail that is being written is whole at every look",
+  async () => {
+    await trail().append(fact);
+    let isOver = false;
+    const writing = (async () => {
+      for (let i = 0; i < 300; i++) await trail().append(fact);
+      isOver = true;
+    })();
+    let looks = 0;
+    for (; !isOver; looks++) expect((await trail().verify()).ok).toBe(true);
+    await writing;
+    expect(looks).toBeGreaterThan(3);
+    rmSync(home, { recursive: true });
+  },
+  120_000,
+);
 
-test("40 at once, over several files: one chain", async () => {
-  await Promise.all(Array.from({ length: 40 }, () => trail().append(fact)));
-  expect((await trail().entries()).map(({ seq }) => seq)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
-  // the next file begins with line 1001
-  const many = new AuditTrail(home, head(), Date.now);
-  for (let i = 41; i <= 1000; i++) await many.append(fact);
-  // a process was killed at the first line of the second file
-  writeFileSync(join(home, "audit/audit-000002.jsonl"), '{"seq":1001,"ti');
-  for (let i = 1001; i <= 1002; i++) await many.append(fact);
-  expect(readdirSync(join(home, "audit")).sort()).toEqual([
-    "audit-000001.jsonl",
-    "audit-000002.jsonl",
-    expect.stringMatching(/^end-000000001002-[0-9a-f]{64}$/),
-  ]);
-  expect(await trail().verify()).toEqual({ ok: true, entries: 1002 });
-  rmSync(join(home, "audit/audit-000001.jsonl"));
-  expect(await trail().verify()).toMatchObject({ ok: false, line: 1 });
-  rmSync(home, { recursive: true });
-}, 120_000);
+ciTest(
+  "40 at once, over several files: one chain",
+  async () => {
+    await Promise.all(Array.from({ length: 40 }, () => trail().append(fact)));
+    expect((await trail().entries()).map(({ seq }) => seq)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+    // the next file begins with line 1001
+    const many = new AuditTrail(home, head(), Date.now);
+    for (let i = 41; i <= 1000; i++) await many.append(fact);
+    // a process was killed at the first line of the second file
+    writeFileSync(join(home, "audit/audit-000002.jsonl"), '{"seq":1001,"ti');
+    for (let i = 1001; i <= 1002; i++) await many.append(fact);
+    expect(readdirSync(join(home, "audit")).sort()).toEqual([
+      "audit-000001.jsonl",
+      "audit-000002.jsonl",
+      expect.stringMatching(/^end-000000001002-[0-9a-f]{64}$/),
+    ]);
+    expect(await trail().verify()).toEqual({ ok: true, entries: 1002 });
+    rmSync(join(home, "audit/audit-000001.jsonl"));
+    expect(await trail().verify()).toMatchObject({ ok: false, line: 1 });
+    rmSync(home, { recursive: true });
+  },
+  120_000,
+);
 
 test("the command line: everything that was done is there, in order, and no secret", async () => {
   const person = new Person();

@@ -7,6 +7,7 @@ import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
 import { type Manner, someone, testWithOthers, visit } from "../support/other-user.ts";
 import { cliClientId } from "../support/sandbox/identity.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /**
  * Threat: another user of the machine reads `state` and `code_challenge` in the browser's command line, logs in as himself for
@@ -46,7 +47,7 @@ async function end(login: Running, person: Person): Promise<void> {
   person.remove();
 }
 
-for (const name of ["xdg-open", "my-browser", "wslview"] as const) {
+for (const name of cases(["xdg-open", "my-browser", "wslview"] as const)) {
   test(`${name} is started with an address that shows nothing and leads to the login`, async () => {
     for (const flags of [["--url", sandbox.origin], oidcFlags]) {
       const { person, argument } = personWithBrowser(name);

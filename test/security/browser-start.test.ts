@@ -6,6 +6,7 @@ import { beginLogin, logIn } from "../support/login.ts";
 import { initializeParams, RawBridge } from "../support/mcp/bridge.ts";
 import { startProtected } from "../support/mcp/protected.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { cases } from "../support/tiers.ts";
 
 /**
  * Threat: the browser we open gets our secrets in its environment and hands them on to every program it starts; or it is no
@@ -111,7 +112,7 @@ const damages: [string, string, string][] = [
   ["no JSON, and a token in a variable", "what is this?", `Bearer ${token}`],
   ["a text that ends too early", profileOf("").slice(0, 40), token],
 ];
-for (const [what, config, value] of damages) {
+for (const [what, config, value] of cases(damages)) {
   test(`a configuration with ${what} hides the profiles' tokens from other programs all the same`, async () => {
     const person = new Person();
     person.writeConfig(config);

@@ -9,7 +9,7 @@ import { commandOf, fewDescriptors, flood, someone, testWithOthers, visit } from
 import { goesOn, shownOf } from "../support/processes.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedSandbox } from "../support/shared.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /**
  * Threat: a login ends before the person has finished it, and its page in the browser later brings the session to
@@ -155,7 +155,7 @@ test("a hand-off without a session, which any page can forge, does not end the l
   person.remove();
 });
 
-test("in a real browser, the page that was left open ends at a clean address", async () => {
+ciTest("in a real browser, the page that was left open ends at a clean address", async () => {
   const browser = await startBrowser();
   const person = new Person();
   const { login, url } = await beginLogin(person, sandbox);

@@ -16,7 +16,7 @@ import {
   visit,
 } from "../support/other-user.ts";
 import { sharedSandbox } from "../support/shared.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /**
  * Threat: another user of the machine brings a login of his own to the callback, whose port he finds in no time, or
@@ -144,20 +144,24 @@ for (const [what, bytes] of cases(Object.entries(held), 1)) {
   }, 60_000);
 }
 
-test("a connection that has nothing to say is closed, while the browser's may wait for its page", async () => {
-  const person = new Person();
-  const { login, url, port } = await beginLogin(person, sandbox);
-  const over = Promise.withResolvers<void>();
-  sandbox.settings.userWaits = over.promise;
-  const first = await fetch(await handOff(url, sandbox.front.issue("ada").cookie), { redirect: "manual" });
-  const page = fetch(new URL(first.headers.get("location") ?? "", first.url));
-  const silent = connect(port, "127.0.0.1", () => silent.write(held["were answered"]));
-  const answered = Promise.withResolvers<void>();
-  silent.on("data", () => answered.resolve());
-  await answered.promise;
-  await new Promise((resolve) => silent.once("close", resolve));
-  over.resolve();
-  expect(await (await page).text()).toContain("You are logged in");
-  expect((await login.finished()).code).toBe(0);
-  person.remove();
-}, 60_000);
+ciTest(
+  "a connection that has nothing to say is closed, while the browser's may wait for its page",
+  async () => {
+    const person = new Person();
+    const { login, url, port } = await beginLogin(person, sandbox);
+    const over = Promise.withResolvers<void>();
+    sandbox.settings.userWaits = over.promise;
+    const first = await fetch(await handOff(url, sandbox.front.issue("ada").cookie), { redirect: "manual" });
+    const page = fetch(new URL(first.headers.get("location") ?? "", first.url));
+    const silent = connect(port, "127.0.0.1", () => silent.write(held["were answered"]));
+    const answered = Promise.withResolvers<void>();
+    silent.on("data", () => answered.resolve());
+    await answered.promise;
+    await new Promise((resolve) => silent.once("close", resolve));
+    over.resolve();
+    expect(await (await page).text()).toContain("You are logged in");
+    expect((await login.finished()).code).toBe(0);
+    person.remove();
+  },
+  60_000,
+);

@@ -4,6 +4,7 @@ import { startBrowser } from "../support/browser.ts";
 import { Person } from "../support/codemie.ts";
 import { beginLogin, handOff } from "../support/login.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { cases } from "../support/tiers.ts";
 
 /**
  * Threat: a page in the person's browser has the callback fetched ahead (speculation rules, `<link rel=prefetch>`), with a
@@ -20,7 +21,7 @@ afterAll(async () => {
   await sandbox.close();
 });
 
-for (const kind of ["prefetch", "prerender"] as const) {
+for (const kind of cases(["prefetch", "prerender"] as const, 1)) {
   test(`a real Chromium's ${kind} does not log in, and the login goes on`, async () => {
     const person = new Person();
     const { login, url } = await beginLogin(person, sandbox);

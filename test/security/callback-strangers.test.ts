@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { Person } from "../support/codemie.ts";
 import { beginLogin, handOff } from "../support/login.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: whoever finds the callback's port (a page, a scanner, another program) ends or spoils the login. */
 
@@ -44,7 +45,7 @@ const strangers: [string, (port: number) => Promise<number>, number][] = [
   ["no HTTP at all", (port) => raw(port, "\u0016\u0003\u0001\u0002\r\n\r\n"), 400],
 ];
 
-for (const [name, send, status] of strangers) {
+for (const [name, send, status] of cases(strangers)) {
   test(`${name}: answered, and the login goes on`, async () => {
     const person = new Person();
     const { login, url, port } = await beginLogin(person, sandbox);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { asGithubReads, asGitlabReads } from "../support/ci-runner.ts";
 import { codemie, codemieClaude, type Person } from "../support/codemie.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Threat: text from elsewhere becomes a command to the runner of a CI system, or a token or a job's summary goes astray there. */
 
@@ -37,27 +38,30 @@ const forged = (output: string) =>
       !(name === "stop-commands" && /^codemie-[0-9a-f]{32}$/.test(data)),
   );
 
-test("lists with names of models and profiles hold no command, and a script reads what was meant all the same", async () => {
-  const models = commands.map((name) => ({ base_name: name, deployment_name: name, label: name, enabled: true }));
-  sandbox.settings.list = { status: 200, body: JSON.stringify(models) };
-  person.editConfig((config) => {
-    for (const name of commands) config.profiles[name] = { codeMieUrl: "https://x.example", model: name };
-  });
-  for (const args of [["models"], ["profile", "list"], ["profile", "status", "--all", "--offline"], ["doctor"]]) {
-    for (const form of [[], ["--json"]]) {
-      const { out, err } = await person.run([...args, ...form], { env: github });
-      expect({ args, form, forged: forged(out) }).toEqual({ args, form, forged: [] });
-      expect({ args, form, forged: forged(err) }).toEqual({ args, form, forged: [] });
-      if (args[0] === "models" && form.length > 0) {
-        const ids = JSON.parse(out).map(({ id }: { id: string }) => id);
-        expect(ids).toContain("x ##[set-output name=a]b");
-        expect(ids).toContain("::set-output name=a::b");
+ciTest(
+  "lists with names of models and profiles hold no command, and a script reads what was meant all the same",
+  async () => {
+    const models = commands.map((name) => ({ base_name: name, deployment_name: name, label: name, enabled: true }));
+    sandbox.settings.list = { status: 200, body: JSON.stringify(models) };
+    person.editConfig((config) => {
+      for (const name of commands) config.profiles[name] = { codeMieUrl: "https://x.example", model: name };
+    });
+    for (const args of [["models"], ["profile", "list"], ["profile", "status", "--all", "--offline"], ["doctor"]]) {
+      for (const form of [[], ["--json"]]) {
+        const { out, err } = await person.run([...args, ...form], { env: github });
+        expect({ args, form, forged: forged(out) }).toEqual({ args, form, forged: [] });
+        expect({ args, form, forged: forged(err) }).toEqual({ args, form, forged: [] });
+        if (args[0] === "models" && form.length > 0) {
+          const ids = JSON.parse(out).map(({ id }: { id: string }) => id);
+          expect(ids).toContain("x ##[set-output name=a]b");
+          expect(ids).toContain("::set-output name=a::b");
+        }
       }
     }
-  }
-});
+  },
+);
 
-for (const hostile of commands) {
+for (const hostile of cases(commands)) {
   test(`errors, values and warnings that repeat ${JSON.stringify(hostile)} hold no command`, async () => {
     person.editConfig((config) => {
       config.profiles[hostile] = { codeMieUrl: "https://x.example", model: hostile };
@@ -168,7 +172,7 @@ const summaries = {
   "a file that is full": (path: string) => writeFileSync(path, "x".repeat(1024 * 1024)),
   "no file": () => undefined,
 };
-for (const [what, make] of Object.entries(summaries)) {
+for (const [what, make] of cases(Object.entries(summaries))) {
   test(`a job summary that is ${what}: nothing is written there, the run goes on`, async () => {
     const summary = join(person.root, "summary");
     make(summary);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { claudeFolder, codemieClaude, type Person, withClaude } from "../support/codemie.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Threat: Claude Code talks to others than the gateway: usage reports, updates, marketplaces, sessions in the background. */
 
@@ -76,7 +77,7 @@ function listZeta(): void {
   sandbox.settings.list = { status: 200, body: JSON.stringify(models) };
 }
 
-test("Claude Code on its own does talk to others, or these tests prove nothing", async () => {
+ciTest("Claude Code on its own does talk to others, or these tests prove nothing", async () => {
   const env = { ANTHROPIC_BASE_URL: sandbox.origin, ANTHROPIC_AUTH_TOKEN: "local", CLAUDE_CODE_MAX_RETRIES: "0" };
   await person.run(["-p", "hello"], { program: join(claudeFolder, "claude"), env: { ...env, ...proxied } });
   expect(elsewhere.join()).toContain("CONNECT api.anthropic.com:443");
@@ -93,7 +94,7 @@ test("a task and a session at a terminal talk to the gateway alone, and /model l
   expect(elsewhere).toEqual([]);
 });
 
-test("a repository's settings do not undo that", async () => {
+ciTest("a repository's settings do not undo that", async () => {
   listZeta();
   undoingRepository();
   const env = { ...withClaude(person), ...proxied };
@@ -102,7 +103,7 @@ test("a repository's settings do not undo that", async () => {
   expect(elsewhere).toEqual([]);
 });
 
-test("the user's own settings decide on each switch", async () => {
+ciTest("the user's own settings decide on each switch", async () => {
   const settings = { env: { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "" } };
   const env = { ...withClaude(person), ...proxied };
   const args = ["--task", "x", "--settings", JSON.stringify(settings)];
@@ -114,7 +115,7 @@ test("the user's own settings decide on each switch", async () => {
   expect(elsewhere).toEqual(["CONNECT api.anthropic.com:443"]);
 });
 
-test("a session in another program or on another machine, which our gateway does not serve, is refused", async () => {
+ciTest("a session in another program or on another machine, which our gateway does not serve, is refused", async () => {
   for (const flags of [
     ["--worktree", "w", "--tmux"],
     ["--worktree", "w", "--tmux=classic"],
@@ -135,23 +136,26 @@ test("a session in another program or on another machine, which our gateway does
   }
 });
 
-test("a session in the background, which would run without the gateway, is refused; a repository does not undo that", async () => {
-  for (const undone of [false, true]) {
-    if (undone) undoingRepository();
-    for (const flag of ["--bg", "--background"]) {
-      const pty = new Pty(person, ["claude", flag, "hello"], { ...withClaude(person), ...proxied });
-      await pty.shows(new RegExp(`${flag} starts a session that would run without the gateway`));
-      expect(await pty.ended()).toBe(2);
+ciTest(
+  "a session in the background, which would run without the gateway, is refused; a repository does not undo that",
+  async () => {
+    for (const undone of [false, true]) {
+      if (undone) undoingRepository();
+      for (const flag of ["--bg", "--background"]) {
+        const pty = new Pty(person, ["claude", flag, "hello"], { ...withClaude(person), ...proxied });
+        await pty.shows(new RegExp(`${flag} starts a session that would run without the gateway`));
+        expect(await pty.ended()).toBe(2);
+      }
+      const pty = new Pty(person, ["claude", "say hello"], { ...withClaude(person), ...proxied });
+      await pty.shows(/sandbox[^\n]*heard:/);
+      pty.type("/backgr");
+      await pty.shows(/\/tasks/);
+      expect(pty.screen).not.toContain("/background");
+      pty.kill("SIGTERM");
+      await pty.ended();
+      const folder = join(person.home, ".claude");
+      expect(readdirSync(folder).filter((name) => /daemon|jobs/.test(name))).toEqual([]);
     }
-    const pty = new Pty(person, ["claude", "say hello"], { ...withClaude(person), ...proxied });
-    await pty.shows(/sandbox[^\n]*heard:/);
-    pty.type("/backgr");
-    await pty.shows(/\/tasks/);
-    expect(pty.screen).not.toContain("/background");
-    pty.kill("SIGTERM");
-    await pty.ended();
-    const folder = join(person.home, ".claude");
-    expect(readdirSync(folder).filter((name) => /daemon|jobs/.test(name))).toEqual([]);
-  }
-  expect(elsewhere).toEqual([]);
-});
+    expect(elsewhere).toEqual([]);
+  },
+);

@@ -58,7 +58,7 @@ for (const trusted of cases([false, true], 1)) {
   });
 }
 
-test("the user's own provider of our name, and variables that name others, lead nowhere else", async () => {
+ciTest("the user's own provider of our name, and variables that name others, lead nowhere else", async () => {
   const person = loggedIn.copy();
   writeRepository(person.home, { ".codex/config.toml": hostile.replace(/\[otel\][\s\S]*|model_catalog_json.*/g, "") });
   const env = { ...withAgents(person), OPENAI_BASE_URL: thief.origin, HTTP_PROXY: thief.origin, OPENAI_API_KEY: "x" };

@@ -11,6 +11,7 @@ import { commandOf, someone, testWithOthers } from "../support/other-user.ts";
 import { Probe } from "../support/probe.ts";
 import { goesOn, shownOf } from "../support/processes.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Threat: the list of processes, or a crash, shows a secret of the command line; a crash leaves it in a core file. */
 
@@ -32,7 +33,7 @@ function catchesCrashes(pid: number): boolean {
 const coreLimit = (pid: number) =>
   /^Max core file size\s+(\S+)/m.exec(readFileSync(`/proc/${pid}/limits`, "utf8"))?.[1];
 
-for (const signal of ["SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGKILL"] as const) {
+for (const signal of cases(["SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGKILL"] as const)) {
   test(`${signal} ends the agent too, and what is said is ours and holds no token`, async () => {
     const token = await sandbox.front.mintToken("ci");
     const probe = new Probe(person, ["--base-url", sandbox.origin, "--jwt-token", token]);
@@ -53,7 +54,7 @@ for (const signal of ["SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGKILL"] as co
   });
 }
 
-test("an agent behind wrappers is ended too, even one that does not want to, with all it started", async () => {
+ciTest("an agent behind wrappers is ended too, even one that does not want to, with all it started", async () => {
   person.install("tool", "#!/bin/sh\necho tool $$ ready\nwhile :; do /bin/sleep 1; done\n");
   person.install(
     "real-claude",
@@ -227,7 +228,7 @@ const masked: [string[], string[] | undefined][] = [
   [["--authorize-param", "id_token_hint=", "--authorize-param"], undefined],
   [["--task", "what is a token?", "https://x.example/mcp"], undefined],
 ];
-for (const [args, shown] of masked) {
+for (const [args, shown] of cases(masked)) {
   test(`masked: ${args.join(" ").replaceAll(secret, "…")}`, () => {
     const found = maskSecrets(args);
     expect(found?.shown).toEqual(shown);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { codemieClaude, Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox/sandbox.ts";
+import { cases } from "../support/tiers.ts";
 
 /**
  * Threat: a program that codemie starts looks for another one itself (`#!/usr/bin/env node`, a shell script), and the
@@ -35,7 +36,7 @@ const runs: [string, string[], string | undefined][] = [
   ["mcp add", ["mcp", "add", "server", "https://mcp.example.com/mcp"], undefined],
 ];
 
-for (const [name, args, program] of runs) {
+for (const [name, args, program] of cases(runs)) {
   for (const before of [".:", ":", "./:", "../cwd:"]) {
     test(`${name} with PATH=${before}…: the repository's program does not run`, async () => {
       const { person, path, hasRun } = await inRepository();

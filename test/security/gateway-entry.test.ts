@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { hello } from "../support/gateway.ts";
 import { sendRaw } from "../support/raw.ts";
 import { sharedBrowser, sharedGateway } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: somebody other than the agent uses the gateway, and so the person's session. */
 
@@ -29,7 +30,7 @@ const wrong: [string, () => Record<string, string>][] = [
   ["a right and a wrong key", () => ({ authorization: `Bearer ${key}`, "x-api-key": "wrong" })],
   ["the key in the query only", () => ({ "x-other": key })],
 ];
-for (const [name, headers] of wrong) {
+for (const [name, headers] of cases(wrong)) {
   test(`${name}: 401 in the API's own words, and nothing goes upstream`, async () => {
     const answer = await post(headers());
     expect(answer.status).toBe(401);
@@ -44,7 +45,7 @@ test("two Authorization headers are refused", async () => {
   expect((await sendRaw(url, bytes)).statuses).toEqual([401]);
 });
 
-for (const target of ["/v1/messages", "/health", "/"]) {
+for (const target of cases(["/v1/messages", "/health", "/"])) {
   for (const wrongHost of ["evil.example", "evil.example:80", "127.0.0.1", "localhost:1", ""]) {
     test(`Host '${wrongHost}' is refused on ${target}, key or no key`, async () => {
       const head = target === "/v1/messages" ? "POST" : "GET";

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { sharedGateway } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: agents that hang up at the wrong moment fill the gateway's memory and sockets. */
 
@@ -38,7 +39,7 @@ const moments: [string, (n: number) => Promise<void>][] = [
   ["while it waits", () => hangUp(whole, false)],
   ["in the middle of the answer", () => hangUp(whole, true)],
 ];
-for (const [name, once] of moments) {
+for (const [name, once] of cases(moments)) {
   test(`500 agents hang up ${name}: nothing is left of them`, async () => {
     let open = 0;
     sandbox.settings.answer = (_seen, response) =>

@@ -8,6 +8,7 @@ import { InteractiveAgent } from "../support/interactive-agent.ts";
 import { beginLogin, handOff } from "../support/login.ts";
 import { startRawHost } from "../support/raw-host.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Threat: an answer is misjudged, and a person is asked to log in again and again, or an answer that was had is lost. */
 
@@ -52,7 +53,7 @@ test("a provider's own 401 is the agent's to see, however it is compressed; so a
   expect(asks()).toBe(before);
 });
 
-test("a 401 in a coding that nobody knows is the host's, whatever the coding is called", async () => {
+ciTest("a 401 in a coding that nobody knows is the host's, whatever the coding is called", async () => {
   await using gateway = await startGateway(loggedIn.copy());
   for (const coding of ["constructor", "__proto__", "compress"]) {
     sandbox.settings.answer = (_seen, response) =>
@@ -90,7 +91,7 @@ test("a provider's own 401 is passed on however long it is, up to what is read o
   }
 });
 
-test("a login that did not help is not asked for again with each request", async () => {
+ciTest("a login that did not help is not asked for again with each request", async () => {
   const person = new Person();
   const browser = await startBrowser();
   const context = await browser.newContext();
@@ -118,7 +119,7 @@ for (let i = 0; i < 3; i++) {
   person.remove();
 });
 
-test("a front that takes the question and never answers holds nobody up but the first", async () => {
+ciTest("a front that takes the question and never answers holds nobody up but the first", async () => {
   const person = loggedIn.copy();
   await ageLogin(person);
   sandbox.settings.hangsCheck = true;
@@ -128,28 +129,31 @@ test("a front that takes the question and never answers holds nobody up but the 
   person.remove();
 });
 
-test("a session renewed on an answer is used, and the answer passed on, while the record cannot be written", async () => {
-  const hour = 3_600_000;
-  const person = new Person();
-  const login = await beginLogin(person, sandbox);
-  await fetch(await handOff(login.url, sandbox.front.issue("ada", hour).cookie));
-  await login.login.finished();
-  await using gateway = await startGateway(person);
-  const before = await storedCookiesOf(person);
-  sandbox.settings.answer = (_seen, response) => void response.writeHead(200).end("{}");
-  const done = Promise.withResolvers<void>();
-  const held = vaultOf(person).locked("login default", () => done.promise);
-  sandbox.settings.refreshMs = hour / 2;
-  expect((await gateway.post()).status).toBe(200);
-  sandbox.settings.refreshMs = 0;
-  expect(sandbox.calls("/v1/messages").length).toBe(1);
-  expect((await gateway.post()).status).toBe(200);
-  const sent = String(sandbox.calls("/v1/messages").at(-1)?.headers.cookie);
-  for (const value of Object.values(before)) expect(sent).not.toContain(value);
-  expect(await storedCookiesOf(person)).toEqual(before);
-  done.resolve();
-  await held;
-});
+ciTest(
+  "a session renewed on an answer is used, and the answer passed on, while the record cannot be written",
+  async () => {
+    const hour = 3_600_000;
+    const person = new Person();
+    const login = await beginLogin(person, sandbox);
+    await fetch(await handOff(login.url, sandbox.front.issue("ada", hour).cookie));
+    await login.login.finished();
+    await using gateway = await startGateway(person);
+    const before = await storedCookiesOf(person);
+    sandbox.settings.answer = (_seen, response) => void response.writeHead(200).end("{}");
+    const done = Promise.withResolvers<void>();
+    const held = vaultOf(person).locked("login default", () => done.promise);
+    sandbox.settings.refreshMs = hour / 2;
+    expect((await gateway.post()).status).toBe(200);
+    sandbox.settings.refreshMs = 0;
+    expect(sandbox.calls("/v1/messages").length).toBe(1);
+    expect((await gateway.post()).status).toBe(200);
+    const sent = String(sandbox.calls("/v1/messages").at(-1)?.headers.cookie);
+    for (const value of Object.values(before)) expect(sent).not.toContain(value);
+    expect(await storedCookiesOf(person)).toEqual(before);
+    done.resolve();
+    await held;
+  },
+);
 
 test("a length that lies beside endless chunks does not fill the memory", async () => {
   let sent = 0;
@@ -197,18 +201,21 @@ test("a firewall's page for one prompt is the request's own answer, if the sessi
   }
 });
 
-test("many such pages at once, or one after the other, are confirmed once, also when the front never answers", async () => {
-  for (const hangsCheck of [false, true]) {
-    sandbox.settings.hangsCheck = hangsCheck;
-    await using gateway = await startGateway(loggedIn.copy());
-    const before = asks();
-    block();
-    const answers = await Promise.all(Array.from({ length: 8 }, () => gateway.post()));
-    expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(403));
-    expect((await gateway.post()).status).toBe(403);
-    expect(asks() - before).toBe(1);
-  }
-});
+ciTest(
+  "many such pages at once, or one after the other, are confirmed once, also when the front never answers",
+  async () => {
+    for (const hangsCheck of [false, true]) {
+      sandbox.settings.hangsCheck = hangsCheck;
+      await using gateway = await startGateway(loggedIn.copy());
+      const before = asks();
+      block();
+      const answers = await Promise.all(Array.from({ length: 8 }, () => gateway.post()));
+      expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(403));
+      expect((await gateway.post()).status).toBe(403);
+      expect(asks() - before).toBe(1);
+    }
+  },
+);
 
 test("the same page for a session that the front renews meanwhile: the request is sent again with the new one", async () => {
   await using gateway = await startGateway(loggedIn.copy());

@@ -3,6 +3,7 @@ import { hello } from "../support/gateway.ts";
 import { sendRaw } from "../support/raw.ts";
 import { redirect, send } from "../support/sandbox/http.ts";
 import { sharedGateway } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: through the gateway the agent reaches more than the model API, or an answer hands it the session. */
 
@@ -31,7 +32,7 @@ const targets = [
   "DELETE /v1/models",
   "OPTIONS /v1/messages",
 ];
-for (const target of targets) {
+for (const target of cases(targets)) {
   test(`${target} is not forwarded`, async () => {
     expect([400, 404]).toContain(await statusOf(target));
     expect(sandbox.record).toEqual([]);
@@ -49,7 +50,7 @@ const answers: [string, Parameters<typeof send>[2], Record<string, string>][] = 
   ["a login page", "200", { "content-type": "text/html" }],
   ["a 401 of the host", "401", { "content-type": "application/json" }],
 ];
-for (const [name, status, headers] of answers) {
+for (const [name, status, headers] of cases(answers)) {
   test(`${name} becomes a 401 that names the command`, async () => {
     sandbox.settings.answer = (_seen, response) =>
       send(response, Number(status), "{}", { ...headers, "set-cookie": "_oauth2_proxy=NEW" });

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "bun:test";
 import { sendRaw } from "../support/raw.ts";
 import { sharedGateway } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a request that two parsers read differently carries a second one past the guard. */
 
@@ -33,7 +34,7 @@ const odd: [string, string, string][] = [
   ["a chunk size that is none", "Transfer-Encoding: chunked\r\n", `zz\r\n${inner}`],
   ["a second Host", "Host: evil.example\r\nContent-Length: 2\r\n", "{}"],
 ];
-for (const [name, lines, body] of odd) {
+for (const [name, lines, body] of cases(odd)) {
   test(`${name}: refused, and nothing goes upstream`, async () => {
     const { statuses } = await sendRaw(url, head(lines) + body);
     for (const status of statuses) expect([400, 401, 403, 404, 501, 502, 505]).toContain(status);

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { gatewayWithToken } from "../support/gateway.ts";
 import { chunk, event, json, sse } from "../support/raw-host.ts";
 import { sharedRawHost } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Threat: a host that breaks off, lies or says nothing makes the agent believe that an answer was whole. */
 
@@ -57,7 +58,7 @@ test("a stream without a length that simply ends ends", async () => {
   expect(await (await gateway.post()).text()).toBe(event);
 });
 
-test("silence is survived, before the first byte and between two", async () => {
+ciTest("silence is survived, before the first byte and between two", async () => {
   // Set to 1, the runtime's limit ends what was silent for 8 s.
   const silenceMs = 9_000;
   const ends = [
@@ -73,7 +74,7 @@ test("silence is survived, before the first byte and between two", async () => {
   expect(answers).toEqual([event, event]);
 });
 
-test("with --timeout, silence before the first byte is a 504, and silence after it is not", async () => {
+ciTest("with --timeout, silence before the first byte is a 504, and silence after it is not", async () => {
   await using timed = await gatewayWithToken(host.origin, ["--timeout", "1"]);
   host.reply = () => undefined;
   const answer = await timed.post();
@@ -99,7 +100,7 @@ test("interim answers and odd statuses do not confuse it", async () => {
   }
 });
 
-test("64 MB read slowly arrive byte for byte", async () => {
+ciTest("64 MB read slowly arrive byte for byte", async () => {
   const data = randomBytes(64 * 1024 * 1024);
   host.reply = (socket) => {
     socket.write(`HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: ${data.length}\r\n\r\n`);

@@ -68,7 +68,7 @@ for (const [trusted, flags] of cases(
   });
 }
 
-test("the user's own variables and settings for another address are left aside", async () => {
+ciTest("the user's own variables and settings for another address are left aside", async () => {
   const person = loggedIn.copy();
   writeRepository(person.home, {
     ".gemini/.env": dotenv,

@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { beginLogin, handOff, logIn } from "../support/login.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: the hand-off smuggles in what is not the session, or what breaks out of a header. */
 
@@ -13,7 +14,7 @@ beforeEach(() => {
 
 const sentCookies = () => String(sandbox.calls("/v1/user").at(-1)?.headers.cookie ?? "");
 
-for (const chunks of [1, 2, 3, 5, 24]) {
+for (const chunks of cases([1, 2, 3, 5, 24])) {
   test(`a session in ${chunks} part${chunks > 1 ? "s" : ""} is kept whole, without what is not the session`, async () => {
     sandbox.settings.chunks = chunks;
     const { code, cookie } = await logIn(person, sandbox);
@@ -25,7 +26,7 @@ for (const chunks of [1, 2, 3, 5, 24]) {
   });
 }
 
-for (const form of ["base64url", "unpadded"] as const) {
+for (const form of cases(["base64url", "unpadded"] as const)) {
   test(`a ${form} token is read`, async () => {
     sandbox.settings.handoff = form;
     expect((await logIn(person, sandbox)).code).toBe(0);
@@ -61,7 +62,7 @@ for (const [what, value] of [
   });
 }
 
-for (const form of ["local", "empty"] as const) {
+for (const form of cases(["local", "empty"] as const)) {
   test(`a hand-off without a session (${form}) is refused with the reason, and the login goes on`, async () => {
     sandbox.settings.handoff = form;
     const { login, url } = await beginLogin(person, sandbox);

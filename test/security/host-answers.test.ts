@@ -9,7 +9,7 @@ import { hostAt, parseProvider } from "../../src/core/host.ts";
 import { closest, nearest } from "../../src/core/text.ts";
 import { codemie, Person } from "../support/codemie.ts";
 import { measured } from "../support/measured.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 import { adasToken } from "../support/token.ts";
 
 /** Threat: a host's or provider's answer fills the machine's memory, takes its time, or stops the agent. */
@@ -236,7 +236,7 @@ test("a typing mistake is looked for among many and giant names in no time", asy
   expect([code, said]).toEqual([0, expect.stringContaining("is not one of this account's models")]);
 });
 
-test("what is compared is bounded, in length and in number", () => {
+ciTest("what is compared is bounded, in length and in number", () => {
   const giant = Array.from({ length: 5_000 }, () => "y".repeat(100_000));
   const start = performance.now();
   closest("z".repeat(100_000), giant, 3);

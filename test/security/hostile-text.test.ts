@@ -5,6 +5,7 @@ import { isPlainName, printable } from "../../src/core/text.ts";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Threat: names that a host, a provider or a file made up talk to the terminal: move the cursor, set the title, forge lines. */
 
@@ -21,29 +22,35 @@ beforeEach(() => {
 });
 afterEach(() => person.remove());
 
-test("project and integration of a hostile host: the set-up leaves them out, and stored ones show as text", async () => {
-  await logIn(person, sandbox);
-  const setup = await person.run(["setup", "--url", sandbox.origin, "--profile", "default", "--yes"]);
-  expect(setup.code).toBe(0);
-  const config = person.config();
-  expect(config.profiles.default.codeMieProject).toBeUndefined();
-  // Earlier versions stored them, and so may others.
-  Object.assign(config.profiles.default, { codeMieProject: hostile, codeMieIntegration: { id: "i", alias: hostile } });
-  person.writeConfig(config);
-  for (const args of [
-    ["profile", "show"],
-    ["profile", "show", "--json"],
-    ["config", "list"],
-    ["config", "get", "codeMieProject"],
-    ["config", "get", "codeMieProject", "--json"],
-    ["doctor"],
-    ["profile"],
-  ]) {
-    const { out, err } = await person.run(args);
-    expect({ args, obeyed: obeyed.test(out + err) }).toEqual({ args, obeyed: false });
-  }
-  expect(setup.out + setup.err).not.toMatch(obeyed);
-});
+ciTest(
+  "project and integration of a hostile host: the set-up leaves them out, and stored ones show as text",
+  async () => {
+    await logIn(person, sandbox);
+    const setup = await person.run(["setup", "--url", sandbox.origin, "--profile", "default", "--yes"]);
+    expect(setup.code).toBe(0);
+    const config = person.config();
+    expect(config.profiles.default.codeMieProject).toBeUndefined();
+    // Earlier versions stored them, and so may others.
+    Object.assign(config.profiles.default, {
+      codeMieProject: hostile,
+      codeMieIntegration: { id: "i", alias: hostile },
+    });
+    person.writeConfig(config);
+    for (const args of [
+      ["profile", "show"],
+      ["profile", "show", "--json"],
+      ["config", "list"],
+      ["config", "get", "codeMieProject"],
+      ["config", "get", "codeMieProject", "--json"],
+      ["doctor"],
+      ["profile"],
+    ]) {
+      const { out, err } = await person.run(args);
+      expect({ args, obeyed: obeyed.test(out + err) }).toEqual({ args, obeyed: false });
+    }
+    expect(setup.out + setup.err).not.toMatch(obeyed);
+  },
+);
 
 test("models and profile names out of a file, in lists, errors and completion", async () => {
   const profiles = {
@@ -115,7 +122,7 @@ const invisible = [
     "\u009b",
   ],
 ];
-for (const char of invisible) {
+for (const char of cases(invisible)) {
   const code = char.codePointAt(0)?.toString(16).toUpperCase().padStart(4, "0");
   test(`U+${code} is shown for what it is, and no name of a model`, () => {
     expect(printable(`ad${char}min`)).toBe(`ad${"�".repeat([...char].length)}min`);
@@ -137,7 +144,7 @@ test("people's names stay as they are: joiners behind letters that need them, em
     expect(printable(name)).toBe(name);
 });
 
-test("notes before a command: a profile's name out of the file, a folder's and a passphrase file's", async () => {
+ciTest("notes before a command: a profile's name out of the file, a folder's and a passphrase file's", async () => {
   const home = join(person.root, hostile);
   mkdirSync(home, { mode: 0o777 });
   chmodSync(home, 0o777);

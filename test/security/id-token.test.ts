@@ -7,6 +7,7 @@ import { startCorporate } from "../support/corporate.ts";
 import { textBelow } from "../support/files.ts";
 import { startScriptedProvider } from "../support/scripted-provider.ts";
 import { sharedCi, sharedSandbox } from "../support/shared.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 import { unsigned } from "../support/token.ts";
 
 /**
@@ -84,7 +85,7 @@ const foreign: [string, () => Record<string, string>][] = [
   ],
   ["no address", () => ({ ACTIONS_ID_TOKEN_REQUEST_URL: "%%%" })],
 ];
-for (const [what, changes] of foreign) {
+for (const [what, changes] of cases(foreign)) {
   test(`the request for a token is not sent: ${what}`, async () => {
     expect(await models(["--id-token", "github"], changes())).toMatchObject({
       code: 4,
@@ -129,7 +130,7 @@ const answers: [string, () => Response, string, number][] = [
   ["a token without a signature", () => Response.json({ value: `${unsigned({}).split(".")[0]}.e30.` }), "three", 4],
   ["a megabyte and more", () => new Response("x".repeat(2_000_000)), "sent more than", 1],
 ];
-for (const [what, answer, says, code] of answers) {
+for (const [what, answer, says, code] of cases(answers)) {
   test(`the CI system answers with ${what}: nothing is sent to the host`, async () => {
     ci.answer = answer;
     expect(await models(["--id-token", "github"])).toMatchObject({ code, says: expect.stringContaining(says) });
@@ -137,7 +138,7 @@ for (const [what, answer, says, code] of answers) {
   });
 }
 
-test("an endpoint that never ends its answer is given up", async () => {
+ciTest("an endpoint that never ends its answer is given up", async () => {
   const endless = () => {
     const first = new TextEncoder().encode('{"value":"');
     return new Response(new ReadableStream({ start: (control) => control.enqueue(first) }));
@@ -164,7 +165,7 @@ const claims: [string, () => Record<string, unknown>, string, string][] = [
   ["that ends at no time", () => ({ exp: "soon" }), "auth_refused", "its exp is not a time"],
   ["of tomorrow", () => ({ nbf: now() + 86_400, exp: now() + 90_000 }), "auth_refused", "not valid before"],
 ];
-for (const [what, changes, code, says] of claims) {
+for (const [what, changes, code, says] of cases(claims)) {
   test(`a token ${what} is not sent, wherever it comes from`, async () => {
     const text = await ci.mint({ aud: sandbox.origin, ...changes() });
     const file = join(person.root, "cwd", "token");
@@ -217,7 +218,7 @@ const sources: [string, (folder: string) => string, number, string][] = [
   ["a huge file", (folder) => `file:${folder}/huge`, 4, "it is too long"],
   ["standard input", () => "file:/dev/stdin", 4, "it is not a file"],
 ];
-for (const [what, sourceIn, code, says] of sources) {
+for (const [what, sourceIn, code, says] of cases(sources)) {
   test(`${what} as the source is refused`, async () => {
     const folder = join(person.root, "sources");
     mkdirSync(folder);

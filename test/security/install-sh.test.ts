@@ -18,6 +18,7 @@ import {
   Releases,
   runInstaller,
 } from "../support/release.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /**
  * Threat: somebody between the publisher and the machine gives the installer another program, or a broken one. Nothing is
@@ -86,7 +87,7 @@ test("sound files are installed: what follows refuses for its own reason", async
   expect(await run()).toMatchObject({ code: 0, err: "" });
 });
 
-test("a download that is cut short, with its end missing or its connection broken", async () => {
+ciTest("a download that is cut short, with its end missing or its connection broken", async () => {
   const bytes = readFileSync(releases.path("1.2.3", ownArchive));
   releases.answers.set(file(ownArchive), () => new Response(bytes.subarray(0, bytes.length / 2)));
   await refuses(wrongSum);
@@ -134,7 +135,7 @@ test("a wrong signature: right sums that nobody signed, or another key did", asy
   expect(await Bun.file(mark).exists()).toBe(false);
 });
 
-test("a signature that is missing, empty or long", async () => {
+ciTest("a signature that is missing, empty or long", async () => {
   for (const [body, status] of [
     ["", 404],
     ["", 200],
@@ -145,14 +146,14 @@ test("a signature that is missing, empty or long", async () => {
   }
 });
 
-test("the signed release of another version under this one's number", async () => {
+ciTest("the signed release of another version under this one's number", async () => {
   await releases.publish("1.2.2", key, program("1.2.2"));
   Bun.spawnSync(["rm", "-rf", join(releases.folder, "v1.2.3")]);
   renameSync(join(releases.folder, "v1.2.2"), join(releases.folder, "v1.2.3"));
   await refuses(/gave the sums of another version \(1\.2\.2\) for 1\.2\.3/, ["--version", "1.2.3"]);
 });
 
-test("an old release that is called the latest: the way back has to be asked for", async () => {
+ciTest("an old release that is called the latest: the way back has to be asked for", async () => {
   await releases.publish("1.2.2", key, program("1.2.2"));
   await refuses(/calls 1\.2\.2 the latest, and this installer is of 1\.2\.3/);
   expect(await run(["--version", "1.2.2"])).toMatchObject({ code: 0, err: "" });
@@ -160,7 +161,7 @@ test("an old release that is called the latest: the way back has to be asked for
   expect((await run()).out).toStartWith("codemie 1.10.0 is in ");
 });
 
-test("a proxy's login page in place of any file", async () => {
+ciTest("a proxy's login page in place of any file", async () => {
   const cases = [
     ["/latest/VERSION", /latest\/VERSION holds no version/],
     [file("SHA256SUMS"), /SHA256SUMS is no list of sums/],
@@ -174,7 +175,7 @@ test("a proxy's login page in place of any file", async () => {
   }
 });
 
-test("a version that is a path, an option or a command", async () => {
+ciTest("a version that is a path, an option or a command", async () => {
   for (const version of ["../../x", "1.2.3/../..", "-o x", "1.2.3; touch x", "01.2.3", "1.2", "1.2.3\n4.5.6", ""]) {
     releases.answers.set("/latest/VERSION", () => new Response(version));
     await refuses(/latest\/VERSION holds no version/);
@@ -229,7 +230,7 @@ test("with --checksum-only the sum still counts", async () => {
   await refuses(wrongSum, ["--checksum-only"], { env });
 });
 
-test("a program that accepts or refuses every signature is not believed", async () => {
+ciTest("a program that accepts or refuses every signature is not believed", async () => {
   for (const code of [0, 1]) {
     const bare = barePath(person, ["curl", "sha256sum"]);
     const env = { PATH: bare };

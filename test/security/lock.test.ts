@@ -18,6 +18,7 @@ import { isLocked, withLock } from "../../src/platform/lock.ts";
 import { inNamespace, testWithMounts } from "../support/namespace.ts";
 import { goesOn } from "../support/processes.ts";
 import { soak } from "../support/soak.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 import { Worker, workerCommand } from "../support/worker.ts";
 
 /** Threat: a process that is slow, stopped, dead or unlucky keeps others from their logins, or two change one at a time. */
@@ -121,11 +122,14 @@ test(`${waiters} waiters: everyone has a turn, one at a time, and nothing is lef
   expect(readdirSync(run)).toEqual(["thing.lock"]);
 }, 300_000);
 
-test("patience is for a holder that does not change: 8 in turn outlast it together, and nobody gives up", async () => {
-  const crowd = Array.from({ length: 8 }, () => start("hold=500", "patience=3000"));
-  for (const one of crowd) expect(await one.ended).toBe(0);
-  for (const one of crowd) expect(one.output).toContain("released");
-});
+ciTest(
+  "patience is for a holder that does not change: 8 in turn outlast it together, and nobody gives up",
+  async () => {
+    const crowd = Array.from({ length: 8 }, () => start("hold=500", "patience=3000"));
+    for (const one of crowd) expect(await one.ended).toBe(0);
+    for (const one of crowd) expect(one.output).toContain("released");
+  },
+);
 
 test("a holder that is killed, also one whose child lives on, is followed at once by the next", async () => {
   const holder = start("hold=end", "child");
@@ -138,7 +142,7 @@ test("a holder that is killed, also one whose child lives on, is followed at onc
   process.kill(child, "SIGKILL");
 });
 
-for (const which of ["at the head", "in the middle"] as const) {
+for (const which of cases(["at the head", "in the middle"] as const)) {
   test(`a waiter that is killed ${which} of the queue delays nobody`, async () => {
     const [holder, first, second, third] = await queue(3, "events");
     const victim = which === "at the head" ? first : second;
@@ -165,23 +169,26 @@ test("a holder that is stopped: who waits is told which process it is, and it lo
   await holder.says("released");
 });
 
-test("a holder that is stopped at once, before it queued: all who wait are told so, each after its own patience", async () => {
-  const holder = start("hold=end");
-  await holder.says("held");
-  holder.kill("SIGSTOP");
-  // as if it had been stopped in its first moments
-  for (const ticket of tickets()) rmSync(join(run, ticket));
-  const crowd = Array.from({ length: 15 }, () => start("patience=2000"));
-  const began = performance.now();
-  for (const one of crowd) await one.says("vault_locked: the thing has been locked by another codemie for 2 s; ");
-  // one after the other, they would take fifteen times their patience
-  expect(performance.now() - began).toBeLessThan(25_000);
-  holder.kill("SIGCONT");
-  holder.end();
-  await holder.says("released");
-});
+ciTest(
+  "a holder that is stopped at once, before it queued: all who wait are told so, each after its own patience",
+  async () => {
+    const holder = start("hold=end");
+    await holder.says("held");
+    holder.kill("SIGSTOP");
+    // as if it had been stopped in its first moments
+    for (const ticket of tickets()) rmSync(join(run, ticket));
+    const crowd = Array.from({ length: 15 }, () => start("patience=2000"));
+    const began = performance.now();
+    for (const one of crowd) await one.says("vault_locked: the thing has been locked by another codemie for 2 s; ");
+    // one after the other, they would take fifteen times their patience
+    expect(performance.now() - began).toBeLessThan(25_000);
+    holder.kill("SIGCONT");
+    holder.end();
+    await holder.says("released");
+  },
+);
 
-test("waiters that are stopped keep nobody waiting, and have their turn when they go on", async () => {
+ciTest("waiters that are stopped keep nobody waiting, and have their turn when they go on", async () => {
   const [holder, first, second, third] = await queue(3);
   first?.kill("SIGSTOP");
   second?.kill("SIGSTOP");
@@ -194,7 +201,7 @@ test("waiters that are stopped keep nobody waiting, and have their turn when the
   for (const one of [first, second, third]) await one?.says("released");
 });
 
-test("a machine that sleeps: the time does not count against a holder that slept too", async () => {
+ciTest("a machine that sleeps: the time does not count against a holder that slept too", async () => {
   const [holder, waiting] = await queue(1, "patience=4000");
   const all = [holder, waiting];
   for (const one of all) one?.kill("SIGSTOP");

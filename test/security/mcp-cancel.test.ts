@@ -4,6 +4,7 @@ import type { RawBridge, Rpc } from "../support/mcp/bridge.ts";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
 import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 import { sendJson } from "../support/sandbox/http.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Threat: a call the person cancelled is carried out all the same, or takes the place of others. */
 
@@ -44,25 +45,28 @@ test("a call that is cancelled while the person logs in is not sent after the lo
   await server.close();
 });
 
-test("a call that is cancelled while it waits for its turn is not sent, and cancelled ones give theirs up", async () => {
-  const open: [Rpc, ServerResponse][] = [];
-  const full = Promise.withResolvers<void>();
-  const { server, bridge } = await scriptedBridge((_seen, message, response) => {
-    if (message?.method !== "hang") return;
-    open.push([message, response]);
-    if (open.length === 200) full.resolve();
-    return new Promise((resolve) => response.on("close", resolve));
-  });
-  await bridge.initialize();
-  for (let id = 1001; id <= 1200; id++) bridge.send({ jsonrpc: "2.0", id, method: "hang" });
-  await full.promise;
-  bridge.send({ jsonrpc: "2.0", id: 1201, method: "danger" });
-  cancel(bridge, 1201);
-  for (let id = 1001; id <= 1020; id++) cancel(bridge, id);
-  // The server answers none of the cancelled calls, and they still make room.
-  expect((await bridge.call("next")).result).toBeDefined();
-  const [message, response] = open.find(([{ id }]) => id === 1200) ?? [];
-  if (response) sendJson(response, 200, { jsonrpc: "2.0", id: message.id, result: "kept" });
-  expect((await bridge.answer(1200)).result).toBe("kept");
-  expect(server.methods()).not.toContain("danger");
-});
+ciTest(
+  "a call that is cancelled while it waits for its turn is not sent, and cancelled ones give theirs up",
+  async () => {
+    const open: [Rpc, ServerResponse][] = [];
+    const full = Promise.withResolvers<void>();
+    const { server, bridge } = await scriptedBridge((_seen, message, response) => {
+      if (message?.method !== "hang") return;
+      open.push([message, response]);
+      if (open.length === 200) full.resolve();
+      return new Promise((resolve) => response.on("close", resolve));
+    });
+    await bridge.initialize();
+    for (let id = 1001; id <= 1200; id++) bridge.send({ jsonrpc: "2.0", id, method: "hang" });
+    await full.promise;
+    bridge.send({ jsonrpc: "2.0", id: 1201, method: "danger" });
+    cancel(bridge, 1201);
+    for (let id = 1001; id <= 1020; id++) cancel(bridge, id);
+    // The server answers none of the cancelled calls, and they still make room.
+    expect((await bridge.call("next")).result).toBeDefined();
+    const [message, response] = open.find(([{ id }]) => id === 1200) ?? [];
+    if (response) sendJson(response, 200, { jsonrpc: "2.0", id: message.id, result: "kept" });
+    expect((await bridge.answer(1200)).result).toBe("kept");
+    expect(server.methods()).not.toContain("danger");
+  },
+);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
 import { openStream } from "../support/mcp/scripted.ts";
-import { cases } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Threat: a server, or a person, makes the bridge open tab after tab. */
 
@@ -94,7 +94,7 @@ test("the person never answers: an error after --auth-timeout, and no new tab", 
   await server.close();
 });
 
-test("a session that is lost while nobody asks opens no tab; the next request opens one", async () => {
+ciTest("a session that is lost while nobody asks opens no tab; the next request opens one", async () => {
   const opened = Promise.withResolvers<ServerResponse>();
   const server = await startProtected({
     stream: (response) => {

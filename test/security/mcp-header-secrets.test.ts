@@ -4,6 +4,7 @@ import { claudeFolder, codemieMcpProxy, Person } from "../support/codemie.ts";
 import { RawBridge } from "../support/mcp/bridge.ts";
 import { startScripted } from "../support/mcp/scripted.ts";
 import { otherProcesses, shownOf } from "../support/processes.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Threat: the key of a server stands in the list of processes, where every user of the machine can read it. */
 
@@ -16,26 +17,32 @@ function shown(): string[] {
     .filter((line) => line.includes(secret));
 }
 
-test("--header-env through the real Claude Code: the server gets the key, and no command line holds it", async () => {
-  const seen: string[] = [];
-  const lists: string[] = [];
-  const server = await startScripted(({ headers }) => {
-    seen.push(String(headers["x-api-key"]));
-    lists.push(...shown());
-  });
-  const person = new Person();
-  const env = { PATH: `${claudeFolder}:${dirname(codemieMcpProxy)}:${person.env.PATH}`, MCP_KEY: secret };
-  const added = await person.run(["mcp", "add", "x", server.url, "--", "--header-env", "X-Api-Key: MCP_KEY"], { env });
-  expect([added.err, added.code]).toEqual(["", 0]);
-  // It starts each registered server to see how it is.
-  const { out } = await person.run(["mcp", "list"], { env, program: `${claudeFolder}/claude` });
-  expect(out).toContain("Connected");
-  expect(seen.length).toBeGreaterThan(0);
-  expect(new Set(seen)).toEqual(new Set([secret]));
-  expect(lists).toEqual([]);
-  await server.close();
-  person.remove();
-}, 60_000);
+ciTest(
+  "--header-env through the real Claude Code: the server gets the key, and no command line holds it",
+  async () => {
+    const seen: string[] = [];
+    const lists: string[] = [];
+    const server = await startScripted(({ headers }) => {
+      seen.push(String(headers["x-api-key"]));
+      lists.push(...shown());
+    });
+    const person = new Person();
+    const env = { PATH: `${claudeFolder}:${dirname(codemieMcpProxy)}:${person.env.PATH}`, MCP_KEY: secret };
+    const added = await person.run(["mcp", "add", "x", server.url, "--", "--header-env", "X-Api-Key: MCP_KEY"], {
+      env,
+    });
+    expect([added.err, added.code]).toEqual(["", 0]);
+    // It starts each registered server to see how it is.
+    const { out } = await person.run(["mcp", "list"], { env, program: `${claudeFolder}/claude` });
+    expect(out).toContain("Connected");
+    expect(seen.length).toBeGreaterThan(0);
+    expect(new Set(seen)).toEqual(new Set([secret]));
+    expect(lists).toEqual([]);
+    await server.close();
+    person.remove();
+  },
+  60_000,
+);
 
 test("--header-env may have a scheme before the variable, and says which variable is missing", async () => {
   const server = await startScripted();

@@ -105,7 +105,7 @@ const proofEndpoints = {
   device_authorization_endpoint: "/device",
 };
 
-for (const [endpoint, path] of Object.entries(proofEndpoints)) {
+for (const [endpoint, path] of cases(Object.entries(proofEndpoints))) {
   test(`nor to a ${endpoint} on another host, though the issuer is the server's own`, async () => {
     const server = await startProtected();
     const elsewhere = server.issuer.replace("127.0.0.1", "localhost");

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Threat: an authorization server sends the person to another one's page, and gets the code that this one issued. */
 
@@ -14,45 +15,51 @@ const withForeignPage = async (promised: boolean) => {
   return { server, page };
 };
 
-test("a page on another host than the issuer's is not opened, unless iss or --issuer tells whose it is (RFC 9700 section 4.4)", async () => {
-  const { server, page } = await withForeignPage(false);
-  const bridge = new AuthorizedBridge(server.url);
-  const { error } = await bridge.initialize();
-  expect(error?.message).toContain(`has its login page on another host, ${new URL(page).hostname},`);
-  expect(error?.message).toContain(`give --issuer ${server.issuer}`);
-  expect([bridge.opened(), server.calls("/register"), server.calls("/token")]).toEqual([[], [], []]);
-  await bridge.finish();
-
-  const named = new AuthorizedBridge(server.url, ["--issuer", server.issuer]);
-  expect((await named.initialize()).result).toBeDefined();
-  await named.finish();
-  await server.close();
-
-  const promising = await withForeignPage(true);
-  const trusting = new AuthorizedBridge(promising.server.url);
-  expect((await trusting.initialize()).result).toBeDefined();
-  await trusting.finish();
-  await promising.server.close();
-});
-
-test("a registration's redirect is another one for each issuer; a client that the user names keeps the one path", async () => {
-  const [one, other] = [await startProtected(), await startProtected()];
-  const paths: string[] = [];
-  for (const [url, ...flags] of [[one.url], [one.url], [other.url], [one.url, "--client-id", "mine"]] as const) {
-    const bridge = new AuthorizedBridge(url, [...flags]);
-    expect((await bridge.initialize()).result).toBeDefined();
-    const redirect = bridge.authorizing()[0]?.searchParams.get("redirect_uri");
-    paths.push(new URL(redirect ?? "").pathname);
+ciTest(
+  "a page on another host than the issuer's is not opened, unless iss or --issuer tells whose it is (RFC 9700 section 4.4)",
+  async () => {
+    const { server, page } = await withForeignPage(false);
+    const bridge = new AuthorizedBridge(server.url);
+    const { error } = await bridge.initialize();
+    expect(error?.message).toContain(`has its login page on another host, ${new URL(page).hostname},`);
+    expect(error?.message).toContain(`give --issuer ${server.issuer}`);
+    expect([bridge.opened(), server.calls("/register"), server.calls("/token")]).toEqual([[], [], []]);
     await bridge.finish();
-  }
-  expect(paths[0]).toMatch(/^\/callback\/[A-Za-z0-9_-]{22}$/);
-  expect(paths[1]).toBe(paths[0] ?? "");
-  expect(paths[2]).toMatch(/^\/callback\/[A-Za-z0-9_-]{22}$/);
-  expect(paths[2]).not.toBe(paths[0] ?? "");
-  expect(paths[3]).toBe("/callback");
-  await one.close();
-  await other.close();
-});
+
+    const named = new AuthorizedBridge(server.url, ["--issuer", server.issuer]);
+    expect((await named.initialize()).result).toBeDefined();
+    await named.finish();
+    await server.close();
+
+    const promising = await withForeignPage(true);
+    const trusting = new AuthorizedBridge(promising.server.url);
+    expect((await trusting.initialize()).result).toBeDefined();
+    await trusting.finish();
+    await promising.server.close();
+  },
+);
+
+ciTest(
+  "a registration's redirect is another one for each issuer; a client that the user names keeps the one path",
+  async () => {
+    const [one, other] = [await startProtected(), await startProtected()];
+    const paths: string[] = [];
+    for (const [url, ...flags] of [[one.url], [one.url], [other.url], [one.url, "--client-id", "mine"]] as const) {
+      const bridge = new AuthorizedBridge(url, [...flags]);
+      expect((await bridge.initialize()).result).toBeDefined();
+      const redirect = bridge.authorizing()[0]?.searchParams.get("redirect_uri");
+      paths.push(new URL(redirect ?? "").pathname);
+      await bridge.finish();
+    }
+    expect(paths[0]).toMatch(/^\/callback\/[A-Za-z0-9_-]{22}$/);
+    expect(paths[1]).toBe(paths[0] ?? "");
+    expect(paths[2]).toMatch(/^\/callback\/[A-Za-z0-9_-]{22}$/);
+    expect(paths[2]).not.toBe(paths[0] ?? "");
+    expect(paths[3]).toBe("/callback");
+    await one.close();
+    await other.close();
+  },
+);
 
 test("the terminal names the host of the page that opens", async () => {
   const { server, page } = await withForeignPage(true);

@@ -1,39 +1,43 @@
 import { expect, test } from "bun:test";
 import { openStream } from "../support/mcp/scripted.ts";
 import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Threat: a message is nested so deep that reading it ends the bridge, or the client that it is passed on to. */
 
 const nested = (levels: number, value = "") => "[".repeat(levels) + value + "]".repeat(levels);
 
-test("a client's message that is nested too deep gets an error, with its id, and the next one its answer", async () => {
-  const { server, bridge } = await scriptedBridge();
-  await bridge.initialize();
-  for (const levels of [5_000, 1_000_000]) {
-    for (const [id, line] of [
-      ["9007199254740993", `{"jsonrpc":"2.0","id":9007199254740993,"method":"deep","params":${nested(levels)}}`],
-      ['"late"', `{"jsonrpc":"2.0","method":"deep","params":${nested(levels, "9007199254740993")},"id":"late"}`],
-      ["1e400", `[{"id":1e400,"method":"deep","params":{"a":${nested(levels)}}}]`],
-      ["null", `{"jsonrpc":"2.0","method":"deep","params":${nested(levels)}}`],
-      ["null", `{"jsonrpc":"2.0","id":${nested(levels)},"method":"deep"}`],
-      ["null", `{"jsonrpc":"2.0","id":${nested(2_000)},"method":"deep"}`],
-      ["null", nested(levels)],
-      ["null", "[".repeat(levels)],
-      ["null", '{"id":9007199254740993,"a":'.repeat(levels)],
-    ]) {
-      const before = bridge.lines.length;
-      bridge.line(line ?? "");
-      const answer = await bridge.until(() => bridge.lines[before]);
-      expect(answer).toStartWith(`{"jsonrpc":"2.0","id":${id},"error":{"code":-32`);
+ciTest(
+  "a client's message that is nested too deep gets an error, with its id, and the next one its answer",
+  async () => {
+    const { server, bridge } = await scriptedBridge();
+    await bridge.initialize();
+    for (const levels of [5_000, 1_000_000]) {
+      for (const [id, line] of [
+        ["9007199254740993", `{"jsonrpc":"2.0","id":9007199254740993,"method":"deep","params":${nested(levels)}}`],
+        ['"late"', `{"jsonrpc":"2.0","method":"deep","params":${nested(levels, "9007199254740993")},"id":"late"}`],
+        ["1e400", `[{"id":1e400,"method":"deep","params":{"a":${nested(levels)}}}]`],
+        ["null", `{"jsonrpc":"2.0","method":"deep","params":${nested(levels)}}`],
+        ["null", `{"jsonrpc":"2.0","id":${nested(levels)},"method":"deep"}`],
+        ["null", `{"jsonrpc":"2.0","id":${nested(2_000)},"method":"deep"}`],
+        ["null", nested(levels)],
+        ["null", "[".repeat(levels)],
+        ["null", '{"id":9007199254740993,"a":'.repeat(levels)],
+      ]) {
+        const before = bridge.lines.length;
+        bridge.line(line ?? "");
+        const answer = await bridge.until(() => bridge.lines[before]);
+        expect(answer).toStartWith(`{"jsonrpc":"2.0","id":${id},"error":{"code":-32`);
+      }
     }
-  }
-  expect(bridge.lines.filter((line) => line.includes("nested deeper than 512 levels")).length).toBe(8);
-  const params = JSON.parse(nested(500, "1"));
-  expect((await bridge.call("deep", params)).result).toEqual({ echo: params });
-  expect(server.methods().filter((method) => method === "deep").length).toBe(1);
-});
+    expect(bridge.lines.filter((line) => line.includes("nested deeper than 512 levels")).length).toBe(8);
+    const params = JSON.parse(nested(500, "1"));
+    expect((await bridge.call("deep", params)).result).toEqual({ echo: params });
+    expect(server.methods().filter((method) => method === "deep").length).toBe(1);
+  },
+);
 
-for (const kind of ["JSON", "an event"]) {
+for (const kind of cases(["JSON", "an event"])) {
   test(`a server's answer as ${kind} that is nested too deep is an error, and the next one arrives`, async () => {
     const { bridge } = await scriptedBridge((_seen, message, response) => {
       if (message?.method !== "deep") return;

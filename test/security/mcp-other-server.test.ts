@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { AuthorizedBridge, type Protected, startProtected } from "../support/mcp/protected.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Threat: a login kept for one MCP server is sent to another, which names the same resource and issuer as its own. */
 
@@ -12,41 +13,44 @@ const posingAs = ({ url, issuer }: Protected) =>
 const tokensAt = ({ record }: Protected) =>
   record.flatMap(({ headers }) => String(headers.authorization ?? "").replace(/^Bearer /, "") || []);
 
-test("a login kept for one server is not used for another that names its resource, whatever --resource says", async () => {
-  const good = await startProtected();
-  const evil = await posingAs(good);
-  const person = new Person();
-  const first = new AuthorizedBridge(good.url, ["--persist"], {}, person);
-  expect((await first.initialize()).result).toBeDefined();
-  await first.end();
-  const kept = good.secrets.filter((secret) => good.live.has(secret));
-  expect(kept.length).toBe(1);
+ciTest(
+  "a login kept for one server is not used for another that names its resource, whatever --resource says",
+  async () => {
+    const good = await startProtected();
+    const evil = await posingAs(good);
+    const person = new Person();
+    const first = new AuthorizedBridge(good.url, ["--persist"], {}, person);
+    expect((await first.initialize()).result).toBeDefined();
+    await first.end();
+    const kept = good.secrets.filter((secret) => good.live.has(secret));
+    expect(kept.length).toBe(1);
 
-  const second = new AuthorizedBridge(evil.url, ["--persist", "--resource", good.url], {}, person);
-  await second.initialize();
-  await second.end();
-  expect(tokensAt(evil)).not.toContain(kept[0] ?? "");
-  expect(second.opened().length).toBe(2); // the person is asked
-  const { out } = await person.run(["audit", "list", "--json"]);
-  const hosts = JSON.parse(out).map(({ host }: { host: string }) => host);
-  expect(hosts).toEqual([good.origin, evil.origin]);
+    const second = new AuthorizedBridge(evil.url, ["--persist", "--resource", good.url], {}, person);
+    await second.initialize();
+    await second.end();
+    expect(tokensAt(evil)).not.toContain(kept[0] ?? "");
+    expect(second.opened().length).toBe(2); // the person is asked
+    const { out } = await person.run(["audit", "list", "--json"]);
+    const hosts = JSON.parse(out).map(({ host }: { host: string }) => host);
+    expect(hosts).toEqual([good.origin, evil.origin]);
 
-  // Nor the other way round.
-  const third = new AuthorizedBridge(good.url, ["--persist"], {}, person);
-  expect((await third.initialize()).result).toBeDefined();
-  await third.end();
-  expect(tokensAt(good).at(-1)).toBe(kept[0] ?? "");
+    // Nor the other way round.
+    const third = new AuthorizedBridge(good.url, ["--persist"], {}, person);
+    expect((await third.initialize()).result).toBeDefined();
+    await third.end();
+    expect(tokensAt(good).at(-1)).toBe(kept[0] ?? "");
 
-  const logout = await person.run(["mcp", "logout", evil.url, "--json"]);
-  expect(JSON.parse(logout.out)).toMatchObject([{ issuer: good.issuer, resource: good.url }]);
-  const fourth = new AuthorizedBridge(good.url, ["--persist"], {}, person);
-  expect((await fourth.initialize()).result).toBeDefined();
-  await fourth.end();
-  expect(fourth.opened().length).toBe(2);
-  person.remove();
-  await good.close();
-  await evil.close();
-});
+    const logout = await person.run(["mcp", "logout", evil.url, "--json"]);
+    expect(JSON.parse(logout.out)).toMatchObject([{ issuer: good.issuer, resource: good.url }]);
+    const fourth = new AuthorizedBridge(good.url, ["--persist"], {}, person);
+    expect((await fourth.initialize()).result).toBeDefined();
+    await fourth.end();
+    expect(fourth.opened().length).toBe(2);
+    person.remove();
+    await good.close();
+    await evil.close();
+  },
+);
 
 test("the person's refusal at one server says nothing about another that names its resource", async () => {
   const good = await startProtected({ callback: { error: "access_denied" } });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Person } from "../support/codemie.ts";
 import { AuthorizedBridge, type Settings, startProtected } from "../support/mcp/protected.ts";
 import { sendJson } from "../support/sandbox/http.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a server repeats a secret that it was sent, and the agent, the terminal or the log shows it. */
 
@@ -43,7 +44,7 @@ const echoing =
     sendJson(response, status, { error: "invalid_client", error_description });
   };
 
-for (const method of ["client_secret_post", "client_secret_basic"]) {
+for (const method of cases(["client_secret_post", "client_secret_basic"])) {
   for (const status of [400, 200]) {
     test(`a token endpoint that repeats the client's secret, sent by ${method}, with ${status}`, async () => {
       const server = await startProtected({

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a token or a registration that nobody holds any more lives on at the server. */
 
@@ -23,7 +24,7 @@ test("tokens that a wider authorization replaced are revoked at the end too", as
   await server.close();
 });
 
-for (const flags of [[], ["--persist"]]) {
+for (const flags of cases([[], ["--persist"]])) {
   test(`a registration made for an authorization that was declined is removed ${flags}`, async () => {
     const server = await startProtected({ callback: { error: "access_denied", code: undefined } });
     server.settings.answer = (seen, response) => {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a token that lands in the wrong place of the command line, and from there in a log of standard error. */
 
@@ -72,7 +73,7 @@ for (const [value, expected] of [
   });
 }
 
-for (const name of ["state", "redirect_uri", "code_challenge", "Client_ID", "request_uri"]) {
+for (const name of cases(["state", "redirect_uri", "code_challenge", "Client_ID", "request_uri"])) {
   test(`--authorize-param cannot set ${name}`, async () => {
     const person = new Person();
     const { code, err } = await person.run(["mcp-proxy", url, "--authorize-param", `${name}=x`]);

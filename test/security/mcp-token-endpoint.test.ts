@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: the token endpoint sends code and verifier on, or answers with what is no token. */
 
@@ -58,7 +59,7 @@ for (const [what, answer, expected] of [
   });
 }
 
-for (const expires_in of [0, -1, "soon", "3600", null]) {
+for (const expires_in of cases([0, -1, "soon", "3600", null])) {
   test(`a lifetime of ${JSON.stringify(expires_in)} is no reason to refuse the token`, async () => {
     const server = await startProtected();
     server.settings.expiresIn = expires_in as number;

@@ -103,7 +103,7 @@ for (const claims of cases(
   });
 }
 
-for (const tenant of ["common", "organizations"]) {
+for (const tenant of cases(["common", "organizations"])) {
   test(`the issuer template of Microsoft Entra at /${tenant}: the hint names a tenant's own address`, async () => {
     const issuer = `https://login.microsoftonline.com/${tenant}/v2.0`;
     const metadata = {

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { Person, withClaude } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { startSandbox } from "../support/sandbox/sandbox.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a stored credential goes to another host than the one it belongs to. */
 
@@ -44,7 +45,7 @@ test("two hosts named at once are an error, not a choice", async () => {
   person.remove();
 });
 
-for (const url of ["http://codemie.example.com", "ftp://h", "https://u:p@h", "not a url"]) {
+for (const url of cases(["http://codemie.example.com", "ftp://h", "https://u:p@h", "not a url"])) {
   test(`${url} is refused as a host`, async () => {
     const person = new Person();
     const { code, err, out } = await person.run(["profile", "login", "--url", url]);

@@ -5,6 +5,7 @@ import type { Person } from "../support/codemie.ts";
 import { goesOn } from "../support/processes.ts";
 import { endProxies, startDetached } from "../support/proxy.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Threat: what a dead gateway left behind makes us end somebody else's process, or shows its key to who should not see. */
 
@@ -93,7 +94,7 @@ test("a model's name from the host does not reach the shell through the printed 
   expect((await running.finished()).code).toBe(0);
 });
 
-test("a process number from another container is not signalled", async () => {
+ciTest("a process number from another container is not signalled", async () => {
   const started = await person.run(["proxy", "start", "--detach", "--json", "--drain", "0"]);
   const real = readFileSync(state, "utf8");
   const innocent = Bun.spawn(["sleep", "60"]);

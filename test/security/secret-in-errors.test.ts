@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 import { adasToken } from "../support/token.ts";
 
 /** Threat: a secret typed in the wrong place, or repeated by a server, is printed, and so ends in a log. */
@@ -75,7 +76,7 @@ test("a provider that repeats the key it refuses", async () => {
   }
 });
 
-for (const status of [403, 500]) {
+for (const status of cases([403, 500])) {
   for (const before of ["no: ", "x".repeat(130)]) {
     test(`a host that repeats the credential with ${status}, behind ${before.length} characters, shows no part of it`, async () => {
       const token = `${adasToken}${"a".repeat(60)}`;
@@ -117,7 +118,7 @@ test("a token or a key for a login that takes none is refused, not dropped in si
   }
 });
 
-for (const flags of [["--device"], []]) {
+for (const flags of cases([["--device"], []])) {
   test(`a provider that repeats the client's secret and the code, in a login ${flags[0] ?? "that pushes its request"}`, async () => {
     const deviceCode = "DEVICE-CODE-of-this-login";
     const secret = "S3CR3T+of/the client";

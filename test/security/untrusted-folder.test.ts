@@ -46,7 +46,7 @@ async function run(person: Person, agent: string, flags: readonly string[]) {
   return { ...ended, ran: expected[agent]?.filter((mark) => existsSync(`${marks}-${mark}`)) };
 }
 
-for (const agent of Object.keys(hostile)) {
+for (const agent of cases(Object.keys(hostile), 1)) {
   test(`${agent}: nothing of the folder runs, and the task is answered`, async () => {
     const person = loggedIn.copy();
     const { code, out, err, ran } = await run(person, agent, more[agent] ?? []);
@@ -171,7 +171,7 @@ for (const args of cases(
   });
 }
 
-for (const home of [".", ""]) {
+for (const home of cases([".", ""], 1)) {
   for (const agent of Object.keys(hostile)) {
     test(`${agent} with HOME ${JSON.stringify(home)}: the folder is nobody's home`, async () => {
       const person = loggedIn.copy();

@@ -7,6 +7,7 @@ import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 import { unsigned } from "../support/token.ts";
 import { sealCheaply } from "../support/vault-access.ts";
 
@@ -147,7 +148,7 @@ test("a bearer token comes along whatever its times: when it is used, they are j
   to.remove();
 });
 
-test("--replace does not take another person's login unasked", async () => {
+ciTest("--replace does not take another person's login unasked", async () => {
   const to = new Person();
   await logIn(to, sandbox, "grace");
   const before = readFileSync(loginFile(to));

@@ -9,6 +9,7 @@ import type { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { startDetached } from "../support/proxy.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /** Threat: after the vault's folder was moved away, a gateway that still runs seals with its key, and nothing opens it. */
 
@@ -47,7 +48,7 @@ const withPassphrase = (text: string): VaultAccess => ({
   note: () => undefined,
 });
 
-test("a vault sealed anew meanwhile, with a passphrase nobody gave to us, goes on being used", async () => {
+ciTest("a vault sealed anew meanwhile, with a passphrase nobody gave to us, goes on being used", async () => {
   const files = vaultFiles(join(person.root, "other"), {});
   const [first, second] = ["the first passphrase", "the second passphrase"] as const;
   const runs = new Vault(files, Date.now, withPassphrase(first));

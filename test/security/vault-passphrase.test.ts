@@ -8,6 +8,7 @@ import { logIn } from "../support/login.ts";
 import { otherProcesses, shownOf } from "../support/processes.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { ciTest } from "../support/tiers.ts";
 import { rekeyCheaply } from "../support/vault-access.ts";
 
 /**
@@ -41,7 +42,7 @@ const script = (name: string, text: string) => {
   return file;
 };
 
-test("made with a passphrase, the vault has no key in the home", async () => {
+ciTest("made with a passphrase, the vault has no key in the home", async () => {
   expect(existsSync(join(first.codemieHome, "vault.key"))).toBe(false);
   expect((await first.run(["profile", "status"])).code).toBe(0);
   const file = join(person.root, "passphrase");
@@ -78,7 +79,7 @@ test("Escape and Ctrl-C at the question: nothing was read, so nobody is said to 
   }
 });
 
-test("none, a wrong one, an empty or missing file: each has its own words, exit 6, nothing changes", async () => {
+ciTest("none, a wrong one, an empty or missing file: each has its own words, exit 6, nothing changes", async () => {
   const before = readFileSync(loginFile(person));
   const empty = join(person.root, "empty");
   writeFileSync(empty, "\n");
@@ -231,7 +232,7 @@ test("it is asked for once in a process, however often it is needed", async () =
   expect(readFileSync(count, "utf8")).toBe("x\nx\n");
 });
 
-test("at a terminal it is asked for, shown to nobody, and Ctrl-C ends it", async () => {
+ciTest("at a terminal it is asked for, shown to nobody, and Ctrl-C ends it", async () => {
   const wrong = "wrong passphrase\r";
   for (const [keys, code, says] of [
     [[`${passphrase}\r`], 0, /✓ logged in/],
@@ -275,7 +276,7 @@ test("what is told of it on the screen and in the process list holds no passphra
   other.remove();
 });
 
-test("a command that hangs is killed after a minute, and said", async () => {
+ciTest("a command that hangs is killed after a minute, and said", async () => {
   const { code, err } = await hung;
   expect(code).toBe(6);
   expect(err).toContain("sh did not end within 60 s and was killed");

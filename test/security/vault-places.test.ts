@@ -16,6 +16,7 @@ import { loginFile } from "../support/age.ts";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: another user of the machine reads the vault's files, or lays files or links of their own in their place. */
 
@@ -37,7 +38,7 @@ const modeOf = (path: string) => statSync(path).mode & 0o777;
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) console.log("skipped: only root can give a file to another user");
 
-for (const [what, path] of Object.entries(parts)) {
+for (const [what, path] of cases(Object.entries(parts))) {
   test(`${what} that stands open is closed, with a note, once`, async () => {
     const open = what.includes("folder") ? 0o777 : 0o666;
     chmodSync(path(), open);

@@ -11,6 +11,7 @@ import { runOnFullDisk, testWithMounts } from "../support/namespace.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { soak } from "../support/soak.ts";
+import { ciTest } from "../support/tiers.ts";
 import { passphraseAccess } from "../support/vault-access.ts";
 import { Worker } from "../support/worker.ts";
 
@@ -119,36 +120,39 @@ test("after a new key file the old one opens nothing, and no record was touched"
   person.remove();
 });
 
-test("key file → passphrase by standard input → passphrase by a command → key file; what was before opens nothing", async () => {
-  const person = loggedIn.copy();
-  const key = join(person.codemieHome, "vault.key");
-  const first = await person.run(["vault", "rekey", "--passphrase-stdin"], { stdin: `${passphrase}\n` });
-  expect(first.code).toBe(0);
-  expect(first.out).toContain("sealed with the new passphrase");
-  expect(first.err).toContain("codemie asks for it in a terminal");
-  expect(existsSync(key)).toBe(false);
-  const old = { CODEMIE_VAULT_PASSPHRASE: passphrase };
-  expect((await person.run(["models"], { env: old })).code).toBe(0);
+ciTest(
+  "key file → passphrase by standard input → passphrase by a command → key file; what was before opens nothing",
+  async () => {
+    const person = loggedIn.copy();
+    const key = join(person.codemieHome, "vault.key");
+    const first = await person.run(["vault", "rekey", "--passphrase-stdin"], { stdin: `${passphrase}\n` });
+    expect(first.code).toBe(0);
+    expect(first.out).toContain("sealed with the new passphrase");
+    expect(first.err).toContain("codemie asks for it in a terminal");
+    expect(existsSync(key)).toBe(false);
+    const old = { CODEMIE_VAULT_PASSPHRASE: passphrase };
+    expect((await person.run(["models"], { env: old })).code).toBe(0);
 
-  const command = "printf 'another passphrase'";
-  const second = await person.run(["vault", "rekey", "--passphrase-command", command], { env: old });
-  expect({ code: second.code, err: second.err }).toEqual({
-    code: 0,
-    err: "set CODEMIE_VAULT_PASSPHRASE_COMMAND to that command, for example in your shell's profile\n",
-  });
-  const refused = await person.run(["models"], { env: old });
-  expect(refused.code).toBe(6);
-  expect(refused.err).toContain("the passphrase from CODEMIE_VAULT_PASSPHRASE does not open this vault");
-  const now = { CODEMIE_VAULT_PASSPHRASE_COMMAND: command };
-  expect((await person.run(["models"], { env: now })).code).toBe(0);
+    const command = "printf 'another passphrase'";
+    const second = await person.run(["vault", "rekey", "--passphrase-command", command], { env: old });
+    expect({ code: second.code, err: second.err }).toEqual({
+      code: 0,
+      err: "set CODEMIE_VAULT_PASSPHRASE_COMMAND to that command, for example in your shell's profile\n",
+    });
+    const refused = await person.run(["models"], { env: old });
+    expect(refused.code).toBe(6);
+    expect(refused.err).toContain("the passphrase from CODEMIE_VAULT_PASSPHRASE does not open this vault");
+    const now = { CODEMIE_VAULT_PASSPHRASE_COMMAND: command };
+    expect((await person.run(["models"], { env: now })).code).toBe(0);
 
-  const third = await person.run(["vault", "rekey", "--key-file", "--json"], { env: now });
-  expect(JSON.parse(third.out)).toEqual({ sealedWith: "key-file", keyFile: key });
-  expect(third.err).toContain("warning: unset CODEMIE_VAULT_PASSPHRASE_COMMAND");
-  expect((await person.run(["models"], { env: now })).code).toBe(6);
-  expect((await person.run(["models"])).code).toBe(0);
-  person.remove();
-});
+    const third = await person.run(["vault", "rekey", "--key-file", "--json"], { env: now });
+    expect(JSON.parse(third.out)).toEqual({ sealedWith: "key-file", keyFile: key });
+    expect(third.err).toContain("warning: unset CODEMIE_VAULT_PASSPHRASE_COMMAND");
+    expect((await person.run(["models"], { env: now })).code).toBe(6);
+    expect((await person.run(["models"])).code).toBe(0);
+    person.remove();
+  },
+);
 
 test("what the environment asks for is adopted by rekey without a flag, as the hint says", async () => {
   const person = loggedIn.copy();
@@ -165,37 +169,40 @@ test("what the environment asks for is adopted by rekey without a flag, as the h
   person.remove();
 });
 
-test("at a terminal the new passphrase is typed twice; two different ones, a short one or Ctrl-C change nothing", async () => {
-  const person = loggedIn.copy();
-  const file = join(person.codemieHome, "vault/data-key.json");
-  const before = readFileSync(file);
-  const differing = [passphrase, "something else"];
-  for (const [typed, says, code] of [
-    [
-      [...differing, ...differing, ...differing],
-      /error: the two passphrases are not the same; nothing was\s+changed/,
-      2,
-    ],
-    [["short", "short", "short"], /error: a new passphrase needs at least 12 characters/, 2],
-    [[passphrase, "\u0003"], /interrupted/, 130],
-    [["short", ...differing, passphrase, "\u0003"], /interrupted/, 130],
-    [["short", ...differing, passphrase, passphrase], /sealed with the new passphrase/, 0],
-  ] as const) {
-    expect(readFileSync(file)).toEqual(before);
-    const pty = new Pty(person, ["vault", "rekey", "--ask-passphrase"]);
-    for (const [i, keys] of typed.entries()) {
-      await pty.shows(new RegExp(`(?:(?:new passphrase of the vault|the same again)[^:]*:[\\s\\S]*){${i + 1}}`));
-      pty.type(`${keys}\r`);
+ciTest(
+  "at a terminal the new passphrase is typed twice; two different ones, a short one or Ctrl-C change nothing",
+  async () => {
+    const person = loggedIn.copy();
+    const file = join(person.codemieHome, "vault/data-key.json");
+    const before = readFileSync(file);
+    const differing = [passphrase, "something else"];
+    for (const [typed, says, code] of [
+      [
+        [...differing, ...differing, ...differing],
+        /error: the two passphrases are not the same; nothing was\s+changed/,
+        2,
+      ],
+      [["short", "short", "short"], /error: a new passphrase needs at least 12 characters/, 2],
+      [[passphrase, "\u0003"], /interrupted/, 130],
+      [["short", ...differing, passphrase, "\u0003"], /interrupted/, 130],
+      [["short", ...differing, passphrase, passphrase], /sealed with the new passphrase/, 0],
+    ] as const) {
+      expect(readFileSync(file)).toEqual(before);
+      const pty = new Pty(person, ["vault", "rekey", "--ask-passphrase"]);
+      for (const [i, keys] of typed.entries()) {
+        await pty.shows(new RegExp(`(?:(?:new passphrase of the vault|the same again)[^:]*:[\\s\\S]*){${i + 1}}`));
+        pty.type(`${keys}\r`);
+      }
+      expect(await pty.ended()).toBe(code);
+      expect(Bun.stripANSI(pty.screen)).toMatch(says);
+      expect(pty.screen).not.toContain(passphrase);
     }
-    expect(await pty.ended()).toBe(code);
-    expect(Bun.stripANSI(pty.screen)).toMatch(says);
-    expect(pty.screen).not.toContain(passphrase);
-  }
-  expect((await person.run(["models"], { env: { CODEMIE_VAULT_PASSPHRASE: passphrase } })).code).toBe(0);
-  person.remove();
-});
+    expect((await person.run(["models"], { env: { CODEMIE_VAULT_PASSPHRASE: passphrase } })).code).toBe(0);
+    person.remove();
+  },
+);
 
-test("a wrong old passphrase, nobody to ask, two flags, no vault: nothing is changed", async () => {
+ciTest("a wrong old passphrase, nobody to ask, two flags, no vault: nothing is changed", async () => {
   const nobody = new Person();
   expect((await nobody.run(["vault", "rekey"])).err).toContain("error: there is no vault yet\nhint: ");
   expect(readdirSync(nobody.home)).toEqual([]);
