@@ -8,7 +8,7 @@ import { logIn } from "../support/login.ts";
 import { Probe } from "../support/probe.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 import { rekeyCheaply } from "../support/vault-access.ts";
 
 /** How an agent is started, what it gets, and what becomes of its end. */
@@ -22,11 +22,11 @@ test("the agent's exit code is ours", async () => {
   expect((await probe.stop(42)).code).toBe(42);
 });
 
-for (const [signal, code] of [
+for (const [signal, code] of cases([
   ["SIGTERM", 7],
   ["SIGHUP", 8],
   ["SIGINT", 9],
-] as const) {
+] as const)) {
   test(`${signal} reaches the agent, and its answer comes back`, async () => {
     const person = loggedIn.copy();
     const probe = new Probe(person);

@@ -7,7 +7,7 @@ import { runOnFullDisk, runReadOnly, testWithMounts } from "../support/namespace
 import { listen, send } from "../support/sandbox/http.ts";
 import { cliClientId } from "../support/sandbox/identity.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Whatever is wrong: a clear error, a hint, the exit code of the contract, and nothing already stored is lost. */
 
@@ -29,11 +29,11 @@ test("a host that cannot be reached: exit 5 at once", async () => {
   person.remove();
 });
 
-for (const [what, status, type, says] of [
+for (const [what, status, type, says] of cases([
   ["a web app that answers every path", 200, "text/html", "it sent a web page"],
   ["405", 405, "text/html", "it answered 405 at its login address"],
   ["404", 404, "application/json", "it answered 404 at its login address"],
-] as const) {
+] as const)) {
   test(`a wrong address (${what}) is said before the browser opens`, async () => {
     const web = await listen();
     web.handle((_request, response) => send(response, status, "<html></html>", { "content-type": type }));
@@ -69,7 +69,7 @@ ciTest("an address that is refused is named without what may be a secret in it",
   person.remove();
 });
 
-for (const [status, body, type, exit, says] of [
+for (const [status, body, type, exit, says] of cases([
   [401, "{}", "application/json", 4, "did not accept the session"],
   [302, "", "text/html", 4, "did not accept the session"],
   [
@@ -82,7 +82,7 @@ for (const [status, body, type, exit, says] of [
   [200, "<html>", "text/html", 1, "it sent a web page"],
   [200, '{"name":"no id"}', "application/json", 1, "unexpected data from /v1/user"],
   [500, '{"error":{"message":"boom<br>Traceback secret.py"}}', "application/json", 1, "answered 500: boom"],
-] as const) {
+] as const)) {
   test(`/v1/user answers ${status} ${type}: exit ${exit}, nothing stored, what was stored stays`, async () => {
     const person = new Person();
     await logIn(person, sandbox);

@@ -41,7 +41,7 @@ const server = Bun.serve({
 afterAll(() => server.stop(true));
 
 for (const name of cases(Object.keys(pages))) {
-  for (const colorScheme of ["light", "dark"] as const) {
+  for (const colorScheme of cases(["light", "dark"] as const, 1)) {
     for (const width of [1200, 320]) {
       test(`${name}, ${colorScheme}, ${width} px wide`, async () => {
         // the page's own policy lets no script run; the checker is let past it

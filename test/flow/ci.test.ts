@@ -94,11 +94,11 @@ for (const [where, lines, does] of cases(guide)) {
 }
 
 const readme = readDocument("README.md", readFileSync(join(import.meta.dir, "../../README.md"), "utf8"));
-for (const [language, mark, host] of [
+for (const [language, mark, host] of cases([
   ["yaml", "- run:", "GitHub Actions"],
   ["yaml", "script:", "GitLab CI"],
   ["groovy", "withCredentials", "Jenkins"],
-] as const) {
+] as const)) {
   test(`the README's lines for ${host}`, async () => {
     const block = readme.blocks.find((one) => one.language === language && one.text.includes(mark))?.text ?? "";
     const line = /(?:- run: |- (?=codemie)|sh ')(.*?)'?$/m.exec(block)?.[1] ?? "";
@@ -121,13 +121,13 @@ for (const [language, mark, host] of [
 }
 
 const task = 'codemie-claude --task "review" --silent';
-for (const [what, line, env] of [
+for (const [what, line, env] of cases([
   ["a home that nobody can make", task, { HOME: "/proc/nowhere" }],
   ["a home that cannot be written", task, { HOME: "/proc" }],
   ["standard input closed", `${task} <&-`, {}],
   ["standard error closed", `${task} 2>&-`, {}],
   ["a terminal that nobody sits at, in CI", `script -qec '${task}' /dev/null`, { CI: "true" }],
-] as const) {
+] as const)) {
   test(`${what}: the task is done`, async () => {
     const { code, out } = await run(line, { ...job, ...env });
     expect([code, out.trim()]).toEqual([0, "did: review"]);
@@ -145,7 +145,7 @@ testWithOthers("another user, with no home at all, or one that is not theirs: th
 });
 
 const ended = `${part({ alg: "RS256" })}.${part({ exp: 1 })}.x`;
-for (const [what, line, env, expected] of [
+for (const [what, line, env, expected] of cases([
   ["no token", task, { CODEMIE_JWT_TOKEN: "" }, 4],
   ["an ended token", task, { CODEMIE_JWT_TOKEN: ended }, 4],
   ["a token's file that is missing", task, { CODEMIE_JWT_TOKEN: "", CODEMIE_JWT_TOKEN_FILE: "/proc/nowhere" }, 4],
@@ -156,7 +156,7 @@ for (const [what, line, env, expected] of [
   ["a token to be typed, and nobody there", "codemie-claude --jwt-token - --task x <&-", {}, 4],
   ["a login, and nobody there", "codemie profile login --yes --no-browser --timeout 1", { CODEMIE_JWT_TOKEN: "" }, 4],
   ["a set-up without flags", "codemie setup", { CODEMIE_URL: "" }, 2],
-] as const) {
+] as const)) {
   test(`${what}: exit ${expected}, with an error and a hint`, async () => {
     const { code, out, err } = await run(line, { ...job, HOME: person.home, CODEMIE_BROWSER: "none", ...env });
     expect([code, out]).toEqual([expected, ""]);

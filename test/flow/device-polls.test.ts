@@ -98,10 +98,10 @@ for (const [what, make, says] of cases([
   });
 }
 
-for (const [error, hint] of [
+for (const [error, hint] of cases([
   ["expired_token", "hint: run the command again, and enter the new code sooner"],
   ["access_denied", "hint: the login was declined; run the command again to allow it"],
-] as const) {
+] as const)) {
   test(`${error}: the hint says what to do`, async () => {
     polls(refusing(error));
     const { code, err } = await provider.logIn(person).finished();

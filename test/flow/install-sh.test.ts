@@ -6,7 +6,7 @@ import { recordingAgent } from "../support/agents.ts";
 import { codemie, Person } from "../support/codemie.ts";
 import { barePath, everything, type How, newKey, ownTarget, Releases, runInstaller } from "../support/release.ts";
 import { sharedSandbox } from "../support/shared.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** `install.sh`: from a server with a release of the real program to a task, on a machine that has little. */
 
@@ -41,16 +41,19 @@ const run = (args: readonly string[] = [], how: How = {}) =>
 const busybox = Bun.which("busybox");
 if (!busybox) console.log("skipped: busybox is not here");
 
-for (const [what, shell, tools, ofBusybox, skipped] of [
-  ["dash, curl, openssl; piped", ["dash"], ["curl", "openssl", "sha256sum"], false, false],
+for (const [what, shell, tools, ofBusybox, skipped] of cases(
   [
-    "busybox's shell, wget and tar, with ssh-keygen",
-    ["busybox", "ash"],
-    ["wget", "ssh-keygen", "sha256sum"],
-    true,
-    !busybox,
-  ],
-] as const) {
+    ["dash, curl, openssl; piped", ["dash"], ["curl", "openssl", "sha256sum"], false, false],
+    [
+      "busybox's shell, wget and tar, with ssh-keygen",
+      ["busybox", "ash"],
+      ["wget", "ssh-keygen", "sha256sum"],
+      true,
+      !busybox,
+    ],
+  ] as const,
+  1,
+)) {
   test.skipIf(skipped)(`${what}: the program is installed, says its version and runs a task without Node`, async () => {
     const PATH = barePath(person, tools, ofBusybox);
     const installed = await run([], { shell, env: { PATH }, piped: shell[0] === "dash" });

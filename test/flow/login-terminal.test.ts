@@ -251,11 +251,11 @@ for (const [key, typed] of cases(
   });
 }
 
-for (const [answer, code, who] of [
+for (const [answer, code, who] of cases([
   ["n", 4, "Ada"],
   ["", 4, "Ada"],
   ["y", 0, "Grace"],
-] as const) {
+] as const)) {
   test(`another person than before is asked about: '${answer}' leaves ${who}`, async () => {
     const person = new Person();
     await logIn(person, sandbox, "ada");

@@ -13,12 +13,15 @@ import { cases, ciTest } from "../support/tiers.ts";
 
 /** The SDK's client, the compiled bridge, and the MCP project's own test server, over both transports. */
 
-for (const [kind, transport] of [
-  ["streamableHttp", "auto"],
-  ["streamableHttp", "http"],
-  ["sse", "auto"],
-  ["sse", "sse"],
-] as const) {
+for (const [kind, transport] of cases(
+  [
+    ["streamableHttp", "auto"],
+    ["streamableHttp", "http"],
+    ["sse", "auto"],
+    ["sse", "sse"],
+  ] as const,
+  1,
+)) {
   test(`${kind} with --transport ${transport}: tools, prompts, resources, progress, and the server's own requests`, async () => {
     const server = await startEverything(kind);
     const person = new Person();

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Person } from "../support/codemie.ts";
 import { AuthorizedBridge, type Settings, startProtected } from "../support/mcp/protected.ts";
 import { sendJson } from "../support/sandbox/http.ts";
+import { cases } from "../support/tiers.ts";
 
 /** The bridge logs in with a device code, on a machine without a browser. */
 
@@ -69,11 +70,11 @@ test("--persist keeps the login and the registration: another bridge asks nobody
   expect([asked.length, server.calls("/register").length]).toEqual([1, 1]);
 });
 
-for (const [what, polls, device, says] of [
+for (const [what, polls, device, says] of cases([
   ["a server that refuses device codes by policy", [], { error: "unauthorized_client" }, "leave out --device-code"],
   ["a person who declines", [{ error: "access_denied" }], {}, "refused the login by device code: access_denied"],
   ["a code that ends", [{ error: "expired_token" }], {}, "ended before anybody entered it"],
-] as const) {
+] as const)) {
   test(`${what}: said in the answer`, async () => {
     const { server } = await start(polls, device);
     const { error } = await bridgeTo(server.url).initialize();

@@ -6,7 +6,7 @@ import { freePort, startEverything } from "../support/mcp/everything.ts";
 import { openStream, type Script, startScripted } from "../support/mcp/scripted.ts";
 import { bridgeTo, scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 import { send, sendJson } from "../support/sandbox/http.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Whatever happens, every request gets an answer that says what to do, and the next one is tried. */
 
@@ -25,13 +25,13 @@ ciTest("a server that is down: an error within 10 s, and once it is up the next 
   expect((await bridge.call("tools/list")).result.tools.length).toBeGreaterThan(0);
 });
 
-for (const [status, expected] of [
+for (const [status, expected] of cases([
   [500, "answered 500; try again in a moment"],
   [502, "answered 502; try again in a moment"],
   [403, "answered 403; ask the server's administrator for access"],
   [429, "answered 429; the server asks for fewer requests"],
   [413, "answered 413; the message is longer than the server accepts"],
-] as const) {
+] as const)) {
   test(`${status} is answered with what to do, and the next request is sent`, async () => {
     const { bridge } = await scriptedBridge((_seen, message, response) => {
       if (message?.method === "bad") send(response, status, "<html>no</html>");

@@ -13,10 +13,10 @@ import { cases, ciTest } from "../support/tiers.ts";
 
 const machine = ["--grant", "client-credentials", "--client-id", "my client"];
 
-for (const [method, secret] of [
+for (const [method, secret] of cases([
   ["client_secret_basic", "s:e c%r&t"],
   ["client_secret_post", "s:e c%r&t"],
-] as const) {
+] as const)) {
   test(`client credentials with ${method}: no browser, a new token when the old one ends`, async () => {
     const server = await startProtected({
       server: { token_endpoint_auth_methods_supported: [method], authorization_endpoint: undefined },

@@ -6,7 +6,7 @@ import { initializeParams, type Rpc } from "../support/mcp/bridge.ts";
 import { initializeResult, openStream, type Script } from "../support/mcp/scripted.ts";
 import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 import { sendJson } from "../support/sandbox/http.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** What passes, unchanged and in order, and what becomes of what is no message. */
 
@@ -180,11 +180,11 @@ test("in a batch with the answer to an initialize of ours, the other answer reac
   void lost;
 });
 
-for (const [what, wrap] of [
+for (const [what, wrap] of cases([
   ["in an array of one", (answer: Rpc) => [answer]],
   ["under its id as a text", (answer: Rpc) => ({ ...answer, id: String(answer.id) })],
   ["in an array, under its id as a text", (answer: Rpc) => [{ ...answer, id: String(answer.id) }]],
-] as const) {
+] as const)) {
   for (const streamed of [false, true]) {
     test(`every answer ${what}${streamed ? ", on a stream" : ""} reaches the client alone, with its own id`, async () => {
       const { bridge } = await start((_seen, message, response) => {
@@ -224,7 +224,7 @@ test("an id as a text is its own where a request has it; one that fits no reques
   expect(bridge.lines.join("")).not.toContain("lost");
 });
 
-for (const [what, head, body] of [
+for (const [what, head, body] of cases([
   [
     "a last event without its blank line",
     { "content-type": "text/event-stream" },
@@ -249,7 +249,7 @@ for (const [what, head, body] of [
   ["JSON without a type", {}, (text: string) => `\n ${text}`],
   ["a stream without a type", {}, (text: string) => `: hello\n\ndata: ${text}\n\n`],
   ["a stream without a type or a comment", {}, (text: string) => `data: ${text}\n\n`],
-] as const) {
+] as const)) {
   test(`framing: ${what}`, async () => {
     const { bridge } = await start((_seen, message, response) => {
       if (message?.method !== "go") return;

@@ -10,7 +10,7 @@ import { startBehindOidc } from "../support/mcp/oidc.ts";
 import { AuthorizedBridge, scriptedBrowser, startProtected } from "../support/mcp/protected.ts";
 import { initializeResult, openStream, startScripted } from "../support/mcp/scripted.ts";
 import { sharedBrowser } from "../support/shared.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 const browser = await sharedBrowser();
 
@@ -153,10 +153,10 @@ test("the flags: --scope, --resource, --no-resource, --callback-port, MCP_CLIENT
   await server.close();
 });
 
-for (const [host, name] of [
+for (const [host, name] of cases([
   ["127.0.0.1", "127.0.0.1"],
   ["::1", "[::1]"],
-] as const) {
+] as const)) {
   test(`--callback-host ${host}: registered and asked for, and the browser comes back there`, async () => {
     const server = await startProtected();
     const port = await freePort();

@@ -37,7 +37,7 @@ const odd: [string, string, string[]][] = [
 const setUp = async (origin: string, key: string, ...more: string[]) =>
   await person.run(["setup", "--provider", "openai", "--url", origin, "--key-stdin", "--yes", ...more], { stdin: key });
 
-for (const [what, list] of cases(lists)) {
+for (const [what, list] of cases(lists, 1)) {
   test(`a provider whose list is ${what}: set-up goes on with a named model, and the profile runs`, async () => {
     const provider = await ownProvider("openai");
     provider.list = list;
@@ -79,7 +79,7 @@ for (const [what, list] of cases(lists)) {
   });
 }
 
-for (const [what, body, ids] of cases(odd)) {
+for (const [what, body, ids] of cases(odd, 1)) {
   test(`a provider whose list is ${what}: its good entries are used`, async () => {
     const provider = await ownProvider("openai");
     provider.list = { status: 200, body };

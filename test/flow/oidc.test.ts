@@ -258,7 +258,7 @@ test("a login anew asks for consent too: what it brings can be renewed", async (
   expect(tokens[0]).not.toBe(tokens[1]);
 });
 
-for (const [what, args, exit, says] of [
+for (const [what, args, exit, says] of cases([
   ["no client id", ["--issuer", "https://sso.example.com"], 2, "needs --client-id"],
   ["no issuer", ["--client-id", "x"], 2, "needs --issuer"],
   ["a callback without an issuer", ["--callback-port", "4000"], 2, "needs --issuer"],
@@ -271,7 +271,7 @@ for (const [what, args, exit, says] of [
     "--prompt",
   ],
   ["plain http", ["--issuer", "http://sso.example.com", "--client-id", "x"], 1, "must be an https: address"],
-] as const) {
+] as const)) {
   test(`${what}: exit ${exit}`, async () => {
     const { code, err } = await person.run(["profile", "login", "--url", sandbox.origin, ...args]);
     expect(code).toBe(exit);

@@ -101,7 +101,7 @@ async function started(agent: string, args: readonly string[], env: Record<strin
 }
 
 const task = ["--task", "do -it", "--silent"];
-for (const [agent, typed, expected] of [
+for (const [agent, typed, expected] of cases([
   [
     "opencode",
     [...task, "--share"],
@@ -125,7 +125,7 @@ for (const [agent, typed, expected] of [
   ["codex", ["--sandbox", "read-only", "x"], ["--no-daemon", "--sandbox", "read-only", "x"]],
   ["gemini", [...task, "-y"], ["--model", "gemini-2.5-pro", "-y", "--prompt=do -it"]],
   ["gemini", ["--resume"], ["--model", "gemini-2.5-pro", "--resume", "latest"]],
-] as const) {
+] as const)) {
   test(`codemie-${agent} ${typed.join(" ")} becomes ${expected.join(" ")}`, async () => {
     const { args, code } = await started(agent, typed);
     const ours = agent === "codex" ? args.filter((arg, n) => arg !== "-c" && args[n - 1] !== "-c") : args;
@@ -239,11 +239,11 @@ test("Gemini CLI: the user's own settings, logins and history stay as they are",
   person.remove();
 });
 
-for (const [agent, model, says] of [
+for (const [agent, model, says] of cases([
   ["codex", "claude-sonnet-4-6", "Codex cannot speak to claude-sonnet-4-6"],
   ["codex", "gemini-2.5-pro", "use --model with one of gpt-5.2"],
   ["gemini", "gpt-5.2", "use --model with one of gemini-2.5-pro"],
-] as const) {
+] as const)) {
   test(`codemie-${agent} --model ${model}: refused before anything starts, with what would do`, async () => {
     const { code, err } = await started(agent, ["--model", model]);
     expect([code, err]).toEqual([2, expect.stringContaining(says)]);
@@ -276,13 +276,13 @@ test("reasoning effort: the nearest level, none where there is none, and a word 
   expect([none.code, none.err]).toEqual([2, expect.stringContaining("one of minimal, low, medium, high, xhigh, max")]);
 });
 
-for (const [agent, name, version, code] of [
+for (const [agent, name, version, code] of cases([
   ["opencode", "opencode-ai", "2.0.1", 1],
   ["opencode", "opencode-ai", "0.9.0", 1],
   ["codex", "@openai/codex", "0.20.0", 1],
   ["codex", "@openai/codex", "0.171.0", 0],
   ["codex", "another", "0.20.0", 0],
-] as const) {
+] as const)) {
   test(`${name} ${version} as ${agent}: ${code ? "refused in words" : "started"}`, async () => {
     const person = loggedIn.copy();
     const program = person.install(agent, "#!/bin/sh\nexit 0\n");
@@ -308,7 +308,7 @@ test("a subcommand goes to the agent as typed, without a login", async () => {
   }
 });
 
-for (const [agent, args, says] of [
+for (const [agent, args, says] of cases([
   ["codex", [], true],
   ["codex", ["resume", "s1"], true],
   ["codex", ["exec", "hello"], false],
@@ -320,7 +320,7 @@ for (const [agent, args, says] of [
   ["opencode", ["-s"], false],
   ["gemini", ["-i", "hello"], true],
   ["gemini", ["-p", "hello"], false],
-] as const) {
+] as const)) {
   test(`${agent} ${args.join(" ")}: at a terminal, ${says ? "the last line is ours" : "nothing is said of a later run"}`, async () => {
     const person = loggedIn.copy();
     person.install(agent, "#!/bin/sh\necho the agent says how to go on without codemie\n");

@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import { Person } from "../support/codemie.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Words of other tools, and of habit, for commands of ours: the error names the command that does it. */
 
-for (const [typed, ours] of [
+for (const [typed, ours] of cases([
   ["refresh", "profile refresh"],
   ["use", "profile use"],
   ["list", "profile list"],
@@ -26,7 +27,7 @@ for (const [typed, ours] of [
   ["config use-context", "profile use"],
   ["config get-contexts", "profile list"],
   ["config current-context", "profile show"],
-] as const) {
+] as const)) {
   test(`codemie ${typed}: ${ours ? `codemie ${ours} is named` : "what updates it is named"}`, async () => {
     const person = new Person();
     const { code, err } = await person.run(typed.split(" "));

@@ -173,10 +173,10 @@ test("a login without a refresh token: profile refresh says that it cannot be re
   expect([code, out]).toEqual([0, expect.stringContaining("no longer renews it")]);
 });
 
-for (const [args, prompts] of [
+for (const [args, prompts] of cases([
   [[], 1],
   [["--scope", "openid profile"], 0],
-] as const) {
+] as const)) {
   test(`no refresh token, asked for with ${JSON.stringify(args)}: the login says it ${prompts} times`, async () => {
     provider.answer = (path) => (path === "/token" ? provider.tokens({ refresh_token: null }) : undefined);
     const { code, err, out } = await provider.logIn(person, ...args, "--json").finished();

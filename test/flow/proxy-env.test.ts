@@ -7,7 +7,7 @@ import { claudeFolder, codemie, type Person } from "../support/codemie.ts";
 import { endProxies, type StartedProxy } from "../support/proxy.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** What `codemie proxy start` prints for programs that are not started by us, and `codemie proxy env`, which a shell evaluates. */
 
@@ -36,11 +36,14 @@ async function started(): Promise<{ printed: string; line(title: string): string
   return { ...shown, printed, line: (title) => new RegExp(`# ${title}\\n(.*)\\n`).exec(printed)?.[1] ?? "" };
 }
 
-for (const [title, changed, headless] of [
-  ["Claude Code", (line: string) => line, "-p 'say it'"],
-  ["OpenCode", (line: string) => line.replace("&& opencode ", "&& opencode run "), "'say it'"],
-  ["Codex", (line: string) => line, "exec --skip-git-repo-check 'say it'"],
-] as const) {
+for (const [title, changed, headless] of cases(
+  [
+    ["Claude Code", (line: string) => line, "-p 'say it'"],
+    ["OpenCode", (line: string) => line.replace("&& opencode ", "&& opencode run "), "'say it'"],
+    ["Codex", (line: string) => line, "exec --skip-git-repo-check 'say it'"],
+  ] as const,
+  1,
+)) {
   test(`the line it prints leads the real ${title} to the gateway`, async () => {
     env.CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1";
     const { line } = await started();

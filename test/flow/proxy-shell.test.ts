@@ -15,10 +15,10 @@ beforeEach(async () => {
 });
 afterEach(() => endProxies(person));
 
-for (const [signal, code] of [
+for (const [signal, code] of cases([
   ["SIGINT", 130],
   ["SIGTERM", 143],
-] as const) {
+] as const)) {
   test(`${signal} while a detached one starts leaves nothing running`, async () => {
     const [asked, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const host = Bun.serve({

@@ -6,7 +6,7 @@ import { Probe } from "../support/probe.ts";
 import { cookiesOf } from "../support/sandbox/front.ts";
 import { sharedSandbox } from "../support/shared.ts";
 import { soak } from "../support/soak.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Sessions that slide: the front renews them on some request, and the old cookies then end everything if used again. */
 
@@ -64,11 +64,11 @@ test("a session renewed on a model's answer is stored before the answer goes on,
   person = new Person();
 });
 
-for (const [from, to] of [
+for (const [from, to] of cases([
   [1, 3],
   [3, 1],
   [2, 2],
-] as const) {
+] as const)) {
   test(`a session in ${from} part(s) renewed into ${to} is sent as the new set alone`, async () => {
     sandbox.settings.chunks = from;
     await logInWithOldSession();

@@ -3,7 +3,7 @@ import { createServer, type Socket } from "node:net";
 import { Person, withClaude } from "../support/codemie.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** A host that takes connections and is silent: who waits for it reads so, and is not logged out. */
 
@@ -42,12 +42,12 @@ beforeEach(() => {
   });
 });
 
-for (const args of [
+for (const args of cases([
   ["profile", "status"],
   ["claude", "--task", "hello"],
   ["proxy", "start"],
   ["profile", "login", origin],
-] as const) {
+] as const)) {
   test(`codemie ${args.slice(0, 2).join(" ")} says what it waits for, and that it is unreachable`, async () => {
     const running = person.start([...args], { env: { ...withClaude(person), ...given } });
     await running.says(new RegExp(`^waiting for ${origin}…$`, "m"));

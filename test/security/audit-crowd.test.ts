@@ -8,6 +8,7 @@ import { inNamespace, testWithMounts } from "../support/namespace.ts";
 import { sharedSandbox } from "../support/shared.ts";
 import { slowDisk } from "../support/slow-disk.ts";
 import { soak } from "../support/soak.ts";
+import { cases } from "../support/tiers.ts";
 import { Worker, workerCommand } from "../support/worker.ts";
 
 /** Threat: what was done is not in the trail, since many did something at once, or the disk was slow or full. */
@@ -16,10 +17,10 @@ const sandbox = await sharedSandbox();
 
 const crowd = soak(12, 200);
 
-for (const [disk, syncMs] of [
+for (const [disk, syncMs] of cases([
   ["a quick disk", 0],
   ["a disk where a sync takes 20 ms", 20],
-] as const) {
+] as const)) {
   test(`${crowd} × codemie token at once, on ${disk}: each prints its token, and each has its line`, async () => {
     const person = new Person();
     await logIn(person, sandbox);

@@ -143,7 +143,7 @@ async function overHttp(each: (socket: Socket) => void) {
   return { value: `otlp:http://127.0.0.1:${port}`, met: () => met.length };
 }
 
-for (const [what, start] of cases(stubborn, 6)) {
+for (const [what, start] of cases(stubborn, 2)) {
   test(`a receiver that ${what} holds no command up for longer than its limit, and no line is lost`, async () => {
     const { value, met } = await start();
     const first = await set(value);

@@ -134,7 +134,7 @@ for (const [what, config, value] of cases(damages)) {
   });
 }
 
-for (const [what, env, file, name] of [
+for (const [what, env, file, name] of cases([
   ["./xdg-open by PATH=.", { PATH: "." }, "xdg-open", "xdg-open"],
   ["bin/xdg-open by PATH=bin", { PATH: "bin" }, "bin/xdg-open", "xdg-open"],
   ["./xdg-open by an empty entry of PATH", { PATH: ":" }, "xdg-open", "xdg-open"],
@@ -146,7 +146,7 @@ for (const [what, env, file, name] of [
     "firefox-of-the-repository",
   ],
   ["CODEMIE_BROWSER=bin/x", { CODEMIE_BROWSER: "bin/x" }, "bin/x", "x"],
-] as const) {
+] as const)) {
   test(`${what}: the repository's program does not run, and the address is printed`, async () => {
     const person = new Person();
     spy(join(person.cwd, file));

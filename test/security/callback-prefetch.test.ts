@@ -59,14 +59,14 @@ for (const kind of cases(["prefetch", "prerender"] as const, 1)) {
   });
 }
 
-for (const [name, value] of [
+for (const [name, value] of cases([
   ["sec-purpose", "prefetch"],
   ["sec-purpose", "prefetch;prerender"],
   ["sec-purpose", "prefetch;anonymous-client-ip"],
   ["purpose", "prefetch"],
   ["x-purpose", "preview"],
   ["x-moz", "prefetch"],
-] as const) {
+] as const)) {
   test(`${name}: ${value} is refused, and the login goes on`, async () => {
     const person = new Person();
     const { login, url } = await beginLogin(person, sandbox);

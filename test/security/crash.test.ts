@@ -136,10 +136,10 @@ test("no core file, though the shell allows them; an agent keeps the shell's lim
   expect(readdirSync(person.cwd)).toEqual([]);
 });
 
-for (const [flags, shown] of [
+for (const [flags, shown] of cases([
   [["--header", `Authorization: Bearer ${secret}`], "--header\n[redacted]\n"],
   [[`--header=X-Api-Key: ${secret}`], "--header=[redacted]\n"],
-] as const) {
+] as const)) {
   test(`the bridge: ${flags[0].split("=")[0]} is sent, and neither listed nor printed`, async () => {
     const server = await startScripted();
     const bridge = new RawBridge(person, [`${server.url}?key=${secret}`, ...flags]);

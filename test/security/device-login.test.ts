@@ -148,7 +148,7 @@ async function commandsWork(): Promise<void> {
   }
 }
 
-for (const life of cases([1e15, 1e300, -1, "1e15", 1e-9])) {
+for (const life of cases([1e15, 1e300, -1, "1e15", 1e-9], 1)) {
   test(`a life of ${life} s: the login is stored, and every command works`, async () => {
     twist = { device: { expires_in: typeof life === "number" && life > 1 ? life : 600 }, token: { expires_in: life } };
     const { code, err } = await start(60).finished();

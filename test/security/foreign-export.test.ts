@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { codemie, Person } from "../support/codemie.ts";
 import { measured } from "../support/measured.ts";
+import { cases } from "../support/tiers.ts";
 import { sealCheaply } from "../support/vault-access.ts";
 
 /** Threat: an export made by somebody else fills the memory of the machine that imports it. */
@@ -10,10 +11,13 @@ import { sealCheaply } from "../support/vault-access.ts";
 const passphrase = "a passphrase for the way";
 const megabyte = 1024 * 1024;
 
-for (const [what, entry] of [
-  ["numbers", "0,"],
-  ["objects that are no records", '{"name":1},'],
-] as const) {
+for (const [what, entry] of cases(
+  [
+    ["numbers", "0,"],
+    ["objects that are no records", '{"name":1},'],
+  ] as const,
+  1,
+)) {
   test(`20 MB of ${what} in place of records: an error, and a few times the file's length of memory`, async () => {
     const person = new Person();
     const file = join(person.root, "export");

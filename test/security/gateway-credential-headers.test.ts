@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { sendRaw } from "../support/raw.ts";
 import { sharedGateway } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a credential travels in a header nobody thought of: the session's to the agent, or the agent's to the host. */
 
@@ -31,7 +32,7 @@ async function told(names: readonly string[]): Promise<string[]> {
   return names.map((name) => name.toLowerCase()).filter((name) => seen.includes(name));
 }
 
-for (const [who, names] of [
+for (const [who, names] of cases([
   // what oauth2-proxy adds with set-authorization-header, set-xauthrequest and pass-access-token
   ["oauth2-proxy", "authorization x-auth-request-access-token x-auth-request-email gap-auth x-forwarded-access-token"],
   ["the login route", "location content-location refresh x-accel-redirect"],
@@ -39,13 +40,13 @@ for (const [who, names] of [
   ["a token", "x-access-token x-id-token x-token token x-amzn-oidc-accesstoken x-ms-token-aad-access-token x-jwt"],
   ["others", "authentication-info cf-access-jwt-assertion x-goog-iap-jwt-assertion x-auth x-session-id x-api-key"],
   ["rarer ones", "x-accesstokens access-tokens x-jws x-creds x-sid phpsessid x-ticket x-userinfo x-pat"],
-] as const) {
+] as const)) {
   test(`what ${who} says of the session in an answer does not reach the agent, however it is spelt`, async () => {
     expect(await told(names.split(" ").flatMap(spellings))).toEqual([]);
   });
 }
 
-for (const [what, names] of [
+for (const [what, names] of cases([
   ["keys for others", "api-key x-litellm-api-key ocp-apim-subscription-key x-token x-access-token x-set-cookie x-jwt"],
   ["rarer keys", "x-creds x-pat x-jws x-pwd x-pass x-paseto x-ntlm iv-creds"],
   ["a user", "user-id x-user x-user-id x-username x-email remote-user x-remote-user x-remote-groups x-webauth-user"],
@@ -71,7 +72,7 @@ for (const [what, names] of [
   ],
   ["a method", "x-method-override x-http-method x-http-method-override"],
   ["our own", "x-codemie-user x-codemie-project x-bind-key"],
-] as const) {
+] as const)) {
   test(`what an agent says of ${what} does not reach the host, however it is spelt`, async () => {
     expect(await sent(names.split(" ").flatMap(spellings))).toEqual([]);
   });

@@ -62,14 +62,14 @@ test("the name of this machine in any case is the gateway's own, as RFC 9110 sec
   }
 });
 
-for (const headers of [
+for (const headers of cases([
   { origin: "https://evil.example" },
   { origin: "null" },
   { "sec-fetch-site": "cross-site" },
   { "sec-fetch-site": "same-site" },
   { "sec-purpose": "prefetch" },
   { purpose: "prefetch" },
-]) {
+])) {
   test(`a web page (${JSON.stringify(headers)}) is refused even with the key`, async () => {
     expect((await post({ "x-api-key": key, ...headers } as Record<string, string>)).status).toBe(403);
   });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Person } from "../support/codemie.ts";
 import { startGateway } from "../support/gateway.ts";
 import { sharedGateway, sharedLogin } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a path that a profile opens for its agents opens more than was meant, the host's login above all. */
 
@@ -40,7 +41,7 @@ test("what the profile names goes upstream, with any method and body it allows",
   }
 });
 
-for (const path of [
+for (const path of cases([
   "/v1/auth/login/1",
   "/v1/AUTH/login/1",
   "/v1/auth/login",
@@ -53,7 +54,7 @@ for (const path of [
   "/v1/responses/a%2fb",
   "/v1/filesX",
   "/oauth2/auth",
-]) {
+])) {
   test(`${path} stays closed`, async () => {
     for (const method of ["GET", "POST"]) expect((await ask(method, path)).status).toBe(404);
     expect(sandbox.record).toEqual([]);

@@ -6,6 +6,7 @@ import { parseJson } from "../../src/core/json.ts";
 import { jsonValue } from "../../src/core/json-value.ts";
 import { json } from "../support/raw-host.ts";
 import { sharedRawHost } from "../support/shared.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a host answers so that reading its answer takes the gateway's whole processor, and every other agent waits. */
 
@@ -36,11 +37,11 @@ test("a Connection header of blanks, commas or names takes no longer than any ot
 });
 
 const headers = (count: number) => Array.from({ length: count }, (_, i) => `a${i.toString(36)}:b\r\n`).join("");
-for (const [what, lines] of [
+for (const [what, lines] of cases([
   ["28,000 headers", headers(28_000)],
   ["one name 40,000 times", "a:b\r\n".repeat(40_000)],
   ["300 cookies", "Set-Cookie: a=b\r\n".repeat(300)],
-] as const) {
+] as const)) {
   test(`${what}: a 502, and the next answer arrives`, async () => {
     expect((await timed(lines)).answer.status).toBe(502);
     const { answer } = await timed(headers(200));

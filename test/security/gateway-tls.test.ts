@@ -4,6 +4,7 @@ import { createServer, type Socket } from "node:net";
 import { Person } from "../support/codemie.ts";
 import { certificateFor } from "../support/corporate.ts";
 import { startGateway } from "../support/gateway.ts";
+import { cases } from "../support/tiers.ts";
 import { adasToken } from "../support/token.ts";
 
 /** Threat: while the gateway runs, somebody takes the host's place with another certificate and is given the credential. */
@@ -44,11 +45,11 @@ async function started(env: Record<string, string>) {
   return { gateway, post };
 }
 
-for (const [name, variable] of [
+for (const [name, variable] of cases([
   ["our own variable", "CODEMIE_CA_CERTS"],
   ["the runtime's variable", "NODE_EXTRA_CA_CERTS"],
   ["the system's store", "SSL_CERT_FILE"],
-] as const) {
+] as const)) {
   test(`authorities of ${name} are believed by the gateway`, async () => {
     const { gateway, post } = await started({ [variable]: `${person.root}/ca.pem` });
     for (let n = 0; n < 2; n++) expect((await post()).status).toBe(200);
@@ -57,11 +58,11 @@ for (const [name, variable] of [
   });
 }
 
-for (const [name, impostor, variables] of [
+for (const [name, impostor, variables] of cases([
   ["nobody vouches for", "127.0.0.1", {}],
   ["nobody vouches for, whatever the shell says", "127.0.0.1", { NODE_TLS_REJECT_UNAUTHORIZED: "0" }],
   ["made for another name, by an authority that is believed", "other.test", {}],
-] as const) {
+] as const)) {
   test(`a certificate ${name}: no request is sent`, async () => {
     const other = await certificateFor(impostor);
     if (impostor === "other.test") await Bun.write(`${person.root}/ca.pem`, `${own.cert}\n${other.cert}`);

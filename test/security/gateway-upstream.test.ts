@@ -4,20 +4,20 @@ import type { Socket } from "node:net";
 import { gatewayWithToken } from "../support/gateway.ts";
 import { chunk, event, json, sse } from "../support/raw-host.ts";
 import { sharedRawHost } from "../support/shared.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Threat: a host that breaks off, lies or says nothing makes the agent believe that an answer was whole. */
 
 // with the runtime's own limit on silence as low as it goes: it must not count
 const { host, gateway } = await sharedRawHost({ BUN_CONFIG_HTTP_IDLE_TIMEOUT: "1" });
 
-for (const [name, bytes] of [
+for (const [name, bytes] of cases([
   ["nothing at all", ""],
   ["something that is no HTTP", "SSH-2.0-OpenSSH_9.2\r\n"],
   ["half a head", "HTTP/1.1 200 OK\r\nContent-Ty"],
   ["a status that is none", "HTTP/1.1 banana OK\r\n\r\n"],
   ["a short body", `${json}Content-Length: 100\r\n\r\n{"a":1}`],
-] as const) {
+] as const)) {
   test(`${name}, then the end: a 502 in the API's words`, async () => {
     host.reply = (socket) => socket.end(bytes);
     const answer = await gateway.post();
@@ -31,12 +31,12 @@ for (const [name, bytes] of [
   });
 }
 
-for (const [name, bytes, tail] of [
+for (const [name, bytes, tail] of cases([
   ["half a chunk", `${sse}Transfer-Encoding: chunked\r\n\r\n${chunk}`, "20\r\ndata: 2"],
   ["no last chunk", `${sse}Transfer-Encoding: chunked\r\n\r\n${chunk}`, ""],
   ["a chunk size that is none", `${sse}Transfer-Encoding: chunked\r\n\r\n${chunk}`, "zz\r\n"],
   ["a long body cut short", `${json}Content-Length: 100000\r\n\r\n${event}`, "more"],
-] as const) {
+] as const)) {
   test(`${name}: what came is passed on, and the end is a broken stream`, async () => {
     host.reply = (socket) => {
       socket.write(bytes);

@@ -180,12 +180,12 @@ for (const [what, changes, code, says] of cases(claims)) {
   });
 }
 
-for (const [exp, says] of [
+for (const [exp, says] of cases([
   ["soon", undefined],
   [1e300, undefined],
   [-1, undefined],
   [1, "the token that it gave has ended"],
-] as const) {
+] as const)) {
   test(`a provider's token that ends at ${exp}: no command stumbles over it, or it is refused`, async () => {
     const provider = await startScriptedProvider();
     const answer = { access_token: unsigned({ sub: "ci", exp }), token_type: "Bearer" };

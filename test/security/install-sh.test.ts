@@ -18,7 +18,7 @@ import {
   Releases,
   runInstaller,
 } from "../support/release.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /**
  * Threat: somebody between the publisher and the machine gives the installer another program, or a broken one. Nothing is
@@ -275,11 +275,14 @@ test("an installer that is itself cut short runs nothing", async () => {
   expect([everything(person), releases.asked]).toEqual([before, []]);
 });
 
-for (const [what, uname, words] of [
-  ["another system", "FreeBSD amd64", /there is no codemie for this machine \(FreeBSD amd64\)/],
-  ["another processor", "Linux riscv64", /there is no codemie for this machine \(Linux riscv64\)/],
-  ["a shell on Windows", "MINGW64_NT-10.0 x86_64", /not for Windows\nhint: unpack codemie-windows-x64\.exe\.zip/],
-] as const) {
+for (const [what, uname, words] of cases(
+  [
+    ["another system", "FreeBSD amd64", /there is no codemie for this machine \(FreeBSD amd64\)/],
+    ["another processor", "Linux riscv64", /there is no codemie for this machine \(Linux riscv64\)/],
+    ["a shell on Windows", "MINGW64_NT-10.0 x86_64", /not for Windows\nhint: unpack codemie-windows-x64\.exe\.zip/],
+  ] as const,
+  1,
+)) {
   test(`a machine that is not supported: ${what}`, async () => {
     const [system, machine] = uname.split(" ");
     person.install("uname", `#!/bin/sh\n[ "$1" = -s ] && echo ${system} || echo ${machine}\n`);

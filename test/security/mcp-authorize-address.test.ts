@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: a server has something opened on this machine that is no web page. */
 
-for (const address of [
+for (const address of cases([
   "file:///etc/passwd",
   "javascript:alert(1)",
   "smb://127.0.0.1/share",
@@ -14,7 +15,7 @@ for (const address of [
   "https://accounts.example.com@evil.example.com/authorize",
   "$(touch /tmp/owned)",
   "",
-]) {
+])) {
   test(`an authorization endpoint of ${JSON.stringify(address)} is not opened`, async () => {
     const server = await startProtected({ server: { authorization_endpoint: address } });
     const bridge = new AuthorizedBridge(server.url);

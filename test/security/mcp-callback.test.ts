@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
+import { cases } from "../support/tiers.ts";
 
 /** Threat: somebody else's answer ends at our callback: another code, another error, another issuer. */
 
@@ -12,12 +13,12 @@ const withBrowser = async (callback: Record<string, string | undefined>, server 
   return { error, tokenRequests: host.calls("/token").length };
 };
 
-for (const [what, callback] of [
+for (const [what, callback] of cases([
   ["a wrong state", { state: "forged" }],
   ["no state", { state: undefined }],
   ["an empty state", { state: "" }],
   ["an error with a wrong state", { state: "forged", code: undefined, error: "access_denied" }],
-] as const) {
+] as const)) {
   test(`${what}: not believed, and the wait goes on until its time is over`, async () => {
     const { error, tokenRequests } = await withBrowser(callback, {}, ["--auth-timeout", "1"]);
     expect(error.message).toContain("nobody finished the authorization");

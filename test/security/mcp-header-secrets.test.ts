@@ -4,7 +4,7 @@ import { claudeFolder, codemieMcpProxy, Person } from "../support/codemie.ts";
 import { RawBridge } from "../support/mcp/bridge.ts";
 import { startScripted } from "../support/mcp/scripted.ts";
 import { otherProcesses, shownOf } from "../support/processes.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Threat: the key of a server stands in the list of processes, where every user of the machine can read it. */
 
@@ -60,7 +60,7 @@ test("--header-env may have a scheme before the variable, and says which variabl
   person.remove();
 });
 
-for (const [what, args, said] of [
+for (const [what, args, said] of cases([
   // biome-ignore lint/suspicious/noTemplateCurlyInString: Claude Code would fill it in
   ["a variable the agent would fill in", ["x", "--", "--header", "X-Api-Key: ${MCP_KEY}"], "--header-env"],
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the same
@@ -78,7 +78,7 @@ for (const [what, args, said] of [
   ["a second address", ["x", "--", "https://other.example.com/mcp"], "takes one address and flags"],
   ["a flag that starts no bridge", ["x", "--", "--explain"], "cannot be registered"],
   ["a name that is a flag to others", ["-x"], ""],
-] as const) {
+] as const)) {
   test(`codemie mcp add refuses ${what}, and registers nothing`, async () => {
     const person = new Person();
     const [name, ...rest] = args;

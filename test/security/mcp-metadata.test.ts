@@ -21,10 +21,10 @@ test("metadata of 10 MB is not read to its end", async () => {
   expect(message).toContain("sent more than 1000000 bytes");
 });
 
-for (const [what, pad] of [
+for (const [what, pad] of cases([
   ["characters", "a"],
   ["characters that an address spells with nine", "\u20ac"],
-] as const) {
+] as const)) {
   test(`an authorization server whose name has 900 KB of ${what} is refused, and no request goes there`, async () => {
     const server = await startProtected();
     const issuer = `${server.issuer}/${pad.repeat(900_000 / Buffer.byteLength(pad))}`;
@@ -128,10 +128,10 @@ for (const [endpoint, path] of cases(Object.entries(proofEndpoints))) {
   });
 }
 
-for (const [what, proof, flag] of [
+for (const [what, proof, flag] of cases([
   ["secret", "a-secret-of-the-client", "--client-secret-env"],
   ["signed assertion", generateKeyPairSync("ec", { namedCurve: "P-256" }), "--client-key-env"],
-] as const) {
+] as const)) {
   test(`nor does a ${what} with a pushed authorization request, in a login through the browser`, async () => {
     const server = await startProtected();
     const elsewhere = server.issuer.replace("127.0.0.1", "localhost");

@@ -95,7 +95,7 @@ function repeating(answer: (key: string) => Response) {
   });
 }
 
-for (const [what, answer] of [
+for (const [what, answer] of cases([
   ["a refusal", (said: string) => Response.json({ error: { message: `no ${said}` } }, { status: 400 })],
   [
     "a refusal whose cut would part the key",
@@ -106,7 +106,7 @@ for (const [what, answer] of [
     "a redirect",
     (said: string) => new Response("", { status: 307, headers: { location: `https://a.example/${said}` } }),
   ],
-] as const) {
+] as const)) {
   for (const transport of ["http", "sse"]) {
     test(`${what} of a server over ${transport} that repeats the key of --header-env or --header-file`, async () => {
       const server = repeating(answer);

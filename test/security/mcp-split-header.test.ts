@@ -7,14 +7,14 @@ import { cases } from "../support/tiers.ts";
 const url = "https://mcp.example.com/mcp";
 const secret = "S3CRET-T0KEN";
 
-for (const args of [
+for (const args of cases([
   [url, "--header", "Authorization:Bearer", secret],
   [url, "--header", "Authorization:", "Bearer", secret],
   [url, "--header=Authorization:Bearer", secret],
   [url, "--header-env", "Authorization:", secret],
   ["--header", "Authorization:Bearer", secret],
   ["--header", "Authorization:", "Bearer", secret, url],
-]) {
+])) {
   test(`a header split at its blank: ${args.join(" ")}`, async () => {
     const person = new Person();
     const { code, out, err } = await person.run(["mcp-proxy", ...args]);
@@ -26,7 +26,7 @@ for (const args of [
   });
 }
 
-for (const args of [
+for (const args of cases([
   [url, secret],
   [secret],
   [`${secret}:${secret}`],
@@ -36,7 +36,7 @@ for (const args of [
   [url, "--header", "Authorization:Bearer", `-${secret}`],
   [url, "--prompt", `${secret}!`],
   [url, "--authorize-param", secret],
-]) {
+])) {
   test(`no unknown word is repeated: ${args.join(" ")}`, async () => {
     const person = new Person();
     const { code, err } = await person.run(["mcp-proxy", ...args]);
@@ -55,7 +55,7 @@ test("a flag with a slip is told apart from others by its place, and the right o
   person.remove();
 });
 
-for (const [value, expected] of [
+for (const [value, expected] of cases([
   // biome-ignore-start lint/suspicious/noTemplateCurlyInString: as an agent's configuration writes it
   ["X-Key: ${NOT_SET}", "names the variable NOT_SET, which is not set"],
   ["X-Key: ${not set}", "holds a variable that nothing replaced"],
@@ -64,7 +64,7 @@ for (const [value, expected] of [
   ["Authorization: Bearer ", "holds no credential"],
   ["Authorization: ${NOT_SET:-}", "holds no credential"],
   // biome-ignore-end lint/suspicious/noTemplateCurlyInString: as above
-] as const) {
+] as const)) {
   test(`--header '${value}' is told apart from a value`, async () => {
     const person = new Person();
     const { code, err } = await person.run(["mcp-proxy", url, "--header", value]);

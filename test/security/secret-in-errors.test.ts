@@ -41,11 +41,11 @@ test("a key behind --key-stdin", async () => {
   expect(err + out).not.toContain("sk-typed");
 });
 
-for (const [what, args] of [
+for (const [what, args] of cases([
   ["a key behind the address", ["KEY"]],
   ["a key where the name of a variable belongs", ["--client-id", "x", "--client-secret-env", "KEY"]],
   ["a key where the name of a header's variable belongs", ["--header-env", "Authorization: Bearer KEY"]],
-] as const) {
+] as const)) {
   test(`the bridge: ${what}`, async () => {
     const key = "sk_typed_in_the_wrong_place_0123456789";
     const words = args.map((word) => word.replace("KEY", key));

@@ -98,11 +98,11 @@ ciTest(
   },
 );
 
-for (const [agent, own, folders] of [
+for (const [agent, own, folders] of cases([
   ["claude", {}, [".claude"]],
   ["claude", { CLAUDE_CONFIG_DIR: "HOME/code/.claude" }, ["code/.claude"]],
   ["opencode", {}, [".opencode"]],
-] as const) {
+] as const)) {
   test(`${agent}: the person's own ${folders.join()} above is none of the folder's`, async () => {
     const person = loggedIn.copy();
     const below = join(person.home, "code/project");

@@ -8,7 +8,7 @@ import { logIn } from "../support/login.ts";
 import { otherProcesses, shownOf } from "../support/processes.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 import { rekeyCheaply } from "../support/vault-access.ts";
 
 /**
@@ -207,14 +207,14 @@ test("what is piped in is not the command's", async () => {
   expect(err).toBe("read: \n");
 });
 
-for (const [what, command, says] of [
+for (const [what, command, says] of cases([
   ["fails", "sh -c 'echo locked >&2; echo half; exit 3'", "sh ended with exit code 3"],
   ["prints nothing", "true", "its first line is empty"],
   ["is missing", "no-such-program --x", "no-such-program is not on PATH"],
   ["is no program", "/etc/hostname", "/etc/hostname could not be started"],
   ["floods", "sh -c 'exec yes'", "sh printed more than 64 KiB and was killed"],
   ["is not written right", "pass 'show", "a quote in it is not closed"],
-] as const) {
+] as const)) {
   test(`a command that ${what}: exit 6 and why`, async () => {
     const { code, out, err } = await withCommand(command, ["models"]);
     expect({ code, out }).toEqual({ code: 6, out: "" });
