@@ -110,6 +110,12 @@ test("a device code: no browser on this machine", async () => {
   const { code, out, err } = await login.finished();
   expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining("as Ada") });
   expect(err).toMatch(/enter the code [A-Z]{4}-[A-Z]{4}:/);
+
+  // Such a machine has no browser for a renewal either.
+  delete person.env.CODEMIE_BROWSER;
+  const refresh = await person.run(["profile", "refresh", "--force"]);
+  expect(refresh.code).toBe(4);
+  expect(refresh.err).toContain(`hint: run codemie profile login --url ${sandbox.origin} --device: it prints a code`);
 });
 
 test("declined at the provider: exit 4 with its words", async () => {

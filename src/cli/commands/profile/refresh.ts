@@ -64,7 +64,9 @@ export const profileRefresh = (given: Cli) =>
       if (!outcome) {
         const browser = browserFor(runtime.env);
         const nobodySees = args.browser && browser.kind === "none" && !browser.isWish && !runtime.terminal.interactive;
-        if (nobodySees) throw commandFailure.nobodyToLogIn(host.origin, resolved.name);
+        if (nobodySees) {
+          throw commandFailure.nobodyToLogIn(host.origin, resolved.name, resolved.profile.oidc !== undefined);
+        }
         await vault.prepare();
         const dialogue = dialogueOf(cli, host.origin);
         const stop = stopSignal();
