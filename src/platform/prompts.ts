@@ -56,8 +56,19 @@ class UnaskedKeys {
     this.#take();
   }
 
+  /** Leaves the keys to a question. It reads the same stream, which got deaf now and then when it was paused and resumed at once. */
+  async ask<T>(question: () => Promise<T>): Promise<T> {
+    if (!this.#dialogue) return await question();
+    await nextRound(); // what was typed before the question comes now
+    process.stdin.off("data", this.#drop);
+    try {
+      return await question();
+    } finally {
+      this.#take();
+    }
+  }
+
   async lend<T>(work: () => Promise<T>): Promise<T> {
-    // What was typed before the question comes now.
     if (this.#dialogue) await nextRound();
     this.#leave();
     try {
@@ -144,7 +155,7 @@ export async function realPrompts(stop: AbortSignal, unicode: boolean): Promise<
     };
     stdin.on("keypress", watch);
     try {
-      const answer = await keys.lend(question);
+      const answer = await keys.ask(question);
       if (!clack.isCancel(answer)) return answer as T;
       if (stop.aborted) throw stop.reason;
       if (escaped) return back;
