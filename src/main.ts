@@ -25,8 +25,9 @@ async function hasHooked(): Promise<boolean> {
     return false;
   try {
     const { noteEvent } = await import("./tracking/hook.ts");
-    const told = await noteEvent(typed[1] ?? "", process.env, Bun.stdin.stream(), Date.now);
-    if (told) await Bun.write(Bun.stdout, `${told}\n`);
+    const { writeOut } = await import("./platform/stdio.ts");
+    const told = noteEvent(typed[1] ?? "", process.env, Date.now());
+    if (told) writeOut(`${told}\n`);
   } catch (error) {
     const { logHookFailure } = await import("./tracking/hook-log.ts");
     await logHookFailure(typed[1] ?? "", error);

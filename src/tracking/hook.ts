@@ -1,4 +1,6 @@
+import { isAbsolute } from "node:path";
 import { appendPlain, readPlain } from "../platform/foreign-files.ts";
+import { readInput } from "../platform/stdio.ts";
 import {
   type HookEvent,
   hookEvents,
@@ -23,42 +25,27 @@ const longestNotice = 4_096;
 const longestPath = 4_096;
 
 /**
- * Notes one event of an agent in the spool of its run: names and the moment, nothing that was said. Does nothing outside of a
+ * Notes one event of an agent, from standard input, in the spool of its run: names and the moment, nothing that was said. Does nothing outside of a
  * run.
  *
  * @param home base folder of all our files
- * @param input the event, JSON
+ * @param now ms since the epoch
  * @returns what the agent is to be told, JSON of the hooks protocol; empty for nothing
  * @throws the system's error when the line cannot be written
  */
-export async function noteEvent(
-  home: string,
-  env: Readonly<Record<string, string | undefined>>,
-  input: AsyncIterable<Uint8Array>,
-  now: () => number,
-): Promise<string> {
+export function noteEvent(home: string, env: Readonly<Record<string, string | undefined>>, now: number): string {
+  const { bytes, isWhole } = readInput(longestEvent, longestInput);
   const run = env[runVariable] ?? "";
-  const event = eventIn(await readHead(input), now());
-  if (!event || !runName.test(run) || home === "") return "";
+  const event = eventIn(bytes.toString("utf8"), isWhole, now);
+  if (!event || !runName.test(run) || !isAbsolute(home)) return "";
   // A line of its own even behind half a line, which a full disk may have left.
   appendPlain(spoolOf(home, run), `\n${JSON.stringify(event)}\n`, longestSpool);
   const notice = event.event === "UserPromptSubmit" && !event.isAutomatic ? noticeIn(home, run) : "";
   return notice && JSON.stringify({ systemMessage: notice });
 }
 
-async function readHead(input: AsyncIterable<Uint8Array>): Promise<{ text: string; isWhole: boolean }> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  for await (const piece of input) {
-    if (length < longestEvent) pieces.push(Buffer.from(piece.subarray(0, longestEvent - length)));
-    length += piece.length;
-    if (length > longestInput) break;
-  }
-  return { text: Buffer.concat(pieces).toString("utf8"), isWhole: length <= longestEvent };
-}
-
 /** @returns what is kept of an event; undefined when it is none that we know, or names no session */
-function eventIn({ text, isWhole }: { text: string; isWhole: boolean }, at: number): SpooledEvent | undefined {
+function eventIn(text: string, isWhole: boolean, at: number): SpooledEvent | undefined {
   const member = isWhole ? membersOf(text) : firstMembersOf(text.slice(0, headLength));
   const named = (name: string, form: RegExp) => {
     const value = member(name);

@@ -19,7 +19,7 @@ function metric(record: SessionRecord, at: number, name: string, branch: string 
     codemie_client: facts.client,
     repository: facts.repository,
     session_id: session,
-    branch: branch ?? facts.branch,
+    branch,
     project: facts.project,
     ...more,
     count: 1,
@@ -39,7 +39,7 @@ export function startOf(
   reason: string | undefined,
   inventory: Readonly<Record<string, unknown>>,
 ): Delta {
-  return metric(record, at, sessionMetric, undefined, {
+  return metric(record, at, sessionMetric, record.facts.branch, {
     llm_model: modelOf(record),
     status: "started",
     reason,
@@ -52,7 +52,7 @@ export function startOf(
 /** @returns the metric of the end; the record has its status already */
 export function endOf(record: SessionRecord, at: number): Delta {
   const { status, reason, startedAt, activeMs, totals } = record;
-  return metric(record, at, sessionMetric, undefined, {
+  return metric(record, at, sessionMetric, record.facts.branch, {
     llm_model: modelOf(record),
     status,
     reason,

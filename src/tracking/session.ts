@@ -66,6 +66,7 @@ function begin(record: SessionRecord, run: TrackedRun, event: SpooledEvent, isFi
   if (record.run !== undefined) endSession(record, record.lastAt, { status: "interrupted", reason: "other" });
   record.run = run.name;
   record.facts = run.facts;
+  record.state.branch = run.facts.branch;
   record.status = "active";
   record.reason = undefined;
   record.startedAt = record.reportedAt = at;
