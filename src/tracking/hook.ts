@@ -78,8 +78,11 @@ function membersOf(text: string): (name: string) => unknown {
 }
 
 /** Members that are texts without escapes, of JSON that is cut off. In a text inside, quotes have a backslash before them. */
-const firstMembersOf = (text: string) => (name: string) =>
-  new RegExp(`(?<!\\\\)"${name}":"([^"\\\\]*)"`).exec(text)?.[1];
+const firstMembersOf = (text: string) => (name: string) => {
+  const [, after = ""] = text.split(`"${name}":"`, 2);
+  const value = after.slice(0, Math.max(0, after.indexOf('"')));
+  return value === "" || value.includes("\\") ? undefined : value;
+};
 
 function noticeIn(home: string, run: string): string {
   try {

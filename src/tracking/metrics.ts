@@ -33,7 +33,7 @@ function metric(record: SessionRecord, at: number, name: string, branch: string 
 const modelOf = ({ state, facts }: SessionRecord) => state.model ?? facts.model ?? "unknown";
 
 /** @param inventory what the agent is set up with, by the names of the attributes */
-export function startOf(
+export function startMetric(
   record: SessionRecord,
   at: number,
   reason: string | undefined,
@@ -50,7 +50,7 @@ export function startOf(
 }
 
 /** @returns the metric of the end; the record has its status already */
-export function endOf(record: SessionRecord, at: number): Delta {
+export function endMetric(record: SessionRecord, at: number): Delta {
   const { status, reason, startedAt, activeMs, totals } = record;
   return metric(record, at, sessionMetric, record.facts.branch, {
     llm_model: modelOf(record),
@@ -65,7 +65,7 @@ export function endOf(record: SessionRecord, at: number): Delta {
 }
 
 /** @param branch empty for none */
-export function usageOf(record: SessionRecord, at: number, branch: string, counted: Counts): Delta {
+export function usageMetricOf(record: SessionRecord, at: number, branch: string, counted: Counts): Delta {
   const { calls, apiErrors } = counted;
   const failed = calls.filter((call) => call.failed);
   const failedTools: string[] = [];

@@ -37,7 +37,7 @@ const ofTranscript: ReadonlySet<SpooledEvent["event"]> = new Set([
 const machine = () => hostname().replace(/[^A-Za-z0-9.]/g, "");
 
 /** How an agent ended. */
-export interface Ended {
+export interface AgentEnd {
   readonly status: "completed" | "failed" | "interrupted";
   readonly reason: string;
 }
@@ -84,20 +84,20 @@ export class RunTracker {
    * @param ended how the agent ended, for sessions of which it has not said so
    * @throws `disk` and `vault_locked`; the next run then does it
    */
-  async end(ended: Ended): Promise<void> {
+  async end(ended: AgentEnd): Promise<void> {
     clearInterval(this.#timer);
     await this.#next(true, ended);
     await removeFile(noticeOf(this.#home, this.name));
     await removeFile(spoolOf(this.#home, this.name));
   }
 
-  #next(isLast: boolean, ended?: Ended): Promise<void> {
+  #next(isLast: boolean, ended?: AgentEnd): Promise<void> {
     const step = this.#work.then(() => this.#look(isLast, ended));
     this.#work = step.catch(() => undefined);
     return step;
   }
 
-  async #look(isLast: boolean, ended: Ended | undefined): Promise<void> {
+  async #look(isLast: boolean, ended: AgentEnd | undefined): Promise<void> {
     const file = spoolOf(this.#home, this.name);
     const stamp = await stampOf(file);
     const isEnding = [...this.#sessions.values()].some(({ endsAt }) => this.#isOver(endsAt));
@@ -135,7 +135,7 @@ export class RunTracker {
   async #step(
     session: string,
     events: readonly { event: SpooledEvent; end: number }[],
-    ended: Ended | undefined,
+    ended: AgentEnd | undefined,
   ): Promise<void> {
     const known = this.#sessions.get(session);
     const isRead = known?.isDue === true || ended !== undefined;

@@ -20,7 +20,7 @@ const turnMs = 60_000;
 export const keptMs = 30 * 86_400_000;
 
 /** Sends the metrics that are in the records, one at a time, in the background of a run. */
-export class Sender {
+export class MetricSender {
   readonly #home: string;
   readonly #run: string;
   readonly #api: string;

@@ -1,8 +1,8 @@
 import { addCounts, addName, isNothing } from "./counts.ts";
-import { endOf, startOf, usageOf } from "./metrics.ts";
+import { endMetric, startMetric, usageMetricOf } from "./metrics.ts";
 import { newRecord, type RunFacts, type SessionRecord } from "./record.ts";
 import type { SpooledEvent } from "./spool.ts";
-import { countsOf } from "./transcript.ts";
+import { openCounts } from "./transcript.ts";
 
 // How a session's record changes. Nothing here reads or writes a file, so that each step is as it was, or whole.
 
@@ -42,11 +42,11 @@ export function applyEvent(
   now.lastAt = Math.max(now.lastAt, at);
   switch (event.event) {
     case "UserPromptSubmit":
-      if (!event.isAutomatic) countsOf(now.state).prompts++;
+      if (!event.isAutomatic) openCounts(now.state).prompts++;
       now.activeSince ??= at;
       break;
     case "StopFailure":
-      addName(countsOf(now.state).apiErrors, event.error ?? "unknown");
+      addName(openCounts(now.state).apiErrors, event.error ?? "unknown");
       rest(now, at);
       break;
     case "Stop":
@@ -74,7 +74,7 @@ function begin(record: SessionRecord, run: TrackedRun, event: SpooledEvent, isFi
   record.activeSince = undefined;
   // What a session that goes on holds already was said without us, or is counted.
   if (isFirst && name === "SessionStart" && reason === "resume") record.since = at;
-  record.deltas.push(startOf(record, at, name === "SessionStart" ? reason : undefined, run.inventory));
+  record.deltas.push(startMetric(record, at, name === "SessionStart" ? reason : undefined, run.inventory));
 }
 
 /** The agent has ended its turn. A clock that was set back counts as no time. */
@@ -92,7 +92,7 @@ export function report(record: SessionRecord, at: number, isAll: boolean): void 
   record.reportedAt = at;
   for (const [branch, counted] of Object.entries(state.open)) {
     if (isNothing(counted)) continue;
-    record.deltas.push(usageOf(record, at, branch, counted));
+    record.deltas.push(usageMetricOf(record, at, branch, counted));
     addCounts(record.totals, counted);
   }
   state.open = {};
@@ -116,6 +116,6 @@ export function endSession(
     record.status = otherwise.status;
     record.reason = otherwise.reason;
   }
-  record.deltas.push(endOf(record, at));
+  record.deltas.push(endMetric(record, at));
   record.run = undefined;
 }

@@ -127,7 +127,7 @@ function countResults(state: TranscriptState, content: readonly unknown[], chang
     const name = success && Object.hasOwn(state.running, id) ? state.running[id] : undefined;
     if (!success || name === undefined) continue;
     delete state.running[id];
-    const open = countsOf(state);
+    const open = openCounts(state);
     open.calls.push({ name, failed: data.is_error === true });
     if (!data.is_error && changed) countChange(state, open, changed);
   }
@@ -154,7 +154,7 @@ function countChange(
 const linesIn = (text: string) => (text === "" ? 0 : text.replace(/\n$/, "").split("\n").length);
 
 /** @returns the open counts of the branch that is checked out */
-export function countsOf(state: TranscriptState): Counts {
+export function openCounts(state: TranscriptState): Counts {
   const name = state.branch ?? "";
   const found = state.open[name] ?? noCounts();
   state.open[name] = found;

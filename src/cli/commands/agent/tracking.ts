@@ -11,7 +11,7 @@ import { LogFile } from "../../../platform/log-file.ts";
 import type { Resolved } from "../../../profiles/resolve.ts";
 import type { Delta, RunFacts } from "../../../tracking/record.ts";
 import { endKilledRuns, type RunTracker, startTracking } from "../../../tracking/run.ts";
-import { type Answer, Sender } from "../../../tracking/sender.ts";
+import { type Answer, MetricSender } from "../../../tracking/sender.ts";
 import { noticeOf, toldOf } from "../../../tracking/spool.ts";
 import type { Cli } from "../../frame/command.ts";
 
@@ -65,11 +65,13 @@ export async function trackRun(cli: Cli, to: RunToTrack): Promise<Tracking | und
       output.say.info(`sessions are not counted: ${asCodemieError(error).message} (codemie config set telemetry off)`);
     return undefined;
   }
-  tellOnce(cli, host.origin, to.isSilent);
+  // A job of a CI system begins with an empty home each time, and nobody reads it there: the documents say it.
+  const isUnread = to.isSilent || (to.isGiven && !runtime.terminal.interactive);
+  if (!isUnread) tellOnce(cli, host.origin);
   const log = new LogFile(home, "codemie.log");
   const failed = (error: unknown) =>
     log.write(`${new Date(now()).toISOString()} sessions: ${asCodemieError(error).message}`);
-  const sender = new Sender(home, tracker.name, host.api, (delta, facts) => send(cli, to, delta, facts), now);
+  const sender = new MetricSender(home, tracker.name, host.api, (delta, facts) => send(cli, to, delta, facts), now);
   tracker.follow((session) => sender.look(session), failed);
   const earlier = endKilledRuns(home, now)
     .then(() => sender.takeOver())
@@ -112,8 +114,7 @@ function factsOf({ agent, client, resolved, model, repository }: RunToTrack): Ru
   };
 }
 
-function tellOnce({ runtime, output }: Cli, origin: string, isSilent: boolean): void {
-  if (isSilent) return;
+function tellOnce({ runtime, output }: Cli, origin: string): void {
   try {
     makeEmptyFile(toldOf(runtime.home));
     output.say.info(
