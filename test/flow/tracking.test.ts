@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { codemieClaude, withClaude } from "../support/codemie.ts";
@@ -11,6 +11,8 @@ import { filesOf, metricsOf, modelUses, trackedAgent } from "../support/tracked-
 
 const sandbox = await sharedSandbox();
 const loggedIn = await sharedLogin(sandbox);
+// This person has run no agent yet.
+rmSync(join(loggedIn.codemieHome, "sessions"), { recursive: true });
 
 test("the real Claude Code's session arrives by name: start, usage and end; codemie sessions shows it", async () => {
   const person = loggedIn.copy();

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { codemie, codemieClaude, type Person, withClaude } from "../support/codemie.ts";
 import { inNamespace, runOnFullDisk, runReadOnly, testWithMounts } from "../support/namespace.ts";
@@ -12,6 +12,8 @@ import { filesOf, metricsOf, modelUses, toolsOf, trackedAgent } from "../support
 
 const sandbox = await sharedSandbox();
 const loggedIn = await sharedLogin(sandbox);
+// This person has run no agent yet.
+rmSync(join(loggedIn.codemieHome, "sessions"), { recursive: true });
 
 const start = (person: Person, env: Record<string, string> = {}) =>
   person.start(["--task", "x"], { program: codemieClaude, env });
