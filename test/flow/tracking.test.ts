@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../../package.json";
-import { codemieClaude, withClaude } from "../support/codemie.ts";
-import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { codemieClaude, Person, withClaude } from "../support/codemie.ts";
+import { ownProvider, sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { ciTest } from "../support/tiers.ts";
 import { filesOf, metricsOf, modelUses, trackedAgent } from "../support/tracked-agent.ts";
 
@@ -148,7 +148,18 @@ hook("Stop");
 hook("SessionEnd", { reason: "other" });
 `;
 
-test("off by setting, by environment, and for a model provider: no plugin, no record, nothing sent", async () => {
+test("for a model provider nothing is counted", async () => {
+  const person = new Person();
+  trackedAgent(person, `console.log(at < 0 && !env.CODEMIE_RUN ? "no plugin" : "a plugin");`);
+  const { origin, key } = await ownProvider("litellm");
+  await person.run(["setup", "--provider", "litellm", "--url", origin, "--key-stdin", "--yes"], { stdin: key });
+  const { code, out, err } = await person.run(["--task", "x"], { program: codemieClaude });
+  expect({ code, out, err }).toEqual({ code: 0, out: "no plugin\n", err: expect.not.stringContaining("sessions") });
+  expect([...filesOf(person).keys()].filter((name) => /^(sessions|claude-plugin)/.test(name))).toEqual([]);
+  person.remove();
+});
+
+test("off by setting and by environment: no plugin, no record, nothing sent", async () => {
   const person = loggedIn.copy();
   trackedAgent(person, `console.log(at < 0 && !env.CODEMIE_RUN ? "no plugin" : "a plugin");`);
   const agent = async (env: Record<string, string> = {}) =>
