@@ -25,8 +25,8 @@ const longestNotice = 4_096;
 const longestPath = 4_096;
 
 /**
- * Notes one event of an agent, from standard input, in the spool of its run: names and the moment, nothing that was said. Does nothing outside of a
- * run.
+ * Notes one event of an agent, from standard input, in the spool of its run: names and the moment, nothing that was said.
+ * Does nothing outside of a run.
  *
  * @param home base folder of all our files
  * @param now ms since the epoch
