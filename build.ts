@@ -1,44 +1,48 @@
-import { chmod, mkdir, rename, rm, symlink } from "node:fs/promises";
+import { rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { version } from "./package.json";
+import { parseArgs } from "node:util";
+import { pack } from "./release/archive.ts";
+import { compile, editionOf } from "./release/compile.ts";
+import { seal } from "./release/release.ts";
+import { releaseKey } from "./release/signature.ts";
+import { isWindows, namedTargets, type TargetName, targets } from "./release/targets.ts";
 import { linkNames } from "./src/cli/commands/agent/agents.ts";
 
 const out = join(import.meta.dir, "dist");
-const git = Bun.spawnSync(["git", "rev-parse", "--short=12", "HEAD"], { cwd: import.meta.dir, stderr: "ignore" });
-const commit = git.exitCode === 0 ? git.stdout.toString().trim() : "unknown";
+const { values: flags } = parseArgs({ options: { all: { type: "boolean" }, only: { type: "string" } } });
+if (flags.only !== undefined && !flags.all) throw new Error("--only goes with --all");
+const edition = await editionOf(releaseKey(process.env.CODEMIE_RELEASE_KEY));
 
-if (!/^\d+\.\d+\.\d+$/.test(version)) throw new Error(`version ${version} is not MAJOR.MINOR.PATCH`);
-await rm(out, { recursive: true, force: true });
-await mkdir(join(out, "maps"), { recursive: true });
+if (flags.all)
+  await buildRelease(flags.only === undefined ? (Object.keys(targets) as TargetName[]) : namedTargets(flags.only));
+else await buildHere();
 
-const result = await Bun.build({
-  entrypoints: [join(import.meta.dir, "src/main.ts")],
-  outdir: out,
-  target: "bun",
-  format: "esm",
-  splitting: true,
-  minify: true,
-  bytecode: true,
-  sourcemap: "external",
-  define: { BUILD_VERSION: JSON.stringify(version), BUILD_COMMIT: JSON.stringify(commit) },
-  compile: {
-    outfile: join(out, "codemie"),
-    // A cloned repository must not configure the program that holds its reader's credentials.
-    autoloadDotenv: false,
-    autoloadBunfig: false,
-    autoloadTsconfig: false,
-    autoloadPackageJson: false,
-    // A login that comes back with split cookies is longer than the default 16 KB; corporate authorities are in the
-    // system's store.
-    execArgv: ["--max-http-header-size=262144", "--use-system-ca"],
-  },
-});
-for (const log of result.logs) console.error(log);
-if (!result.success) process.exit(1);
-
-for (const output of result.outputs) {
-  if (output.kind === "sourcemap") await rename(output.path, join(out, "maps", output.path.split("/").pop() ?? ""));
+/** Builds the program for this machine, with its other names beside it. */
+async function buildHere(): Promise<void> {
+  await rm(out, { recursive: true, force: true });
+  await compile(edition, join(out, "codemie"));
+  for (const link of linkNames) await symlink("codemie", join(out, link));
+  console.log(`dist/codemie ${edition.version} (${edition.commit})`);
 }
-await chmod(join(out, "codemie"), 0o755);
-for (const link of linkNames) await symlink("codemie", join(out, link));
-console.log(`dist/codemie ${version} (${commit})`);
+
+/** Builds the files of a release into `dist/release`; they appear there all at once. */
+async function buildRelease(names: readonly TargetName[]): Promise<void> {
+  const work = join(out, "release.part");
+  const release = join(out, "release");
+  for (const folder of [work, release]) await rm(folder, { recursive: true, force: true });
+  for (const name of names) {
+    const program = join(work, "build", isWindows(name) ? "codemie.exe" : "codemie");
+    await compile(edition, program, targets[name]);
+    for (const file of await pack(name, program, join(work, "files"))) {
+      console.log(`${file} ${Bun.file(join(work, "files", file)).size} bytes`);
+    }
+    await rm(join(work, "build"), { recursive: true });
+  }
+  await seal(join(work, "files"), edition, process.env.CODEMIE_INSTALL_BASE_URL ?? "");
+  await rename(join(work, "files"), release);
+  await rm(work, { recursive: true });
+  console.log(`dist/release ${edition.version} (${edition.commit})`);
+  if (!edition.key) {
+    console.log("unsigned: CODEMIE_RELEASE_KEY is not set, so the installer installs this only with --checksum-only");
+  }
+}

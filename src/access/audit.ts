@@ -5,7 +5,9 @@ import { AuditTrail } from "../audit/trail.ts";
 import { loginRecord } from "../auth/credential.ts";
 import { asCodemieError, CodemieError } from "../core/errors.ts";
 import { printable } from "../core/text.ts";
+import { silently } from "../platform/private.ts";
 import type { Runtime } from "../platform/runtime.ts";
+import { ProfileStore } from "../profiles/store.ts";
 import type { Memory } from "../vault/memory.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Context } from "./context.ts";
@@ -34,6 +36,14 @@ export function auditTrail(runtime: Pick<Runtime, "home" | "now">, vault: Vault)
       }),
   };
   return new AuditTrail(runtime.home, head, runtime.now);
+}
+
+/**
+ * @returns the key of the audit trail, base64url; undefined when there is no trail
+ * @throws as the vault
+ */
+export async function auditKey(vault: Vault): Promise<string | undefined> {
+  return (await vault.read(headRecord, auditHead))?.key;
 }
 
 function inWords(name: string | undefined): string {
@@ -93,6 +103,7 @@ export async function record(
     const broken = await trail.append(fact);
     if (broken) output.say.warn(brokenWarning(broken));
     if (renewing.has(fact.event) && fact.outcome === "ok") await trail.takeOver(undefined).catch(() => undefined);
+    await forwardTrail({ runtime, output });
   } catch (error) {
     if (!isOpen) trail.missed(fact);
     const { event, profile } = fact;
@@ -101,6 +112,19 @@ export async function record(
     if (code === "audit_unsynced") output.say.warn(`the audit trail, ${what}: ${message}`);
     else output.say.warn(`the audit trail could not be written: ${message}; it lacks ${what}`);
   }
+}
+
+/**
+ * Begins to send the trail on, where the configuration says so; nothing is loaded for it otherwise. Nobody waits: a login's
+ * lock may be held. But the process does not end before it is done or given up.
+ */
+export async function forwardTrail(context: Context): Promise<void> {
+  if ((await new ProfileStore(context.runtime.home, silently).auditForward()) === undefined) return;
+  const [{ forwarderOf }, { commandMs }] = await Promise.all([
+    import("./forwarding.ts"),
+    import("../audit/forward.ts"),
+  ]);
+  void forwarderOf(context).forward(commandMs);
 }
 
 const brokenWarning = ({ detail }: AuditFact) =>

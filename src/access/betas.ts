@@ -11,7 +11,7 @@ import type { Profile } from "../profiles/config.ts";
 const remembered = z.object({
   betas: z.array(z.string().check(z.refine(isPlainName))).check(z.maxLength(20)),
   /** ms since the epoch */
-  at: z.number(),
+  at: z.number().check(z.gte(0), z.lte(8.64e15)),
 });
 
 /** The betas that a host refused, and when, ms since the epoch. */

@@ -1,6 +1,7 @@
 import type { Model } from "../api/schemas.ts";
 import type { Env, ForeignEnv } from "../core/env.ts";
 import type { Secret } from "../core/secret.ts";
+import { isTerminal } from "../platform/is-terminal.ts";
 import type { Program } from "../platform/processes.ts";
 import type { ModelApi } from "../profiles/providers.ts";
 import type { Effort } from "./effort.ts";
@@ -62,6 +63,8 @@ export interface AgentStart {
   readonly cwd?: string;
   /** something that the person should know */
   readonly note?: string | undefined;
+  /** @returns what the person should know once the agent has ended with this exit code; undefined for nothing */
+  readonly lastNote?: (code: number) => string | undefined;
 }
 
 /**
@@ -123,12 +126,25 @@ export interface RunningGateway {
   readonly model: string;
 }
 
-/** What starts a program on a gateway that runs on its own. */
+/** How a person starts a program on a gateway that runs on its own. */
 export interface GatewayStart {
   /** its variables; the key is in these alone */
   readonly env: Readonly<Record<string, string>>;
   /** what a person types once they are set */
   readonly line: string;
+}
+
+/**
+ * The last line of most agents names their own command, which would go on with the session without the gateway.
+ *
+ * @param name as in `codemie-<name>`
+ * @param isInteractive true: a person was there to work with it
+ * @returns as {@link AgentStart.lastNote}: the command of ours, at a terminal, unless the agent failed
+ */
+export function naming(name: string, { isWatched }: AgentRun, isInteractive: boolean) {
+  const isSeen = isInteractive && isWatched && isTerminal("stderr");
+  return (code: number): string | undefined =>
+    isSeen && code === 0 ? `to go on with the session later: codemie-${name} --resume [ID]` : undefined;
 }
 
 /** @returns the command that installs an agent */

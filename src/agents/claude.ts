@@ -5,6 +5,7 @@ import { parseJson } from "../core/json.ts";
 import { replaceFile } from "../platform/files.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
 import { withoutLoopbackProxy } from "../platform/network.ts";
+import { systemHome } from "../platform/places.ts";
 import { runVariable } from "../tracking/spool.ts";
 import { type Agent, type AgentModels, type AgentRun, type AgentStart, partsOf, type Tiers } from "./agent.ts";
 import { claudeArguments } from "./claude-arguments.ts";
@@ -161,8 +162,13 @@ async function start(run: AgentRun): Promise<AgentStart> {
     [runVariable]: run.tracking?.run ?? "",
   };
   const usual = defaultsFor(run);
+  const isTold = run.args.slice(0, endOf(run.args));
+  const leaves = isTold.find(
+    (arg, i) => elsewhere.test(arg) || (arg === "--teammate-mode" && isTold[i + 1] !== inProcess),
+  );
+  if (leaves !== undefined) throw agentFailure.elsewhere(leaves.split("=")[0] ?? leaves);
   // Claude Code judges them before our settings file counts, but after a repository's, which could allow them.
-  const flag = run.args.slice(0, endOf(run.args)).find((arg) => inBackground.test(arg));
+  const flag = isTold.find((arg) => inBackground.test(arg));
   if (flag && usual.CLAUDE_CODE_DISABLE_AGENT_VIEW) throw agentFailure.inBackground(flag.split("=")[0] ?? flag);
   const pinned = {
     ...Object.fromEntries(pinnedEmpty.map((name) => [name, ""])),
@@ -175,7 +181,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const { settings, args } = await takeSettings(run.args);
   const left = await leavesOut(run);
   const file = join(run.folder, "claude-settings.json");
-  const merged = { ...settings, env: { ...usual, ...settings.env, ...pinned } };
+  const merged = { ...settings, teammateMode: inProcess, env: { ...usual, ...settings.env, ...pinned } };
   await replaceFile(file, `${JSON.stringify(merged, null, 2)}\n`, false);
   return {
     args: [
@@ -194,6 +200,15 @@ async function start(run: AgentRun): Promise<AgentStart> {
 
 /** Flags that start a session in the background. */
 const inBackground = /^--(?:bg|background|routine)(?:=|$)/;
+
+/**
+ * Flags with which Claude Code runs in another program or on another machine: below a tmux server, whose environment may hold the
+ * credential and which goes on when our gateway has ended, in the desktop's program, in the cloud.
+ */
+const elsewhere =
+  /^--(?:tmux|desktop|cloud|environment|remote|remote-control|rc|teleport)(?:=|$)|^--teammate-mode=(?!in-process$)/;
+/** How teammates run as part of this process, and not in panes of a terminal program. */
+const inProcess = "in-process";
 
 /** @returns how many arguments stand before a `--` */
 const endOf = (args: readonly string[]) => (args.includes("--") ? args.indexOf("--") : args.length);
@@ -214,7 +229,11 @@ async function leavesOut({ task, trustsFolder, args, cwd, env, folder, isWatched
   if (!isHeadless || isChosen) return undefined;
   const { isTrusted, servers } = await claudeStateOf(cwd, env);
   if (isTrusted) return undefined;
-  const names = await toldBy(cwd, ["CLAUDE.md", ".claude", ".mcp.json"]);
+  const names = await toldBy(
+    cwd,
+    ["CLAUDE.md", ".claude", ".mcp.json"],
+    env.CLAUDE_CONFIG_DIR || join(systemHome(), ".claude"),
+  );
   const ours = ["--setting-sources", "user"];
   if (Object.keys(servers).length > 0) {
     const file = join(folder, "claude-mcp.json");

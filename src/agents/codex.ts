@@ -4,7 +4,7 @@ import type { Model } from "../api/schemas.ts";
 import { parseJson } from "../core/json.ts";
 import { replaceFile } from "../platform/files.ts";
 import { ask } from "../platform/processes.ts";
-import { type Agent, type AgentRun, type AgentStart, flags } from "./agent.ts";
+import { type Agent, type AgentRun, type AgentStart, flags, naming } from "./agent.ts";
 import { agentEnvironment } from "./environment.ts";
 import { chooseFitting, makerOf } from "./models.ts";
 import { findTop } from "./repository.ts";
@@ -99,6 +99,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
     ],
     env,
     note: refuses ? outsideRepository : undefined,
+    lastNote: naming("codex", run, isInteractive),
   };
 }
 

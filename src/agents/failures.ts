@@ -15,6 +15,12 @@ export const agentFailure = {
       "--settings is neither a readable settings file nor JSON",
       "give the path of a JSON file, or the JSON itself",
     ),
+  elsewhere: (flag: string) =>
+    new CodemieError(
+      "usage",
+      `${flag} starts Claude Code in another program or on another machine, without the gateway`,
+      "leave it out, or start claude itself",
+    ),
   inBackground: (flag: string) =>
     new CodemieError(
       "usage",

@@ -6,7 +6,7 @@ import { ensureFolder, removeFile, replaceFile, tryToWrite } from "../platform/f
 import { readNamedText } from "../platform/foreign-files.ts";
 import { linkEntries } from "../platform/linked-folder.ts";
 import { systemHome } from "../platform/places.ts";
-import { type Agent, type AgentRun, type AgentStart, flags } from "./agent.ts";
+import { type Agent, type AgentRun, type AgentStart, flags, naming, partsOf } from "./agent.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
 import { chooseFitting, makerOf } from "./models.ts";
@@ -79,6 +79,10 @@ async function start(run: AgentRun): Promise<AgentStart> {
     `${JSON.stringify({ ...settings, security: { ...settings.security, auth } }, null, 2)}\n`,
   );
   const model = run.models.main ?? "";
+  const isAsked = partsOf(run.args, gemini.own).some(
+    ({ kind, text }) => kind === "flag" && /^(-p|--prompt)(=|$)/.test(text),
+  );
+  const later = naming("gemini", run, run.task === undefined && !isAsked);
   return {
     args: [
       "--model",
@@ -96,8 +100,14 @@ async function start(run: AgentRun): Promise<AgentStart> {
       GOOGLE_GEMINI_BASE_URL: run.gatewayUrl,
       GEMINI_API_KEY: run.gatewayKey.reveal(),
     }),
+    lastNote: (code) => (code === untrusted && !run.trustsFolder ? untrustedNote : later(code)),
   };
 }
+
+/** Its exit code where it runs no task, since nobody has said that the folder is trusted. */
+const untrusted = 55;
+const untrustedNote =
+  "Gemini CLI runs no task in a folder that nobody has said is trusted; if you trust it, --trust-folder lets it";
 
 /** @returns a folder that stays, so that sessions can be continued; the run's own where ours cannot be written */
 async function homeFor({ home, folder }: AgentRun): Promise<string> {

@@ -1,8 +1,9 @@
-import { parse, resolve } from "node:path";
+import { join, parse, resolve } from "node:path";
 import * as z from "zod/mini";
 import type { Model } from "../api/schemas.ts";
 import { parseJson } from "../core/json.ts";
-import { type Agent, type AgentRun, type AgentStart, flags, type OwnArguments, partsOf } from "./agent.ts";
+import { systemHome } from "../platform/places.ts";
+import { type Agent, type AgentRun, type AgentStart, flags, naming, type OwnArguments, partsOf } from "./agent.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
 import { chooseFitting, makerOf } from "./models.ts";
@@ -10,6 +11,9 @@ import { leftOut, toldBy } from "./trust.ts";
 
 /** Our provider in OpenCode's configuration: a model is `codemie/ID` there. */
 const provider = "codemie";
+
+/** Files and folders by which a folder tells it something. */
+const told = ["opencode.json", "opencode.jsonc", ".opencode", "AGENTS.md"];
 
 /** Words that begin a run, which goes through the gateway as one without them does. */
 const runWords = ["run", "acp", "serve", "web"];
@@ -84,7 +88,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const word = typed?.text ?? (run.task === undefined ? undefined : "run");
   const rest = typed ? run.args.toSpliced(typed.at, 1) : run.args;
   const isHeadless = word === "run" && !run.trustsFolder;
-  const left = isHeadless ? await toldBy(run.cwd, ["opencode.json", "opencode.jsonc", ".opencode", "AGENTS.md"]) : [];
+  const left = isHeadless ? await toldBy(run.cwd, told, join(systemHome(), ".opencode")) : [];
   const place = isHeadless ? elsewhere(rest, run.cwd) : { rest };
   const takesModel = word === undefined || word === "run";
   return {
@@ -103,6 +107,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
     }),
     ...("cwd" in place ? { cwd: place.cwd } : {}),
     note: left.length > 0 ? leftOut("OpenCode", left) : undefined,
+    lastNote: naming("opencode", run, word === undefined),
   };
 }
 

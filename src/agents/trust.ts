@@ -2,6 +2,7 @@ import { dirname, isAbsolute, join } from "node:path";
 import * as z from "zod/mini";
 import type { Env } from "../core/env.ts";
 import { parseJson } from "../core/json.ts";
+import { realPath } from "../platform/files.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
 import { stateOf } from "../platform/path-state.ts";
 import { systemHome } from "../platform/places.ts";
@@ -19,13 +20,19 @@ function upwards(folder: string): string[] {
 /**
  * @param cwd the folder the agent works in
  * @param names files and folders by which an agent is told something there
+ * @param own the agent's folder with the person's own settings, which may have the name of one of these
  * @returns those that are there or in a folder above, up to that of the repository
  */
-export async function toldBy(cwd: string, names: readonly string[]): Promise<string[]> {
+export async function toldBy(cwd: string, names: readonly string[], own: string): Promise<string[]> {
   const found = new Set<string>();
   const isThere = async (path: string) => (await stateOf(path).catch(() => undefined)) !== undefined;
+  // The current folder's path has no link in it; that of the home folder may.
+  const theirs = [own, await realPath(own).catch(() => own)];
   for (const folder of upwards(cwd)) {
-    for (const name of names) if (await isThere(join(folder, name))) found.add(name);
+    for (const name of names) {
+      const path = join(folder, name);
+      if (!theirs.includes(path) && (await isThere(path))) found.add(name);
+    }
     if (await isThere(join(folder, ".git"))) break;
   }
   return [...found];

@@ -48,7 +48,7 @@ export const apiFailure = {
       status >= 500 || status === 429 ? "try again in a moment" : undefined,
       { status },
     ),
-  /** What stands before the host has nothing behind it now: RFC 9110 sections 15.6.3 to 15.6.5. */
+  /** A proxy before the host reaches nothing behind it now: RFC 9110 sections 15.6.3 to 15.6.5. */
   unavailable: (origin: string, status: number) =>
     new CodemieError(
       "unreachable",

@@ -118,7 +118,7 @@ export function placeAfter(
 export function lastOf(lines: readonly string[], key: string, end: End): Link | undefined {
   let last = lineOf(end, lines);
   if (!last) return undefined;
-  for (const line of lines.slice(end.seq === 0 ? 0 : placeOf(end.seq))) {
+  for (const line of lines.slice(end.seq === 0 ? 0 : placeInFile(end.seq))) {
     const next = parseJson(line, auditEntry);
     if (!next) return undefined;
     const { mac, ...entry } = next;
@@ -133,12 +133,12 @@ export function lastOf(lines: readonly string[], key: string, end: End): Link | 
  * @returns the line that the end was made for; undefined when it is not there
  */
 export function lineOf(end: End, lines: readonly string[]): Link | undefined {
-  const line = end.seq === 0 ? beginning : parseJson(lines[placeOf(end.seq) - 1] ?? "", auditEntry);
+  const line = end.seq === 0 ? beginning : parseJson(lines[placeInFile(end.seq) - 1] ?? "", auditEntry);
   return line && end.isAt(line) ? line : undefined;
 }
 
 /** A line's place in its file, from 1. */
-const placeOf = (seq: number) => ((seq - 1) % linesPerFile) + 1;
+export const placeInFile = (seq: number) => ((seq - 1) % linesPerFile) + 1;
 
 /**
  * @param names the notes of events that could not be written, oldest first

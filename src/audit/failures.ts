@@ -27,6 +27,12 @@ export const auditFailure = {
       `the audit trail is broken at ${file}:${line}: ${why}`,
       "the lines before it are as they were written; nothing proves the lines after it",
     ),
+  receivedBroken: (file: string, line: number, why: string) =>
+    new CodemieError(
+      "failed",
+      `what the receiver has is not the whole trail, at ${file}:${line}: ${why}`,
+      "codemie audit verify checks the trail of this machine; compare the two at that number",
+    ),
   unread: (records: readonly string[]) =>
     new CodemieError(
       "failed",

@@ -234,7 +234,9 @@ export const authFailure = {
     new CodemieError(
       "auth_refused",
       `the identity provider ${printable(issuer, 120)} refused a login by device code: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
-      "if its rules forbid device codes, log in without --device: where the browser is on another machine, paste the address it ends at",
+      code === "invalid_client"
+        ? refusalHints.invalid_client
+        : "if its rules forbid device codes, log in without --device: where the browser is on another machine, paste the address it ends at",
     ),
   codeEnded: (issuer: string) =>
     new CodemieError(

@@ -9,6 +9,9 @@ import { authFailure } from "./failures.ts";
 import type { IdentityExchange } from "./identity-source.ts";
 import type { IdentityToken } from "./identity-token.ts";
 
+/** The last moment that a date can be, ms since the epoch (ECMAScript, "Time Values and Time Range"). */
+const latestMs = 8.64e15;
+
 /** Two ways to an access token: as the assertion of a client, or by token exchange. */
 type Way = "client assertion" | "token exchange";
 
@@ -40,6 +43,8 @@ export function identityExchange(
         ways = [way];
         const { access_token: access, expires_in: seconds } = result.document;
         const expiresAt = seconds === undefined ? endOf(access) : now() + seconds * 1000;
+        if (expiresAt !== undefined && expiresAt < now() + shortestLifeMs)
+          throw authFailure.provider(issuer, "the token that it gave has ended", providersTrouble);
         return { token: new Secret(access), expiresAt, issuedAt: now(), name: name || subject, email: "" };
       }
       const isPassing = result.passing;
@@ -68,10 +73,14 @@ function requestBy(way: Way, clientId: string, token: Secret) {
   return { client: publicClient(clientId), form };
 }
 
-/** @returns the end of an access token that is a JWT, ms since the epoch; undefined for others */
+/** A token that ends sooner would cost an exchange for nearly each request, ms. */
+const shortestLifeMs = 500;
+
+/** @returns the end of an access token that is a JWT, ms since the epoch; undefined for others, and where it is no moment */
 function endOf(token: string): number | undefined {
   try {
-    return claimedEnd(token);
+    const end = claimedEnd(token);
+    return end !== undefined && end >= 0 && end <= latestMs ? end : undefined;
   } catch {
     return undefined;
   }

@@ -15,6 +15,9 @@ const githubIdentity = /^ACTIONS_ID_TOKEN_REQUEST_(TOKEN|URL)$/;
 const isIdentity = (name: string, source: string | undefined) =>
   source === "github" ? githubIdentity.test(name) : source === `env:${name}`;
 
+/** True for an empty HOME: to some programs it means the current folder, and none means the system's home. */
+const isNowhere = (name: string, value: string) => name === "HOME" && value === "";
+
 declare const withoutSecrets: unique symbol;
 
 /** An environment for a program that is not ours: none of our secrets is in it. {@link withoutOwnSecrets} makes one. */
@@ -24,7 +27,8 @@ export type ForeignEnv = Readonly<Record<string, string>> & { readonly [withoutS
 export function withoutOwnSecrets(env: Env): ForeignEnv {
   const source = env.CODEMIE_ID_TOKEN;
   const kept = Object.entries(env).filter(
-    ([name, value]) => value !== undefined && !ownSecrets.test(name) && !isIdentity(name, source),
+    ([name, value]) =>
+      value !== undefined && !ownSecrets.test(name) && !isIdentity(name, source) && !isNowhere(name, value),
   );
   return Object.fromEntries(kept) as ForeignEnv;
 }

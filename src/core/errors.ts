@@ -105,7 +105,11 @@ export function asCodemieError(error: unknown): CodemieError {
  */
 export const failure = {
   badHost: (given: string, why: string, hint = "give the host as https://codemie.example.com") =>
-    new CodemieError("usage", `cannot use ${printable(given, 120)} as a CodeMie host: ${why}`, hint),
+    new CodemieError(
+      "usage",
+      `cannot use ${printable(given, 120) || "an empty address"} as a CodeMie host: ${why}`,
+      hint,
+    ),
   interrupted: () => new CodemieError("interrupted", "interrupted"),
   terminated: () => new CodemieError("terminated", "terminated"),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -87,7 +87,8 @@ export function parseProvider(input: string): Host {
   return { origin: url.origin, api: url.origin + withoutLastSlashes(url.pathname), kind: "provider" };
 }
 
-function withoutLastSlashes(path: string): string {
+/** @returns the path without the slashes at its end */
+export function withoutLastSlashes(path: string): string {
   let end = path.length;
   while (path[end - 1] === "/") end--;
   return path.slice(0, end);
@@ -112,16 +113,25 @@ function parseAddress(input: string): URL {
   const text = pasted(input);
   const standIn = placeholder(text) ?? tokenForAddress(text);
   if (standIn) throw failure.badHost(text, standIn);
+  const shown = withoutSecrets(text);
   let url: URL;
   try {
     url = new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`);
   } catch {
-    throw failure.badHost(text, "it is not a web address");
+    throw failure.badHost(shown, "it is not a web address");
   }
-  if (url.protocol !== "https:" && url.protocol !== "http:") throw failure.badHost(text, "only https: is supported");
+  if (url.protocol !== "https:" && url.protocol !== "http:") throw failure.badHost(shown, "only https: is supported");
   if (url.username || url.password) throw failure.badHost(url.origin, "a user name or password in it is not allowed");
   if (url.protocol === "http:" && !isLoopback(url.hostname)) {
-    throw failure.badHost(text, "plain http: is allowed on this machine only");
+    throw failure.badHost(shown, "plain http: is allowed on this machine only");
   }
   return url;
+}
+
+/** @returns an address, which may be none, without what may be a secret in it: user, password, query and fragment */
+export function withoutSecrets(text: string): string {
+  const [address = ""] = text.split(/[?#]/, 1);
+  const at = address.lastIndexOf("@");
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(address)?.[0] ?? "";
+  return at < 0 ? address : scheme + address.slice(at + 1);
 }

@@ -14,7 +14,7 @@ export function ciLogOf(env: Env): CiLog | undefined {
  * @param data any text, also of several lines
  * @returns a line that GitHub's runner obeys and does not show (GitHub Docs, "Workflow commands")
  */
-export function workflowCommand(name: "add-mask" | "error", data: string, title?: string): string {
+export function workflowCommand(name: "add-mask" | "error" | "stop-commands", data: string, title?: string): string {
   const text = data.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
   const property = title
     ?.replaceAll("%", "%25")
@@ -32,7 +32,7 @@ export function workflowCommand(name: "add-mask" | "error", data: string, title?
  * @returns the text with a space in each of both, so that it holds no command
  */
 export const withoutCommands = (text: string): string =>
-  text.replace(/^([^\S\n\r\u2028\u2029]*:)(?=:)/gm, "$1 ").replaceAll("##[", "## [");
+  text.replace(/^((?:[^\S\n\r\u2028\u2029]|\u0085)*:)(?=:)/gm, "$1 ").replaceAll("##[", "## [");
 
 /**
  * @param name letters and `_`

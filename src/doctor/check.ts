@@ -1,4 +1,5 @@
-import { asCodemieError, type CodemieError } from "../core/errors.ts";
+import { asCodemieError, type CodemieError, systemCode } from "../core/errors.ts";
+import { networkFailure } from "../platform/network.ts";
 
 /** How a check ended; `skipped`: it did not apply. */
 export type Status = "ok" | "warning" | "failed" | "skipped";
@@ -67,6 +68,14 @@ export async function examine(
   });
 }
 
+/** An error of the system or the network says something of the machine or the host, and is no defect of ours. */
+function unfinished(error: unknown, asks: string | undefined): Finding {
+  const code = systemCode(error);
+  if (code === "") return failedWith(asCodemieError(error));
+  if (asks !== undefined) return failedWith(networkFailure(asks, error));
+  return failed(`the system does not let codemie look (${code})`, "check the owner and mode of codemie's folder");
+}
+
 async function withLimit(run: Check["run"], limitMs: number, asks: string | undefined): Promise<Finding> {
   const over = Promise.withResolvers<Finding>();
   const controller = new AbortController();
@@ -76,10 +85,7 @@ async function withLimit(run: Check["run"], limitMs: number, asks: string | unde
     over.resolve(failed(`${silent} within ${limitMs / 1000} s`, "try again; if it happens again, check the network"));
   }, limitMs);
   try {
-    return await Promise.race([
-      run(controller.signal).catch((error) => failedWith(asCodemieError(error))),
-      over.promise,
-    ]);
+    return await Promise.race([run(controller.signal).catch((error) => unfinished(error, asks)), over.promise]);
   } finally {
     clearTimeout(timer);
   }

@@ -2,7 +2,7 @@ import type { Env } from "../core/env.ts";
 import { asCodemieError, CodemieError, systemCode } from "../core/errors.ts";
 import { isLoopback } from "../core/host.ts";
 import { printable } from "../core/text.ts";
-import { addressesOf, canConnect, certificateOf } from "../platform/diagnose.ts";
+import { addressesOf, type Certificate, canConnect, certificateOf } from "../platform/diagnose.ts";
 import { extraAuthorities, networkFailure } from "../platform/network.ts";
 import { type ProxyInUse, proxyFor, shownProxy } from "../platform/proxy.ts";
 import type { Runtime } from "../platform/runtime.ts";
@@ -16,6 +16,9 @@ const interposers =
 const clockBearable = 60_000;
 /** How long the host may take to tell its time, ms: less than a check may, since the API check names a silent host. */
 const clockMs = 10_000;
+
+/** How long the host may take to begin TLS, ms: as for the clock. */
+const tlsMs = 10_000;
 
 /** @returns the proxy on the way to a host, undefined without one, or why it cannot be used */
 function proxyOf(url: URL, env: Env): ProxyInUse | CodemieError | undefined {
@@ -95,12 +98,20 @@ export function networkChecks(origin: string | undefined, runtime: Runtime): Che
         if (url.protocol !== "https:") return skipped("plain http: on this machine");
         if (noWay) return failedWith(noWay);
         if (proxy) return skipped("a proxy is in between; the API check verifies the certificate");
-        const { issuer, validUntil, problem } = await certificateOf(
-          url.hostname,
-          port,
-          extraAuthorities(runtime.env),
-          signal,
-        );
+        const authorities = extraAuthorities(runtime.env);
+        const inTime = AbortSignal.any([signal, AbortSignal.timeout(tlsMs)]);
+        let certificate: Certificate | undefined;
+        try {
+          certificate = await certificateOf(url.hostname, port, authorities, inTime);
+        } catch (error) {
+          const why = inTime.aborted ? "nothing came" : cause(error);
+          return failed(
+            `${url.hostname}:${port} answers, but does not speak TLS (${why})`,
+            "check the address and its port",
+          );
+        }
+        if (!certificate) return skipped("there is no connection to look on: see connection");
+        const { issuer, validUntil, problem } = certificate;
         const end = Number.isNaN(validUntil) ? "" : `, until ${new Date(validUntil).toISOString().slice(0, 10)}`;
         const said = `issued by ${printable(issuer, 80)}${end}`;
         if (validUntil < runtime.now()) return failed(said, "it has expired: ask the host's administrator to renew it");

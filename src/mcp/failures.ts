@@ -236,7 +236,9 @@ export const mcpFailure = {
     new CodemieError(
       "auth_refused",
       `${printable(issuer, 120)} refused the login by device code: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
-      "if its rules forbid device codes, leave out --device-code; where no browser opens, give --callback-port N and forward that port from the machine that has one (ssh -L N:localhost:N)",
+      code === "invalid_client"
+        ? refusalHints.invalid_client
+        : "if its rules forbid device codes, leave out --device-code; where no browser opens, give --callback-port N and forward that port from the machine that has one (ssh -L N:localhost:N)",
       { forLog: `${printable(issuer, 120)} refused the device code` },
     ),
   refused: (issuer: string, code: string, description: string) =>

@@ -3,7 +3,8 @@
  * that the child started, since a program on PATH may be a wrapper: first gently, after 5 s with force. It looks at the
  * list of processes again and again, because a wrapper may start another one meanwhile, and because the number of a
  * process that has ended may come again. Slim images have no `ps`, macOS has no `/proc`, and busybox takes one column
- * a flag. `$1`: the child's process number, `$2`: the text when all have ended, `$3`: the text when some go on.
+ * a flag. `$1`: the child's process number, `$2`: the text when all have ended, `$3`: the text when some go on. `first` goes
+ * before the first of these.
  */
 const script = `trap '' HUP INT QUIT TERM PIPE
 while read -r _; do :; done
@@ -49,14 +50,20 @@ end() { # with signal $1, in $2 half seconds at most
   [ -z "$them" ]
 }
 
+ended() {
+  [ -z "$first" ] || printf '%s' "$first" >&2
+}
+
 them=$(family "$1")
-[ -n "$them" ] || exit 0
-if end TERM 10 || end KILL 4; then printf '%s\\n' "$2" >&2; else printf '%s\\n' "$3" >&2; fi`;
+[ -n "$them" ] || { ended; exit 0; }
+if end TERM 10 || end KILL 4; then ended; printf '%s\\n' "$2" >&2; else printf '%s\\n' "$3" >&2; fi`;
 
 /** Texts for standard error after a crash: the child was stopped, or could not be. */
 export interface LastWords {
   readonly stopped: string;
   readonly goesOn: string;
+  /** lines to write first once the child has ended */
+  readonly first?: string;
 }
 
 /**
@@ -71,7 +78,7 @@ export function guardChild(pid: number, texts: LastWords): () => void {
   if (process.platform === "win32") return () => undefined;
   try {
     const guard = Bun.spawn(["/bin/sh", "-c", script, "codemie", String(pid), texts.stopped, texts.goesOn], {
-      env: { PATH: "/usr/bin:/bin" },
+      env: { PATH: "/usr/bin:/bin", first: texts.first ?? "" },
       cwd: "/",
       stdio: ["pipe", "ignore", "inherit"],
       detached: true, // Ctrl-C at the terminal is not for the guard

@@ -42,15 +42,16 @@ export interface Certificate {
  *
  * @param authorities the only authorities to trust, PEM; undefined: the runtime's own
  * @param signal ends the attempt
- * @throws the system's error when no TLS connection can be made
+ * @returns the certificate; undefined when there is no connection to look on
+ * @throws the system's error when a connection is made, but none over TLS
  */
 export async function certificateOf(
   hostname: string,
   port: number,
   authorities: string[] | undefined,
   signal: AbortSignal,
-): Promise<Certificate> {
-  const { promise, resolve, reject } = Promise.withResolvers<PeerCertificate>();
+): Promise<Certificate | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<PeerCertificate | undefined>();
   // Verification is off to look at the certificate: nothing is sent here, and the real request verifies on its own
   // connection.
   const host = hostname.replace(/^\[|\]$/g, "");
@@ -58,9 +59,16 @@ export async function certificateOf(
   const socket = connectTls({ host, port, ...name, rejectUnauthorized: false }, () =>
     resolve(socket.getPeerCertificate()),
   );
-  socket.once("error", reject);
+  let isConnected = false;
+  socket.once("connect", () => {
+    isConnected = true;
+  });
+  // It may fail more than once: its end is reported too.
+  socket.on("error", (error) => (isConnected ? reject(error) : resolve(undefined)));
   signal.addEventListener("abort", () => socket.destroy(new Error("no answer in time")), { once: true });
-  const { issuer, valid_to } = await promise;
+  const certificate = await promise;
+  if (!certificate) return undefined;
+  const { issuer, valid_to } = certificate;
   const problem = socket.authorized ? undefined : String(socket.authorizationError ?? "it does not verify");
   socket.destroy();
   const text = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join(" ") : value);

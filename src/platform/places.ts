@@ -1,4 +1,4 @@
-import { homedir } from "node:os";
+import { homedir, userInfo } from "node:os";
 import { isAbsolute, join } from "node:path";
 import type { Env } from "../core/env.ts";
 import { platformFailure } from "./failures.ts";
@@ -20,9 +20,11 @@ export function requireAbsolute(variable: string, path: string): string {
 /**
  * @param env `CODEMIE_HOME`; else `HOME`, and without that the system's home folder
  * @returns the base folder of all our files
- * @throws usage error when it is relative
+ * @throws usage error when one of the two is relative
  */
 export function baseFolder(env: Env): string {
+  // Agents take what lies there for the user's own, wherever our files are.
+  if (env.HOME) requireAbsolute("HOME", env.HOME);
   if (env.CODEMIE_HOME) return requireAbsolute("CODEMIE_HOME", env.CODEMIE_HOME);
   return join(homeFolder(env), ".codemie");
 }
@@ -38,11 +40,11 @@ export const homeFolder = (env: Env): string => requireAbsolute("HOME", env.HOME
  * Containers run programs as users that their system does not know, and give them the root folder as `HOME`; a script that clears
  * the environment takes it away.
  *
- * @returns the home folder by `HOME` or by the system; for a user that it does not know, the root folder
+ * @returns the home folder by `HOME`, unless that is empty, or by the system; for a user that it does not know, the root folder
  */
 export function systemHome(): string {
   try {
-    return homedir();
+    return process.env.HOME === "" ? userInfo().homedir : homedir();
   } catch {
     return "/";
   }

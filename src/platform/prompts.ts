@@ -1,5 +1,6 @@
 import { failure } from "../core/errors.ts";
 import { wrap } from "../core/text.ts";
+import { nextRound } from "../core/time.ts";
 
 /** The answer of a person who wants to go back to the question before. */
 export const back = Symbol("back");
@@ -34,8 +35,55 @@ export interface Prompts {
   /** A long list can be searched by typing. */
   choose<T extends string>(message: string, choices: readonly Choice<T>[], initial?: T): Promise<T | Back>;
   confirm(message: string, initial: boolean): Promise<boolean | Back>;
-  /** Shows the first line of a dialogue. */
+  /** Shows the first line of a dialogue. From then on, keys that no question waits for are neither shown nor kept for one. */
   intro(title: string): void;
+  /** Leaves the keys to `work`, which reads them itself. */
+  lend<T>(work: () => Promise<T>): Promise<T>;
+  /** Leaves the keys to whoever reads them after the dialogue. */
+  end(): void;
+}
+
+/** Between the questions of a dialogue: drops what is typed; Ctrl-C still interrupts. */
+class UnaskedKeys {
+  #dialogue = false;
+  readonly #drop = (typed: Buffer | string) => {
+    // Without echo, the terminal makes no signal of it.
+    if (typed.toString().includes("\u0003")) process.kill(process.pid, "SIGINT");
+  };
+
+  begin(): void {
+    this.#dialogue = true;
+    this.#take();
+  }
+
+  async lend<T>(work: () => Promise<T>): Promise<T> {
+    // What was typed before the question comes now.
+    if (this.#dialogue) await nextRound();
+    this.#leave();
+    try {
+      return await work();
+    } finally {
+      if (this.#dialogue) this.#take();
+    }
+  }
+
+  end(): void {
+    this.#dialogue = false;
+    this.#leave();
+  }
+
+  #take(): void {
+    process.stdin.on("data", this.#drop);
+    process.stdin.setRawMode(true);
+    process.stdin.resume();
+  }
+
+  #leave(): void {
+    if (!process.stdin.listeners("data").includes(this.#drop)) return;
+    process.stdin.off("data", this.#drop);
+    process.stdin.setRawMode(false);
+    process.stdin.pause();
+  }
 }
 
 /** Longest text that may be a name. */
@@ -86,6 +134,7 @@ export async function realPrompts(stop: AbortSignal, unicode: boolean): Promise<
   const { stdin } = process;
   const stderr = unicode ? process.stderr : inAscii(process.stderr);
   const common = { output: stderr, signal: stop };
+  const keys = new UnaskedKeys();
 
   /** Escape and Ctrl-C both cancel a question; the pressed key shows which one it was. */
   async function ask<T>(question: () => Promise<T | typeof clack.CANCEL_SYMBOL>): Promise<T | Back> {
@@ -95,7 +144,7 @@ export async function realPrompts(stop: AbortSignal, unicode: boolean): Promise<
     };
     stdin.on("keypress", watch);
     try {
-      const answer = await question();
+      const answer = await keys.lend(question);
       if (!clack.isCancel(answer)) return answer as T;
       if (stop.aborted) throw stop.reason;
       if (escaped) return back;
@@ -164,7 +213,11 @@ export async function realPrompts(stop: AbortSignal, unicode: boolean): Promise<
           : clack.select<T>({ ...common, message, options, showInstructions: false, ...start });
       }),
     confirm: (message, initial) => ask(() => clack.confirm({ ...common, message, initialValue: initial })),
-    intro: (title) =>
-      clack.intro(wrap(title, (process.stderr.columns || 80) - 3, `${clack.S_BAR}  `), { output: stderr }),
+    intro(title) {
+      keys.begin();
+      clack.intro(wrap(title, (process.stderr.columns || 80) - 3, `${clack.S_BAR}  `), { output: stderr });
+    },
+    lend: (work) => keys.lend(work),
+    end: () => keys.end(),
   };
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from "../core/crypto.ts";
 import type { Env } from "../core/env.ts";
 import { failure } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
@@ -32,8 +33,18 @@ export interface Terminal {
   readonly ci: CiLog | undefined;
   /** Writes lines that are meant for {@link ci} to standard error, as they are. */
   tellCi(lines: string): void;
-  /** Has GitHub's runner hide a secret wherever the log would show it; nothing elsewhere. The runner shows no such line. */
+  /**
+   * Has GitHub's runner hide a secret wherever the log would show it; nothing elsewhere. The runner shows no such line, unless
+   * a program of the same step has stopped its commands: so it is for what is about to be printed, and for what opens nothing
+   * but this machine.
+   */
   mask(secret: Secret): void;
+  /**
+   * Has GitHub's runner obey nothing that is printed from now on, as other programs print what strangers wrote; nothing elsewhere.
+   *
+   * @returns what has it obey again, for {@link tellCi}; empty where nothing was changed
+   */
+  stopCommands(): string;
   /** Reads standard input to its end. */
   readAll(): Promise<string>;
   /**
@@ -104,7 +115,14 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
     },
     tellCi: writeError,
     mask(secret) {
-      if (this.ci === "github") writeError(workflowCommand("add-mask", secret.reveal()));
+      // Behind half a line of another program's it would be text, and the secret would show.
+      if (this.ci === "github") writeError(`\n${workflowCommand("add-mask", secret.reveal())}`);
+    },
+    stopCommands() {
+      if (this.ci !== "github") return "";
+      const end = `codemie-${randomBytes(16).toString("hex")}`;
+      writeError(`\n${workflowCommand("stop-commands", end)}`);
+      return `\n::${end}::\n`;
     },
     readAll: () => Bun.stdin.text(),
     get isAsking() {

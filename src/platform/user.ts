@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { userInfo } from "node:os";
+import { hostname, userInfo } from "node:os";
 
 /**
  * Asks the system and not the environment's `USER`, which anybody can set.
@@ -17,3 +17,6 @@ export async function userName(): Promise<string> {
     ?.split(":")[0];
   return name ? `${name} (${uid})` : `(${uid})`;
 }
+
+/** @returns the name of this machine, as the system has it */
+export const machineName = (): string => hostname();

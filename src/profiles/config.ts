@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { readForwardTo } from "../core/forward-to.ts";
 import { callbackHosts } from "../core/host.ts";
 
 /** Whether agents ask the host for betas of the model API. */
@@ -61,6 +62,14 @@ export const config = z.looseObject({
   version: z._default(z.literal(2), 2),
   activeProfile: z.optional(z.string()),
   profiles: z._default(z.record(z.string(), profile), {}),
+  /** where each line of the audit trail is sent as well */
+  auditForward: z.optional(
+    z.string().check(
+      z.refine((text) => typeof readForwardTo(text) !== "string", {
+        error: ({ input }) => String(readForwardTo(String(input))),
+      }),
+    ),
+  ),
 });
 export type Config = z.infer<typeof config>;
 

@@ -1,4 +1,5 @@
 import { CodemieError } from "../core/errors.ts";
+import { forwardExamples } from "../core/forward-to.ts";
 import { nearest, printable } from "../core/text.ts";
 
 /** Failures of profiles and the configuration file, as users see them. */
@@ -46,6 +47,9 @@ export const profileFailure = {
       "a bearer token is given, but no CodeMie host",
       "set CODEMIE_URL=https://codemie.example.com",
     ),
+  /** @param why in words that repeat nothing of the value, which may hold a password */
+  badReceiver: (why: string) =>
+    new CodemieError("usage", `that is no receiver for the audit trail: ${why}`, `for example ${forwardExamples}`),
   configDamaged: (file: string, why: string) =>
     new CodemieError(
       "config_damaged",

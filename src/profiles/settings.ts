@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { readForwardTo } from "../core/forward-to.ts";
 import { hostOfPage, parseHost, parseProvider } from "../core/host.ts";
 import { parseSeconds } from "../core/parse.ts";
 import { betaChoices, type Config, type Profile, profile as profileSchema, telemetryChoices } from "./config.ts";
@@ -6,10 +7,12 @@ import { profileFailure } from "./failures.ts";
 import { providerOf } from "./providers.ts";
 import { isCodemie, usableHostOf } from "./resolve.ts";
 
-/** A value of a profile that `codemie config` may change. Methods are left to `setup`, since logins depend on them. */
+/** A value that `codemie config` may change, of a profile unless it says otherwise. Methods are left to `setup`, since logins depend on them. */
 export interface Setting {
   readonly name: string;
   readonly about: string;
+  /** true: it stands beside the profiles and counts for all of them */
+  readonly isOfAll?: boolean;
   /** the host's list that has its values */
   readonly of?: "models" | "projects";
   /** parses the typed text; throws zod's error when it is not a value for this setting */
@@ -62,6 +65,13 @@ function address(text: string, { provider = "", name = "" }: Profile): string {
   return hostOfPage(text).host.origin;
 }
 
+function receiver(text: string): string {
+  const value = text.trim();
+  const found = readForwardTo(value);
+  if (typeof found === "string") throw profileFailure.badReceiver(found);
+  return value;
+}
+
 /** Every setting, as `codemie config` shows them. */
 export const settings: readonly Setting[] = [
   { name: "url", about: "CodeMie host, or base URL of a model API", read: address, write: atHost },
@@ -73,17 +83,29 @@ export const settings: readonly Setting[] = [
   { name: "timeout", about: "seconds a request may wait for its first byte, 0 for ever", read: seconds },
   { name: "betas", about: "on, off, or auto: Claude Code's betas, until the host refuses one", read: oneOfBetas },
   { name: "telemetry", about: "on or off: counting agents' sessions for the CodeMie host", read: oneOfTelemetry },
+  {
+    name: "auditForward",
+    about: "where each line of the audit trail is sent as well: syslog:, syslog+tls://HOST or otlp:URL",
+    isOfAll: true,
+    read: receiver,
+  },
 ];
 
 /**
- * Changes one setting of a profile, in place.
+ * Changes one setting of a profile, or of all, in place.
  *
- * @param name the profile's name
+ * @param name the profile's name; it does not count for a setting of all
  * @param value as typed, or undefined to remove it
  * @returns the stored value, undefined when it was removed; false when there is no such profile
  * @throws zod's error, or a usage error, when the text is not a value for this setting
  */
 export function change(config: Config, name: string, setting: Setting, value: string | undefined): unknown {
+  if (setting.isOfAll) {
+    const stored = value === undefined ? undefined : setting.read(value, {});
+    if (stored === undefined) delete config[setting.name];
+    else config[setting.name] = stored;
+    return stored;
+  }
   const found = Object.hasOwn(config.profiles, name) ? config.profiles[name] : undefined;
   if (!found) return false;
   const next: Record<string, unknown> = { ...found };

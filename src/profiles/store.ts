@@ -57,6 +57,21 @@ export class ProfileStore {
   }
 
   /**
+   * Finds where the audit trail is sent as well. Every event asks, so a file without that member is not parsed.
+   *
+   * @returns `auditForward` of the configuration; undefined also where the file cannot be read. It does not throw
+   */
+  async auditForward(): Promise<string | undefined> {
+    try {
+      checkBaseFolder(this.#home, this.#note);
+      const text = readPrivate(this.file, this.#note, { isSecret: false });
+      return text?.includes('"auditForward"') ? (await readConfig(text, this.file)).auditForward : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
    * Changes the configuration under its lock, so that two commands at the same time both take effect.
    *
    * @param change gets the current configuration and alters it in place. It may take the lock of a login; do not call

@@ -78,7 +78,7 @@ export const model: SetupStep = async (draft, context) => {
   }
   const models = draft.models ?? (await atHost(draft, context, "asking for your models", (api) => api.models()));
   if (!models || models.length === 0) return keep;
-  if (!draft.models) tell.good(`${models.length} models`);
+  if (!draft.models) tell.good(`${models.length} model${models.length === 1 ? "" : "s"}`);
   if (flags.model !== undefined && !models.some(({ id }) => id === flags.model)) {
     const close = nearest(
       flags.model,

@@ -49,6 +49,8 @@ export const credential: SetupStep = async (draft, context) => {
     const kept = keep ? await keeping(draft, stored.name, login, context) : undefined;
     if (kept) return kept;
   }
+  // A login or a key that cannot be stored would be a person's work for nothing.
+  if (method !== "jwt" || flags.token) await context.vault.prepare();
   const next = await untilItWorks(context, async (here) => {
     switch (method) {
       case "sso":
@@ -239,7 +241,9 @@ async function triedKey(
   const find = () => findEndpoint(host.api, provider, key, runtime);
   const found = await during(`trying the key at ${host.origin}`, find);
   if ("models" in found) {
-    tell.good(`the key works at ${found.host.api}: ${found.models.length} models`);
+    tell.good(
+      `the key works at ${found.host.api}: ${found.models.length} model${found.models.length === 1 ? "" : "s"}`,
+    );
     return { ...found, lacksList: false };
   }
   const { lacksList: error } = found;

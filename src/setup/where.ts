@@ -2,7 +2,7 @@ import { apiFailure } from "../api/failures.ts";
 import { proofIn } from "../auth/client-proof.ts";
 import { authFailure } from "../auth/failures.ts";
 import { defaultScope, promptIn } from "../auth/login/oidc.ts";
-import { callbackIn, hostOfPage, parseProvider, usesOrigin } from "../core/host.ts";
+import { callbackIn, hostOfPage, parseProvider, usesOrigin, withoutSecrets } from "../core/host.ts";
 import { printable } from "../core/text.ts";
 import { discoverProvider } from "../oauth/provider.ts";
 import { back, type Choice } from "../platform/prompts.ts";
@@ -92,7 +92,7 @@ async function look(draft: Draft, url: string, context: SetupContext): Promise<D
     if (note) tell.note(note);
     return { ...draft, host, method: flags.method };
   }
-  const found = await context.during(`looking at ${printable(url, 200)}`, () => detect(url, runtime));
+  const found = await context.during(`looking at ${printable(withoutSecrets(url), 200)}`, () => detect(url, runtime));
   switch (found.kind) {
     case "codemie":
       if (flags.method) throw setupFailure.takesNoKey(found.host.origin);

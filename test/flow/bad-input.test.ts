@@ -5,6 +5,7 @@ import { Person } from "../support/codemie.ts";
 import { beginLogin, handOff, logIn } from "../support/login.ts";
 import { runOnFullDisk, runReadOnly, testWithMounts } from "../support/namespace.ts";
 import { listen, send } from "../support/sandbox/http.ts";
+import { cliClientId } from "../support/sandbox/identity.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
 /** Whatever is wrong: a clear error, a hint, the exit code of the contract, and nothing already stored is lost. */
@@ -44,6 +45,28 @@ for (const [what, status, type, says] of [
     await web.close();
   });
 }
+
+test("an address that is refused is named without what may be a secret in it", async () => {
+  const person = new Person();
+  for (const address of [
+    "http://codemie.example.com/cb?token=SECRETSECRET",
+    "ftp://SECRETSECRET@codemie.example.com/#SECRETSECRET",
+    "https://SECRETSECRET:x@codemie.example.com:99999/?SECRETSECRET",
+    "me:SECRETSECRET@codemie.example.com:99999",
+    "ftp://u:p@SECRETSECRET@codemie.example.com",
+    "ftp://u:p/SECRETSECRET@codemie.example.com",
+  ]) {
+    for (const args of [
+      ["login", address],
+      ["setup", "--url", address, "--yes"],
+      ["config", "set", "url", address],
+    ]) {
+      const { code, out, err } = await person.run(args);
+      expect({ args, code, told: (out + err).includes("SECRETSECRET") }).toEqual({ args, code: 2, told: false });
+    }
+  }
+  person.remove();
+});
 
 for (const [status, body, type, exit, says] of [
   [401, "{}", "application/json", 4, "did not accept the session"],
@@ -128,6 +151,13 @@ test("CODEMIE_BROWSER gets the URL as its one argument, without a shell", async 
   person.remove();
 });
 
+test("an empty host is called that", async () => {
+  const person = new Person();
+  const { code, err } = await person.run(["login", " "]);
+  expect([code, err]).toEqual([2, expect.stringContaining("cannot use an empty address as a CodeMie host")]);
+  person.remove();
+});
+
 test("an agent that is not installed: the command that installs it", async () => {
   const person = new Person();
   await logIn(person, sandbox);
@@ -163,6 +193,31 @@ testWithMounts("a read-only home: exit 1 before the browser opens", async () => 
   expect(login.err).not.toContain("open this address");
   expect((await runReadOnly(person, ["profile", "status"])).code).toBe(0);
   expect((await runReadOnly(person, ["models"])).code).toBe(0);
+  person.remove();
+});
+
+testWithMounts("setup where nothing can be stored: it says so before the login", async () => {
+  const ways: readonly (readonly string[])[] = [
+    ["--url", sandbox.origin],
+    ["--url", sandbox.origin, "--issuer", sandbox.issuer, "--client-id", cliClientId],
+  ];
+  for (const way of ways) {
+    const person = new Person();
+    mkdirSync(person.codemieHome);
+    const setup = await runReadOnly(person, ["setup", "--yes", ...way]);
+    expect([setup.code, setup.err]).toEqual([1, expect.stringContaining("the file system is read-only\nhint: ")]);
+    expect(setup.err).not.toContain("open this address");
+    person.remove();
+  }
+  const person = loggedIn.copy();
+  const { out, err } = await runOnFullDisk(
+    person,
+    256,
+    `"$0" setup --profile new --url ${sandbox.origin} --yes; echo "exit $?"`,
+  );
+  expect(out).toContain("exit 1");
+  expect(err).toMatch(/error: cannot write .*: the disk is full\nhint: /);
+  expect(err).not.toContain("open this address");
   person.remove();
 });
 

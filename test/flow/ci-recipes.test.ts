@@ -67,7 +67,7 @@ test("the action does its task; what the agent says is in a file and in the log,
   const { commands, shown } = asGithubReads(out);
   expect(commands).toMatchObject([{ name: "stop-commands", data: expect.stringMatching(/^codemie-[0-9a-f]{32}$/) }]);
   expect(shown).toContain("::error::forged");
-  expect(asGithubReads(err).commands.map(({ name }) => name)).toEqual(["add-mask", "add-mask"]);
+  expect(asGithubReads(err).commands.map(({ name }) => name)).toEqual(["add-mask", "stop-commands"]);
   expect(asGithubReads(err).shown).not.toContain(token);
   expect(summary).toContain("| Claude Code | claude-sonnet-4-6 | 0 |");
 });

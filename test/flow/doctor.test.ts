@@ -1,11 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { generate } from "selfsigned";
 import { linkNames } from "../../src/cli/commands/agent/agents.ts";
+import { within } from "../../src/core/time.ts";
 import { loginFile } from "../support/age.ts";
 import { claudeFolder, codemie, Person } from "../support/codemie.ts";
+import { listening } from "../support/corporate.ts";
 import { logIn, secretsOf } from "../support/login.ts";
 import { ownProvider, sharedSandbox } from "../support/shared.ts";
 
@@ -120,6 +123,57 @@ test("a host that cannot be reached, a name that does not resolve, a port that i
   expect(of.port?.status).toBe("failed");
   const taken = await examined({ CODEMIE_PROXY_PORT: new URL(sandbox.origin).port });
   expect(taken.of.port?.status).toBe("warning");
+});
+
+test("no check takes the system's word for a defect of ours: no such name, a port that is refused, one that speaks no TLS", async () => {
+  const plain = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.on("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+  });
+  const closing = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.destroy();
+  });
+  const [at, gone] = [await listening(plain), await listening(closing)];
+  for (const [url, status, says] of [
+    ["https://no-such-host.invalid", "skipped", /^there is no connection to look on: see connection$/],
+    ["https://127.0.0.1:1", "skipped", /^there is no connection to look on: see connection$/],
+    [`https://127.0.0.1:${at}`, "failed", /^127\.0\.0\.1:\d+ answers, but does not speak TLS/],
+    [`https://127.0.0.1:${gone}`, "failed", /^127\.0\.0\.1:\d+ answers, but does not speak TLS/],
+  ] as const) {
+    const { of } = await examined({ CODEMIE_URL: url });
+    expect(of.tls?.status).toBe(status);
+    expect(of.tls?.message).toMatch(says);
+    expect(JSON.stringify(of)).not.toMatch(/unexpected|defect/);
+  }
+  plain.close();
+  closing.close();
+});
+
+test("a trail that somebody changed is found; without a vault there is none to look at", async () => {
+  expect((await examined()).of["audit-lines"]?.status).toBe("skipped");
+  await logIn(person, sandbox);
+  expect((await examined()).of["audit-lines"]).toMatchObject({ status: "ok" });
+  const folder = join(person.codemieHome, "audit");
+  const file = join(folder, readdirSync(folder).find((name) => name.endsWith(".jsonl")) ?? "");
+  writeFileSync(file, readFileSync(file, "utf8").replace("login", "logim"));
+  const { code, of } = await examined();
+  expect([code, of["audit-lines"]?.status]).toEqual([1, "failed"]);
+  expect(of["audit-lines"]?.message).toContain(".jsonl:1: ");
+  expect((await person.run(["doctor"])).out).not.toContain("everything is as it should be");
+});
+
+test("it ends with its last line, though the host still lets requests wait", async () => {
+  const silent = createServer((socket) => socket.on("error", () => undefined));
+  const token = await sandbox.front.mintToken("ci", 86_400);
+  const env = { CODEMIE_URL: `http://127.0.0.1:${await listening(silent)}`, CODEMIE_JWT_TOKEN: token };
+  for (const args of [["doctor"], ["doctor", "--json"]]) {
+    const running = person.start(args, { env });
+    await running.says(/\d failed\n|"ok":false/);
+    // The longest request has 30 s, a check 15 s: whatever the machine's speed, it must not wait for the former.
+    expect(await within(5_000, running.finished())).toBe(true);
+  }
+  silent.close();
 });
 
 test("whoever opens TLS on the way is named", async () => {

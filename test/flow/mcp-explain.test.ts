@@ -1,8 +1,11 @@
 import { expect, test } from "bun:test";
+import { createServer } from "node:net";
 import { Person } from "../support/codemie.ts";
+import { listening } from "../support/corporate.ts";
 import { freePort } from "../support/mcp/everything.ts";
 import { type Settings, scriptedBrowser, startProtected } from "../support/mcp/protected.ts";
 import { startScripted } from "../support/mcp/scripted.ts";
+import { Pty } from "../support/pty.ts";
 
 /** `--explain` says which step fails, against which specification, and what to do. */
 
@@ -15,6 +18,24 @@ async function explained(changes: Partial<Settings>, flags: string[] = []) {
   await server.close();
   return { out, err, code, server };
 }
+
+test("at a terminal, a person is told what is waited for: by --explain, and by a bridge that was started by hand", async () => {
+  const person = new Person();
+  const silent = createServer((socket) => socket.on("error", () => undefined));
+  const url = `http://127.0.0.1:${await listening(silent)}/mcp`;
+  const explain = new Pty(person, ["mcp-proxy", "--explain", url]);
+  await explain.shows(new RegExp(`asking ${new URL(url).origin}…`));
+  explain.type("\u0003");
+  expect(await explain.ended()).toBe(130);
+  const bridge = new Pty(person, ["mcp-proxy", url]);
+  await bridge.shows(/waiting for an MCP client/);
+  bridge.type("\u0003");
+  expect(await bridge.ended()).toBe(130);
+  const { err } = await person.run(["mcp-proxy", url], { stdin: "" });
+  expect(err).toBe("");
+  silent.close();
+  person.remove();
+});
 
 test("a way that leads to the server: every step, and nothing left behind", async () => {
   const { out, code, server } = await explained({});

@@ -23,7 +23,10 @@ test("nothing registered, or settings that are none: it says so, and exits 0", a
 
 test("logout takes the name of a server too; a name that is not there leads to the list", async () => {
   const entry = (url: string) => ({ command: "codemie-mcp-proxy", args: [url] });
-  const mcpServers = { tracker: entry("https://mcp.example.com/mcp") };
+  const mcpServers = {
+    tracker: entry("https://mcp.example.com/mcp"),
+    keyed: entry("https://mcp.example.com/mcp?api_key=SECRETSECRET123"),
+  };
   writeFileSync(join(person.home, ".claude.json"), JSON.stringify({ mcpServers }));
   writeFileSync(
     join(person.cwd, ".mcp.json"),
@@ -31,6 +34,8 @@ test("logout takes the name of a server too; a name that is not there leads to t
   );
   const found = await person.run(["mcp", "logout", "tracker"]);
   expect([found.code, found.out]).toEqual([0, "no login at https://mcp.example.com/mcp is stored\n"]);
+  const keyed = await person.run(["mcp", "logout", "keyed"]);
+  expect([keyed.code, keyed.out]).toEqual([0, "no login at https://mcp.example.com/mcp?… is stored\n"]);
   for (const [name, hint] of [
     ["trackr", "did you mean tracker"],
     ["own", "give the server's address; codemie mcp list shows names and addresses"],

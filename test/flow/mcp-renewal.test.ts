@@ -20,14 +20,17 @@ async function endingSoon(answer: ((response: ServerResponse) => void) | undefin
   server.settings.answer = (seen, response) => {
     if (seen.path === "/token" && seen.body.includes("grant_type=refresh_token")) answer?.(response);
   };
+  const before = refreshes(server); // on a slow machine it has ended, and was renewed, while the bridge began
   await Bun.sleep(1_100);
-  return { server, bridge };
+  return { server, bridge, renewals: () => refreshes(server) - before };
 }
 
 test("a renewal ahead that is refused for now keeps the token in hand, and asks no person", async () => {
-  const { server, bridge } = await endingSoon((response) => refused(response, 429, "temporarily_unavailable"));
+  const { server, bridge, renewals } = await endingSoon((response) =>
+    refused(response, 429, "temporarily_unavailable"),
+  );
   for (let i = 0; i < 3; i++) expect((await bridge.call("x")).result).toBeDefined();
-  expect(refreshes(server)).toBe(1); // and is not tried again with each request
+  expect(renewals()).toBe(1); // and is not tried again with each request
   server.live.clear();
   expect((await bridge.call("x")).error.message).toContain("answered 429");
   server.settings.answer = undefined;
@@ -38,12 +41,12 @@ test("a renewal ahead that is refused for now keeps the token in hand, and asks 
 });
 
 test("a renewal ahead that is refused for good keeps the token until the server refuses it", async () => {
-  const { server, bridge } = await endingSoon((response) => refused(response, 400, "invalid_grant"));
+  const { server, bridge, renewals } = await endingSoon((response) => refused(response, 400, "invalid_grant"));
   for (let i = 0; i < 3; i++) expect((await bridge.call("x")).result).toBeDefined();
-  expect([refreshes(server), bridge.opened().length]).toEqual([1, 1]);
+  expect([renewals(), bridge.opened().length]).toEqual([1, 1]);
   server.live.clear();
   expect((await bridge.call("x")).result).toBeDefined();
-  expect([refreshes(server), bridge.opened().length]).toEqual([1, 2]);
+  expect([renewals(), bridge.opened().length]).toEqual([1, 2]);
   await bridge.finish();
   await server.close();
 });

@@ -59,3 +59,15 @@ test("a tier that the account has not is said", async () => {
   expect(err).toContain("warning: this account has no opus model, so claude-sonnet-4-6 is used (see codemie models)\n");
   expect(header).toBe("claude-sonnet-4-6");
 });
+
+test("config set: a name that could not be checked is said, unless nobody has logged in yet", async () => {
+  const set = async (what: string) => (await person.run(["config", "set", what, "foo"])).err.replaceAll(/\s+/g, " ");
+  sandbox.settings.list = { status: 502, body: "" };
+  expect(await set("model")).toContain("warning: whether foo is one of this account's models could not be checked: ");
+  sandbox.settings.list = undefined;
+  sandbox.front.revokeAll();
+  expect(await set("model")).toContain("warning: whether foo is one of this account's models could not be checked: ");
+  expect(await set("project")).toContain("warning: whether foo is one of your projects could not be checked: ");
+  await person.run(["logout"]);
+  expect(await set("model")).toBe("");
+});

@@ -308,6 +308,61 @@ test("a subcommand goes to the agent as typed, without a login", async () => {
   }
 });
 
+for (const [agent, args, says] of [
+  ["codex", [], true],
+  ["codex", ["resume", "s1"], true],
+  ["codex", ["exec", "hello"], false],
+  ["codex", ["--task", "hello", "--trust-folder"], false],
+  ["codex", ["--silent"], false],
+  ["opencode", [], true],
+  ["opencode", ["--resume", "ses_1"], true],
+  ["opencode", ["run", "hello"], false],
+  ["opencode", ["-s"], false],
+  ["gemini", ["-i", "hello"], true],
+  ["gemini", ["-p", "hello"], false],
+] as const) {
+  test(`${agent} ${args.join(" ")}: at a terminal, ${says ? "the last line is ours" : "nothing is said of a later run"}`, async () => {
+    const person = loggedIn.copy();
+    person.install(agent, "#!/bin/sh\necho the agent says how to go on without codemie\n");
+    const pty = new Pty(person, args, {}, codemieFor(agent));
+    expect(await pty.ended()).toBe(0);
+    const ours = `to go on with the session later: codemie-${agent} --resume [ID]\r\n`;
+    const last = pty.screen.slice(pty.screen.indexOf("without codemie") + "without codemie".length);
+    expect(last.includes(ours)).toBe(says);
+    person.remove();
+  });
+}
+
+test("a run that failed, and one whose output nobody sees, say nothing of a later one", async () => {
+  const person = loggedIn.copy();
+  person.install("codex", "#!/bin/sh\nexit 3\n");
+  const pty = new Pty(person, [], {}, codemieFor("codex"));
+  expect(await pty.ended()).toBe(3);
+  expect(pty.screen).not.toContain("later");
+  expect((await started("codex", [])).err).not.toContain("later");
+  person.remove();
+});
+
+test("gemini: a task in a folder that nobody has trusted names our flag, whether the agent's own words do or not", async () => {
+  const person = loggedIn.copy();
+  person.install("gemini", "#!/bin/sh\nexit 55\n");
+  const run = (...args: string[]) => person.run(args, { program: codemieFor("gemini") });
+  const { code, err } = await run("--task", "hello");
+  expect([code, err]).toEqual([55, expect.stringContaining("--trust-folder lets it")]);
+  expect((await run("-p", "hello")).err).toContain("--trust-folder lets it");
+  expect((await run("--silent", "--task", "hello")).err).toBe("");
+  expect((await run("--trust-folder", "--task", "hello")).err).not.toContain("--trust-folder");
+  person.remove();
+});
+
+ciTest("gemini itself refuses a folder that nobody has trusted, and ours says what to add", async () => {
+  const person = loggedIn.copy();
+  const options = { program: codemieFor("gemini"), env: withAgents(person) };
+  const { code, err } = await person.run(["--task", "hello"], options);
+  expect([code, err]).toEqual([55, expect.stringContaining("--trust-folder lets it")]);
+  person.remove();
+});
+
 test("codemie alone, once it is set up, names the profile and the agents that are here, and asks nobody", async () => {
   const person = loggedIn.copy();
   const bin = person.install("codex", "#!/bin/sh\nexit 1\n").replace(/\/[^/]*$/, "");

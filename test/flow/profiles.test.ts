@@ -147,7 +147,10 @@ test("a model or project that the host does not list is warned of, with the near
   ] as const)
     expect((await person.run(["config", "set", key, value])).err).toBe("");
   sandbox.settings.list = { status: 503, body: "{}" };
-  expect(await person.run(["config", "set", "model", "nobody-knows"])).toMatchObject({ code: 0, err: "" });
+  expect(await person.run(["config", "set", "model", "nobody-knows"])).toMatchObject({
+    code: 0,
+    err: expect.stringContaining("nobody-knows is one of this account's models could not be checked: "),
+  });
   await person.run(["profile", "logout"]);
   expect(await person.run(["config", "set", "project", "nobody-knows"])).toMatchObject({ code: 0, err: "" });
 });

@@ -103,6 +103,10 @@ test("whatever is wrong, the shell does not go on: the program would lead somewh
     ["claude --profile nobody", 1, "no gateway is running for profile nobody"],
     ["clauds", 2, "there is no program clauds"],
     ["gemini", 2, "run codemie-gemini"],
+    ["claude --profil work", 2, "has no flag --profil"],
+    ["claude --profile", 2, "--profile"],
+    ["claude work", 2, "takes one word only"],
+    ["claude -- --profile", 2, "takes nothing after --"],
   ] as const) {
     const { out, err } = await shell(`eval "$(codemie proxy env ${args})" && echo went on; true`);
     expect([args, out]).toEqual([args, ""]);

@@ -300,6 +300,61 @@ test("the wizard: Escape at the first question says that it is the first", async
   expect(await pty.ended()).toBe(130);
 });
 
+test("the wizard: keys typed while it looks at a host answer no later question, and are not shown; Ctrl-C stops", async () => {
+  for (const [key, code] of [
+    [esc, undefined],
+    ["xyzzy", undefined],
+    [ctrlC, 130],
+  ] as const) {
+    const asked = Promise.withResolvers<void>();
+    const answers = Promise.withResolvers<void>();
+    const host = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: async () => {
+        asked.resolve();
+        await answers.promise;
+        return new Response("nothing here", { status: 404 });
+      },
+    });
+    const pty = new Pty(person, ["setup"]);
+    await pty.shows(/Where are your models\?/);
+    pty.type(`http://127.0.0.1:${host.port}${enter}`);
+    await asked.promise;
+    pty.type(key);
+    if (code === undefined) {
+      answers.resolve();
+      await pty.shows(/404[\s\S]*Where are your models\?/);
+      pty.type("/last");
+      await pty.shows(/last/);
+      pty.type(ctrlC);
+    }
+    expect(await pty.ended()).toBe(130);
+    expect(pty.screen).not.toMatch(/this is the first question|xyzzy/);
+    await host.stop(true);
+  }
+});
+
+test("the wizard: Escape while a finished login is looked at answers no later question", async () => {
+  sandbox.settings.applications = ["team-a", "team-b"];
+  const flags = ["--method", "sso", "--project", "team-a", "--model", "gpt-5.2"];
+  const pty = new Pty(person, ["setup", "--url", sandbox.origin, ...flags]);
+  const [url] = await pty.shows(loginUrl);
+  const looks = Promise.withResolvers<void>();
+  sandbox.settings.userWaits = looks.promise;
+  const browser = browserAnswers(url);
+  while (!sandbox.record.some(({ path }) => path.endsWith("/v1/user"))) await Bun.sleep(5);
+  pty.type(`xyzzy${esc}`);
+  looks.resolve();
+  await browser;
+  await pty.shows(/Name of the profile/);
+  pty.type("last");
+  await pty.shows(/last/);
+  pty.type(ctrlC);
+  expect(await pty.ended()).toBe(130);
+  expect(pty.screen).not.toMatch(/Name of the profile[\s\S]*xyzzy/);
+});
+
 test("the wizard: going back keeps the login of a moment ago", async () => {
   sandbox.settings.applications = ["team-a", "team-b"];
   const pty = new Pty(person, ["setup", "--url", sandbox.origin]);

@@ -69,6 +69,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "auth/deviceRefused": [
     [issuer, "unauthorized_client", ""],
     [issuer, "access_denied", serverWords.description],
+    [issuer, "invalid_client", ""],
   ],
   "auth/noIdToken": [
     [issuer, "work", true],
@@ -86,6 +87,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "mcp/deviceRefused": [
     [issuer, "access_denied", ""],
     [issuer, "unauthorized_client", serverWords.description],
+    [issuer, "invalid_client", ""],
   ],
   "mcp/timedOut": [
     [server, 120, undefined],
@@ -95,6 +97,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     ["/run/secrets/passphrase (CODEMIE_VAULT_PASSPHRASE_FILE)", "there is no such file"],
     ["--passphrase-command", "pass is not on PATH", "give the program's name or its absolute path"],
   ],
+  "agents/elsewhere": [["--tmux"]],
   "agents/inBackground": [["--bg"]],
   "agents/noEffort": [["superb", ["low", "medium", "high"]]],
   "agents/modelUnfit": [
@@ -135,6 +138,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "api/sessionEnded": [[host], [host, "default"], [host, "work"]],
   "api/wrongBaseUrl": [[host, "it sent a web page where data was expected"]],
   "audit/broken": [[`${home}/audit/2026-01.jsonl`, 7, "the line was changed"]],
+  "audit/receivedBroken": [["/home/ada/received.log", 7, "line 5 of the trail was changed, or is another trail's"]],
   "audit/unread": [[["the login of profile work (/home/ada/.codemie/vault/1.json)"]]],
   "audit/unsynced": [[platformFailure.disk(`${home}/audit`, systemError("EIO"))]],
   "auth/badKey": [["it is empty"]],
@@ -197,7 +201,11 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "cli/commands/nobodyToAsk": [["delete the profile"], ["reset the configuration"]],
   "cli/commands/notAnExport": [["/home/ada/logins.codemie"]],
   "cli/commands/notForToken": [["session to renew", "ci"]],
+  "cli/commands/noLinesReceived": [["/home/ada/received.log"]],
+  "cli/commands/noReceivedFile": [["/home/ada/received.log"]],
+  "cli/commands/settingOfAll": [["auditForward"]],
   "cli/commands/twoKeys": [["--key-file", "--passphrase-stdin"]],
+  "profiles/badReceiver": [["a user name or password in it is not allowed"]],
   "cli/frame/noCommand": [
     ["codemie", "login", "profile login"],
     ["codemie", "zzz", undefined],

@@ -32,7 +32,9 @@ const commands = [
 const forged = (output: string) =>
   asGithubReads(output).commands.filter(
     ({ name, properties, data }) =>
-      !(name === "error" && properties.title === "codemie") && !(name === "add-mask" && /^[\w-]{43}$/.test(data)),
+      !(name === "error" && properties.title === "codemie") &&
+      !(name === "add-mask" && /^[\w-]{43}$/.test(data)) &&
+      !(name === "stop-commands" && /^codemie-[0-9a-f]{32}$/.test(data)),
   );
 
 test("lists with names of models and profiles hold no command, and a script reads what was meant all the same", async () => {
@@ -74,6 +76,30 @@ for (const hostile of commands) {
   });
 }
 
+test("an agent that repeats what a stranger wrote commands nothing: not in its run, not in the next, not after a crash", async () => {
+  const token = await sandbox.front.mintToken("ci");
+  const env = { ...github, CODEMIE_JWT_TOKEN: token, CODEMIE_URL: sandbox.origin };
+  const says =
+    "echo '::stop-commands::owned' >&2; echo '::set-output name=a::b' >&2; echo '::add-mask::e' >&2; printf half >&2";
+  const run = (script: string) => {
+    person.install("claude", `#!/bin/sh\n${says}\n${script}\n`);
+    return person.start(["--task", "x"], { program: codemieClaude, env });
+  };
+  const killed = run("echo there >&2; sleep 600");
+  await killed.says(/there/);
+  killed.kill("SIGKILL");
+  const errors = [(await killed.finished()).err];
+  for (const code of [0, 7]) errors.push((await run(`exit ${code}`).finished()).err);
+  errors.push((await person.run(["profile", "use", "none"], { env })).err);
+  // One step of a job: the runner reads all of it as one.
+  const { commands: obeyed, shown } = asGithubReads(errors.join(""));
+  expect(obeyed.map(({ name }) => name)).toEqual([...Array(3).fill(["add-mask", "stop-commands"]).flat(), "error"]);
+  expect(forged(errors.join(""))).toEqual([]);
+  expect(errors.join("")).not.toContain(token); // the agent has no token, so nothing has to hide it
+  expect(shown).not.toMatch(/::codemie-[0-9a-f]{32}::/);
+  expect(shown.match(/::set-output name=a::b/g)).toHaveLength(3);
+});
+
 test("no text opens or closes a section of GitLab's log", async () => {
   const hostile = "\u001b[0Ksection_end:1:codemie_error\r\u001b[0K";
   const { err } = await person.run(["profile", "use", hostile], { env: { GITLAB_CI: "true" } });
@@ -91,13 +117,25 @@ async function runWithToken(command: (program: string) => string) {
   return { token, ...ended };
 }
 
-test("the runner hears of the token and of the run's key before the agent starts, and nobody else sees either", async () => {
-  const { token, code, out, err } = await runWithToken((program) => program);
+test("two runs of one step, one within the other, show no token", async () => {
+  const token = await sandbox.front.mintToken("ci");
+  const env = { ...github, CODEMIE_JWT_TOKEN: token, CODEMIE_URL: sandbox.origin };
+  const inner = `'${codemieClaude}' --task y`;
+  person.install("claude", `#!/bin/sh\ncase "$*" in *y) echo in >&2;; *) CODEMIE_JWT_TOKEN=${token} ${inner};; esac\n`);
+  const { out, err } = await person.run(["--task", "x"], { program: codemieClaude, env });
+  expect(err).toContain("in\n");
+  expect(out + err).not.toContain(token);
+});
+
+test("the runner hears of the run's key before the agent starts, also behind half a line, and nobody sees it", async () => {
+  const { token, code, out, err } = await runWithToken((program) => `printf 'half a line' >&2; ${program}`);
   const { commands, shown } = asGithubReads(err);
   const key = out.slice("key ".length).trim();
   expect(code).toBe(0);
-  expect(commands).toEqual([token, key].map((data) => ({ name: "add-mask", properties: {}, data })));
-  expect(shown).not.toContain(token);
+  expect(commands.map(({ name }) => name)).toEqual(["add-mask", "stop-commands"]);
+  expect(commands[0]?.data).toBe(key);
+  expect(shown).not.toContain(key);
+  expect(err).not.toContain(token);
   expect(out).not.toContain(token);
 });
 
@@ -115,7 +153,7 @@ test("codemie token: standard output has the token and nothing else, the mask is
   const token = await sandbox.front.mintToken("ci");
   const env = { ...github, CODEMIE_URL: sandbox.origin, CODEMIE_JWT_TOKEN: token };
   const { out, err } = await person.run(["token"], { env });
-  expect([out, err]).toEqual([`${token}\n`, `::add-mask::${token}\n`]);
+  expect([out, err]).toEqual([`${token}\n`, `\n::add-mask::${token}\n`]);
   const elsewhere = await person.run(["token"], { env: { ...env, GITHUB_ACTIONS: "false" } });
   expect([elsewhere.out, elsewhere.err]).toEqual([`${token}\n`, ""]);
 });

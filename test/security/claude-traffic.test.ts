@@ -114,6 +114,27 @@ test("the user's own settings decide on each switch", async () => {
   expect(elsewhere).toEqual(["CONNECT api.anthropic.com:443"]);
 });
 
+test("a session in another program or on another machine, which our gateway does not serve, is refused", async () => {
+  for (const flags of [
+    ["--worktree", "w", "--tmux"],
+    ["--worktree", "w", "--tmux=classic"],
+    ["--teammate-mode", "tmux"],
+    ["--teammate-mode=tmux"],
+    ["--teammate-mode", "iterm2"],
+    ["--teammate-mode=auto"],
+    ["--desktop"],
+    ["--cloud", "do it"],
+    ["--remote-control"],
+    ["--rc=name"],
+    ["--teleport"],
+    ["--", "--tmux"],
+  ]) {
+    const env = { ...withClaude(person), CLAUDE_CODE_DISABLE_AGENT_VIEW: "" };
+    const { code, err } = await person.run(flags, { program: codemieClaude, env });
+    expect({ flags, code, err }).toEqual({ flags, code: 2, err: expect.stringContaining("without the gateway") });
+  }
+});
+
 test("a session in the background, which would run without the gateway, is refused; a repository does not undo that", async () => {
   for (const undone of [false, true]) {
     if (undone) undoingRepository();

@@ -5,6 +5,7 @@ import { startCi } from "../support/ci.ts";
 import { Person } from "../support/codemie.ts";
 import { startCorporate } from "../support/corporate.ts";
 import { textBelow } from "../support/files.ts";
+import { startScriptedProvider } from "../support/scripted-provider.ts";
 import { sharedCi, sharedSandbox } from "../support/shared.ts";
 import { unsigned } from "../support/token.ts";
 
@@ -175,6 +176,28 @@ for (const [what, changes, code, says] of claims) {
       expect(found).toMatchObject({ code: 4, is: code, says: expect.stringContaining(says) });
     }
     expect(sandbox.record).toEqual([]);
+  });
+}
+
+for (const [exp, says] of [
+  ["soon", undefined],
+  [1e300, undefined],
+  [-1, undefined],
+  [1, "the token that it gave has ended"],
+] as const) {
+  test(`a provider's token that ends at ${exp}: no command stumbles over it, or it is refused`, async () => {
+    const provider = await startScriptedProvider();
+    const answer = { access_token: unsigned({ sub: "ci", exp }), token_type: "Bearer" };
+    provider.answer = (path) => (path === "/token" ? Response.json(answer) : undefined);
+    const env = { ...job, CODEMIE_URL: provider.origin };
+    const flags = ["--id-token", "github", "--issuer", provider.origin, "--client-id", "cli"];
+    for (const args of [["token"], ["profile", "status"]]) {
+      const { code, out, err } = await person.run([...args, ...flags], { env });
+      expect({ args, stumbles: /unexpected|defect|Invalid|NaN/.test(out + err) }).toEqual({ args, stumbles: false });
+      if (says) expect([code > 0, (out + err).replaceAll(/\s+/g, " ")]).toEqual([true, expect.stringContaining(says)]);
+      else expect(code).toBe(0);
+    }
+    await provider.stop();
   });
 }
 

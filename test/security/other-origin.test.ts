@@ -44,7 +44,7 @@ test("two hosts named at once are an error, not a choice", async () => {
   person.remove();
 });
 
-for (const url of ["http://codemie.example.com", "ftp://h", "https://u:p@h", "https://h/some/path", "not a url"]) {
+for (const url of ["http://codemie.example.com", "ftp://h", "https://u:p@h", "not a url"]) {
   test(`${url} is refused as a host`, async () => {
     const person = new Person();
     const { code, err, out } = await person.run(["profile", "login", "--url", url]);
@@ -54,3 +54,16 @@ for (const url of ["http://codemie.example.com", "ftp://h", "https://u:p@h", "ht
     person.remove();
   });
 }
+
+test("the address of a page is no host where a credential goes along; a login says which host it takes", async () => {
+  const person = new Person();
+  const page = "https://h.invalid/some/path";
+  for (const args of [["profile", "status"], ["models"]]) {
+    const { code, out, err } = await person.run([...args, "--url", page]);
+    expect({ args, code, out }).toEqual({ args, code: 2, out: "" });
+    expect(err).toContain("hint: try https://h.invalid");
+  }
+  const { code, err } = await person.run(["profile", "login", "--url", page]);
+  expect([code, err.replaceAll(/\s+/g, " ")]).toEqual([5, expect.stringContaining("the host is https://h.invalid")]);
+  person.remove();
+});

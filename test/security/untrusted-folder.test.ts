@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { codemieFor, threeMakers, withAgents } from "../support/agents.ts";
 import { type Person, withClaude } from "../support/codemie.ts";
@@ -98,6 +98,33 @@ ciTest(
   },
 );
 
+for (const [agent, own, folders] of [
+  ["claude", {}, [".claude"]],
+  ["claude", { CLAUDE_CONFIG_DIR: "HOME/code/.claude" }, ["code/.claude"]],
+  ["opencode", {}, [".opencode"]],
+] as const) {
+  test(`${agent}: the person's own ${folders.join()} above is none of the folder's`, async () => {
+    const person = loggedIn.copy();
+    const below = join(person.home, "code/project");
+    mkdirSync(below, { recursive: true });
+    for (const folder of folders) mkdirSync(join(person.home, folder), { recursive: true });
+    person.install(agent, "#!/bin/sh\n");
+    const env = Object.fromEntries(
+      Object.entries(own).map(([name, value]) => [name, value.replace("HOME", person.home)]),
+    );
+    const run = async (cwd: string) => {
+      const program = [codemieFor(agent), "--task", "hello"];
+      const child = Bun.spawn(program, { cwd, env: { ...person.env, ...env }, stdout: "ignore", stderr: "pipe" });
+      return await new Response(child.stderr).text();
+    };
+    expect(await run(below)).not.toContain("runs without");
+    expect(await run(person.home)).not.toContain("runs without");
+    mkdirSync(join(below, `.${agent}`));
+    expect(await run(below)).toContain(`runs without .${agent}`);
+    person.remove();
+  });
+}
+
 for (const args of cases(
   [
     ["-p", "hello"],
@@ -142,4 +169,21 @@ for (const args of cases(
     expect(JSON.stringify(sandbox.record)).toContain(person.cwd);
     person.remove();
   });
+}
+
+for (const home of [".", ""]) {
+  for (const agent of Object.keys(hostile)) {
+    test(`${agent} with HOME ${JSON.stringify(home)}: the folder is nobody's home`, async () => {
+      const person = loggedIn.copy();
+      const base = person.codemieHome;
+      Object.assign(person.env, { HOME: home, CODEMIE_HOME: base });
+      person.install(agent, `#!/bin/sh\necho "home=\${HOME-none}"\n`);
+      const { code, out, err } = await person.run(["--task", "hello", ...(more[agent] ?? [])], {
+        program: codemieFor(agent),
+      });
+      if (home === "") expect([code, out]).toEqual([0, "home=none\n"]);
+      else expect([code, err]).toEqual([2, expect.stringContaining("HOME")]);
+      person.remove();
+    });
+  }
 }

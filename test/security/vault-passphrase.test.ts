@@ -60,6 +60,24 @@ test("made with a passphrase, the vault has no key in the home", async () => {
   expect((await status({ CODEMIE_VAULT_PASSPHRASE: passphrase })).code).toBe(0);
 });
 
+test("profile list says why it shows no login; a script reads that in null", async () => {
+  const said = await status({}, ["profile", "list"]);
+  expect([said.code, said.err]).toEqual([0, expect.stringContaining("no logins are shown")]);
+  expect((await status({}, ["profile", "list", "--json"])).err).toBe("");
+  expect((await status({ CODEMIE_VAULT_PASSPHRASE: passphrase }, ["profile", "list"])).err).not.toContain("no logins");
+});
+
+test("Escape and Ctrl-C at the question: nothing was read, so nobody is said to be logged out", async () => {
+  for (const key of ["\u001b", "\u0003"]) {
+    const pty = new Pty(person, ["status"]);
+    await pty.shows(/passphrase of the vault/);
+    pty.type(key);
+    expect(await pty.ended()).toBe(130);
+    expect(pty.screen).toContain("if there is one, cannot be opened now");
+    expect(pty.screen).not.toContain("not logged in");
+  }
+});
+
 test("none, a wrong one, an empty or missing file: each has its own words, exit 6, nothing changes", async () => {
   const before = readFileSync(loginFile(person));
   const empty = join(person.root, "empty");

@@ -9,8 +9,14 @@ export const subjects = [
   "repo:octo-org@123456/octo-repo@456789:ref:refs/heads/main",
 ] as const;
 
-/** @returns what a job's step printed, without the lines that GitHub's runner swallows because they name a secret to hide */
-export const unmasked = (err: string): string => err.replaceAll(/^::add-mask::.*\n/gm, "");
+/**
+ * @returns what a job's step printed, without our lines that GitHub's runner swallows (secrets to hide, where to obey nothing), and
+ *   the one that says what is waited for, which depends on the machine
+ */
+export const unmasked = (err: string): string =>
+  err
+    .replaceAll(/^\n?::(?:add-mask::.*|stop-commands::codemie-.*|codemie-[0-9a-f]{32}::)\n/gm, "")
+    .replace(/^waiting for http\S+…\n/m, "");
 
 /** A job of a CI system: the endpoint that issues its identity tokens (GitHub Actions), and the issuer's key. */
 export interface Ci {

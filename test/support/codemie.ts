@@ -132,6 +132,7 @@ export interface StartOptions {
 export interface Finished {
   readonly code: number;
   readonly out: string;
+  /** without the line that tells a person what is waited for: it comes after a second, so it depends on the machine */
   readonly err: string;
 }
 
@@ -187,7 +188,8 @@ export class Running {
     await this.#child.exited;
     await this.#done;
     const ended = this.#child.signalCode;
-    return { code: ended ? 128 : (this.#child.exitCode ?? -1), out: this.#out, err: this.#err };
+    const err = this.#err.replace(/^waiting for http\S+…\n/gm, "");
+    return { code: ended ? 128 : (this.#child.exitCode ?? -1), out: this.#out, err };
   }
 
   async #collect(stream: ReadableStream<Uint8Array>, add: (text: string) => void): Promise<string> {

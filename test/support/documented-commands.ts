@@ -120,7 +120,14 @@ async function inTree(at: Command, path: string, words: readonly string[], menti
   if (first === undefined || first.startsWith("-")) {
     const load = standard === undefined ? undefined : (subCommands as Record<string, Loader>)[standard];
     if (load) return inTree((await load())(cli), `${path} ${standard}`, words, mention);
-    const known = ["--version", "--help", "--json", "--no-color", undefined];
+    const known = [
+      "--version",
+      "--help",
+      "--json",
+      "--no-color",
+      undefined,
+      ...(path === "codemie" ? ["--licenses"] : []),
+    ];
     return known.includes(first) ? { paths: [path] } : { wrong: `${path} has no flag ${first}` };
   }
   const paths: string[] = [];

@@ -27,6 +27,27 @@ export function runReadOnly(person: Person, args: readonly string[]): Promise<Fi
   return script(person, `mount --bind ${home} ${home} && mount -o remount,bind,ro ${home} && exec "$0" "$@"`, args);
 }
 
+const canNet = Bun.spawnSync(["unshare", "-rmn", "sh", "-c", "ip link set lo up"]).exitCode === 0;
+
+/** A test that needs {@link runWithSilentNames}: skipped on a machine that lets nobody have a network of their own. */
+export const testWithNetwork = test.skipIf(!canMount || !canNet);
+
+/** Runs codemie on a machine without a network, whose name server takes questions and answers none, for minutes. */
+export function runWithSilentNames(person: Person, args: readonly string[]): Promise<Finished> {
+  const silent =
+    "await Bun.udpSocket({ hostname: '127.0.0.1', port: 53 }); console.log('up'); setInterval(() => {}, 1000)";
+  const text = `ip link set lo up
+    printf 'nameserver 127.0.0.1\noptions timeout:30 attempts:3\n' > ${person.root}/resolv.conf
+    mount --bind ${person.root}/resolv.conf /etc/resolv.conf
+    rm -f ${person.root}/up; mkfifo ${person.root}/up
+    ${process.execPath} -e "${silent}" > ${person.root}/up & server=$!
+    read up < ${person.root}/up
+    "$0" "$@"; code=$?
+    kill $server
+    exit $code`;
+  return person.run(["-rmn", "sh", "-c", text, codemie, ...args], { program: "unshare" });
+}
+
 /**
  * Runs a shell script on a copy of codemie's files, on a disk of their own that `$CODEMIE_HOME/filler` fills to the last byte.
  *

@@ -15,7 +15,7 @@ const host = "docs/codemie-host.md";
 /** Source texts by path from the top. */
 async function sourcesIn(folder: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
-  for (const name of new Glob("**/*.{ts,mjs,txt}").scanSync(join(top, folder))) {
+  for (const name of new Glob("**/*.{ts,mjs,txt,sh}").scanSync(join(top, folder))) {
     if (name.includes("node_modules")) continue;
     found.set(`${folder}/${name}`, await Bun.file(join(top, folder, name)).text());
   }
@@ -23,6 +23,8 @@ async function sourcesIn(folder: string): Promise<Map<string, string>> {
 }
 const src = await sourcesIn("src");
 const tests = await sourcesIn("test");
+const release = await sourcesIn("release");
+const ofBuild = await Bun.file(join(top, "build.ts")).text();
 
 test("there are documents to look at", () => {
   expect(docs.length).toBeGreaterThan(12);
@@ -124,6 +126,7 @@ const foreignFlags = [
 
 test("every flag that is named on its own is one of ours", async () => {
   const definitions = [...src].filter(([file]) => file.startsWith("src/cli/")).map(([, text]) => text);
+  const ofInstaller = release.get("release/install.sh") ?? "";
   const isOurs = (flag: string) => {
     const name = flag.slice(2);
     const forms = [
@@ -132,7 +135,8 @@ test("every flag that is named on its own is one of ours", async () => {
       ` ${name}: `,
       ...(name.startsWith("no-") ? [` ${name.slice(3)}: `] : []),
     ];
-    return definitions.some((text) => forms.some((form) => text.includes(form)));
+    if (new RegExp(`^ +(?:--[a-z]+ \\| )?${flag}(?: \\||\\))`, "m").test(ofInstaller)) return true;
+    return [...definitions, ofBuild].some((text) => forms.some((form) => text.includes(form)));
   };
   const named = docs.flatMap(({ file, codes }) =>
     codes
@@ -180,7 +184,9 @@ test("citations are read over the ends of comment lines", () => {
 function pathsIn({ codes }: Pick<Document, "codes">): string[] {
   return codes
     .flatMap((one) => one.split(/\s+/))
-    .filter((one) => /^(?:src|test|docs|\.ci|\.github)(?:\/|$)|^(?:build\.ts|package\.json|bun\.lock)$/.test(one));
+    .filter((one) =>
+      /^(?:src|test|docs|release|\.ci|\.github)(?:\/|$)|^(?:build\.ts|package\.json|bun\.lock)$/.test(one),
+    );
 }
 
 const exists = (path: string) =>
@@ -224,7 +230,10 @@ test("every environment variable of the code is in the manual, and no other is i
   expect([...read].filter((name) => !manual.has(name))).toEqual([]);
   expect(read.size).toBeGreaterThan(30);
   const named = docs.filter(({ file }) => file !== host).flatMap(({ text }) => text.match(variable) ?? []);
-  expect([...new Set(named)].filter((name) => !ours.has(name) && !notOfTheProgram.includes(name))).toEqual([]);
+  const ofRelease = new Set([...release.values(), ofBuild].join("\n").match(variable));
+  expect(
+    [...new Set(named)].filter((name) => !ours.has(name) && !ofRelease.has(name) && !notOfTheProgram.includes(name)),
+  ).toEqual([]);
 });
 
 test("every audit event is in the table of the security document", () => {

@@ -8,6 +8,7 @@ import type { Log } from "../../mcp/log.ts";
 import { ServerClient } from "../../mcp/server-client.ts";
 import type { Step, Trace } from "../../oauth/trace.ts";
 import { Cookies } from "../../platform/cookie-jar.ts";
+import { isTerminal } from "../../platform/is-terminal.ts";
 import type { Fetch } from "../../platform/network.ts";
 import { stopSignal } from "../../platform/signals.ts";
 import type { Cli } from "../frame/command.ts";
@@ -47,6 +48,7 @@ export async function runExplain(cli: Cli, asked: McpArgs): Promise<number> {
     });
     return response;
   };
+  if (isTerminal("stderr") && !output.json) output.say.info(`asking ${url.origin}…`);
   const cookies = new Cookies();
   const authorization = whenDemanded(async () => {
     const { oauthSession } = await import("./oauth.ts");

@@ -67,6 +67,12 @@ export async function runMcpProxy(given: Cli, args: readonly string[]): Promise<
   };
   const log = makeLog(toBoth, verbose, runtime.now, processId());
   log.info(`bridge ${version} to ${addressOnly(asked.url)}`);
+  // A client's own log is no terminal; a person who tries the program by hand sees why nothing happens.
+  if (runtime.terminal.interactive) {
+    cli.output.say.info(
+      "waiting for an MCP client, which sends JSON-RPC here (Ctrl-C to stop); --explain tries the server",
+    );
+  }
   const { code, why } = await serve(cli, asked, log);
   log.info(`ended: ${why}`);
   await file.flushed();

@@ -20,10 +20,12 @@ import {
   warning,
 } from "../../doctor/check.ts";
 import { fileChecks } from "../../doctor/files.ts";
+import { forwardFinding } from "../../doctor/forward.ts";
 import { loginChecks } from "../../doctor/login.ts";
 import { networkChecks } from "../../doctor/network.ts";
 import { programChecks } from "../../doctor/programs.ts";
 import { readBody } from "../../platform/body.ts";
+import { stoppableFetch } from "../../platform/network.ts";
 import { environmentForOthers } from "../../profiles/environment.ts";
 import { type Resolved, resolveProfile } from "../../profiles/resolve.ts";
 import type { Vault } from "../../vault/vault.ts";
@@ -46,8 +48,12 @@ export const doctor = (cli: Cli) =>
     },
     async run({ args }) {
       const { runtime, output } = cli;
-      const checks = await checksFor(cli, args.profile);
-      const results = await output.during(`running ${checks.length} checks`, () => examine(checks, limitMs));
+      const over = new AbortController();
+      const fetch = stoppableFetch(runtime.fetch, over.signal);
+      const checks = await checksFor({ ...cli, runtime: { ...runtime, fetch } }, args.profile);
+      const results = await output.during("running the checks", () => examine(checks, limitMs));
+      // A check that took too long has left requests behind, which would keep the process.
+      over.abort();
       const shown = results.map((result) => withoutHome(result, runtime.env.HOME));
       const isOk = shown.every(({ status }) => status !== "failed");
       const data = shown.map(({ id, status, message, hint, ms }) => ({ id, status, message, hint: hint ?? null, ms }));
@@ -77,6 +83,8 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
     ...fileChecks(runtime, profiles),
     profileCheck(known, unresolved),
     vaultCheck(vault),
+    trailCheck(cli, vault),
+    ...(await forwardChecks(cli)),
     ...networkChecks(host?.origin, runtime),
     ...loginChecks({
       runtime,
@@ -178,6 +186,40 @@ function vaultCheck(vault: Vault): Check {
       }
     },
   };
+}
+
+/** The most lines of the trail that are checked here: more take more than a moment. */
+const mostLines = 50_000;
+
+/** Nobody asks the trail itself, so whoever looks whether all is well is told. */
+function trailCheck({ runtime }: Cli, vault: Vault): Check {
+  return {
+    id: "audit-lines",
+    title: "audit lines",
+    async run() {
+      if (!(await vault.exists())) return skipped("nothing is stored yet");
+      const { auditTrail } = await import("../../access/audit.ts");
+      const { auditFailure } = await import("../../audit/failures.ts");
+      const trail = auditTrail(runtime, vault);
+      const { length } = await trail.entries();
+      if (length > mostLines) return skipped(`there are ${length} of them: codemie audit verify checks them`);
+      const verdict = await trail.verify();
+      if ("unread" in verdict) return failedWith(auditFailure.unread(verdict.unread));
+      if (!verdict.ok) return failedWith(auditFailure.broken(verdict.file, verdict.line, verdict.why));
+      return ok(`whole: ${verdict.entries} ${verdict.entries === 1 ? "line" : "lines"}`);
+    },
+  };
+}
+
+/** There is nothing to check where nobody has the trail sent anywhere. */
+async function forwardChecks(cli: Cli): Promise<Check[]> {
+  const to = await stores(cli.runtime).profiles.auditForward();
+  if (to === undefined) return [];
+  const check = async () => {
+    const { forwarderOf } = await import("../../access/forwarding.ts");
+    return forwardFinding(to, await forwarderOf(cli).state(to));
+  };
+  return [{ id: "audit-forward", title: "audit trail", run: check }];
 }
 
 /** Hides the path of the home folder: it often holds a person's name, and the output may go into a ticket. */

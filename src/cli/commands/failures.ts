@@ -116,6 +116,26 @@ export const commandFailure = {
     ),
   badSetting: (key: string, value: string, about: string) =>
     new CodemieError("usage", `cannot set ${key} to ${printable(value, 60)}`, `${key}: ${about}`),
+  settingOfAll: (key: string) =>
+    new CodemieError("usage", `${key} counts for all profiles, so there is none to name`, "leave out --profile"),
+  noLinesReceived: (file: string) =>
+    new CodemieError(
+      "failed",
+      `there is no line of the audit trail in ${printable(file, 200)}`,
+      "give the file that the receiver of auditForward wrote",
+    ),
+  noReceivedFile: (file: string) =>
+    new CodemieError(
+      "usage",
+      `the receiver's file ${printable(file, 200)} does not exist`,
+      "give the file that the receiver of auditForward wrote",
+    ),
+  noTrailKey: () =>
+    new CodemieError(
+      "failed",
+      "this machine has no audit trail, so it has no key to check one with",
+      "check the file on the machine whose trail it is",
+    ),
   hostNeeded: (profile: string) =>
     new CodemieError(
       "usage",

@@ -106,7 +106,12 @@ export const setup = (cli: Cli) =>
         typed: new Map(),
         tell: { good: (text) => output.say.success(text), note: (text) => output.say.warn(text) },
         during: (text, work) => output.during(text, work),
-        dialogue: (origin) => dialogueOf(cli, origin, asks ? back : undefined),
+        dialogue(origin) {
+          const dialogue = dialogueOf(cli, origin, asks ? back : undefined);
+          const { readPaste } = dialogue;
+          if (!readPaste) return dialogue;
+          return { ...dialogue, readPaste: (...line) => lend(context, () => readPaste(...line)) };
+        },
         stored(name, host) {
           const profile = config.profiles[name] ?? {};
           return brokerFor(cli, vault, { name, profile, host: { value: host, source: "profile" } });
@@ -144,10 +149,13 @@ export const setup = (cli: Cli) =>
         if (damaged) output.say.warn(`the stored login was damaged and is kept as ${damaged}`);
         await report(cli, saved, draft);
       } finally {
+        context.prompts?.end();
         await endUnkeptOf(cli, vault, context, kept);
       }
     },
   });
+
+const lend = ({ prompts }: SetupContext, work: () => Promise<void>) => (prompts ? prompts.lend(work) : work());
 
 /** Ends the logins made in this run that were not stored: going back, or giving up, leaves some. */
 async function endUnkeptOf({ runtime }: Cli, vault: Vault, { proved }: SetupContext, saved: Draft | undefined) {

@@ -15,6 +15,8 @@ export type Command = CommandDef<any> & {
   examples?: readonly string[];
   /** true: it takes arguments after `--` */
   takesRest?: boolean;
+  /** called when its command line is refused or its run fails, before the error is told */
+  failing?: () => void;
   subCommands?: Record<string, Loader>;
   /** other names of its subcommands, which its help does not list */
   aliases?: Readonly<Record<string, string>>;
@@ -25,7 +27,7 @@ export type Loader = () => Promise<(cli: Cli) => Command>;
 
 /** Defines a command whose `run` sees the types of its flags. @returns the definition, unchanged */
 export function command<A extends ArgsDef>(
-  definition: Omit<CommandDef<A>, "subCommands"> & { examples?: readonly string[]; takesRest?: boolean },
+  definition: Omit<CommandDef<A>, "subCommands"> & Pick<Command, "examples" | "takesRest" | "failing">,
 ): Command {
   return definition as Command;
 }

@@ -43,8 +43,11 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
       ]);
       lines.push(heading("Short forms"), ...entries(forms), "");
     }
-    const version: [string, string][] = path === "codemie" ? [["    --version", "show the version"]] : [];
-    lines.push(heading("Flags"), ...entries([...flags(commonArgs), ...version]));
+    const alone: [string, string][] = [
+      ["    --version", "show the version"],
+      ["    --licenses", "show the licences of all that is inside"],
+    ];
+    lines.push(heading("Flags"), ...entries([...flags(commonArgs), ...(path === "codemie" ? alone : [])]));
   } else {
     const args = Object.entries((command.args as ArgsDef | undefined) ?? {});
     const words = args.filter(([, def]) => def.type === "positional");

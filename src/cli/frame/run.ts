@@ -1,7 +1,7 @@
 import { type ArgsDef, runCommand } from "citty";
 import type { Env } from "../../core/env.ts";
 import { nearest } from "../../core/text.ts";
-import { version, versionLine } from "../../core/version.ts";
+import { signingKey, version, versionLine } from "../../core/version.ts";
 import { realRuntime } from "../../platform/runtime.ts";
 import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
 import { cliFailure } from "../failures.ts";
@@ -81,7 +81,18 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     if (name === undefined) {
       const unknown = rest.find((arg) => arg.startsWith("-") && !isCommonFlag(arg));
       if (unknown === "--version" || unknown === "-v" || unknown === "-V") {
-        cli.output.result({ version, build: versionLine }, () => [versionLine]);
+        cli.output.result({ version, build: versionLine, signingKey }, () => [versionLine]);
+        return 0;
+      }
+      if (unknown === "--licenses" && path === "codemie") {
+        const { licenses } = await import("../../core/licenses.ts");
+        const lines = licenses.flatMap(({ name, version, license, text }) => [
+          `${name} ${version}: ${license}`,
+          "",
+          text,
+          "",
+        ]);
+        cli.output.result(licenses, () => lines, true);
         return 0;
       }
       if (unknown) throw unknownFlag(unknown, commonArgs, path);
@@ -94,8 +105,8 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     const known: Record<string, unknown> = { ...current.subCommands, ...more };
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
     if (!load) {
-      const close = elsewhere[`${path} ${name}`] ?? nearest(name, Object.keys(known));
-      throw frameFailure.noCommand(path, name, close, ofAgents[`${path} ${name}`]);
+      const { hintFor } = await import("./other-words.ts");
+      throw frameFailure.noCommand(path, name, nearest(name, Object.keys(known)), hintFor(`${path} ${name}`));
     }
     if (word !== undefined) rest = rest.toSpliced(rest.indexOf(word), 1);
     path = `${path} ${name}`;
@@ -106,37 +117,21 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     cli.output.text(await helpFor(cli, path, current));
     return 0;
   }
-  if (cli.rest.length > 0 && !current.takesRest) {
-    throw frameFailure.nothingAfterDashes(path);
+  try {
+    if (cli.rest.length > 0 && !current.takesRest) {
+      throw frameFailure.nothingAfterDashes(path);
+    }
+    // Scripts give it everywhere; where no question is asked it changes nothing.
+    if (!Object.hasOwn(current.args ?? {}, "yes")) rest = rest.filter((arg) => !isYes(arg));
+    const args = { ...(current.args as ArgsDef | undefined), ...commonArgs };
+    checkFlags(rest, args, path);
+    const { result } = await runCommand({ ...current, args }, { rawArgs: rest });
+    return typeof result === "number" ? result : 0;
+  } catch (error) {
+    current.failing?.();
+    throw error;
   }
-  // Scripts give it everywhere; where no question is asked it changes nothing.
-  if (!Object.hasOwn(current.args ?? {}, "yes")) rest = rest.filter((arg) => !isYes(arg));
-  checkFlags(rest, { ...(current.args as ArgsDef | undefined), ...commonArgs }, path);
-  const { result } = await runCommand(
-    { ...current, args: { ...(current.args as ArgsDef), ...commonArgs } },
-    {
-      rawArgs: rest,
-    },
-  );
-  return typeof result === "number" ? result : 0;
 }
-
-/** Commands that users of other tools type, and the ones we suggest instead. */
-const elsewhere: Readonly<Record<string, string>> = {
-  "codemie auth": "profile",
-  "codemie switch": "profile use",
-  "codemie init": "setup",
-  "codemie run": "claude",
-};
-
-/** Commands that the agent has, and what to do instead. */
-const removeServer =
-  "claude mcp remove NAME takes it out of Claude Code; codemie mcp logout NAME ends its login before";
-const ofAgents: Readonly<Record<string, string>> = {
-  "codemie mcp remove": removeServer,
-  "codemie mcp rm": removeServer,
-  "codemie mcp delete": removeServer,
-};
 
 const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");
 const isYes = (arg: string) => arg === "--yes" || arg === "-y";

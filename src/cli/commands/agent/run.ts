@@ -1,7 +1,6 @@
-import { record } from "../../../access/audit.ts";
+import { forwardTrail, record } from "../../../access/audit.ts";
 import { availableModels, brokerFor, credentialsFor, forProfile } from "../../../access/credentials.ts";
 import { givenToRun, subjectOf, tellOfEnd, warnOfShown } from "../../../access/given.ts";
-import { maskCredential } from "../../../access/mask.ts";
 import { stores } from "../../../access/stores.ts";
 import { type Agent, type AgentModels, installCommand } from "../../../agents/agent.ts";
 import { type Effort, nearestEffort } from "../../../agents/effort.ts";
@@ -92,7 +91,6 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     warnOfShown(cli, asked);
     warnOfProvider(cli, agent, resolved);
   }
-  if (given) await maskCredential(cli, first);
   const available = await withLogin(login, given, () => availableModels(asking, first, resolved));
   await isRightVersion;
   if (!asked.silent) await tellOfEnd(cli, first);
@@ -129,6 +127,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
       args: agentArgs,
       env,
       note,
+      lastNote,
       cwd,
     } = await agent.start({
       gatewayUrl: gateway.url,
@@ -152,10 +151,17 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     if (note !== undefined && !asked.silent) cli.output.say.info(note);
     banner(cli, agent, asked, resolved, models.id);
     runtime.terminal.mask(gateway.key);
+    // While the agent runs, the receiver gets the lines that earlier commands could not send.
+    if (config.auditForward !== undefined) await forwardTrail(cli);
     const began = performance.now();
-    const code = await runForeground([binary, ...agentArgs], env, lastWordsOf, cwd);
+    const resume = runtime.terminal.stopCommands();
+    const code = await runForeground([binary, ...agentArgs], env, { ...lastWordsOf, first: resume }, cwd).finally(() =>
+      runtime.terminal.tellCi(resume),
+    );
     exit = code;
     betas.tell();
+    const last = asked.silent ? undefined : lastNote?.(code);
+    if (last !== undefined) cli.output.say.info(last);
     const { forwarded, denied } = gateway.counts;
     if (ciLogOf(runtime.env)) {
       const { summarize } = await import("./job-summary.ts");

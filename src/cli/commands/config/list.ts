@@ -80,8 +80,12 @@ async function effective(cli: Cli, profile: string | undefined): Promise<Effecti
       "url",
       host && { value: host.value.kind === "provider" ? host.value.api : host.value.origin, source: host.source },
     ),
-    ...settings.flatMap(({ name, write }) => {
+    ...settings.flatMap(({ name, write, isOfAll }) => {
       if (write) return [];
+      if (isOfAll) {
+        const value = config[name];
+        return typeof value === "string" ? { key: name, value, source: "configuration" } : row(name, undefined);
+      }
       if (name in resolvedHere) return row(name, resolvedHere[name]);
       const value = own[name];
       return row(

@@ -1,5 +1,6 @@
 import { recorded } from "../../../access/audit.ts";
 import { endLogin } from "../../../access/end-login.ts";
+import { sendLast } from "../../../access/forwarding.ts";
 import { moveLeftovers } from "../../../access/legacy-secrets.ts";
 import { stores, storesToChange } from "../../../access/stores.ts";
 import { loginRecord } from "../../../auth/credential.ts";
@@ -57,6 +58,7 @@ export const configReset = (cli: Cli) =>
         }
         return await profiles.reset(runtime.now());
       });
+      sendLast(cli, config?.auditForward);
       output.result({ backup: backup ?? null, removed }, () => [
         backup ? `${output.paint("good", "✓")} the configuration was moved to ${backup}` : "there was no configuration",
         ...(removed.length ? [`  logged out: ${removed.join(", ")}`] : []),

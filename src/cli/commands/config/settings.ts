@@ -1,5 +1,6 @@
 import { recorded } from "../../../access/audit.ts";
 import { callApi, credentialsFor, forProfile, listModels } from "../../../access/credentials.ts";
+import { forwarderOf, sendLast } from "../../../access/forwarding.ts";
 import { stores, storesToChange } from "../../../access/stores.ts";
 import { CodemieError } from "../../../core/errors.ts";
 import { closest, nearest, printable } from "../../../core/text.ts";
@@ -40,8 +41,8 @@ const listMs = 10_000;
 const agentsOwn = /^(?:haiku|sonnet|opus|fable|best|opusplan|default)(?:\[1m\])?$/i;
 
 /**
- * Warns when the profile's host lists no such model or project, with the nearest ones. A list that cannot be had now, for
- * want of a login for example, says nothing.
+ * Warns when the profile's host lists no such model or project, with the nearest ones. It also warns when it
+ * cannot have the list now, for want of an answer for example, unless no login is stored yet.
  *
  * @param profile the profile's name
  * @param value the stored value
@@ -70,6 +71,9 @@ export async function warnUnlisted(outer: Cli, profile: string, setting: Setting
     );
   } catch (error) {
     if (!(error instanceof CodemieError) || error.exitCode > 5) throw error;
+    if (error.code === "auth_needed") return;
+    const list = setting.of === "models" ? "this account's models" : "your projects";
+    outer.output.say.warn(`whether ${printable(value, 60)} is one of ${list} could not be checked: ${error.message}`);
   }
 }
 
@@ -78,7 +82,7 @@ export async function warnUnlisted(outer: Cli, profile: string, setting: Setting
  *
  * @param profile the `--profile` flag
  * @param value as typed; undefined removes the setting
- * @returns the profile's name, the stored value, and the names of members that the change removed besides
+ * @returns the profile's name (empty for a setting of all), the stored value, and the names of members that the change removed besides
  * @throws usage error for an unusable value or an unknown profile; `config_damaged`, `disk`, `vault_locked`
  */
 export async function changeSetting(
@@ -88,13 +92,15 @@ export async function changeSetting(
   value: string | undefined,
 ): Promise<{ name: string; stored: unknown; dropped: readonly string[] }> {
   const { vault, profiles } = await storesToChange(cli.runtime);
-  const { name } = settleProfile(await profiles.read(), { profile }, cli.runtime.env, {});
+  const before = await profiles.read();
+  if (setting.isOfAll && profile !== undefined) throw commandFailure.settingOfAll(setting.name);
+  const name = setting.isOfAll ? "" : settleProfile(before, { profile }, cli.runtime.env, {}).name;
   if (setting.write && value === undefined) throw commandFailure.hostNeeded(name);
   const detail = { what: value === undefined ? "unset" : "set", setting: setting.name };
   let stored: unknown;
   let dropped: readonly string[] = [];
   await recorded(cli, vault, { event: "config-changed", profile: name, host: "", detail }, () =>
-    profiles.update((config) => {
+    profiles.update(async (config) => {
       try {
         const before = Object.keys(config.profiles[name] ?? {});
         stored = change(config, name, setting, value);
@@ -105,7 +111,10 @@ export async function changeSetting(
         throw commandFailure.badSetting(setting.name, value ?? "", setting.about);
       }
       if (stored === false) throw profileFailure.none(name, Object.keys(config.profiles));
+      // Lines from before somebody set a receiver stay on this machine.
+      if (setting.name === "auditForward" && stored !== undefined) await forwarderOf(cli).begin();
     }),
   );
+  if (setting.name === "auditForward" && value === undefined) sendLast(cli, before.auditForward);
   return { name, stored, dropped };
 }

@@ -118,7 +118,7 @@ async function answerOf({ url, scope }: Registered, { fetch }: Runtime) {
   }
 }
 
-/** The address without what may be a key: user, password and query. */
-function shown({ origin, pathname, search }: URL): string {
+/** @returns the address without what may be a key: user, password and query */
+export function shown({ origin, pathname, search }: URL): string {
   return `${origin}${pathname}${search ? "?…" : ""}`;
 }

@@ -1,6 +1,6 @@
 import { record } from "../../../access/audit.ts";
 import { stores } from "../../../access/stores.ts";
-import { nearest } from "../../../core/text.ts";
+import { nearest, printable } from "../../../core/text.ts";
 import { covering, findServer } from "../../../mcp/oauth/discovery.ts";
 import { type Grant, giveUp } from "../../../mcp/oauth/grant.ts";
 import { GrantStore, type StoreKey } from "../../../mcp/oauth/store.ts";
@@ -12,7 +12,7 @@ import { readMcpArgs, serverUrl } from "../../bridge/args.ts";
 import { keyOf } from "../../bridge/oauth.ts";
 import { type Cli, command } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
-import { registeredIn } from "./list.ts";
+import { registeredIn, shown } from "./list.ts";
 
 /** How long revoking the tokens may take, ms. */
 const patienceMs = 5_000;
@@ -62,7 +62,7 @@ export const mcpLogout = (cli: Cli) =>
       );
       const logins = await Promise.all(found.map(async (key) => ({ key, login: await store.read(key) })));
       if (args.revoke && !given && logins.some(({ login }) => login && lacksProof(login.client)))
-        throw commandFailure.clientProofNeeded(url.href);
+        throw commandFailure.clientProofNeeded(shown(url));
       const done: { issuer: string; resource: string; revoked: boolean }[] = [];
       for (const { key, login } of logins) {
         const client = login && { ...login.client, ...(lacksProof(login.client) ? given : {}) };
@@ -75,14 +75,19 @@ export const mcpLogout = (cli: Cli) =>
         await record(cli, vault, { event: "logout", profile: "", host: url.origin, outcome: "ok", detail });
       }
       output.result(done, () => {
-        if (done.length === 0) return [`no login at ${url.href} is stored`];
+        if (done.length === 0) return [`no login at ${shown(url)} is stored`];
         return done.map(({ issuer, resource, revoked }) => {
           const remote = revoked ? `${issuer} revoked its tokens` : `its tokens were not revoked at ${issuer}`;
-          return `${output.paint("good", "✓")} the login at ${resource} is removed (${remote})`;
+          return `${output.paint("good", "✓")} the login at ${withoutQuery(resource)} is removed (${remote})`;
         });
       });
     },
   });
+
+const withoutQuery = (resource: string): string => {
+  const url = URL.parse(resource);
+  return url ? shown(url) : printable(resource, 200);
+};
 
 const flagOf = (name: string, args: Readonly<Record<string, unknown>>): string[] =>
   typeof args[name] === "string" ? [`--${name}`, args[name]] : [];

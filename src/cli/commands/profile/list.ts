@@ -35,6 +35,10 @@ export const profileList = (cli: Cli) =>
           expiresAt: at === null ? null : new Date(at).toISOString(),
         };
       });
+      if (names.length > 0 && !opens && !output.json)
+        output.say.info(
+          "no logins are shown: the vault needs its passphrase, or cannot be opened (see codemie vault status)",
+        );
       output.result(rows, () =>
         rows.length === 0
           ? ["no profiles yet: run codemie setup"]

@@ -58,6 +58,7 @@ interface Status {
     active: boolean;
     method: string;
     url: string;
+    /** false also where nobody could say; `problem` tells */
     authenticated: boolean;
     user: { name: string; email: string } | null;
     /** ISO 8601 */
@@ -111,6 +112,9 @@ function withProblem(data: Status["data"], error: CodemieError, more: Partial<St
 const isUnanswered = (problem: CodemieError | undefined) =>
   problem !== undefined && (problem.exitCode === 5 || problem.code === "server_error");
 
+/** True when nobody knows whether there is a login: the vault did not open, or the person did not say its passphrase. */
+const isUnopened = ({ exitCode, code }: CodemieError) => exitCode === 6 || code === "interrupted";
+
 async function statusOf(
   outer: Cli,
   vault: Vault,
@@ -153,7 +157,8 @@ async function statusOf(
     const more = { with: withWhat(given, here.method), checked: answer.checked };
     return problem ? withProblem(data, problem, more) : { data, problem, ...more };
   } catch (error) {
-    return withProblem(here, asCodemieError(error), { with: given && withWhat(given, here.method) });
+    const problem = asCodemieError(error);
+    return withProblem(here, problem, { with: given && withWhat(given, here.method) });
   }
 }
 
@@ -219,7 +224,7 @@ function withWhat(given: Given | undefined, method: string): string | undefined 
 function headingOf({ output }: Cli, { data, checked, problem }: Status): string {
   if (data.authenticated && checked) return `${output.paint("good", "✓ logged in")} to ${data.url}`;
   if (data.authenticated) return `· a stored login for ${data.url}, not checked now`;
-  if (problem?.exitCode === 6)
+  if (problem && isUnopened(problem))
     return `${output.paint("warn", "!")} a login for ${data.url}, if there is one, cannot be opened now`;
   return isUnanswered(problem)
     ? `${output.paint("warn", "!")} a login for ${data.url}, which cannot be checked now`

@@ -12,8 +12,10 @@ import { anyProgram, type KnownProgram, knownPrograms, usablePrograms } from "./
  * On a terminal it prints how to do that instead. When it fails, a shell gets `false`: else it would go on to start a program
  * that leads somewhere else.
  */
-export const proxyEnv = (cli: Cli) =>
-  command({
+export const proxyEnv = (cli: Cli) => {
+  const { runtime, output } = cli;
+  const isShown = isTerminal("stdout") && !output.json;
+  return command({
     meta: { name: "env", description: "Print what points a program at a running gateway, for a shell to evaluate" },
     examples: ['eval "$(codemie proxy env claude)" && claude', 'eval "$(codemie proxy env)"', "codemie proxy env zed"],
     args: {
@@ -24,33 +26,30 @@ export const proxyEnv = (cli: Cli) =>
       },
       profile: { type: "string", valueHint: "NAME", description: "the gateway of this profile" },
     },
+    failing() {
+      if (!isShown && !output.json) runtime.terminal.out("false\n");
+    },
     async run({ args }) {
-      const { runtime, output } = cli;
-      const isShown = isTerminal("stdout") && !output.json;
-      try {
-        const program = await programOf(args.name);
-        const state = await gatewayToUse(new ProxyStates(runtime.home), args.profile);
-        const gateway = gatewayOf(state);
-        if (!isShown) runtime.terminal.mask(new Secret(state.key));
-        const env = program.onGateway(gateway)?.env ?? {};
-        output.result(
-          env,
-          () =>
-            isShown
-              ? [
-                  output.paint("dim", `# ${program.title}`),
-                  evalLine(program, state) ?? "",
-                  ...(program.hints?.(gateway) ?? []).map((hint) => output.paint("dim", `# ${hint}`)),
-                ]
-              : Object.entries(env).map(([name, value]) => `export ${name}=${quoted(value)}`),
-          true,
-        );
-      } catch (error) {
-        if (!isShown && !output.json) runtime.terminal.out("false\n");
-        throw error;
-      }
+      const program = await programOf(args.name);
+      const state = await gatewayToUse(new ProxyStates(runtime.home), args.profile);
+      const gateway = gatewayOf(state);
+      if (!isShown) runtime.terminal.mask(new Secret(state.key));
+      const env = program.onGateway(gateway)?.env ?? {};
+      output.result(
+        env,
+        () =>
+          isShown
+            ? [
+                output.paint("dim", `# ${program.title}`),
+                evalLine(program, state) ?? "",
+                ...(program.hints?.(gateway) ?? []).map((hint) => output.paint("dim", `# ${hint}`)),
+              ]
+            : Object.entries(env).map(([name, value]) => `export ${name}=${quoted(value)}`),
+        true,
+      );
     },
   });
+};
 
 async function programOf(name: string | undefined): Promise<KnownProgram> {
   if (name === undefined) return anyProgram;

@@ -1,0 +1,49 @@
+/** Commands that users of other tools type, and ours that does it. */
+const ours: Readonly<Record<string, string>> = {
+  "codemie auth": "codemie profile",
+  "codemie switch": "codemie profile use",
+  "codemie use": "codemie profile use",
+  "codemie list": "codemie profile list",
+  "codemie ls": "codemie profile list",
+  "codemie refresh": "codemie profile refresh",
+  "codemie init": "codemie setup",
+  "codemie run": "codemie claude",
+  "codemie profile ls": "codemie profile list",
+  "codemie profile rm": "codemie profile delete",
+  "codemie profile remove": "codemie profile delete",
+  "codemie profile add": "codemie setup",
+  "codemie profile new": "codemie setup",
+  "codemie profile create": "codemie setup",
+  "codemie mcp ls": "codemie mcp list",
+  "codemie models ls": "codemie models list",
+  "codemie audit ls": "codemie audit list",
+  "codemie config ls": "codemie config list",
+  "codemie config view": "codemie config list",
+  "codemie config show": "codemie config list",
+  "codemie config edit": "codemie config path",
+  "codemie config use-context": "codemie profile use",
+  "codemie config get-contexts": "codemie profile list",
+  "codemie config current-context": "codemie profile show",
+};
+
+const removeServer =
+  "claude mcp remove NAME takes it out of Claude Code; codemie mcp logout NAME ends its login before";
+const byInstaller = "run the installer again: it puts the newest version in place";
+
+/** Commands that something else has, and what to do instead. */
+const others: Readonly<Record<string, string>> = {
+  "codemie mcp remove": removeServer,
+  "codemie mcp rm": removeServer,
+  "codemie mcp delete": removeServer,
+  "codemie update": byInstaller,
+  "codemie upgrade": byInstaller,
+};
+
+/**
+ * @param typed a command line that names no command, for example `codemie profile ls`
+ * @returns the hint for it; undefined when its words are those of no other tool
+ */
+export function hintFor(typed: string): string | undefined {
+  if (Object.hasOwn(ours, typed)) return `did you mean ${ours[typed]}`;
+  return Object.hasOwn(others, typed) ? others[typed] : undefined;
+}

@@ -1,0 +1,39 @@
+import { expect, test } from "bun:test";
+import { Person } from "../support/codemie.ts";
+
+/** Words of other tools, and of habit, for commands of ours: the error names the command that does it. */
+
+for (const [typed, ours] of [
+  ["refresh", "profile refresh"],
+  ["use", "profile use"],
+  ["list", "profile list"],
+  ["ls", "profile list"],
+  ["update", undefined],
+  ["upgrade", undefined],
+  ["profile ls", "profile list"],
+  ["profile rm", "profile delete"],
+  ["profile remove", "profile delete"],
+  ["profile add", "setup"],
+  ["profile new", "setup"],
+  ["profile create", "setup"],
+  ["mcp ls", "mcp list"],
+  ["models ls", "models list"],
+  ["audit ls", "audit list"],
+  ["config ls", "config list"],
+  ["config view", "config list"],
+  ["config show", "config list"],
+  ["config edit", "config path"],
+  ["config use-context", "profile use"],
+  ["config get-contexts", "profile list"],
+  ["config current-context", "profile show"],
+] as const) {
+  test(`codemie ${typed}: ${ours ? `codemie ${ours} is named` : "what updates it is named"}`, async () => {
+    const person = new Person();
+    const { code, err } = await person.run(typed.split(" "));
+    expect([code, err]).toEqual([
+      2,
+      expect.stringContaining(ours ? `hint: did you mean codemie ${ours}\n` : "installer"),
+    ]);
+    person.remove();
+  });
+}
