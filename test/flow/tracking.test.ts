@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { version } from "../../package.json";
 import { codemieClaude, Person, withClaude } from "../support/codemie.ts";
 import { ownProvider, sharedLogin, sharedSandbox } from "../support/shared.ts";
-import { ciTest } from "../support/tiers.ts";
 import { filesOf, metricsOf, modelUses, trackedAgent } from "../support/tracked-agent.ts";
 
 /** Sessions of Claude Code are counted, and the host is told: names and attributes by CodeMie fact 6.1. */
@@ -123,20 +122,6 @@ test("the real Claude Code's session arrives by name: start, usage and end; code
     ["codemie_cli_session_total", session, "other"],
   ]);
   expect(later[1]?.attributes).toMatchObject({ total_user_prompts: 1, total_tool_calls: 0, total_lines_added: 0 });
-  person.remove();
-});
-
-ciTest("a subagent's tools are counted, and a prompt that the program makes is no person's", async () => {
-  const person = loggedIn.copy();
-  modelUses(sandbox, "look around", [
-    { name: "Agent", input: { description: "sub", prompt: "go", subagent_type: "general-purpose" } },
-  ]);
-  const args = ["--task", "look around", "--allowedTools", "Agent"];
-  await person.run(args, { program: codemieClaude, env: withClaude(person) });
-  const { out } = await person.run(["sessions", "list", "--json"]);
-  expect(JSON.parse(out)).toMatchObject([
-    { prompts: 1, tools: { Agent: { succeeded: 1, failed: 0 } }, events: { SubagentStart: 1, SubagentStop: 1 } },
-  ]);
   person.remove();
 });
 

@@ -5,8 +5,9 @@ import { codemie, codemieClaude, type Person, withClaude } from "../support/code
 import { inNamespace, runOnFullDisk, runReadOnly, testWithMounts } from "../support/namespace.ts";
 import { goesOn } from "../support/processes.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
+import { soak } from "../support/soak.ts";
 import { cases, ciTest } from "../support/tiers.ts";
-import { filesOf, metricsOf, modelUses, toolsOf, trackedAgent } from "../support/tracked-agent.ts";
+import { filesOf, type Metric, metricsOf, modelUses, toolsOf, trackedAgent } from "../support/tracked-agent.ts";
 
 /** Threat: counting sessions gives away what was said in them, breaks the agent, or counts twice what it counts. */
 
@@ -197,8 +198,8 @@ test("a metric that the host will never take is not sent again", async () => {
 
 /** Kills our program and the agent once the agent says so, and returns when both are gone. */
 async function killRun(person: Person, delayMs = 0): Promise<void> {
-  const ready = join(person.home, "ready");
-  const running = start(person);
+  const ready = join(person.home, `ready-${crypto.randomUUID()}`);
+  const running = start(person, { READY: ready });
   while (!existsSync(ready)) await Bun.sleep(10);
   const agent = Number(readFileSync(ready, "utf8"));
   if (delayMs > 0) await Bun.sleep(delayMs);
@@ -210,7 +211,13 @@ async function killRun(person: Person, delayMs = 0): Promise<void> {
   while (goesOn(agent)) await Bun.sleep(10);
 }
 
-const waits = `writeFileSync(env.HOME + "/ready.new", String(process.pid)); renameSync(env.HOME + "/ready.new", env.HOME + "/ready"); await Bun.sleep(60000);`;
+const isReady = `writeFileSync(env.READY + ".new", String(process.pid)); renameSync(env.READY + ".new", env.READY);`;
+const waits = `${isReady} await Bun.sleep(60000);`;
+
+/** A run that is killed between the host's answer and its own note sends a metric again, of the same id: the host tells by that. */
+const onceById = (metrics: readonly Metric[]): Metric[] => [
+  ...new Map(metrics.map((one) => [one.attributes.delta_id, one])).values(),
+];
 
 test("what a killed run leaves arrives once with the next run", async () => {
   const person = loggedIn.copy();
@@ -230,25 +237,83 @@ test("what a killed run leaves arrives once with the next run", async () => {
   person.remove();
 });
 
-ciTest("20 runs killed at random moments, then a quiet one: every call of a tool arrived exactly once", async () => {
+const killed = soak(20, 100);
+ciTest(
+  `${killed} runs killed at random moments, five at a time, then a quiet one: every call of a tool arrived exactly once`,
+  async () => {
+    const person = loggedIn.copy();
+    trackedAgent(
+      person,
+      `${begin} ${isReady}
+    for (let i = 0; ; i++) { write(call("t" + i, "T" + session.slice(0, 8) + "x" + i) + result("t" + i)); hook("Stop"); appendFileSync(env.HOME + "/noted", "T" + session.slice(0, 8) + "x" + i + "\\n"); await Bun.sleep(100); }`,
+    );
+    for (let i = 0; i < killed; i += 5)
+      await Promise.all(Array.from({ length: 5 }, () => killRun(person, Math.random() * 3_000)));
+    trackedAgent(person, `console.log("quiet")`);
+    await run(person);
+    await run(person);
+    const noted = readFileSync(join(person.home, "noted"), "utf8").trim().split("\n");
+    const metrics = onceById(metricsOf(sandbox));
+    const arrived = toolsOf(metrics);
+    // The last call of a killed run may have been noted before the file says so.
+    expect(arrived.length).toBe(new Set(arrived).size);
+    expect(noted.filter((name) => !arrived.includes(name))).toEqual([]);
+    for (const status of ["started", "interrupted"])
+      expect([status, metrics.filter(({ attributes }) => attributes.status === status).length]).toEqual([
+        status,
+        killed,
+      ]);
+    person.remove();
+  },
+);
+
+ciTest("a transcript of 500 MB and a hole of as much: all is counted, in a bounded memory", async () => {
   const person = loggedIn.copy();
   trackedAgent(
     person,
-    `${begin} writeFileSync(env.HOME + "/ready.new", String(process.pid)); renameSync(env.HOME + "/ready.new", env.HOME + "/ready");
-    for (let i = 0; ; i++) { write(call("t" + i, "T" + session.slice(0, 8) + "x" + i) + result("t" + i)); hook("Stop"); appendFileSync(env.HOME + "/noted", "T" + session.slice(0, 8) + "x" + i + "\\n"); await Bun.sleep(100); }`,
+    `${begin} write(call("t1") + result("t1"));
+    const other = Buffer.from((JSON.stringify({ type: "progress", data: "secretive ".repeat(90) }) + "\\n").repeat(1000));
+    for (let size = 0; size < 500e6; size += other.length) write(other);
+    truncateSync(transcript, statSync(transcript).size + 500e6);
+    write("\\n" + call("t2", "Read") + result("t2")); hook("Stop");
+    const record = env.HOME + "/.codemie/sessions/" + session + ".json";
+    while (!existsSync(record) || !readFileSync(record, "utf8").includes('"name":"Read"')) await Bun.sleep(50);
+    const status = readFileSync("/proc/" + process.ppid + "/status", "utf8");
+    ${end} console.log(/VmHWM:\\s+(\\d+) kB/.exec(status)[1]);`,
   );
-  for (let i = 0; i < 20; i++) {
-    await killRun(person, Math.random() * 3_000);
-    Bun.spawnSync(["rm", join(person.home, "ready")]);
-  }
+  const { code, out } = await run(person);
+  expect({ code, tools: toolsOf(metricsOf(sandbox)) }).toEqual({ code: 0, tools: ["Bash", "Read"] });
+  expect(Number(out) / 1024).toBeLessThan(500);
+  person.remove();
+});
+
+test("a clock that jumps a year ahead and back: each call counts once, and no time is below nothing", async () => {
+  const person = loggedIn.copy();
+  const year = 365 * 86_400_000;
+  trackedAgent(
+    person,
+    `const spool = env.HOME + "/.codemie/sessions/" + env.CODEMIE_RUN + ".spool";
+    const note = (ms, event, reason) => appendFileSync(spool, JSON.stringify({ at: Date.now() + ms, event, session, transcript, reason }) + "\\n");
+    const on = (ms) => ({ timestamp: new Date(Date.now() + ms).toISOString() });
+    const used = (id, name, ms) => line({ ...on(ms), type: "assistant", message: { id: "msg_" + id, content: [{ type: "tool_use", id, name }] } })
+      + line({ ...on(ms), type: "user", message: { content: [{ type: "tool_result", tool_use_id: id }] } });
+    note(0, "SessionStart", "startup"); note(${year}, "UserPromptSubmit"); write(used("t1", "Bash", ${year})); note(${-year}, "Stop");
+    await Bun.sleep(2500);
+    note(0, "UserPromptSubmit"); write(used("t2", "Read", ${-year})); note(-5000, "Stop"); note(0, "SessionEnd", "other");`,
+  );
+  expect((await run(person)).code).toBe(0);
+  const first = metricsOf(sandbox);
+  expect(first.map(({ attributes }) => attributes.status ?? attributes.tool_names)).toEqual([
+    "started",
+    ["Bash", "Read"],
+    "completed",
+  ]);
+  expect(first[1]?.attributes.total_user_prompts).toBe(2);
+  expect(first[2]?.attributes.active_duration_ms).toBe(0);
+  for (const { attributes } of first) expect(attributes.session_duration_ms).toBeWithin(0, year / 365);
   trackedAgent(person, `console.log("quiet")`);
   await run(person);
-  await run(person);
-  const noted = readFileSync(join(person.home, "noted"), "utf8").trim().split("\n");
-  const arrived = toolsOf(metricsOf(sandbox));
-  // The last call of a killed run may have been noted before the file says so.
-  expect(arrived.length).toBe(new Set(arrived).size);
-  expect(noted.filter((name) => !arrived.includes(name))).toEqual([]);
+  expect(metricsOf(sandbox)).toEqual(first);
   person.remove();
 });
 

@@ -15,7 +15,7 @@ export function trackedAgent(person: Person, script: string): void {
   person.install(
     "claude",
     `#!${process.execPath}
-const { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } = require("node:fs");
+const { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } = require("node:fs");
 const env = process.env;
 if (process.argv.includes("--version")) { console.log("2.1.331 (Claude Code)"); process.exit(0); }
 const at = process.argv.indexOf("--plugin-dir");
