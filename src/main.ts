@@ -19,7 +19,23 @@ async function hasToldVersion(): Promise<boolean> {
   }
 }
 
-if (await hasToldVersion()) process.exitCode = 0;
+/** An agent waits for its hooks, and starts one at every event, so this loads nothing else either. It never fails. */
+async function hasHooked(): Promise<boolean> {
+  if (program.startsWith("codemie-") || typed[0] !== "hook" || typed.some((arg) => /^(-h|--help)$/.test(arg)))
+    return false;
+  try {
+    const { noteEvent } = await import("./tracking/hook.ts");
+    const { writeOut } = await import("./platform/stdio.ts");
+    const told = noteEvent(typed[1] ?? "", process.env, Date.now());
+    if (told) writeOut(`${told}\n`);
+  } catch (error) {
+    const { logHookFailure } = await import("./tracking/hook-log.ts");
+    await logHookFailure(typed[1] ?? "", error);
+  }
+  return true;
+}
+
+if ((await hasToldVersion()) || (await hasHooked())) process.exitCode = 0;
 else {
   const { containCrashes } = await import("./platform/crash.ts");
   containCrashes();

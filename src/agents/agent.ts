@@ -39,6 +39,8 @@ export interface AgentRun {
   readonly folder: string;
   /** the user's environment */
   readonly env: Env;
+  /** the plugin that reports the agent's sessions, and the run it reports them for; undefined: they are not tracked */
+  readonly tracking?: { readonly plugin: string; readonly run: string } | undefined;
 }
 
 /** The models that an agent uses. */
@@ -90,6 +92,8 @@ export interface Agent {
    * @throws usage error when the agent cannot speak to the wished model, or to any of the account's
    */
   chooseModels(available: readonly Model[], wished: string | undefined, tiers: Tiers): AgentModels;
+  /** absent where the agent's sessions cannot be tracked */
+  readonly sessions?: AgentSessions;
   /** prepares the agent's process, and starts nothing yet */
   start(run: AgentRun): Promise<AgentStart>;
   /**
@@ -97,6 +101,21 @@ export interface Agent {
    * @returns what starts the agent on it; undefined when no variables and arguments lead it there
    */
   onGateway(gateway: RunningGateway): GatewayStart | undefined;
+}
+
+/** How an agent's sessions are tracked. */
+export interface AgentSessions {
+  /**
+   * Lays out, under the base folder, the plugin that calls our hook.
+   *
+   * @returns its folder
+   * @throws when it cannot be written
+   */
+  layOut(home: string): Promise<string>;
+  /** Removes plugins of other versions. @throws when the folder is not ours, or cannot be changed */
+  removeOld(home: string): Promise<void>;
+  /** @returns what the agent is set up with, as attributes of the metric of a session's start */
+  inventory(cwd: string, env: Env): Promise<Readonly<Record<string, unknown>>>;
 }
 
 /** A gateway that runs on its own. */

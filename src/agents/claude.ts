@@ -6,8 +6,11 @@ import { replaceFile } from "../platform/files.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
 import { withoutLoopbackProxy } from "../platform/network.ts";
 import { systemHome } from "../platform/places.ts";
+import { runVariable } from "../tracking/spool.ts";
 import { type Agent, type AgentModels, type AgentRun, type AgentStart, partsOf, type Tiers } from "./agent.ts";
 import { claudeArguments } from "./claude-arguments.ts";
+import { claudeInventory } from "./claude-inventory.ts";
+import { bringsPlugin, layOutPlugin, removeOldPlugins } from "./claude-plugin.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
 import { claudeStateOf, leftOut, toldBy } from "./trust.ts";
@@ -92,6 +95,7 @@ export const claude: Agent = {
   versions: ["2.0.0"],
   efforts: ["low", "medium", "high", "xhigh", "max"],
   own: claudeArguments,
+  sessions: { layOut: layOutPlugin, removeOld: removeOldPlugins, inventory: claudeInventory },
   chooseModels,
   start,
   onGateway: ({ url, key }) => ({ env: { ANTHROPIC_BASE_URL: url, ANTHROPIC_AUTH_TOKEN: key }, line: "claude" }),
@@ -154,6 +158,8 @@ async function start(run: AgentRun): Promise<AgentStart> {
     CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST: "1",
     // Claude Code ends with the command that continues the session; `claude` alone would not go through the gateway.
     CLAUDE_CODE_RESUME_HINT_COMMAND: "codemie-claude",
+    // Always set: a repository's settings must not name another run.
+    [runVariable]: run.tracking?.run ?? "",
   };
   const usual = defaultsFor(run);
   const isTold = run.args.slice(0, endOf(run.args));
@@ -181,6 +187,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
     args: [
       "--settings",
       file,
+      ...(run.tracking && !bringsPlugin(args) ? ["--plugin-dir", run.tracking.plugin] : []),
       ...(left?.flags ?? []),
       ...(run.resume === undefined ? [] : run.resume === "" ? ["--resume"] : ["--resume", run.resume]),
       ...(run.reasoningEffort === undefined ? [] : ["--effort", run.reasoningEffort]),

@@ -12,6 +12,7 @@ import {
   type Integration,
   longestAnswer,
   type Model,
+  metricAnswer,
   models,
   settingsPage,
   type User,
@@ -142,6 +143,36 @@ export class Api {
     }
   }
 
+  /**
+   * Sends a usage metric (CodeMie fact 6.1).
+   *
+   * @param body the metric, JSON
+   * @param headers `X-CodeMie-*` of the program that it is about
+   * @returns `taken`; `never` with the status of a host that will not take this one; `soon` or `later`: when to try again
+   * @throws `auth_expired` when the host does not accept the credential, `unreachable`, `tls`
+   */
+  async sendMetric(
+    body: string,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<"taken" | "soon" | "later" | { readonly never: number }> {
+    const { host } = this.#options;
+    const answer = await this.#request(`${host.api}/v1/metrics`, callTimeoutMs, { body, headers });
+    const { status } = answer;
+    switch (judge(answer, true)) {
+      case "unauthenticated":
+        throw apiFailure.sessionEnded(host.origin);
+      case "failed":
+        if (status === 400 || status === 413 || status === 422) return { never: status };
+        return status === 429 || status >= 500 ? "soon" : "later";
+      case "ok": {
+        const parsed = parseJson(answer.body, metricAnswer);
+        return parsed === undefined ? "later" : parsed.success ? "taken" : "soon";
+      }
+      default:
+        return "later";
+    }
+  }
+
   async #get<T>(path: string, schema: Schema<T>): Promise<T> {
     const { host } = this.#options;
     const answer = await this.#request(host.api + path, callTimeoutMs);
@@ -168,13 +199,19 @@ export class Api {
     }
   }
 
-  async #request(url: string, timeoutMs: number) {
+  /** @param posted sends this JSON, with these headers in place of the usual ones; undefined: reads */
+  async #request(
+    url: string,
+    timeoutMs: number,
+    posted?: { readonly body: string; readonly headers: Readonly<Record<string, string>> },
+  ) {
     const { host, authorize, received, version } = this.#options;
     const headers = new Headers({
       accept: "application/json",
       "user-agent": `codemie-cli/${version}`,
       "x-codemie-cli": `codemie-cli/${version}`,
       "x-codemie-client": "codemie-cli",
+      ...(posted && { "content-type": "application/json", ...posted.headers }),
     });
     authorize(headers);
     let answer: FetchResponse<ReadableStream>;
@@ -182,6 +219,7 @@ export class Api {
     try {
       answer = await this.#call.raw<ReadableStream, "stream">(url, {
         headers,
+        ...(posted && { method: "POST", body: posted.body }),
         signal: AbortSignal.timeout(timeoutMs),
         ignoreResponseError: true,
         retry: 0,

@@ -100,3 +100,6 @@ export interface Model {
  *   of limited length
  */
 export const usable = (all: readonly Model[]): Model[] => all.filter(({ id }) => isPlainName(id));
+
+/** The answer to a metric (CodeMie fact 6.1). */
+export const metricAnswer = z.object({ success: z.boolean() });

@@ -22,6 +22,8 @@ export interface GatewayClient {
   readonly port: number;
   /** called with betas of Anthropic's API that the host refuses */
   readonly betasRefused?: ((betas: readonly string[]) => Promise<void>) | undefined;
+  /** called after each request: with what happened and what to do when the login is over, else with undefined */
+  readonly loginTold?: ((ended: string | undefined) => void) | undefined;
 }
 
 /**
@@ -48,6 +50,7 @@ export function openGateway(
     port: client.port,
     extraPaths: resolved.profile.gatewayPaths ?? [],
     betasRefused: client.betasRefused,
+    loginTold: client.loginTold,
     models: () => listedOrNamed(unwatched, credentials, resolved),
   });
 }

@@ -54,7 +54,8 @@ export function errorResponse(dialect: Dialect, error: unknown, requestId: strin
   });
 }
 
-function asGatewayError(error: unknown): GatewayError {
+/** @returns the status and the words for the agent of anything thrown while the gateway handled a request */
+export function asGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
   const { exitCode, message, hint } = asCodemieError(error);
   const status = exitCode === 4 ? 401 : exitCode === 5 ? 502 : 500;

@@ -7,7 +7,7 @@ import { Secret } from "../core/secret.ts";
 import type { HeaderRecord, HttpClient } from "../http1/message.ts";
 import { discard, forward, loggedOut, replayableBody, type UpstreamOutcome, upstreamUrl } from "./attempt.ts";
 import { watchForRefusal } from "./betas.ts";
-import { Denied, errorResponse, GatewayError } from "./errors.ts";
+import { asGatewayError, Denied, errorResponse, GatewayError } from "./errors.ts";
 import { gatewayFailure } from "./failures.ts";
 import { keyCheck, originGuard, usualGuards } from "./guard.ts";
 import { fixedHeaders, upstreamHeaders } from "./headers.ts";
@@ -30,6 +30,8 @@ export interface GatewayOptions {
   readonly extraPaths?: readonly string[];
   /** called with betas of Anthropic's API that the host refuses */
   readonly betasRefused?: ((betas: readonly string[]) => void | Promise<void>) | undefined;
+  /** called after each request: with what happened and what to do when the login is over, else with undefined */
+  readonly loginTold?: ((ended: string | undefined) => void) | undefined;
   /** the models this account may use, for `GET …/models` */
   readonly models: () => Promise<readonly Model[]>;
 }
@@ -56,7 +58,7 @@ const idleMs = 3_000;
  * @throws `port_taken`
  */
 export function startGateway(options: GatewayOptions): Gateway {
-  const { host, credentials, betasRefused } = options;
+  const { host, credentials, betasRefused, loginTold } = options;
   const key = new Secret(randomBytes(32).toString("base64url"));
   const counts = { forwarded: 0, denied: 0 };
   // Only a CodeMie host gets the X-CodeMie-* headers; a model provider does not.
@@ -113,10 +115,12 @@ export function startGateway(options: GatewayOptions): Gateway {
         if (outcome.kind === "failed") throw outcome.error;
         // Store the cookies before the agent gets the first byte: the old session may no longer work.
         if (outcome.setCookies.length > 0) await credentials.capture(lease, outcome.setCookies);
-        if (outcome.kind === "answer")
+        if (outcome.kind === "answer") {
+          loginTold?.(undefined);
           return betasRefused
             ? watchForRefusal(outcome.response, incoming["anthropic-beta"], betasRefused)
             : outcome.response;
+        }
         if (outcome.kind === "doubtful") {
           if (await credentials.confirm?.(lease)) return outcome.response;
           discard(outcome.response.body);
@@ -127,6 +131,8 @@ export function startGateway(options: GatewayOptions): Gateway {
       }
     } catch (error) {
       if (outcome && "response" in outcome) discard(outcome.response.body);
+      const { status, message } = asGatewayError(error);
+      if (status === 401) loginTold?.(message);
       throw error;
     }
   }

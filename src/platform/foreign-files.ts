@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
@@ -71,6 +71,18 @@ export function readUntrusted(file: string): string | undefined {
     return readPlain(file, longestUntrusted);
   } catch {
     return undefined;
+  }
+}
+
+/** Most names of a folder that we look at. */
+const mostNames = 1_000;
+
+/** @returns the names in a folder that is not ours, sorted; none when there is no such folder */
+export function foreignNames(folder: string): string[] {
+  try {
+    return readdirSync(folder).slice(0, mostNames).sort();
+  } catch {
+    return [];
   }
 }
 

@@ -1,4 +1,4 @@
-import { fstatSync, writeSync } from "node:fs";
+import { fstatSync, readSync, writeSync } from "node:fs";
 import { systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
 
@@ -37,8 +37,40 @@ export async function inputEnded(): Promise<void> {
   for await (const _ of Bun.stdin.stream());
 }
 
-/** How long to wait for a reader that is behind, ms. */
+/** How long to wait for a reader that is behind, or a writer, ms. */
 const readerMs = 5;
+const writerMs = 1;
+const pieceBytes = 64 * 1024;
+
+/**
+ * Reads standard input to its end, for a command that has nothing else to do meanwhile: asking the runtime for a stream takes
+ * longer than all the rest of it.
+ *
+ * @param most bytes to keep; the rest is read and dropped
+ * @param mostDropped bytes; after these, it stops reading
+ * @returns what was kept; it does not throw
+ */
+export function readInput(most: number, mostDropped: number): { bytes: Buffer; isWhole: boolean } {
+  const kept: Buffer[] = [];
+  let left = most;
+  for (let dropped = 0; dropped <= mostDropped; ) {
+    const piece = Buffer.allocUnsafe(pieceBytes);
+    let count = 0;
+    try {
+      count = readSync(0, piece, 0, piece.length, null);
+    } catch (error) {
+      if (systemCode(error) !== "EAGAIN") return { bytes: Buffer.concat(kept), isWhole: false };
+      Bun.sleepSync(writerMs);
+      continue;
+    }
+    if (count === 0) break;
+    const part = piece.subarray(0, Math.min(count, left));
+    if (part.length > 0) kept.push(part);
+    left -= part.length;
+    dropped += count - part.length;
+  }
+  return { bytes: Buffer.concat(kept), isWhole: left > 0 };
+}
 
 function writeWhole(stream: 1 | 2, text: string): void {
   const bytes = Buffer.from(text);

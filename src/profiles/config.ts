@@ -5,6 +5,9 @@ import { callbackHosts } from "../core/host.ts";
 /** Whether agents ask the host for betas of the model API. */
 export const betaChoices = ["on", "off", "auto"] as const;
 
+/** Whether the sessions of agents are counted for the host. */
+export const telemetryChoices = ["on", "off"] as const;
+
 /**
  * A profile, in the existing CLI's file format (CodeMie fact 8.1). The schema lists the members that we use, and keeps
  * every other one as it is.
@@ -47,6 +50,8 @@ export const profile = z.looseObject({
   ),
   /** betas of the model API; `auto`, the default: until the host refuses one */
   betas: z.optional(z.enum(betaChoices)),
+  /** `off`: sessions of agents are not counted, and nothing of them is sent; default: `on` */
+  telemetry: z.optional(z.enum(telemetryChoices)),
   /** accept any certificate of this profile's host; every run warns of it */
   insecureSkipTlsVerify: z.optional(z.boolean()),
 });

@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { readForwardTo } from "../core/forward-to.ts";
 import { hostOfPage, parseHost, parseProvider } from "../core/host.ts";
 import { parseSeconds } from "../core/parse.ts";
-import { betaChoices, type Config, type Profile, profile as profileSchema } from "./config.ts";
+import { betaChoices, type Config, type Profile, profile as profileSchema, telemetryChoices } from "./config.ts";
 import { profileFailure } from "./failures.ts";
 import { providerOf } from "./providers.ts";
 import { isCodemie, usableHostOf } from "./resolve.ts";
@@ -24,6 +24,7 @@ export interface Setting {
 const oneLine = z.string().check(z.regex(/^[^\p{Cc}\p{Cf}]{1,200}$/u));
 const text = (value: string) => oneLine.parse(value.trim());
 const oneOfBetas = (value: string) => z.enum(betaChoices).parse(value.trim().toLowerCase());
+const oneOfTelemetry = (value: string) => z.enum(telemetryChoices).parse(value.trim().toLowerCase());
 const seconds = (value: string) => z.number().parse(parseSeconds(value.trim()));
 
 /** Members that mean something at the profile's host alone, or that let it do more than another one may. */
@@ -81,6 +82,7 @@ export const settings: readonly Setting[] = [
   { name: "codeMieProject", about: "project that model calls count for", of: "projects", read: text },
   { name: "timeout", about: "seconds a request may wait for its first byte, 0 for ever", read: seconds },
   { name: "betas", about: "on, off, or auto: Claude Code's betas, until the host refuses one", read: oneOfBetas },
+  { name: "telemetry", about: "on or off: counting agents' sessions for the CodeMie host", read: oneOfTelemetry },
   {
     name: "auditForward",
     about: "where each line of the audit trail is sent as well: syslog:, syslog+tls://HOST or otlp:URL",

@@ -2,7 +2,7 @@
  * How long the program takes to start, against a bun-compiled program that prints one line, in the same run.
  * Prints ratios of medians and keeps the numbers in dist/bench-start.json.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codemieClaude, Person } from "../support/codemie.ts";
@@ -29,9 +29,21 @@ const codemie = join(import.meta.dir, "../../dist/codemie");
 const commands: Record<string, string[]> = {
   "one line": [baseline],
   "codemie --version": [codemie, "--version"],
+  "codemie hook": [codemie, "hook", folder],
   "codemie --help": [codemie, "--help"],
   "codemie profile list": [codemie, "profile", "list"],
 };
+const run = "run-0-bench-0";
+mkdirSync(join(folder, "sessions"));
+await Bun.write(join(folder, "sessions", `${run}.spool`), "");
+/** An event of Claude Code, with a prompt of some length. */
+const event = JSON.stringify({
+  session_id: "051ae1ae-8afc-4390-bf67-494d592178bf",
+  transcript_path: join(folder, "transcript.jsonl"),
+  cwd: folder,
+  hook_event_name: "UserPromptSubmit",
+  prompt: "word ".repeat(2_000),
+});
 const times: Record<string, number[]> = {};
 /** From the command to the first byte that the agent prints, with a login in the vault and a host on this machine, ms. */
 async function agentStarts(): Promise<number> {
@@ -56,7 +68,8 @@ for (let round = -3; round < rounds; round++) {
   for (const [name, command] of Object.entries(commands)) {
     const start = performance.now();
     const { exitCode } = Bun.spawnSync(command, {
-      env: { HOME: folder, PATH: "" },
+      env: { HOME: folder, PATH: "", CODEMIE_RUN: run },
+      stdin: Buffer.from(event),
       stdout: "ignore",
       stderr: "ignore",
     });
@@ -76,6 +89,8 @@ const result = Object.entries(times).map(([name, values]) => ({
 for (const { name, ms, ratio } of result)
   console.log(`${name.padEnd(22)} ${ms.toFixed(1).padStart(6)} ms  ${ratio.toFixed(2)}×`);
 await Bun.write(join(import.meta.dir, "../../dist/bench-start.json"), JSON.stringify({ rounds, result }, null, 2));
+if ((await Bun.file(join(folder, "sessions", `${run}.spool`)).text()).split('"event"').length !== rounds + 4)
+  throw new Error("the hook did not note each event");
 const version = median(times["codemie --version"] ?? []);
 console.log(
   `an agent starts in ${(median(times["an agent's start"] ?? []) / version).toFixed(2)} times codemie --version`,

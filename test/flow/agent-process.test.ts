@@ -56,8 +56,8 @@ test("ours is taken, the rest goes on untouched and in order, everything after -
   const { args } = await probe.started();
   const { err } = await probe.stop();
   expect(args[0]).toBe("--settings");
-  expect(args.slice(2, 4)).toEqual(["--setting-sources", "user"]);
-  expect(args.slice(4)).toEqual(["--verbose", "--add-dir", "a b", "a prompt", "--model", "x", "--jwt-tokn", "--", ""]);
+  expect(args.slice(2, 6)).toEqual(["--plugin-dir", expect.any(String), "--setting-sources", "user"]);
+  expect(args.slice(6)).toEqual(["--verbose", "--add-dir", "a b", "a prompt", "--model", "x", "--jwt-tokn", "--", ""]);
   expect(err).toBe("");
 });
 
@@ -155,6 +155,8 @@ test("--task, --resume and --reasoning-effort become the agent's own flags", asy
   const { args } = await probe.started();
   await probe.stop();
   expect(args.slice(2)).toEqual([
+    "--plugin-dir",
+    expect.stringMatching(/\/\.codemie\/claude-plugin\/\d+\.\d+\.\d+$/),
     "--setting-sources",
     "user",
     "--resume",

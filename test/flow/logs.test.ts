@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Person } from "../support/codemie.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 
-/** `codemie logs`: what bridges and gateways wrote, now and from now on. */
+/** `codemie logs`: what bridges, gateways and the counting of sessions wrote, now and from now on. */
 
 const sandbox = await sharedSandbox();
 const ada = await sharedLogin(sandbox);
@@ -61,4 +61,16 @@ test("--follow goes on over new files and rotation, whole lines only, until it i
   const { code, err } = await running.finished();
   expect([code, err]).toEqual([130, ""]);
   expect((await person.run(["logs", "--follow", "--json"])).code).toBe(2);
+});
+
+test("what could not be counted of a session is there too, told apart by its name", async () => {
+  const hook = {
+    stdin: JSON.stringify({ hook_event_name: "Stop", session_id: "a" }),
+    env: { CODEMIE_RUN: "run-1-a-b" },
+  };
+  mkdirSync(folder(), { recursive: true, mode: 0o700 });
+  expect((await person.run(["hook", person.codemieHome], hook)).code).toBe(0);
+  expect((await person.run(["logs"])).out).toMatch(/^sessions {2}\S+Z hook: an event was not noted \(ENOENT\)$/m);
+  const lines = JSON.parse((await person.run(["logs", "--json"])).out);
+  expect(lines).toMatchObject([{ from: "sessions", profile: null }]);
 });

@@ -57,7 +57,7 @@ for (const columns of cases([60, 80])) {
       [["audit", "list"], 1, "Ada <ada@example.com>"],
       [["models"], 3, "azure_openai"],
       [["profile"], 2, "https://codemie.a-rather-long-name.example.com"],
-      [["config", "list", "--sources", "--profile", longName], 10, "https://codemie.a-rather-long-name.example.com"],
+      [["config", "list", "--sources", "--profile", longName], 11, "https://codemie.a-rather-long-name.example.com"],
     ] as const) {
       person.editConfig(({ profiles }) => {
         profiles[longName] = { name: longName, codeMieUrl: "https://codemie.a-rather-long-name.example.com" };

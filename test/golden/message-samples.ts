@@ -110,6 +110,10 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   ],
   "agents/wrongVersion": [["OpenCode", "2.0.1", "1.0.0 or later, and below 2.0.0", "npm install -g opencode-ai@1"]],
   "agents/foreignSettings": [[`${home}/settings.json`]],
+  "cli/commands/noSession": [
+    ["051ae1ae", 0],
+    ["0", 2],
+  ],
   "cli/commands/noServer": [
     ["trackr", 0, "tracker"],
     ["wiki", 0, undefined],

@@ -1,4 +1,6 @@
 import { expect } from "bun:test";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { codemie, type Person, type Running } from "./codemie.ts";
 import type { Session } from "./sandbox/front.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
@@ -47,7 +49,16 @@ export async function logIn(
   const { cookie, session } = sandbox.front.issue(name);
   const answer = await fetch(await handOff(url, cookie));
   const page = await answer.text();
-  return { cookie, session, page, ...(await login.finished()) };
+  const finished = await login.finished();
+  if (existsSync(person.codemieHome)) tellOfCounting(person);
+  return { cookie, session, page, ...finished };
+}
+
+/** As after an agent's first run: the person has been told that sessions are counted. */
+function tellOfCounting(person: Person): void {
+  const sessions = join(person.codemieHome, "sessions");
+  mkdirSync(sessions, { recursive: true, mode: 0o700 });
+  writeFileSync(join(sessions, "told"), "", { mode: 0o600 });
 }
 
 /** The secret texts of a session: what must never be seen outside the vault. */

@@ -119,6 +119,7 @@ const foreignFlags = [
   "--compile",
   "--no-daemon",
   "--setting-sources",
+  "--plugin-dir",
   "--skip-trust",
   "--dir",
 ];

@@ -265,4 +265,13 @@ export const commandFailure = {
       "the agent fills in ${VARIABLE} itself, so the process list would show its value",
       "name the variable instead, for example --header-env 'X-Api-Key: MCP_KEY'",
     ),
+  /** @param count how many sessions begin so */
+  noSession: (id: string, count: number) =>
+    new CodemieError(
+      "usage",
+      count > 1 ? `${count} sessions begin with ${printable(id, 60)}` : `there is no session ${printable(id, 60)}`,
+      count > 1
+        ? "give more of the id: codemie sessions list --json"
+        : "codemie sessions list shows those that were counted",
+    ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

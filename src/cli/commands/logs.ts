@@ -12,10 +12,10 @@ const standardLast = 50;
 /** How often to look for new lines, ms. */
 const lookMs = 250;
 
-/** `codemie logs`: what bridges and gateways wrote. With `--follow` it goes on until it is stopped, and exits 130. */
+/** `codemie logs`: what bridges, gateways and the counting of sessions wrote. With `--follow` it goes on until it is stopped, and exits 130. */
 export const logs = (cli: Cli) =>
   command({
-    meta: { name: "logs", description: "Show what bridges and gateways wrote down" },
+    meta: { name: "logs", description: "Show what bridges, gateways and session counting wrote down" },
     examples: ["codemie logs", "codemie logs --follow", "codemie logs --last 10 --json"],
     args: {
       follow: { type: "boolean", alias: "f", description: "go on with what is written from now on" },
@@ -30,7 +30,9 @@ export const logs = (cli: Cli) =>
       const found = (await sourcesIn(folder)).map((source) => ({ source, text: textOf(source) }));
       const lines = found.flatMap(({ source, text }) => linesOf(source, text).slice(-last));
       output.result(lines, () =>
-        lines.length > 0 ? lines.map(shown) : ["nothing is written yet: bridges and detached gateways write here"],
+        lines.length > 0
+          ? lines.map(shown)
+          : ["nothing is written yet: bridges, detached gateways and session counting write here"],
       );
       if (!args.follow) return 0;
       const stop = stopSignal();
@@ -59,7 +61,7 @@ export const logs = (cli: Cli) =>
 /** A log, and who writes it. */
 interface Source {
   readonly file: string;
-  readonly from: "bridge" | "gateway";
+  readonly from: "bridge" | "gateway" | "sessions";
   /** the profile of a gateway, as its file's name has it */
   readonly name: string | null;
 }
@@ -68,6 +70,7 @@ async function sourcesIn(folder: string): Promise<Source[]> {
   return (await namesIn(folder)).flatMap((name): Source[] => {
     const file = join(folder, name);
     if (name === "mcp-proxy.log") return [{ file, from: "bridge", name: null }];
+    if (name === "codemie.log") return [{ file, from: "sessions", name: null }];
     const profile = /^proxy-(.+)\.log$/.exec(name)?.[1];
     return profile === undefined ? [] : [{ file, from: "gateway", name: profile }];
   });

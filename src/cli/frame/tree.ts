@@ -104,6 +104,17 @@ export const tree: Command = group(
         "list",
         ["codemie audit list --last 20", "codemie audit verify"],
       ),
+    sessions: async () => () =>
+      group(
+        "sessions",
+        "What your agents' sessions were counted for, and what of it is sent",
+        {
+          list: async () => (await import("../commands/sessions/list.ts")).sessionsList,
+          show: async () => (await import("../commands/sessions/show.ts")).sessionsShow,
+        },
+        "list",
+        ["codemie sessions", "codemie sessions show 051ae1ae --payload"],
+      ),
     completion: async () => (await import("../commands/completion.ts")).completion,
     mcp: async () => () =>
       group(
@@ -132,6 +143,7 @@ export const tree: Command = group(
       ),
     logs: async () => (await import("../commands/logs.ts")).logs,
     token: async () => (await import("../commands/token.ts")).token,
+    hook: async () => (await import("../commands/hook.ts")).hook,
   },
   undefined,
   [

@@ -34,6 +34,8 @@ export interface BackendSettings {
   integrations: { id: string; alias: string; project: string }[];
   /** false: as some hosts do, every page of the settings is the first */
   countsPages: boolean;
+  /** answers metrics in place of the usual answer */
+  metrics: ModelAnswer | undefined;
 }
 
 const api = "/code-assistant-api";
@@ -87,6 +89,9 @@ export async function answerApi(
       return sendJson(response, 200, {
         applications: [...settings.applications, "admin-only"].map((name) => ({ name, displayName: null })),
       });
+    case "POST /v1/metrics":
+      if (settings.metrics) return await settings.metrics(seen, response);
+      return answerMetric(seen, response);
     case "GET /v1/models":
       return sendJson(response, 200, { data: models.map((model) => ({ id: model.deployment_name })) });
   }
@@ -97,6 +102,14 @@ export async function answerApi(
     return answerModelCall(path, seen, response);
   }
   sendJson(response, 404, { detail: "Not Found" });
+}
+
+/** CodeMie fact 6.1: a name and attributes; without the client's header the name would be another. */
+function answerMetric(seen: Seen, response: ServerResponse): void {
+  const { name, attributes } = JSON.parse(seen.body) as { name?: unknown; attributes?: unknown };
+  const isRight = typeof name === "string" && typeof attributes === "object" && seen.headers["x-codemie-client"];
+  if (isRight) sendJson(response, 200, { success: true, message: `Metric '${name}' sent successfully` });
+  else sendJson(response, 422, { error: { message: "name: Field required", details: [] } });
 }
 
 function handOff(port: string, seen: Seen, response: ServerResponse, { handoff }: BackendSettings): void {

@@ -53,6 +53,7 @@ export async function startSandbox(
     applications: ["team-alpha"],
     integrations: [],
     countsPages: true,
+    metrics: undefined,
     ...changes,
   };
   const first = { ...settings };

@@ -104,10 +104,23 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
 
   const repository = await readRepository(runtime.cwd);
   const betas = betasOfRun(cli, agent, resolved, asked.silent);
-  const client = { name: program, model: models.id, repository, port, betasRefused: betas.refused };
   const { openGateway } = await loadGateway();
+  const { trackRun } = await import("./tracking.ts");
+  const tracking = await trackRun(cli, {
+    agent,
+    client: program,
+    resolved,
+    credentials: first,
+    model: models.id,
+    repository,
+    isSilent: asked.silent,
+    isGiven: given !== undefined,
+  });
+  const loginTold = tracking?.loginTold;
+  const client = { name: program, model: models.id, repository, port, betasRefused: betas.refused, loginTold };
   const gateway = openGateway(cli, resolved, credentials, client);
   let run: Awaited<ReturnType<typeof makeRunFolder>> | undefined;
+  let exit = 1;
   try {
     run = await makeRunFolder(runtime.home);
     const {
@@ -133,6 +146,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
       home: runtime.home,
       folder: run.folder,
       env: withoutTokens(runtime.env, config),
+      tracking,
     });
     if (note !== undefined && !asked.silent) cli.output.say.info(note);
     banner(cli, agent, asked, resolved, models.id);
@@ -144,6 +158,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     const code = await runForeground([binary, ...agentArgs], env, { ...lastWordsOf, first: resume }, cwd).finally(() =>
       runtime.terminal.tellCi(resume),
     );
+    exit = code;
     betas.tell();
     const last = asked.silent ? undefined : lastNote?.(code);
     if (last !== undefined) cli.output.say.info(last);
@@ -168,6 +183,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     ended.abort(failure.interrupted());
     await gateway.close();
     await run?.remove();
+    await tracking?.end(exit);
   }
 }
 

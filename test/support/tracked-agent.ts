@@ -1,0 +1,112 @@
+import { readdirSync, readFileSync } from "node:fs";
+import type { ServerResponse } from "node:http";
+import { join } from "node:path";
+import type { Person } from "./codemie.ts";
+import type { Seen } from "./sandbox/http.ts";
+import { answerModelCall } from "./sandbox/model-api.ts";
+import type { Sandbox } from "./sandbox/sandbox.ts";
+
+/**
+ * Puts a program in Claude Code's place that calls the hooks of our plugin as Claude Code does, in the order of a script:
+ * `hook(event, more)` returns what the hook said, `write(text)` adds to the transcript, `call(id, name)` and
+ * `result(id, more)` are lines of it; `session`, `transcript`, `gateway` and `env` are at hand.
+ */
+export function trackedAgent(person: Person, script: string): void {
+  person.install(
+    "claude",
+    `#!${process.execPath}
+const { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } = require("node:fs");
+const env = process.env;
+if (process.argv.includes("--version")) { console.log("2.1.331 (Claude Code)"); process.exit(0); }
+const at = process.argv.indexOf("--plugin-dir");
+const hooks = at < 0 ? {} : JSON.parse(readFileSync(process.argv[at + 1] + "/hooks/hooks.json", "utf8")).hooks;
+let session = env.SESSION ?? crypto.randomUUID();
+let transcript = env.HOME + "/" + session + ".jsonl";
+const gateway = { url: env.ANTHROPIC_BASE_URL, key: env.ANTHROPIC_AUTH_TOKEN };
+const run = (stdin, event = "Stop") => {
+  const [entry] = hooks[event] ?? hooks.Stop ?? [];
+  if (!entry) return "";
+  const { exitCode, stdout, stderr } = Bun.spawnSync(["sh", "-c", entry.hooks[0].command], { env, stdin: Buffer.from(stdin) });
+  if (exitCode !== 0) throw new Error("the hook ended with " + exitCode + ": " + stderr);
+  return stdout.toString();
+};
+const hook = (event, more = {}) =>
+  run(JSON.stringify({ session_id: session, transcript_path: transcript, cwd: process.cwd(), hook_event_name: event, ...more }), event);
+const write = (text) => appendFileSync(transcript, text);
+let n = 0;
+const line = (value) => JSON.stringify({ timestamp: new Date(Date.now() + n++).toISOString(), version: "2.1.331", gitBranch: "HEAD", ...value }) + "\\n";
+const call = (id, name = "Bash") => line({ type: "assistant", message: { id: "msg_" + id, model: "claude-sonnet-4-6", content: [{ type: "tool_use", id, name, input: { command: "secretive" } }] } });
+const result = (id, more = {}, toolUseResult) => line({ type: "user", message: { content: [{ type: "tool_result", tool_use_id: id, content: "secretive", ...more }] }, toolUseResult });
+${script}
+`,
+  );
+}
+
+/** A metric as the host got it. */
+export interface Metric {
+  readonly name: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the host takes anything
+  readonly attributes: Record<string, any>;
+}
+
+/** @returns what the host got, in order */
+export const metricsOf = (sandbox: Sandbox): Metric[] =>
+  sandbox.calls("/v1/metrics").map(({ body }) => JSON.parse(body) as Metric);
+
+/** @returns all calls of tools that the host was told of */
+export const toolsOf = (metrics: readonly Metric[]): string[] =>
+  metrics.flatMap(({ attributes }) => (attributes.tool_names as string[] | undefined) ?? []);
+
+/** @returns the files under the base folder by path, as texts; those of the vault are sealed */
+export function filesOf(person: Person): Map<string, string> {
+  const found = readdirSync(person.codemieHome, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+  return new Map(
+    found.map((one) => {
+      const file = join(one.parentPath, one.name);
+      return [file.slice(person.codemieHome.length + 1), readFileSync(file, "latin1")];
+    }),
+  );
+}
+
+/** Has the model of the sandbox use tools, one after the other, in the session that begins with `prompt`. */
+export function modelUses(
+  sandbox: Sandbox,
+  prompt: string,
+  steps: readonly { readonly name: string; readonly input: object }[],
+): void {
+  let count = 0;
+  sandbox.settings.answer = (request: Seen, response: ServerResponse) => {
+    const { messages, tools = [] } = JSON.parse(request.body);
+    const said = JSON.stringify(messages);
+    const step = steps[said.match(/"type":"tool_result"/g)?.length ?? 0];
+    const isOurs = said.includes(prompt) && tools.some(({ name }: { name: string }) => name === "Bash");
+    if (!isOurs || !step) return answerModelCall("/v1/messages", request, response);
+    const id = ++count;
+    const usage = { input_tokens: 3, output_tokens: 2 };
+    const message = {
+      id: `msg_${id}`,
+      type: "message",
+      role: "assistant",
+      model: "claude-sonnet-4-6",
+      content: [],
+      stop_reason: null,
+      usage,
+    };
+    const block = { type: "tool_use", id: `toolu_${id}`, name: step.name, input: {} };
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    for (const event of [
+      { type: "message_start", message },
+      { type: "content_block_start", index: 0, content_block: block },
+      {
+        type: "content_block_delta",
+        index: 0,
+        delta: { type: "input_json_delta", partial_json: JSON.stringify(step.input) },
+      },
+      { type: "content_block_stop", index: 0 },
+      { type: "message_delta", delta: { stop_reason: "tool_use", stop_sequence: null }, usage },
+      { type: "message_stop" },
+    ])
+      response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+    response.end();
+  };
+}
