@@ -119,6 +119,10 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     ["wiki", 0, undefined],
     ["tracker", 2, "tracker"],
   ],
+  "cli/commands/nobodyToLogIn": [
+    [host, "work", false],
+    [host, "work", true],
+  ],
   "cli/commands/npmMissing": [["Codex", "npm install -g @openai/codex"]],
   "cli/commands/npmFailed": [["Codex", "npm install -g @openai/codex"]],
   "cli/commands/notOnPath": [["Codex", "codex"]],
