@@ -11,7 +11,8 @@ import { linkNames } from "./src/cli/commands/agent/agents.ts";
 const out = join(import.meta.dir, "dist");
 const { values: flags } = parseArgs({ options: { all: { type: "boolean" }, only: { type: "string" } } });
 if (flags.only !== undefined && !flags.all) throw new Error("--only goes with --all");
-const edition = await editionOf(releaseKey(process.env.CODEMIE_RELEASE_KEY));
+const { CODEMIE_RELEASE_KEY, CODEMIE_INSTALL_BASE_URL = "" } = process.env;
+const edition = await editionOf(releaseKey(CODEMIE_RELEASE_KEY), CODEMIE_INSTALL_BASE_URL);
 
 if (flags.all)
   await buildRelease(flags.only === undefined ? (Object.keys(targets) as TargetName[]) : namedTargets(flags.only));
@@ -32,13 +33,13 @@ async function buildRelease(names: readonly TargetName[]): Promise<void> {
   for (const folder of [work, release]) await rm(folder, { recursive: true, force: true });
   for (const name of names) {
     const program = join(work, "build", isWindows(name) ? "codemie.exe" : "codemie");
-    await compile(edition, program, targets[name]);
+    await compile(edition, program, name);
     for (const file of await pack(name, program, join(work, "files"))) {
       console.log(`${file} ${Bun.file(join(work, "files", file)).size} bytes`);
     }
     await rm(join(work, "build"), { recursive: true });
   }
-  await seal(join(work, "files"), edition, process.env.CODEMIE_INSTALL_BASE_URL ?? "");
+  await seal(join(work, "files"), edition);
   await rename(join(work, "files"), release);
   await rm(work, { recursive: true });
   console.log(`dist/release ${edition.version} (${edition.commit})`);

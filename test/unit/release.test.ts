@@ -123,11 +123,11 @@ test("the list of sums begins with the version, and sha256sum reads it; without 
   const to = join(folder, "sealed");
   mkdirSync(to);
   writeFileSync(join(to, "codemie-linux-x64.tar.gz"), "an archive");
-  const edition = { version: "1.2.3", commit: "unknown", packages: [] };
-  await seal(to, { ...edition, key: undefined }, "");
+  const edition = { version: "1.2.3", commit: "unknown", baseUrl: "https://example.com/releases", packages: [] };
+  await seal(to, { ...edition, key: undefined });
   const unsigned = ["SHA256SUMS", "VERSION", "codemie-linux-x64.tar.gz", "codemie.cdx.json", "install.sh"];
   expect(readdirSync(to).sort()).toEqual(unsigned);
-  await seal(to, { ...edition, key: newKey() }, "https://example.com/releases");
+  await seal(to, { ...edition, key: newKey() });
   expect(readdirSync(to).sort()).toEqual([...unsigned, "SHA256SUMS.sig", "SHA256SUMS.sshsig"].sort());
   const sums = await Bun.file(join(to, "SHA256SUMS")).text();
   expect(sums).toStartWith("# codemie 1.2.3\n");
@@ -136,9 +136,9 @@ test("the list of sums begins with the version, and sha256sum reads it; without 
 });
 
 test("an address that would end the quotes it stands in gets no installer", async () => {
-  const edition = { version: "1.2.3", commit: "unknown", packages: [], key: undefined };
-  expect(await installer(edition, "https://example.com/$HOME")).toContain("built_base='https://example.com/$HOME'\n");
-  await expect(installer(edition, "https://example.com/'; id; '")).rejects.toThrow(
+  const of = (baseUrl: string) => ({ version: "1.2.3", commit: "unknown", packages: [], key: undefined, baseUrl });
+  expect(await installer(of("https://example.com/$HOME"))).toContain("built_base='https://example.com/$HOME'\n");
+  await expect(installer(of("https://example.com/'; id; '"))).rejects.toThrow(
     "the installer cannot hold this BASE_URL",
   );
 });
