@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
 import {
+  copyFileSync,
   existsSync,
   lstatSync,
   readdirSync,
@@ -89,7 +90,7 @@ test("the latest is here already: it says so, and fetches nothing else", async (
   expect(existsSync(before())).toBe(false);
 });
 
-test("a gateway that runs is named and goes on, through the update and back; it can still start the program", async () => {
+test("a gateway that runs is named and goes on, through the update and back", async () => {
   await logIn(person, sandbox);
   const { version } = JSON.parse((await person.run(["--version", "--json"])).out);
   await releases.publish(version, key, codemie);
@@ -115,6 +116,20 @@ test("a gateway that runs is named and goes on, through the update and back; it 
   expect([versionOf(installed), versionOf(before()), await ask()]).toEqual([signedVersion, version, 200]);
   const stopped = await person.run(["proxy", "stop", "--json"], { program: installed });
   expect(stopped.code).toBe(0);
+});
+
+test("a program that runs knows its place after another took it: Linux adds a word to its path", async () => {
+  const copy = join(person.root, "runtime");
+  copyFileSync(process.execPath, copy);
+  const script = `const { ownProgram } = await import(${JSON.stringify(join(import.meta.dir, "../../src/platform/self.ts"))});
+    console.log("ready"); for await (const _ of Bun.stdin.stream()); console.log(ownProgram());`;
+  const running = Bun.spawn([copy, "-e", script], { stdin: "pipe", stdout: "pipe" });
+  const reader = running.stdout.getReader();
+  await reader.read();
+  Bun.spawnSync(["cp", copy, `${copy}.new`]);
+  Bun.spawnSync(["mv", `${copy}.new`, copy]);
+  void running.stdin.end();
+  expect(new TextDecoder().decode((await reader.read()).value)).toBe(`${copy}\n`);
 });
 
 test("two updates at once: one version or the other is there as a whole, and nothing is left over", async () => {

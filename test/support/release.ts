@@ -164,7 +164,7 @@ export function barePath(person: Person, more: readonly string[], busybox = fals
 }
 
 /** What {@link signedProgram} is: an old version, so that anything published is a newer one. */
-export const signedVersion = "0.0.1";
+export const signedVersion = "0.0.99";
 
 /**
  * A program as a publisher builds it: with a key. Building takes seconds of the processor, so all tests of one build share it.
