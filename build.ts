@@ -2,6 +2,7 @@ import { rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { pack } from "./release/archive.ts";
+import { manifestOf, writeChannels } from "./release/channels.ts";
 import { compile, editionOf } from "./release/compile.ts";
 import { seal } from "./release/release.ts";
 import { releaseKey } from "./release/signature.ts";
@@ -42,6 +43,14 @@ async function buildRelease(names: readonly TargetName[]): Promise<void> {
   await seal(join(work, "files"), edition);
   await rename(join(work, "files"), release);
   await rm(work, { recursive: true });
+  const channels = join(out, "channels");
+  await rm(channels, { recursive: true, force: true });
+  if (edition.baseUrl.startsWith("https://")) {
+    const text = (name: string) => Bun.file(join(release, name)).text();
+    const manifest = manifestOf(await text("SHA256SUMS"), edition.baseUrl);
+    for (const file of await writeChannels(channels, manifest, await text("install.sh")))
+      console.log(`channels/${file}`);
+  }
   console.log(`dist/release ${edition.version} (${edition.commit})`);
   if (!edition.key) {
     console.log("unsigned: CODEMIE_RELEASE_KEY is not set, so the installer installs this only with --checksum-only");

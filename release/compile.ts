@@ -2,6 +2,7 @@ import { chmod, mkdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { version } from "../package.json";
 import { type Bundled, bundledPackages, bundling, licencesOf } from "./bundled.ts";
+import { signMachO } from "./macho.ts";
 import type { ReleaseKey } from "./signature.ts";
 import { ownTarget, type TargetName, targets } from "./targets.ts";
 
@@ -71,5 +72,6 @@ export async function compile(edition: Edition, outfile: string, name?: TargetNa
   for (const output of result.outputs) {
     if (output.kind === "sourcemap") await rename(output.path, join(folder, "maps", basename(output.path)));
   }
+  if (name?.startsWith("darwin-")) await Bun.write(outfile, signMachO(await Bun.file(outfile).bytes(), "codemie"));
   if (!target?.startsWith("bun-windows-")) await chmod(outfile, 0o755);
 }

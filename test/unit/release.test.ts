@@ -1,15 +1,19 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { Ajv } from "ajv";
+import addFormats from "ajv-formats";
 import { unzipSync } from "fflate";
 import { pack } from "../../release/archive.ts";
 import { bundledPackages } from "../../release/bundled.ts";
 import { installer } from "../../release/installer.ts";
+import { signMachO } from "../../release/macho.ts";
 import { seal } from "../../release/release.ts";
 import { billOfMaterials } from "../../release/sbom.ts";
 import { pemBody, rawSignature, releaseKey, sshPublicKey, sshSignature } from "../../release/signature.ts";
 import { namedTargets, targets } from "../../release/targets.ts";
+import { faultsOfSignature, smallMachO } from "../support/mach-o.ts";
 import { newKey } from "../support/release.ts";
 
 /** What a release is made of: archives, sums, signatures, the bill of materials. */
@@ -111,7 +115,17 @@ test("the bill of materials names what is bundled, and nothing else", async () =
     components: { "bom-ref": string; hashes: { content: string }[] }[];
     dependencies: { ref: string; dependsOn: string[] }[];
   };
-  expect(bill.specVersion).toBe("1.6");
+  const folder = join(
+    dirname(Bun.resolveSync("@cyclonedx/cyclonedx-library/package.json", import.meta.dir)),
+    "res/schema",
+  );
+  const schema = (name: string) => Bun.file(join(folder, `${name}.SNAPSHOT.schema.json`)).json();
+  const ajv = new Ajv({ strict: false, formats: { "iri-reference": true, "idn-email": true } });
+  addFormats(ajv);
+  for (const name of ["spdx", "jsf-0.82"]) ajv.addSchema(await schema(name), `http://cyclonedx.org/schema/${name}.SNAPSHOT.schema.json`);
+  const isRight = ajv.compile(await schema("bom-1.6"));
+  expect([isRight(bill), isRight.errors]).toEqual([true, null]);
+  expect(isRight({ ...bill, components: [{ type: "thing" }] })).toBe(false);
   const refs = bill.components.map((one) => one["bom-ref"]);
   expect(refs).toContain(`pkg:npm/%40clack/core@${packages[0]?.version}`);
   expect(bill.components.every(({ hashes }) => /^[0-9a-f]{128}$/.test(hashes[0]?.content ?? ""))).toBe(true);
@@ -141,6 +155,19 @@ test("an address that would end the quotes it stands in gets no installer", asyn
   await expect(installer(of("https://example.com/'; id; '"))).rejects.toThrow(
     "the installer cannot hold this BASE_URL",
   );
+});
+
+test("a program for macOS is signed ad hoc: the hash of every page, over what the old signature covered", () => {
+  for (const length of [4096, 4112, 20_000]) {
+    const program = smallMachO(length);
+    const signed = signMachO(program, "codemie");
+    const pages = Math.ceil(length / 4096);
+    expect(faultsOfSignature(signed)).toEqual({ identifier: "codemie", pages, wrong: [] });
+    expect(signMachO(signed, "codemie")).toEqual(signed);
+    signed[length - 1] = 1;
+    expect(faultsOfSignature(signed).wrong).toEqual([pages - 1]);
+  }
+  expect(() => signMachO(new Uint8Array(100), "codemie")).toThrow("no 64-bit Mach-O file");
 });
 
 test("targets are named as the archives are; a wrong name is refused with the right ones", () => {
