@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -12,7 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { compile, editionOf } from "../../release/compile.ts";
-import { codemie } from "../support/codemie.ts";
+import { recordingAgent } from "../support/agents.ts";
+import { codemie, Person } from "../support/codemie.ts";
 import { someone } from "../support/other-user.ts";
 import { sharedSandbox } from "../support/shared.ts";
 import { ciTest } from "../support/tiers.ts";
@@ -43,6 +45,7 @@ const librariesOf = (program: string) =>
 /** A root with busybox, the C library, the program and an agent that prints what it was told; nothing else. */
 function image(): string {
   const root = mkdtempSync(join(made, "root-"));
+  chmodSync(root, 0o755);
   for (const folder of ["bin", "tmp", "dev", "proc"]) mkdirSync(join(root, folder));
   const put = (from: string, to: string) => {
     mkdirSync(dirname(join(root, to)), { recursive: true });
@@ -101,11 +104,19 @@ if (!canArm) console.log("skipped: no arm64 here (Debian: qemu-user-static, libc
   const program = join(made, "arm64/codemie");
   await compile(await editionOf(undefined), program, "linux-arm64");
   const command = process.arch === "arm64" ? [program] : [qemu ?? "", "-L", arm64, program];
-  const run = (...words: string[]) =>
-    Bun.spawnSync([...command, ...words], { env: { HOME: made, CI: "true" }, stderr: "pipe" });
+  const run = (...words: string[]) => Bun.spawnSync([...command, ...words], { env: { HOME: made, CI: "true" } });
   const { version } = JSON.parse(readFileSync(join(import.meta.dir, "../../package.json"), "utf8"));
   expect(run("--version").stdout.toString()).toStartWith(`codemie ${version} (`);
   expect(JSON.parse(run("doctor", "--json").stdout.toString()).checks.length).toBeGreaterThan(10);
+  const person = new Person();
+  const seen = recordingAgent(person, "claude");
+  const words = [...command, "claude", "--task", "hello", "--base-url", sandbox.origin];
+  const env = { ...person.env, CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci") };
+  // Not synchronous: the host is in this process.
+  const task = Bun.spawn(words, { env, cwd: person.cwd, stderr: "pipe" });
+  expect({ err: await task.stderr.text(), code: await task.exited }).toEqual({ err: "", code: 0 });
+  expect((await seen()).args).toContain("hello");
+  person.remove();
 });
 
 test("the lines for images in the documents name the files that a release has", async () => {
