@@ -382,6 +382,8 @@ remove_all() {
   gone=''
   if [ -f "$dir/codemie" ] || [ -L "$dir/codemie" ]; then gone=codemie; fi
   for name in $links; do is_ours "$name" && gone="$gone $name"; done
+  # The version that codemie self update replaced.
+  if [ -f "$dir/.codemie.before" ]; then gone="$gone .codemie.before"; fi
   for name in $gone; do
     rm -f "$dir/$name" 2>/dev/null || fail "$dir/$name cannot be removed" 'see who owns the folder'
   done

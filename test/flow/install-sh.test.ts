@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
-import { existsSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { linkNames } from "../../src/cli/commands/agent/agents.ts";
 import { recordingAgent } from "../support/agents.ts";
@@ -108,6 +108,13 @@ test("a link to an older place is led here; another codemie that comes first on 
   expect(out).toContain(`another codemie comes first on PATH: ${join(person.root, "bin/codemie")}\n`);
   expect(readlinkSync(join(bin, "codemie-claude"))).toBe("codemie");
   expect(readFileSync(join(bin, "codemie"))).toEqual(readFileSync(small));
+});
+
+test("--uninstall takes the version that an update kept along", async () => {
+  Bun.spawnSync(["mkdir", "-p", bin]);
+  for (const name of ["codemie", ".codemie.before", "other"]) writeFileSync(join(bin, name), "x");
+  expect((await run(["--uninstall"])).out).toStartWith(`removed from ${bin}: codemie .codemie.before\n`);
+  expect(readdirSync(bin)).toEqual(["other"]);
 });
 
 test("it asks for the program of the machine: processor, C library", async () => {

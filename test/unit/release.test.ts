@@ -122,7 +122,8 @@ test("the bill of materials names what is bundled, and nothing else", async () =
   const schema = (name: string) => Bun.file(join(folder, `${name}.SNAPSHOT.schema.json`)).json();
   const ajv = new Ajv({ strict: false, formats: { "iri-reference": true, "idn-email": true } });
   addFormats(ajv);
-  for (const name of ["spdx", "jsf-0.82"]) ajv.addSchema(await schema(name), `http://cyclonedx.org/schema/${name}.SNAPSHOT.schema.json`);
+  for (const name of ["spdx", "jsf-0.82"])
+    ajv.addSchema(await schema(name), `http://cyclonedx.org/schema/${name}.SNAPSHOT.schema.json`);
   const isRight = ajv.compile(await schema("bom-1.6"));
   expect([isRight(bill), isRight.errors]).toEqual([true, null]);
   expect(isRight({ ...bill, components: [{ type: "thing" }] })).toBe(false);
