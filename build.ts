@@ -2,6 +2,7 @@ import { rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { pack } from "./release/archive.ts";
+import { manifestOf, writeChannels } from "./release/channels.ts";
 import { compile, editionOf } from "./release/compile.ts";
 import { seal } from "./release/release.ts";
 import { releaseKey } from "./release/signature.ts";
@@ -11,7 +12,8 @@ import { linkNames } from "./src/cli/commands/agent/agents.ts";
 const out = join(import.meta.dir, "dist");
 const { values: flags } = parseArgs({ options: { all: { type: "boolean" }, only: { type: "string" } } });
 if (flags.only !== undefined && !flags.all) throw new Error("--only goes with --all");
-const edition = await editionOf(releaseKey(process.env.CODEMIE_RELEASE_KEY));
+const { CODEMIE_RELEASE_KEY, CODEMIE_INSTALL_BASE_URL = "" } = process.env;
+const edition = await editionOf(releaseKey(CODEMIE_RELEASE_KEY), CODEMIE_INSTALL_BASE_URL);
 
 if (flags.all)
   await buildRelease(flags.only === undefined ? (Object.keys(targets) as TargetName[]) : namedTargets(flags.only));
@@ -32,15 +34,23 @@ async function buildRelease(names: readonly TargetName[]): Promise<void> {
   for (const folder of [work, release]) await rm(folder, { recursive: true, force: true });
   for (const name of names) {
     const program = join(work, "build", isWindows(name) ? "codemie.exe" : "codemie");
-    await compile(edition, program, targets[name]);
+    await compile(edition, program, name);
     for (const file of await pack(name, program, join(work, "files"))) {
       console.log(`${file} ${Bun.file(join(work, "files", file)).size} bytes`);
     }
     await rm(join(work, "build"), { recursive: true });
   }
-  await seal(join(work, "files"), edition, process.env.CODEMIE_INSTALL_BASE_URL ?? "");
+  await seal(join(work, "files"), edition);
   await rename(join(work, "files"), release);
   await rm(work, { recursive: true });
+  const channels = join(out, "channels");
+  await rm(channels, { recursive: true, force: true });
+  if (edition.baseUrl.startsWith("https://")) {
+    const text = (name: string) => Bun.file(join(release, name)).text();
+    const manifest = manifestOf(await text("SHA256SUMS"), edition.baseUrl);
+    for (const file of await writeChannels(channels, manifest, await text("install.sh")))
+      console.log(`channels/${file}`);
+  }
   console.log(`dist/release ${edition.version} (${edition.commit})`);
   if (!edition.key) {
     console.log("unsigned: CODEMIE_RELEASE_KEY is not set, so the installer installs this only with --checksum-only");

@@ -1,9 +1,10 @@
 import { chmod, mkdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { Build } from "bun";
 import { version } from "../package.json";
 import { type Bundled, bundledPackages, bundling, licencesOf } from "./bundled.ts";
+import { signMachO } from "./macho.ts";
 import type { ReleaseKey } from "./signature.ts";
+import { ownTarget, type TargetName, targets } from "./targets.ts";
 
 const top = join(import.meta.dir, "..");
 
@@ -12,30 +13,34 @@ export interface Edition {
   readonly version: string;
   readonly commit: string;
   readonly key: ReleaseKey | undefined;
+  /** where its release will lie; "" when only its user knows */
+  readonly baseUrl: string;
   readonly packages: readonly Bundled[];
 }
 
 /**
  * @param key what signs this build's release
+ * @param baseUrl where it will lie; "" when only its user knows
  * @returns the build of what is checked out
  * @throws Error when the version of package.json is not MAJOR.MINOR.PATCH
  */
-export async function editionOf(key: ReleaseKey | undefined): Promise<Edition> {
+export async function editionOf(key: ReleaseKey | undefined, baseUrl = ""): Promise<Edition> {
   if (!/^\d+\.\d+\.\d+$/.test(version)) throw new Error(`version ${version} is not MAJOR.MINOR.PATCH`);
   const git = Bun.spawnSync(["git", "rev-parse", "--short=12", "HEAD"], { cwd: top, stderr: "ignore" });
   const commit = git.exitCode === 0 ? git.stdout.toString().trim() : "unknown";
-  return { version, commit, key, packages: await bundledPackages() };
+  return { version, commit, key, baseUrl, packages: await bundledPackages() };
 }
 
 /**
  * Compiles the program into one file.
  *
  * @param outfile the program; its folder is made, and source maps go into `maps` beside it. Bun adds `.exe` for Windows
- * @param target the machine it is for: this one when undefined
+ * @param name the machine it is for: this one when undefined
  * @throws Error with Bun's messages
  */
-export async function compile(edition: Edition, outfile: string, target?: Build.CompileTarget): Promise<void> {
+export async function compile(edition: Edition, outfile: string, name?: TargetName): Promise<void> {
   const folder = dirname(outfile);
+  const target = name && targets[name];
   await mkdir(join(folder, "maps"), { recursive: true });
   const result = await Bun.build({
     ...bundling,
@@ -46,6 +51,8 @@ export async function compile(edition: Edition, outfile: string, target?: Build.
       BUILD_VERSION: JSON.stringify(edition.version),
       BUILD_COMMIT: JSON.stringify(edition.commit),
       BUILD_RELEASE_KEY: JSON.stringify(edition.key?.publicKey ?? ""),
+      BUILD_TARGET: JSON.stringify(name ?? ownTarget()),
+      BUILD_INSTALL_BASE_URL: JSON.stringify(edition.baseUrl),
       BUILD_LICENSES: JSON.stringify(await licencesOf(edition.version, edition.packages)),
     },
     compile: {
@@ -65,5 +72,6 @@ export async function compile(edition: Edition, outfile: string, target?: Build.
   for (const output of result.outputs) {
     if (output.kind === "sourcemap") await rename(output.path, join(folder, "maps", basename(output.path)));
   }
-  if (target === undefined || !target.startsWith("bun-windows-")) await chmod(outfile, 0o755);
+  if (name?.startsWith("darwin-")) await Bun.write(outfile, signMachO(await Bun.file(outfile).bytes(), "codemie"));
+  if (!target?.startsWith("bun-windows-")) await chmod(outfile, 0o755);
 }

@@ -138,6 +138,12 @@ check_base() {
     https://*) ;;
     *) [ -n "$loopback" ] || fail "$base is not encrypted" 'use https; http is for this machine alone' 2 ;;
   esac
+  latest=latest of=v
+  # A release page of GitHub has its files in places of its own.
+  case $base in
+    https://github.com/*/*/*/* | https://github.com//*) ;;
+    https://github.com/*/*/releases) latest=latest/download of=download/v ;;
+  esac
 }
 
 find_machine() {
@@ -305,9 +311,9 @@ login_page="open the address in a browser: a proxy's login page, or an error pag
 find_version() {
   version=$wanted
   [ -z "$version" ] || return 0
-  fetch latest/VERSION "$tmp/VERSION" 64
+  fetch "$latest/VERSION" "$tmp/VERSION" 64
   version=$(LC_ALL=C tr -d '\r\n' <"$tmp/VERSION" | LC_ALL=C cut -c 1-40)
-  is_version "$version" || fail "$base/latest/VERSION holds no version" "$login_page"
+  is_version "$version" || fail "$base/$latest/VERSION holds no version" "$login_page"
   # The number is not signed, and a server could name an old release for the latest.
   if older "$version" "$built_version"; then
     fail "the server calls $version the latest, and this installer is of $built_version: the way back has to be asked for" \
@@ -316,13 +322,13 @@ find_version() {
 }
 
 check_sums() {
-  fetch "v$version/SHA256SUMS" "$tmp/SHA256SUMS" 128
+  fetch "$of$version/SHA256SUMS" "$tmp/SHA256SUMS" 128
   first=$(head -n 1 "$tmp/SHA256SUMS" | LC_ALL=C cut -c 1-60)
-  case $first in '# codemie '*) ;; *) fail "$base/v$version/SHA256SUMS is no list of sums" "$login_page" ;; esac
+  case $first in '# codemie '*) ;; *) fail "$base/$of$version/SHA256SUMS is no list of sums" "$login_page" ;; esac
   if [ -n "$judge" ]; then
-    fetch "v$version/SHA256SUMS.$ending" "$tmp/SHA256SUMS.$ending" 128
+    fetch "$of$version/SHA256SUMS.$ending" "$tmp/SHA256SUMS.$ending" 128
     "$judge" "$tmp/SHA256SUMS" "$tmp/SHA256SUMS.$ending" ||
-      fail "the signature of $base/v$version/SHA256SUMS is wrong" \
+      fail "the signature of $base/$of$version/SHA256SUMS is wrong" \
         'somebody changed the release, or this installer is of another publisher: tell whoever publishes it; nothing was changed'
   fi
   [ "$first" = "# codemie $version" ] ||
@@ -334,9 +340,9 @@ get_archive() {
   file=codemie-$kind.tar.gz expected=''
   while read -r sum name; do [ "$name" != "$file" ] || expected=$sum; done <"$tmp/SHA256SUMS"
   [ -n "$expected" ] || fail "version $version has no $file" 'see what the release has, or choose another with --version'
-  fetch "v$version/$file" "$tmp/archive" 1000000
+  fetch "$of$version/$file" "$tmp/archive" 1000000
   actual=$($sums <"$tmp/archive" 2>/dev/null)
-  [ "${actual%%[ *]*}" = "$expected" ] || fail "$base/v$version/$file is not what the release holds: its SHA-256 sum is wrong" "$login_page"
+  [ "${actual%%[ *]*}" = "$expected" ] || fail "$base/$of$version/$file is not what the release holds: its SHA-256 sum is wrong" "$login_page"
 }
 
 # --- the change
@@ -376,6 +382,8 @@ remove_all() {
   gone=''
   if [ -f "$dir/codemie" ] || [ -L "$dir/codemie" ]; then gone=codemie; fi
   for name in $links; do is_ours "$name" && gone="$gone $name"; done
+  # The version that codemie self update replaced.
+  if [ -f "$dir/.codemie.before" ]; then gone="$gone .codemie.before"; fi
   for name in $gone; do
     rm -f "$dir/$name" 2>/dev/null || fail "$dir/$name cannot be removed" 'see who owns the folder'
   done

@@ -7,11 +7,10 @@ import { pemBody, rawSignature, sshPublicKey, sshSignature } from "./signature.t
 const trial = "codemie\n";
 
 /**
- * @param baseUrl where the release will lie; "" when only the installer's reader knows
  * @returns the text of `install.sh` for a release: with its version, its names and its key
  * @throws Error when a value would end the quotes it stands in
  */
-export async function installer({ version, key }: Edition, baseUrl: string): Promise<string> {
+export async function installer({ version, key, baseUrl }: Edition): Promise<string> {
   const values: Record<string, string> = {
     VERSION: version,
     BASE_URL: baseUrl,

@@ -11,14 +11,12 @@ const seals = ["SHA256SUMS", "SHA256SUMS.sig", "SHA256SUMS.sshsig"];
 /**
  * Makes a release of a folder with archives: adds the version, the bill of materials, the installer, the sums and, where there is
  * a key, their signatures.
- *
- * @param baseUrl where this release will lie, for the installer; "" when only its reader knows
  */
-export async function seal(folder: string, edition: Edition, baseUrl: string): Promise<void> {
+export async function seal(folder: string, edition: Edition): Promise<void> {
   await Bun.write(join(folder, "VERSION"), `${edition.version}\n`);
   const bill = billOfMaterials(edition.version, edition.packages);
   await Bun.write(join(folder, "codemie.cdx.json"), `${JSON.stringify(bill, undefined, 2)}\n`);
-  await Bun.write(join(folder, "install.sh"), await installer(edition, baseUrl));
+  await Bun.write(join(folder, "install.sh"), await installer(edition));
   await sign(folder, edition);
 }
 

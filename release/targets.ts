@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import type { Build } from "bun";
 
 /**
@@ -34,3 +35,17 @@ export function namedTargets(list: string): TargetName[] {
 
 /** @returns whether a target's program is `codemie.exe` */
 export const isWindows = (target: TargetName): boolean => target.startsWith("windows-");
+
+/** @returns the target that the installer finds on this machine */
+export function ownTarget(): TargetName {
+  const system = process.platform === "win32" ? "windows" : process.platform;
+  const processor = `${system}-${process.arch}`;
+  if (system !== "linux") return processor as TargetName;
+  const about = existsSync("/proc/cpuinfo") ? readFileSync("/proc/cpuinfo", "utf8") : "";
+  const isOld = process.arch === "x64" && !/\bavx2\b/.test(about);
+  const hasMusl = existsSync(`/lib/ld-musl-${process.arch === "x64" ? "x86_64" : "aarch64"}.so.1`) && !hasGlibc();
+  return `${processor}${isOld ? "-baseline" : ""}${hasMusl ? "-musl" : ""}` as TargetName;
+}
+
+const hasGlibc = () =>
+  ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"].some((loader) => existsSync(loader));

@@ -63,9 +63,10 @@ export function programChecks(
           if (!link || (await realPath(link)) !== own) missing.push(name);
         }
         if (missing.length === 0) return ok(`${found}, and ${links.join(", ")}`);
+        const isBeside = (await realPath(dirname(found))) === dirname(own);
         return warning(
           `no link for ${missing.join(", ")}`,
-          `ln -sf ${basename(found)} ${dirname(found)}/${missing[0]}`,
+          isBeside ? "codemie self link" : `ln -sf ${basename(found)} ${dirname(found)}/${missing[0]}`,
         );
       },
     },

@@ -125,6 +125,14 @@ export const platformFailure = {
       `cannot write ${file}: it would be longer than ${bytes / 1024 / 1024} MiB, and could not be read again`,
       "shorten what goes into it; what was stored before is unchanged",
     ),
+  /** A program of ours, or a link to it. */
+  programFile: (file: string, error: unknown) =>
+    new CodemieError(
+      "disk",
+      `cannot change ${printable(file, 200)}: ${inWords(error)}`,
+      "see who owns the folder and whether there is room; docs/install.md tells how to install into a folder of your own",
+      { cause: error },
+    ),
   output: (error: unknown) =>
     new CodemieError("failed", `cannot write the output: ${inWords(error)}`, undefined, { cause: error }),
   /** @param why a main clause, for example `there is no certificate in it` */

@@ -1,5 +1,5 @@
 import { closeSync, type FSWatcher, mkdirSync, openSync, statSync, watch } from "node:fs";
-import { type FileHandle, mkdtemp, open, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdtemp, open, readdir, realpath, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CodemieError, systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
@@ -283,6 +283,11 @@ async function writing(file: string, work: (handle: FileHandle) => Promise<void>
  */
 export async function removeAll(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
+}
+
+/** Removes a folder if it is there and empty. It follows no link, and does not throw. */
+export async function removeEmptyFolder(folder: string): Promise<void> {
+  await rmdir(folder).catch(() => undefined);
 }
 
 /**

@@ -3,8 +3,12 @@ import { within } from "../core/time.ts";
 import { openToWrite } from "./private.ts";
 import { untilStopped } from "./signals.ts";
 
-/** @returns the path of this program */
-export const ownProgram = (): string => process.execPath;
+/**
+ * @returns the path of this program; after an update, that of the one in its place: on Linux the system then adds a word to
+ *   the path of a program that runs
+ */
+export const ownProgram = (): string =>
+  process.platform === "linux" ? process.execPath.replace(/ \(deleted\)$/, "") : process.execPath;
 
 /**
  * The runtime's `fetch` runs 256 requests at a time and lets others wait, unless this is in the environment at its
@@ -30,7 +34,7 @@ export async function startDetached(
   try {
     await handle.truncate();
     return await untilStopped(async (stop) => {
-      const child = Bun.spawn([process.execPath, ...args], {
+      const child = Bun.spawn([ownProgram(), ...args], {
         argv0: "codemie",
         env: { ...env, ...manyRequests },
         stdin: stdin === undefined ? "ignore" : new Blob([stdin]),
@@ -77,7 +81,7 @@ export interface Helper {
  */
 export function startHelper(args: readonly string[], env: ForeignEnv): Helper | undefined {
   try {
-    const child = Bun.spawn([process.execPath, ...args], {
+    const child = Bun.spawn([ownProgram(), ...args], {
       argv0: "codemie",
       env: { ...env },
       cwd: "/",

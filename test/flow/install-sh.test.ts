@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
-import { existsSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { linkNames } from "../../src/cli/commands/agent/agents.ts";
 import { recordingAgent } from "../support/agents.ts";
@@ -112,6 +112,26 @@ test("a link to an older place is led here; another codemie that comes first on 
   expect(out).toContain(`another codemie comes first on PATH: ${join(person.root, "bin/codemie")}\n`);
   expect(readlinkSync(join(bin, "codemie-claude"))).toBe("codemie");
   expect(readFileSync(join(bin, "codemie"))).toEqual(readFileSync(small));
+});
+
+test("a page of releases at GitHub has its files in places of its own", async () => {
+  person.install("curl", '#!/bin/sh\nfor last; do :; done\necho "$last" >&2\nexit 22\n');
+  for (const [base, args, asked] of [
+    ["https://github.com/o/r/releases", [], "latest/download/VERSION"],
+    ["https://github.com/o/r/releases", ["--version", "99.0.0"], "download/v99.0.0/SHA256SUMS"],
+    ["https://github.com/o/r/x/releases", [], "latest/VERSION"],
+    ["https://example.com/o/r/releases", ["--version", "99.0.0"], "v99.0.0/SHA256SUMS"],
+  ] as const) {
+    const { err } = await run(args, { env: { CODEMIE_INSTALL_BASE_URL: base, PATH: person.env.PATH ?? "" } });
+    expect(err).toContain(`could not be downloaded: ${base}/${asked}\n`);
+  }
+});
+
+test("--uninstall takes the version that an update kept along", async () => {
+  Bun.spawnSync(["mkdir", "-p", bin]);
+  for (const name of ["codemie", ".codemie.before", "other"]) writeFileSync(join(bin, name), "x");
+  expect((await run(["--uninstall"])).out).toStartWith(`removed from ${bin}: codemie .codemie.before\n`);
+  expect(readdirSync(bin)).toEqual(["other"]);
 });
 
 ciTest("it asks for the program of the machine: processor, C library", async () => {

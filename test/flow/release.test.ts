@@ -1,10 +1,13 @@
 import { expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundledPackages, licencesOf } from "../../release/bundled.ts";
+import { compile, editionOf } from "../../release/compile.ts";
 import { releaseKey, sshPublicKey } from "../../release/signature.ts";
 import { codemie } from "../support/codemie.ts";
+import { faultsOfSignature } from "../support/mach-o.ts";
 import { ownTarget } from "../support/release.ts";
 import { ciTest } from "../support/tiers.ts";
 
@@ -76,3 +79,17 @@ ciTest(
     Bun.spawnSync(["rm", "-rf", unpacked, release, join(top, "dist/elsewhere")]);
   },
 );
+
+for (const name of ["darwin-x64", "darwin-arm64"] as const) {
+  ciTest(`${name}: signed under our name, and the hash of every page is right`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "codemie-macos-"));
+    const program = join(folder, "codemie");
+    await compile(await editionOf(undefined), program, name);
+    const bytes = await Bun.file(program).bytes();
+    expect(faultsOfSignature(bytes)).toEqual({ identifier: "codemie", pages: expect.any(Number), wrong: [] });
+    expect(faultsOfSignature(bytes).pages).toBeGreaterThan(10_000);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+    expect(faultsOfSignature(bytes).wrong).toHaveLength(1);
+    rmSync(folder, { recursive: true });
+  });
+}

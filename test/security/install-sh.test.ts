@@ -261,7 +261,7 @@ test("busybox's wget, which checks no certificate, is no way without a signature
 });
 
 test("an installer that is itself cut short runs nothing", async () => {
-  const text = await installer({ ...edition, version: "1.2.3", key }, releases.base);
+  const text = await installer({ ...edition, version: "1.2.3", key, baseUrl: releases.base });
   const lines = text.split("\n");
   const last = text.lastIndexOf("{ main");
   const ends = lines.map((_, n) => lines.slice(0, n).join("\n").length).filter((end) => end <= last);

@@ -39,6 +39,9 @@ if (!process.env.CHROMIUM && !Bun.which("chromium-headless-shell")) wished.push(
 if (!hasRsyslog && (Bun.which("rsyslogd") || !existsSync("/run/systemd/system")))
   wished.push("rsyslog", "rsyslog-openssl");
 if (!Bun.which("busybox")) wished.push("busybox");
+// A machine of another kind, to run the program for it: large, so only where everything runs.
+if (process.env.CI && process.arch === "x64" && !Bun.which("qemu-aarch64-static"))
+  wished.push("qemu-user-static", "libc6-arm64-cross");
 if (maySetUp && wished.length > 0) {
   const quiet = { env: debian, stdout: "ignore", stderr: "ignore" } as const;
   Bun.spawnSync(["apt-get", "update", "-q"], quiet);

@@ -15,8 +15,10 @@ export async function startDetached(
   person: Person,
   args: readonly string[] = [],
   env: Record<string, string> = {},
+  program?: string,
 ): Promise<StartedProxy> {
-  const { code, out, err } = await person.run(["proxy", "start", "--detach", "--json", ...args], { env });
+  const options = { env, ...(program !== undefined && { program }) };
+  const { code, out, err } = await person.run(["proxy", "start", "--detach", "--json", ...args], options);
   expect({ code, err }).toEqual({ code: 0, err: "" });
   return JSON.parse(out);
 }

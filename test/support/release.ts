@@ -1,22 +1,27 @@
 import { generateKeyPairSync } from "node:crypto";
 import {
+  copyFileSync,
   cpSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
+  rmSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pack } from "../../release/archive.ts";
-import { type Edition, editionOf } from "../../release/compile.ts";
+import { compile, type Edition, editionOf } from "../../release/compile.ts";
 import { seal } from "../../release/release.ts";
 import { type ReleaseKey, releaseKey } from "../../release/signature.ts";
-import type { TargetName } from "../../release/targets.ts";
-import type { Finished, Person } from "./codemie.ts";
+import { ownTarget as targetHere } from "../../release/targets.ts";
+import { codemie, type Finished, type Person } from "./codemie.ts";
 
 /** Releases as the build makes them, a server that has them, and the installer's run. */
 
@@ -31,14 +36,8 @@ export function newKey(): ReleaseKey {
   return key;
 }
 
-const hasAvx2 = () => existsSync("/proc/cpuinfo") && /\bavx2\b/.test(readFileSync("/proc/cpuinfo", "utf8"));
-
-/** The target that the installer has to find on this machine, where the C library is glibc. */
-export const ownTarget = (
-  process.platform === "linux" && process.arch === "x64" && !hasAvx2()
-    ? "linux-x64-baseline"
-    : `${process.platform}-${process.arch}`
-) as TargetName;
+/** The target that the installer has to find on this machine. */
+export const ownTarget = targetHere();
 
 /** The archive that the installer takes on this machine. */
 export const ownArchive = `codemie-${ownTarget}.tar.gz`;
@@ -50,28 +49,36 @@ export class Releases {
   readonly folder = mkdtempSync(join(tmpdir(), "codemie-releases-"));
   readonly answers = new Map<string, () => Response>();
   readonly asked: string[] = [];
-  readonly #server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: async (request) => {
-      const { pathname } = new URL(request.url);
-      this.asked.push(pathname);
-      const answer = this.answers.get(pathname);
-      if (answer) return answer();
-      const file = Bun.file(join(this.folder, pathname));
-      return (await file.exists()) ? new Response(file) : new Response("not here", { status: 404 });
-    },
-  });
+  readonly #server: Bun.Server<undefined>;
+
+  /** @param tls makes it an `https:` server */
+  constructor(tls?: { key: string; cert: string }) {
+    this.#server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      ...(tls && { tls }),
+      fetch: (request) => this.#answer(request),
+    });
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    this.asked.push(pathname);
+    const answer = this.answers.get(pathname);
+    if (answer) return answer();
+    const file = Bun.file(join(this.folder, pathname));
+    return (await file.exists()) ? new Response(file) : new Response("not here", { status: 404 });
+  }
 
   get base(): string {
-    return `http://127.0.0.1:${this.#server.port}`;
+    return `${this.#server.protocol}://127.0.0.1:${this.#server.port}`;
   }
 
   /** @param key what signs it; @param program what is in its archive; it becomes the latest */
   async publish(version: string, key: ReleaseKey | undefined, program: string): Promise<void> {
     const folder = join(this.folder, `v${version}`);
     await pack(ownTarget, program, folder);
-    await seal(folder, { ...edition, version, key } satisfies Edition, "");
+    await seal(folder, { ...edition, version, key } satisfies Edition);
     this.makeLatest(version);
   }
 
@@ -154,4 +161,52 @@ export function barePath(person: Person, more: readonly string[], busybox = fals
     if (real) symlinkSync(real, join(bin, name));
   }
   return bin;
+}
+
+/** What {@link signedProgram} is: an old version, so that anything published is a newer one. */
+export const signedVersion = "0.0.99";
+
+/**
+ * A program as a publisher builds it: with a key. Building takes seconds of the processor, so all tests of one build share it.
+ *
+ * @returns its path, and the key of its releases
+ */
+export async function signedProgram(): Promise<{ program: string; key: ReleaseKey }> {
+  const shared = join(codemie, "../signed");
+  if (!existsSync(shared)) {
+    const made = mkdtempSync(`${shared}-`);
+    const { privateKey } = newKey();
+    writeFileSync(join(made, "key.pem"), privateKey.export({ type: "pkcs8", format: "pem" }));
+    const key = releaseKey(readFileSync(join(made, "key.pem"), "utf8"));
+    await compile({ ...edition, version: signedVersion, key }, join(made, "codemie"));
+    try {
+      renameSync(made, shared);
+    } catch {
+      rmSync(made, { recursive: true }); // another test was faster
+    }
+  }
+  const key = releaseKey(readFileSync(join(shared, "key.pem"), "utf8"));
+  if (!key) throw new Error("no key");
+  return { program: join(shared, "codemie"), key };
+}
+
+/** Puts a program into a person's `~/.local/bin`, and that on PATH. @returns its path there */
+export function installProgram(person: Person, program: string): string {
+  const bin = join(person.home, ".local/bin");
+  mkdirSync(bin, { recursive: true });
+  const path = join(bin, "codemie");
+  try {
+    linkSync(program, path); // a copy takes a hundred megabytes
+  } catch {
+    copyFileSync(program, path);
+  }
+  person.env.PATH = `${bin}:${person.env.PATH}`;
+  return path;
+}
+
+/** A program that says a version, as `--version` does, and nothing else. @returns its path, in this folder */
+export function smallProgram(folder: string, version: string, script = ""): string {
+  const path = join(folder, `program-${crypto.randomUUID()}`);
+  writeFileSync(path, `#!/bin/sh\n${script}echo "codemie ${version} (test)"\n`, { mode: 0o755 });
+  return path;
 }

@@ -6,7 +6,7 @@ import { Glob } from "bun";
 const tiers = [
   ["core"],
   ["platform"],
-  ["http1", "api", "profiles", "vault", "audit", "tracking"],
+  ["http1", "api", "profiles", "vault", "audit", "tracking", "update"],
   ["oauth"],
   ["auth"],
   ["access"],

@@ -1,15 +1,19 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { Ajv } from "ajv";
+import addFormats from "ajv-formats";
 import { unzipSync } from "fflate";
 import { pack } from "../../release/archive.ts";
 import { bundledPackages } from "../../release/bundled.ts";
 import { installer } from "../../release/installer.ts";
+import { signMachO } from "../../release/macho.ts";
 import { seal } from "../../release/release.ts";
 import { billOfMaterials } from "../../release/sbom.ts";
 import { pemBody, rawSignature, releaseKey, sshPublicKey, sshSignature } from "../../release/signature.ts";
 import { namedTargets, targets } from "../../release/targets.ts";
+import { faultsOfSignature, smallMachO } from "../support/mach-o.ts";
 import { newKey } from "../support/release.ts";
 
 /** What a release is made of: archives, sums, signatures, the bill of materials. */
@@ -111,7 +115,18 @@ test("the bill of materials names what is bundled, and nothing else", async () =
     components: { "bom-ref": string; hashes: { content: string }[] }[];
     dependencies: { ref: string; dependsOn: string[] }[];
   };
-  expect(bill.specVersion).toBe("1.6");
+  const folder = join(
+    dirname(Bun.resolveSync("@cyclonedx/cyclonedx-library/package.json", import.meta.dir)),
+    "res/schema",
+  );
+  const schema = (name: string) => Bun.file(join(folder, `${name}.SNAPSHOT.schema.json`)).json();
+  const ajv = new Ajv({ strict: false, formats: { "iri-reference": true, "idn-email": true } });
+  addFormats(ajv);
+  for (const name of ["spdx", "jsf-0.82"])
+    ajv.addSchema(await schema(name), `http://cyclonedx.org/schema/${name}.SNAPSHOT.schema.json`);
+  const isRight = ajv.compile(await schema("bom-1.6"));
+  expect([isRight(bill), isRight.errors]).toEqual([true, null]);
+  expect(isRight({ ...bill, components: [{ type: "thing" }] })).toBe(false);
   const refs = bill.components.map((one) => one["bom-ref"]);
   expect(refs).toContain(`pkg:npm/%40clack/core@${packages[0]?.version}`);
   expect(bill.components.every(({ hashes }) => /^[0-9a-f]{128}$/.test(hashes[0]?.content ?? ""))).toBe(true);
@@ -123,11 +138,11 @@ test("the list of sums begins with the version, and sha256sum reads it; without 
   const to = join(folder, "sealed");
   mkdirSync(to);
   writeFileSync(join(to, "codemie-linux-x64.tar.gz"), "an archive");
-  const edition = { version: "1.2.3", commit: "unknown", packages: [] };
-  await seal(to, { ...edition, key: undefined }, "");
+  const edition = { version: "1.2.3", commit: "unknown", baseUrl: "https://example.com/releases", packages: [] };
+  await seal(to, { ...edition, key: undefined });
   const unsigned = ["SHA256SUMS", "VERSION", "codemie-linux-x64.tar.gz", "codemie.cdx.json", "install.sh"];
   expect(readdirSync(to).sort()).toEqual(unsigned);
-  await seal(to, { ...edition, key: newKey() }, "https://example.com/releases");
+  await seal(to, { ...edition, key: newKey() });
   expect(readdirSync(to).sort()).toEqual([...unsigned, "SHA256SUMS.sig", "SHA256SUMS.sshsig"].sort());
   const sums = await Bun.file(join(to, "SHA256SUMS")).text();
   expect(sums).toStartWith("# codemie 1.2.3\n");
@@ -136,11 +151,24 @@ test("the list of sums begins with the version, and sha256sum reads it; without 
 });
 
 test("an address that would end the quotes it stands in gets no installer", async () => {
-  const edition = { version: "1.2.3", commit: "unknown", packages: [], key: undefined };
-  expect(await installer(edition, "https://example.com/$HOME")).toContain("built_base='https://example.com/$HOME'\n");
-  await expect(installer(edition, "https://example.com/'; id; '")).rejects.toThrow(
+  const of = (baseUrl: string) => ({ version: "1.2.3", commit: "unknown", packages: [], key: undefined, baseUrl });
+  expect(await installer(of("https://example.com/$HOME"))).toContain("built_base='https://example.com/$HOME'\n");
+  await expect(installer(of("https://example.com/'; id; '"))).rejects.toThrow(
     "the installer cannot hold this BASE_URL",
   );
+});
+
+test("a program for macOS is signed ad hoc: the hash of every page, over what the old signature covered", () => {
+  for (const length of [4096, 4112, 20_000]) {
+    const program = smallMachO(length);
+    const signed = signMachO(program, "codemie");
+    const pages = Math.ceil(length / 4096);
+    expect(faultsOfSignature(signed)).toEqual({ identifier: "codemie", pages, wrong: [] });
+    expect(signMachO(signed, "codemie")).toEqual(signed);
+    signed[length - 1] = 1;
+    expect(faultsOfSignature(signed).wrong).toEqual([pages - 1]);
+  }
+  expect(() => signMachO(new Uint8Array(100), "codemie")).toThrow("no 64-bit Mach-O file");
 });
 
 test("targets are named as the archives are; a wrong name is refused with the right ones", () => {

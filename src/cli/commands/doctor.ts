@@ -24,6 +24,7 @@ import { forwardFinding } from "../../doctor/forward.ts";
 import { loginChecks } from "../../doctor/login.ts";
 import { networkChecks } from "../../doctor/network.ts";
 import { programChecks } from "../../doctor/programs.ts";
+import { updateCheck } from "../../doctor/update.ts";
 import { readBody } from "../../platform/body.ts";
 import { stoppableFetch } from "../../platform/network.ts";
 import { environmentForOthers } from "../../profiles/environment.ts";
@@ -98,6 +99,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
     gatewayCheck(cli, known, credentials),
     betasCheck(runtime.home, known),
     ...programChecks(runtime, agents, linkNames, environmentForOthers(runtime, profiles)),
+    updateCheck(runtime),
   ];
 }
 

@@ -141,6 +141,18 @@ export const tree: Command = group(
         "status",
         ["codemie vault status", "codemie vault rekey --ask-passphrase"],
       ),
+    self: async () => () =>
+      group(
+        "self",
+        "This program itself: update it, give it its other names, remove it",
+        {
+          update: async () => (await import("../commands/self/update.ts")).selfUpdate,
+          link: async () => (await import("../commands/self/link.ts")).selfLink,
+          uninstall: async () => (await import("../commands/self/uninstall.ts")).selfUninstall,
+        },
+        undefined,
+        ["codemie self update", "codemie self update --rollback"],
+      ),
     logs: async () => (await import("../commands/logs.ts")).logs,
     token: async () => (await import("../commands/token.ts")).token,
     hook: async () => (await import("../commands/hook.ts")).hook,
