@@ -5,6 +5,7 @@ import type { Credentials } from "../auth/credentials.ts";
 import { headerSafe } from "../core/text.ts";
 import { version } from "../core/version.ts";
 import { type Gateway, startGateway } from "../gateway/gateway.ts";
+import type { Relay } from "../gateway/relay/relay.ts";
 import { upstreamByFetch } from "../gateway/upstream-fetch.ts";
 import type { HttpClient } from "../http1/message.ts";
 import { connectionPool } from "../http1/pool.ts";
@@ -22,6 +23,8 @@ export interface GatewayClient {
   readonly port: number;
   /** called with betas of Anthropic's API that the host refuses */
   readonly betasRefused?: ((betas: readonly string[]) => Promise<void>) | undefined;
+  /** leads MCP clients to their servers */
+  readonly relay?: Relay | undefined;
 }
 
 /**
@@ -48,6 +51,7 @@ export function openGateway(
     port: client.port,
     extraPaths: resolved.profile.gatewayPaths ?? [],
     betasRefused: client.betasRefused,
+    relay: client.relay,
     models: () => listedOrNamed(unwatched, credentials, resolved),
   });
 }

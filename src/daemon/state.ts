@@ -17,6 +17,8 @@ const gatewayState = z.object({
   url: z.string(),
   /** the gateway's own key, useless once it has ended */
   key: z.string(),
+  /** what comes before the percent-encoded address of an MCP server; holds the relay's key */
+  relay: z.optional(z.string()),
   pid: z.int().check(z.positive()),
   /** ISO 8601 */
   startedAt: z.string(),

@@ -17,7 +17,7 @@ export async function startDetached(
   env: Record<string, string> = {},
 ): Promise<StartedProxy> {
   const { code, out, err } = await person.run(["proxy", "start", "--detach", "--json", ...args], { env });
-  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect({ code, err, out: code === 0 ? "" : out }).toEqual({ code: 0, err: "", out: "" });
   return JSON.parse(out);
 }
 
