@@ -2,7 +2,7 @@ import { record } from "../access/audit.ts";
 import { awaiting, type Context } from "../access/context.ts";
 import { availableModels, credentialsFor } from "../access/credentials.ts";
 import { type Given, subjectOf, warnOfTokensEnd } from "../access/given.ts";
-import { relaySecret } from "../access/relay-secret.ts";
+import { relayClients, relaySecret } from "../access/relay-records.ts";
 import { stores } from "../access/stores.ts";
 import { CodemieError } from "../core/errors.ts";
 import { processId } from "../platform/self.ts";
@@ -53,13 +53,14 @@ export async function serve(
   const where = { profile: resolved.name, host: resolved.host.value.origin };
   // A fixed port is what lets a client keep the relay's addresses.
   const secret = await relaySecret(context, vault, options.port !== 0);
+  const clients = await relayClients(context, vault);
   let started = false;
 
   const run = async (write: ((state: GatewayState) => Promise<void>) | undefined): Promise<number> => {
     started = true;
     const stop = new StopRequests();
     const events = relayEvents(context, vault, where);
-    const relay = openRelay(context, resolved.profile, secret, events.tell);
+    const relay = openRelay(context, resolved.profile, { secret, clients, tell: events.tell });
     const client = {
       name: "codemie-daemon",
       model: resolved.model?.value,

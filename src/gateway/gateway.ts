@@ -81,8 +81,8 @@ export function startGateway(options: GatewayOptions): Gateway {
     const id = crypto.randomUUID();
     try {
       const headers: HeaderRecord = raw.headers.toJSON();
-      guardOrigin(headers);
       const call = callOf(raw);
+      guardOrigin(headers, call?.method === "GET" && relay?.isForBrowser(call.path) === true);
       if (!call) throw new GatewayError(400, "codemie gateway: the request's target is not a path");
       const incoming = { id, call, headers, raw };
       // Through the router, each model call would cost a tenth more: docs/decisions/h3-and-the-hot-path.md.

@@ -1,5 +1,5 @@
-import { UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js";
 import type { OAuthClientProvider } from "@modelcontextprotocol/sdk/client/auth.js";
+import { UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type {
@@ -8,10 +8,10 @@ import type {
   OAuthTokens,
 } from "@modelcontextprotocol/sdk/shared/auth.js";
 import type { Person } from "./codemie.ts";
+import { Person as NewPerson } from "./codemie.ts";
+import { logIn } from "./login.ts";
 import { endProxies, type StartedProxy, startDetached } from "./proxy.ts";
 import { type Sandbox, startSandbox } from "./sandbox/sandbox.ts";
-import { logIn } from "./login.ts";
-import { Person as NewPerson } from "./codemie.ts";
 
 /** A gateway with a relay, as `codemie proxy start --json` tells of it. */
 export interface StartedRelay extends StartedProxy {

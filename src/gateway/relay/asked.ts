@@ -10,6 +10,8 @@ export type WellKnown = (typeof wellKnown)[number];
 export interface Asked {
   readonly flow: Flow;
   readonly role: Role;
+  /** the issuer of the target, where its answers in the browser name it (RFC 9207) */
+  readonly issuer?: string | undefined;
   /** the target's address; for a well-known document, what the document is about */
   readonly target: string;
   /** which document about the target, and whether its name goes before the target's path or behind it */
@@ -96,7 +98,8 @@ function handedOut(
   }
   const exact = type === undefined ? capabilities.proved(base, root, relay, rest, query) : undefined;
   if (!exact || exact.role === "issuer") throw forged();
-  return { flow: exact.flow, role: exact.role, target: exact.origin + exact.path + query, shown: "" };
+  const { flow, role, issuer } = exact;
+  return { flow, role, issuer, target: exact.origin + exact.path + query, shown: "" };
 }
 
 function documentOf(before: string | undefined, behind: string): Asked["document"] {

@@ -15,6 +15,8 @@ const roles = {
   /** dynamic registration (RFC 7591), and a client's own address there (RFC 7592) */
   register: "c",
   token: "t",
+  /** pushed authorization requests (RFC 9126) */
+  push: "p",
   /** any other endpoint of an authorization server */
   endpoint: "e",
   /** the MCP server itself, at the address that a redirect names */
@@ -43,6 +45,8 @@ export interface Handed {
   /** the target's origin, and the path behind it as it was handed out: empty for an origin alone */
   readonly origin: string;
   readonly path: string;
+  /** the issuer of the target, where its answers in the browser name it (RFC 9207) */
+  readonly issuer: string | undefined;
 }
 
 const roleOf = new Map(Object.entries(roles).map(([role, letter]) => [letter as string, role as Role]));
@@ -75,13 +79,17 @@ export class Capabilities {
     return `${base}${entry === "path" ? `/~${this.key}` : ""}/mcp_auth?original=${raw}`;
   }
 
-  /** @returns the address by which the client of a flow reaches a target in its role */
-  handOut(flow: Flow, role: Role, { origin, search }: URL, path: string): string {
+  /**
+   * @param issuer of the target, where its answers in the browser name it (RFC 9207)
+   * @returns the address by which the client of a flow reaches a target in its role
+   */
+  handOut(flow: Flow, role: Role, { origin, search }: URL, path: string, issuer?: string): string {
     const root = rootOf(flow);
     // The runtime's server encodes these in what it receives.
     const [sent, query] = [path, search].map((text) => text.replaceAll("'", "%27")) as [string, string];
     const bound = role === "authorize" ? "" : query;
-    const what = Buffer.from(`${roles[role]}${origin}`).toString("base64url");
+    const named = issuer === undefined ? "" : `\n${issuer}`;
+    const what = Buffer.from(`${roles[role]}${origin}${named}`).toString("base64url");
     const proof = this.#proof(root, what, sent, bound);
     return `${flow.base}/~${this.key}/mcp_relay/${root}/${what}.${proof}${sent}${query}`;
   }
@@ -95,13 +103,40 @@ export class Capabilities {
    * @returns the parts, or undefined when the gateway did not hand this out
    */
   proved(base: string, root: string, relay: string, path: string, query: string): Handed | undefined {
-    const [what = "", proof = ""] = relay.split(".");
+    const [what = "", proof = "", ...more] = relay.split(".");
     const text = Buffer.from(what, "base64url").toString();
     const role = roleOf.get(text.slice(0, 1));
     const bound = role === "authorize" ? "" : query;
-    if (!isSame(proof, this.#proof(root, what, path, bound)) || !role) return undefined;
-    const flow = flowOf(base, Buffer.from(root, "base64url").toString());
-    return flow && { flow, role, origin: text.slice(1), path };
+    if (!isSame(proof, this.#proof(root, what, path, bound)) || !role || more.length > 0) return undefined;
+    const flow = flowOf(base, root);
+    const [origin = "", issuer] = text.slice(1).split("\n");
+    return flow && { flow, role, origin, path, issuer };
+  }
+
+  /**
+   * @param purpose of the text: one sealed for another purpose does not open
+   * @returns the text, in letters that fit into an address, and its proof
+   */
+  seal(purpose: string, text: string): string {
+    const sealed = Buffer.from(text).toString("base64url");
+    return `${sealed}.${this.proofOf(purpose, sealed)}`;
+  }
+
+  /** @returns the text that {@link seal} sealed for this purpose, or undefined for any other */
+  unseal(purpose: string, candidate: string): string | undefined {
+    const [sealed = "", proof = "", ...more] = candidate.split(".");
+    if (!isSame(proof, this.proofOf(purpose, sealed)) || more.length > 0) return undefined;
+    return Buffer.from(sealed, "base64url").toString();
+  }
+
+  /** @returns the proof that the gateway saw a text for a purpose, base64url */
+  proofOf(purpose: string, text: string): string {
+    return keyedHashOf(this.#secret, `relay ${purpose}\n${text}`).toString("base64url");
+  }
+
+  /** @returns true when a proof is {@link proofOf} that text, in constant time */
+  isProof(proof: string, purpose: string, text: string): boolean {
+    return isSame(proof, this.proofOf(purpose, text));
   }
 
   #proof(root: string, what: string, path: string, query: string): string {
@@ -109,9 +144,13 @@ export class Capabilities {
   }
 }
 
-const rootOf = ({ entry, raw }: Flow) => Buffer.from(`${entry === "path" ? "p" : "h"}${raw}`).toString("base64url");
+/** @returns a flow as a segment of an address */
+export const rootOf = ({ entry, raw }: Flow) =>
+  Buffer.from(`${entry === "path" ? "p" : "h"}${raw}`).toString("base64url");
 
-function flowOf(base: string, text: string): Flow | undefined {
+/** @returns the flow that {@link rootOf} wrote; undefined when an escape in it is broken */
+export function flowOf(base: string, root: string): Flow | undefined {
+  const text = Buffer.from(root, "base64url").toString();
   const raw = text.slice(1);
   const original = originalOf(raw);
   return original === undefined ? undefined : { base, entry: text[0] === "p" ? "path" : "header", raw, original };

@@ -6,6 +6,7 @@ import { networkFailure, type TlsSettings } from "../../platform/network.ts";
 import { decoded, discard, replayableBody } from "../attempt.ts";
 import type { IncomingRequest } from "../paths.ts";
 import { type Asked, askedFor, isRelayPath } from "./asked.ts";
+import { Callbacks, callbackPath, type RegisteredClients } from "./callback.ts";
 import type { Capabilities, Role } from "./capability.ts";
 import { headersBack, headersFor, type Receiver } from "./headers.ts";
 import { Refusal, type RefusalReason, refusalResponse } from "./refusal.ts";
@@ -29,6 +30,7 @@ export interface RelayOptions extends TargetOptions {
   readonly capabilities: Capabilities;
   /** `client_name` of a registration */
   readonly clientName: string;
+  readonly clients: RegisteredClients;
   readonly tls: () => TlsSettings;
   /** the way through the company's proxy */
   readonly proxied: HttpClient;
@@ -41,6 +43,8 @@ export interface Relay {
   readonly key: string;
   /** @returns true for a path that belongs to the relay, whether it is well formed or not */
   takes(path: string): boolean;
+  /** @returns true for the path that a server's page sends the browser to; its query proves itself */
+  isForBrowser(path: string): boolean;
   /**
    * Answers a request that the gateway's own guards let in.
    *
@@ -62,11 +66,13 @@ interface Going {
 /** @returns the relay; it opens no connection yet */
 export function relayOf(options: RelayOptions): Relay {
   const { capabilities, clientName, tell } = options;
+  const callbacks = new Callbacks(capabilities, options.clients);
   const targets = new Targets(options);
   const upstreams = new Upstreams(options.tls, options.proxied);
 
   async function answer(incoming: IncomingRequest, gatewayKey: string, hasGatewayKey: boolean): Promise<Response> {
     try {
+      if (incoming.call.path === callbackPath) return leadTo(callbacks.returning(incoming.call.query));
       const base = `http://${incoming.headers.host}`;
       const asked = askedFor(incoming.call, base, hasGatewayKey, capabilities);
       const holdsKey = (text: string) => text.includes(capabilities.key) || text.includes(gatewayKey);
@@ -85,10 +91,10 @@ export function relayOf(options: RelayOptions): Relay {
     const { method, query } = incoming.call;
     if (method !== "GET" && method !== "HEAD") throw new Refusal(405, "form", "a browser opens this address");
     const url = targets.allowed(asked.target);
-    const mapped = query === "" ? "" : `?${mappedForm(query.slice(1), rewriter)}`;
+    const named = mappedForm(query.slice(1), rewriter);
+    const mapped = asked.issuer === undefined ? named : callbacks.leaving(named, asked.flow, asked.issuer);
     refuseKeys([...new URLSearchParams(mapped).values()], holdsKey);
-    const headers = { location: url.origin + url.pathname + mapped, ...forOneReader };
-    return new Response(null, { status: 302, headers });
+    return leadTo(`${url.origin}${url.pathname}${mapped === "" ? "" : `?${mapped}`}`);
   }
 
   /** A well-known document; the relay looks for it where the client would, since only the relay knows those places. */
@@ -149,13 +155,27 @@ export function relayOf(options: RelayOptions): Relay {
     const { method, query } = incoming.call;
     const mapped =
       query === "" ? url : targets.allowed(`${url.origin}${url.pathname}?${mappedForm(query.slice(1), rewriter)}`);
+    const { flow, issuer } = asked;
+    const ofForm = (form: string) => {
+      if (role === "token") return callbacks.redeeming(form, flow);
+      return role === "push" && issuer !== undefined ? callbacks.leaving(form, flow, issuer) : form;
+    };
     const { bytes, grant } = await mappedBody(method === "GET" || method === "HEAD" ? null : incoming.raw.body, {
       rewriter,
       type: incoming.headers["content-type"],
       clientName: role === "register" ? clientName : undefined,
+      ofForm,
       holdsKey: going.holdsKey,
     });
-    const got = await send(going, mapped, "authorization-server", bytes);
+    const withOurs =
+      role === "register" && issuer !== undefined && bytes ? callbacks.registering(textOf(bytes), flow) : undefined;
+    const request = withOurs === undefined ? bytes : bytesOf(withOurs);
+    let got = await send(going, mapped, "authorization-server", request);
+    if (withOurs !== undefined && got.status >= 400 && got.status < 500) {
+      // A server that takes no second redirect may take the client's own.
+      discard(got.body);
+      got = await send(going, mapped, "authorization-server", bytes);
+    }
     if (isRedirect(got.status)) return moved(going, got, url, role);
     const isGiven = role === "token" && got.status === 200 && grant !== undefined && grant !== "refresh_token";
     if (isGiven) tell({ kind: "authorized", server: hostOf(asked.flow.original), issuer: asked.target, grant });
@@ -163,7 +183,8 @@ export function relayOf(options: RelayOptions): Relay {
     const text = await wholeText(got, url);
     const registration = text === undefined ? undefined : documentIn(text, url);
     if (!registration) throw new Refusal(502, "unreadable", `${url.host} did not answer with JSON`, url.host);
-    return json(got.status, rewriter.registration(registration));
+    const own = issuer === undefined ? registration : await callbacks.registered(registration, flow, issuer);
+    return json(got.status, rewriter.registration(own, issuer));
   }
 
   /** Sends a request to the address that was checked. @throws Refusal */
@@ -237,7 +258,8 @@ export function relayOf(options: RelayOptions): Relay {
 
   return {
     key: capabilities.key,
-    takes: isRelayPath,
+    takes: (path) => isRelayPath(path) || path === callbackPath,
+    isForBrowser: (path) => path === callbackPath,
     answer,
     close: () => upstreams.close(),
   };
@@ -247,6 +269,11 @@ const none = {};
 
 /** Nobody else may keep what is for one client of this machine, and no address of the relay may go along. */
 const forOneReader = { "cache-control": "no-store", "referrer-policy": "no-referrer" };
+
+const leadTo = (location: string) => new Response(null, { status: 302, headers: { location, ...forOneReader } });
+
+const textOf = (bytes: ArrayBuffer) => new TextDecoder().decode(bytes);
+const bytesOf = (text: string) => new TextEncoder().encode(text).buffer as ArrayBuffer;
 
 const isRedirect = (status: number) => [301, 302, 303, 307, 308].includes(status);
 

@@ -15,6 +15,8 @@ export interface BodyOptions {
   readonly type: string | undefined;
   /** what a registration's `client_name` becomes; undefined: it stays */
   readonly clientName: string | undefined;
+  /** changes a form further */
+  readonly ofForm?: ((form: string) => string) | undefined;
   /** true for a text that holds a key of the gateway */
   readonly holdsKey: (text: string) => boolean;
 }
@@ -33,7 +35,7 @@ export interface MappedBody {
  */
 export async function mappedBody(
   body: ReadableStream<Uint8Array> | null,
-  { rewriter, type, clientName, holdsKey }: BodyOptions,
+  { rewriter, type, clientName, ofForm = (form) => form, holdsKey }: BodyOptions,
 ): Promise<MappedBody> {
   const { bytes, end } = await readBody(body, longestRequest);
   if (end === "cut") throw new Refusal(413, "too-large", "a request to an authorization server has at most 1 MiB");
@@ -42,7 +44,7 @@ export async function mappedBody(
   const text = bytes.toString();
   const isForm = /^application\/x-www-form-urlencoded/i.test(type ?? "");
   const isJson = /^application\/(?:[a-z.]+\+)?json/i.test(type ?? "");
-  const mapped = isForm ? mappedForm(text, rewriter) : isJson ? mappedJson(text, rewriter, clientName) : text;
+  const mapped = isForm ? ofForm(mappedForm(text, rewriter)) : isJson ? mappedJson(text, rewriter, clientName) : text;
   const form = isForm ? new URLSearchParams(mapped) : undefined;
   refuseKeys(form ? [...form.values()] : [mapped], holdsKey);
   const sent = mapped === text ? bytes : Buffer.from(mapped);

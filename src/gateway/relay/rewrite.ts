@@ -25,7 +25,11 @@ const roleOfMember: Readonly<Record<string, Role>> = {
   registration_endpoint: "register",
   registration_client_uri: "register",
   token_endpoint: "token",
+  pushed_authorization_request_endpoint: "push",
 };
+
+/** The endpoints where a client says where the browser returns to. */
+const returning: ReadonlySet<Role> = new Set(["authorize", "register", "push"]);
 
 /**
  * Maps addresses of one flow, in both directions. A client sees addresses of the gateway alone, and servers see none of them.
@@ -42,13 +46,14 @@ export class Rewriter {
   /**
    * @param text an address that a server names
    * @param at the address that a relative one is relative to
+   * @param issuer of that address, where its answers in the browser name it (RFC 9207)
    * @returns the relay's address for it; it is judged when the client uses it
    */
-  address(role: Role, text: string, at?: URL): string {
+  address(role: Role, text: string, at?: URL, issuer?: string): string {
     const url = URL.parse(text, at?.href);
     if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password) return blocked;
     const path = role === "issuer" && url.pathname === "/" && !text.endsWith("/") ? "" : url.pathname;
-    return this.#capabilities.handOut(this.#flow, role, url, path);
+    return this.#capabilities.handOut(this.#flow, role, url, path, returning.has(role) ? issuer : undefined);
   }
 
   /**
@@ -113,8 +118,9 @@ export class Rewriter {
     const isSelf =
       about !== undefined && typeof issuer === "string" && withoutSlash(issuer) === withoutSlash(about.real);
     const shown = isSelf ? about.shown : typeof issuer === "string" ? this.address("issuer", issuer) : issuer;
+    const isNamed = document.authorization_response_iss_parameter_supported === true && typeof issuer === "string";
     return {
-      ...this.#members(document),
+      ...this.#members(document, isNamed ? (isSelf ? about.real : issuer) : undefined),
       ...(issuer === undefined ? {} : { issuer: shown }),
       ...(Array.isArray(resources)
         ? { protected_resources: resources.map((one) => (typeof one === "string" ? this.resource(one) : one)) }
@@ -135,16 +141,16 @@ export class Rewriter {
   }
 
   /** @returns a client's registration (RFC 7591 section 3.2.1) as it may see it */
-  registration(document: Document): Document {
-    return this.#members(document);
+  registration(document: Document, issuer: string | undefined): Document {
+    return this.#members(document, issuer);
   }
 
-  #members(document: Document): Document {
+  #members(document: Document, issuer?: string): Document {
     const shown = Object.entries(document).flatMap(([name, value]): [string, unknown][] => {
       if (dropped.has(name)) return [];
       const isAddress = name.endsWith("_endpoint") || name === "jwks_uri" || name === "registration_client_uri";
       if (typeof value !== "string" || !isAddress || forBrowsers.has(name)) return [[name, value]];
-      return [[name, this.address(roleOfMember[name] ?? "endpoint", value)]];
+      return [[name, this.address(roleOfMember[name] ?? "endpoint", value, undefined, issuer)]];
     });
     return Object.fromEntries(shown);
   }

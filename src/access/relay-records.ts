@@ -43,3 +43,34 @@ function setAsideIfDamaged(vault: Vault): (error: unknown) => Promise<undefined>
     return undefined;
   };
 }
+
+/** The vault's record for the clients that registered the relay's callback. */
+const clientsRecord = "relay clients";
+const clientsShape = z.object({ marks: z.array(z.string()) });
+/** How many of them are kept: those that came last. */
+const mostMarks = 1_000;
+
+/** @returns the clients that this installation's relays registered; without a vault, those of this process */
+export async function relayClients({ output }: Context, vault: Vault) {
+  const isKept = await vault.exists().catch(() => false);
+  const read = async () => (isKept ? ((await vault.read(clientsRecord, clientsShape))?.marks ?? []) : []);
+  const marks = new Set(await read().catch((): string[] => []));
+  return {
+    has: (mark: string) => marks.has(mark),
+    async add(added: readonly string[]) {
+      for (const mark of added) marks.add(mark);
+      if (marks.size > mostMarks) for (const mark of [...marks].slice(0, marks.size - mostMarks)) marks.delete(mark);
+      if (!isKept || added.length === 0) return;
+      try {
+        await vault.locked(clientsRecord, async () => {
+          const all = [...new Set([...(await read().catch((): string[] => [])), ...added])];
+          await vault.write(clientsRecord, { marks: all.slice(-mostMarks) });
+        });
+      } catch (error) {
+        output.say.warn(
+          `a client's registration through the relay could not be kept: ${asCodemieError(error).message}`,
+        );
+      }
+    },
+  };
+}
