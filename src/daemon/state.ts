@@ -133,6 +133,21 @@ export class ProxyStates {
     return found;
   }
 
+  /**
+   * @param profile whose gateway; undefined: the only one that runs
+   * @returns the running gateway
+   * @throws `failed` when none runs; usage error when several do
+   */
+  async oneRunning(profile: string | undefined): Promise<GatewayState> {
+    const running = await this.all();
+    const found = profile === undefined ? running : running.filter((one) => one.profile === profile);
+    const [state] = found;
+    const names = found.map((one) => one.profile);
+    if (!state) throw daemonFailure.notRunning(profile);
+    if (found.length > 1) throw daemonFailure.which(names, false);
+    return state;
+  }
+
   /** Runs `work` if the lock becomes free within that time. @returns whether it did */
   async #ifFree(profile: string, patienceMs: number, work: () => Promise<void>): Promise<boolean> {
     try {
