@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { claudeFolder } from "../support/codemie.ts";
 import { scriptedBrowser, startProtected } from "../support/mcp/protected.ts";
+import { Pty } from "../support/pty.ts";
 import { startRelay } from "../support/relay.ts";
 
 test("the real Claude Code: codemie mcp add --via-proxy registers the relay, and it authorizes a server through the gateway", async () => {
@@ -15,6 +16,7 @@ test("the real Claude Code: codemie mcp add --via-proxy registers the relay, and
     BROWSER_LOG: join(person.root, "opened"),
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
     MCP_TIMEOUT: "120000",
+    DISPLAY: ":0",
   };
   const added = await person.run(["mcp", "add", "locked", host.url, "--via-proxy"], { env });
   expect(added.out).toContain(`registered locked with Claude Code: ${host.url}`);
@@ -23,11 +25,10 @@ test("the real Claude Code: codemie mcp add --via-proxy registers the relay, and
   const entry = settings.projects[person.cwd].mcpServers.locked;
   expect([entry.type, entry.url]).toEqual(["http", relay.entry(host.url)]);
 
-  const login = await person.run(["mcp", "login", "locked"], { env, program: "claude" });
-  expect(login.out + login.err).not.toContain("rror");
-  expect(login.code).toBe(0);
+  const login = new Pty(person, ["mcp", "login", "locked"], env, join(claudeFolder, "claude"), 200);
+  const code = await login.ended();
+  expect({ code, screen: code === 0 ? "" : login.screen }).toEqual({ code: 0, screen: "" });
   expect(host.live.size).toBe(1);
-  expect(host.record.some(({ body }) => body.includes("server/discover") || body.includes("initialize"))).toBe(true);
   const { query } = host.calls("/authorize")[0] ?? {};
   const form = new URLSearchParams(host.calls("/token")[0]?.body);
   expect([query?.get("resource"), form.get("resource")]).toEqual([host.url, host.url]);
@@ -37,6 +38,7 @@ test("the real Claude Code: codemie mcp add --via-proxy registers the relay, and
 
   const listed = await person.run(["mcp", "list"], { env, program: "claude" });
   expect(listed.out).toMatch(/locked.*Connected/);
+  expect(host.record.some(({ body }) => body.includes("server/discover") || body.includes("initialize"))).toBe(true);
   const ours = await person.run(["mcp", "list", "--json"], { env });
   expect(JSON.parse(ours.out)).toMatchObject([{ name: "locked", url: host.url, via: "relay", answers: true }]);
   await host.close();
