@@ -101,7 +101,12 @@ export class Memory implements OAuthClientProvider {
   verifier = "";
   cameBack: CameBack | undefined;
   readonly redirectUrl = callback;
-  readonly clientMetadata = { client_name: "a client", redirect_uris: [callback] };
+  readonly clientMetadata = {
+    client_name: "a client",
+    redirect_uris: [callback],
+    grant_types: ["authorization_code", "refresh_token"],
+  };
+  clientMetadataUrl?: string;
 
   clientInformation(): OAuthClientInformationMixed | undefined {
     return this.information;
