@@ -1,6 +1,6 @@
 import type { Call } from "../paths.ts";
 import { type Capabilities, type Flow, originalOf, type Role } from "./capability.ts";
-import { Refusal } from "./refusal.ts";
+import { RelayRefusal } from "./refusal.ts";
 
 /** The documents that have a well-known address (RFC 8414, RFC 9728, OpenID Connect Discovery 1.0). */
 const wellKnown = ["oauth-authorization-server", "oauth-protected-resource", "openid-configuration"] as const;
@@ -36,7 +36,7 @@ export const isRelayPath = (path: string): boolean =>
  * @param base where the client reaches the gateway
  * @param hasGatewayKey true: a header has the gateway's key, which an address without the relay's needs
  * @returns what is asked for; its target is not judged yet
- * @throws Refusal for a wrong key, and for an address that the gateway did not hand out
+ * @throws RelayRefusal for a wrong key, and for an address that the gateway did not hand out
  */
 export function askedFor(
   { path, query }: Call,
@@ -53,20 +53,20 @@ export function askedFor(
   const [whole, type, key, behind = ""] = entryPath.exec(path) ?? [];
   if (whole === undefined) {
     requireKey(hasGatewayKey || capabilities.isKey(/^\/~([^/]*)/.exec(path)?.[1] ?? ""));
-    throw new Refusal(404, "form", "this is no address of the relay");
+    throw new RelayRefusal(404, "form", "this is no address of the relay");
   }
   requireKey(key === undefined ? hasGatewayKey : capabilities.isKey(key));
   const raw = /^\?original=(.+)$/.exec(query)?.[1];
   const original = raw === undefined ? undefined : originalOf(raw);
   if (raw === undefined || original === undefined)
-    throw new Refusal(
+    throw new RelayRefusal(
       400,
       "form",
       "the address of the MCP server is missing: /mcp_auth?original=ADDRESS, percent-encoded",
     );
   const flow: Flow = { base, entry: key === undefined ? "header" : "path", raw, original };
   const document = documentOf(type, behind);
-  if (behind !== "" && !document) throw new Refusal(404, "form", "this is no address of the relay");
+  if (behind !== "" && !document) throw new RelayRefusal(404, "form", "this is no address of the relay");
   return { flow, role: "mcp", target: original, document, shown: capabilities.entry(flow) };
 }
 
@@ -80,7 +80,7 @@ function handedOut(
   capabilities: Capabilities,
 ): Asked {
   const forged = () =>
-    new Refusal(403, "forged", "the gateway did not hand out this address, or not for this MCP server");
+    new RelayRefusal(403, "forged", "the gateway did not hand out this address, or not for this MCP server");
   const behind = /\/\.well-known\/([A-Za-z0-9_-]+)$/.exec(rest);
   const document = documentOf(type, behind?.[0] ?? "");
   // What an issuer's documents are about was handed out; every other address, in full.
@@ -105,11 +105,11 @@ function handedOut(
 function documentOf(before: string | undefined, behind: string): Asked["document"] {
   const name = before ?? /^\/\.well-known\/([A-Za-z0-9_-]+)$/.exec(behind)?.[1];
   const type = wellKnown.find((one) => one === name);
-  if (name !== undefined && !type) throw new Refusal(404, "form", "the relay knows no such document");
+  if (name !== undefined && !type) throw new RelayRefusal(404, "form", "the relay knows no such document");
   return type && { type, place: before === undefined ? "behind" : "before" };
 }
 
 function requireKey(isRight: boolean): void {
   if (!isRight)
-    throw new Refusal(403, "key", "this key is not the relay's; codemie proxy start --json prints its address");
+    throw new RelayRefusal(403, "key", "this key is not the relay's; codemie proxy start --json prints its address");
 }

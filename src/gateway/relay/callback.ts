@@ -1,7 +1,7 @@
 import { hashOf } from "../../core/crypto.ts";
 import { jsonValue } from "../../core/json-value.ts";
 import { type Capabilities, type Flow, flowOf, rootOf } from "./capability.ts";
-import { Refusal } from "./refusal.ts";
+import { RelayRefusal } from "./refusal.ts";
 import { type Document, Rewriter } from "./rewrite.ts";
 
 /** Where the browser returns to, in place of the client's own callback. */
@@ -67,15 +67,15 @@ export class Callbacks {
   /**
    * @param query of the address that the browser returned to
    * @returns the client's own callback, as the server would have called it but for the issuer's name
-   * @throws Refusal for an answer to a request that did not leave here
+   * @throws RelayRefusal for an answer to a request that did not leave here
    */
   returning(query: string): string {
     const all = new URLSearchParams(query);
     const sealed = this.#capabilities.unseal("state", all.get("state") ?? "");
-    if (sealed === undefined) throw new Refusal(403, "forged", "no authorization that began here ends like this");
+    if (sealed === undefined) throw new RelayRefusal(403, "forged", "no authorization that began here ends like this");
     const [base, root, issuer, redirect, state] = JSON.parse(sealed) as [string, string, string, string, string | null];
     const [flow, back] = [flowOf(base, root), URL.parse(redirect)];
-    if (!flow || !back) throw new Refusal(403, "forged", "no authorization that began here ends like this");
+    if (!flow || !back) throw new RelayRefusal(403, "forged", "no authorization that began here ends like this");
     const [code, iss] = [all.get("code"), all.get("iss")];
     if (code !== null)
       all.set("code", `${code}.${this.#capabilities.proofOf("code", `${root}\n${redirect}\n${code}`)}`);

@@ -43,7 +43,7 @@ const notToClient = staysBehind({
 });
 
 /** Who a request goes to. */
-export type Receiver = "mcp-server" | "authorization-server" | "document";
+export type Recipient = "mcp-server" | "authorization-server" | "document";
 
 /**
  * @param incoming the client's headers
@@ -53,7 +53,7 @@ export type Receiver = "mcp-server" | "authorization-server" | "document";
  */
 export function headersFor(
   incoming: HeaderRecord,
-  receiver: Receiver,
+  receiver: Recipient,
   holdsKey: (text: string) => boolean,
 ): Record<string, string> {
   const kept: Record<string, string> = { "accept-encoding": "identity" };

@@ -16,13 +16,13 @@ export type RefusalReason =
   | "silent";
 
 /** The relay's own failure, before it becomes an answer. */
-export class Refusal extends Error {
+export class RelayRefusal extends Error {
   readonly status: 400 | 403 | 404 | 405 | 413 | 502 | 504;
   readonly reason: RefusalReason;
   /** the host it is about, when that is known */
   readonly host: string;
 
-  constructor(status: Refusal["status"], reason: RefusalReason, message: string, host = "") {
+  constructor(status: RelayRefusal["status"], reason: RefusalReason, message: string, host = "") {
     super(message);
     this.status = status;
     this.reason = reason;
@@ -31,7 +31,7 @@ export class Refusal extends Error {
 }
 
 /** @returns the answer, in the form of the former relay (CodeMie fact 7.1) */
-export function refusalResponse({ status, message }: Refusal, requestId: string): Response {
+export function refusalResponse({ status, message }: RelayRefusal, requestId: string): Response {
   return Response.json(
     { error: { code: "MCP_AUTH_ERROR", message: `codemie relay: ${message}` } },
     { status, headers: { "x-request-id": requestId, "cache-control": "no-store" } },

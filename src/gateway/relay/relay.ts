@@ -8,8 +8,8 @@ import type { IncomingRequest } from "../paths.ts";
 import { type Asked, askedFor, isRelayPath } from "./asked.ts";
 import { Callbacks, callbackPath, type RegisteredClients } from "./callback.ts";
 import type { Capabilities, Role } from "./capability.ts";
-import { headersBack, headersFor, type Receiver } from "./headers.ts";
-import { Refusal, type RefusalReason, refusalResponse } from "./refusal.ts";
+import { headersBack, headersFor, type Recipient } from "./headers.ts";
+import { type RefusalReason, RelayRefusal, refusalResponse } from "./refusal.ts";
 import { mappedBody, mappedForm, refuseKeys } from "./request-body.ts";
 import { type Document, Rewriter } from "./rewrite.ts";
 import { type TargetOptions, Targets } from "./target.ts";
@@ -80,7 +80,7 @@ export function relayOf(options: RelayOptions): Relay {
       if (asked.document) return await document(going, asked.document);
       return await (asked.role === "authorize" ? authorize(going) : passed(going));
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
+      if (!(error instanceof RelayRefusal)) throw error;
       tell({ kind: "refused", reason: error.reason, host: error.host });
       return refusalResponse(error, incoming.id);
     }
@@ -89,7 +89,7 @@ export function relayOf(options: RelayOptions): Relay {
   /** Leads the browser to the authorization endpoint, which it opens itself: only the resource's name changes. */
   async function authorize({ incoming, asked, rewriter, holdsKey }: Going): Promise<Response> {
     const { method, query } = incoming.call;
-    if (method !== "GET" && method !== "HEAD") throw new Refusal(405, "form", "a browser opens this address");
+    if (method !== "GET" && method !== "HEAD") throw new RelayRefusal(405, "form", "a browser opens this address");
     const url = targets.allowed(asked.target);
     const named = mappedForm(query.slice(1), rewriter);
     const mapped = asked.issuer === undefined ? named : callbacks.leaving(named, asked.flow, asked.issuer);
@@ -126,7 +126,7 @@ export function relayOf(options: RelayOptions): Relay {
   async function readDocument(going: Going, url: URL, role: "resource" | "document"): Promise<Response> {
     const { incoming, asked, rewriter } = going;
     const { method } = incoming.call;
-    if (method !== "GET" && method !== "HEAD") throw new Refusal(405, "form", "a document can only be read");
+    if (method !== "GET" && method !== "HEAD") throw new RelayRefusal(405, "form", "a document can only be read");
     const got = await send(going, url, "document", null, AbortSignal.timeout(documentMs));
     if (isRedirect(got.status)) return moved(going, got, url, role);
     if (got.status !== 200) {
@@ -182,16 +182,16 @@ export function relayOf(options: RelayOptions): Relay {
     if (role !== "register" || got.status >= 300) return back(going, got, url);
     const text = await wholeText(got, url);
     const registration = text === undefined ? undefined : documentIn(text, url);
-    if (!registration) throw new Refusal(502, "unreadable", `${url.host} did not answer with JSON`, url.host);
+    if (!registration) throw new RelayRefusal(502, "unreadable", `${url.host} did not answer with JSON`, url.host);
     const own = issuer === undefined ? registration : await callbacks.registered(registration, flow, issuer);
     return json(got.status, rewriter.registration(own, issuer));
   }
 
-  /** Sends a request to the address that was checked. @throws Refusal */
+  /** Sends a request to the address that was checked. @throws RelayRefusal */
   async function send(
     { incoming, holdsKey }: Going,
     url: URL,
-    receiver: Receiver,
+    receiver: Recipient,
     body: ArrayBuffer | ReadableStream<Uint8Array> | null,
     limit?: AbortSignal,
   ): Promise<IncomingAnswer> {
@@ -217,9 +217,9 @@ export function relayOf(options: RelayOptions): Relay {
     } catch (error) {
       targets.forget(url);
       const host = printable(url.host, 200);
-      if (limit?.aborted) throw new Refusal(504, "silent", `${host} did not answer in time`, host);
+      if (limit?.aborted) throw new RelayRefusal(504, "silent", `${host} did not answer in time`, host);
       const { message } = networkFailure(url.origin, error);
-      throw new Refusal(502, "unreachable", message, host);
+      throw new RelayRefusal(502, "unreachable", message, host);
     }
   }
 
@@ -230,7 +230,7 @@ export function relayOf(options: RelayOptions): Relay {
     if (challenge !== undefined) {
       if (challenge.length > longestChallenge) {
         discard(got.body);
-        throw new Refusal(502, "too-large", `the challenge of ${url.host} is too long`, url.host);
+        throw new RelayRefusal(502, "too-large", `the challenge of ${url.host} is too long`, url.host);
       }
       headers["www-authenticate"] = rewriter.challenge(challenge, url);
     }
@@ -244,13 +244,13 @@ export function relayOf(options: RelayOptions): Relay {
   function moved({ incoming, rewriter }: Going, got: IncomingAnswer, url: URL, role: Role): Response {
     discard(got.body);
     const target = URL.parse(got.headers.location ?? "", url.href);
-    if (!target) throw new Refusal(502, "redirect", `${url.host} redirects to no address`, url.host);
+    if (!target) throw new RelayRefusal(502, "redirect", `${url.host} redirects to no address`, url.host);
     targets.allowed(target.href);
     const isSame = target.origin === url.origin;
     const { method } = incoming.call;
     const isRead = method === "GET" || method === "HEAD";
     if (!isSame && !(isRead && (role === "resource" || role === "document" || role === "mcp" || role === "elsewhere")))
-      throw new Refusal(502, "redirect", `${url.host} redirects the request to another server`, url.host);
+      throw new RelayRefusal(502, "redirect", `${url.host} redirects the request to another server`, url.host);
     const next = isSame || role !== "mcp" ? role : "elsewhere";
     const headers = { ...headersBack(got.headers), location: rewriter.address(next, target.href) };
     return new Response(null, { status: got.status, headers: withoutBody(headers) });
@@ -290,30 +290,35 @@ function withoutBody({
   return headers;
 }
 
-/** @returns the text of an answer; undefined when its coding is unknown or broken. @throws Refusal when it is too long */
+/** @returns the text of an answer; undefined when its coding is unknown or broken. @throws RelayRefusal when it is too long */
 async function wholeText({ headers, body }: IncomingAnswer, url: URL): Promise<string | undefined> {
-  const tooLong = () => new Refusal(502, "too-large", `${url.host} sent more than 1 MiB`, url.host);
+  const tooLong = () => new RelayRefusal(502, "too-large", `${url.host} sent more than 1 MiB`, url.host);
   const { bytes, end } =
     body instanceof ReadableStream
       ? await readBody(body, longestDocument)
       : { bytes: body ?? new Uint8Array(), end: "whole" as const };
   if (end === "cut") throw tooLong();
-  if (end === "broken") throw new Refusal(502, "unreachable", `the answer of ${url.host} broke off`, url.host);
+  if (end === "broken") throw new RelayRefusal(502, "unreachable", `the answer of ${url.host} broke off`, url.host);
   const coding = headers["content-encoding"];
   const text = await decoded(bytes, coding, longestDocument);
   if (text === undefined)
-    throw new Refusal(502, "too-large", `${url.host} sent what unpacks to more than 1 MiB, or not at all`, url.host);
+    throw new RelayRefusal(
+      502,
+      "too-large",
+      `${url.host} sent what unpacks to more than 1 MiB, or not at all`,
+      url.host,
+    );
   return text;
 }
 
-/** @returns the document; undefined when the text is none. @throws Refusal when it is nested too deeply */
+/** @returns the document; undefined when the text is none. @throws RelayRefusal when it is nested too deeply */
 function documentIn(text: string, url: URL): Document | undefined {
   try {
     const value = jsonValue(text);
     return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Document) : undefined;
   } catch (error) {
     if (error instanceof SyntaxError && error.message === "nested too deeply")
-      throw new Refusal(502, "unreadable", `${url.host} sent JSON that is nested too deeply`, url.host);
+      throw new RelayRefusal(502, "unreadable", `${url.host} sent JSON that is nested too deeply`, url.host);
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 import { jsonValue } from "../../core/json-value.ts";
 import { readBody } from "../../platform/body.ts";
-import { Refusal } from "./refusal.ts";
+import { RelayRefusal } from "./refusal.ts";
 import type { Rewriter } from "./rewrite.ts";
 
 /** Longest request to an authorization server, bytes. */
@@ -31,15 +31,15 @@ export interface MappedBody {
 /**
  * Reads a request to an authorization server and puts the MCP server's own name in place of the relay's.
  *
- * @throws Refusal when it is too long, or an address of the relay remains in it
+ * @throws RelayRefusal when it is too long, or an address of the relay remains in it
  */
 export async function mappedBody(
   body: ReadableStream<Uint8Array> | null,
   { rewriter, type, clientName, ofForm = (form) => form, holdsKey }: BodyOptions,
 ): Promise<MappedBody> {
   const { bytes, end } = await readBody(body, longestRequest);
-  if (end === "cut") throw new Refusal(413, "too-large", "a request to an authorization server has at most 1 MiB");
-  if (end === "broken") throw new Refusal(400, "unreadable", "the request broke off");
+  if (end === "cut") throw new RelayRefusal(413, "too-large", "a request to an authorization server has at most 1 MiB");
+  if (end === "broken") throw new RelayRefusal(400, "unreadable", "the request broke off");
   if (bytes.length === 0) return { bytes: null, grant: undefined };
   const text = bytes.toString();
   const isForm = /^application\/x-www-form-urlencoded/i.test(type ?? "");
@@ -72,7 +72,7 @@ function mappedJson(text: string, rewriter: Rewriter, clientName: string | undef
   try {
     document = jsonValue(text);
   } catch {
-    throw new Refusal(400, "unreadable", "the request is not JSON, or nested too deeply");
+    throw new RelayRefusal(400, "unreadable", "the request is not JSON, or nested too deeply");
   }
   if (typeof document !== "object" || document === null || Array.isArray(document)) return text;
   let isChanged = false;
@@ -92,19 +92,19 @@ function mappedJson(text: string, rewriter: Rewriter, clientName: string | undef
  * Refuses what would tell a server the relay's address, and so its key: above all a signed assertion for that address (RFC 7523),
  * which no server would take, and which nobody but its signer can change.
  *
- * @throws Refusal
+ * @throws RelayRefusal
  */
 export function refuseKeys(values: readonly string[], holdsKey: (text: string) => boolean): void {
   for (const value of values) {
     if (holdsKey(value))
-      throw new Refusal(
+      throw new RelayRefusal(
         400,
         "secret",
         "a request must not name the relay's own address: the server would learn its key",
       );
     const [, payload] = /^[\w-]+\.([\w-]+)\.[\w-]*$/.exec(value) ?? [];
     if (payload !== undefined && holdsKey(Buffer.from(payload, "base64url").toString()))
-      throw new Refusal(
+      throw new RelayRefusal(
         400,
         "secret",
         "an assertion is signed for the relay's address, which the server does not know; use codemie-mcp-proxy for this server",

@@ -1,6 +1,6 @@
 import { checkResourceAllowed } from "@modelcontextprotocol/sdk/shared/auth-utils.js";
 import { type Capabilities, type Flow, originalOf, type Role } from "./capability.ts";
-import { Refusal } from "./refusal.ts";
+import { RelayRefusal } from "./refusal.ts";
 
 /** JSON of a document, as it came. */
 export type Document = Readonly<Record<string, unknown>>;
@@ -70,14 +70,14 @@ export class Rewriter {
    *
    * @param text a resource that the client names
    * @returns the MCP server's own name for it; other texts as they are
-   * @throws Refusal for a resource of another MCP server of the relay
+   * @throws RelayRefusal for a resource of another MCP server of the relay
    */
   original(text: string): string {
     const prefix = this.#capabilities.entry(this.#flow, "");
     if (!text.startsWith(prefix)) return text;
     const original = originalOf(text.slice(prefix.length));
     if (original === undefined || !this.#covers(original))
-      throw new Refusal(
+      throw new RelayRefusal(
         403,
         "other-resource",
         "this resource belongs to another MCP server than the authorization does",
@@ -157,30 +157,41 @@ export class Rewriter {
 
   /**
    * Rewrites the addresses in challenges (RFC 9110 section 11.6.1, RFC 9728 section 5.1): any scheme, several in one header, with
-   * and without quotes, and in the extended form of RFC 8187.
+   * and without quotes, and in the extended form of RFC 8187. Ends before what is no challenge: nobody knows what a client would
+   * read there.
    */
   challenge(header: string, at: URL): string {
-    return header.replace(parameter, (whole, name: string, quoted: string | undefined, bare: string | undefined) => {
-      const value = quoted === undefined ? (bare ?? "") : quoted.replace(/\\(.)/g, "$1");
-      switch (name.toLowerCase()) {
-        case "resource_metadata":
-          return `${name}="${this.address("resource", value, at)}"`;
-        case "resource_metadata*":
-          return `resource_metadata="${this.address("resource", extended(value), at)}"`;
-        case "resource":
-          return `${name}="${this.resource(value)}"`;
-        case "authorization_uri":
-        case "as_uri":
-          return `${name}="${this.address("issuer", value, at)}"`;
-        default:
-          return whole;
-      }
-    });
+    let shown = "";
+    for (const [whole, before = "", name = "", quoted, bare] of header.matchAll(element)) {
+      const value = quoted === undefined ? bare : quoted.replace(/\\(.)/g, "$1");
+      shown += (value === undefined ? undefined : this.#parameter(before, name, value, at)) ?? whole;
+    }
+    return shown;
+  }
+
+  /** @returns a parameter with the relay's address; undefined for one without an address */
+  #parameter(before: string, name: string, value: string, at: URL): string | undefined {
+    switch (name.toLowerCase()) {
+      case "resource_metadata":
+        return `${before}${name}="${this.address("resource", value, at)}"`;
+      case "resource_metadata*":
+        return `${before}resource_metadata="${this.address("resource", extended(value), at)}"`;
+      case "resource":
+        return `${before}${name}="${this.resource(value)}"`;
+      case "authorization_uri":
+      case "as_uri":
+        return `${before}${name}="${this.address("issuer", value, at)}"`;
+      default:
+        return undefined;
+    }
   }
 }
 
-/** A parameter of a challenge. A text within quotes is taken in one piece, so what stands in it is no parameter. */
-const parameter = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))/g;
+/**
+ * The next scheme, token or parameter of a header with challenges. A text within quotes is taken in one piece, so what stands in it
+ * is no parameter.
+ */
+const element = /([\s,]*)([!#$%&'*+\-.^_`|~0-9A-Za-z/]+)(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?/gy;
 
 function extended(value: string): string {
   try {

@@ -1,6 +1,6 @@
 import { printable } from "../../core/text.ts";
 import { isAddress, isPublicAddress } from "./public-address.ts";
-import { Refusal } from "./refusal.ts";
+import { RelayRefusal } from "./refusal.ts";
 
 /** Longest address of a target, characters. */
 const longestTarget = 8_192;
@@ -45,20 +45,25 @@ export class Targets {
    * Judges the form of an address: what the URL parser makes of it counts, never the text.
    *
    * @returns the parsed address, without its fragment
-   * @throws Refusal
+   * @throws RelayRefusal
    */
   allowed(address: string): URL {
     const url = URL.parse(address);
-    if (!url || address.length > longestTarget) throw new Refusal(400, "address", "that is not a web address");
+    if (!url || address.length > longestTarget) throw new RelayRefusal(400, "address", "that is not a web address");
     url.hash = "";
     const host = printable(url.host, 200);
     if (url.protocol !== "https:" && url.protocol !== "http:")
-      throw new Refusal(403, "address", `only https: addresses are allowed, not ${printable(url.protocol, 20)}`);
+      throw new RelayRefusal(403, "address", `only https: addresses are allowed, not ${printable(url.protocol, 20)}`);
     if (url.username || url.password)
-      throw new Refusal(403, "address", "a user name or password in an address is not allowed", host);
+      throw new RelayRefusal(403, "address", "a user name or password in an address is not allowed", host);
     if (this.#isNamed(url)) return url;
     if (url.protocol === "http:")
-      throw new Refusal(403, "address", `plain http: is for hosts in the profile's relayPrivateHosts: ${host}`, host);
+      throw new RelayRefusal(
+        403,
+        "address",
+        `plain http: is for hosts in the profile's relayPrivateHosts: ${host}`,
+        host,
+      );
     const name = url.hostname.replace(/^\[|\]$/g, "");
     if (isAddress(name) ? !isPublicAddress(name) : isLocalName(name)) throw isPrivate(host);
     return url;
@@ -67,14 +72,14 @@ export class Targets {
   /**
    * Finds the way to a target, after {@link allowed}.
    *
-   * @throws Refusal when its name has no address, or any that is not public and the profile does not name it
+   * @throws RelayRefusal when its name has no address, or any that is not public and the profile does not name it
    */
   async wayTo(url: URL): Promise<Way> {
     const isNamed = this.#isNamed(url);
     if (this.#options.isProxied(url)) {
       if (isNamed) return { proxied: true };
       const host = printable(url.host, 200);
-      throw new Refusal(
+      throw new RelayRefusal(
         403,
         "proxy",
         `a proxy would look up ${host}, so its address cannot be checked; the profile's relayPrivateHosts can allow it`,
@@ -111,7 +116,7 @@ export class Targets {
     } finally {
       clearTimeout(timer);
     }
-    if (found.length === 0) throw new Refusal(403, "unresolved", `${host} does not resolve`, host);
+    if (found.length === 0) throw new RelayRefusal(403, "unresolved", `${host} does not resolve`, host);
     if (!isNamed && !found.every(isPublicAddress)) throw isPrivate(host);
     // IPv4 first: where IPv6 leads nowhere, a try takes a minute.
     return { addresses: found.toSorted((a, b) => Number(a.includes(":")) - Number(b.includes(":"))) };
@@ -127,7 +132,7 @@ export class Targets {
 const isLocalName = (name: string) => /(?:^|\.)(?:localhost|localdomain|local|internal)\.?$/.test(name);
 
 const isPrivate = (host: string) =>
-  new Refusal(
+  new RelayRefusal(
     403,
     "private-network",
     `${host} is not on the public Internet; the profile's relayPrivateHosts can allow it`,
