@@ -189,3 +189,26 @@ test("the documents are found under every well-known form of both kinds of addre
     expect([named, keys?.startsWith(`${relay.started.url}/~${relay.key}/mcp_relay/`)]).toEqual([issuer, true]);
   }
 });
+
+test("a client that the relay did not register keeps its own redirect, and nobody else gets a code through the callback", async () => {
+  const host = await protectedHost();
+  const entry = new URL(relay.entry(host.url));
+  const get = async (path: string) => (await (await fetch(entry.origin + path)).json()) as Metadata;
+  const resource = await get(`/.well-known/oauth-protected-resource${entry.pathname}${entry.search}`);
+  const [issuer = ""] = resource.authorization_servers as unknown as string[];
+  const server = await get(`/.well-known/oauth-authorization-server${new URL(issuer).pathname}`);
+  const asked = new URL(server.authorization_endpoint ?? "");
+  for (const [name, value] of Object.entries({
+    client_id: "known",
+    redirect_uri: "http://localhost:9/callback",
+    state: "s",
+  }))
+    asked.searchParams.set(name, value);
+  const { led } = await authorizeInBrowser(asked.href);
+  expect(led.at(-1)).toStartWith("http://localhost:9/callback?");
+  expect(host.calls("/authorize").at(-1)?.query.get("redirect_uri")).toBe("http://localhost:9/callback");
+  for (const state of ["", "s", "a.b", `${Buffer.from("[]").toString("base64url")}.${"x".repeat(43)}`]) {
+    const forged = await fetch(`${relay.started.url}/mcp_callback?code=c&state=${state}`, { redirect: "manual" });
+    expect([forged.status, forged.headers.get("location")]).toEqual([403, null]);
+  }
+});

@@ -148,6 +148,8 @@ async function main(): Promise<void> {
       looked: looked.slice(asked),
     });
   }
+  // At its end the gateway writes what it still has to tell.
+  await relay.person.run(["proxy", "stop"]);
   const { out: audit } = await relay.person.run(["audit", "export"]);
   const { url, key, relay: prefix } = relay.started;
   const world: World = { answers, relay: prefix, url, key, audit };
