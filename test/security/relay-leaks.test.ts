@@ -142,6 +142,13 @@ test("the relay's key goes to no authorization server, in a form, in JSON or wit
   expect(JSON.stringify(seen.login)).not.toContain(relay.started.key);
 });
 
+test("an address with a key in it is refused: the server would read it there", async () => {
+  for (const key of [relay.key, relay.started.key]) {
+    expect((await fetch(relay.entry(`${url}?key=${key}`), { method: "POST", body: "{}" })).status).toBe(400);
+  }
+  expect(seen.mcp).toEqual([]);
+});
+
 test("a redirect to another server takes no token and no request along", async () => {
   answers.mcp = (_request, response) => void response.writeHead(307, { location: `${login.origin}/elsewhere` }).end();
   expect((await fetch(entry, { method: "POST", body: "{}", redirect: "manual" })).status).toBe(502);
