@@ -77,8 +77,6 @@ export function relayOf(options: RelayOptions): Relay {
       const asked = askedFor(incoming.call, base, hasGatewayKey, capabilities);
       const holdsKey = (text: string) => text.includes(capabilities.key) || text.includes(gatewayKey);
       const going = { incoming, asked, rewriter: new Rewriter(capabilities, asked.flow), holdsKey };
-      if (holdsKey(asked.target))
-        throw new RelayRefusal(400, "secret", "the address of a server must not hold a key of the gateway");
       if (asked.document) return await document(going, asked.document);
       return await (asked.role === "authorize" ? authorize(going) : passed(going));
     } catch (error) {
@@ -197,6 +195,8 @@ export function relayOf(options: RelayOptions): Relay {
     body: ArrayBuffer | ReadableStream<Uint8Array> | null,
     limit?: AbortSignal,
   ): Promise<IncomingAnswer> {
+    if (holdsKey(url.href))
+      throw new RelayRefusal(400, "secret", "the address of a server must not hold a key of the gateway");
     const way = await targets.wayTo(url);
     const signal = limit ? AbortSignal.any([incoming.raw.signal, limit]) : incoming.raw.signal;
     const announced = incoming.headers["content-length"];
