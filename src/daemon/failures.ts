@@ -18,6 +18,12 @@ export const daemonFailure = {
       profile === undefined ? "no gateway is running" : `no gateway is running for profile ${printable(profile, 64)}`,
       "start one with codemie proxy start --detach",
     ),
+  noRelay: (profile: string) =>
+    new CodemieError(
+      "failed",
+      `the gateway of profile ${printable(profile, 64)} was started by an earlier version, and has no relay`,
+      "end it with codemie proxy stop, and start it again",
+    ),
   died: (log: string) => new CodemieError("failed", "the gateway ended while it started", `its output is in ${log}`),
   /** @param mayBeAll true: the command also takes all of them */
   which: (profiles: readonly string[], mayBeAll: boolean) =>

@@ -5,6 +5,7 @@ import type { Credentials } from "../auth/credentials.ts";
 import { headerSafe } from "../core/text.ts";
 import { version } from "../core/version.ts";
 import { type Gateway, startGateway } from "../gateway/gateway.ts";
+import type { Relay } from "../gateway/relay/relay.ts";
 import { upstreamByFetch } from "../gateway/upstream-fetch.ts";
 import type { HttpClient } from "../http1/message.ts";
 import { connectionPool } from "../http1/pool.ts";
@@ -24,6 +25,8 @@ export interface GatewayClient {
   readonly betasRefused?: ((betas: readonly string[]) => Promise<void>) | undefined;
   /** called after each request: with what happened and what to do when the login is over, else with undefined */
   readonly loginTold?: ((ended: string | undefined) => void) | undefined;
+  /** leads MCP clients to their servers */
+  readonly relay?: Relay | undefined;
 }
 
 /**
@@ -51,6 +54,7 @@ export function openGateway(
     extraPaths: resolved.profile.gatewayPaths ?? [],
     betasRefused: client.betasRefused,
     loginTold: client.loginTold,
+    relay: client.relay,
     models: () => listedOrNamed(unwatched, credentials, resolved),
   });
 }

@@ -2,12 +2,15 @@ import { record } from "../access/audit.ts";
 import { awaiting, type Context } from "../access/context.ts";
 import { availableModels, credentialsFor } from "../access/credentials.ts";
 import { type Given, subjectOf, warnOfTokensEnd } from "../access/given.ts";
+import { relayClients, relaySecret } from "../access/relay-records.ts";
 import { stores } from "../access/stores.ts";
 import { CodemieError } from "../core/errors.ts";
 import { processId } from "../platform/self.ts";
 import { exitCodeOf, StopRequests } from "../platform/signals.ts";
 import type { Resolved } from "../profiles/resolve.ts";
 import { openGateway } from "./open-gateway.ts";
+import { openRelay } from "./open-relay.ts";
+import { relayEvents } from "./relay-events.ts";
 import { type GatewayState, ProxyStates } from "./state.ts";
 
 /** While the gateway runs, refused requests go into the audit trail at most this often, ms. */
@@ -48,12 +51,23 @@ export async function serve(
   const model = resolved.model?.value ?? (models.find((one) => one.default) ?? models[0])?.id ?? "MODEL";
   const subject = await subjectOf(given, credentials);
   const where = { profile: resolved.name, host: resolved.host.value.origin };
+  // A fixed port is what lets a client keep the relay's addresses.
+  const secret = await relaySecret(context, vault, options.port !== 0);
+  const clients = await relayClients(context, vault);
   let started = false;
 
   const run = async (write: ((state: GatewayState) => Promise<void>) | undefined): Promise<number> => {
     started = true;
     const stop = new StopRequests();
-    const client = { name: "codemie-daemon", model: resolved.model?.value, repository: undefined, port: options.port };
+    const events = relayEvents(context, vault, where);
+    const relay = openRelay(context, resolved.profile, { secret, clients, tell: events.tell });
+    const client = {
+      name: "codemie-daemon",
+      model: resolved.model?.value,
+      repository: undefined,
+      port: options.port,
+      relay,
+    };
     const gateway = openGateway(context, resolved, credentials, client);
     let audited = 0;
     const auditDenied = async () => {
@@ -62,12 +76,13 @@ export async function serve(
       const fact = { event: "request-denied", ...where, outcome: "denied", detail: { denied } } as const;
       if (denied > 0) await record(context, vault, fact);
     };
-    const timer = setInterval(() => void auditDenied(), auditEveryMs);
+    const timer = setInterval(() => void auditDenied().then(() => events.flush()), auditEveryMs);
     try {
       const state: GatewayState = {
         ...where,
         url: gateway.url,
         key: gateway.key.reveal(),
+        relay: gateway.relay?.reveal(),
         pid: processId(),
         startedAt: new Date(runtime.now()).toISOString(),
         model,
@@ -90,6 +105,7 @@ export async function serve(
       clearInterval(timer);
       await gateway.close();
       await auditDenied();
+      await events.flush();
       const detail = { requests: gateway.counts.forwarded };
       await record(context, vault, { event: "proxy-stop", ...where, outcome: "ok", detail });
       stop.end();

@@ -17,6 +17,8 @@ const gatewayState = z.object({
   url: z.string(),
   /** the gateway's own key, useless once it has ended */
   key: z.string(),
+  /** what comes before the percent-encoded address of an MCP server; holds the relay's key */
+  relay: z.optional(z.string()),
   pid: z.int().check(z.positive()),
   /** ISO 8601 */
   startedAt: z.string(),
@@ -129,6 +131,21 @@ export class ProxyStates {
       if (state) found.push(state);
     }
     return found;
+  }
+
+  /**
+   * @param profile whose gateway; undefined: the only one that runs
+   * @returns the running gateway
+   * @throws `failed` when none runs; usage error when several do
+   */
+  async oneRunning(profile: string | undefined): Promise<GatewayState> {
+    const running = await this.all();
+    const found = profile === undefined ? running : running.filter((one) => one.profile === profile);
+    const [state] = found;
+    const names = found.map((one) => one.profile);
+    if (!state) throw daemonFailure.notRunning(profile);
+    if (found.length > 1) throw daemonFailure.which(names, false);
+    return state;
   }
 
   /** Runs `work` if the lock becomes free within that time. @returns whether it did */

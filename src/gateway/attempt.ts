@@ -131,8 +131,15 @@ export function discard(body: IncomingAnswer["body"] | undefined): void {
 
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-/** @returns the text of an answer; undefined when its coding is unknown or broken, or it expands to more than we read */
-export async function decoded(bytes: Uint8Array, coding: string | null | undefined): Promise<string | undefined> {
+/**
+ * @param limit most bytes that it may expand to
+ * @returns the text of an answer; undefined when its coding is unknown or broken, or it expands to more than that
+ */
+export async function decoded(
+  bytes: Uint8Array,
+  coding: string | null | undefined,
+  limit: number = bodyToJudge,
+): Promise<string | undefined> {
   const name = coding?.trim().toLowerCase() || "identity";
   if (name === "identity") return new TextDecoder().decode(bytes);
   // Loaded here: few gateways ever see such an answer, and it takes a few megabytes.
@@ -146,7 +153,7 @@ export async function decoded(bytes: Uint8Array, coding: string | null | undefin
     ["zstd", zstdDecompressSync],
   ]);
   try {
-    return decoders.get(name)?.(bytes, { maxOutputLength: bodyToJudge }).toString();
+    return decoders.get(name)?.(bytes, { maxOutputLength: limit }).toString();
   } catch {
     return undefined;
   }

@@ -12,6 +12,7 @@ import { gatewayFailure } from "./failures.ts";
 import { keyCheck, originGuard, usualGuards } from "./guard.ts";
 import { fixedHeaders, upstreamHeaders } from "./headers.ts";
 import { addedCalls, callOf, dialectOf, type IncomingRequest, isModelCall } from "./paths.ts";
+import type { Relay } from "./relay/relay.ts";
 import { routerOf } from "./router.ts";
 import { gatewayRoutes } from "./routes.ts";
 
@@ -34,6 +35,8 @@ export interface GatewayOptions {
   readonly loginTold?: ((ended: string | undefined) => void) | undefined;
   /** the models this account may use, for `GET …/models` */
   readonly models: () => Promise<readonly Model[]>;
+  /** leads MCP clients to their servers; none by default */
+  readonly relay?: Relay | undefined;
 }
 
 export interface Gateway {
@@ -41,6 +44,8 @@ export interface Gateway {
   readonly url: string;
   /** the key of this run: 256 random bits, base64url */
   readonly key: Secret;
+  /** what comes before the percent-encoded address of an MCP server; holds the relay's key. Undefined without a relay */
+  readonly relay: Secret | undefined;
   /** how many requests were forwarded, and how many refused, so far */
   readonly counts: { forwarded: number; denied: number };
   /** Refuses new requests and waits until the running ones have ended, at most `ms`. */
@@ -58,7 +63,7 @@ const idleMs = 3_000;
  * @throws `port_taken`
  */
 export function startGateway(options: GatewayOptions): Gateway {
-  const { host, credentials, betasRefused, loginTold } = options;
+  const { host, credentials, betasRefused, loginTold, relay } = options;
   const key = new Secret(randomBytes(32).toString("base64url"));
   const counts = { forwarded: 0, denied: 0 };
   // Only a CodeMie host gets the X-CodeMie-* headers; a model provider does not.
@@ -78,12 +83,13 @@ export function startGateway(options: GatewayOptions): Gateway {
     const id = crypto.randomUUID();
     try {
       const headers: HeaderRecord = raw.headers.toJSON();
-      guardOrigin(headers);
       const call = callOf(raw);
+      guardOrigin(headers, call?.method === "GET" && relay?.isForBrowser(call.path) === true);
       if (!call) throw new GatewayError(400, "codemie gateway: the request's target is not a path");
       const incoming = { id, call, headers, raw };
       // Through the router, each model call would cost a tenth more: docs/decisions/h3-and-the-hot-path.md.
-      return await (isModelCall(call) ? modelCall(incoming) : route(incoming));
+      if (isModelCall(call)) return await modelCall(incoming);
+      return await (relay?.takes(call.path) ? relayed(relay, incoming) : route(incoming));
     } catch (error) {
       if (error instanceof Denied) counts.denied++;
       return errorResponse(dialectOf(callOf(raw)?.path ?? "/", raw.headers.toJSON()), error, id);
@@ -94,6 +100,13 @@ export function startGateway(options: GatewayOptions): Gateway {
   function modelCall(incoming: IncomingRequest): Promise<Response> {
     for (const guard of guards.keyed) guard(incoming);
     return callHost(incoming);
+  }
+
+  /** The relay looks for its own key, since `Authorization` is for the MCP server, and for the gateway's only in one header. */
+  function relayed(relay: Relay, incoming: IncomingRequest): Promise<Response> {
+    for (const guard of guards.open) guard(incoming);
+    const given = incoming.headers["x-api-key"];
+    return relay.answer(incoming, key.reveal(), given !== undefined && hasKey({ "x-api-key": given }));
   }
 
   /** Puts the credential on a request and forwards it; again with each newer credential, until an answer begins. */
@@ -151,6 +164,7 @@ export function startGateway(options: GatewayOptions): Gateway {
   return {
     url: `http://127.0.0.1:${port}`,
     key,
+    relay: relay && new Secret(`http://127.0.0.1:${port}/~${relay.key}/mcp_auth?original=`),
     counts,
     async drain(ms) {
       draining = true;
@@ -163,6 +177,7 @@ export function startGateway(options: GatewayOptions): Gateway {
       clearInterval(idle);
       await server.stop(true);
       options.upstream.close();
+      relay?.close();
     },
   };
 }

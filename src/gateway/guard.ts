@@ -15,11 +15,11 @@ export type Guard = (incoming: IncomingRequest) => void;
  * included: with an odd `Host`, the request's URL may not even parse.
  *
  * @param port the port we listen on
- * @returns a function that checks a request's headers, and throws Denied
+ * @returns a function that checks a request's headers, and throws Denied. `mayBeLed`: a page may send the browser here
  */
-export function originGuard(port: number): (headers: HeaderRecord) => void {
+export function originGuard(port: number): (headers: HeaderRecord, mayBeLed?: boolean) => void {
   const [address, name] = [`127.0.0.1:${port}`, `localhost:${port}`];
-  return (headers) => {
+  return (headers, mayBeLed = false) => {
     const { host, origin } = headers;
     if (host !== address && host?.toLowerCase() !== name)
       throw new Denied(403, "codemie gateway: the Host header is not the gateway's");
@@ -27,7 +27,8 @@ export function originGuard(port: number): (headers: HeaderRecord) => void {
     // who opens an address sends "none" as site, and gets an error that reveals nothing.
     const site = headers["sec-fetch-site"];
     const isAhead = aheadHeaders.some((name) => headers[name] !== undefined);
-    if (origin !== undefined || (site !== undefined && site !== "none") || isAhead) {
+    const isLed = mayBeLed && headers["sec-fetch-mode"] === "navigate" && headers["sec-fetch-dest"] === "document";
+    if (origin !== undefined || (site !== undefined && site !== "none" && !isLed) || isAhead) {
       throw new Denied(403, "codemie gateway: requests from web pages are refused");
     }
   };

@@ -4,7 +4,7 @@ import { keyHeaders } from "./guard.ts";
 import { staysBehind } from "./header-kinds.ts";
 
 /** Hop-by-hop headers: they concern one connection only (RFC 9110 section 7.6.1). */
-const hopByHop = [
+export const hopByHop = [
   "connection",
   "keep-alive",
   "proxy-authenticate",
@@ -165,7 +165,7 @@ export function downstreamHeaders(upstream: HeaderRecord): Record<string, string
 }
 
 /** @returns the headers that `Connection` declares hop-by-hop */
-function namedByConnection(value: string | undefined): ReadonlySet<string> | undefined {
+export function namedByConnection(value: string | undefined): ReadonlySet<string> | undefined {
   if (!value || value === "keep-alive" || value === "close") return undefined;
   const names = value.toLowerCase().split(",");
   return new Set(names.map((name) => name.trim()));

@@ -1,3 +1,4 @@
+import { systemCode } from "../core/errors.ts";
 import type { TlsSettings } from "../platform/network.ts";
 import { type Connection, ConnectionError, Exchange, Stale } from "./exchange.ts";
 import type { HttpClient, IncomingAnswer, OutgoingRequest } from "./message.ts";
@@ -7,28 +8,52 @@ const idleSeconds = 60;
 /** How many idle connections are kept. */
 const idleConnections = 256;
 
+/** No connection came about, and nothing was sent: the next address may answer. */
+const unconnected: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ConnectionRefused",
+  "ETIMEDOUT",
+  "ENETUNREACH",
+  "EHOSTUNREACH",
+  "EADDRNOTAVAIL",
+  "FailedToOpenSocket",
+]);
+
+/** A pool, which can also be left to end by itself. */
+export interface ConnectionPool extends HttpClient {
+  /** Keeps no connection any longer; the exchanges that run go on. It still takes requests. */
+  retire(): void;
+}
+
 /**
  * A connection pool for one host, with one request at a time on each connection. The runtime's `fetch` would do the
  * same in a thread of its own, and from there every event of a stream takes twice as long.
  *
  * @param origin the only origin it connects to
  * @param tls yields the certificates to accept, for each new connection
+ * @param addresses to connect to, the first that answers; default: those that the origin's name has at the time. The
+ *   certificate must be the name's in either case
  * @returns a client whose requests must all go to that origin
  */
-export function connectionPool(origin: string, tls: () => TlsSettings): HttpClient {
+export function connectionPool(
+  origin: string,
+  tls: () => TlsSettings,
+  addresses?: readonly [string, ...string[]],
+): ConnectionPool {
   const { protocol, hostname, port } = new URL(origin);
   const secure = protocol === "https:";
   const name = hostname.replace(/^\[(.*)\]$/, "$1");
-  const address = { hostname: name, port: Number(port) || (secure ? 443 : 80) };
+  const at = Number(port) || (secure ? 443 : 80);
   const idle: Connection[] = [];
   const open = new Set<Connection>();
   /** functions that abort each connection in the making */
   const connecting = new Set<() => void>();
   let closed = false;
+  let retired = false;
 
   function keep(connection: Connection): void {
     connection.keptAt = Date.now();
-    if (closed || idle.length >= idleConnections) connection.socket.terminate();
+    if (closed || retired || idle.length >= idleConnections) connection.socket.terminate();
     else {
       connection.socket.timeout(idleSeconds);
       idle.push(connection);
@@ -63,7 +88,25 @@ export function connectionPool(origin: string, tls: () => TlsSettings): HttpClie
     return exchanged.answer;
   }
 
-  function connect(signal: AbortSignal): Promise<Connection> {
+  async function connect(signal: AbortSignal): Promise<Connection> {
+    const [first, ...others] = addresses ?? [name];
+    try {
+      return await connectTo(first, signal);
+    } catch (error) {
+      let last = error;
+      for (const other of others) {
+        if (!unconnected.has(systemCode(last))) break;
+        try {
+          return await connectTo(other, signal);
+        } catch (again) {
+          last = again;
+        }
+      }
+      throw last;
+    }
+  }
+
+  function connectTo(address: string, signal: AbortSignal): Promise<Connection> {
     return new Promise((resolve, reject) => {
       let connection: Connection | undefined;
       let problem: unknown;
@@ -90,7 +133,8 @@ export function connectionPool(origin: string, tls: () => TlsSettings): HttpClie
       if (signal.aborted || closed) return giveUp();
       const settings = { ...tls(), serverName: name, ALPNProtocols: "http/1.1" };
       void Bun.connect<Connection>({
-        ...address,
+        hostname: address,
+        port: at,
         ...(secure && { tls: settings }),
         socket: {
           open(socket) {
@@ -142,6 +186,10 @@ export function connectionPool(origin: string, tls: () => TlsSettings): HttpClie
         }
       }
       return await exchange(await connect(request.signal), request);
+    },
+    retire() {
+      retired = true;
+      for (const { socket } of idle.splice(0)) socket.terminate();
     },
     close() {
       closed = true;

@@ -160,11 +160,17 @@ export async function ask(
  *
  * @param command program and arguments
  * @param env its whole environment
+ * @param input for its standard input: what no list of processes may show
  * @returns its exit code (1 when a signal ended it), and everything it printed
  * @throws the system's error when it cannot be started
  */
-export async function runCaptured(command: ProgramCall, env: ForeignEnv): Promise<{ code: number; said: string }> {
-  const child = Bun.spawn([...command], { env: environmentFor(env), stdio: ["ignore", "pipe", "pipe"] });
+export async function runCaptured(
+  command: ProgramCall,
+  env: ForeignEnv,
+  input?: string,
+): Promise<{ code: number; said: string }> {
+  const stdin = input === undefined ? ("ignore" as const) : new Blob([input]);
+  const child = Bun.spawn([...command], { env: environmentFor(env), stdin, stdout: "pipe", stderr: "pipe" });
   const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   return { code: child.exitCode ?? 1, said: `${out}${err}`.trim() };
 }

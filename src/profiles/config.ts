@@ -48,6 +48,17 @@ export const profile = z.looseObject({
       z.string().check(z.regex(/^(?:[A-Z]+|\*) (?:\/(?:[A-Za-z0-9_~@:-][A-Za-z0-9._~@:-]*|\*))+$/, "not METHOD /path")),
     ),
   ),
+  /** private hosts that the relay may reach, each a host or a host with its port; plain `http:` is for these alone */
+  relayPrivateHosts: z.optional(
+    z.array(
+      z
+        .string()
+        .check(
+          z.maxLength(300),
+          z.regex(/^(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/, "not a host, or a host with its port"),
+        ),
+    ),
+  ),
   /** betas of the model API; `auto`, the default: until the host refuses one */
   betas: z.optional(z.enum(betaChoices)),
   /** `off`: sessions of agents are not counted, and nothing of them is sent; default: `on` */

@@ -1,5 +1,5 @@
 /**
- * What the gateway costs, against nginx with buffering off, a plain proxy on node:http, and no proxy at all: one run, the
+ * What the gateway and its relay cost, against nginx with buffering off, a plain proxy on node:http, and no proxy at all: one run, the
  * same upstream, the contestants in turn. Every proxy puts the same session on each request. Prints medians and ratios,
  * and keeps the numbers in dist/bench-gateway.json. Everything stays on loopback and ends by itself; `--quick` is for
  * trying it out. Needs Linux, nginx and wrk (installed from Debian's packages where that is allowed), and Node.
@@ -10,7 +10,16 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Contestant, direct, gateway, nginx, nodeProxy, startUpstream, stopAll } from "./gateway/contestants.ts";
+import {
+  type Contestant,
+  direct,
+  gateway,
+  nginx,
+  nodeProxy,
+  relay,
+  startUpstream,
+  stopAll,
+} from "./gateway/contestants.ts";
 import {
   abortSeen,
   download,
@@ -60,7 +69,7 @@ try {
 async function measureAll(): Promise<void> {
   const { origin } = await startUpstream();
   const ours = await gateway(origin, folder);
-  const all = [direct(origin), ours, await nginx(origin, folder), await nodeProxy(origin)];
+  const all = [direct(origin), ours, await relay(origin, folder), await nginx(origin, folder), await nodeProxy(origin)];
   note("memory at the start, MB", ours.name, megabytes(memoryOf(ours)));
 
   for (const connections of [1, 32, 256]) {
@@ -131,11 +140,15 @@ function print(all: readonly Contestant[]): void {
   const number = (value: number | undefined) =>
     value === undefined ? "-" : value >= 100 ? value.toFixed(0) : value.toFixed(2);
   console.log(
-    ["".padEnd(44), ...[...names, "codemie/nginx", "codemie/node"].map((name) => name.padStart(14))].join(""),
+    [
+      "".padEnd(44),
+      ...[...names, "codemie/nginx", "codemie/node", "relay/codemie"].map((name) => name.padStart(14)),
+    ].join(""),
   );
   for (const [what, found] of Object.entries(results)) {
     const ratio = (other: string) => ((found.codemie ?? Number.NaN) / (found[other] ?? Number.NaN)).toFixed(2);
-    const cells = [...names.map((name) => number(found[name])), ratio("nginx"), ratio("node:http")];
+    const relayed = ((found.relay ?? Number.NaN) / (found.codemie ?? Number.NaN)).toFixed(2);
+    const cells = [...names.map((name) => number(found[name])), ratio("nginx"), ratio("node:http"), relayed];
     console.log([what.padEnd(44), ...cells.map((cell) => cell.replace("NaN", "-").padStart(14))].join(""));
   }
 }

@@ -59,7 +59,7 @@ function heldStream() {
 
 test("--json says where it listens in one line, once it does", async () => {
   const { running, started } = await foreground();
-  expect(Object.keys(started)).toEqual(["url", "key", "pid"]);
+  expect(Object.keys(started)).toEqual(["url", "key", "pid", "relay"]);
   expect(started.pid).toBe(running.pid);
   expect(Buffer.from(started.key, "base64url")).toHaveLength(32);
   expect((await post(started)).status).toBe(200);

@@ -19,7 +19,7 @@ export async function startDetached(
 ): Promise<StartedProxy> {
   const options = { env, ...(program !== undefined && { program }) };
   const { code, out, err } = await person.run(["proxy", "start", "--detach", "--json", ...args], options);
-  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect({ code, err, out: code === 0 ? "" : out }).toEqual({ code: 0, err: "", out: "" });
   return JSON.parse(out);
 }
 

@@ -115,6 +115,7 @@ test("every command is in the README", async () => {
 const foreignFlags = [
   "--settings",
   "--except",
+  "--direct",
   "--jwt-tokn",
   "--compile",
   "--no-daemon",

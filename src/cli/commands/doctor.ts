@@ -4,7 +4,9 @@ import { stores } from "../../access/stores.ts";
 import { errorSentence } from "../../api/judge.ts";
 import { longestAnswer } from "../../api/schemas.ts";
 import type { Credentials } from "../../auth/credentials.ts";
+import { randomBytes } from "../../core/crypto.ts";
 import { asCodemieError, CodemieError } from "../../core/errors.ts";
+import { Secret } from "../../core/secret.ts";
 import { printable } from "../../core/text.ts";
 import { versionLine } from "../../core/version.ts";
 import { openGateway } from "../../daemon/open-gateway.ts";
@@ -27,6 +29,7 @@ import { programChecks } from "../../doctor/programs.ts";
 import { updateCheck } from "../../doctor/update.ts";
 import { readBody } from "../../platform/body.ts";
 import { stoppableFetch } from "../../platform/network.ts";
+import { proxyFor } from "../../platform/proxy.ts";
 import { environmentForOthers } from "../../profiles/environment.ts";
 import { type Resolved, resolveProfile } from "../../profiles/resolve.ts";
 import type { Vault } from "../../vault/vault.ts";
@@ -97,6 +100,7 @@ async function checksFor(outer: Cli, name: string | undefined): Promise<Check[]>
       model: known?.model?.value,
     }),
     gatewayCheck(cli, known, credentials),
+    relayCheck(cli, known, credentials),
     betasCheck(runtime.home, known),
     ...programChecks(runtime, agents, linkNames, environmentForOthers(runtime, profiles)),
     updateCheck(runtime),
@@ -135,6 +139,37 @@ function gatewayCheck(cli: Cli, known: Resolved | undefined, credentials: Creden
           `it answered ${answer.status}: ${errorSentence(text, new Headers(headers)) ?? "no reason given"}`,
           "see the checks above",
         );
+      } finally {
+        await gateway.close();
+      }
+    },
+  };
+}
+
+/** Opens a gateway with a relay, and tries what must not work. */
+function relayCheck(cli: Cli, known: Resolved | undefined, credentials: Credentials | undefined): Check {
+  return {
+    id: "relay",
+    title: "MCP relay",
+    async run(signal) {
+      if (!known || !credentials) return skipped("no host is set up");
+      const { runtime } = cli;
+      const [{ openRelay }, { relayFinding }] = await Promise.all([
+        import("../../daemon/open-relay.ts"),
+        import("../../doctor/relay.ts"),
+      ]);
+      const forgotten = { has: () => false, add: async () => undefined };
+      const secret = new Secret(randomBytes(32).toString("base64url"));
+      const relay = openRelay(cli, known.profile, { secret, clients: forgotten, tell: () => undefined });
+      const client = { name: "codemie-cli", model: undefined, repository: undefined, port: 0, relay };
+      const gateway = openGateway(cli, known, credentials, client);
+      try {
+        return await relayFinding({
+          ask: async (path) => await runtime.fetch(gateway.url + path, { signal }),
+          key: relay.key,
+          privateHosts: known.profile.relayPrivateHosts ?? [],
+          proxy: proxyFor(new URL("https://mcp.example.com"), runtime.env)?.url,
+        });
       } finally {
         await gateway.close();
       }

@@ -246,6 +246,14 @@ export const commandFailure = {
       `Claude Code did not add the server: ${printable(said)}`,
       `see claude mcp list; a server of that name may be there already (claude mcp remove ${name})`,
     ),
+  mcpRelayFlags: () =>
+    new CodemieError(
+      "usage",
+      "flags of the bridge mean nothing with --via-proxy: the agent itself logs in at the server",
+      "leave out -- and what follows, or leave out --via-proxy",
+    ),
+  mcpRelayProfile: () =>
+    new CodemieError("usage", "--profile names the gateway to use, so it goes with --via-proxy", "leave it out"),
   mcpHeader: () =>
     new CodemieError(
       "usage",

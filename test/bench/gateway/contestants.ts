@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cookieHeader } from "../../../src/auth/cookies.ts";
 import { loginRecord } from "../../../src/auth/credential.ts";
@@ -65,11 +65,23 @@ export async function gateway(origin: string, folder: string, name = "codemie", 
   const identity = { id: "1", name: "Ada", email: "ada@example.com" };
   const login = { method: "sso", origin, identity, loggedInAt: Date.now(), confirmedAt: Date.now(), cookies };
   await vault.write(loginRecord("default"), login);
-  const config = { version: 2, activeProfile: "default", profiles: { default: { codeMieUrl: origin } } };
+  const config = {
+    version: 2,
+    activeProfile: "default",
+    profiles: { default: { codeMieUrl: origin, relayPrivateHosts: ["127.0.0.1"] } },
+  };
   await Bun.write(join(base, "codemie-cli.config.json"), JSON.stringify(config));
   const { line } = await start([binary, "proxy", "start", "--json"], { HOME: home });
   const { url, key, pid } = JSON.parse(line) as { url: string; key: string; pid: number };
   return { name, url, headers: { Authorization: `Bearer ${key}` }, pids: [pid] };
+}
+
+/** The relay of a gateway of its own, with the same upstream in the place of an MCP server. */
+export async function relay(origin: string, folder: string): Promise<Contestant> {
+  const home = join(folder, "home-relay");
+  const one = await gateway(origin, folder, "relay");
+  const state = JSON.parse(readFileSync(join(home, ".codemie/run/proxy-default.json"), "utf8"));
+  return { ...one, url: `${state.relay}${origin}/code-assistant-api`, headers: {} };
 }
 
 /** Debian's nginx with one worker, keep-alive to the upstream, and nothing buffered. */

@@ -80,10 +80,10 @@ export function smallAnswers(
  * @returns asks for so many, all connections together; keeps when all have come
  */
 export async function keptConnections({ name, url, headers }: Contestant, count: number) {
-  const { hostname, port, host, pathname } = new URL(`${url}/v1/messages`);
+  const { hostname, port, host, pathname, search } = new URL(`${url}/v1/messages`);
   const all = { Host: host, "content-type": "application/json", "content-length": String(call.length), ...headers };
   const lines = Object.entries(all).map(([header, value]) => `${header}: ${value}\r\n`);
-  const bytes = `POST ${pathname} HTTP/1.1\r\n${lines.join("")}\r\n${call}`;
+  const bytes = `POST ${pathname}${search} HTTP/1.1\r\n${lines.join("")}\r\n${call}`;
   let [toAsk, toCome] = [0, 0];
   let done = Promise.withResolvers<void>();
   const ask = (socket: Socket) => {
@@ -116,13 +116,13 @@ export async function keptConnections({ name, url, headers }: Contestant, count:
 
 /** Sends one request over a socket of its own; the caller reads. */
 async function request({ url, headers }: Contestant, bench: string, length?: number): Promise<Socket> {
-  const { hostname, port, host, pathname } = new URL(`${url}/v1/responses`);
+  const { hostname, port, host, pathname, search } = new URL(`${url}/v1/responses`);
   const socket = connect(Number(port), hostname);
   socket.setNoDelay(true);
   await new Promise<void>((resolve, reject) => socket.once("connect", resolve).once("error", reject));
   const all = { Host: host, "x-bench": bench, "Content-Length": String(length ?? 0), ...headers };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.write(`POST ${pathname} HTTP/1.1\r\n${lines.join("")}\r\n`);
+  socket.write(`POST ${pathname}${search} HTTP/1.1\r\n${lines.join("")}\r\n`);
   return socket;
 }
 

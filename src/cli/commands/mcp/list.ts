@@ -6,7 +6,7 @@ import { readPlain, readUntrusted } from "../../../platform/foreign-files.ts";
 import { networkFailure } from "../../../platform/network.ts";
 import { homeFolder, requireAbsolute } from "../../../platform/places.ts";
 import type { Runtime } from "../../../platform/runtime.ts";
-import { readMcpArgs } from "../../bridge/args.ts";
+import { readMcpArgs, serverUrl } from "../../bridge/args.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
 /** Longest settings of Claude Code, bytes: it keeps the history of every folder there. */
@@ -14,20 +14,27 @@ const longestSettings = 64 * 1024 * 1024;
 /** How long a server may take to answer, ms. */
 const answerMs = 5_000;
 
-const entry = z.object({ command: z.string(), args: z._default(z.array(z.string()), []) });
+const entry = z.object({
+  command: z._default(z.string(), ""),
+  args: z._default(z.array(z.string()), []),
+  /** of a server that is reached over HTTP */
+  url: z.optional(z.string()),
+});
 const servers = z.catch(z.record(z.string(), z.catch(z.optional(entry), undefined)), {});
 const settings = z.object({
   mcpServers: z.optional(servers),
   projects: z.optional(z.catch(z.record(z.string(), z.catch(z.object({ mcpServers: z.optional(servers) }), {})), {})),
 });
 
-/** A server that Claude Code reaches through the bridge. */
+/** A server that Claude Code reaches through the bridge or a gateway. */
 export interface Registered {
   readonly name: string;
   readonly scope: "user" | "local" | "project";
   /** the folder that it is registered for; null for all */
   readonly folder: string | null;
   readonly url: URL;
+  /** where a gateway's relay leads there; its key is in it. Undefined for the bridge */
+  readonly relay: string | undefined;
 }
 
 /** `codemie mcp list`. It exits 5 when a server does not answer. */
@@ -42,16 +49,16 @@ export const mcpList = (cli: Cli) =>
       const asks = found.map((one) => () => answerOf(one, runtime));
       const ask = () => Promise.all(asks.map((one) => one()));
       const answers = found.length === 0 ? [] : await output.during("asking the servers", ask);
-      const data = found.map(({ name, scope, folder, url }, i) => ({
-        ...{ agent: "claude", name, scope, folder, url: shown(url) },
+      const data = found.map(({ name, scope, folder, url, relay }, i) => ({
+        ...{ agent: "claude", name, scope, folder, url: shown(url), via: relay === undefined ? "bridge" : "relay" },
         ...(answers[i] ?? { answers: null, detail: "" }),
       }));
       output.result(data, () => {
         if (data.length === 0) return ["Claude Code has no MCP server through codemie; codemie mcp add registers one"];
         const sign = { true: output.paint("good", "✓"), false: output.paint("bad", "✗"), null: "-" };
-        return data.flatMap(({ name, scope, folder, url, answers, detail }) => [
+        return data.flatMap(({ name, scope, folder, url, via, answers, detail }) => [
           `${sign[`${answers}`]} ${printable(name, 64)}  ${printable(url, 200)}`,
-          `  ${[detail, scope === "user" ? "for every folder" : `for ${printable(folder ?? "", 200)}`].join("; ")}`,
+          `  ${[detail, ...(via === "relay" ? ["through the gateway"] : []), scope === "user" ? "for every folder" : `for ${printable(folder ?? "", 200)}`].join("; ")}`,
         ]);
       });
       return answers.some((one) => one.answers === false) ? 5 : 0;
@@ -81,11 +88,12 @@ function throughUs(
   scope: Registered["scope"],
   folder: string | null,
 ): Registered[] {
-  return Object.entries(found ?? {}).flatMap(([name, one]) => {
+  return Object.entries(found ?? {}).flatMap(([name, one]): Registered[] => {
     const args = one && argsOfBridge(one);
-    if (!args) return [];
     try {
-      return [{ name, scope, folder, url: readMcpArgs(args, "unknown").url }];
+      const relay = one && relayIn(one);
+      if (relay) return [{ name, scope, folder, ...relay }];
+      return args ? [{ name, scope, folder, url: readMcpArgs(args, "unknown").url, relay: undefined }] : [];
     } catch {
       return []; // the bridge would not start either
     }
@@ -99,22 +107,29 @@ function argsOfBridge({ command, args }: z.infer<typeof entry>): readonly string
   return program === "codemie" && args[0] === "mcp-proxy" ? args.slice(1) : undefined;
 }
 
+/** @returns the server behind an address of a gateway's relay on this machine; undefined for every other address */
+function relayIn({ url = "" }: z.infer<typeof entry>): { url: URL; relay: string } | undefined {
+  const [, original] = /^http:\/\/(?:127\.0\.0\.1|localhost):\d+\/~[\w-]+\/mcp_auth\?original=(.+)$/.exec(url) ?? [];
+  return original === undefined ? undefined : { url: serverUrl(decodeURIComponent(original), true), relay: url };
+}
+
 /**
  * Asks a server for anything, without a credential: any HTTP answer will do. A server that the current folder names is not
  * asked, since nothing there may make this program send a request.
  */
-async function answerOf({ url, scope }: Registered, { fetch }: Runtime) {
+async function answerOf({ url, scope, relay }: Registered, { fetch }: Runtime) {
   if (scope === "project") return { answers: null, detail: "not asked: this folder's .mcp.json names it" };
   try {
     const headers = { accept: "application/json, text/event-stream" };
-    const answer = await fetch(url.href, { headers, signal: AbortSignal.timeout(answerMs) });
+    const answer = await fetch(relay ?? url.href, { headers, signal: AbortSignal.timeout(answerMs) });
     await answer.body?.cancel();
     const { status } = answer;
     if (status === 401 || status === 403) return { answers: true, detail: "answers, and demands a login" };
     const isOdd = status === 404 || status >= 500;
     return { answers: true, detail: isOdd ? `answers with an error (${status})` : "answers" };
   } catch (error) {
-    return { answers: false, detail: networkFailure(url.origin, error).message };
+    const { message } = networkFailure(relay === undefined ? url.origin : new URL(relay).origin, error);
+    return { answers: false, detail: message };
   }
 }
 

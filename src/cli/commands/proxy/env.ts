@@ -1,6 +1,6 @@
 import { Secret } from "../../../core/secret.ts";
 import { daemonFailure } from "../../../daemon/failures.ts";
-import { type GatewayState, ProxyStates } from "../../../daemon/state.ts";
+import { ProxyStates } from "../../../daemon/state.ts";
 import { isTerminal } from "../../../platform/is-terminal.ts";
 import { cliFailure } from "../../failures.ts";
 import { type Cli, command } from "../../frame/command.ts";
@@ -31,7 +31,7 @@ export const proxyEnv = (cli: Cli) => {
     },
     async run({ args }) {
       const program = await programOf(args.name);
-      const state = await gatewayToUse(new ProxyStates(runtime.home), args.profile);
+      const state = await new ProxyStates(runtime.home).oneRunning(args.profile);
       const gateway = gatewayOf(state);
       if (!isShown) runtime.terminal.mask(new Secret(state.key));
       const env = program.onGateway(gateway)?.env ?? {};
@@ -60,17 +60,4 @@ async function programOf(name: string | undefined): Promise<KnownProgram> {
   if (other) throw daemonFailure.onlyByUs(other.title, `codemie-${name}`);
   const names = usable.map((one) => one.name);
   throw cliFailure.noSuch("program", name, names);
-}
-
-async function gatewayToUse(states: ProxyStates, profile: string | undefined): Promise<GatewayState> {
-  const running = await states.all();
-  const found = profile === undefined ? running : running.filter((one) => one.profile === profile);
-  const [state] = found;
-  if (!state) throw daemonFailure.notRunning(profile);
-  if (found.length > 1)
-    throw daemonFailure.which(
-      found.map((one) => one.profile),
-      false,
-    );
-  return state;
 }

@@ -90,10 +90,10 @@ export const proxyStart = (outer: Cli) =>
 
 /** @param isKept false: `codemie proxy env` will not find it, so the lines hold its key */
 function report(cli: Cli, known: readonly KnownProgram[], state: GatewayState, isKept: boolean): void {
-  const { url, key, pid, host, profile } = state;
-  cli.runtime.terminal.mask(new Secret(key));
+  const { url, key, pid, relay, host, profile } = state;
+  for (const secret of [key, relay ?? ""]) if (secret) cli.runtime.terminal.mask(new Secret(secret));
   cli.output.result(
-    { url, key, pid },
+    { url, key, pid, relay },
     () => [
       `${cli.output.paint("good", "✓")} gateway for ${host} (profile ${profile}) at ${cli.output.paint("accent", url)}`,
       ...(isKept ? linesToUse : linesWithKey)(cli, known, state),

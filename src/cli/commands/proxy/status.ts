@@ -28,8 +28,8 @@ export const proxyStatus = (cli: Cli) =>
       const known = args["show-key"] ? await knownPrograms() : [];
       output.result(
         asked.map(({ state, counts }) => {
-          const { key, drainSeconds: _, model: __, ...shown } = state;
-          return { ...shown, answers: counts !== undefined, ...counts, ...(args["show-key"] ? { key } : {}) };
+          const { key, relay, drainSeconds: _, model: __, ...shown } = state;
+          return { ...shown, answers: counts !== undefined, ...counts, ...(args["show-key"] ? { key, relay } : {}) };
         }),
         () =>
           asked.flatMap(({ state, counts }) => [
