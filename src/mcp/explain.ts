@@ -17,7 +17,7 @@ export interface Explanation {
 }
 
 /**
- * The newest protocol revision we ask for; the server answers with one of its own. It is written out:  the SDK's constant loads all
+ * The newest protocol revision we ask for; the server answers with one of its own. It is written out: the SDK's constant loads all
  * its schemas (60 ms); when that moves on, `tsc` fails, and the transports have to be read against the new revision.
  */
 const protocolVersion = "2025-11-25" satisfies typeof LATEST_PROTOCOL_VERSION;
