@@ -36,6 +36,13 @@ const add = (peer: string, measure: string, ...values: number[]) => {
   times[peer][measure] = [...(times[peer][measure] ?? []), ...values];
 };
 
+/** What each request of a client of MCP 2026-07-28 says. */
+const modernMeta = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1.0.0" },
+  "io.modelcontextprotocol/clientCapabilities": {},
+};
+
 /** A bridge spoken to in lines: as little of its own as can be. */
 class Lines {
   readonly child: Bun.Subprocess<"pipe", "pipe", "ignore">;
@@ -65,7 +72,9 @@ class Lines {
     }
   }
 
-  async call(method: string, params: unknown): Promise<void> {
+  /** @param isModern true: as a client of MCP 2026-07-28 */
+  async call(method: string, given: object, isModern = false): Promise<void> {
+    const params = isModern ? { ...given, _meta: modernMeta } : given;
     const id = ++this.#id;
     const answered = new Promise<void>((resolve) => this.#waiting.set(id, resolve));
     this.child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id, method, params })}\n`);
@@ -143,6 +152,30 @@ for (let round = 0; round < rounds; round++) {
   await load("direct", (name) => client.callTool({ name, arguments: {} }));
   await client.close();
 }
+
+/** From a client to a server of either era; all take turns, so that a slow moment of the machine hits all alike. */
+const directions = [
+  { name: "both open a session", isModern: false, at: url },
+  { name: "neither does (2026-07-28)", isModern: true, at: new URL("/modern", url).href },
+  { name: "the client alone does", isModern: false, at: new URL("/modern", url).href },
+  { name: "the server alone does", isModern: true, at: url },
+];
+const opened = await Promise.all(
+  directions.map(async ({ name, isModern, at }) => {
+    const bridge = new Lines([join(root, "dist/codemie-mcp-proxy"), at]);
+    if (isModern) await bridge.call("server/discover", {}, true);
+    else await bridge.initialize();
+    return { name, isModern, bridge };
+  }),
+);
+for (let i = -50; i < calls * rounds; i++) {
+  for (const { name, isModern, bridge } of opened) {
+    const start = performance.now();
+    await bridge.call("tools/call", { name: "small" }, isModern);
+    if (i >= 0) add(name, "call", performance.now() - start);
+  }
+}
+await Promise.all(opened.map(({ bridge }) => bridge.end()));
 server.kill();
 rmSync(home, { recursive: true, force: true });
 
@@ -175,6 +208,20 @@ const table = [
   "|---|---|---|---|---|---|",
   ...rows,
 ].join("\n");
+/** A translated call costs at most this many times one that passes, at the median. */
+const directionGoal = 1.3;
+const passed = quantile(times[directions[0]?.name ?? ""]?.call);
+const directionRows = directions.map(({ name }) => {
+  const median = quantile(times[name]?.call);
+  if (median / passed > directionGoal) missed++;
+  return `| ${name} | ${shown(median, "ms")} | ${(median / passed).toFixed(2)} | ${directionGoal} |`;
+});
+const directionTable = [
+  `| client and server | call, p50 of ${calls * rounds} | ratio to the first | goal |`,
+  "|---|---|---|---|",
+  ...directionRows,
+].join("\n");
+console.log(directionTable);
 console.log(`${table}\n\n${missed === 0 ? "every goal is met" : `${missed} goals are missed`}`);
 await Bun.write(join(root, "dist/bench-mcp.json"), JSON.stringify({ rounds, starts, calls, result }, null, 2));
-if (process.env.UPDATE_DOCS) await replaceSection("docs/performance.md", "bench-mcp", table);
+if (process.env.UPDATE_DOCS) await replaceSection("docs/performance.md", "bench-mcp", `${table}\n\n${directionTable}`);

@@ -24,6 +24,8 @@ export interface EraServer {
   readonly posts: { readonly method: string; readonly headers: IncomingMessage["headers"]; readonly body: Rpc }[];
   /** what the handlers saw, such as a cancellation */
   readonly seen: string[];
+  /** lets the tool `progress` end, which waits for that */
+  goOn(): void;
   /** tells whoever listens that the tools have changed */
   toolsChanged(): void;
   /** tells whoever subscribed that `test://one` has changed */
@@ -97,6 +99,7 @@ async function listenOn(handle: (request: IncomingMessage, response: ServerRespo
 /** A server of MCP 2025-11-25 with sessions, on the SDK 1.x. */
 export async function startOldServer(): Promise<EraServer> {
   const seen: string[] = [];
+  const going = Promise.withResolvers<void>();
   const sessions = new Map<string, { server: Server; transport: StreamableHTTPServerTransport }>();
   const open = async () => {
     const server = new Server({ name: "old", version: "1.0.0" }, { capabilities });
@@ -117,6 +120,7 @@ export async function startOldServer(): Promise<EraServer> {
       if (params.name === "progress") {
         const progressToken = extra._meta?.progressToken;
         for (const progress of [1, 2, 3]) await note("notifications/progress", { progressToken, progress });
+        await going.promise;
         return text("done");
       }
       if (params.name === "wait") {
@@ -161,6 +165,7 @@ export async function startOldServer(): Promise<EraServer> {
   return {
     ...host,
     seen,
+    goOn: going.resolve,
     toolsChanged: () => all((server) => server.sendToolListChanged()),
     resourceChanged: () => all((server) => server.sendResourceUpdated({ uri: one.uri })),
   };
@@ -169,6 +174,7 @@ export async function startOldServer(): Promise<EraServer> {
 /** A server of MCP 2026-07-28 alone, on the SDK 2.x. */
 export async function startNewServer(): Promise<EraServer> {
   const seen: string[] = [];
+  const going = Promise.withResolvers<void>();
   const { Server: NewServer, createMcpHandler, inputRequired, ProtocolError } = await package2("server/dist/index.mjs");
   const { toNodeHandler } = await package2("node/dist/index.mjs");
   const make = () => {
@@ -202,6 +208,7 @@ export async function startNewServer(): Promise<EraServer> {
         for (const progress of [1, 2, 3]) {
           await mcpReq.notify({ method: "notifications/progress", params: { progressToken, progress } });
         }
+        await going.promise;
         return text("done");
       }
       if (params.name === "wait") {
@@ -222,6 +229,7 @@ export async function startNewServer(): Promise<EraServer> {
   return {
     ...host,
     seen,
+    goOn: going.resolve,
     toolsChanged: () => handler.notify.toolsChanged(),
     resourceChanged: () => handler.notify.resourceUpdated(one.uri),
     close: async () => {
