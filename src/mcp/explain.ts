@@ -59,6 +59,7 @@ export async function explain(
     lost: () => undefined,
   });
   const outcome = await transport.send(pending);
+  const { revision } = transport;
   await transport.close(1_000);
   const done = (error: CodemieError | undefined): Explanation => ({
     ok: error === undefined,
@@ -79,6 +80,6 @@ export async function explain(
     return done(error);
   }
   const [name, version] = ["name", "version"].map((one) => textAt(answer, "result", "serverInfo", one));
-  step(true, `${name} ${version}, protocol ${textAt(answer, "result", "protocolVersion")}`);
+  step(true, `${name} ${version}, protocol ${revision ?? textAt(answer, "result", "protocolVersion")}`);
   return done(undefined);
 }

@@ -23,6 +23,8 @@ export type SendOutcome =
 export interface Transport {
   /** true: there is a session, and the server answered its `initialize` */
   readonly ready: boolean;
+  /** the revision of MCP that the server speaks, where the bridge speaks another one with it than with the client */
+  readonly revision?: string | undefined;
   /** Sends a message; resolves when all its answers have come, or none can come any more. Never rejects. */
   send(pending: PendingMessage): Promise<SendOutcome>;
   /** Begins to receive the server's own messages. */

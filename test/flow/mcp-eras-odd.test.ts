@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
-import { initializeParams, type RawBridge, type Rpc } from "../support/mcp/bridge.ts";
-import { openStream, type Script } from "../support/mcp/scripted.ts";
+import { Person } from "../support/codemie.ts";
+import { initializeParams, RawBridge, type Rpc } from "../support/mcp/bridge.ts";
+import { openStream, type Script, startScripted } from "../support/mcp/scripted.ts";
 import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
 import { sendJson } from "../support/sandbox/http.ts";
 
@@ -61,7 +62,10 @@ test("the client's own server/discover is the only question that a server of its
 
 test("a client with a session at a server without gets what it expects, each request with what the server expects", async () => {
   const { server, bridge } = await scriptedBridge(modern());
-  const opened = await bridge.call("initialize", { ...initializeParams, capabilities: { roots: { listChanged: true } } });
+  const opened = await bridge.call("initialize", {
+    ...initializeParams,
+    capabilities: { roots: { listChanged: true } },
+  });
   expect(opened.result.protocolVersion).toBe("2025-11-25");
   bridge.send({ jsonrpc: "2.0", method: "notifications/initialized" });
   expect((await bridge.call("ping")).result).toEqual({});
@@ -161,7 +165,10 @@ test("input without end, or that the client does not have, ends the call with an
 test("a call refused for its headers is sent again once, after the list of tools was read to its end", async () => {
   const tool = (name: string, header: unknown) => ({
     name,
-    inputSchema: { type: "object", properties: { a: { type: "object", properties: { b: { type: "integer", "x-mcp-header": header } } } } },
+    inputSchema: {
+      type: "object",
+      properties: { a: { type: "object", properties: { b: { type: "integer", "x-mcp-header": header } } } },
+    },
   });
   const pages = [[tool("other", "B")], [tool("mine", "B"), tool("broken", "")]];
   const { server, bridge } = await scriptedBridge(
@@ -199,7 +206,10 @@ test("10,000 tools with headers: those that may not be are left out, and a call 
     inputSchema: { type: "object", properties: { p: { type: "string", "x-mcp-header": `P-${i}` } } },
   }));
   for (const [name, schema] of places) tools.push({ name, inputSchema: { type: "object", properties: { p: schema } } });
-  tools.push({ name: "data", inputSchema: { type: "object", default: { "x-mcp-header": 1 }, properties: { "x-mcp-header": {} } } });
+  tools.push({
+    name: "data",
+    inputSchema: { type: "object", default: { "x-mcp-header": 1 }, properties: { "x-mcp-header": {} } },
+  });
   const { server, bridge } = await scriptedBridge(
     modern((message, response) => {
       if (message?.method === "tools/list") result(response, message.id, { tools });
@@ -230,6 +240,26 @@ test("a stream that breaks before its answer is an error, and the request is not
   expect(server.record.every(({ method }) => method === "POST")).toBe(true);
 });
 
+test("a result that is no object, and the schema of one, is kept from a client that would refuse the whole list for it", async () => {
+  const tools = [
+    { name: "list", inputSchema: { type: "object" }, outputSchema: { type: "array" } },
+    { name: "object", inputSchema: { type: "object" }, outputSchema: { type: "object" } },
+  ];
+  const { bridge } = await scriptedBridge(
+    modern((message, response) => {
+      if (message?.method === "tools/list") result(response, message.id, { tools, ttlMs: 5, cacheScope: "public" });
+      const content = [{ type: "text", text: "[1]" }];
+      if (message?.method === "tools/call") result(response, message.id, { content, structuredContent: [1] });
+    }),
+  );
+  await bridge.initialize();
+  const { inputSchema } = tools[0] ?? {};
+  expect((await bridge.call("tools/list")).result).toEqual({ tools: [{ name: "list", inputSchema }, tools[1]] });
+  expect((await bridge.call("tools/call", { name: "list" })).result).toEqual({
+    content: [{ type: "text", text: "[1]" }],
+  });
+});
+
 test("a call with the state of no call that waits is refused, and reaches no server", async () => {
   const { server, bridge } = await scriptedBridge(earlier);
   await modernCall(bridge, "server/discover");
@@ -247,4 +277,14 @@ test("--protocol fixes what the server speaks, with no question to it", async ()
   await other.initialize();
   expect((await other.call("tools/call", { name: "a" })).result.echo.name).toBe("a");
   expect(later.methods()).toEqual(["server/discover", "tools/call"]);
+});
+
+test("--explain names the revision that the server speaks", async () => {
+  const server = await startScripted(modern());
+  const person = new Person();
+  const explained = new RawBridge(person, ["--explain", "--json", server.url]);
+  expect(await explained.exited()).toBe(0);
+  expect(JSON.parse(explained.lines.join("\n")).steps.at(-1).detail).toContain("protocol 2026-07-28");
+  await server.close();
+  person.remove();
 });

@@ -9,6 +9,8 @@ import {
   startNewServer,
   startOldServer,
 } from "../support/mcp/eras.ts";
+import { startEverything } from "../support/mcp/everything.ts";
+import { ciTest } from "../support/tiers.ts";
 
 /**
  * Every combination of a client and a server that open a session (MCP 2025-11-25) and that do not (2026-07-28): official SDKs on both
@@ -123,5 +125,26 @@ for (const [clientEra, serverEra] of directions) {
       expect(await updated).toMatchObject({ params: { uri: "test://one" } });
       clearInterval(telling);
     });
+  });
+}
+
+for (const kind of ["sse", "streamableHttp"] as const) {
+  ciTest(`a client without a session and the MCP project's own test server over ${kind}`, async () => {
+    const server = await startEverything(kind);
+    const person = new Person();
+    const { client, call, close } = await connectNewClient(person, [server.url], undefined, "auto");
+    expect((await client.listTools()).tools.length).toBeGreaterThan(5);
+    expect(await call("echo", { message: "hello" })).toBe("Echo: hello");
+    const sampled = await client.callTool({
+      name: "trigger-sampling-request",
+      arguments: { prompt: "x", maxTokens: 9 },
+    });
+    expect(JSON.stringify(sampled)).toContain("sampled");
+    expect(JSON.stringify(await client.callTool({ name: "trigger-elicitation-request", arguments: {} }))).toContain(
+      "Ada",
+    );
+    await close();
+    await server.kill();
+    person.remove();
   });
 }

@@ -63,7 +63,7 @@ export class Asks {
       for (const one of read.messages) {
         if (one.answers === undefined || !sent.owes(one.answers)) await asked.other(one.text);
         else {
-          await asked.answer(withId(one.text, key));
+          await asked.answer(one.answers === key ? one.text : withId(one.text, key));
           sent.settle(key);
         }
       }

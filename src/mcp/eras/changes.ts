@@ -17,6 +17,8 @@ export interface ChangesOptions {
   readonly meta: ReadonlyMap<string, string>;
   /** of the server, JSON text */
   readonly capabilities: string | undefined;
+  /** resources that the client has subscribed to already */
+  readonly addresses: Iterable<string>;
   /** takes a notification */
   readonly pass: (text: string) => Promise<void>;
 }
@@ -35,12 +37,14 @@ interface Stream {
 export class Changes {
   readonly #options: ChangesOptions;
   readonly #ended = new AbortController();
-  readonly #addresses = new Set<string>();
+  /** resources that the client has subscribed to */
+  readonly addresses: Set<string>;
   #stream: Stream | undefined;
   #isListening = false;
 
   constructor(options: ChangesOptions) {
     this.#options = options;
+    this.addresses = new Set(options.addresses);
   }
 
   /** Begins to listen. */
@@ -61,20 +65,20 @@ export class Changes {
    * @returns true when the server confirmed it
    */
   async add(uri: string, gone: Promise<void>): Promise<boolean> {
-    this.#addresses.add(uri);
+    this.addresses.add(uri);
     this.listen();
     let addresses: readonly string[] = [];
     const confirmed = this.#stream?.confirmed.then((found) => {
       addresses = found;
     });
     await within(confirmMs, Promise.race([confirmed, gone]));
-    if (!addresses.includes(uri)) this.#addresses.delete(uri);
+    if (!addresses.includes(uri)) this.addresses.delete(uri);
     return addresses.includes(uri);
   }
 
   /** Ends the subscription to a resource. */
   remove(uri: string): void {
-    if (this.#addresses.delete(uri)) this.#follow();
+    if (this.addresses.delete(uri)) this.#follow();
   }
 
   /** Opens a stream for what the client wants to know of; the one before ends when the server has confirmed the new one. */
@@ -95,7 +99,7 @@ export class Changes {
       (kind) => memberAt(capabilities, kind, "listChanged") === "true",
     );
     const filter = new Map(lists.map((kind) => [`${kind}ListChanged`, "true"]));
-    if (this.#addresses.size > 0) filter.set("resourceSubscriptions", JSON.stringify([...this.#addresses]));
+    if (this.addresses.size > 0) filter.set("resourceSubscriptions", JSON.stringify([...this.addresses]));
     return filter.size === 0 ? undefined : objectText(filter);
   }
 

@@ -49,6 +49,8 @@ export class Eras implements Transport {
   #finding: Promise<void> | undefined;
   /** stands between a client that opens a session and a server without sessions */
   #old: OldClient | undefined;
+  /** what the client has subscribed to, in a session of its own that goes on */
+  #addresses: Iterable<string> = [];
   /** stands between a client without sessions and a server that wants one */
   #new: NewClient | undefined;
   /** requests that the server refused since it speaks another revision than before */
@@ -71,6 +73,10 @@ export class Eras implements Transport {
     return this.#old !== undefined || this.#transport.ready;
   }
 
+  get revision(): string | undefined {
+    return this.#old && revision;
+  }
+
   listen(): void {
     (this.#old ?? this.#transport).listen();
   }
@@ -82,6 +88,7 @@ export class Eras implements Transport {
 
   leave(): void {
     this.#endOld();
+    this.#addresses = [];
     this.#new = undefined;
     this.#transport.leave();
   }
@@ -114,7 +121,7 @@ export class Eras implements Transport {
   }
 
   #endOld(): void {
-    this.#old?.end();
+    if (this.#old) this.#addresses = this.#old.end();
     this.#old = undefined;
   }
 
@@ -186,7 +193,7 @@ export class Eras implements Transport {
     const { OldClient } = await import("./old-client.ts");
     this.#endOld();
     this.#old = new OldClient(
-      { origin, server: this.#server, asks: this.#asks, log, up: this.#up },
+      { origin, server: this.#server, asks: this.#asks, log, up: this.#up, addresses: this.#addresses },
       pending.text,
       answer,
     );

@@ -166,10 +166,10 @@ export class NewClient {
    */
   async #open(meta: ReadonlyMap<string, string>, pending: PendingMessage) {
     const capabilities = meta.get(metaNames.capabilities) ?? "{}";
-    const before = await this.#session;
-    if (typeof before === "object" && before.capabilities !== capabilities && this.#calls.size === 0) {
-      this.#session = undefined;
-    }
+    const current = this.#session;
+    const before = await current;
+    const isOther = typeof before === "object" && before.capabilities !== capabilities;
+    if (isOther && this.#session === current && this.#calls.size === 0) this.#session = undefined;
     this.#session ??= this.#begin(capabilities, meta.get(metaNames.client)).then((session) => {
       if (typeof session === "string") this.#session = undefined;
       return session;

@@ -24,6 +24,8 @@ export interface OldClientOptions {
   readonly log: Log;
   /** passes a message on to the client; resolves once it has room for more */
   readonly up: (text: string) => Promise<void>;
+  /** resources that the client has subscribed to in the session before, which went on here */
+  readonly addresses: Iterable<string>;
 }
 
 /**
@@ -55,9 +57,10 @@ export class OldClient {
     this.#changes = new Changes({ ...options, meta: this.#meta, capabilities, pass: (text) => this.#pass(text) });
   }
 
-  /** Ends what was begun for the client. */
-  end(): void {
+  /** Ends what was begun for the client. @returns the resources that it has subscribed to */
+  end(): Iterable<string> {
     this.#changes.end();
+    return this.#changes.addresses;
   }
 
   /** Answers the client's `initialize`. */
@@ -125,7 +128,9 @@ export class OldClient {
       let wanted: Map<string, string> | undefined;
       const answer = async (answered: string) => {
         wanted = inputAskedIn(answered);
-        if (!wanted) await up(withId(asEarlierAnswer(answered, pending.method), key));
+        if (wanted) return;
+        const earlier = asEarlierAnswer(answered, pending.method);
+        await up(round === 0 ? earlier : withId(earlier, key));
       };
       const other = (message: string) => this.#pass(message);
       const outcome = await server.send(

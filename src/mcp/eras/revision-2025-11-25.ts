@@ -83,7 +83,16 @@ export function withoutMeta(text: string, ownNames: ReadonlySet<string>): string
  */
 export function asEarlierAnswer(text: string, method: string | undefined): string {
   return edited(text, {
-    result: (result) => result && edited(result, { resultType: undefined, ttlMs: undefined, cacheScope: undefined }),
+    result: (result) =>
+      result &&
+      edited(result, {
+        resultType: undefined,
+        ttlMs: undefined,
+        cacheScope: undefined,
+        // Here it is an object; the text of the result says the same.
+        structuredContent: (old) => (old?.startsWith("{") ? old : undefined),
+        tools: (old) => old && withObjectSchemas(old),
+      }),
     error: (error) => {
       const isMissing =
         method === "resources/read" &&
@@ -92,6 +101,16 @@ export function asEarlierAnswer(text: string, method: string | undefined): strin
       return error && isMissing ? edited(error, { code: String(noResource) }) : error;
     },
   });
+}
+
+/** @returns a list of tools without the schemas of results that are no object: a client may refuse the whole list for one */
+function withObjectSchemas(list: string): string {
+  if (!list.includes('"outputSchema"')) return list;
+  const tools: unknown = JSON.parse(list);
+  const isOdd = (tool: { outputSchema?: { type?: unknown } | null } | null) =>
+    tool?.outputSchema !== undefined && tool.outputSchema?.type !== "object";
+  if (!Array.isArray(tools) || !tools.some(isOdd)) return list;
+  return JSON.stringify(tools.map((tool) => (isOdd(tool) ? { ...tool, outputSchema: undefined } : tool)));
 }
 
 /** @returns requests for input, by name, in place of an error that demands that the person opens pages first; else undefined */

@@ -129,7 +129,8 @@ export async function startOldServer(): Promise<EraServer> {
         seen.push("cancelled");
         return text("too late");
       }
-      if (params.name === "elicit") return text(JSON.stringify(await ask("elicitation/create", form, v1.ElicitResultSchema)));
+      if (params.name === "elicit")
+        return text(JSON.stringify(await ask("elicitation/create", form, v1.ElicitResultSchema)));
       if (params.name === "sample") {
         return text(JSON.stringify(await ask("sampling/createMessage", sampling, v1.CreateMessageResultSchema)));
       }
