@@ -38,7 +38,8 @@ type Names = ReadonlySet<string> | "all";
 export function membersOf(text: string | undefined): Map<string, string> | undefined {
   if (!text || !/^\s*\{/.test(text)) return undefined;
   const read = readJsonText(text, "all");
-  return read && !read.isTooDeep ? new Map(read.objects?.[0]?.members) : undefined;
+  const members = read?.objects?.[0]?.members;
+  return members && !read.isTooDeep ? new Map(members) : undefined;
 }
 
 /** A change of an object's members by name: their new text, or what makes it; undefined takes the member off. */
@@ -52,13 +53,18 @@ type Changes = Readonly<Record<string, string | undefined | ((old: string | unde
  */
 export function edited(text: string, changes: Changes): string {
   const members = membersOf(text);
-  if (!members) return text;
+  return members ? changed(members, changes) : text;
+}
+
+/** @returns the text of an object with these members, changed as {@link edited} does it */
+export function changed(members: ReadonlyMap<string, string>, changes: Changes): string {
+  const all = new Map(members);
   for (const [name, change] of Object.entries(changes)) {
-    const value = typeof change === "function" ? change(members.get(name)) : change;
-    if (value === undefined) members.delete(name);
-    else members.set(name, value);
+    const value = typeof change === "function" ? change(all.get(name)) : change;
+    if (value === undefined) all.delete(name);
+    else all.set(name, value);
   }
-  return objectText(members);
+  return objectText(all);
 }
 
 /** @returns the text of an object with these members */

@@ -10,7 +10,7 @@ import {
   startOldServer,
 } from "../support/mcp/eras.ts";
 import { startEverything } from "../support/mcp/everything.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /**
  * Every combination of a client and a server that open a session (MCP 2025-11-25) and that do not (2026-07-28): official SDKs on both
@@ -24,7 +24,7 @@ const directions: readonly (readonly [client: Era, server: Era])[] = [
   ["old", "old"],
 ];
 
-for (const [clientEra, serverEra] of directions) {
+for (const [clientEra, serverEra] of cases(directions)) {
   describe(`${clientEra} client, ${serverEra} server`, () => {
     let server: EraServer;
     const start = async (capabilities?: unknown, ...flags: string[]): Promise<EraClient> => {

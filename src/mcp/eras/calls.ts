@@ -1,8 +1,8 @@
 import { edited, membersOf } from "../json-text.ts";
-import { errorAnswer, type Key, memberAt, otherSpelling, textAt, withId } from "../message.ts";
+import { errorAnswer, type Key, memberAt, otherSpelling, withId } from "../message.ts";
 import type { PendingMessage } from "../pending-message.ts";
 import { pagesToOpen } from "./revision-2025-11-25.ts";
-import { asAnswer, faultOf, inputRequired, metaNames } from "./revision-2026-07-28.ts";
+import { asAnswer, faultOf, inputRequired, metaNames, type ReadRequest } from "./revision-2026-07-28.ts";
 
 /** How long a call waits for the client to bring what the server asked for, ms. */
 const waitMs = 600_000;
@@ -70,12 +70,12 @@ export class Calls {
    * @param own its id at the server
    * @returns resolves when the server refuses it since it speaks another revision now
    */
-  begin(own: Key, client: PendingMessage, meta: ReadonlyMap<string, string>): Promise<void> {
+  begin(own: Key, client: PendingMessage, { params, meta }: ReadRequest): Promise<void> {
     const refused = Promise.withResolvers<void>();
     this.#byOwn.set(own, {
       own,
       method: client.method ?? "",
-      name: nameIn(client.text),
+      name: nameIn(params),
       token: meta.get("progressToken"),
       client,
       meta,
@@ -95,12 +95,12 @@ export class Calls {
    * @param state `requestState` of the client's request
    * @returns false when no such call waits
    */
-  async resume(state: unknown, client: PendingMessage, meta: ReadonlyMap<string, string>): Promise<boolean> {
+  async resume(state: unknown, client: PendingMessage, { params, meta }: ReadRequest): Promise<boolean> {
     const call = [...this.#byOwn.values()].find((one) => one.state !== undefined && one.state === state);
-    if (!call || call.method !== client.method || call.name !== nameIn(client.text)) return false;
+    if (!call || call.method !== client.method || call.name !== nameIn(params)) return false;
     clearTimeout(call.timer);
     Object.assign(call, { client, meta, state: undefined });
-    const responses = membersOf(memberAt(client.text, "params", "inputResponses")) ?? new Map<string, string>();
+    const responses = membersOf(params.get("inputResponses")) ?? new Map<string, string>();
     for (const [name, { id }] of [...call.questions]) {
       const result = responses.get(name);
       if (result === undefined) continue;
@@ -164,8 +164,13 @@ export class Calls {
     this.#send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${call.own},${reason}}}`);
   }
 
-  /** Takes the server's answer to a call. @param server its name and version, JSON text */
-  async answered(own: Key, line: string, server: string | undefined): Promise<void> {
+  /**
+   * Takes the server's answer to a call.
+   *
+   * @param members of the answer, JSON text by name
+   * @param server its name and version, JSON text
+   */
+  async answered(own: Key, line: string, members: ReadonlyMap<string, string>, server: string | undefined) {
     const call = this.#byOwn.get(own) ?? this.#byOwn.get(otherSpelling(own) ?? "");
     if (!call) return;
     if (call.client && faultOf(line) !== undefined) {
@@ -182,14 +187,14 @@ export class Calls {
       );
       return;
     }
-    call.answer = asAnswer(line, call.method, server);
+    call.answer = asAnswer(members, key, call.method, server);
     if (call.client) await this.#end(call, call.answer);
   }
 
   async #end(call: Call, answer: string): Promise<void> {
     const [key = "null"] = call.client?.envelope.requests ?? [];
     this.#byOwn.delete(call.own);
-    await this.#up(withId(answer, key));
+    await this.#up(call.asked === 0 ? answer : withId(answer, key));
   }
 
   /** Passes on a notification of progress, under the token that the client's request has now. */
@@ -206,7 +211,8 @@ export class Calls {
   levelOf(own: Key | undefined): string | undefined {
     const call = own === undefined ? undefined : this.#byOwn.get(own);
     const open = (call ? [call] : [...this.#byOwn.values()]).filter((one) => one.client);
-    return open.map((one) => textAt(one.client?.text, "params", "_meta", metaNames.logLevel)).find(Boolean);
+    const level = open.map((one) => one.meta.get(metaNames.logLevel)).find(Boolean);
+    return level?.startsWith('"') ? JSON.parse(level) : undefined;
   }
 
   #of(key: Key): Call | undefined {
@@ -215,5 +221,4 @@ export class Calls {
 }
 
 /** @returns the name or the address that a request is about, JSON text */
-const nameIn = (text: string): string | undefined =>
-  memberAt(text, "params", "name") ?? memberAt(text, "params", "uri");
+const nameIn = (params: ReadonlyMap<string, string>): string | undefined => params.get("name") ?? params.get("uri");

@@ -1,13 +1,13 @@
 import { within } from "../../core/time.ts";
 import { Bridge } from "../bridge.ts";
-import { edited, objectText } from "../json-text.ts";
+import { edited, membersOf, objectText } from "../json-text.ts";
 import type { Log } from "../log.ts";
 import { errorAnswer, type Key, memberAt, otherSpelling, textAt, withId } from "../message.ts";
 import type { PendingMessage } from "../pending-message.ts";
 import type { SendOutcome, Transport, TransportEvents } from "../transport.ts";
 import { Calls } from "./calls.ts";
 import { openingText, removed, serverRequests, withoutMeta } from "./revision-2025-11-25.ts";
-import { asAnswer, codes, faultOf, metaNames, metaOf, revision } from "./revision-2026-07-28.ts";
+import { asAnswer, codes, faultOf, metaNames, type ReadRequest, readRequest, revision } from "./revision-2026-07-28.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 export interface NewClientOptions {
@@ -26,6 +26,8 @@ interface Session {
   readonly opened: string;
   /** the client's capabilities in it, JSON text */
   readonly capabilities: string;
+  /** the server's name and version, JSON text */
+  readonly server: string | undefined;
 }
 
 /** The server does not take a session, so it no longer speaks an earlier revision. */
@@ -93,11 +95,12 @@ export class NewClient {
     if (cancels !== undefined) {
       const own = this.#calls.cancel(cancels);
       if (own !== undefined) {
-        const changes = { params: (params?: string) => edited(params ?? "{}", { requestId: own }) };
-        this.#bridge.fromClient({ text: edited(withoutMeta(pending.text, ownNames), changes) });
+        const request = readRequest(pending.text);
+        const params = new Map([...request.params, ["requestId", own]]);
+        this.#bridge.fromClient({ text: withoutMeta({ ...request, params }, ownNames) });
       } else this.#subscriptions.end(cancels);
     } else if (pending.method !== undefined && !removed.has(pending.method)) {
-      this.#bridge.fromClient({ text: withoutMeta(pending.text, ownNames) });
+      this.#bridge.fromClient({ text: withoutMeta(readRequest(pending.text), ownNames) });
     }
     return { kind: "done" };
   }
@@ -106,23 +109,24 @@ export class NewClient {
   async send(pending: PendingMessage): Promise<SendOutcome | typeof turned> {
     const { text, method = "" } = pending;
     const [key = "null"] = pending.envelope.requests;
-    const meta = metaOf(text);
-    const version = textAt(text, "params", "_meta", metaNames.version);
-    if (version !== revision) {
-      const data = { supported: [revision], requested: version };
+    const request = readRequest(text);
+    const version = request.meta.get(metaNames.version);
+    if (version !== JSON.stringify(revision)) {
+      const data = { supported: [revision], requested: JSON.parse(version ?? "null") };
       return await this.#answer(pending, errorAnswer(key, codes.version, "Unsupported protocol version", data));
     }
     if (removed.has(method)) {
       const words = `codemie-mcp-proxy: MCP ${revision} has no ${method}`;
       return await this.#answer(pending, errorAnswer(key, -32_601, words));
     }
-    const session = await this.#open(meta, pending);
+    const session = await this.#open(request.meta, pending);
     if (session === undefined) return { kind: "done" };
     if (session === turned) return turned;
     if (typeof session === "string") return await this.#answer(pending, withId(session, key));
-    this.#server = memberAt(session.opened, "result", "serverInfo");
+    this.#server = session.server;
     if (method === "server/discover") return await this.#answer(pending, this.#discovered(key, session.opened));
-    await this.#setLevel(textAt(text, "params", "_meta", metaNames.logLevel));
+    const level = request.meta.get(metaNames.logLevel);
+    if (level !== undefined) await this.#setLevel(level, session);
     if (method === "subscriptions/listen") {
       pending.take();
       await this.#subscriptions.begin(key, text, memberAt(session.opened, "result", "capabilities"));
@@ -130,7 +134,7 @@ export class NewClient {
       this.#subscriptions.end(key);
       return { kind: "done" };
     }
-    return await this.#call(pending, key, meta);
+    return await this.#call(pending, key, request);
   }
 
   async #answer(pending: PendingMessage, text: string): Promise<SendOutcome> {
@@ -139,19 +143,19 @@ export class NewClient {
     return { kind: "done" };
   }
 
-  async #call(pending: PendingMessage, key: Key, meta: ReadonlyMap<string, string>) {
+  async #call(pending: PendingMessage, key: Key, request: ReadRequest) {
     const done: SendOutcome = { kind: "done" };
     pending.take();
-    const state = memberAt(pending.text, "params", "requestState");
+    const state = request.params.get("requestState");
     if (state !== undefined) {
-      if (!(await this.#calls.resume(JSON.parse(state), pending, meta))) {
+      if (!(await this.#calls.resume(JSON.parse(state), pending, request))) {
         const words = "codemie-mcp-proxy: the call that asked for this input is over; call again without requestState";
         await this.#options.up(errorAnswer(key, codes.params, words));
       }
     } else {
       const own = String(++this.#count);
-      const refused = this.#calls.begin(own, pending, meta).then((): typeof turned => turned);
-      this.#bridge.fromClient({ text: edited(withoutMeta(pending.text, ownNames), { id: own }) });
+      const refused = this.#calls.begin(own, pending, request).then((): typeof turned => turned);
+      this.#bridge.fromClient({ text: withoutMeta(request, ownNames, { id: own }) });
       return await Promise.race([refused, pending.settled.then(() => done)]);
     }
     await pending.settled;
@@ -190,7 +194,7 @@ export class NewClient {
     this.#level = undefined;
     this.#bridge.fromClient({ text: '{"jsonrpc":"2.0","method":"notifications/initialized"}' });
     this.#subscriptions.renew();
-    return { opened: answer, capabilities };
+    return { opened: answer, capabilities, server: memberAt(answer, "result", "serverInfo") };
   }
 
   #reopened(): void {
@@ -218,24 +222,27 @@ export class NewClient {
     ]);
     const instructions = memberAt(opened, "result", "instructions");
     if (instructions !== undefined) result.set("instructions", instructions);
-    const text = `{"jsonrpc":"2.0","id":${key},"result":${objectText(result)}}`;
-    return asAnswer(text, "server/discover", this.#server);
+    const answer = new Map([
+      ["jsonrpc", '"2.0"'],
+      ["result", objectText(result)],
+    ]);
+    return asAnswer(answer, key, "server/discover", this.#server);
   }
 
-  /** Tells the server the least severe messages that it is to send. */
-  async #setLevel(level: string | undefined): Promise<void> {
-    const session = await this.#session;
-    if (level === undefined || level === this.#level || typeof session !== "object") return;
+  /** Tells the server the least severe messages that it is to send. @param level JSON text */
+  async #setLevel(level: string, session: Session): Promise<void> {
+    if (level === this.#level) return;
     if (memberAt(session.opened, "result", "capabilities", "logging") === undefined) return;
     this.#level = level;
-    await within(5_000, this.#ask("logging/setLevel", JSON.stringify({ level })));
+    await within(5_000, this.#ask("logging/setLevel", `{"level":${level}}`));
   }
 
   /** Takes a line of the server. */
   async #fromServer(line: string, during: PendingMessage | undefined): Promise<void> {
-    const method = textAt(line, "method");
-    const id = memberAt(line, "id");
-    if (method === undefined) return await this.#answered(line, id ?? "null");
+    const members = membersOf(line);
+    const id = members?.get("id");
+    if (!members?.has("method")) return members && (await this.#answered(line, members, id ?? "null"));
+    const method = textAt(line, "method") ?? "";
     if (id !== undefined) return await this.#asked(line, method, id, during?.envelope.requests[0]);
     if (method === "notifications/progress") return await this.#calls.progress(line);
     if (method === "notifications/message") {
@@ -249,11 +256,11 @@ export class NewClient {
     }
   }
 
-  async #answered(line: string, key: Key): Promise<void> {
+  async #answered(line: string, members: ReadonlyMap<string, string>, key: Key): Promise<void> {
     const own = this.#answers.get(key) ?? this.#answers.get(otherSpelling(key) ?? "");
     this.#answers.delete(key);
     if (own) own(line);
-    else await this.#calls.answered(key, line, this.#server);
+    else await this.#calls.answered(key, line, members, this.#server);
   }
 
   /** Takes a request of the server. */

@@ -1,4 +1,4 @@
-import { edited, membersOf, objectText } from "../json-text.ts";
+import { changed, edited, objectText } from "../json-text.ts";
 import { type Key, memberAt } from "../message.ts";
 
 /**
@@ -65,15 +65,21 @@ export function openedText(
   return `{"jsonrpc":"2.0","id":${key},"result":${objectText(result)}}`;
 }
 
-/** @returns a request or notification of a later revision as one of these: without what `_meta` says of version and client */
-export function withoutMeta(text: string, ownNames: ReadonlySet<string>): string {
-  return edited(text, {
-    params: (params) => {
-      const rest = [...(membersOf(memberAt(params, "_meta")) ?? [])].filter(([name]) => !ownNames.has(name));
-      const _meta = rest.length === 0 ? undefined : objectText(new Map(rest));
-      return edited(params ?? "{}", { _meta, inputResponses: undefined, requestState: undefined });
-    },
-  });
+/**
+ * @param request members of a request or notification of a later revision, of its parameters and of its `_meta`, JSON text by name
+ * @param ownNames members of `_meta` that these revisions do not know
+ * @param more changes of the message, its id for example
+ * @returns it as a message of these revisions
+ */
+export function withoutMeta(
+  { message, params, meta }: Record<"message" | "params" | "meta", ReadonlyMap<string, string>>,
+  ownNames: ReadonlySet<string>,
+  more: Readonly<Record<string, string>> = {},
+): string {
+  const rest = [...meta].filter(([name]) => !ownNames.has(name));
+  const _meta = rest.length === 0 ? undefined : objectText(new Map(rest));
+  const known = changed(params, { _meta, inputResponses: undefined, requestState: undefined });
+  return changed(message, { params: known, ...more });
 }
 
 /**

@@ -1,6 +1,6 @@
 import { printable } from "../../core/text.ts";
 import type { Carriage } from "../carriage.ts";
-import { edited, membersOf, objectText } from "../json-text.ts";
+import { changed, edited, membersOf, objectText } from "../json-text.ts";
 import { type Key, memberAt, textAt } from "../message.ts";
 import { encodedHeader } from "./header-value.ts";
 import type { ToolHeaders } from "./tool-headers.ts";
@@ -41,6 +41,20 @@ const cacheable: ReadonlySet<string> = new Set([
   "server/discover",
   "tools/list",
 ]);
+
+/** A request of this revision, read once: members as JSON text by name. */
+export interface ReadRequest {
+  readonly message: ReadonlyMap<string, string>;
+  readonly params: ReadonlyMap<string, string>;
+  readonly meta: ReadonlyMap<string, string>;
+}
+
+/** @returns the parts of a request of this revision */
+export function readRequest(text: string): ReadRequest {
+  const message = membersOf(text) ?? new Map<string, string>();
+  const params = membersOf(message.get("params")) ?? new Map<string, string>();
+  return { message, params, meta: membersOf(params.get("_meta")) ?? new Map() };
+}
 
 /** @returns the version that a message says it is of; undefined for one of an earlier revision */
 export function claimedVersion(text: string): string | undefined {
@@ -139,13 +153,20 @@ export function withMeta(text: string, meta: ReadonlyMap<string, string>): strin
 }
 
 /**
- * @param text an answer of an earlier revision
+ * @param answer members of an answer of an earlier revision, JSON text by name
+ * @param key id that it is to have
  * @param method of the request that it answers
  * @param server the server's name and version, JSON text
  * @returns it as an answer of this revision
  */
-export function asAnswer(text: string, method: string, server: string | undefined): string {
-  return edited(text, {
+export function asAnswer(
+  answer: ReadonlyMap<string, string>,
+  key: Key,
+  method: string,
+  server: string | undefined,
+): string {
+  return changed(answer, {
+    id: key,
     result: (result) => {
       if (result === undefined) return undefined;
       const caches = cacheable.has(method)
