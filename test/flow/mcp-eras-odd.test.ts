@@ -117,6 +117,52 @@ test("a server that speaks another revision in mid-run, and back again, goes on 
   }
 });
 
+test("a change of the revision under many requests at once: each is answered, as many times as it was sent", async () => {
+  for (const [first, next] of [
+    [modern(), earlier],
+    [earlier, modern()],
+  ] as const) {
+    let script: Script = first;
+    const { bridge } = await scriptedBridge((...all) => script(...all));
+    await bridge.initialize();
+    const { bridge: other } = await scriptedBridge((...all) => script(...all));
+    await modernCall(other, "server/discover");
+    await modernCall(other, "tools/call", { name: "first" });
+    script = next;
+    const names = Array.from({ length: 20 }, (_, i) => `call ${i}`);
+    const old = await Promise.all(names.map((name) => bridge.call("tools/call", { name })));
+    expect(old.map(({ result: one }) => one?.echo.name)).toEqual(names);
+    const later = await Promise.all(names.map((name) => modernCall(other, "tools/call", { name })));
+    expect(later.map(({ result: one }) => one?.echo.name)).toEqual(names);
+    const ids = [...bridge.messages(), ...other.messages()].map(({ id }) => id);
+    expect(ids.length).toBe(1 + 20 + 2 + 20);
+  }
+});
+
+test("a server that answers a question it does not know in its own way is taken for one with sessions", async () => {
+  for (const status of [202, 200, 500]) {
+    const { bridge } = await scriptedBridge((...all) => {
+      const [, message, response] = all;
+      if (message?.method === "server/discover")
+        return void response.writeHead(status).end(status === 200 ? "hello" : "");
+      return earlier(...all);
+    });
+    expect((await modernCall(bridge, "server/discover")).result.supportedVersions).toEqual(["2026-07-28"]);
+    expect((await modernCall(bridge, "tools/call", { name: "a" })).result.echo.name).toBe("a");
+  }
+});
+
+test("a server of 2026-07-28 that fails at first is found again", async () => {
+  let failures = 2;
+  const { bridge } = await scriptedBridge(
+    modern((_message, response) => {
+      if (failures-- > 0) response.writeHead(503).end();
+    }),
+  );
+  expect((await modernCall(bridge, "tools/call", { name: "a" })).error.message).toContain("503");
+  expect((await modernCall(bridge, "tools/call", { name: "a" })).result.echo.name).toBe("a");
+});
+
 test("a version that nobody knows is named in the error; a refusal of a version reaches the client that can read it", async () => {
   const future = modern((message, response) => {
     if (message?.method !== "server/discover") return;
@@ -258,6 +304,26 @@ test("a result that is no object, and the schema of one, is kept from a client t
   expect((await bridge.call("tools/call", { name: "list" })).result).toEqual({
     content: [{ type: "text", text: "[1]" }],
   });
+});
+
+test("an answer nested too deep is an error, in either direction, and the bridge goes on", async () => {
+  const deep = (id: unknown) =>
+    `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${"[".repeat(600)}${"]".repeat(600)}}`;
+  const deeply: Script = (_seen, message, response) => {
+    const isDeep = message?.params?.name === "deep";
+    if (isDeep) response.writeHead(200, { "content-type": "application/json" }).end(deep(message.id));
+  };
+  const { bridge } = await scriptedBridge(modern((message, response) => deeply(undefined as never, message, response)));
+  await bridge.initialize();
+  expect((await bridge.call("tools/call", { name: "deep" })).error.message).toContain("nested deeper");
+  expect((await modernCall(bridge, "tools/call", { name: "deep" })).error.message).toContain("nested deeper");
+  expect((await bridge.call("tools/call", { name: "a" })).result.echo.name).toBe("a");
+  const { bridge: other } = await scriptedBridge((...all) => {
+    deeply(...all);
+    if (!all[2].headersSent) return earlier(...all);
+  });
+  expect((await modernCall(other, "tools/call", { name: "deep" })).error.message).toContain("nested deeper");
+  expect((await modernCall(other, "tools/call", { name: "a" })).result.echo.name).toBe("a");
 });
 
 test("a call with the state of no call that waits is refused, and reaches no server", async () => {

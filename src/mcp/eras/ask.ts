@@ -1,5 +1,6 @@
 import type { Carriage } from "../carriage.ts";
-import { edited } from "../json-text.ts";
+import { mcpFailure } from "../failures.ts";
+import { deepest, edited } from "../json-text.ts";
 import { type Key, readEnvelope, withId } from "../message.ts";
 import { PendingMessage } from "../pending-message.ts";
 import type { SendOutcome, Transport } from "../transport.ts";
@@ -59,7 +60,11 @@ export class Asks {
     const cancel = () => sent.cancel(key);
     sent.sink = async (text) => {
       const read = readEnvelope(text);
-      if (typeof read === "string" || read.isTooDeep) return;
+      if (typeof read === "string") return;
+      if (read.isTooDeep) {
+        if (read.answers.some((one) => sent.owes(one))) throw mcpFailure.tooDeep(deepest);
+        return;
+      }
       for (const one of read.messages) {
         if (one.answers === undefined || !sent.owes(one.answers)) await asked.other(one.text);
         else {

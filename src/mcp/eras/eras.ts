@@ -111,7 +111,12 @@ export class Eras implements Transport {
     const sink = this.#asks.take(text, during);
     if (sink) return await sink(text);
     if (this.#new) return await this.#new.message(text, during);
-    const isRefusal = during?.carriage.hasSession && !during.resent && during.asks && this.#options.protocol === "auto";
+    const isRefusal =
+      during?.carriage.hasSession &&
+      !during.resent &&
+      during.asks &&
+      !during.envelope.isArray &&
+      this.#options.protocol === "auto";
     const fault = isRefusal ? faultOf(text) : undefined;
     if (during && (fault === codes.version || fault === codes.headerMismatch)) {
       this.#refused.add(during);
@@ -223,8 +228,10 @@ export class Eras implements Transport {
     if (!isRefusal || pending.resent || this.#options.protocol !== "auto") return outcome;
     // The server did not act on it. Opening the session again finds out what it speaks now.
     this.#options.log.info("the server speaks another revision of MCP than before");
-    this.#speaks = "unknown";
-    this.reset();
+    if (this.#old === old) {
+      this.#speaks = "unknown";
+      this.reset();
+    }
     return { kind: "session-lost" };
   }
 
@@ -242,15 +249,23 @@ export class Eras implements Transport {
         found.resolve();
       }
     }
-    const outcome = this.#speaks === "modern" ? await this.#pass(pending) : await this.#throughSession(pending);
     const isAuto = this.#options.protocol === "auto";
-    const isWrong = outcome === "turned" || (this.#speaks === "modern" && isRefused(outcome));
+    const between = this.#new;
+    const isModern = this.#speaks === "modern";
+    const outcome = isModern ? await this.#pass(pending) : await this.#throughSession(pending);
+    // What was taken for a server with sessions opened none: the next request finds out again.
+    if (isAuto && !isModern && this.#new?.hasSession === false) this.#speaks = "unknown";
+    const isWrong = outcome === "turned" || (isModern && isRefused(outcome));
     if (outcome !== "turned" && !(isWrong && isAuto && !isAgain && pending.wanted)) return outcome;
-    this.#speaks = isAuto ? "unknown" : this.#speaks;
-    if (!isAuto || isAgain)
+    if (!isAuto || isAgain) {
       return { kind: "failed", error: mcpFailure.noCommonVersion(this.#options.origin, [], revision) };
-    this.#new = undefined;
-    this.#transport.reset();
+    }
+    // Another request may have found that out meanwhile.
+    if (isModern ? this.#new === between : this.#speaks === "earlier") {
+      this.#speaks = "unknown";
+      this.#new = undefined;
+      this.#transport.reset();
+    }
     return await this.#modern(pending, true);
   }
 
@@ -271,7 +286,7 @@ export class Eras implements Transport {
       ? await this.#asks.send({ text, carriage, for: pending, attended, answer: take, other: this.#up })
       : await this.#discover(pending, metaOf(text), take);
     if (!pending.wanted) return { kind: "done" };
-    if (answer === undefined && !isRefused(outcome)) return outcome;
+    if (answer === undefined && !isAnswered(outcome)) return outcome;
     const versions = versionsIn(answer);
     const isModern = versions
       ? versions.some((one) => !handshakeRevisions.includes(one))
@@ -313,9 +328,12 @@ export class Eras implements Transport {
 /** Statuses that say something else than that a message is not understood. */
 const otherRefusals: readonly number[] = [401, 403, 408, 413, 429];
 
+/** @returns true when the server answered, in whichever way, but not with what belongs to the message */
+const isAnswered = (outcome: SendOutcome): boolean =>
+  outcome.kind === "failed" && outcome.status !== undefined && !otherRefusals.includes(outcome.status);
+
 /** @returns true when the server refused a message as one that it does not understand, and so did not act on it */
 function isRefused(outcome: SendOutcome): boolean {
-  if (outcome.kind !== "failed") return false;
-  const { status = 0 } = outcome;
-  return status >= 400 && status < 500 && !otherRefusals.includes(status);
+  const status = outcome.kind === "failed" ? (outcome.status ?? 0) : 0;
+  return isAnswered(outcome) && status >= 400 && status < 500;
 }

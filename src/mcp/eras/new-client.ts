@@ -74,6 +74,11 @@ export class NewClient {
     });
   }
 
+  /** false: the server has opened no session */
+  get hasSession(): boolean {
+    return this.#session !== undefined;
+  }
+
   /** Takes a text from the server. */
   async message(text: string, during: PendingMessage | undefined): Promise<void> {
     await this.#events?.message(text, during);
