@@ -90,3 +90,16 @@ export class Asks {
     }
   }
 }
+
+/** Statuses that say something else than that a message is not understood. */
+const otherRefusals: readonly number[] = [401, 403, 408, 413, 429];
+
+/** @returns true when the server answered, in whichever way, but not with what belongs to the message */
+export const isAnswered = (outcome: SendOutcome): boolean =>
+  outcome.kind === "failed" && outcome.status !== undefined && !otherRefusals.includes(outcome.status);
+
+/** @returns true when the server refused a message as one that it does not understand, and so did not act on it */
+export function isRefused(outcome: SendOutcome): boolean {
+  const status = outcome.kind === "failed" ? (outcome.status ?? 0) : 0;
+  return isAnswered(outcome) && status >= 400 && status < 500;
+}

@@ -5,7 +5,7 @@ import type { Log } from "../log.ts";
 import { memberAt } from "../message.ts";
 import type { PendingMessage } from "../pending-message.ts";
 import type { SendOutcome, Transport, TransportEvents } from "../transport.ts";
-import { Asks } from "./ask.ts";
+import { Asks, isAnswered, isRefused } from "./ask.ts";
 import { ModernServer } from "./modern-server.ts";
 import type { NewClient } from "./new-client.ts";
 import type { OldClient } from "./old-client.ts";
@@ -323,17 +323,4 @@ export class Eras implements Transport {
     }
     return await this.#new.send(pending);
   }
-}
-
-/** Statuses that say something else than that a message is not understood. */
-const otherRefusals: readonly number[] = [401, 403, 408, 413, 429];
-
-/** @returns true when the server answered, in whichever way, but not with what belongs to the message */
-const isAnswered = (outcome: SendOutcome): boolean =>
-  outcome.kind === "failed" && outcome.status !== undefined && !otherRefusals.includes(outcome.status);
-
-/** @returns true when the server refused a message as one that it does not understand, and so did not act on it */
-function isRefused(outcome: SendOutcome): boolean {
-  const status = outcome.kind === "failed" ? (outcome.status ?? 0) : 0;
-  return isAnswered(outcome) && status >= 400 && status < 500;
 }

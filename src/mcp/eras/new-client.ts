@@ -65,7 +65,7 @@ export class NewClient {
       origin,
       transport: (events) => {
         this.#events = events;
-        return transport;
+        return marking(transport, (text, sent) => this.message(text, sent));
       },
       masked,
       log,
@@ -279,4 +279,21 @@ export class NewClient {
         : await this.#calls.ask(call, id, needed, method, memberAt(line, "params"));
     if (refusal !== undefined) send(errorAnswer(id, -32_601, `codemie-mcp-proxy: ${refusal}`));
   }
+}
+
+/** @returns a transport that hands what comes in answer to a message to `take`, even when its client is no longer the current one */
+function marking(transport: Transport, take: (text: string, sent: PendingMessage) => Promise<void>): Transport {
+  return {
+    get ready() {
+      return transport.ready;
+    },
+    async send(pending) {
+      pending.sink = (text) => take(text, pending);
+      return await transport.send(pending);
+    },
+    listen: () => transport.listen(),
+    reset: () => transport.reset(),
+    leave: () => transport.leave(),
+    close: (patienceMs) => transport.close(patienceMs),
+  };
 }
