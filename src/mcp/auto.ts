@@ -28,7 +28,8 @@ export class Auto implements Transport {
   }
 
   async send(pending: PendingMessage): Promise<SendOutcome> {
-    const undecided = this.#undecided;
+    // A message without a session finds out which revision a server speaks; only a session has an older transport.
+    const undecided = this.#undecided && pending.carriage.hasSession;
     const outcome = await this.#chosen.send(pending);
     if (!undecided || !this.#undecided) return outcome;
     if (outcome.kind === "done") this.#undecided = false;

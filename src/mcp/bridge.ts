@@ -26,8 +26,14 @@ export interface BridgeOptions {
   readonly transport: (events: TransportEvents) => Transport;
   /** masks, in the server's words, the secrets that it was sent */
   readonly masked: (words: string) => string;
-  /** writes one line to the client; resolves once the client has read it */
-  readonly write: (line: string) => Promise<void>;
+  /**
+   * writes one line to the client; resolves once the client has read it
+   *
+   * @param during the client's message that it was sent in answer to, where the transport knows
+   */
+  readonly write: (line: string, during?: PendingMessage) => Promise<void>;
+  /** called when we have opened the session again */
+  readonly reopened?: () => void;
   readonly log: Log;
   /** tools that the client is not to know of */
   readonly ignoredTools?: IgnoredTools | undefined;
@@ -75,7 +81,7 @@ export class Bridge {
   constructor(options: BridgeOptions) {
     this.#options = options;
     this.#transport = options.transport({
-      message: (text) => this.#fromServer(text),
+      message: (text, during) => this.#fromServer(text, during),
       lost: () => void this.#revive(),
     });
   }
@@ -111,7 +117,7 @@ export class Bridge {
     for (const key of envelope.requests) this.#pending.set(key, pending);
     // The client cancelled that request, so it gets no error in place of the answer.
     const { cancels } = envelope;
-    if (cancels !== undefined) this.#pending.get(cancels)?.settle(cancels);
+    if (cancels !== undefined) this.#pending.get(cancels)?.cancel(cancels);
     this.#order = this.#order.then(() => this.#start(pending));
   }
 
@@ -226,6 +232,7 @@ export class Bridge {
     if (this.#initialized === undefined) return;
     await replay(this.#initialized).catch((error: unknown) => log.info(loggable(error)));
     this.#transport.listen();
+    this.#options.reopened?.();
   }
 
   /** Reopens a lost session, with growing pauses, so that the server's own messages still reach the client. */
@@ -245,13 +252,13 @@ export class Bridge {
   }
 
   /** Passes on what the server sent, one message on a line (MCP 2025-11-25, basic/transports, stdio). */
-  async #fromServer(text: string): Promise<void> {
+  async #fromServer(text: string, during?: PendingMessage): Promise<void> {
     const envelope = readEnvelope(text);
     if (typeof envelope === "string") return this.#drop(envelope);
     this.#options.log.debug(`server → ${envelope.method ?? "answer"} ${envelope.answers} (${text.length})`);
     const messages = envelope.messages.map((one) => this.#recognized(one));
     if (envelope.isTooDeep) this.#dropDeep(messages);
-    else await Promise.all(messages.map((one) => this.#pass(one)));
+    else await Promise.all(messages.map((one) => this.#pass(one, during)));
   }
 
   /** Some servers answer `"1"` for `1`: such an answer gets the id of the request, if there is one that it fits. */
@@ -266,7 +273,7 @@ export class Bridge {
   }
 
   /** @returns resolves once the client has read the message */
-  #pass({ text, answers }: Message): Promise<void> | undefined {
+  #pass({ text, answers }: Message, during?: PendingMessage): Promise<void> | undefined {
     const pending = answers === undefined ? undefined : this.#pending.get(answers);
     // An error with id null belongs to no request; pass it on to the client.
     if (answers !== undefined && answers !== "null" && !pending) {
@@ -277,7 +284,7 @@ export class Bridge {
     // A batch may ask for a list too.
     const isList = pending?.method === "tools/list" || pending?.envelope.isArray;
     const shown = (isList && this.#options.ignoredTools?.withoutIgnored(text)) || text;
-    const written = pending?.internal ? undefined : this.#options.write(oneLine(shown));
+    const written = pending?.internal ? undefined : this.#options.write(oneLine(shown), during);
     if (answers === undefined) return written;
     this.#pending.delete(answers);
     pending?.settle(answers);

@@ -17,7 +17,7 @@ export interface Explanation {
 }
 
 /**
- * The newest protocol revision we ask for; the server answers with one of its own. It is written out:  the SDK's constant loads all
+ * The newest protocol revision we ask for; the server answers with one of its own. It is written out: the SDK's constant loads all
  * its schemas (60 ms); when that moves on, `tsc` fails, and the transports have to be read against the new revision.
  */
 const protocolVersion = "2025-11-25" satisfies typeof LATEST_PROTOCOL_VERSION;
@@ -59,6 +59,7 @@ export async function explain(
     lost: () => undefined,
   });
   const outcome = await transport.send(pending);
+  const { revision } = transport;
   await transport.close(1_000);
   const done = (error: CodemieError | undefined): Explanation => ({
     ok: error === undefined,
@@ -79,6 +80,6 @@ export async function explain(
     return done(error);
   }
   const [name, version] = ["name", "version"].map((one) => textAt(answer, "result", "serverInfo", one));
-  step(true, `${name} ${version}, protocol ${textAt(answer, "result", "protocolVersion")}`);
+  step(true, `${name} ${version}, protocol ${revision ?? textAt(answer, "result", "protocolVersion")}`);
   return done(undefined);
 }

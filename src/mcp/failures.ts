@@ -88,6 +88,32 @@ export const mcpFailure = {
       `${origin} accepted the request but did not answer it`,
       "report it to the server's administrator",
     ),
+  noCommonVersion: (origin: string, versions: readonly string[], ours: string) =>
+    new CodemieError(
+      "server_error",
+      `${origin} ${versions.length > 0 ? `speaks MCP ${versions.join(", ")}` : "does not say which revision of MCP it speaks"}, and the bridge ${ours} and those before it`,
+      "update codemie, or report it to the server's administrator",
+      { forLog: `${origin} speaks no revision of MCP that the bridge knows` },
+    ),
+  noBatch: (origin: string) =>
+    new CodemieError(
+      "server_error",
+      `${origin} takes one message at a time, and the client sent several in one`,
+      "report it to the client's makers: the revision of MCP that both speak has no batches",
+    ),
+  inputWithoutEnd: (origin: string, rounds: number) =>
+    new CodemieError(
+      "server_error",
+      `${origin} asked for input ${rounds} times in one call, and again`,
+      "report it to the server's administrator",
+    ),
+  inputRefused: (origin: string, why: string) =>
+    new CodemieError(
+      "server_error",
+      `${origin} needs input before it can go on: ${printable(why)}`,
+      "use a client that has what the server asks for, or answer it",
+      { forLog: `${origin} needs input that it did not get` },
+    ),
   closing: () => new CodemieError("terminated", "the bridge is ending", "start it again"),
   headerRefused: (origin: string, status: number) =>
     new CodemieError(

@@ -27,8 +27,49 @@ export interface JsonText {
  * @param names the members to find
  * @returns undefined when the text is not JSON
  */
-export function readJsonText(text: string, names: ReadonlySet<string>): JsonText | undefined {
+export function readJsonText(text: string, names: Names): JsonText | undefined {
   return new Reader(text, names).whole();
+}
+
+/** The members to find. */
+type Names = ReadonlySet<string> | "all";
+
+/** @returns every member of the object that the text is, by name, in their order; undefined when it is no object */
+export function membersOf(text: string | undefined): Map<string, string> | undefined {
+  if (!text || !/^\s*\{/.test(text)) return undefined;
+  const read = readJsonText(text, "all");
+  const members = read?.objects?.[0]?.members;
+  return members && !read.isTooDeep ? new Map(members) : undefined;
+}
+
+/** A change of an object's members by name: their new text, or what makes it; undefined takes the member off. */
+type Changes = Readonly<Record<string, string | undefined | ((old: string | undefined) => string | undefined)>>;
+
+/**
+ * Changes members of an object and leaves the texts of the others as they are, numbers too large for a double among them.
+ *
+ * @param text an object
+ * @returns its new text; the text as it is when it is no object
+ */
+export function edited(text: string, changes: Changes): string {
+  const members = membersOf(text);
+  return members ? changed(members, changes) : text;
+}
+
+/** @returns the text of an object with these members, changed as {@link edited} does it */
+export function changed(members: ReadonlyMap<string, string>, changes: Changes): string {
+  const all = new Map(members);
+  for (const [name, change] of Object.entries(changes)) {
+    const value = typeof change === "function" ? change(all.get(name)) : change;
+    if (value === undefined) all.delete(name);
+    else all.set(name, value);
+  }
+  return objectText(all);
+}
+
+/** @returns the text of an object with these members */
+export function objectText(members: ReadonlyMap<string, string>): string {
+  return `{${Array.from(members, ([name, value]) => `${JSON.stringify(name)}:${value}`).join(",")}}`;
 }
 
 /** @returns where the member of that name stands in the text of an object; undefined when there is none */
@@ -47,7 +88,7 @@ const escapedCode = /u[0-9A-Fa-f]{4}/y;
 /** Reads a text from its beginning to its end. Its methods return false where the text is not JSON. */
 class Reader {
   readonly #text: string;
-  readonly #names: ReadonlySet<string>;
+  readonly #names: Names;
   #at = 0;
   readonly #objects: ObjectText[] = [];
   #onlyObjects = true;
@@ -55,7 +96,7 @@ class Reader {
   /** where the last member stands that was asked for */
   #place: { from: number; to: number } | undefined;
 
-  constructor(text: string, names: ReadonlySet<string>) {
+  constructor(text: string, names: Names) {
     this.#text = text;
     this.#names = names;
   }
@@ -129,12 +170,13 @@ class Reader {
     do {
       const from = this.#next() === quote ? this.#at : -1;
       if (from < 0 || !this.#string()) return false;
-      const name = members && this.#at - from <= longestName ? JSON.parse(this.#text.slice(from, this.#at)) : undefined;
+      const isWanted = members && (this.#names === "all" || this.#at - from <= longestName);
+      const name = isWanted ? JSON.parse(this.#text.slice(from, this.#at)) : undefined;
       if (!this.#takes(colon)) return false;
       this.#next();
       const start = this.#at;
       if (!this.#value(level + 1)) return false;
-      if (members && this.#names.has(name)) {
+      if (members && (this.#names === "all" || this.#names.has(name))) {
         members.set(name, this.#text.slice(start, this.#at));
         this.#place = { from: start, to: this.#at };
       }

@@ -1,3 +1,4 @@
+import { type Carriage, inSession } from "./carriage.ts";
 import { type Envelope, type Key, otherSpelling } from "./message.ts";
 
 /** Requests that change nothing at the server, so that it may be asked twice (MCP 2025-11-25, schema). */
@@ -11,6 +12,7 @@ const repeatable: ReadonlySet<string> = new Set([
   "resources/list",
   "resources/read",
   "resources/templates/list",
+  "server/discover",
   "tools/list",
 ]);
 
@@ -26,6 +28,12 @@ export class PendingMessage {
   resent = false;
   /** the server's answer to our own request, JSON text */
   answer: string | undefined;
+  /** how it is carried */
+  carriage: Carriage = inSession;
+  /** takes what the server sends in answer to it, in place of the one who takes all other messages */
+  sink: ((text: string) => Promise<void>) | undefined;
+  /** true: the client cancelled it */
+  isCancelled = false;
   readonly #owed: Set<Key>;
   readonly #settled = Promise.withResolvers<void>();
   readonly #taken = Promise.withResolvers<void>();
@@ -84,7 +92,13 @@ export class PendingMessage {
     return this.#settled.promise;
   }
 
-  /** Notes that a request was answered or cancelled. */
+  /** Notes that a request was cancelled. */
+  cancel(key: Key): void {
+    this.isCancelled ||= this.#owed.has(key);
+    this.settle(key);
+  }
+
+  /** Notes that a request was answered. */
   settle(key: Key): void {
     this.#owed.delete(key);
     if (this.#owed.size === 0) this.#settled.resolve();

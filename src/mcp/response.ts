@@ -2,6 +2,9 @@ import { readBody } from "../platform/body.ts";
 import { mcpFailure } from "./failures.ts";
 import { longestLine } from "./framing.ts";
 
+/** How much we read of an error answer, bytes. */
+export const longestRefusal = 65_536;
+
 /** @returns the media type without its parameters, in lower case */
 export function mediaType(response: Response): string {
   return (response.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";

@@ -6,15 +6,13 @@ import { mcpFailure } from "./failures.ts";
 import { forgetsSession } from "./forgotten.ts";
 import type { Log } from "./log.ts";
 import type { PendingMessage } from "./pending-message.ts";
-import { bounded, mediaType } from "./response.ts";
+import { bounded, longestRefusal, mediaType } from "./response.ts";
 import type { ServerClient } from "./server-client.ts";
 import { aborted, type SilenceLimit, silenceLimit } from "./silence-limit.ts";
-import { lingerMs, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
+import { lingerFor, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
 
 /** Time limit for the server to open its stream and name its endpoint, where the user sets none, ms. */
 export const openMs = 15_000;
-/** How much we read of an error answer, bytes. */
-const longestRefusal = 65_536;
 
 /** One stream of the server. The session ends with it. */
 interface Channel {
@@ -85,7 +83,7 @@ export class Sse implements Transport {
   async send(pending: PendingMessage): Promise<SendOutcome> {
     const silence = pending.asks ? silenceFor(pending, this.#givenMs) : (this.#givenMs ?? openMs);
     const time = silenceLimit(silence, this.#closed.signal, () => mcpFailure.silent(this.#server.url.origin, silence));
-    if (pending.asks) void pending.settled.then(() => time.last(lingerMs));
+    if (pending.asks) void pending.settled.then(() => time.last(lingerFor(pending)));
     let channel: Channel | undefined;
     try {
       time.hold();

@@ -8,18 +8,16 @@ import { LateAnswers } from "./late-answers.ts";
 import { type Log, loggable } from "./log.ts";
 import { memberAt, readEnvelope, textAt } from "./message.ts";
 import type { PendingMessage } from "./pending-message.ts";
-import { bounded, mediaType, whole, withType } from "./response.ts";
+import { bounded, longestRefusal, mediaType, whole, withType } from "./response.ts";
 import type { ServerClient } from "./server-client.ts";
 import { followServerStream } from "./server-stream.ts";
 import { type SilenceLimit, silenceLimit } from "./silence-limit.ts";
 import { Slots } from "./slots.ts";
-import { lingerMs, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
+import { lingerFor, type SendOutcome, silenceFor, type Transport, type TransportEvents } from "./transport.ts";
 import { Turn } from "./turn.ts";
 
 /** How long we try to resume a stream that broke before its answer came, ms. */
 const resumeMs = 6_000;
-/** How much we read of an error answer, bytes. */
-const longestRefusal = 65_536;
 /** Time limit for ending a session when the client opens another, ms. */
 const leaveMs = 5_000;
 
@@ -87,7 +85,7 @@ export class StreamableHttp implements Transport {
     const release = pending.asks ? await this.#slots.take() : () => undefined;
     const silence = silenceFor(pending, this.#givenMs);
     const time = silenceLimit(silence, this.#closed.signal, () => mcpFailure.silent(this.#server.url.origin, silence));
-    if (pending.asks) void pending.settled.then(() => time.last(lingerMs));
+    if (pending.asks) void pending.settled.then(() => time.last(lingerFor(pending)));
     const session = this.#session;
     try {
       return await this.#post(pending, time);
@@ -102,11 +100,13 @@ export class StreamableHttp implements Transport {
   }
 
   async #post(pending: PendingMessage, time: SilenceLimit): Promise<SendOutcome> {
-    const session = this.#session;
+    const { carriage } = pending;
+    const session = carriage.hasSession ? this.#session : undefined;
+    const own = carriage.hasSession ? this.#headers() : carriage.headers(pending.text);
     const lost = this.#late?.lost;
     let response = await this.#server.send({
       method: "POST",
-      headers: { ...this.#headers(), "content-type": json, accept: `${json}, ${eventStream}` },
+      headers: { ...own, "content-type": json, accept: `${json}, ${eventStream}` },
       body: pending.text,
       signal: time.signal,
       time,
@@ -116,7 +116,7 @@ export class StreamableHttp implements Transport {
     });
     pending.take();
     time.touch();
-    if (!pending.asks) time.last(lingerMs);
+    if (!pending.asks) time.last(lingerFor(pending));
     if (!response.ok) return await this.#refused(response, pending, session);
     if (pending.method === "initialize") this.#session = response.headers.get("mcp-session-id") ?? undefined;
     if (mediaType(response) === "" && response.status !== 202 && pending.owed.size > 0) {
@@ -156,7 +156,7 @@ export class StreamableHttp implements Transport {
       await this.#deliver(text, pending);
       return { kind: "done" };
     }
-    return { kind: "failed", error: mcpFailure.status(this.#server.url.origin, status, detail), status };
+    return { kind: "failed", error: mcpFailure.status(this.#server.url.origin, status, detail), status, text };
   }
 
   #forget(session: string | undefined): SendOutcome {
@@ -174,7 +174,7 @@ export class StreamableHttp implements Transport {
       streak.opened();
       streak.ended(await this.#read(response, position, pending, time));
       if (pending.owed.size === 0) return { kind: "done" };
-      if (headerSafe(position.lastEventId) === undefined) return lost;
+      if (!pending.carriage.hasSession || headerSafe(position.lastEventId) === undefined) return lost;
       response = await this.#resume(position, session, pending, time, streak);
     }
     return lost;
@@ -250,12 +250,13 @@ export class StreamableHttp implements Transport {
         return;
       }
     }
-    if (this.#session !== undefined && pending.asks && !pending.resent && isForgotten(text)) throw new Forgotten();
+    const isInSession = this.#session !== undefined && pending.carriage.hasSession;
+    if (isInSession && pending.asks && !pending.resent && isForgotten(text)) throw new Forgotten();
     if (pending.method === "initialize") {
       this.#ready ||= memberAt(text, "result") !== undefined;
       this.#protocol = headerSafe(textAt(text, "result", "protocolVersion")) ?? this.#protocol;
     }
-    await this.#events.message(text);
+    await this.#events.message(text, pending);
   }
 
   listen(): void {

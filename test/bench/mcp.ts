@@ -1,7 +1,7 @@
 /**
  * What the bridge costs, against `mcp-remote` and against the SDK's client connected directly, in the same run. Prints
  * medians and ratios, keeps the numbers in dist/bench-mcp.json; with UPDATE_DOCS=1 the table in docs/performance.md is
- * written anew.
+ * written anew. With `directions` as its argument it measures only what carrying one revision of MCP to another costs.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,6 +19,7 @@ const starts = 12;
 const calls = 500;
 const atOnce = 200;
 const bigs = 5;
+const isWhole = !process.argv.includes("directions");
 
 const server = Bun.spawn([process.execPath, join(import.meta.dir, "mcp-server.ts")], { stdout: "pipe" });
 const { value } = await server.stdout.getReader().read();
@@ -34,6 +35,13 @@ const times: Record<string, Measures> = {};
 const add = (peer: string, measure: string, ...values: number[]) => {
   times[peer] ??= {};
   times[peer][measure] = [...(times[peer][measure] ?? []), ...values];
+};
+
+/** What each request of a client of MCP 2026-07-28 says. */
+const modernMeta = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1.0.0" },
+  "io.modelcontextprotocol/clientCapabilities": {},
 };
 
 /** A bridge spoken to in lines: as little of its own as can be. */
@@ -65,7 +73,9 @@ class Lines {
     }
   }
 
-  async call(method: string, params: unknown): Promise<void> {
+  /** @param isModern true: as a client of MCP 2026-07-28 */
+  async call(method: string, given: object, isModern = false): Promise<void> {
+    const params = isModern ? { ...given, _meta: modernMeta } : given;
     const id = ++this.#id;
     const answered = new Promise<void>((resolve) => this.#waiting.set(id, resolve));
     this.child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id, method, params })}\n`);
@@ -116,33 +126,61 @@ async function load(peer: string, call: (name: string) => Promise<unknown>, pid?
   }
 }
 
-for (let i = -1; i < starts; i++) {
-  for (const [peer, command] of Object.entries(peers)) {
+async function measurePeers(): Promise<void> {
+  for (let i = -1; i < starts; i++) {
+    for (const [peer, command] of Object.entries(peers)) {
+      const start = performance.now();
+      const bridge = new Lines(command);
+      await bridge.initialize();
+      if (i >= 0) add(peer, "start", performance.now() - start);
+      await bridge.end();
+    }
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const [peer, command] of Object.entries(peers)) {
+      const bridge = new Lines(command);
+      await bridge.initialize();
+      await Bun.sleep(1_000);
+      add(peer, "idle memory", memoryOf(bridge.child.pid));
+      for (let i = 0; i < 1_000; i++) await bridge.call("tools/call", { name: "small" });
+      add(peer, "memory", memoryOf(bridge.child.pid));
+      await load(peer, (name) => bridge.call("tools/call", { name }), bridge.child.pid);
+      await bridge.end();
+    }
     const start = performance.now();
-    const bridge = new Lines(command);
-    await bridge.initialize();
-    if (i >= 0) add(peer, "start", performance.now() - start);
-    await bridge.end();
+    const client = new Client({ name: "bench", version: "1.0.0" });
+    await client.connect(new StreamableHTTPClientTransport(new URL(url)));
+    add("direct", "start", performance.now() - start);
+    await load("direct", (name) => client.callTool({ name, arguments: {} }));
+    await client.close();
   }
 }
-for (let round = 0; round < rounds; round++) {
-  for (const [peer, command] of Object.entries(peers)) {
-    const bridge = new Lines(command);
-    await bridge.initialize();
-    await Bun.sleep(1_000);
-    add(peer, "idle memory", memoryOf(bridge.child.pid));
-    for (let i = 0; i < 1_000; i++) await bridge.call("tools/call", { name: "small" });
-    add(peer, "memory", memoryOf(bridge.child.pid));
-    await load(peer, (name) => bridge.call("tools/call", { name }), bridge.child.pid);
-    await bridge.end();
+
+if (isWhole) await measurePeers();
+
+/** From a client to a server of either era; all take turns, so that a slow moment of the machine hits all alike. */
+const directions = [
+  { name: "both open a session", isModern: false, at: url },
+  { name: "neither does (2026-07-28)", isModern: true, at: new URL("/modern", url).href },
+  { name: "the client alone does", isModern: false, at: new URL("/modern", url).href },
+  { name: "the server alone does", isModern: true, at: url },
+];
+const opened = await Promise.all(
+  directions.map(async ({ name, isModern, at }) => {
+    const bridge = new Lines([join(root, "dist/codemie-mcp-proxy"), at]);
+    if (isModern) await bridge.call("server/discover", {}, true);
+    else await bridge.initialize();
+    return { name, isModern, bridge };
+  }),
+);
+for (let i = -50; i < calls * rounds; i++) {
+  for (const { name, isModern, bridge } of opened) {
+    const start = performance.now();
+    await bridge.call("tools/call", { name: "small" }, isModern);
+    if (i >= 0) add(name, "call", performance.now() - start);
   }
-  const start = performance.now();
-  const client = new Client({ name: "bench", version: "1.0.0" });
-  await client.connect(new StreamableHTTPClientTransport(new URL(url)));
-  add("direct", "start", performance.now() - start);
-  await load("direct", (name) => client.callTool({ name, arguments: {} }));
-  await client.close();
 }
+await Promise.all(opened.map(({ bridge }) => bridge.end()));
 server.kill();
 rmSync(home, { recursive: true, force: true });
 
@@ -162,7 +200,7 @@ let missed = 0;
 const result = measures.map(([name, measure, q, unit, goal]) => {
   const of = (peer: string) => quantile(times[peer]?.[measure], q);
   const ratio = of("codemie") / of("mcp-remote");
-  if (goal !== undefined && ratio > goal) missed++;
+  if (isWhole && goal !== undefined && ratio > goal) missed++;
   return { name, unit, codemie: of("codemie"), remote: of("mcp-remote"), direct: of("direct"), ratio, goal };
 });
 const shown = (n: number, unit: string) => (Number.isNaN(n) ? "" : `${n < 10 ? n.toFixed(2) : n.toFixed(0)} ${unit}`);
@@ -175,6 +213,28 @@ const table = [
   "|---|---|---|---|---|---|",
   ...rows,
 ].join("\n");
-console.log(`${table}\n\n${missed === 0 ? "every goal is met" : `${missed} goals are missed`}`);
-await Bun.write(join(root, "dist/bench-mcp.json"), JSON.stringify({ rounds, starts, calls, result }, null, 2));
-if (process.env.UPDATE_DOCS) await replaceSection("docs/performance.md", "bench-mcp", table);
+/** A translated call costs at most this many times one that passes, at the median. */
+const directionGoal = 1.3;
+const passed = quantile(times[directions[0]?.name ?? ""]?.call);
+const directionRows = directions.map(({ name }) => {
+  const median = quantile(times[name]?.call);
+  if (median / passed > directionGoal) missed++;
+  return `| ${name} | ${shown(median, "ms")} | ${(median / passed).toFixed(2)} | ${directionGoal} |`;
+});
+const directionTable = [
+  `| client and server | call, p50 of ${calls * rounds} | ratio to the first | goal |`,
+  "|---|---|---|---|",
+  ...directionRows,
+].join("\n");
+console.log(directionTable);
+if (isWhole) console.log(table);
+console.log(`\n${missed === 0 ? "every goal is met" : `${missed} goals are missed`}`);
+const directionsResult = directions.map(({ name }) => ({ name, p50: quantile(times[name]?.call) }));
+await Bun.write(
+  join(root, "dist/bench-mcp.json"),
+  JSON.stringify({ rounds, starts, calls, result: isWhole ? result : [], directions: directionsResult }, null, 2),
+);
+if (process.env.UPDATE_DOCS) {
+  if (isWhole) await replaceSection("docs/performance.md", "bench-mcp", table);
+  await replaceSection("docs/performance.md", "bench-mcp-directions", directionTable);
+}

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { claudeFolder, codemieClaude, codemieMcpProxy, Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import type { Rpc } from "../support/mcp/bridge.ts";
+import { startNewServer, startOldServer } from "../support/mcp/eras.ts";
 import { startEverything } from "../support/mcp/everything.ts";
 import { scriptedBrowser, startProtected } from "../support/mcp/protected.ts";
 import { sharedSandbox } from "../support/shared.ts";
@@ -60,31 +61,7 @@ ciTest(
     const entry = settings.projects[person.cwd].mcpServers.everything;
     expect([entry.command, entry.args]).toEqual(["codemie-mcp-proxy", [server.url]]);
 
-    const called: string[] = [];
-    sandbox.settings.answer = (seen, response) => {
-      const { messages, tools = [] } = JSON.parse(seen.body) as { messages: Rpc[]; tools?: { name: string }[] };
-      const result = JSON.stringify(messages.at(-1)?.content ?? "");
-      const tool = tools.find(({ name }) => name === "mcp__everything__echo");
-      if (tool && !result.includes("tool_result"))
-        return streamTool(response, tool.name, { message: "from the model" });
-      if (result.includes("tool_result")) called.push(result);
-      streamText(response, result.includes("Echo: from the model") ? "the tool answered" : "no tool");
-    };
-    const args = ["--task", "use the echo tool", "--", "--allowedTools", "mcp__everything__echo"];
-    const { out, code } = await person.run(args, {
-      program: codemieClaude,
-      // Without these it goes on without a server that takes a few seconds to start, as all do on a busy machine.
-      env: {
-        ...env,
-        ENABLE_TOOL_SEARCH: "false",
-        MCP_CONNECTION_NONBLOCKING: "false",
-        MCP_CONNECT_TIMEOUT_MS: "120000",
-        MCP_TIMEOUT: "120000",
-      },
-    });
-    expect(out.trim()).toBe("the tool answered");
-    expect(code).toBe(0);
-    expect(called.join()).toContain("Echo: from the model");
+    expect(await echoThroughClaude(person)).toContain("Echo: from the model");
 
     const again = await person.run(["mcp", "add", "everything", server.url, "--json"], { env });
     expect(again.code).toBe(1);
@@ -92,6 +69,53 @@ ciTest(
     person.remove();
   },
 );
+
+/** Lets the real Claude Code call the tool `echo` of its server `everything`. @returns what the tool answered, as the model saw it */
+async function echoThroughClaude(person: Person, own: Record<string, string> = {}): Promise<string> {
+  const called: string[] = [];
+  sandbox.settings.answer = (seen, response) => {
+    const { messages, tools = [] } = JSON.parse(seen.body) as { messages: Rpc[]; tools?: { name: string }[] };
+    const result = JSON.stringify(messages.at(-1)?.content ?? "");
+    const tool = tools.find(({ name }) => name === "mcp__everything__echo");
+    if (tool && !result.includes("tool_result")) return streamTool(response, tool.name, { message: "from the model" });
+    if (result.includes("tool_result")) called.push(result);
+    streamText(response, result.includes("from the model") ? "the tool answered" : "no tool");
+  };
+  const args = ["--task", "use the echo tool", "--", "--allowedTools", "mcp__everything__echo"];
+  const { out, code } = await person.run(args, {
+    program: codemieClaude,
+    // Without these it goes on without a server that takes a few seconds to start, as all do on a busy machine.
+    env: {
+      ...withClaude(person),
+      ENABLE_TOOL_SEARCH: "false",
+      MCP_CONNECTION_NONBLOCKING: "false",
+      MCP_CONNECT_TIMEOUT_MS: "120000",
+      MCP_TIMEOUT: "120000",
+      ...own,
+    },
+  });
+  expect(out.trim()).toBe("the tool answered");
+  expect(code).toBe(0);
+  return called.join();
+}
+
+/** Makes Claude Code ask a server on standard input and output which revision it speaks. */
+const probing = { MCP_SDK_GENERATION: "v2", MCP_PROTOCOL_NEGOTIATION: "auto" };
+for (const [what, start, own] of [
+  ["that opens a session, and a server of MCP 2026-07-28", startNewServer, {}],
+  ["that asks what the server speaks, and a server of MCP 2026-07-28", startNewServer, probing],
+  ["that asks what the server speaks, and a server of MCP 2025-11-25", startOldServer, probing],
+] as const) {
+  ciTest(`the real Claude Code ${what}`, async () => {
+    const mcpServer = await start();
+    const person = new Person();
+    await logIn(person, sandbox);
+    await person.run(["mcp", "add", "everything", mcpServer.url], { env: withClaude(person) });
+    expect(await echoThroughClaude(person, own)).toContain("from the model");
+    await mcpServer.close();
+    person.remove();
+  });
+}
 
 test("codemie mcp add without Claude Code prints the entry for .mcp.json", async () => {
   const person = new Person();

@@ -247,6 +247,13 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "mcp/askedTooOften": [[server, 5, 10]],
   "mcp/loginNeeded": [[server]],
   "mcp/lost": [[server]],
+  "mcp/noCommonVersion": [
+    [server, ["2099-01-01"], "2026-07-28"],
+    [server, [], "2026-07-28"],
+  ],
+  "mcp/noBatch": [[server]],
+  "mcp/inputWithoutEnd": [[server, 10]],
+  "mcp/inputRefused": [[server, "it asks for elicitation/create, which the client does not have"]],
   "mcp/noLogin": [[server]],
   "oauth/noRegistration": [
     [issuer, false],

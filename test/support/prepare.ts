@@ -7,7 +7,7 @@ import { hasRsyslog } from "./rsyslog.ts";
 /** Runs before the tests: installs the real counterparts npm and Debian have, or stops with one clear line. */
 
 const debian = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-const counterparts = { agents: "node_modules/opencode-ai", mcp: "node_modules/@modelcontextprotocol" } as const;
+const counterparts = { agents: "node_modules/opencode-ai", mcp: "node_modules/@modelcontextprotocol/server" } as const;
 
 if (!existsSync(codemie)) stop("dist/codemie is missing: run bun run build first");
 for (const [name, installed] of Object.entries(counterparts)) {

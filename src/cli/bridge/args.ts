@@ -3,6 +3,7 @@ import { type CallbackChoice, isLoopback } from "../../core/host.ts";
 import { parseSeconds } from "../../core/parse.ts";
 import { pasted, placeholder, tokenForAddress } from "../../core/pasted.ts";
 import { Secret } from "../../core/secret.ts";
+import type { Protocol } from "../../mcp/eras/eras.ts";
 import { mcpFailure } from "../../mcp/failures.ts";
 import { readCallback } from "../callback-flags.ts";
 import { cliFailure } from "../failures.ts";
@@ -23,6 +24,8 @@ export interface McpArgs {
   /** a file with more of them */
   readonly headerFile: string | undefined;
   readonly transport: "auto" | "http" | "sse";
+  /** the revision of MCP that the server speaks */
+  readonly protocol: Protocol;
   readonly allowHttp: boolean;
   /** ms a request may wait without a byte from the server, 0 for ever; undefined: the standard limits */
   readonly silenceMs: number | undefined;
@@ -56,6 +59,7 @@ export interface McpArgs {
   readonly secretVariables: readonly string[];
 }
 
+const protocols = ["auto", "2025-11-25", "2026-07-28"] as const satisfies Protocol[];
 const transports = ["auto", "http", "sse"] as const;
 const grants = ["authorization-code", "client-credentials", "enterprise"] as const;
 const standardAuthSeconds = 120;
@@ -91,6 +95,7 @@ export function readMcpArgs(args: readonly string[], env: Env | "unknown"): McpA
     headers: readHeaders(values, lookup),
     headerFile: text("header-file"),
     transport: oneOf("transport", text("transport") ?? "auto", transports),
+    protocol: oneOf("protocol", text("protocol") ?? "auto", protocols),
     allowHttp: is("allow-http"),
     silenceMs: text("timeout") === undefined ? undefined : secondsOf("--timeout", text("timeout"), 0) * 1000,
     scope: text("scope"),

@@ -55,7 +55,7 @@ export async function runExplain(cli: Cli, asked: McpArgs): Promise<number> {
     return await oauthSession(cli, asked, { cookies, log, stop, trace });
   });
   const server = new ServerClient({ url, headers: asked.headers, fetch, cookies, authorization, log });
-  const open = await chooseTransport(asked.transport, server, log, asked.silenceMs);
+  const open = await chooseTransport(asked.transport, asked.protocol, server, log, asked.silenceMs);
   const ended = new Promise<never>((_, reject) => stop.addEventListener("abort", () => reject(stop.reason)));
   const client = { name: "codemie", version };
   try {

@@ -8,6 +8,7 @@ const flags = {
   "header-env": "value",
   "header-file": "value",
   transport: "value",
+  protocol: "value",
   "allow-http": "switch",
   timeout: "value",
   grant: "value",

@@ -7,6 +7,7 @@ const usual: readonly (readonly [flags: string, about: string])[] = [
   ["--header-env 'NAME: VARIABLE'", "the same with a variable's value: for secrets (repeatable)"],
   ["--header-file FILE", "a file with more of them, one NAME: VALUE a line"],
   ["--transport KIND", "auto (default), http (Streamable HTTP) or sse (the older HTTP+SSE)"],
+  ["--protocol REVISION", "auto (default), 2025-11-25 or 2026-07-28: the revision of MCP that the server speaks"],
   ["--allow-http", "allow plain http: to another machine"],
   [
     "--timeout SECONDS",

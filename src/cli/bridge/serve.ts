@@ -123,7 +123,7 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
     });
     return written;
   };
-  const transport = await chooseTransport(asked.transport, server, log, asked.silenceMs);
+  const transport = await chooseTransport(asked.transport, asked.protocol, server, log, asked.silenceMs);
   const ignoredTools = await ignored(asked.ignoredTools);
   const bridge = new Bridge({ origin: url.origin, transport, masked: server.masked, write, log, ignoredTools });
   const reading = (async () => {
