@@ -71,6 +71,15 @@ export const isTyped = (flags: PassphraseFlags) =>
   !flags["passphrase-stdin"] && flags["passphrase-command"] === undefined;
 
 async function typedTwice(runtime: Runtime, what: string): Promise<Secret> {
+  const showAgain = runtime.terminal.hush();
+  try {
+    return await sameTwice(runtime, what);
+  } finally {
+    showAgain();
+  }
+}
+
+async function sameTwice(runtime: Runtime, what: string): Promise<Secret> {
   for (let left = mostTries - 1; ; left--) {
     try {
       const passphrase = await typed(runtime, what, `at least ${shortestNew} characters, nothing will be shown`);

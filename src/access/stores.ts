@@ -70,7 +70,11 @@ function vaultAccess(runtime: Runtime, note: Note): VaultAccess {
   let passphrase: Promise<Secret> | undefined;
   let refused: Secret | undefined;
   let tries = 1;
-  const read = async () => (await import("./passphrase.ts")).vaultPassphrase(runtime, variable);
+  let hushed: (() => void) | undefined;
+  const read = async () => {
+    if (!variable && runtime.terminal.interactive) hushed ??= runtime.terminal.hush();
+    return await (await import("./passphrase.ts")).vaultPassphrase(runtime, variable);
+  };
   return {
     passphrase: {
       variable,
@@ -86,6 +90,10 @@ function vaultAccess(runtime: Runtime, note: Note): VaultAccess {
         passphrase = undefined;
         runtime.terminal.err("that passphrase does not open the vault; once more:\n");
         return true;
+      },
+      over() {
+        hushed?.();
+        hushed = undefined;
       },
     },
     note,

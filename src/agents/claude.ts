@@ -163,9 +163,12 @@ async function start(run: AgentRun): Promise<AgentStart> {
   };
   const usual = defaultsFor(run);
   const isTold = run.args.slice(0, endOf(run.args));
-  const leaves = isTold.find(
-    (arg, i) => elsewhere.test(arg) || (arg === "--teammate-mode" && isTold[i + 1] !== inProcess),
-  );
+  const leaves =
+    isTold.find((arg, i) => elsewhere.test(arg) || (arg === "--teammate-mode" && isTold[i + 1] !== inProcess)) ??
+    // Claude Code looks for this one in all of its arguments, the task included.
+    [...run.args, run.task ?? ""].find((arg) => /^--tmux(?:=|$)/.test(arg)) ??
+    // A session's name is none of its flags.
+    (run.resume?.startsWith("-") ? run.resume : undefined);
   if (leaves !== undefined) throw agentFailure.elsewhere(leaves.split("=")[0] ?? leaves);
   // Claude Code judges them before our settings file counts, but after a repository's, which could allow them.
   const flag = isTold.find((arg) => inBackground.test(arg));
@@ -206,7 +209,7 @@ const inBackground = /^--(?:bg|background|routine)(?:=|$)/;
  * credential and which goes on when our gateway has ended, in the desktop's program, in the cloud.
  */
 const elsewhere =
-  /^--(?:tmux|desktop|cloud|environment|remote|remote-control|rc|teleport)(?:=|$)|^--teammate-mode=(?!in-process$)/;
+  /^--(?:tmux|desktop|cloud|environment|pool|remote|remote-control|rc|teleport)(?:=|$)|^--teammate-mode=(?!in-process$)/;
 /** How teammates run as part of this process, and not in panes of a terminal program. */
 const inProcess = "in-process";
 

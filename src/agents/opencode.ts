@@ -59,7 +59,7 @@ export const opencode: Agent = {
   start,
   onGateway: ({ url, key, model }) => ({
     env: {
-      OPENCODE_CONFIG_CONTENT: JSON.stringify(configuration(url, key, model, [], undefined)),
+      OPENCODE_CONFIG_CONTENT: asText({}, configuration(url, key, model, [], undefined)),
       OPENCODE_DISABLE_MODELS_FETCH: "1",
     },
     line: `opencode --model '${provider}/${model}'`,
@@ -81,7 +81,6 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const theirs = given === undefined ? {} : parseJson(given, contentSchema);
   if (!theirs) throw agentFailure.foreignSettings("OPENCODE_CONFIG_CONTENT");
   const ours = configuration(run.gatewayUrl, run.gatewayKey.reveal(), model, run.available, run.reasoningEffort);
-  const content = { ...theirs, ...ours, provider: { ...theirs.provider, ...ours.provider } };
   const parts = partsOf(run.args, own);
   const first = parts.find(({ kind }) => kind === "word");
   const typed = first && runWords.includes(first.text) ? first : undefined;
@@ -100,7 +99,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
       ...(run.task === undefined ? [] : ["--", run.task]),
     ],
     env: agentEnvironment(run.env, /^(OPENCODE_CONFIG_CONTENT|OPENCODE_MODELS_URL|OPENCODE_MODELS_PATH)$/, {
-      OPENCODE_CONFIG_CONTENT: JSON.stringify(content),
+      OPENCODE_CONFIG_CONTENT: asText(theirs, ours),
       // Otherwise it asks a list on the internet which models there are, and waits for the answer.
       OPENCODE_DISABLE_MODELS_FETCH: run.env.OPENCODE_DISABLE_MODELS_FETCH ?? "1",
       ...(isHeadless ? { OPENCODE_DISABLE_PROJECT_CONFIG: "1", OPENCODE_DISABLE_EXTERNAL_SKILLS: "1" } : {}),
@@ -125,6 +124,29 @@ function elsewhere(args: readonly string[], cwd: string): { rest: readonly strin
   const given = dir?.text.startsWith("--dir=") ? dir.text.slice("--dir=".length) : args[(dir?.at ?? -2) + 1];
   const rest = dir ? args.toSpliced(dir.at, dir.text.includes("=") ? 1 : 2) : args;
   return { rest: ["--dir", resolve(cwd, given ?? ""), ...rest], cwd: parse(cwd).root };
+}
+
+/** Stands for a brace in a text of ours until the text of the whole is made. */
+const brace = "\ue07b";
+
+/**
+ * OpenCode puts variables and files in place of `{env:NAME}` and `{file:PATH}` before it reads the JSON, and escapes nothing: a
+ * model's name that a repository or a host gives could end its text so, and go on as configuration. An escaped brace is none
+ * to it until then. What the user wrote stays as it is.
+ */
+function asText(theirs: z.infer<typeof contentSchema>, ours: ReturnType<typeof configuration>): string {
+  const inert = withoutBraces(ours) as typeof ours;
+  const all = { ...theirs, ...inert, provider: { ...theirs.provider, ...inert.provider } };
+  return JSON.stringify(all).replaceAll(brace, "\\u007b");
+}
+
+/** @returns the value with {@link brace} for each opening brace in its texts and names */
+function withoutBraces(value: unknown): unknown {
+  if (typeof value === "string") return value.replaceAll("{", brace);
+  if (Array.isArray(value)) return value.map(withoutBraces);
+  if (typeof value !== "object" || value === null) return value;
+  const members = Object.entries(value).map(([name, one]) => [name.replaceAll("{", brace), withoutBraces(one)]);
+  return Object.fromEntries(members);
 }
 
 /** The longest part of the environment that Linux passes on, bytes, with room for what is not models. */

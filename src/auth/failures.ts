@@ -31,6 +31,20 @@ const waysOut: Readonly<Record<LoginFlag, string>> = {
 
 /** Failures of logins and credentials, as users see them. */
 export const authFailure = {
+  /**
+   * @param atProvider the login is one at an OpenID provider, which may give codes for a browser elsewhere
+   * @param isCi nobody comes by later either
+   */
+  nobodyToLogIn: (origin: string, atProvider: boolean, isCi: boolean) =>
+    new CodemieError(
+      "auth_needed",
+      `${origin} needs a login, and nobody can log in here: there is no terminal, and no browser opens`,
+      isCi
+        ? "a job in CI needs none of its own: give its command a bearer token (CODEMIE_JWT_TOKEN) or its identity (--id-token)"
+        : atProvider
+          ? `run ${loginCommand(origin)} --device: it prints a code for a browser on any other device`
+          : `run ${loginCommand(origin)} in a terminal; --no-browser prints the address and waits`,
+    ),
   loginNeeded: (origin: string, profile?: string) =>
     new CodemieError("auth_needed", `not logged in to ${origin}`, `run ${loginCommand(origin, profile)}`),
   otherOrigin: (profile: string, own: string, asked: string) =>
@@ -127,7 +141,7 @@ export const authFailure = {
     new CodemieError(
       "auth_expired",
       `${origin} did not accept the bearer token`,
-      "get a new token for this host; codemie profile status shows what the token says",
+      "get a new one: this one has ended, or is for another host",
     ),
   /** @param from the flag or variable; its value may be a token, and is not repeated */
   badIdentitySource: (from: string) =>
@@ -207,8 +221,8 @@ export const authFailure = {
   clientProofMissing: (place: string) =>
     new CodemieError(
       "auth_needed",
-      `the client's secret or key is not there any more: ${printable(place, 200)} is missing or empty`,
-      "provide it again, or log in once with --keep-client-secret, which seals it in the vault",
+      `the client's secret or key cannot be read: ${printable(place, 200)} is missing or empty`,
+      "put it there, or log in once with --keep-client-secret, which seals it in the vault",
     ),
   /** @param cause why the provider could not renew the login; its own hint is the better one */
   notRenewedNow: (issuer: string, cause: CodemieError) =>

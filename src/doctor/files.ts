@@ -34,7 +34,16 @@ export function fileChecks(runtime: Runtime, profiles: ProfileStore): Check[] {
         try {
           const config = await profiles.read();
           const names = Object.keys(config.profiles);
-          if (names.length === 0) return warning("no profile is set up", "run codemie setup");
+          if (names.length === 0) {
+            const named = runtime.env.CODEMIE_URL
+              ? "CODEMIE_URL"
+              : runtime.env.CODEMIE_BASE_URL
+                ? "CODEMIE_BASE_URL"
+                : "";
+            return named
+              ? ok(`no profile; ${named} names the host`)
+              : warning("no profile is set up", "run codemie setup");
+          }
           const { activeProfile } = config;
           if (activeProfile !== undefined && !names.includes(activeProfile)) {
             return failed(`the active profile ${activeProfile} does not exist`, `run codemie profile use ${names[0]}`);

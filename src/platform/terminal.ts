@@ -54,6 +54,12 @@ export interface Terminal {
    * @throws `interrupted` on Ctrl-C and Escape, or Ctrl-D in an empty line; the signal's reason when it aborts
    */
   readLine(options: ReadLine): Promise<string>;
+  /**
+   * Keeps from the screen what is typed after a line without echo, while that line is tried: it may be the next try.
+   *
+   * @returns what ends it; nothing else does
+   */
+  hush(): () => void;
 }
 
 /** Prints a note for the person. What a terminal would obey in it, for example in a file's name, becomes `�`. */
@@ -124,6 +130,13 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
       writeError(`\n${workflowCommand("stop-commands", end)}`);
       return `\n::${end}::\n`;
     },
+    hush() {
+      hushes++;
+      return () => {
+        hushes--;
+        if (hushes === 0 && process.stdin.isRaw) process.stdin.setRawMode(false);
+      };
+    },
     readAll: () => Bun.stdin.text(),
     get isAsking() {
       return asked > 0;
@@ -138,6 +151,9 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
     },
   };
 }
+
+/** How many wait for the end of their {@link Terminal.hush}. */
+let hushes = 0;
 
 /**
  * Reads the line key by key: in line mode a terminal cuts a pasted line at 4,096 bytes, but a login URL can be longer,
@@ -154,7 +170,7 @@ function readLine({ prompt, echo, signal, refuses = () => false, escaped }: Read
       clearTimeout(alone);
       stdin.off("data", onData);
       signal.removeEventListener("abort", onAbort);
-      stdin.setRawMode(false);
+      if (echo || hushes === 0) stdin.setRawMode(false);
       stdin.pause();
       stderr.write("\n");
       finish();

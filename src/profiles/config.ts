@@ -30,6 +30,8 @@ export const profile = z.looseObject({
       clientId: z.string(),
       scope: z.optional(z.string()),
       prompt: z.optional(z.string()),
+      /** true: logs in with a device code, as it did before */
+      device: z.optional(z.boolean()),
       /** where our client's secret is: the variable's name, never the secret itself */
       clientSecretEnv: z.optional(z.string()),
       /** absolute path of our client's private key */
@@ -87,9 +89,12 @@ export type Config = z.infer<typeof config>;
 /** Visible ASCII only, since a repository's values are shown on the terminal and sent as headers. */
 const plainText = z.string().check(z.regex(/^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$/));
 
+/** A model's name as the gateway lets one pass; agents put it into arguments and configurations of their own. */
+const modelName = z.string().check(z.regex(/^[A-Za-z0-9][\w.:@/-]{0,199}$/));
+
 /** The only settings that a repository's own file may make: model and project, never a host or a credential. */
 export const repositoryProfile = z.object({
-  model: z.catch(z.optional(plainText), undefined),
+  model: z.catch(z.optional(modelName), undefined),
   codeMieProject: z.catch(z.optional(plainText), undefined),
 });
 export type RepositoryProfile = z.infer<typeof repositoryProfile>;

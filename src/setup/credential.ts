@@ -132,7 +132,7 @@ async function keeping(
 async function loggingIn(draft: Draft, host: Host, context: SetupContext): Promise<Draft> {
   const { flags, runtime, version, stop, tell } = context;
   const { timeoutMs, mayOpenBrowser, unusedFlags, device } = flags;
-  const { client } = draft;
+  const client = draft.client && { ...draft.client, ...(device ? { device } : {}) };
   const dialogue = context.dialogue(host.origin);
   const browserEnv = environmentForOthers(runtime, context.profiles);
   const person = { runtime, dialogue, timeoutMs, mayOpenBrowser, unusedFlags, browserEnv, stop };
@@ -145,7 +145,7 @@ async function loggingIn(draft: Draft, host: Host, context: SetupContext): Promi
   tell.good(`logged in as ${describe(login.identity)}`);
   const lack = lackOf(login);
   if (lack) tell.note(lack);
-  return { ...draft, held: { login, passing: false } };
+  return { ...draft, ...(client ? { client } : {}), held: { login, passing: false } };
 }
 
 /** Keeps the token of `--token-stdin` for storing; otherwise only the name of the variable that will hold a token. */

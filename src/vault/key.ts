@@ -40,6 +40,8 @@ export interface VaultAccess {
      * @returns true when `read` gives another one: a person types it once more
      */
     refuse?(passphrase: Secret): boolean;
+    /** called once the vault is open, or stays shut */
+    over?(): void;
   };
   /** tells the person about something that was put right */
   readonly note: Note;
@@ -225,12 +227,16 @@ async function unwrap(wrapped: string, files: VaultFiles, access: VaultAccess): 
   const sealed = sealing(wrapped, files);
   if (sealed.with === "passphrase") {
     const { passphrase: source } = access;
-    for (;;) {
-      const passphrase = await source.read();
-      const opened = await unseal(wrapped, await deriveKey(passphrase, sealed.kdf), dataKeyName);
-      if ("plain" in opened) return opened.plain;
-      if (!source.refuse?.(passphrase))
-        throw vaultFailure.passphraseWrong(source.variable ? `from ${source.variable}` : "you typed");
+    try {
+      for (;;) {
+        const passphrase = await source.read();
+        const opened = await unseal(wrapped, await deriveKey(passphrase, sealed.kdf), dataKeyName);
+        if ("plain" in opened) return opened.plain;
+        if (!source.refuse?.(passphrase))
+          throw vaultFailure.passphraseWrong(source.variable ? `from ${source.variable}` : "you typed");
+      }
+    } finally {
+      source.over?.();
     }
   }
   const masters = readMasterKeys(files, access.note);

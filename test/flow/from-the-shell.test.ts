@@ -87,6 +87,19 @@ test("hints name nothing that the command does not take", async () => {
   }
 });
 
+test("where no browser opens and nobody watches, a login fails at once, and says what a job in CI needs", async () => {
+  delete person.env.CODEMIE_BROWSER;
+  const flags = ["--url", sandbox.origin];
+  for (const args of [["login"], ["profile", "login"], ["setup", "--method", "sso", "--yes"]]) {
+    const here = await person.run([...args, ...flags]);
+    expect({ args, code: here.code }).toEqual({ args, code: 4 });
+    expect(here.err).toContain("nobody can log in here: there is no terminal, and no browser opens");
+    expect(here.err).toContain("--no-browser prints the address and waits");
+    const job = await person.run([...args, ...flags], { env: { GITHUB_ACTIONS: "true", CI: "true" } });
+    expect(job.err).toContain("CODEMIE_JWT_TOKEN");
+  }
+});
+
 ciTest("in CI a missing secret is no reason to log in by browser", async () => {
   const hosts: Record<string, string>[] = [{}, { CODEMIE_URL: sandbox.origin }];
   for (const ci of [{ CI: "true" }, { TF_BUILD: "True" }, { JENKINS_URL: "https://ci.example.com" }]) {

@@ -4,6 +4,7 @@ import { ageLogin, storedLoginOf } from "../support/age.ts";
 import { passLoginPages } from "../support/browser.ts";
 import { codemieClaude, Person, type Running, withClaude } from "../support/codemie.ts";
 import { freePort } from "../support/mcp/everything.ts";
+import { Pty } from "../support/pty.ts";
 import { cliClientId } from "../support/sandbox/identity.ts";
 import { sharedBrowser, sharedSandbox } from "../support/shared.ts";
 import { soak } from "../support/soak.ts";
@@ -24,6 +25,7 @@ afterEach(async () => {
   await context.close();
 });
 
+const ctrlC = "\u0003";
 const flags = () => ["--url", sandbox.origin, "--issuer", sandbox.issuer, "--client-id", cliClientId];
 
 async function logIn(name = "ada", more: string[] = []): Promise<Running> {
@@ -110,6 +112,17 @@ test("a device code: no browser on this machine", async () => {
   const { code, out, err } = await login.finished();
   expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining("as Ada") });
   expect(err).toMatch(/enter the code [A-Z]{4}-[A-Z]{4}:/);
+
+  // The profile remembers it, for a login anew and, at a terminal, for a renewal.
+  expect(person.config().profiles.default.oidc.device).toBe(true);
+  const again = person.start(["profile", "login"]);
+  await again.says(/enter the code [A-Z]{4}-[A-Z]{4}:/);
+  again.kill("SIGINT");
+  await again.finished();
+  const pty = new Pty(person, ["profile", "refresh", "--force"]);
+  await pty.shows(/enter the code [A-Z]{4}-[A-Z]{4}:/);
+  pty.type(ctrlC);
+  expect(await pty.ended()).toBe(130);
 
   // Such a machine has no browser for a renewal either.
   delete person.env.CODEMIE_BROWSER;

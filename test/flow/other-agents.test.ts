@@ -250,6 +250,23 @@ for (const [agent, model, says] of cases([
   });
 }
 
+test("the profile's model is for every agent: one that cannot speak to it uses another, and says so", async () => {
+  const person = loggedIn.copy();
+  person.editConfig((config) => {
+    config.profiles.default.model = "claude-sonnet-4-6";
+  });
+  const { code, err } = await person.run(["--task", "hello", ...trusting.codex], {
+    program: codemieFor("codex"),
+    env: withAgents(person),
+  });
+  expect(code).toBe(0);
+  expect(err.replaceAll(/\s+/g, " ")).toContain(
+    "Codex cannot speak to claude-sonnet-4-6, the profile's model: this run uses gpt-5.2",
+  );
+  expect(JSON.stringify(modelCalls().at(-1))).toContain("gpt-5.2");
+  person.remove();
+});
+
 test("an account with no model that would do: what it has is said", async () => {
   sandbox.settings.list = undefined;
   const { code, err } = await started("gemini", []);

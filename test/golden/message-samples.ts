@@ -71,6 +71,11 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     [issuer, "access_denied", serverWords.description],
     [issuer, "invalid_client", ""],
   ],
+  "auth/nobodyToLogIn": [
+    [host, false, false],
+    [host, true, false],
+    [host, false, true],
+  ],
   "auth/noIdToken": [
     [issuer, "work", true],
     [issuer, "work", false],
@@ -118,10 +123,6 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     ["trackr", 0, "tracker"],
     ["wiki", 0, undefined],
     ["tracker", 2, "tracker"],
-  ],
-  "cli/commands/nobodyToLogIn": [
-    [host, "work", false],
-    [host, "work", true],
   ],
   "cli/commands/npmMissing": [["Codex", "npm install -g @openai/codex"]],
   "cli/commands/npmFailed": [["Codex", "npm install -g @openai/codex"]],

@@ -128,7 +128,12 @@ ciTest("a session in another program or on another machine, which our gateway do
     ["--remote-control"],
     ["--rc=name"],
     ["--teleport"],
+    ["--pool", "p"],
     ["--", "--tmux"],
+    ["--worktree", "w", "--", "--", "--tmux"],
+    ["--worktree", "w", "--task", "--tmux"],
+    ["--resume=--tmux"],
+    ["--resume=--bg"],
   ]) {
     const env = { ...withClaude(person), CLAUDE_CODE_DISABLE_AGENT_VIEW: "" };
     const { code, err } = await person.run(flags, { program: codemieClaude, env });

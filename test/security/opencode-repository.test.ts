@@ -1,4 +1,5 @@
-import { beforeEach, expect } from "bun:test";
+import { beforeEach, expect, test } from "bun:test";
+import { join } from "node:path";
 import { agentProgram, codemieFor, threeMakers, withAgents } from "../support/agents.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { sharedThief, writeRepository } from "../support/thief.ts";
@@ -85,3 +86,33 @@ ciTest(
     person.remove();
   },
 );
+
+test("a name of a model that holds {env:…} or {file:…} stays a name: no variable gets into the configuration as text", async () => {
+  const person = loggedIn.copy();
+  const told = join(person.root, "told");
+  person.install(
+    "opencode",
+    `#!/bin/sh\n[ "$1" = --version ] && { echo 1.18.33; exit; }\nprintf %s "$OPENCODE_CONFIG_CONTENT" > ${told}\n`,
+  );
+  const name = 'x{env:GITHUB_HEAD_REF},{file:/etc/passwd}"{';
+  const run = async (args: readonly string[], own: Record<string, string> = {}) => {
+    await person.run(["--task", "hello", ...args], { program: codemieFor("opencode"), env: own });
+    const text = await Bun.file(told).text();
+    return { text, config: JSON.parse(text) };
+  };
+  const asked = await run(["--model", name]);
+  expect(asked.text).not.toMatch(/\{(?:env|file):/);
+  expect(asked.config).toMatchObject({ model: `codemie/${name}`, small_model: `codemie/${name}` });
+  expect(Object.keys(asked.config.provider.codemie.models)).toContain(name);
+
+  // What the user wrote may name variables.
+  const own = await run([], { OPENCODE_CONFIG_CONTENT: '{"username":"{env:USER}"}' });
+  expect(own.text).toContain('"{env:USER}"');
+
+  // A repository's model has the letters of a model's name only.
+  writeRepository(person.cwd, {
+    ".codemie/codemie-cli.config.json": JSON.stringify({ version: 2, profiles: { default: { model: name } } }),
+  });
+  expect((await run([])).config.model).not.toContain("env:");
+  person.remove();
+});

@@ -254,6 +254,20 @@ ciTest("at a terminal it is asked for, shown to nobody, and Ctrl-C ends it", asy
   }
 });
 
+test("what is typed while a passphrase is tried is not shown either: it is the next try", async () => {
+  const pty = new Pty(person, ["profile", "status"]);
+  await pty.shows(/nothing will be shown\): /);
+  pty.type("wrong passphrase\r");
+  pty.type("also wrong, and early");
+  await pty.shows(/once more:[\s\S]*nothing will be shown\): /);
+  pty.type("also wrong\r");
+  await pty.shows(/(once more:[\s\S]*){2}nothing will be shown\): /);
+  pty.type(`${passphrase}\r`);
+  await pty.shows(/✓ logged in/);
+  expect(await pty.ended()).toBe(0);
+  expect(pty.screen).not.toMatch(/wrong|early/);
+});
+
 test("what is told of it on the screen and in the process list holds no passphrase", async () => {
   const list = join(person.root, "list");
   const give = script("listing", `ps -eo args > '${list}'; cat '${join(person.root, "passphrase")}'`);

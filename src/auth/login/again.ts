@@ -9,7 +9,7 @@ import { type LoginRequest, logIn } from "./index.ts";
 import type { OidcClient } from "./oidc.ts";
 
 /** A login for a profile that exists. */
-export interface ProfileLoginRequest extends Omit<LoginRequest, "client" | "device" | "anew"> {
+export interface ProfileLoginRequest extends Omit<LoginRequest, "client" | "anew"> {
   /** the profile's OpenID provider, and where it sends the browser back to; undefined: the host's own single sign-on */
   readonly oidc:
     | (CallbackChoice & ClientProof & Pick<OidcClient, "issuer" | "clientId"> & { readonly scope?: string | undefined })

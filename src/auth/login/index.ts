@@ -1,6 +1,9 @@
+import { isCi } from "../../core/env.ts";
 import type { Host } from "../../core/host.ts";
+import { browserFor } from "../../platform/browser.ts";
 import { stoppableFetch } from "../../platform/network.ts";
 import type { OidcLogin, SsoLogin, StoredLogin } from "../credential.ts";
+import { authFailure } from "../failures.ts";
 import { proveSession, proveTokens } from "../stored-login.ts";
 import { type LoginOptions, loginDeadline, type Use } from "./browser.ts";
 import { loginByDevice, loginByOidc, type OidcClient, type OidcTokens } from "./oidc.ts";
@@ -26,10 +29,11 @@ export interface LoginRequest extends LoginOptions {
  *
  * @param use gets the proved login, may store it, and returns a result and the page for the browser
  * @returns the result of `use`
- * @throws `auth_timeout`, the stop signal's failure; as {@link loginBySso}, {@link loginByOidc} or {@link loginByDevice}; as {@link proveSession} or
+ * @throws `auth_needed` where nobody can log in; `auth_timeout`, the stop signal's failure; as {@link loginBySso}, {@link loginByOidc} or {@link loginByDevice}; as {@link proveSession} or
  *   {@link proveTokens}; what `use` throws
  */
 export async function logIn<T>(request: LoginRequest, use: Use<SsoLogin | OidcLogin, T>): Promise<T> {
+  requireSomebody(request);
   // A request under way must not keep the program from ending when the time is over, or the user stops it.
   const time = loginDeadline(request);
   const runtime = { ...request.runtime, fetch: stoppableFetch(request.runtime.fetch, time.signal) };
@@ -37,6 +41,16 @@ export async function logIn<T>(request: LoginRequest, use: Use<SsoLogin | OidcLo
     return await logInBy({ ...request, runtime }, use, request.runtime);
   } finally {
     time.end();
+  }
+}
+
+/** @throws `auth_needed` where no browser opens and nobody reads the address; `--no-browser` says that somebody does */
+function requireSomebody({ runtime, host, client, device, mayOpenBrowser }: LoginRequest): void {
+  const { env, terminal } = runtime;
+  const browser = browserFor(env);
+  const isAlone = browser.kind === "none" && !browser.isWish && !terminal.interactive;
+  if (isAlone && mayOpenBrowser && !device) {
+    throw authFailure.nobodyToLogIn(host.origin, client !== undefined, isCi(env));
   }
 }
 

@@ -34,6 +34,8 @@ export interface OidcClient extends CallbackChoice, ClientProof {
   readonly scope: string;
   /** what its pages ask, as the user wants it ({@link promptFor}) */
   readonly prompt?: string | undefined;
+  /** true: with a device code, without a browser on this machine */
+  readonly device?: boolean | undefined;
 }
 
 /** @returns the member `prompt` of a client's settings, if they have it */
@@ -42,8 +44,9 @@ export const promptIn = ({ prompt }: Pick<OidcClient, "prompt">): { prompt?: str
 
 /** @returns a client's settings as a profile remembers them: without a secret */
 export function rememberedClient(client: OidcClient) {
-  const { issuer, clientId, scope } = client;
-  return { issuer, clientId, scope, ...promptIn(client), ...callbackIn(client), ...proofPlace(client) };
+  const { issuer, clientId, scope, device } = client;
+  const choices = { ...promptIn(client), ...(device ? { device } : {}), ...callbackIn(client) };
+  return { issuer, clientId, scope, ...choices, ...proofPlace(client) };
 }
 
 /** The default scopes: identity, and a refresh token, which makes the login last. */

@@ -39,7 +39,7 @@ function __codemie_complete
     string match -q 'codemie-*' -- $program; and set words (string replace codemie- '' -- $program) $words
     command codemie __complete $words (commandline -ct) 2>/dev/null
 end
-${names.map((name) => `complete -c ${name} -k -a '(__codemie_complete)'`).join("\n")}
+${names.map((name) => `complete -c ${name} -f -k -a '(__codemie_complete)'\ncomplete -c ${name} -F -n 'test (count (__codemie_complete)) -eq 0'`).join("\n")}
 `,
   powershell: (names: readonly string[]) => `# codemie completion for PowerShell
 Register-ArgumentCompleter -Native -CommandName ${names.join(", ")} -ScriptBlock {

@@ -1,5 +1,4 @@
 import { CodemieError } from "../../core/errors.ts";
-import { loginCommand } from "../../core/hints.ts";
 import { printable } from "../../core/text.ts";
 
 /** Failures of commands, as users see them. */
@@ -45,15 +44,6 @@ export const commandFailure = {
       "usage",
       "codemie cannot renew a bearer token from the environment",
       "get a new one where you got the old one, or unset CODEMIE_JWT_TOKEN, CODEMIE_JWT_TOKEN_FILE and CODEMIE_ID_TOKEN",
-    ),
-  /** @param atProvider the login is one at an OpenID provider, which may give codes for a browser elsewhere */
-  nobodyToLogIn: (origin: string, profile: string, atProvider: boolean) =>
-    new CodemieError(
-      "auth_needed",
-      `${origin} needs a new login, and nobody can log in here: there is no terminal, and no browser opens`,
-      atProvider
-        ? `run ${loginCommand(origin, profile)} --device: it prints a code for a browser on any other device`
-        : `run ${loginCommand(origin, profile)} in a terminal; --no-browser prints the address and waits`,
     ),
   otherMethod: (profile: string) =>
     new CodemieError(

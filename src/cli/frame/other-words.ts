@@ -8,6 +8,11 @@ const ours: Readonly<Record<string, string>> = {
   "codemie refresh": "codemie profile refresh",
   "codemie init": "codemie setup",
   "codemie run": "codemie claude",
+  "codemie ps": "codemie proxy status",
+  "codemie update": "codemie self update",
+  "codemie upgrade": "codemie self update",
+  "codemie uninstall": "codemie self uninstall",
+  "codemie profile current": "codemie profile show",
   "codemie profile ls": "codemie profile list",
   "codemie profile rm": "codemie profile delete",
   "codemie profile remove": "codemie profile delete",
@@ -28,15 +33,12 @@ const ours: Readonly<Record<string, string>> = {
 
 const removeServer =
   "claude mcp remove NAME takes it out of Claude Code; codemie mcp logout NAME ends its login before";
-const byInstaller = "run the installer again: it puts the newest version in place";
 
 /** Commands that something else has, and what to do instead. */
 const others: Readonly<Record<string, string>> = {
   "codemie mcp remove": removeServer,
   "codemie mcp rm": removeServer,
   "codemie mcp delete": removeServer,
-  "codemie update": byInstaller,
-  "codemie upgrade": byInstaller,
 };
 
 /**

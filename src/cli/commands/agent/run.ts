@@ -8,7 +8,7 @@ import { readRepository } from "../../../agents/repository.ts";
 import { makeRunFolder } from "../../../agents/run-folder.ts";
 import { checkVersion } from "../../../agents/version.ts";
 import type { Model } from "../../../api/schemas.ts";
-import { type CodemieError, failure } from "../../../core/errors.ts";
+import { CodemieError, failure } from "../../../core/errors.ts";
 import { closest, printable } from "../../../core/text.ts";
 import { versionLine } from "../../../core/version.ts";
 import { ciLogOf } from "../../../core/workflow-commands.ts";
@@ -95,11 +95,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
   await isRightVersion;
   if (!asked.silent) await tellOfEnd(cli, first);
   const subject = await subjectOf(given, first);
-  const models = agent.chooseModels(available, resolved.model?.value, {
-    haiku: resolved.profile.haikuModel,
-    sonnet: resolved.profile.sonnetModel,
-    opus: resolved.profile.opusModel,
-  });
+  const models = modelsFor(cli, agent, available, resolved);
   if (!asked.silent) warnOfModel(cli, resolved.model?.value, models, available);
 
   const repository = await readRepository(runtime.cwd);
@@ -197,6 +193,25 @@ const whileWaiting =
     work();
     return answer;
   };
+
+/** The profile's model is for every agent: one that cannot speak to it uses another, and says so. @throws as `chooseModels` */
+function modelsFor(
+  { output }: Cli,
+  agent: Agent,
+  available: readonly Model[],
+  { model, profile }: Resolved,
+): AgentModels {
+  const tiers = { haiku: profile.haikuModel, sonnet: profile.sonnetModel, opus: profile.opusModel };
+  try {
+    return agent.chooseModels(available, model?.value, tiers);
+  } catch (error) {
+    if ((model?.source !== "profile" && model?.source !== "repository") || !(error instanceof CodemieError))
+      throw error;
+    const models = agent.chooseModels(available, undefined, tiers);
+    output.say.warn(`${error.message}, the profile's model: this run uses ${models.id}; --model names another`);
+    return models;
+  }
+}
 
 /** @returns the nearest level that the agent knows, and says so when that is another one */
 function effortFor({ output }: Cli, agent: Agent, { reasoningEffort, silent }: AgentArgs): Effort | undefined {

@@ -146,7 +146,7 @@ export const profileLogin = (given: Cli) =>
               host,
               version,
               client,
-              device: args.device,
+              device: client?.device,
               runtime,
               dialogue: dialogueOf(cli, host.origin),
               ...options,
@@ -234,7 +234,9 @@ function clientOf(
     !hasProof && other?.issuer === issuer && other.clientId === clientId;
   const remembered = isOf(profile.oidc) ? proofPlace(profile.oidc ?? {}) : {};
   const sealed = typeof before === "object" && before.method === "oidc" && isOf(before) ? proofIn(before) : {};
-  const choices = { ...promptIn({ prompt }), ...callbackIn({ ...profile.oidc, ...callback }) };
+  // A provider that is named anew is a choice anew.
+  const device = args.device || (args.issuer === undefined && profile.oidc?.device === true);
+  const choices = { ...promptIn({ prompt }), device, ...callbackIn({ ...profile.oidc, ...callback }) };
   return { issuer, clientId, scope, ...choices, ...remembered, ...sealed, ...proof };
 }
 

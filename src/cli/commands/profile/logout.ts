@@ -1,7 +1,7 @@
 import { forProfile } from "../../../access/credentials.ts";
 import { type Ended, endLogin } from "../../../access/end-login.ts";
 import { storesToChange } from "../../../access/stores.ts";
-import { type Method, resolveProfile } from "../../../profiles/resolve.ts";
+import { hostOf, type Method, resolveProfile } from "../../../profiles/resolve.ts";
 import { type Cli, command } from "../../frame/command.ts";
 
 /** `codemie profile logout`. It exits 0 even if the profile was not logged in, or its host did not answer. */
@@ -23,7 +23,8 @@ export const profileLogout = (cli: Cli) =>
       const done: Ended[] = [];
       for (const name of names) {
         const own = forProfile(cli, { name, profile: config.profiles[name] ?? {} });
-        done.push(await endLogin(own, vault, name));
+        const where = hostOf(config.profiles[name] ?? {})?.origin ?? name;
+        done.push(await output.awaiting(where, () => endLogin(own, vault, name)));
       }
       const data = done.map(({ method: _, ...said }) => said);
       output.result(data, () =>

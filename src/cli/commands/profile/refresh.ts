@@ -10,7 +10,6 @@ import type { Renewal } from "../../../auth/renewal.ts";
 import { describe } from "../../../auth/stored-login.ts";
 import { CodemieError } from "../../../core/errors.ts";
 import { version } from "../../../core/version.ts";
-import { browserFor } from "../../../platform/browser.ts";
 import { stopSignal } from "../../../platform/signals.ts";
 import { environmentForOthers } from "../../../profiles/environment.ts";
 import { methodOf, resolveProfile } from "../../../profiles/resolve.ts";
@@ -62,11 +61,8 @@ export const profileRefresh = (given: Cli) =>
       };
       let outcome = args.force ? undefined : await quietly();
       if (!outcome) {
-        const browser = browserFor(runtime.env);
-        const nobodySees = args.browser && browser.kind === "none" && !browser.isWish && !runtime.terminal.interactive;
-        if (nobodySees) {
-          throw commandFailure.nobodyToLogIn(host.origin, resolved.name, resolved.profile.oidc !== undefined);
-        }
+        // A code that nobody reads would be waited for in vain.
+        const device = resolved.profile.oidc?.device === true && runtime.terminal.interactive;
         await vault.prepare();
         const dialogue = dialogueOf(cli, host.origin);
         const stop = stopSignal();
@@ -78,6 +74,7 @@ export const profileRefresh = (given: Cli) =>
           dialogue,
           ...options,
           oidc: resolved.profile.oidc,
+          device,
           browserEnv: environmentForOthers(runtime, profiles),
           stop,
         };

@@ -94,14 +94,20 @@ export const vaultImport = (cli: Cli) =>
 async function contentOf(cli: Cli, file: string, flags: Parameters<typeof passphraseOf>[1]): Promise<Portable> {
   const text = await textOf(file);
   const ask = () => passphraseOf(cli.runtime, flags, "passphrase of the export", false);
-  let opened = await openExport(text, ask);
-  for (
-    let left = mostTries - 1;
-    left > 0 && isTyped(flags) && "failed" in opened && opened.failed === "wrong";
-    left--
-  ) {
-    cli.output.say.info("that passphrase does not open it; once more:");
+  const showAgain = isTyped(flags) && cli.runtime.terminal.interactive ? cli.runtime.terminal.hush() : undefined;
+  let opened: Awaited<ReturnType<typeof openExport>>;
+  try {
     opened = await openExport(text, ask);
+    for (
+      let left = mostTries - 1;
+      left > 0 && isTyped(flags) && "failed" in opened && opened.failed === "wrong";
+      left--
+    ) {
+      cli.output.say.info("that passphrase does not open it; once more:");
+      opened = await openExport(text, ask);
+    }
+  } finally {
+    showAgain?.();
   }
   if ("failed" in opened) {
     if (opened.failed === "wrong") throw commandFailure.exportPassphraseWrong(file);
