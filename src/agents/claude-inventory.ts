@@ -10,7 +10,7 @@ import { claudeStateOf } from "./trust.ts";
 const mostNames = 100;
 const plainName = /^[A-Za-z0-9][\w.:@ -]{0,99}$/;
 
-/** What lies in a folder of Claude Code's, by the name of the kind: files that end so, or folders. */
+/** How the names end that Claude Code keeps in a folder of each kind; folders have no end. */
 const kinds = { agent: ".md", command: ".md", skill: "", rule: ".md" } as const;
 
 const longestSettings = 1024 * 1024;

@@ -9,7 +9,7 @@ import { secureFetch, tlsSettings } from "../platform/network.ts";
 import { proxyFor } from "../platform/proxy.ts";
 import type { Profile } from "../profiles/config.ts";
 
-/** What a relay remembers, and whom it tells. */
+/** The memory of a relay, and its way to the audit trail. */
 export interface RelayMemory {
   /** of the installation: its addresses are made with it */
   readonly secret: Secret;

@@ -1,7 +1,7 @@
 import { shownProxy } from "../platform/proxy.ts";
 import { type Finding, failed, ok, warning } from "./check.ts";
 
-/** What the check needs of a gateway that was opened for it. */
+/** A gateway that was opened for the check. */
 export interface RelayCheck {
   /** sends a request to the gateway, by path and query */
   readonly ask: (path: string) => Promise<{ readonly status: number }>;

@@ -129,6 +129,13 @@ test("a device code: no browser on this machine", async () => {
   const refresh = await person.run(["profile", "refresh", "--force"]);
   expect(refresh.code).toBe(4);
   expect(refresh.err).toContain(`hint: run codemie profile login --url ${sandbox.origin} --device: it prints a code`);
+
+  // An agent that needs a login first asks for it in the same way.
+  await person.run(["profile", "logout"]);
+  const agent = new Pty(person, ["--task", "hello"], withClaude(person), codemieClaude);
+  await agent.shows(/code [^\n]{0,8}[A-Z]{4}-[A-Z]{4}/);
+  agent.type(ctrlC);
+  expect(await agent.ended()).toBe(130);
 });
 
 test("declined at the provider: exit 4 with its words", async () => {

@@ -6,7 +6,7 @@ import { RelayRefusal } from "./refusal.ts";
 const wellKnown = ["oauth-authorization-server", "oauth-protected-resource", "openid-configuration"] as const;
 export type WellKnown = (typeof wellKnown)[number];
 
-/** What a client asks the relay for. */
+/** A client's request to the relay, taken apart. */
 export interface Asked {
   readonly flow: Flow;
   readonly role: Role;
@@ -83,7 +83,7 @@ function handedOut(
     new RelayRefusal(403, "forged", "the gateway did not hand out this address, or not for this MCP server");
   const behind = /\/\.well-known\/([A-Za-z0-9_-]+)$/.exec(rest);
   const document = documentOf(type, behind?.[0] ?? "");
-  // What an issuer's documents are about was handed out; every other address, in full.
+  // The relay hands out the issuer that documents are about, and every other address in full.
   // A slash at the end of an issuer is left out before its document's name is put in (RFC 8414 section 3.1).
   const about = type === undefined && behind ? rest.slice(0, -behind[0].length) : rest;
   const found =

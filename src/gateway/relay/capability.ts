@@ -2,7 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import { keyedHashOf } from "../../core/crypto.ts";
 import type { Secret } from "../../core/secret.ts";
 
-/** What the relay does at an address that it handed out. */
+/** The uses of an address that the relay handed out. */
 const roles = {
   /** the document of a protected resource (RFC 9728) */
   resource: "r",

@@ -20,7 +20,7 @@ const [longestDocument, documentMs] = [1024 * 1024, 30_000];
 /** Longest `WWW-Authenticate`, characters. */
 const longestChallenge = 16_384;
 
-/** What the relay tells the audit trail. */
+/** An event that the relay reports to the audit trail. */
 export type RelayEvent =
   /** an authorization server issued a token */
   | { readonly kind: "authorized"; readonly server: string; readonly issuer: string; readonly grant: string }

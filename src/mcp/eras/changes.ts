@@ -31,7 +31,7 @@ interface Stream {
 }
 
 /**
- * What a client of an earlier revision hears of without asking, and what it subscribes to, from one `subscriptions/listen` at a
+ * Changes that a client of an earlier revision hears of without asking, and those it subscribes to, from one `subscriptions/listen` at a
  * server of MCP 2026-07-28 (basic/patterns/subscriptions).
  */
 export class Changes {

@@ -62,7 +62,9 @@ async function logInNow({ cli, vault, resolved, browserEnv }: LoginForRun): Prom
   const { origin } = resolved.host.value;
   await vault.prepare();
   const login = await untilStopped((stop) => {
-    const request = { ...requestFor(resolved, dialogueOf(cli, origin), browserEnv, stop), runtime: cli.runtime };
+    const device = resolved.profile.oidc?.device;
+    const asked = requestFor(resolved, dialogueOf(cli, origin), browserEnv, stop);
+    const request = { ...asked, device, runtime: cli.runtime };
     return recorded(
       cli,
       vault,

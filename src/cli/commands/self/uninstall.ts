@@ -16,7 +16,7 @@ import { linkNames } from "../agent/agents.ts";
 import { commandFailure } from "../failures.ts";
 import { namesOf } from "./link.ts";
 
-/** What is ours in the base folder. Anything else there is not: a person may have chosen a folder with other things in it. */
+/** Our files and folders in the base folder. Anything else there is not ours: a person may have chosen a folder with other things in it. */
 const ours = [
   "codemie-cli.config.json",
   "vault",
