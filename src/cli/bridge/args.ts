@@ -183,7 +183,7 @@ function promptOf(text: string | undefined): string | undefined {
 /** Parameters of the authorization request that protect it or have a flag of their own. */
 const ownParameters: readonly string[] = [
   ...["response_type", "response_mode", "client_id", "redirect_uri", "state", "nonce", "code_challenge"],
-  ...["code_challenge_method", "scope", "resource", "prompt", "request", "request_uri"],
+  ...["code_challenge_method", "scope", "resource", "prompt", "request", "request_uri", "dpop_jkt"],
 ];
 
 function readParameters(given: readonly string[]): Record<string, string> {

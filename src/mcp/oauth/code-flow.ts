@@ -96,6 +96,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
   const asked = authorizationUrl(endpoint, secrets, {
     ...{ clientId: client.id, redirectUri, scope, resource, openId: isOpenId, parameters: person.parameters },
     prompt: promptFor(needsConsent(server) ? scope : undefined, person.prompt),
+    proofKey: client.proofKey,
   });
   let url: URL;
   try {
