@@ -96,14 +96,16 @@ export type CallbackResult =
 
 /**
  * Judges a callback. The caller has checked its `state`. If the server sends or promises `iss` (RFC 9207), that is
- * checked before an error is believed.
+ * checked before an error is believed: as text, every one of several, and an empty one too.
  *
  * @param url the callback's URL
  * @param server the authorization server we sent the browser to
  */
 export function judgeCallback(url: URL, server: ServerMetadata): CallbackResult {
-  const [iss, error, code] = ["iss", "error", "code"].map((name) => url.searchParams.get(name));
-  const isOther = iss ? iss !== server.issuer : server.authorization_response_iss_parameter_supported === true;
+  const [error, code] = ["error", "code"].map((name) => url.searchParams.get(name));
+  const issuers = url.searchParams.getAll("iss");
+  const isMissing = issuers.length === 0 && server.authorization_response_iss_parameter_supported === true;
+  const isOther = isMissing || issuers.some((iss) => iss !== server.issuer);
   if (isOther) return { kind: "other-issuer" };
   if (error) return { kind: "refused", code: error, description: url.searchParams.get("error_description") ?? "" };
   return code ? { kind: "code", code } : { kind: "no-code" };

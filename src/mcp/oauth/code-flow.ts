@@ -207,7 +207,7 @@ function codeOf(url: URL, server: ServerMetadata, sent: readonly string[], trace
   trace({
     name: "callback",
     ok: result.kind === "code",
-    detail: said === null ? "came back" : plainCode(said),
+    detail: result.kind === "other-issuer" ? "from another issuer" : said === null ? "came back" : plainCode(said),
     reference: "RFC 9207 section 2.4",
   });
   switch (result.kind) {
