@@ -70,6 +70,7 @@ export function givenClient(server: ServerMetadata, options: ClientOptions): Cli
  *
  * @param url the MCP server's address
  * @param issuer as the user named it
+ * @param hasAssertion true: an identity token of this job is sent there
  * @throws `auth_refused` when the client would prove itself to another host
  */
 export function judgeHostsOfProof(
@@ -77,11 +78,12 @@ export function judgeHostsOfProof(
   { clientSecret, clientKey }: ClientOptions,
   { hostname }: URL,
   issuer: string | undefined,
+  hasAssertion: boolean,
 ): void {
-  if (issuer !== undefined || !(clientSecret || clientKey)) return;
+  if (issuer !== undefined || !(clientSecret || clientKey || hasAssertion)) return;
   const addresses = [server.issuer, ...proofEndpoints.map((endpoint) => server[endpoint])];
   const hosts = addresses.flatMap((address) => URL.parse(address ?? "")?.hostname ?? []);
   const elsewhere = hosts.find((host) => host !== hostname);
   if (elsewhere === undefined) return;
-  throw mcpFailure.nameIssuer(server.issuer, elsewhere, clientKey ? "signed assertion" : "secret");
+  throw mcpFailure.nameIssuer(server.issuer, elsewhere, clientSecret ? "secret" : "signed assertion");
 }

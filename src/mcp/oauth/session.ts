@@ -157,7 +157,7 @@ export class OAuthSession implements Authorization {
     const before = this.#deployment?.server.issuer;
     if (before !== undefined && before !== found.server.issuer)
       throw mcpFailure.otherIssuer(before, found.server.issuer);
-    judgeHostsOfProof(found.server, this.#options.client, url, issuer);
+    judgeHostsOfProof(found.server, this.#options.client, url, issuer, this.#options.workload !== undefined);
     this.#named = named;
     this.#deployment = found;
     return found;
