@@ -1,9 +1,12 @@
 import type { Secret } from "../core/secret.ts";
+import type { ProofKey } from "../oauth/proof-key.ts";
 import type { Challenge } from "./challenge.ts";
 
 /** An access token in use. */
 export interface AccessToken {
   readonly accessToken: Secret;
+  /** the key that the token is bound to (RFC 9449); absent: a bearer token */
+  readonly proofKey?: ProofKey;
 }
 
 /** The message that waits for an authorization. */

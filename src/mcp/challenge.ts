@@ -4,6 +4,8 @@ export interface Challenge {
   readonly error: string | undefined;
   readonly scope: string | undefined;
   readonly resourceMetadata: string | undefined;
+  /** the kinds of token that the server takes, as it says; bearer, when it says none of the two */
+  readonly takes: { readonly bearer: boolean; readonly bound: boolean };
 }
 
 /**
@@ -13,33 +15,40 @@ export interface Challenge {
 export function readChallenge(response: Response): Challenge | undefined {
   const { status } = response;
   if (status !== 401 && status !== 403) return undefined;
-  const params = bearerParams(response.headers.get("www-authenticate") ?? "");
-  if (status === 403 && params.get("error") !== "insufficient_scope") return undefined;
+  const { bearer, dpop } = readParams(response.headers.get("www-authenticate") ?? "");
+  const error = dpop?.get("error") ?? bearer?.get("error");
+  if (status === 403 && error !== "insufficient_scope") return undefined;
+  const either = (name: string) => bearer?.get(name) ?? dpop?.get(name);
   return {
     status,
-    error: params.get("error"),
-    scope: params.get("scope")?.trim() || undefined,
-    resourceMetadata: params.get("resource_metadata"),
+    error,
+    scope: either("scope")?.trim() || undefined,
+    resourceMetadata: either("resource_metadata"),
+    takes: { bearer: bearer !== undefined || dpop === undefined, bound: dpop !== undefined },
   };
 }
 
 /** How much of the header we parse, characters. */
 const longestHeader = 4_096;
 
+/** Schemes that we know (RFC 6750 section 3, RFC 9449 section 7.1). */
+const schemes = ["bearer", "dpop"] as const;
+
 /**
- * Parses the parameters of the first Bearer challenge in a `WWW-Authenticate` header, which may hold several challenges
- * (RFC 9110 section 11.6.1).
+ * Parses the parameters of the first challenge of each scheme in a `WWW-Authenticate` header, which may hold several
+ * challenges (RFC 9110 section 11.6.1).
  */
-function bearerParams(header: string): Map<string, string> {
-  const params = new Map<string, string>();
+function readParams(header: string): Partial<Record<(typeof schemes)[number], Map<string, string>>> {
+  const found: ReturnType<typeof readParams> = {};
   const token = /[\s,]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?/gy;
-  let bearer = false;
+  let params: Map<string, string> | undefined;
   for (const [, name = "", quoted, bare] of header.slice(0, longestHeader).matchAll(token)) {
     const value = quoted === undefined ? bare : quoted.replace(/\\(.)/g, "$1");
     if (value === undefined) {
-      if (bearer) break;
-      bearer = name.toLowerCase() === "bearer";
-    } else if (bearer && !params.has(name.toLowerCase())) params.set(name.toLowerCase(), value);
+      const scheme = schemes.find((one) => one === name.toLowerCase() && found[one] === undefined);
+      params = scheme && new Map();
+      if (scheme && params) found[scheme] = params;
+    } else if (params && !params.has(name.toLowerCase())) params.set(name.toLowerCase(), value);
   }
-  return params;
+  return found;
 }

@@ -127,6 +127,12 @@ export const mcpFailure = {
       `${origin} does not accept the access token that was issued for it`,
       "run codemie mcp-proxy --explain with its address, and show the result to its administrator",
     ),
+  noBoundTokens: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the server takes only tokens that are bound to a key (DPoP, RFC 9449), and it and the authorization server ${printable(issuer, 120)} do not both take keys with ES256`,
+      "show this to the server's administrator",
+    ),
   issuer: (expected: string, found: string) =>
     new CodemieError(
       "auth_refused",

@@ -5,8 +5,8 @@ import { pause } from "../core/time.ts";
 import { readFault } from "../oauth/fault.ts";
 import type { Cookies } from "../platform/cookie-jar.ts";
 import { type Fetch, networkFailure } from "../platform/network.ts";
-import type { Authorization } from "./authorization.ts";
-import { readChallenge } from "./challenge.ts";
+import type { AccessToken, Authorization } from "./authorization.ts";
+import { type Challenge, readChallenge } from "./challenge.ts";
 import { mcpFailure } from "./failures.ts";
 import { saysForgotten } from "./forgotten.ts";
 import type { Log } from "./log.ts";
@@ -59,6 +59,11 @@ function stillWanted({ pending }: ServerRequest): void {
   if (pending?.wanted === false) throw mcpFailure.cancelled();
 }
 
+/** @returns true when a server refuses no more than the proof's nonce, and names another (RFC 9449 section 9) */
+function wantsNonce({ status, error }: Challenge, token: AccessToken | undefined, { headers }: Response): boolean {
+  return status === 401 && error === "use_dpop_nonce" && !!token?.proofKey && headers.has("dpop-nonce");
+}
+
 /**
  * A 401 without `WWW-Authenticate` demands nothing (RFC 9110 section 15.5.2). Within a session that was opened without a
  * token, it means that the server has forgotten the session; with a token it may mean the token, unless it says so.
@@ -106,11 +111,12 @@ export class ServerClient {
    */
   async send(request: ServerRequest): Promise<Response> {
     const { authorization } = this.#options;
+    let hasNonce = false;
     for (let round = 0; ; round++) {
       request.time?.hold();
       const token = await authorization.current(request);
       request.time?.touch();
-      const response = await this.#follow(request, token?.accessToken.reveal());
+      const response = await this.#follow(request, token);
       const challenge = readChallenge(response);
       const forgotten = challenge && (await forgottenSession(request, response, token !== undefined));
       if (forgotten) return forgotten;
@@ -120,7 +126,11 @@ export class ServerClient {
       }
       await response.body?.cancel().catch(() => undefined);
       if (this.#options.headers.has("authorization")) throw mcpFailure.headerRefused(this.url.origin, response.status);
-      if (round === mostRounds) throw mcpFailure.tokenRefused(this.url.origin);
+      if (!hasNonce && wantsNonce(challenge, token, response)) {
+        hasNonce = true;
+        continue;
+      }
+      if (round >= mostRounds) throw mcpFailure.tokenRefused(this.url.origin);
       stillWanted(request);
       request.time?.hold();
       await authorization.renew(challenge, token, request);
@@ -128,7 +138,7 @@ export class ServerClient {
   }
 
   /** Follows redirects within the server's origin only: others would send headers and messages elsewhere. */
-  async #follow(request: ServerRequest, token: string | undefined): Promise<Response> {
+  async #follow(request: ServerRequest, token: AccessToken | undefined): Promise<Response> {
     let url = request.url ?? this.url;
     for (let hops = 0; ; hops++) {
       const response = await this.#once(request, url, token);
@@ -143,11 +153,12 @@ export class ServerClient {
     }
   }
 
-  async #once(request: ServerRequest, url: URL, token: string | undefined): Promise<Response> {
+  async #once(request: ServerRequest, url: URL, given: AccessToken | undefined): Promise<Response> {
     const { cookies, log } = this.#options;
     const headers = new Headers(this.#options.headers);
     for (const [name, value] of Object.entries(request.headers)) if (value !== undefined) headers.set(name, value);
-    if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
+    const [token, proofKey] = [given?.accessToken.reveal(), given?.proofKey];
+    if (token !== undefined) headers.set("authorization", `${proofKey ? "DPoP" : "Bearer"} ${token}`);
     const jar = await cookies.headerFor(url.href);
     if (jar) headers.set("cookie", [headers.get("cookie"), jar].filter(Boolean).join("; "));
     this.#recent = [...this.#recent, headers].slice(-mostRemembered);
@@ -155,6 +166,8 @@ export class ServerClient {
     let isRepeat = false;
     for (let tries = 0; ; tries++) {
       stillWanted(request);
+      // A server takes each proof once.
+      if (proofKey) headers.set("dpop", proofKey.proof(request.method, url, token));
       try {
         const response = await this.#options.fetch(url.href, {
           method: request.method,
@@ -163,6 +176,7 @@ export class ServerClient {
           signal: request.signal,
         });
         log.debug(`${request.method} ${addressOnly(url)} → ${response.status}`);
+        proofKey?.heard(url, token, response.headers.get("dpop-nonce"));
         await cookies.take(url.href, response.headers.getSetCookie());
         return response;
       } catch (error) {

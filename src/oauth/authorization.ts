@@ -1,5 +1,6 @@
 import { hashOf, randomBytes } from "../core/crypto.ts";
 import type { ServerMetadata } from "./metadata.ts";
+import type { ProofKey } from "./proof-key.ts";
 
 /** The secrets of one authorization: made anew each time, useless after it. */
 export interface AuthorizationSecrets {
@@ -24,6 +25,8 @@ export interface AuthorizationRequest {
   /** the resource the token is for (RFC 8707) */
   readonly resource?: string | undefined;
   readonly prompt?: string | undefined;
+  /** the key that the token is to be bound to: the code is bound to it too (RFC 9449 section 10) */
+  readonly proofKey?: ProofKey | undefined;
   /** true: an OpenID Connect request, which sends the nonce too */
   readonly openId?: boolean;
   /** parameters of the provider's own, by name; they replace none of ours */
@@ -77,6 +80,7 @@ export function authorizationUrl(endpoint: URL, secrets: AuthorizationSecrets, r
     code_challenge_method: "S256",
     resource: request.resource,
     prompt: request.prompt,
+    dpop_jkt: request.proofKey?.thumbprint(),
   };
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value);
   return url;
@@ -92,14 +96,16 @@ export type CallbackResult =
 
 /**
  * Judges a callback. The caller has checked its `state`. If the server sends or promises `iss` (RFC 9207), that is
- * checked before an error is believed.
+ * checked before an error is believed: as text, every one of several, and an empty one too.
  *
  * @param url the callback's URL
  * @param server the authorization server we sent the browser to
  */
 export function judgeCallback(url: URL, server: ServerMetadata): CallbackResult {
-  const [iss, error, code] = ["iss", "error", "code"].map((name) => url.searchParams.get(name));
-  const isOther = iss ? iss !== server.issuer : server.authorization_response_iss_parameter_supported === true;
+  const [error, code] = ["error", "code"].map((name) => url.searchParams.get(name));
+  const issuers = url.searchParams.getAll("iss");
+  const isMissing = issuers.length === 0 && server.authorization_response_iss_parameter_supported === true;
+  const isOther = isMissing || issuers.some((iss) => iss !== server.issuer);
   if (isOther) return { kind: "other-issuer" };
   if (error) return { kind: "refused", code: error, description: url.searchParams.get("error_description") ?? "" };
   return code ? { kind: "code", code } : { kind: "no-code" };

@@ -1,4 +1,5 @@
 import { type Client, formEncoded } from "./client.ts";
+import { readFault } from "./fault.ts";
 import type { OAuthAnswer, OAuthHttp } from "./http.ts";
 import { endpointName, type ProofEndpoint, type ServerMetadata } from "./metadata.ts";
 
@@ -9,7 +10,9 @@ export type GrantForm = Readonly<Record<string, string | undefined>>;
 const assertionSeconds = 300;
 
 /**
- * Sends a request to an endpoint that clients authenticate at: the only way for a client's proof to leave us.
+ * Sends a request to an endpoint that clients authenticate at: the only way for a client's proof to leave us. At the token
+ * endpoint it carries the proof of the key that the token is to be bound to, and is sent once more when the server names a
+ * nonce for that (RFC 9449 sections 5 and 8).
  *
  * @param endpoint which one; the caller has checked that the server names it
  * @param form the request's own parameters; undefined ones are left out
@@ -27,7 +30,18 @@ export async function sendAsClient(
 ): Promise<OAuthAnswer> {
   const url = http.allowed(server[endpoint] ?? "(none)", endpointName(endpoint));
   const patience = patienceMs === undefined ? {} : { patienceMs };
-  return await http.send(url, { method: "POST", ...(await authenticated(server, client, form)), ...patience });
+  const proofKey = endpoint === "token_endpoint" ? client.proofKey : undefined;
+  const send = async () => {
+    const { body, headers } = await authenticated(server, client, form);
+    if (proofKey) headers.set("dpop", proofKey.proof("POST", url, undefined));
+    return await http.send(url, { method: "POST", body, headers, ...patience });
+  };
+  const answer = await send();
+  const isNew = proofKey?.heard(url, undefined, answer.nonce) === true;
+  if (!isNew || readFault(answer.text, []).code !== "use_dpop_nonce") return answer;
+  const second = await send();
+  proofKey?.heard(url, undefined, second.nonce);
+  return second;
 }
 
 /** Returns body and headers with the client's authentication (RFC 6749 section 2.3, RFC 7523 section 2.2). */

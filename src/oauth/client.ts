@@ -1,5 +1,6 @@
 import type { Secret } from "../core/secret.ts";
 import type { ServerMetadata } from "./metadata.ts";
+import type { ProofKey } from "./proof-key.ts";
 
 /** How a client authenticates at the token endpoint (RFC 7591 section 2). */
 export const authMethods = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"] as const;
@@ -14,6 +15,8 @@ export interface Client {
   /** an assertion that somebody else signed for us (RFC 7523 section 2.2), in place of one by our key */
   readonly assertion?: Secret;
   readonly method: AuthMethod;
+  /** set when its tokens are bound to a key (RFC 9449) */
+  readonly proofKey?: ProofKey;
   /** set when we registered this client ourselves (RFC 7591), for this one redirect */
   readonly registered?: {
     readonly redirectUri: string;
@@ -22,6 +25,11 @@ export interface Client {
     /** where to remove the registration, and the bearer token for that (RFC 7592) */
     readonly management?: { readonly uri: string; readonly token: Secret };
   };
+}
+
+/** @returns the client with that key for proofs, or without any */
+export function withProofKey({ proofKey: _, ...client }: Client, proofKey: ProofKey | undefined): Client {
+  return proofKey ? { ...client, proofKey } : client;
 }
 
 /** @returns a public client: a native app cannot keep a secret (RFC 8252 section 8.4) */

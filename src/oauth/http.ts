@@ -22,6 +22,8 @@ export interface OAuthAnswer {
   readonly sent: readonly string[];
   /** where a redirect leads */
   readonly location?: string | undefined;
+  /** what the next proof is to hold (RFC 9449 section 8) */
+  readonly nonce: string | null;
 }
 
 export interface OAuthRequest {
@@ -115,7 +117,8 @@ export class OAuthHttp {
       await cookies?.take(url.href, response.headers.getSetCookie());
       const tooLong = () => oauthFailure.tooLong(addressOnly(url), mostBytes);
       const location = response.headers.get("location") ?? undefined;
-      return { status: response.status, sent, location, text: await textUpTo(response, mostBytes, tooLong) };
+      const nonce = response.headers.get("dpop-nonce");
+      return { status: response.status, sent, location, nonce, text: await textUpTo(response, mostBytes, tooLong) };
     } catch (error) {
       if (error instanceof CodemieError) throw error;
       throw networkFailure(url.origin, error);

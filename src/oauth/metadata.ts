@@ -10,6 +10,8 @@ export const resourceMetadata = documentOf({
   resource: z.string(),
   authorization_servers: z.optional(strings),
   scopes_supported: z.optional(strings),
+  dpop_signing_alg_values_supported: z.optional(strings),
+  dpop_bound_access_tokens_required: z.optional(z.boolean()),
 });
 export type ResourceMetadata = z.infer<typeof resourceMetadata>;
 
@@ -34,6 +36,7 @@ export const serverMetadata = documentOf({
   code_challenge_methods_supported: z.optional(strings),
   authorization_response_iss_parameter_supported: z.optional(z.boolean()),
   client_id_metadata_document_supported: z.optional(z.boolean()),
+  dpop_signing_alg_values_supported: z.optional(strings),
 });
 export type ServerMetadata = z.infer<typeof serverMetadata>;
 

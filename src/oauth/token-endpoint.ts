@@ -7,6 +7,7 @@ import { type GrantForm, sendAsClient } from "./client-authentication.ts";
 import { documentOf, optionalText, seconds } from "./document.ts";
 import type { OAuthHttp } from "./http.ts";
 import { endpointName, type ServerMetadata } from "./metadata.ts";
+import type { ProofKey } from "./proof-key.ts";
 import { noTrace, type Trace } from "./trace.ts";
 
 /** Longest lifetime of a token that we believe, seconds: ten years. */
@@ -24,6 +25,13 @@ export const tokenAnswer = documentOf({
 });
 export type TokenAnswer = z.infer<typeof tokenAnswer>;
 
+/** The token type of a token that is bound to a key (RFC 9449 section 5), in lower case. */
+const boundType = "dpop";
+
+/** @returns the key that an issued token is bound to; undefined for a bearer token */
+export const boundTo = (answer: TokenAnswer, client: Client): ProofKey | undefined =>
+  answer.token_type.toLowerCase() === boundType ? client.proofKey : undefined;
+
 /** The member that we keep of a token answer that is not usable otherwise. */
 const renewal = documentOf({ refresh_token: optionalText });
 
@@ -34,12 +42,12 @@ export interface UnusableToken extends Unusable {
 }
 
 /**
- * Asks a token endpoint for a bearer token.
+ * Asks a token endpoint for a bearer token, or one that is bound to the client's key (RFC 9449 section 5).
  *
  * @param form the grant's own parameters; client authentication is added
  * @param trace gets the step and how it ended
- * @returns the token; a refusal; `unusable`, also for a token that is not a bearer token. A missing token type counts as
- *   bearer: some servers leave it out
+ * @returns the token; a refusal; `unusable`, also for a token of another type. A missing token type counts as bearer: some
+ *   servers leave it out
  * @throws `auth_refused` when the rule forbids the endpoint's address; `server_error` for an answer that is too long;
  *   `unreachable`, `tls`; usage error when the client's key cannot sign
  */
@@ -55,7 +63,10 @@ export async function requestToken(
   const detail = `${form.grant_type}: ${answer.status} ${addressOnly(new URL(server.token_endpoint))}`;
   trace({ name: "token", ok: result.kind === "issued", detail, reference: "RFC 6749 section 5" });
   if (result.kind === "refused") return result;
-  if (result.kind === "issued" && /^bearer$/i.test(result.document.token_type)) return result;
+  if (result.kind === "issued") {
+    const type = result.document.token_type.toLowerCase();
+    if (type === "bearer" || (type === boundType && client.proofKey)) return result;
+  }
   const unusable =
     result.kind === "unusable"
       ? result

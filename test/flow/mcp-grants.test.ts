@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { exportJWK, exportPKCS8, generateKeyPair, jwtVerify } from "jose";
+import { exportJWK, exportPKCS8, generateKeyPair, jwtVerify, SignJWT } from "jose";
 import { loginRecord } from "../../src/auth/credential.ts";
 import { vaultFiles } from "../../src/vault/key.ts";
 import { Vault } from "../../src/vault/vault.ts";
@@ -228,6 +228,52 @@ test("the enterprise grant with an OIDC profile: a fresh ID token each time, and
   await issuer.close();
 });
 
+/** The flags of a job with an identity token in a variable. */
+const job = ["--grant", "jwt-bearer", "--client-id", "job", "--id-token", "env:ID_TOKEN"];
+
+async function identityToken(audience: string): Promise<string> {
+  const { privateKey } = await generateKeyPair("ES256");
+  const token = new SignJWT({ iss: "https://ci.example.com", sub: "job" }).setProtectedHeader({ alg: "ES256" });
+  return await token.setAudience(audience).setIssuedAt().setExpirationTime("5m").sign(privateKey);
+}
+
+test("jwt-bearer: a job's identity token is the assertion (RFC 7523), and again when the token ends", async () => {
+  const server = await startProtected({ challenge: 'scope="jobs", ' });
+  const token = await identityToken(server.issuer);
+  const bridge = new AuthorizedBridge(server.url, job, { ID_TOKEN: token });
+  expect((await bridge.initialize()).result).toBeDefined();
+  server.forgetTokens();
+  expect((await bridge.call("x")).result).toEqual({ scope: "jobs" });
+  expect(bridge.opened()).toEqual([]);
+  const forms = server.calls("/token").map(({ body }) => new URLSearchParams(body));
+  const sent = forms.filter((form) => form.get("grant_type")?.endsWith(":jwt-bearer"));
+  expect(sent.length).toBe(2);
+  for (const form of sent) {
+    expect(form.get("assertion")).toBe(token);
+    expect(form.get("client_id")).toBe("job");
+    expect(form.get("resource")).toBe(server.url);
+  }
+  expect(bridge.err + bridge.log()).not.toContain(token);
+  await bridge.finish();
+  await server.close();
+});
+
+for (const [name, audience, expected] of [
+  ["for somebody else", "https://other.example.com", "https://other.example.com"],
+  ["to another host than the server's", "https://other.example.com", "--issuer"],
+] as const) {
+  test(`jwt-bearer: no identity token goes out ${name}`, async () => {
+    const elsewhere = name !== "for somebody else";
+    const server = await startProtected(elsewhere ? { server: { token_endpoint: "http://localhost:1/token" } } : {});
+    const flags = elsewhere ? [...job, "--audience", audience] : job;
+    const bridge = new AuthorizedBridge(server.url, flags, { ID_TOKEN: await identityToken(audience) });
+    expect((await bridge.initialize()).error.message + bridge.err).toContain(expected);
+    expect(server.calls("/token")).toEqual([]);
+    await bridge.finish();
+    await server.close();
+  });
+}
+
 test("the enterprise grant without a login at an OpenID provider says what to do", async () => {
   const server = await startProtected();
   const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
@@ -240,6 +286,11 @@ test("the enterprise grant without a login at an OpenID provider says what to do
 for (const [flags, expected] of [
   [["--grant", "client-credentials"], "needs a client"],
   [["--grant", "client-credentials", "--client-id", "x"], "needs a client"],
+  [["--grant", "jwt-bearer", "--client-id", "x"], "belong together"],
+  [["--id-token", "github"], "belong together"],
+  [["--audience", "x"], "belong together"],
+  [["--grant", "jwt-bearer", "--id-token", "github"], "needs a client"],
+  [["--grant", "jwt-bearer", "--id-token", "eyJx", "--client-id", "x"], "not of the form"],
   [["--grant", "magic"], "there is no grant magic"],
   [["--client-secret-env", "NOT_SET", "--client-id", "x"], "NOT_SET, which is not set"],
   [["--idp-client-id", "x"], "belong together"],

@@ -286,6 +286,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     [server, 503],
   ],
   "mcp/tokenRefused": [[server]],
+  "mcp/noBoundTokens": [["https://login.example.com"]],
   "mcp/unanswered": [[server]],
   "oauth/address": [["the token endpoint", "http://elsewhere.example.com/token"]],
   "auth/idToken": [[issuer, "its nonce belongs to another login"]],

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { judgeCallback } from "../../src/oauth/authorization.ts";
 import { AuthorizedBridge, startProtected } from "../support/mcp/protected.ts";
 import { cases } from "../support/tiers.ts";
 
@@ -37,6 +38,47 @@ test("iss of another issuer: the code is not redeemed (RFC 9207)", async () => {
 test("iss is checked before an error is believed", async () => {
   const { error } = await withBrowser({ iss: "https://evil.example.com", code: undefined, error: "access_denied" });
   expect(error.message).toContain("RFC 9207");
+});
+
+const spelled = (issuer: string) => [
+  "",
+  `${issuer}/`,
+  issuer.replace("http:", "HTTP:"),
+  issuer.replace("127.0.0.1", "127.0.0.%31"),
+];
+
+test("iss is compared as text, of each of several, and promised or not (RFC 3986 section 6.2.1)", () => {
+  const issuer = "http://127.0.0.1:8080";
+  for (const promised of [true, false]) {
+    const server = { issuer, token_endpoint: "", authorization_response_iss_parameter_supported: promised };
+    const judged = (...given: string[]) => {
+      const url = new URL("http://localhost/callback?code=c");
+      for (const iss of given) url.searchParams.append("iss", iss);
+      return judgeCallback(url, server).kind;
+    };
+    for (const odd of spelled(issuer)) expect([odd, judged(odd)]).toEqual([odd, "other-issuer"]);
+    expect(judged(issuer, "https://evil.example.com")).toBe("other-issuer");
+    expect(judged("https://evil.example.com", issuer)).toBe("other-issuer");
+    expect(judged(issuer)).toBe("code");
+  }
+});
+
+test("another issuer's words are not shown, by --explain either", async () => {
+  const server = await startProtected({
+    callback: {
+      iss: "https://evil.example.com",
+      code: undefined,
+      error: "visit_evil_com",
+      error_description: "call us",
+    },
+  });
+  const bridge = new AuthorizedBridge(server.url, ["--explain"]);
+  await bridge.end();
+  const shown = bridge.err + bridge.lines.join("\n");
+  expect(shown).toContain("another issuer");
+  expect(shown).not.toMatch(/visit_evil_com|call us/);
+  bridge.person.remove();
+  await server.close();
 });
 
 test("iss promised and missing: refused; neither promised nor sent: fine", async () => {

@@ -5,7 +5,9 @@ declare module "oidc-provider" {
     constructor(issuer: string, configuration: Record<string, unknown>);
     callback(): (request: IncomingMessage, response: ServerResponse) => void;
     readonly AccessToken: {
-      find(token: string): Promise<{ isValid: boolean; aud?: string; scope?: string; accountId: string } | undefined>;
+      find(
+        token: string,
+      ): Promise<{ isValid: boolean; aud?: string; scope?: string; accountId: string; jkt?: string } | undefined>;
     };
     readonly ResourceServer: new (
       identifier: string,

@@ -29,7 +29,7 @@ export interface McpArgs {
   readonly allowHttp: boolean;
   /** ms a request may wait without a byte from the server, 0 for ever; undefined: the standard limits */
   readonly silenceMs: number | undefined;
-  readonly grant: "authorization-code" | "client-credentials" | "enterprise";
+  readonly grant: "authorization-code" | "client-credentials" | "enterprise" | "jwt-bearer";
   readonly scope: string | undefined;
   /** the resource indicator to send (RFC 8707); undefined: the server's own; `none`: send none */
   readonly resource: string | undefined;
@@ -47,6 +47,8 @@ export interface McpArgs {
   readonly clientMetadataUrl: string | undefined;
   /** the company's identity provider; undefined: an OIDC profile's */
   readonly provider: { readonly tokenEndpoint: URL; readonly clientId: string; readonly idToken: Secret } | undefined;
+  /** where the identity token of this job is, and whom it is for if not the authorization server */
+  readonly workload: { readonly source: string; readonly audience: string | undefined } | undefined;
   readonly profile: string | undefined;
   readonly callback: CallbackChoice;
   readonly authSeconds: number;
@@ -61,7 +63,7 @@ export interface McpArgs {
 
 const protocols = ["auto", "2025-11-25", "2026-07-28"] as const satisfies Protocol[];
 const transports = ["auto", "http", "sse"] as const;
-const grants = ["authorization-code", "client-credentials", "enterprise"] as const;
+const grants = ["authorization-code", "client-credentials", "enterprise", "jwt-bearer"] as const;
 const standardAuthSeconds = 120;
 
 /**
@@ -127,13 +129,29 @@ function readClient(text: (name: Flag) => string | undefined, lookup: Lookup) {
   if ([clientSecret, keyText, keyFile].filter(Boolean).length > 1) throw bridgeFailure.secretAndKey();
   if (clientId === undefined && (clientSecret || clientKey)) throw bridgeFailure.clientIdMissing();
   const proof = clientSecret ?? clientKey;
-  if (grant !== "authorization-code" && (clientId === undefined || !proof)) throw mcpFailure.clientNeeded(grant);
+  const workload = readWorkload(grant, text, lookup);
+  const isProved = proof !== undefined || workload !== undefined;
+  if (grant !== "authorization-code" && (clientId === undefined || !isProved)) throw mcpFailure.clientNeeded(grant);
   const clientMetadataUrl = text("client-metadata-url");
   const document = URL.parse(clientMetadataUrl ?? "");
   if (clientMetadataUrl !== undefined && (document?.protocol !== "https:" || document.pathname === "/")) {
     throw bridgeFailure.badMetadataUrl();
   }
-  return { grant, clientId, clientSecret, clientKey, clientMetadataUrl, provider: readProvider(text, lookup) };
+  const provider = readProvider(text, lookup);
+  return { grant, clientId, clientSecret, clientKey, clientMetadataUrl, provider, workload };
+}
+
+/** Reads where the identity token of this job is: the grant and the flag belong together. */
+function readWorkload(grant: McpArgs["grant"], text: (name: Flag) => string | undefined, lookup: Lookup) {
+  const [source, audience] = [text("id-token"), text("audience")];
+  if ((grant === "jwt-bearer") !== (source !== undefined)) throw bridgeFailure.workloadIncomplete();
+  if (source === undefined) {
+    if (audience !== undefined) throw bridgeFailure.workloadIncomplete();
+    return undefined;
+  }
+  if (!/^(?:github|env:[A-Za-z_]\w*|file:.+)$/.test(source)) throw bridgeFailure.badIdToken();
+  if (source.startsWith("env:")) lookup(source.slice("env:".length));
+  return { source, audience };
 }
 
 function readProvider(text: (name: Flag) => string | undefined, lookup: Lookup): McpArgs["provider"] {
@@ -183,7 +201,7 @@ function promptOf(text: string | undefined): string | undefined {
 /** Parameters of the authorization request that protect it or have a flag of their own. */
 const ownParameters: readonly string[] = [
   ...["response_type", "response_mode", "client_id", "redirect_uri", "state", "nonce", "code_challenge"],
-  ...["code_challenge_method", "scope", "resource", "prompt", "request", "request_uri"],
+  ...["code_challenge_method", "scope", "resource", "prompt", "request", "request_uri", "dpop_jkt"],
 ];
 
 function readParameters(given: readonly string[]): Record<string, string> {

@@ -75,6 +75,9 @@ export const bridgeFailure = {
   badMetadataUrl: () => new CodemieError("usage", "--client-metadata-url must be an https: address with a path", see),
   providerIncomplete: () =>
     new CodemieError("usage", "--idp-token-endpoint, --idp-client-id and --id-token-env belong together", see),
+  workloadIncomplete: () =>
+    new CodemieError("usage", "--grant jwt-bearer and --id-token belong together, and --audience to them", see),
+  badIdToken: () => new CodemieError("usage", "--id-token is not of the form github, env:NAME or file:PATH", see),
   /** @param flag without its dashes */
   variableUnset: (flag: string, variable: string) =>
     new CodemieError("usage", `--${flag} names ${shown(variable)}`, "set the variable, or name another one"),

@@ -27,6 +27,8 @@ const flags = {
   "idp-token-endpoint": "value",
   "idp-client-id": "value",
   "id-token-env": "value",
+  "id-token": "value",
+  audience: "value",
   profile: "value",
   "callback-host": "value",
   "callback-port": "value",

@@ -24,7 +24,7 @@ const usual: readonly (readonly [flags: string, about: string])[] = [
 
 /** Flags for a server that demands a login. */
 const ofLogin: readonly (readonly [flags: string, about: string])[] = [
-  ["--grant KIND", "authorization-code (default), client-credentials or enterprise"],
+  ["--grant KIND", "authorization-code (default), client-credentials, enterprise or jwt-bearer"],
   ["--scope 'A B'", "scopes to ask for (default: those the server names)"],
   ["--prompt VALUE", "what its pages ask: login, consent, select_account, none; '' leaves it to the server"],
   ["--authorize-param NAME=VALUE", "one more parameter of the authorization request (repeatable)"],
@@ -44,6 +44,8 @@ const ofLogin: readonly (readonly [flags: string, about: string])[] = [
     "--idp-token-endpoint URL --idp-client-id ID --id-token-env NAME",
     "enterprise: another identity provider, and an ID token of it",
   ],
+  ["--id-token SOURCE", "jwt-bearer: this job's identity token: github, env:NAME or file:PATH"],
+  ["--audience AUD", "jwt-bearer: whom that token is for (default: the authorization server)"],
 ];
 
 /** Width of the first column of the help, columns. */

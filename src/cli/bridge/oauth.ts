@@ -17,6 +17,7 @@ import { OAuthHttp, withHeadersFor } from "../../oauth/http.ts";
 import type { Trace } from "../../oauth/trace.ts";
 import type { Cookies } from "../../platform/cookie-jar.ts";
 import { readNamedText } from "../../platform/foreign-files.ts";
+import type { Runtime } from "../../platform/runtime.ts";
 import { environmentForOthers } from "../../profiles/environment.ts";
 import { resolveProfile } from "../../profiles/resolve.ts";
 import type { Vault } from "../../vault/vault.ts";
@@ -76,6 +77,7 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     client,
     person,
     enterprise: grant === "enterprise" ? () => providerOf(cli, asked, vault) : undefined,
+    workload: asked.workload && identityOf(runtime, asked.workload),
     store: asked.persist ? new GrantStore(vault, runtime.home) : undefined,
     http: new OAuthHttp({
       fetch: withHeadersFor(url.origin, asked.headers, runtime.fetch),
@@ -124,6 +126,16 @@ export async function keyOf({ clientKey }: Pick<McpArgs, "clientKey">, cwd: stri
   const text = await readNamedText(file, longestKey);
   if (text === undefined) throw oauthFailure.key(`there is no file ${file}`);
   return new Secret(text);
+}
+
+/** @returns a function from an authorization server's issuer to an identity token of this job for it, fetched anew each time */
+function identityOf(runtime: Runtime, { source, audience }: NonNullable<McpArgs["workload"]>) {
+  return async (issuer: string): Promise<Secret> => {
+    const { parseIdentitySource } = await import("../../auth/identity-source.ts");
+    const { readIdentityToken } = await import("../../auth/identity-token.ts");
+    const from = parseIdentitySource(source, "--id-token");
+    return (await readIdentityToken(from, audience ?? issuer, runtime)).bearer.token;
+  };
 }
 
 async function providerOf(cli: Cli, asked: McpArgs, vault: Vault): Promise<EnterpriseProvider> {

@@ -39,7 +39,7 @@ const agentFlags: Readonly<Record<string, string>> = {
 /** Values of the bridge's flags. */
 const bridgeValues: Readonly<Record<string, readonly string[]>> = {
   transport: ["auto", "http", "sse"],
-  grant: ["authorization-code", "client-credentials", "enterprise"],
+  grant: ["authorization-code", "client-credentials", "enterprise", "jwt-bearer"],
   "callback-host": callbackHosts,
 };
 

@@ -5,7 +5,7 @@ import { givenClient } from "./client.ts";
 import { authorizeByCode } from "./code-flow.ts";
 import { authorizeByDevice } from "./device-flow.ts";
 import type { Deployment } from "./discovery.ts";
-import { authorizeAsMachine, authorizeByEnterprise } from "./machine.ts";
+import { authorizeAsMachine, authorizeByEnterprise, redeemAssertion } from "./machine.ts";
 import type { SessionOptions } from "./options.ts";
 
 /**
@@ -24,7 +24,7 @@ export async function askForToken(
   known: Client | undefined,
   chosen: (client: Client) => void,
 ): Promise<{ answer: TokenAnswer; client: Client }> {
-  const { grant, issuer, client: clientOptions, enterprise, person, http, trace } = options;
+  const { grant, issuer, client: clientOptions, enterprise, workload, person, http, trace } = options;
   if (grant === "authorization-code") {
     let client: Client | undefined;
     const flow = { deployment, issuer, scope, known, clientOptions, person, http, trace };
@@ -38,6 +38,10 @@ export async function askForToken(
   }
   const client = givenClient(deployment.server, clientOptions);
   if (!client || (grant === "enterprise" && !enterprise)) throw mcpFailure.clientNeeded(grant);
+  if (workload) {
+    const assertion = await workload(deployment.server.issuer);
+    return { answer: await redeemAssertion(deployment, client, scope, assertion, http, trace), client };
+  }
   const answer = enterprise
     ? await authorizeByEnterprise(deployment, client, scope, await enterprise(), http, trace)
     : await authorizeAsMachine(deployment, client, scope, http, trace);

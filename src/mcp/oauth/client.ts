@@ -1,7 +1,8 @@
 import type { Secret } from "../../core/secret.ts";
-import { authMethodFor, type Client } from "../../oauth/client.ts";
+import { authMethodFor, type Client, withProofKey } from "../../oauth/client.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
 import { proofEndpoints, type ServerMetadata } from "../../oauth/metadata.ts";
+import type { ProofKey } from "../../oauth/proof-key.ts";
 import { register } from "../../oauth/registration.ts";
 import type { Trace } from "../../oauth/trace.ts";
 import { mcpFailure } from "../failures.ts";
@@ -12,6 +13,8 @@ export interface ClientOptions {
   readonly clientSecret: Secret | undefined;
   readonly clientKey: Secret | undefined;
   readonly metadataUrl: string | undefined;
+  /** the key that the server wants tokens bound to (RFC 9449) */
+  readonly proofKey?: ProofKey | undefined;
   /** our name in a registration */
   readonly clientName: string;
 }
@@ -39,21 +42,24 @@ export async function chooseClient(
   }
   const { known } = request;
   const valid = known?.registered?.expiresAt === undefined || known.registered.expiresAt > nowMs;
-  if (known?.registered?.redirectUri === request.redirectUri && valid) return known;
+  const isSame = known?.registered?.redirectUri === request.redirectUri && valid;
   const { redirectUri, scope } = request;
-  return await register(server, { clientName: options.clientName, redirectUri, scope }, http, trace);
+  const { clientName, proofKey } = options;
+  const client = isSame ? known : await register(server, { clientName, redirectUri, scope }, http, trace);
+  return withProofKey(client, proofKey);
 }
 
 /** @returns the client that needs no registration, or undefined */
 export function givenClient(server: ServerMetadata, options: ClientOptions): Client | undefined {
-  const { clientId, clientSecret, clientKey, metadataUrl } = options;
+  const { clientId, clientSecret, clientKey, metadataUrl, proofKey } = options;
   if (clientId !== undefined) {
     const secret = clientSecret ? { secret: clientSecret } : {};
     const key = clientKey ? { key: clientKey } : {};
-    return { id: clientId, ...secret, ...key, method: authMethodFor(server, clientSecret, clientKey, clientId) };
+    const method = authMethodFor(server, clientSecret, clientKey, clientId);
+    return withProofKey({ id: clientId, ...secret, ...key, method }, proofKey);
   }
   if (metadataUrl !== undefined && server.client_id_metadata_document_supported) {
-    return { id: metadataUrl, method: "none" };
+    return withProofKey({ id: metadataUrl, method: "none" }, proofKey);
   }
   return undefined;
 }
@@ -64,6 +70,7 @@ export function givenClient(server: ServerMetadata, options: ClientOptions): Cli
  *
  * @param url the MCP server's address
  * @param issuer as the user named it
+ * @param hasAssertion true: an identity token of this job is sent there
  * @throws `auth_refused` when the client would prove itself to another host
  */
 export function judgeHostsOfProof(
@@ -71,11 +78,12 @@ export function judgeHostsOfProof(
   { clientSecret, clientKey }: ClientOptions,
   { hostname }: URL,
   issuer: string | undefined,
+  hasAssertion: boolean,
 ): void {
-  if (issuer !== undefined || !(clientSecret || clientKey)) return;
+  if (issuer !== undefined || !(clientSecret || clientKey || hasAssertion)) return;
   const addresses = [server.issuer, ...proofEndpoints.map((endpoint) => server[endpoint])];
   const hosts = addresses.flatMap((address) => URL.parse(address ?? "")?.hostname ?? []);
   const elsewhere = hosts.find((host) => host !== hostname);
   if (elsewhere === undefined) return;
-  throw mcpFailure.nameIssuer(server.issuer, elsewhere, clientKey ? "signed assertion" : "secret");
+  throw mcpFailure.nameIssuer(server.issuer, elsewhere, clientSecret ? "secret" : "signed assertion");
 }

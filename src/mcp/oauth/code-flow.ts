@@ -96,6 +96,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
   const asked = authorizationUrl(endpoint, secrets, {
     ...{ clientId: client.id, redirectUri, scope, resource, openId: isOpenId, parameters: person.parameters },
     prompt: promptFor(needsConsent(server) ? scope : undefined, person.prompt),
+    proofKey: client.proofKey,
   });
   let url: URL;
   try {
@@ -206,7 +207,7 @@ function codeOf(url: URL, server: ServerMetadata, sent: readonly string[], trace
   trace({
     name: "callback",
     ok: result.kind === "code",
-    detail: said === null ? "came back" : plainCode(said),
+    detail: result.kind === "other-issuer" ? "from another issuer" : said === null ? "came back" : plainCode(said),
     reference: "RFC 9207 section 2.4",
   });
   switch (result.kind) {

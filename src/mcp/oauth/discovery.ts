@@ -21,6 +21,10 @@ export interface Deployment {
   /** scopes that the resource lists */
   readonly scopes: readonly string[] | undefined;
   readonly server: ServerMetadata;
+  /** true: the resource takes tokens only that are bound to a key (RFC 9728 section 2) */
+  readonly takesBoundOnly: boolean;
+  /** signatures of proofs that the resource takes; undefined: it lists none */
+  readonly proofAlgorithms: readonly string[] | undefined;
   /** true: there is no metadata, so these are the fixed endpoints of MCP 2025-03-26 */
   readonly guessed: boolean;
 }
@@ -56,6 +60,12 @@ export async function discover(options: DiscoveryOptions): Promise<Deployment> {
   const { found: resource, trouble } = await findResource(options);
   const wanted = options.resource === "none" ? undefined : (options.resource ?? resource?.resource);
   const [first] = resource?.authorization_servers ?? [];
+  const common = {
+    resource: wanted,
+    scopes: resource?.scopes_supported,
+    takesBoundOnly: resource?.dpop_bound_access_tokens_required === true,
+    proofAlgorithms: resource?.dpop_signing_alg_values_supported,
+  };
   if (first === undefined) {
     if (options.issuer !== undefined && !sameOrigin(options.issuer, url.origin)) {
       throw mcpFailure.otherIssuer(options.issuer, url.origin);
@@ -65,7 +75,7 @@ export async function discover(options: DiscoveryOptions): Promise<Deployment> {
     if (!found && trouble) throw trouble;
     const server = found ?? fixedEndpoints(url.origin, trace);
     if (!sameOrigin(server.issuer, url.origin)) throw mcpFailure.issuer(url.origin, server.issuer);
-    return checked({ resource: wanted, scopes: resource?.scopes_supported, server, guessed: !found }, options);
+    return checked({ ...common, server, guessed: !found }, options);
   }
   const named = resource?.authorization_servers?.find((one) => sameIssuer(one, options.issuer ?? first));
   if (named === undefined) throw mcpFailure.otherIssuer(options.issuer ?? "", first);
@@ -75,7 +85,7 @@ export async function discover(options: DiscoveryOptions): Promise<Deployment> {
     trace({ name: "issuer", ok: false, detail: `it is ${server.issuer}`, reference: "RFC 8414 section 3.3" });
     throw mcpFailure.issuer(named, server.issuer);
   }
-  return checked({ resource: wanted, scopes: resource?.scopes_supported, server, guessed: false }, options);
+  return checked({ ...common, server, guessed: false }, options);
 }
 
 function checked(deployment: Deployment, { issuer, http, trace }: DiscoveryOptions): Deployment {

@@ -3,7 +3,7 @@ import { within } from "../../core/time.ts";
 import type { Client } from "../../oauth/client.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
 import type { ServerMetadata } from "../../oauth/metadata.ts";
-import { revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
+import { boundTo, revokeToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import type { AccessToken } from "../authorization.ts";
 import { coversScope } from "./scope.ts";
 
@@ -34,15 +34,24 @@ export function isOfUse({ scope, expiresAt }: Grant, needed: string | undefined,
 /**
  * Makes a grant from a token answer.
  *
+ * @param client the client that it was issued to
  * @param asked the scopes that we requested
  * @param nowMs now, ms since the epoch
  * @param refreshToken the current refresh token, kept if the server sends no new one
  */
-export function grantOf(answer: TokenAnswer, asked: string | undefined, nowMs: number, refreshToken?: Secret): Grant {
+export function grantOf(
+  answer: TokenAnswer,
+  client: Client,
+  asked: string | undefined,
+  nowMs: number,
+  refreshToken?: Secret,
+): Grant {
   const scope = answer.scope ?? asked; // RFC 6749 section 5.1: absent when it equals the request
   const refresh = answer.refresh_token ? new Secret(answer.refresh_token) : refreshToken;
+  const proofKey = boundTo(answer, client);
   return {
     accessToken: new Secret(answer.access_token),
+    ...(proofKey ? { proofKey } : {}),
     ...(refresh ? { refreshToken: refresh } : {}),
     ...(answer.expires_in ? { expiresAt: nowMs + answer.expires_in * 1000 } : {}),
     ...(scope === undefined ? {} : { scope }),

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { parseJson } from "../../core/json.ts";
-import type { Secret } from "../../core/secret.ts";
+import { Secret } from "../../core/secret.ts";
 import { addressOnly } from "../../core/text.ts";
 import type { Client } from "../../oauth/client.ts";
 import { readFault } from "../../oauth/fault.ts";
@@ -80,11 +80,24 @@ export async function authorizeByEnterprise(
     const { code, description } = readFault(text, sent);
     throw mcpFailure.refused(provider.tokenEndpoint.origin, code ?? String(status), description ?? "");
   }
-  const form = {
-    grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
-    assertion: vouched.access_token,
-    scope,
-    resource,
-  };
+  return await redeemAssertion({ server, resource }, client, scope, new Secret(vouched.access_token), http, trace);
+}
+
+/**
+ * Gets a token for a signed assertion of who we are (RFC 7523 section 2.1): a provider's, or a job's own identity token.
+ *
+ * @returns the token endpoint's answer
+ * @throws `auth_refused`, and as {@link obtainToken}
+ */
+export async function redeemAssertion(
+  { server, resource }: Pick<Deployment, "server" | "resource">,
+  client: Client,
+  scope: string | undefined,
+  assertion: Secret,
+  http: OAuthHttp,
+  trace: Trace,
+): Promise<TokenAnswer> {
+  const grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+  const form = { grant_type: grant, assertion: assertion.reveal(), scope, resource };
   return await obtainToken(server, client, form, http, trace);
 }

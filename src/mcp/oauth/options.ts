@@ -1,3 +1,4 @@
+import type { Secret } from "../../core/secret.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
 import type { Trace } from "../../oauth/trace.ts";
 import type { Log } from "../log.ts";
@@ -7,8 +8,8 @@ import type { Grant } from "./grant.ts";
 import type { EnterpriseProvider } from "./machine.ts";
 import type { GrantStore } from "./store.ts";
 
-/** How to get a token: through a person, as a machine, or through the company's identity provider. */
-export type GrantKind = "authorization-code" | "client-credentials" | "enterprise";
+/** How to get a token: through a person, as a machine, through the company's identity provider, or by a job's identity. */
+export type GrantKind = "authorization-code" | "client-credentials" | "enterprise" | "jwt-bearer";
 
 /** Settings and tools for the logins to one MCP server. */
 export interface SessionOptions {
@@ -23,6 +24,8 @@ export interface SessionOptions {
   readonly person: PersonOptions;
   /** called each time the enterprise grant needs a token */
   readonly enterprise: (() => Promise<EnterpriseProvider>) | undefined;
+  /** called each time the grant `jwt-bearer` needs a token; takes the authorization server's issuer, for the audience */
+  readonly workload: ((issuer: string) => Promise<Secret>) | undefined;
   /** stores logins; undefined: they end with the process */
   readonly store: GrantStore | undefined;
   readonly http: OAuthHttp;

@@ -1,13 +1,14 @@
 import { type Renewal, renewUnderLock } from "../../auth/renewal.ts";
 import { asCodemieError, type CodemieError } from "../../core/errors.ts";
 import { orAborted } from "../../core/time.ts";
-import type { Client } from "../../oauth/client.ts";
+import { type Client, withProofKey } from "../../oauth/client.ts";
 import { plainCode } from "../../oauth/fault.ts";
 import type { AccessToken, Authorization, Waiting } from "../authorization.ts";
 import type { Challenge } from "../challenge.ts";
 import { mcpFailure } from "../failures.ts";
 import { loggable } from "../log.ts";
 import { askForToken } from "./ask.ts";
+import { proofKeyFor } from "./bound.ts";
 import { givenClient, judgeHostsOfProof } from "./client.ts";
 import type { Deployment } from "./discovery.ts";
 import { discover } from "./discovery.ts";
@@ -156,7 +157,7 @@ export class OAuthSession implements Authorization {
     const before = this.#deployment?.server.issuer;
     if (before !== undefined && before !== found.server.issuer)
       throw mcpFailure.otherIssuer(before, found.server.issuer);
-    judgeHostsOfProof(found.server, this.#options.client, url, issuer);
+    judgeHostsOfProof(found.server, this.#options.client, url, issuer, this.#options.workload !== undefined);
     this.#named = named;
     this.#deployment = found;
     return found;
@@ -216,7 +217,7 @@ export class OAuthSession implements Authorization {
     const stored = await this.#options.store?.read(key);
     if (stored) {
       const given = this.#deployment && givenClient(this.#deployment.server, this.#options.client);
-      this.#client = given ?? stored.client;
+      this.#client = given ? withProofKey(given, stored.client.proofKey) : stored.client;
       if (!sameSecret(stored.grant.accessToken, refused?.accessToken)) {
         this.#take(stored.grant);
         this.#options.log.info("took the login another bridge stored");
@@ -253,19 +254,21 @@ export class OAuthSession implements Authorization {
   }
 
   async #authorize(deployment: Deployment, key: StoreKey, challenge: Challenge): Promise<void> {
-    const { log, authorized, grant: kind } = this.#options;
+    const { log, trace, authorized, grant: kind } = this.#options;
     const [before, clientBefore] = [this.#grant, this.#client];
     const wanted = wantedScope(this.#options.scope, challenge, deployment, kind === "authorization-code");
     const scope = challenge.status === 403 ? joinScopes(before?.scope, wanted) : wanted;
+    const proofKey = await proofKeyFor(deployment, challenge, clientBefore?.proofKey, trace);
+    const options = { ...this.#options, client: { ...this.#options.client, proofKey } };
     log.info(`authorizing at ${new URL(deployment.server.issuer).origin}`);
     let opened = kind !== "authorization-code";
     if (!opened) this.#rest.countTab(this.#options.url.origin);
     try {
-      const { answer, client } = await askForToken(this.#options, deployment, scope, this.#client, (chosen) => {
+      const { answer, client } = await askForToken(options, deployment, scope, this.#client, (chosen) => {
         this.#client = chosen;
         opened = true;
       });
-      const grant = grantOf(answer, scope, this.#now());
+      const grant = grantOf(answer, client, scope, this.#now());
       this.#unproved = { token: grant, renewed: false };
       this.#asked = { scope, until: this.#now() + restMs };
       if (clientBefore?.registered && clientBefore.id !== client.id) this.#leftovers.registration(clientBefore);

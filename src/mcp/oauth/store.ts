@@ -5,6 +5,7 @@ import { CodemieError } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
 import { authMethods, type Client } from "../../oauth/client.ts";
+import type { ProofKey } from "../../oauth/proof-key.ts";
 import { namesIn, removeFile, replaceFile } from "../../platform/files.ts";
 import { withLock } from "../../platform/lock.ts";
 import { readOwn } from "../../platform/private.ts";
@@ -16,9 +17,13 @@ const record = z.object({
   refreshToken: z.optional(z.string()),
   expiresAt: z.optional(z.number()),
   scope: z.optional(z.string()),
+  /** true: the access token is bound to the client's key */
+  bound: z.optional(z.boolean()),
   client: z.object({
     id: z.string(),
     secret: z.optional(z.string()),
+    /** a private JWK */
+    proofKey: z.optional(z.string()),
     method: z.enum(authMethods),
     registered: z.optional(z.object({ redirectUri: z.string(), expiresAt: z.optional(z.number()) })),
   }),
@@ -119,17 +124,21 @@ export class GrantStore {
     try {
       const found = await this.#vault.read(nameOf(key), record);
       if (!found) return undefined;
-      const { client, accessToken, refreshToken, expiresAt, scope } = found;
+      const { client, accessToken, refreshToken, expiresAt, scope, bound } = found;
+      const proofKey = await keyIn(client.proofKey);
+      if (client.proofKey !== undefined && !proofKey) return undefined;
       return {
         grant: {
           accessToken: new Secret(accessToken),
           ...(refreshToken === undefined ? {} : { refreshToken: new Secret(refreshToken) }),
           ...(expiresAt === undefined ? {} : { expiresAt }),
           ...(scope === undefined ? {} : { scope }),
+          ...(bound && proofKey ? { proofKey } : {}),
         },
         client: {
           id: client.id,
           method: client.method,
+          ...(proofKey ? { proofKey } : {}),
           ...(client.secret === undefined ? {} : { secret: new Secret(client.secret) }),
           ...(client.registered ? { registered: registered(client.registered) } : {}),
         },
@@ -149,8 +158,10 @@ export class GrantStore {
         refreshToken: grant.refreshToken?.reveal(),
         expiresAt: grant.expiresAt,
         scope: grant.scope,
+        bound: grant.proofKey ? true : undefined,
         client: {
           id: client.id,
+          proofKey: client.proofKey?.stored().reveal(),
           method: client.method,
           secret: client.registered ? client.secret?.reveal() : undefined,
           registered: client.registered ? registered(client.registered) : undefined,
@@ -158,6 +169,12 @@ export class GrantStore {
       }),
     );
   }
+}
+
+async function keyIn(text: string | undefined): Promise<ProofKey | undefined> {
+  if (text === undefined) return undefined;
+  const { ProofKey } = await import("../../oauth/proof-key.ts");
+  return ProofKey.of(text);
 }
 
 function registered({ redirectUri, expiresAt }: { redirectUri: string; expiresAt?: number | undefined }) {

@@ -49,7 +49,7 @@ export async function refreshGrant(
   if (result.kind === "issued") {
     return {
       kind: "renewed",
-      login: { grant: grantOf(result.document, grant.scope, nowMs, grant.refreshToken), client },
+      login: { grant: grantOf(result.document, client, grant.scope, nowMs, grant.refreshToken), client },
     };
   }
   if (result.kind === "refused" && !result.passing) return { kind: "ended", code: result.code };

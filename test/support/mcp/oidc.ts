@@ -1,3 +1,4 @@
+import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from "jose";
 import Provider from "oidc-provider";
 // Quiets the provider's warnings of its quick-start pages.
 import "../sandbox/identity.ts";
@@ -11,11 +12,18 @@ export interface BehindOidc {
   readonly issuer: string;
   /** method, path and status of every request to the provider */
   readonly requests: string[];
+  /** every token answer of the provider */
+  readonly answers: Record<string, string>[];
+  /** every proof that the MCP server accepted, decoded */
+  readonly proofs: Record<string, unknown>[];
   close(): Promise<void>;
 }
 
-/** @param seconds lifetime of the access tokens */
-export async function startBehindOidc(seconds: () => number): Promise<BehindOidc> {
+/**
+ * @param seconds lifetime of the access tokens
+ * @param bound true: the tokens are bound to a key (DPoP); both servers demand nonces, which change with each request
+ */
+export async function startBehindOidc(seconds: () => number, bound = false): Promise<BehindOidc> {
   const [server, authorization] = [await listen(), await listen()];
   const url = `${server.origin}/mcp`;
   const provider = new Provider(authorization.origin, {
@@ -23,6 +31,7 @@ export async function startBehindOidc(seconds: () => number): Promise<BehindOidc
       registration: { enabled: true },
       registrationManagement: { enabled: true },
       revocation: { enabled: true },
+      dPoP: { enabled: bound, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => bound },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: () => ({ scope: "tools", accessTokenFormat: "opaque", accessTokenTTL: seconds() }),
@@ -37,6 +46,10 @@ export async function startBehindOidc(seconds: () => number): Promise<BehindOidc
     ttl: { AccessToken: seconds, Session: 3600, Grant: 86_400, Interaction: 600, RefreshToken: 86_400 },
   });
   const requests: string[] = [];
+  const [answers, proofs]: [BehindOidc["answers"], BehindOidc["proofs"]] = [[], []];
+  // biome-ignore lint/suspicious/noExplicitAny: the library's own context, which has no types
+  provider.on("grant.success", (context: any) => answers.push(context.body));
+  let nonces = 0;
   const answer = provider.callback();
   authorization.handle((request, response) => {
     response.on("finish", () =>
@@ -49,13 +62,35 @@ export async function startBehindOidc(seconds: () => number): Promise<BehindOidc
     const seen = await readRequest(request);
     if (seen.path === "/.well-known/oauth-protected-resource/mcp") {
       const document = { resource: url, authorization_servers: [authorization.origin], scopes_supported: ["tools"] };
-      return sendJson(response, 200, document);
+      return sendJson(response, 200, { ...document, ...(bound ? { dpop_bound_access_tokens_required: true } : {}) });
     }
-    const token = String(seen.headers.authorization ?? "").replace(/^Bearer /, "");
+    const [scheme, token = ""] = String(seen.headers.authorization ?? "").split(" ");
     const found = token ? await provider.AccessToken.find(token) : undefined;
-    if (!found?.isValid || found.aud !== url) {
+    if (!found?.isValid || found.aud !== url || scheme !== (found.jkt === undefined ? "Bearer" : "DPoP")) {
       const where = `resource_metadata="${server.origin}/.well-known/oauth-protected-resource/mcp"`;
-      return void response.writeHead(401, { "www-authenticate": `Bearer ${where}` }).end();
+      return void response.writeHead(401, { "www-authenticate": `${bound ? "DPoP" : "Bearer"} ${where}` }).end();
+    }
+    if (found.jkt !== undefined) {
+      const fault = await faultOfProof(String(seen.headers.dpop), `nonce-${nonces}`, found.jkt);
+      const headers = { "dpop-nonce": `nonce-${++nonces}` };
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+      if (fault) return void response.writeHead(401, { "www-authenticate": `DPoP error="${fault}"` }).end();
+    }
+
+    /** Checks a proof as RFC 9449 section 4.3 says. */
+    async function faultOfProof(proof: string, nonce: string, jkt: string): Promise<string | undefined> {
+      try {
+        const { payload, protectedHeader } = await jwtVerify(proof, EmbeddedJWK, { typ: "dpop+jwt", maxTokenAge: 60 });
+        const ath = new Bun.CryptoHasher("sha256").update(token).digest("base64url");
+        const isRight = payload.htm === seen.method && payload.htu === url && payload.ath === ath;
+        const isKey = (await calculateJwkThumbprint(protectedHeader.jwk ?? {})) === jkt;
+        if (!isRight || !isKey || proofs.some(({ jti }) => jti === payload.jti)) return "invalid_dpop_proof";
+        if (payload.nonce !== nonce) return "use_dpop_nonce";
+        proofs.push(payload);
+        return undefined;
+      } catch {
+        return "invalid_dpop_proof";
+      }
     }
     if (seen.method !== "POST") return void response.writeHead(seen.method === "DELETE" ? 200 : 405).end();
     const message: Rpc = JSON.parse(seen.body);
@@ -67,6 +102,8 @@ export async function startBehindOidc(seconds: () => number): Promise<BehindOidc
     url,
     issuer: authorization.origin,
     requests,
+    answers,
+    proofs,
     close: async () => {
       await server.close();
       await authorization.close();

@@ -85,7 +85,7 @@ export async function startProtected(changes: Partial<Settings> = {}): Promise<P
     }
     if (seen.path !== "/mcp") return send(response, 404, "none");
     if (seen.method === "GET" && settings.stream) return settings.stream(response);
-    const scope = live.get(String(seen.headers.authorization ?? "").replace(/^Bearer /, ""));
+    const scope = live.get(String(seen.headers.authorization ?? "").replace(/^(?:Bearer|DPoP) /, ""));
     if (scope === undefined || settings.takesNone) {
       const where = `resource_metadata="${server.origin}/.well-known/oauth-protected-resource/mcp"`;
       return send(response, 401, "", { "www-authenticate": `Bearer ${settings.challenge}${where}` });
@@ -160,7 +160,12 @@ export async function startProtected(changes: Partial<Settings> = {}): Promise<P
     const [access_token, refresh_token] = [secret("access"), secret("refresh")];
     live.set(access_token, scope);
     refreshes.set(refresh_token, scope);
-    const body = { access_token, refresh_token, token_type: "Bearer", expires_in: settings.expiresIn };
+    const body = {
+      access_token,
+      refresh_token,
+      token_type: seen.headers.dpop ? "DPoP" : "Bearer",
+      expires_in: settings.expiresIn,
+    };
     sendJson(response, 200, scope === "" ? body : { ...body, scope });
   });
 
