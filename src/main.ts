@@ -35,7 +35,23 @@ async function hasHooked(): Promise<boolean> {
   return true;
 }
 
-if ((await hasToldVersion()) || (await hasHooked())) process.exitCode = 0;
+/** Claude Code asks for this line after each answer, so it loads nothing else either. It never fails. */
+async function hasShownStatus(): Promise<boolean> {
+  const [word, file] = typed;
+  if (program.startsWith("codemie-") || word !== "status-line" || file === undefined || file.startsWith("-"))
+    return false;
+  try {
+    const { statusLineOf } = await import("./agents/status-line.ts");
+    const { writeOut } = await import("./platform/stdio.ts");
+    const line = statusLineOf(file, Date.now());
+    if (line) writeOut(`${line}\n`);
+  } catch {
+    // no line is shown
+  }
+  return true;
+}
+
+if ((await hasToldVersion()) || (await hasHooked()) || (await hasShownStatus())) process.exitCode = 0;
 else {
   const { containCrashes } = await import("./platform/crash.ts");
   containCrashes();

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { readApiKey } from "../auth/api-key.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
 import { unrenewedEnd } from "../auth/credential.ts";
-import type { Credentials } from "../auth/credentials.ts";
+import type { Credentials, Lease } from "../auth/credentials.ts";
 import { authFailure } from "../auth/failures.ts";
 import { longestTokenFile, type TokenSource } from "../auth/given-token.ts";
 import { type GivenIdentity, type IdentityExchange, parseIdentitySource } from "../auth/identity-source.ts";
@@ -178,16 +178,26 @@ export async function warnOfTokensEnd({ runtime, output }: Context, credentials:
 const tellAheadMs = 24 * 3600 * 1000;
 
 /**
+ * @returns when a credential ends that nothing renews, ms since the epoch; undefined for one that is had anew before, and where
+ *   nobody knows
+ */
+export function endOfLease({ bearer, login, identity }: Lease): number | undefined {
+  if (identity) return undefined;
+  return bearer ? bearer.expiresAt : login && unrenewedEnd(login);
+}
+
+/**
  * Before a run: warns as {@link warnOfTokensEnd}, and tells when a credential that nothing renews ends within a day.
  *
  * @throws as {@link Credentials.current}
  */
 export async function tellOfEnd(context: Context, credentials: Credentials): Promise<void> {
-  const { bearer, login, profile, identity } = await credentials.current();
-  if (identity) return; // it is had anew before it ends
+  const lease = await credentials.current();
+  const { bearer, login, profile, identity } = lease;
+  if (identity) return;
   const now = context.runtime.now();
   if (bearer && endsSoon(bearer, now)) return await warnOfTokensEnd(context, credentials);
-  const end = bearer ? bearer.expiresAt : login && unrenewedEnd(login);
+  const end = endOfLease(lease);
   if (end === undefined || end <= now || end - now >= tellAheadMs) return;
   const { say } = context.output;
   // The hourly token of a CI job always ends soon; only a person can do something about it.

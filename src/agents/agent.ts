@@ -39,7 +39,7 @@ export interface AgentRun {
   readonly folder: string;
   /** the user's environment */
   readonly env: Env;
-  /** the plugin that reports the agent's sessions, and the run it reports them for; undefined: they are not tracked */
+  /** what {@link AgentSessions.layOut} returned, and the run that sessions are reported for; undefined: they are not tracked */
   readonly tracking?: { readonly plugin: string; readonly run: string } | undefined;
 }
 
@@ -106,16 +106,17 @@ export interface Agent {
 /** How an agent's sessions are tracked. */
 export interface AgentSessions {
   /**
-   * Lays out, under the base folder, the plugin that calls our hook.
+   * Lays out, under the base folder, what calls our hook.
    *
-   * @returns its folder
+   * @param cwd the folder the agent works in
+   * @returns what {@link Agent.start} needs to name it: the path of a plugin; undefined where it would hold up this run
    * @throws when it cannot be written
    */
-  layOut(home: string): Promise<string>;
+  layOut(home: string, cwd: string, env: Env): Promise<string | undefined>;
   /** Removes plugins of other versions. @throws when the folder is not ours, or cannot be changed */
   removeOld(home: string): Promise<void>;
-  /** @returns what the agent is set up with, as attributes of the metric of a session's start */
-  inventory(cwd: string, env: Env): Promise<Readonly<Record<string, unknown>>>;
+  /** @returns what the agent is set up with, as attributes of the metric of a session's start; absent where we do not look */
+  inventory?(cwd: string, env: Env): Promise<Readonly<Record<string, unknown>>>;
 }
 
 /** A gateway that runs on its own. */

@@ -5,7 +5,7 @@ import { parseJson } from "../core/json.ts";
 import { version } from "../core/version.ts";
 import { ensureFolder, makeFolder, namesIn, removeAll, renameFile, replaceFile } from "../platform/files.ts";
 import { readUntrusted } from "../platform/foreign-files.ts";
-import { ownProgram } from "../platform/self.ts";
+import { ownCommand } from "./own-command.ts";
 
 /** The plugin's name, which Claude Code shows. */
 const pluginName = "codemie";
@@ -24,13 +24,9 @@ const events: Readonly<Record<string, number>> = {
   SessionEnd: 10,
 };
 
-/** A word that no shell takes for anything else (POSIX.1-2017 section 2.2.2). */
-const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
-
 /** The files of the plugin, by path. The program and the base folder stand in it, so that no variable of a repository's can change them. */
 function filesFor(home: string): Readonly<Record<string, string>> {
-  // Windows has Claude Code run hooks in Git's shell, which takes a backslash in quotes as it is.
-  const command = `${quoted(ownProgram())} hook ${quoted(home)}`;
+  const command = ownCommand("hook", home);
   const hooks = Object.fromEntries(
     Object.entries(events).map(([event, timeout]) => [event, [{ hooks: [{ type: "command", command, timeout }] }]]),
   );

@@ -11,6 +11,7 @@ import { type Agent, type AgentModels, type AgentRun, type AgentStart, partsOf, 
 import { claudeArguments } from "./claude-arguments.ts";
 import { claudeInventory } from "./claude-inventory.ts";
 import { bringsPlugin, layOutPlugin, removeOldPlugins } from "./claude-plugin.ts";
+import { statusLineFor } from "./claude-status-line.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
 import { claudeStateOf, leftOut, toldBy } from "./trust.ts";
@@ -184,7 +185,8 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const { settings, args } = await takeSettings(run.args);
   const left = await leavesOut(run);
   const file = join(run.folder, "claude-settings.json");
-  const merged = { ...settings, teammateMode: inProcess, env: { ...usual, ...settings.env, ...pinned } };
+  const env = { ...usual, ...settings.env, ...pinned };
+  const merged = { ...settings, ...statusLineFor(run, settings), teammateMode: inProcess, env };
   await replaceFile(file, `${JSON.stringify(merged, null, 2)}\n`, false);
   return {
     args: [

@@ -1,12 +1,15 @@
 import { join, parse, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import * as z from "zod/mini";
 import type { Model } from "../api/schemas.ts";
 import { parseJson } from "../core/json.ts";
 import { systemHome } from "../platform/places.ts";
+import { runVariable } from "../tracking/spool.ts";
 import { type Agent, type AgentRun, type AgentStart, flags, naming, type OwnArguments, partsOf } from "./agent.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
 import { chooseFitting, makerOf } from "./models.ts";
+import { layOutOpencodePlugin, removeOldOpencodePlugins } from "./opencode-plugin.ts";
 import { leftOut, toldBy } from "./trust.ts";
 
 /** Our provider in OpenCode's configuration: a model is `codemie/ID` there. */
@@ -56,6 +59,7 @@ export const opencode: Agent = {
       wished?.startsWith(`${provider}/`) ? wished.slice(provider.length + 1) : wished,
       () => true,
     ),
+  sessions: { layOut: layOutOpencodePlugin, removeOld: removeOldOpencodePlugins },
   start,
   onGateway: ({ url, key, model }) => ({
     env: {
@@ -67,7 +71,10 @@ export const opencode: Agent = {
 };
 
 /** A configuration that the user gives in the same variable, which goes along. */
-const contentSchema = z.looseObject({ provider: z.optional(z.record(z.string(), z.unknown())) });
+const contentSchema = z.looseObject({
+  provider: z.optional(z.record(z.string(), z.unknown())),
+  plugin: z.optional(z.array(z.unknown())),
+});
 
 /**
  * `OPENCODE_CONFIG_CONTENT` wins over a repository's `opencode.json`, but only in what it names. So it names all that chooses
@@ -81,6 +88,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const theirs = given === undefined ? {} : parseJson(given, contentSchema);
   if (!theirs) throw agentFailure.foreignSettings("OPENCODE_CONFIG_CONTENT");
   const ours = configuration(run.gatewayUrl, run.gatewayKey.reveal(), model, run.available, run.reasoningEffort);
+  const plugin = run.tracking && { plugin: [...(theirs.plugin ?? []), pathToFileURL(run.tracking.plugin).href] };
   const parts = partsOf(run.args, own);
   const first = parts.find(({ kind }) => kind === "word");
   const typed = first && runWords.includes(first.text) ? first : undefined;
@@ -99,7 +107,8 @@ async function start(run: AgentRun): Promise<AgentStart> {
       ...(run.task === undefined ? [] : ["--", run.task]),
     ],
     env: agentEnvironment(run.env, /^(OPENCODE_CONFIG_CONTENT|OPENCODE_MODELS_URL|OPENCODE_MODELS_PATH)$/, {
-      OPENCODE_CONFIG_CONTENT: asText(theirs, ours),
+      OPENCODE_CONFIG_CONTENT: asText({ ...theirs, ...plugin }, ours),
+      [runVariable]: run.tracking?.run ?? "",
       // Otherwise it asks a list on the internet which models there are, and waits for the answer.
       OPENCODE_DISABLE_MODELS_FETCH: run.env.OPENCODE_DISABLE_MODELS_FETCH ?? "1",
       ...(isHeadless ? { OPENCODE_DISABLE_PROJECT_CONFIG: "1", OPENCODE_DISABLE_EXTERNAL_SKILLS: "1" } : {}),

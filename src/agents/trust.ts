@@ -12,7 +12,7 @@ import { systemHome } from "../platform/places.ts";
 // what the stranger wrote. So a run without a person leaves them out until somebody has said that the folder is trusted.
 
 /** @returns the folder, and all above it, the nearest first */
-function upwards(folder: string): string[] {
+export function upwards(folder: string): string[] {
   const above = dirname(folder);
   return above === folder ? [folder] : [folder, ...upwards(above)];
 }

@@ -4,7 +4,7 @@ import type { Repository } from "../agents/repository.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { headerSafe } from "../core/text.ts";
 import { version } from "../core/version.ts";
-import { type Gateway, startGateway } from "../gateway/gateway.ts";
+import { type Gateway, type LoginTold, startGateway } from "../gateway/gateway.ts";
 import type { Relay } from "../gateway/relay/relay.ts";
 import { upstreamByFetch } from "../gateway/upstream-fetch.ts";
 import type { HttpClient } from "../http1/message.ts";
@@ -23,8 +23,8 @@ export interface GatewayClient {
   readonly port: number;
   /** called with betas of Anthropic's API that the host refuses */
   readonly betasRefused?: ((betas: readonly string[]) => Promise<void>) | undefined;
-  /** called after each request: with what happened and what to do when the login is over, else with undefined */
-  readonly loginTold?: ((ended: string | undefined) => void) | undefined;
+  /** called after each request, as {@link LoginTold} says */
+  readonly loginTold?: LoginTold | undefined;
   /** leads MCP clients to their servers */
   readonly relay?: Relay | undefined;
 }

@@ -1,5 +1,5 @@
 import type { Model } from "../api/schemas.ts";
-import { type Credentials, renewals } from "../auth/credentials.ts";
+import { type Credentials, type Lease, renewals } from "../auth/credentials.ts";
 import { randomBytes } from "../core/crypto.ts";
 import { systemCode } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
@@ -31,13 +31,21 @@ export interface GatewayOptions {
   readonly extraPaths?: readonly string[];
   /** called with betas of Anthropic's API that the host refuses */
   readonly betasRefused?: ((betas: readonly string[]) => void | Promise<void>) | undefined;
-  /** called after each request: with what happened and what to do when the login is over, else with undefined */
-  readonly loginTold?: ((ended: string | undefined) => void) | undefined;
+  /** called after each request, as {@link LoginTold} says */
+  readonly loginTold?: LoginTold | undefined;
   /** the models this account may use, for `GET …/models` */
   readonly models: () => Promise<readonly Model[]>;
   /** leads MCP clients to their servers; none by default */
   readonly relay?: Relay | undefined;
 }
+
+/**
+ * Is told of the login after a request.
+ *
+ * @param ended what happened and what to do when the login is over; else undefined
+ * @param lease the credential that the host took; undefined when the login is over
+ */
+export type LoginTold = (ended: string | undefined, lease?: Lease) => void;
 
 export interface Gateway {
   /** base URL for the agent */
@@ -129,7 +137,7 @@ export function startGateway(options: GatewayOptions): Gateway {
         // Store the cookies before the agent gets the first byte: the old session may no longer work.
         if (outcome.setCookies.length > 0) await credentials.capture(lease, outcome.setCookies);
         if (outcome.kind === "answer") {
-          loginTold?.(undefined);
+          loginTold?.(undefined, lease);
           return betasRefused
             ? watchForRefusal(outcome.response, incoming["anthropic-beta"], betasRefused)
             : outcome.response;

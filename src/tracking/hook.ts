@@ -63,9 +63,14 @@ function eventIn(text: string, isWhole: boolean, at: number): SpooledEvent | und
     reason: named("source", plainWord) ?? named("reason", plainWord) ?? named("trigger", plainWord),
     transcript: typeof path === "string" && path.length <= longestPath ? path : undefined,
     error: event === "StopFailure" ? named("error", plainWord) : undefined,
+    tool: event === "PostToolUse" ? (named("tool_name", plainWord) ?? "other") : undefined,
+    isFailed: event === "PostToolUse" && hasError(member("tool_response")) ? true : undefined,
     isAutomatic: typeof prompt === "string" && prompt.startsWith("<task-notification>") ? true : undefined,
   };
 }
+
+const hasError = (response: unknown) =>
+  typeof response === "object" && response !== null && "error" in response && Boolean(response.error);
 
 function membersOf(text: string): (name: string) => unknown {
   try {

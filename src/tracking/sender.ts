@@ -112,17 +112,25 @@ export class MetricSender {
 
   async #round(): Promise<void> {
     for (const session of [...this.#waiting]) {
-      const record = readRecord(this.#home, session);
-      const open = record?.facts.api === this.#api ? record.deltas.filter(isOpen) : [];
-      for (const delta of open) {
-        if (this.#isStopped || !record) return;
-        const answer = await this.#send(delta, record.facts);
-        if (answer === "soon" || answer === "later") return this.#postpone(answer);
-        this.#failures = 0;
-        await this.#mark(session, delta.id, answer);
+      // Until there is no more: what is made while others are sent is among those that wait already.
+      for (let found = this.#openOf(session); found; found = this.#openOf(session)) {
+        for (const delta of found.open) {
+          if (this.#isStopped) return;
+          const answer = await this.#send(delta, found.facts);
+          if (answer === "soon" || answer === "later") return this.#postpone(answer);
+          this.#failures = 0;
+          await this.#mark(session, delta.id, answer);
+        }
       }
       this.#waiting.delete(session);
     }
+  }
+
+  /** @returns what of a session goes to this host and has not gone; undefined for nothing */
+  #openOf(session: string): { facts: RunFacts; open: Delta[] } | undefined {
+    const record = readRecord(this.#home, session);
+    const open = record?.facts.api === this.#api ? record.deltas.filter(isOpen) : [];
+    return record && open.length > 0 ? { facts: record.facts, open } : undefined;
   }
 
   async #mark(session: string, id: string, answer: "taken" | { readonly never: number }): Promise<void> {

@@ -45,6 +45,9 @@ export function applyEvent(
       if (!event.isAutomatic) openCounts(now.state).prompts++;
       now.activeSince ??= at;
       break;
+    case "PostToolUse":
+      openCounts(now.state).calls.push({ name: event.tool ?? "other", failed: event.isFailed === true });
+      break;
     case "StopFailure":
       addName(openCounts(now.state).apiErrors, event.error ?? "unknown");
       rest(now, at);

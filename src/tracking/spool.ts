@@ -13,7 +13,7 @@ export const runVariable = "CODEMIE_RUN";
 export const runName = /^run-[A-Za-z0-9.-]{1,200}$/;
 
 /** The form of an agent's session id. */
-export const sessionName = /^(?!run-)[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
+export const sessionName = /^(?!run-)[A-Za-z0-9][\w-]{0,63}$/;
 
 /** The file to which the hooks of a run append. */
 export const spoolOf = (home: string, run: string): string => join(sessionsFolder(home), `${run}.spool`);
@@ -24,7 +24,10 @@ export const noticeOf = (home: string, run: string): string => join(sessionsFold
 /** The file that is there once the person has been told of all this. */
 export const toldOf = (home: string): string => join(sessionsFolder(home), "told");
 
-/** The events that the plugin reports; the hook ignores all others. */
+/**
+ * The events that are reported, by Claude Code's names; the hook ignores all others. `PostToolUse` comes from agents without a
+ * transcript: what Claude Code's tools did is counted from that.
+ */
 export const hookEvents = [
   "SessionStart",
   "UserPromptSubmit",
@@ -32,6 +35,7 @@ export const hookEvents = [
   "StopFailure",
   "SubagentStart",
   "SubagentStop",
+  "PostToolUse",
   "PostToolUseFailure",
   "PreCompact",
   "PermissionRequest",
@@ -50,6 +54,9 @@ export interface SpooledEvent {
   readonly transcript?: string | undefined;
   /** the kind of a failed model call, for example `authentication_failed` */
   readonly error?: string | undefined;
+  /** the tool that has ended, and whether it failed */
+  readonly tool?: string | undefined;
+  readonly isFailed?: boolean | undefined;
   /** true: the program made this prompt, and no person */
   readonly isAutomatic?: boolean | undefined;
 }

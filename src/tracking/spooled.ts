@@ -12,6 +12,8 @@ const spooledEvent = z.object({
   reason: word,
   transcript: z.optional(z.string()),
   error: word,
+  tool: word,
+  isFailed: z.optional(z.boolean()),
   isAutomatic: z.optional(z.boolean()),
 });
 

@@ -110,3 +110,27 @@ export function modelUses(
     response.end();
   };
 }
+
+/** Has the model of the sandbox use tools, one after the other, by OpenAI's chat completions. */
+export function chatModelUses(
+  sandbox: Sandbox,
+  steps: readonly { readonly name: string; readonly input: object }[],
+): void {
+  sandbox.settings.answer = (request: Seen, response: ServerResponse) => {
+    const { messages, tools } = JSON.parse(request.body);
+    const done = messages.filter(({ role }: { role: string }) => role === "tool").length;
+    const step = steps[done];
+    if (!tools || !step) return answerModelCall("/v1/chat/completions", request, response);
+    const call = { name: step.name, arguments: JSON.stringify(step.input) };
+    const deltas = [
+      [{ role: "assistant", tool_calls: [{ index: 0, id: `call_${done}`, type: "function", function: call }] }, null],
+      [{}, "tool_calls"],
+    ] as const;
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    for (const [delta, finish_reason] of deltas) {
+      const chunk = { id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "m" };
+      response.write(`data: ${JSON.stringify({ ...chunk, choices: [{ index: 0, delta, finish_reason }] })}\n\n`);
+    }
+    response.end("data: [DONE]\n\n");
+  };
+}

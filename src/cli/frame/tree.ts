@@ -156,6 +156,7 @@ export const tree: Command = group(
     logs: async () => (await import("../commands/logs.ts")).logs,
     token: async () => (await import("../commands/token.ts")).token,
     hook: async () => (await import("../commands/hook.ts")).hook,
+    "status-line": async () => (await import("../commands/status-line.ts")).statusLine,
   },
   undefined,
   [

@@ -13,6 +13,7 @@ import { closest, printable } from "../../../core/text.ts";
 import { versionLine } from "../../../core/version.ts";
 import { ciLogOf } from "../../../core/workflow-commands.ts";
 import { portFor } from "../../../daemon/port.ts";
+import type { LoginTold } from "../../../gateway/gateway.ts";
 import { isTerminal } from "../../../platform/is-terminal.ts";
 import type { Fetch } from "../../../platform/network.ts";
 import { findProgram, runForeground, versionOf } from "../../../platform/processes.ts";
@@ -26,6 +27,7 @@ import { commandFailure } from "../failures.ts";
 import { type AgentArgs, readAgentArgs } from "./args.ts";
 import { betasOfRun } from "./betas.ts";
 import { loginInMidRun, withLogin } from "./login.ts";
+import { statusOf } from "./status.ts";
 
 /**
  * Runs an agent behind a gateway of its own. Checks the agent's program, the profile, the login and the host before it
@@ -112,13 +114,19 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     isSilent: asked.silent,
     isGiven: given !== undefined,
   });
-  const loginTold = tracking?.loginTold;
+  let showLogin: LoginTold | undefined;
+  const loginTold: LoginTold = (ended, lease) => {
+    tracking?.loginTold(ended);
+    showLogin?.(ended, lease);
+  };
   const client = { name: program, model: models.id, repository, port, betasRefused: betas.refused, loginTold };
   const gateway = openGateway(cli, resolved, credentials, client);
   let run: Awaited<ReturnType<typeof makeRunFolder>> | undefined;
   let exit = 1;
   try {
     run = await makeRunFolder(runtime.home);
+    showLogin = statusOf(run.folder, resolved.name, models.id);
+    showLogin(undefined, await first.current());
     const {
       args: agentArgs,
       env,

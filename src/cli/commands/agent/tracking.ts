@@ -46,8 +46,8 @@ export interface Tracking {
 /**
  * Begins to track the sessions of a run, and has what earlier runs left sent. It tells the person once.
  *
- * @returns undefined where sessions are not tracked: off, a model provider, an agent without a plugin, a home that cannot be
- *   written
+ * @returns undefined where sessions are not tracked: off, a model provider, an agent without a plugin, or
+ *   that it would hold up, a home that cannot be written
  */
 export async function trackRun(cli: Cli, to: RunToTrack): Promise<Tracking | undefined> {
   const { runtime, output } = cli;
@@ -56,10 +56,16 @@ export async function trackRun(cli: Cli, to: RunToTrack): Promise<Tracking | und
   if (!agent.sessions || host.kind !== "codemie" || !isOn(cli, resolved)) return undefined;
   const { home, now } = runtime;
   let tracker: RunTracker;
-  let plugin: string;
+  let plugin: string | undefined;
   try {
-    plugin = await agent.sessions.layOut(home);
-    tracker = await startTracking(home, factsOf(to), await agent.sessions.inventory(runtime.cwd, runtime.env), now);
+    plugin = await agent.sessions.layOut(home, runtime.cwd, runtime.env);
+    if (plugin === undefined) return undefined;
+    tracker = await startTracking(
+      home,
+      factsOf(to),
+      (await agent.sessions.inventory?.(runtime.cwd, runtime.env)) ?? {},
+      now,
+    );
   } catch (error) {
     if (!to.isSilent && !to.isGiven)
       output.say.info(`sessions are not counted: ${asCodemieError(error).message} (codemie config set telemetry off)`);

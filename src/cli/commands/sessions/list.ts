@@ -20,7 +20,7 @@ export const sessionsList = (cli: Cli) =>
               [
                 ["ID", "STARTED", "TIME", "STATUS", "MODEL", "REPOSITORY", "PROMPTS", "TOOLS", "WAITING"],
                 ...data.map((one) => [
-                  one.id.slice(0, 8),
+                  shortId.exec(one.id)?.[0] ?? one.id,
                   one.startedAt.slice(0, 16).replace("T", " "),
                   duration(one.durationMs),
                   one.status,
@@ -36,6 +36,9 @@ export const sessionsList = (cli: Cli) =>
       );
     },
   });
+
+/** Enough of an id to tell sessions apart; those of OpenCode begin with what kind of id it is. */
+const shortId = /^(?:ses_)?.{1,8}/;
 
 /** @returns the records that can be read, the latest session first */
 export async function allRecords(home: string): Promise<SessionRecord[]> {
