@@ -43,7 +43,7 @@ export async function readIdentityToken(
   try {
     const bearer = readBearerToken(text, runtime.now());
     const { aud, iss, sub } = decodeJwt(bearer.token.reveal());
-    const named = [aud ?? []].flat().map(String);
+    const named = [aud].flat().filter((one) => typeof one === "string");
     if (!named.includes(audience)) throw authFailure.wrongAudience(named, audience);
     if (bearer.expiresAt === undefined) throw authFailure.badToken("it does not say when it ends (exp)");
     return { bearer, issuer: shortened(String(iss ?? "")), subject: shortened(String(sub ?? "")) };

@@ -85,6 +85,13 @@ export function editDistance(a: string, b: string): number {
 /** Longest words that are compared, in characters, and most of them: the distance takes time in proportion to each. */
 const [longestWord, mostWords] = [48, 500];
 
+/** @returns true when the word, with some letters left out, is what was typed */
+function lacks(typed: string, word: string): boolean {
+  let at = 0;
+  for (const letter of word) if (letter === typed[at]) at++;
+  return at === typed.length;
+}
+
 /**
  * @param typed what the user typed
  * @param known what exists; from elsewhere, it may be long
@@ -100,7 +107,9 @@ export function nearest(typed: string, known: readonly string[]): string | undef
   for (const word of known.slice(0, mostWords)) {
     if (word.length >= typed.length + distance) continue;
     const d = editDistance(typed, word);
-    if (d < distance) [best, distance] = [word, d];
+    // A letter that is left out is a likelier slip than a wrong one.
+    const isLikelier = d === distance && best !== undefined && lacks(typed, word) && !lacks(typed, best);
+    if (d < distance || isLikelier) [best, distance] = [word, d];
   }
   return best;
 }
@@ -109,12 +118,15 @@ export function nearest(typed: string, known: readonly string[]): string | undef
  * @param typed what the user typed
  * @param known what exists; from elsewhere, it may be long
  * @param count how many at most
- * @returns the known words nearest to it, by their beginnings, nearest first; none of which more than half is another
+ * @returns the known words nearest to it, by their beginnings or by one of their parts, nearest first; none of which more
+ *   than half is another
  */
 export function closest(typed: string, known: readonly string[], count: number): string[] {
   const start = (word: string) => word.slice(0, longestWord).toLowerCase();
   const words = known.slice(0, mostWords);
-  const distance = new Map(words.map((word) => [word, editDistance(start(typed), start(word))]));
+  const distanceOf = (word: string) =>
+    Math.min(...[word, ...word.split(/[-./_:]/)].map((part) => editDistance(start(typed), start(part))));
+  const distance = new Map(words.map((word) => [word, distanceOf(start(word))]));
   const of = (word: string) => distance.get(word) ?? 0;
   const near = words.filter((word) => of(word) <= start(typed).length / 2);
   return near.toSorted((a, b) => of(a) - of(b)).slice(0, count);

@@ -177,6 +177,12 @@ export const mcpFailure = {
       "report it to the server's administrator",
       { forLog: "the authorization server has no metadata at its well-known addresses" },
     ),
+  nobodyToLogIn: (origin: string) =>
+    new CodemieError(
+      "auth_needed",
+      `${origin} needs a login, and nobody can log in here: a job in CI has no browser`,
+      "give the bridge a token (--header-env 'Authorization: VARIABLE'), or a client that needs no person (--grant client-credentials)",
+    ),
   clientNeeded: (grant: string) =>
     new CodemieError(
       "usage",

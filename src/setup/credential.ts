@@ -191,8 +191,7 @@ async function withPasted(
 ): Promise<Draft | typeof back> {
   const login = await prove(host, token, context);
   const stores = await context.prompts?.confirm("Store the token in the vault, sealed, until it ends?", true);
-  if (stores === true) return { ...draft, held: { login, passing: false } };
-  return stores === back ? back : await withToken(draft, host, context);
+  return stores === true ? { ...draft, held: { login, passing: false } } : await withToken(draft, host, context);
 }
 
 async function prove(host: Host, given: Secret, { runtime, version, during, tell }: SetupContext) {

@@ -140,7 +140,7 @@ export const how: SetupStep = async (draft, { flags, prompts }) => {
   const { host, method, front } = draft;
   if (!host || method === "api-key") return draft;
   const asked: Method | undefined =
-    method ?? (flags.client.issuer ? "oidc" : flags.tokenEnv || flags.token ? "jwt" : undefined);
+    method ?? (flags.client.issuer || flags.device ? "oidc" : flags.tokenEnv || flags.token ? "jwt" : undefined);
   let chosen = asked;
   if (!chosen && prompts) {
     const standard =

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, onTestFinished, test } from "bun:test";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { logInAs } from "../support/browser.ts";
@@ -177,6 +177,18 @@ test("a callback port that is taken is said", async () => {
   expect((await bridge.initialize()).error.message).toContain(`port ${port} is in use`);
   await bridge.finish();
   await server.close();
+});
+
+test("a job in CI has nobody who logs in: the error comes at once, and names what needs no person", async () => {
+  const server = await startProtected();
+  onTestFinished(() => server.close());
+  const bridge = new RawBridge(new Person(), [server.url], { env: { CI: "true" } });
+  const { error } = await bridge.initialize();
+  expect(error.data.code).toBe("auth_needed");
+  expect(error.message).toContain("needs a login, and nobody can log in here: a job in CI has no browser; give");
+  expect(error.message).toContain("--grant client-credentials");
+  expect(await bridge.end()).toBe(0);
+  bridge.person.remove();
 });
 
 test("nothing is opened, and nobody is asked for metadata, before the server demands a token", async () => {

@@ -37,3 +37,26 @@ for (const [typed, ours] of cases([
     person.remove();
   });
 }
+
+for (const [typed, said] of cases(
+  [
+    ["audit list -n 5", "hint: did you mean --last"],
+    ["logs --tail 5", "hint: did you mean --last"],
+    ["--profile work status", "hint: write it behind: codemie status --profile"],
+    ["profile --profile=work logout", "hint: write it behind: codemie profile logout --profile"],
+    ["--profile work claude", "hint: write it behind: codemie claude --profile"],
+    ["--profil", "hint: see codemie --help"],
+    ["mcp add tracker https://mcp.example.com --persist", "hint: it is a flag of the bridge: write it behind --"],
+    ["config set model=gpt", "hint: write the setting and its value as two words"],
+    ["audit export trail.jsonl", "hint: it prints the trail: codemie audit export > FILE"],
+    ["logn", "hint: did you mean codemie login"],
+  ] as const,
+  2,
+)) {
+  test(`codemie ${typed}: ${said}`, async () => {
+    const person = new Person();
+    const { code, err } = await person.run(typed.split(" "));
+    expect([code, err]).toEqual([2, expect.stringContaining(said)]);
+    person.remove();
+  });
+}

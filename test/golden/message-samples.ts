@@ -94,6 +94,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     [issuer, "unauthorized_client", serverWords.description],
     [issuer, "invalid_client", ""],
   ],
+  "mcp/nobodyToLogIn": [[server]],
   "mcp/timedOut": [
     [server, 120, undefined],
     [server, 120, { redirect, clientId: "codemie", isFixed: true }],
@@ -216,11 +217,17 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     ["codemie", "zzz", undefined],
   ],
   "cli/frame/tooManyWords": [
-    ["codemie token", 0],
-    ["codemie profile use", 1],
-    ["codemie profile rename", 2],
+    ["codemie token", 0, undefined],
+    ["codemie profile use", 1, undefined],
+    ["codemie profile rename", 2, undefined],
+    ["codemie audit export", 0, "it prints the trail: codemie audit export > FILE"],
   ],
-  "cli/frame/wordMissing": [["codemie profile use", "the profile's name"]],
+  "cli/frame/wordMissing": [
+    ["codemie profile use", "the profile's name", undefined],
+    ["codemie config set", "its new value", "write the setting and its value as two words"],
+  ],
+  "cli/frame/flagBeforeCommand": [["--profile", "codemie status --profile"]],
+  "cli/frame/flagBeforeDashes": [["codemie mcp add", "--persist"]],
   "core/asCodemieError": [
     [new Error("a defect at https://user:secret@example.com/path?key=secret")],
     ["not even an error"],

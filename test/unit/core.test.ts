@@ -61,7 +61,9 @@ test("the nearest word is offered, a far one is not", () => {
   expect(nearest("zebra", ["login", "logout"])).toBeUndefined();
   expect(nearest("--nope", ["--scope", "--json"])).toBeUndefined();
   expect(nearest("--scpoe", ["--scope", "--json"])).toBe("--scope");
+  expect(nearest("logn", ["logs", "login"])).toBe("login");
   expect(closest("claude-sonet", ["gpt-5.2", "claude-sonnet-4-6"], 3)).toEqual(["claude-sonnet-4-6"]);
+  expect(closest("sonet", ["gpt-5.2", "claude-sonnet-4-6"], 3)).toEqual(["claude-sonnet-4-6"]);
 });
 
 test("text is broken between words, its indent kept, what is longer than the line left whole", () => {

@@ -17,11 +17,25 @@ export const frameFailure = {
     ),
   nothingAfterDashes: (command: string) =>
     new CodemieError("usage", `${command} takes nothing after --`, `see ${command} --help`),
-  /** The message does not repeat the surplus word: it may be a key that was meant for standard input. */
-  tooManyWords: (command: string, most: number) =>
-    new CodemieError("usage", `${command} takes ${counted(most)}`, `see ${command} --help`),
-  wordMissing: (command: string, about: string) =>
-    new CodemieError("usage", `${command} needs ${about}`, `see ${command} --help`),
+  /**
+   * The message does not repeat the surplus word: it may be a key that was meant for standard input.
+   *
+   * @param hint what to do instead, where that is known
+   */
+  tooManyWords: (command: string, most: number, hint: string | undefined) =>
+    new CodemieError("usage", `${command} takes ${counted(most)}`, hint ?? `see ${command} --help`),
+  wordMissing: (command: string, about: string, hint: string | undefined) =>
+    new CodemieError("usage", `${command} needs ${about}`, hint ?? `see ${command} --help`),
+  /** @param example a command with the flag where it belongs */
+  flagBeforeCommand: (flag: string, example: string) =>
+    new CodemieError("usage", `${printable(flag, 60)} stands before the command`, `write it behind: ${example}`),
+  /** A flag of the program that the command starts or registers. */
+  flagBeforeDashes: (command: string, flag: string) =>
+    new CodemieError(
+      "usage",
+      `${command} has no flag ${printable(flag, 60)}`,
+      `it is a flag of the bridge: write it behind -- at the end, as ${command} … -- ${printable(flag, 60)}`,
+    ),
   nobodyToAnswer: () =>
     new CodemieError("usage", "cannot ask a question: there is no terminal", "run the command in a terminal"),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

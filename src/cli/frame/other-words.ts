@@ -34,15 +34,40 @@ const ours: Readonly<Record<string, string>> = {
 const removeServer =
   "claude mcp remove NAME takes it out of Claude Code; codemie mcp logout NAME ends its login before";
 
-/** Commands that something else has, and what to do instead. */
+/** What to do instead of what other tools have a command or a word for. */
 const others: Readonly<Record<string, string>> = {
   "codemie mcp remove": removeServer,
   "codemie mcp rm": removeServer,
   "codemie mcp delete": removeServer,
+  "codemie audit export FILE": "it prints the trail: codemie audit export > FILE",
+  "codemie config set KEY=VALUE": "write the setting and its value as two words",
+};
+
+/** Flags that other tools have for the same, and ours. */
+const flags: Readonly<Record<string, string>> = {
+  "-n": "--last",
+  "--lines": "--last",
+  "--limit": "--last",
+  "--tail": "--last",
+  "--token": "--jwt-token",
+  "--background": "--detach",
+  "--daemon": "--detach",
+  "-d": "--detach",
 };
 
 /**
- * @param typed a command line that names no command, for example `codemie profile ls`
+ * @param typed a flag that the command does not have
+ * @param known the flags that it has
+ * @returns the one of them that does what the flag does elsewhere; undefined where there is none
+ */
+export function flagFor(typed: string, known: readonly string[]): string | undefined {
+  const flag = Object.hasOwn(flags, typed) ? flags[typed] : undefined;
+  return flag !== undefined && known.includes(flag) ? flag : undefined;
+}
+
+/**
+ * @param typed a command line that is not one of ours, for example `codemie profile ls`; `codemie audit export FILE` and
+ *   `codemie config set KEY=VALUE` stand for all of their kind
  * @returns the hint for it; undefined when its words are those of no other tool
  */
 export function hintFor(typed: string): string | undefined {

@@ -5,7 +5,7 @@ import { signingKey, version, versionLine } from "../../core/version.ts";
 import { realRuntime } from "../../platform/runtime.ts";
 import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
 import { cliFailure } from "../failures.ts";
-import { type Cli, commonArgs } from "./command.ts";
+import { type Cli, type Command, commonArgs } from "./command.ts";
 import { frameFailure } from "./failures.ts";
 import { Output } from "./output.ts";
 import { shortcuts, tree } from "./tree.ts";
@@ -95,14 +95,16 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
         cli.output.result(licenses, () => lines, true);
         return 0;
       }
-      if (unknown) throw unknownFlag(unknown, commonArgs, path);
+      if (unknown) {
+        const { flagOfGroup } = await import("./refusals.ts");
+        throw flagOfGroup(unknown, rest, Object.keys({ ...current.subCommands, ...moreAt(path) }), path);
+      }
       const { helpFor, firstSteps } = await import("./help.ts");
       const greeting = args.length === 0 ? await firstSteps(cli) : undefined;
       cli.output.text(greeting ?? (await helpFor(cli, path, current)));
       return 0;
     }
-    const more = path === "codemie" ? { ...programSummaries, ...shortcuts } : {};
-    const known: Record<string, unknown> = { ...current.subCommands, ...more };
+    const known: Record<string, unknown> = { ...current.subCommands, ...moreAt(path) };
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
     if (!load) {
       const { hintFor } = await import("./other-words.ts");
@@ -124,7 +126,7 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     // Scripts give it everywhere; where no question is asked it changes nothing.
     if (!Object.hasOwn(current.args ?? {}, "yes")) rest = rest.filter((arg) => !isYes(arg));
     const args = { ...(current.args as ArgsDef | undefined), ...commonArgs };
-    checkFlags(rest, args, path);
+    await checkFlags(rest, args, path, current);
     const { result } = await runCommand({ ...current, args }, { rawArgs: rest });
     return typeof result === "number" ? result : 0;
   } catch (error) {
@@ -133,24 +135,29 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   }
 }
 
+/** What a group of commands takes beside them. */
+const moreAt = (path: string) => (path === "codemie" ? { ...programSummaries, ...shortcuts } : {});
+
 const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");
 const isYes = (arg: string) => arg === "--yes" || arg === "-y";
 const isCommonFlag = (arg: string) => ["--json", "--no-color", "--help", "-h"].includes(arg) || isYes(arg);
 
 /** citty silently accepts unknown flags, missing values and surplus words; here each is a usage error. */
-function checkFlags(args: readonly string[], known: ArgsDef, path: string): void {
+async function checkFlags(args: readonly string[], known: ArgsDef, path: string, command: Command): Promise<void> {
   const positionals = Object.entries(known).filter(([, def]) => def.type === "positional");
-  let words = 0;
+  const words: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? "";
     if (!arg.startsWith("-") || arg === "-") {
-      if (++words > positionals.length) throw frameFailure.tooManyWords(path, positionals.length);
+      words.push(arg);
+      if (words.length > positionals.length)
+        throw (await import("./refusals.ts")).surplusWord(path, positionals.length);
       continue;
     }
     const [flag = "", inline] = splitOnce(arg);
     const name = nameOf(flag, known);
     const def = name === undefined ? undefined : known[name];
-    if (!def) throw unknownFlag(flag, known, path);
+    if (!def) throw (await import("./refusals.ts")).unknownFlag(flag, known, path, command);
     if (def.type === "boolean") {
       if (inline !== undefined) throw cliFailure.takesNoValue(path, flag);
       continue;
@@ -160,8 +167,8 @@ function checkFlags(args: readonly string[], known: ArgsDef, path: string): void
       throw cliFailure.needsValue(path, flag);
     }
   }
-  const missing = positionals[words];
-  if (missing?.[1].required) throw frameFailure.wordMissing(path, missing[1].description ?? "");
+  const missing = positionals[words.length]?.[1];
+  if (missing?.required) throw (await import("./refusals.ts")).missingWord(path, words, missing.description ?? "");
 }
 
 /** The argument that a flag sets: by its name, by its one-letter alias, or by `--no-` and the name of a switch. */
@@ -176,12 +183,4 @@ function nameOf(flag: string, known: ArgsDef): string | undefined {
 function splitOnce(arg: string): [string, string | undefined] {
   const at = arg.indexOf("=");
   return at < 0 ? [arg, undefined] : [arg.slice(0, at), arg.slice(at + 1)];
-}
-
-function unknownFlag(flag: string, known: ArgsDef, path: string) {
-  const named = Object.entries(known).filter(([, def]) => def.type !== "positional");
-  const names = named.map(([name, def]) =>
-    def.type === "boolean" && def.default === true ? `--no-${name}` : `--${name}`,
-  );
-  return cliFailure.noFlag(path, flag, nearest(flag, names));
 }
