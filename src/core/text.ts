@@ -105,7 +105,7 @@ export function nearest(typed: string, known: readonly string[]): string | undef
   const length = bare < typed.length ? bare * 1.2 : bare;
   let distance = Math.max(1, Math.floor(length / 3)) + 1;
   for (const word of known.slice(0, mostWords)) {
-    if (word.length >= typed.length + distance) continue;
+    if (word.length > typed.length + distance) continue;
     const d = editDistance(typed, word);
     // A letter that is left out is a likelier slip than a wrong one.
     const isLikelier = d === distance && best !== undefined && lacks(typed, word) && !lacks(typed, best);

@@ -130,6 +130,12 @@ test("another audience is asked for where the host wants one", async () => {
   expect(ci.requests.map(({ audience }) => audience)).toEqual(["codemie-api"]);
 });
 
+test("a name within a list within the list is no audience", async () => {
+  const token = await ci.mint({ aud: [[sandbox.origin]] as unknown as string[], sub: "repo:octo/repo" });
+  const { code, out } = await models({ JOB_IDENTITY: token }, "--id-token", "env:JOB_IDENTITY");
+  expect([code, out]).toEqual([4, expect.stringContaining("it is for nobody, not for")]);
+});
+
 test("a token is had anew before it ends, by one request for all that wait", async () => {
   const now = Math.floor(Date.now() / 1000);
   ci.claims = { iat: now - 3600, exp: now + 50 }; // in its last minute, and accepted all the same

@@ -182,7 +182,7 @@ test("a callback port that is taken is said", async () => {
 test("a job in CI has nobody who logs in: the error comes at once, and names what needs no person", async () => {
   const server = await startProtected();
   onTestFinished(() => server.close());
-  const bridge = new RawBridge(new Person(), [server.url], { env: { CI: "true" } });
+  const bridge = new RawBridge(new Person(), [server.url], { env: { CI: "true", CODEMIE_BROWSER: "" } });
   const { error } = await bridge.initialize();
   expect(error.data.code).toBe("auth_needed");
   expect(error.message).toContain("needs a login, and nobody can log in here: a job in CI has no browser; give");

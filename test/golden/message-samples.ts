@@ -227,7 +227,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     ["codemie config set", "its new value", "write the setting and its value as two words"],
   ],
   "cli/frame/flagBeforeCommand": [["--profile", "codemie status --profile"]],
-  "cli/frame/flagBeforeDashes": [["codemie mcp add", "--persist"]],
+  "cli/frame/flagOfBridge": [["codemie mcp add", "--persist"]],
   "core/asCodemieError": [
     [new Error("a defect at https://user:secret@example.com/path?key=secret")],
     ["not even an error"],

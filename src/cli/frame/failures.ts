@@ -29,12 +29,11 @@ export const frameFailure = {
   /** @param example a command with the flag where it belongs */
   flagBeforeCommand: (flag: string, example: string) =>
     new CodemieError("usage", `${printable(flag, 60)} stands before the command`, `write it behind: ${example}`),
-  /** A flag of the program that the command starts or registers. */
-  flagBeforeDashes: (command: string, flag: string) =>
+  flagOfBridge: (command: string, flag: string) =>
     new CodemieError(
       "usage",
-      `${command} has no flag ${printable(flag, 60)}`,
-      `it is a flag of the bridge: write it behind -- at the end, as ${command} … -- ${printable(flag, 60)}`,
+      `${printable(flag, 60)} is a flag of the bridge, not of ${command}`,
+      `write it at the end: ${command} … -- ${printable(flag, 60)}`,
     ),
   nobodyToAnswer: () =>
     new CodemieError("usage", "cannot ask a question: there is no terminal", "run the command in a terminal"),

@@ -21,7 +21,7 @@ export function unknownFlag(flag: string, known: ArgsDef, path: string, command:
     def.type === "boolean" && def.default === true ? `--no-${name}` : `--${name}`,
   );
   const isBridges = command.takesRest && bridgeFlags.some((name) => flag === `--${name}`);
-  if (isBridges) return frameFailure.flagBeforeDashes(path, flag);
+  if (isBridges) return frameFailure.flagOfBridge(path, flag);
   return cliFailure.noFlag(path, flag, flagFor(flag, names) ?? nearest(flag, names));
 }
 
