@@ -427,11 +427,20 @@ test("the wizard: Escape and Ctrl-C while a device code waits", async () => {
   expect(await pty.ended()).toBe(130);
 });
 
+test("the wizard: --device is a login at an OpenID provider, so nobody is asked how to log in", async () => {
+  const pty = new Pty(person, ["setup", "--url", sandbox.origin, "--device"]);
+  await pty.shows(/Address of the OpenID provider/);
+  expect(Bun.stripANSI(pty.screen)).not.toContain("How do you log in?");
+  pty.type(ctrlC);
+  expect(await pty.ended()).toBe(130);
+});
+
 test("the wizard: a pasted bearer token is hidden, and stored sealed after a yes", async () => {
   const token = await sandbox.front.mintToken("ci");
   for (const [name, pasted, answer, method] of [
     ["kept", `Bearer ${token}`, enter, { jwtConfig: {} }],
     ["variable", `"${token}"`, "n", { jwtConfig: { tokenEnvVar: "CODEMIE_JWT_TOKEN" } }],
+    ["back", token, esc, { jwtConfig: { tokenEnvVar: "CODEMIE_JWT_TOKEN" } }],
   ] as const) {
     const pty = new Pty(person, ["setup", "--url", sandbox.origin, "--profile", name]);
     await pty.shows(/How do you log in\?/);
@@ -445,7 +454,7 @@ test("the wizard: a pasted bearer token is hidden, and stored sealed after a yes
     pty.type(`${pasted}${enter}`);
     await pty.shows(/\(hidden\)[\s\S]*the token is ci[\s\S]*Store the token in the vault/);
     pty.type(answer);
-    if (answer === "n") {
+    if (answer !== enter) {
       await pty.shows(/Store the token[\s\S]*Variable that will hold/);
     } else await pty.shows(/Which model\?/);
     pty.type(enter);
