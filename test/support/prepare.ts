@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { chromiumPath } from "./chromium.ts";
 import { codemie } from "./codemie.ts";
@@ -7,13 +7,15 @@ import { hasRsyslog } from "./rsyslog.ts";
 /** Runs before the tests: installs the real counterparts npm and Debian have, or stops with one clear line. */
 
 const debian = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-const counterparts = { agents: "node_modules/opencode-ai", mcp: "node_modules/@modelcontextprotocol/server" } as const;
 
 if (!existsSync(codemie)) stop("dist/codemie is missing: run bun run build first");
-for (const [name, installed] of Object.entries(counterparts)) {
+for (const name of ["agents", "mcp"]) {
   const folder = join(import.meta.dir, "..", name);
-  if (existsSync(join(folder, installed))) continue;
+  // Of what lockfile they are: a checkout moves on, and its installed programs with it.
+  const [lock, installed] = [join(folder, "bun.lock"), join(folder, "node_modules/.installed.lock")];
+  if (existsSync(installed) && readFileSync(installed).equals(readFileSync(lock))) continue;
   run(["bun", "install", "--frozen-lockfile"], folder, "the programs the tests run could not be installed");
+  copyFileSync(lock, installed);
 }
 const missing = ["bash", "zsh", "fish", "openssl"].filter((program) => !Bun.which(program));
 if (!Bun.which("cc")) missing.push("gcc", "libc6-dev");
