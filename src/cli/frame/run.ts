@@ -5,7 +5,7 @@ import { signingKey, version, versionLine } from "../../core/version.ts";
 import { realRuntime } from "../../platform/runtime.ts";
 import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
 import { cliFailure } from "../failures.ts";
-import { type Cli, commonArgs } from "./command.ts";
+import { type Cli, commonArgs, shownCommands } from "./command.ts";
 import { frameFailure } from "./failures.ts";
 import { Output } from "./output.ts";
 import { shortcuts, tree } from "./tree.ts";
@@ -101,12 +101,12 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
       cli.output.text(greeting ?? (await helpFor(cli, path, current)));
       return 0;
     }
-    const more = path === "codemie" ? { ...programSummaries, ...shortcuts } : {};
-    const known: Record<string, unknown> = { ...current.subCommands, ...more };
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
     if (!load) {
       const { hintFor } = await import("./other-words.ts");
-      throw frameFailure.noCommand(path, name, nearest(name, Object.keys(known)), hintFor(`${path} ${name}`));
+      const shown = await shownCommands(cli, current);
+      const known = [...shown.map(([one]) => one), ...(path === "codemie" ? wordsBeside : [])];
+      throw frameFailure.noCommand(path, name, nearest(name, known), hintFor(`${path} ${name}`));
     }
     if (word !== undefined) rest = rest.toSpliced(rest.indexOf(word), 1);
     path = `${path} ${name}`;
@@ -133,6 +133,8 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
   }
 }
 
+/** Words of the first level that are no commands of the tree. */
+const wordsBeside = [...Object.keys(programSummaries), ...Object.keys(shortcuts)];
 const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");
 const isYes = (arg: string) => arg === "--yes" || arg === "-y";
 const isCommonFlag = (arg: string) => ["--json", "--no-color", "--help", "-h"].includes(arg) || isYes(arg);
