@@ -26,7 +26,7 @@ async function hasHooked(): Promise<boolean> {
   try {
     const { noteEvent } = await import("./tracking/hook.ts");
     const { writeOut } = await import("./platform/stdio.ts");
-    const told = noteEvent(typed[1] ?? "", process.env, Date.now());
+    const told = noteEvent(typed[1] ?? "", process.env, Date.now(), typed[2]);
     if (told) writeOut(`${told}\n`);
   } catch (error) {
     const { logHookFailure } = await import("./tracking/hook-log.ts");

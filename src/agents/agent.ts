@@ -106,17 +106,20 @@ export interface Agent {
 /** How an agent's sessions are tracked. */
 export interface AgentSessions {
   /**
-   * Lays out, under the base folder, what calls our hook.
+   * Lays out, under the base folder, what calls our hook, where that is a plugin.
    *
    * @param cwd the folder the agent works in
-   * @returns what {@link Agent.start} needs to name it: the path of a plugin; undefined where it would hold up this run
+   * @returns what {@link Agent.start} needs to name it: the path of a plugin, or what its settings say to call the hook; undefined
+   *   where it would hold up this run, or take the place of something of the person's
    * @throws when it cannot be written
    */
   layOut(home: string, cwd: string, env: Env): Promise<string | undefined>;
   /** Removes plugins of other versions. @throws when the folder is not ours, or cannot be changed */
-  removeOld(home: string): Promise<void>;
+  removeOld?(home: string): Promise<void>;
   /** @returns what the agent is set up with, as attributes of the metric of a session's start; absent where we do not look */
   inventory?(cwd: string, env: Env): Promise<Readonly<Record<string, unknown>>>;
+  /** true: the agent does not wait for our hook, so that the last one may come after its end */
+  readonly endsBeforeHook?: boolean;
 }
 
 /** A gateway that runs on its own. */

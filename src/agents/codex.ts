@@ -4,7 +4,9 @@ import type { Model } from "../api/schemas.ts";
 import { parseJson } from "../core/json.ts";
 import { replaceFile } from "../platform/files.ts";
 import { ask } from "../platform/processes.ts";
+import { runVariable } from "../tracking/spool.ts";
 import { type Agent, type AgentRun, type AgentStart, flags, naming } from "./agent.ts";
+import { codexNotify, givesNotify } from "./codex-notify.ts";
 import { agentEnvironment } from "./environment.ts";
 import { chooseFitting, makerOf } from "./models.ts";
 import { findTop } from "./repository.ts";
@@ -46,6 +48,7 @@ export const codex: Agent = {
     unclear: { flag: "-s", value: /^(read-only|workspace-write|danger-full-access)$/, instead: "--sandbox" },
   },
   chooseModels: (available, wished) => chooseFitting("Codex", available, wished, speaksTo),
+  sessions: { layOut: codexNotify, endsBeforeHook: true },
   start,
   onGateway: ({ url, key, model }) => ({
     env: { [keyVariable]: key },
@@ -69,12 +72,14 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const model = run.models.main ?? "";
   const env = agentEnvironment(run.env, /^(OPENAI_BASE_URL|OPENAI_API_KEY|CODEX_API_KEY)$/, {
     [keyVariable]: run.gatewayKey.reveal(),
+    [runVariable]: run.tracking?.run ?? "",
   });
   const catalogue = await catalogueOf(run, model);
   const wishes = [
     ...settings(run.gatewayUrl, model),
     ...(catalogue ? [`model_catalog_json=${JSON.stringify(catalogue)}`] : []),
     ...(run.trustsFolder ? [`projects={${JSON.stringify(run.cwd)}={trust_level="trusted"}}`] : []),
+    ...(run.tracking && !givesNotify(run.args) ? [run.tracking.plugin] : []),
     ...(run.reasoningEffort ? [`model_reasoning_effort="${run.reasoningEffort}"`] : []),
   ];
   const [first = "", ...others] = run.args;

@@ -6,9 +6,11 @@ import { ensureFolder, removeFile, replaceFile, tryToWrite } from "../platform/f
 import { readNamedText } from "../platform/foreign-files.ts";
 import { linkEntries } from "../platform/linked-folder.ts";
 import { systemHome } from "../platform/places.ts";
+import { geminiRunVariable, runVariable } from "../tracking/spool.ts";
 import { type Agent, type AgentRun, type AgentStart, flags, naming, partsOf } from "./agent.ts";
 import { agentEnvironment } from "./environment.ts";
 import { agentFailure } from "./failures.ts";
+import { geminiHook, hooksBeside } from "./gemini-hooks.ts";
 import { chooseFitting, makerOf } from "./models.ts";
 
 /** Gemini CLI. */
@@ -40,6 +42,7 @@ export const gemini: Agent = {
     ]),
   },
   chooseModels: (available, wished) => chooseFitting("Gemini CLI", available, wished, (id) => makerOf(id) === "Gemini"),
+  sessions: { layOut: geminiHook },
   start,
   // It takes its way to log in from a settings file only, so no line alone leads it to a gateway.
   onGateway: () => undefined,
@@ -74,10 +77,12 @@ async function start(run: AgentRun): Promise<AgentStart> {
   await linkEntries(own, folder, ["settings.json", ".env", "oauth_creds.json", "google_accounts.json"]);
   const settings = await settingsIn(join(own, "settings.json"));
   const auth = { ...settings.security?.auth, selectedType: "gemini-api-key" };
-  await replaceFile(
-    join(folder, "settings.json"),
-    `${JSON.stringify({ ...settings, security: { ...settings.security, auth } }, null, 2)}\n`,
-  );
+  const changed = {
+    ...settings,
+    security: { ...settings.security, auth },
+    ...(run.tracking ? { hooks: hooksBeside(settings.hooks, run.tracking.plugin) } : {}),
+  };
+  await replaceFile(join(folder, "settings.json"), `${JSON.stringify(changed, null, 2)}\n`);
   const model = run.models.main ?? "";
   const isAsked = partsOf(run.args, gemini.own).some(
     ({ kind, text }) => kind === "flag" && /^(-p|--prompt)(=|$)/.test(text),
@@ -96,6 +101,8 @@ async function start(run: AgentRun): Promise<AgentStart> {
       ...Object.fromEntries(pinned.map((name) => [name, ""])),
       ...Object.fromEntries(proxies.map((name) => [name, run.env[name] ?? ""])),
       ...telemetryOf(run.env, settings),
+      [runVariable]: run.tracking?.run ?? "",
+      [geminiRunVariable]: run.tracking?.run ?? "",
       GEMINI_CLI_HOME: home,
       GOOGLE_GEMINI_BASE_URL: run.gatewayUrl,
       GEMINI_API_KEY: run.gatewayKey.reveal(),
@@ -124,6 +131,7 @@ async function homeFor({ home, folder }: AgentRun): Promise<string> {
 const settingsSchema = z.looseObject({
   security: z.optional(z.looseObject({ auth: z.optional(z.looseObject({})) })),
   telemetry: z.optional(z.looseObject({ enabled: z.optional(z.boolean()) })),
+  hooks: z.optional(z.unknown()),
 });
 type Settings = z.infer<typeof settingsSchema>;
 

@@ -3,6 +3,8 @@ import { within } from "../core/time.ts";
 import { openToWrite } from "./private.ts";
 import { untilStopped } from "./signals.ts";
 
+export const onWindows = process.platform === "win32";
+
 /**
  * @returns the path of this program; after an update, that of the one in its place: on Linux the system then adds a word to
  *   the path of a program that runs

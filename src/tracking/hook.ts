@@ -2,6 +2,7 @@ import { isAbsolute } from "node:path";
 import { appendPlain, readPlain } from "../platform/foreign-files.ts";
 import { readInput } from "../platform/stdio.ts";
 import {
+  geminiRunVariable,
   type HookEvent,
   hookEvents,
   noticeOf,
@@ -24,25 +25,45 @@ const longestSpool = 64 * 1024 * 1024;
 const longestNotice = 4_096;
 const longestPath = 4_096;
 
+/** What Gemini CLI and Codex call an event. */
+const theirNames: ReadonlyMap<unknown, HookEvent> = new Map([
+  ["BeforeAgent", "UserPromptSubmit"],
+  ["AfterAgent", "Stop"],
+  ["AfterTool", "PostToolUse"],
+  ["PreCompress", "PreCompact"],
+  ["Notification", "PermissionRequest"],
+  ["agent-turn-complete", "Stop"],
+]);
+
 /**
- * Notes one event of an agent, from standard input, in the spool of its run: names and the moment, nothing that was said.
- * Does nothing outside of a run.
+ * Notes one event of an agent in the spool of its run: names and the moment, nothing that was said. Does nothing outside of a run.
  *
  * @param home base folder of all our files
  * @param now ms since the epoch
+ * @param given the event, of an agent that gives it as an argument; it is on standard input otherwise
  * @returns what the agent is to be told, JSON of the hooks protocol; empty for nothing
  * @throws the system's error when the line cannot be written
  */
-export function noteEvent(home: string, env: Readonly<Record<string, string | undefined>>, now: number): string {
-  const { bytes, isWhole } = readInput(longestEvent, longestInput);
-  const run = env[runVariable] ?? "";
+export function noteEvent(
+  home: string,
+  env: Readonly<Record<string, string | undefined>>,
+  now: number,
+  given?: string,
+): string {
+  const { bytes, isWhole } = given === undefined ? readInput(longestEvent, longestInput) : whole(given);
+  const run = env[runVariable] ?? env[geminiRunVariable] ?? "";
   const event = eventIn(bytes.toString("utf8"), isWhole, now);
   if (!event || !runName.test(run) || !isAbsolute(home)) return "";
-  // A line of its own even behind half a line, which a full disk may have left.
-  appendPlain(spoolOf(home, run), `\n${JSON.stringify(event)}\n`, longestSpool);
+  // Codex tells of the end of a turn alone, and one begins with a prompt.
+  const events = given === undefined ? [event] : [{ ...event, event: "UserPromptSubmit" }, event];
+  // Each is a line of its own even behind half a line, which a full disk may have left.
+  const lines = events.map((one) => `\n${JSON.stringify(one)}\n`).join("");
+  appendPlain(spoolOf(home, run), lines, longestSpool);
   const notice = event.event === "UserPromptSubmit" && !event.isAutomatic ? noticeIn(home, run) : "";
   return notice && JSON.stringify({ systemMessage: notice });
 }
+
+const whole = (text: string) => ({ bytes: Buffer.from(text), isWhole: true });
 
 /** @returns what is kept of an event; undefined when it is none that we know, or names no session */
 function eventIn(text: string, isWhole: boolean, at: number): SpooledEvent | undefined {
@@ -51,8 +72,9 @@ function eventIn(text: string, isWhole: boolean, at: number): SpooledEvent | und
     const value = member(name);
     return typeof value === "string" && form.test(value) ? value : undefined;
   };
-  const event = hookEvents.find((one) => one === member("hook_event_name")) as HookEvent | undefined;
-  const session = named("session_id", sessionName);
+  const name = member("hook_event_name") ?? member("type");
+  const event = theirNames.get(name) ?? hookEvents.find((one) => one === name);
+  const session = named("session_id", sessionName) ?? named("thread-id", sessionName);
   if (!event || session === undefined) return undefined;
   const path = member(event === "SubagentStop" ? "agent_transcript_path" : "transcript_path");
   const prompt = member("prompt");

@@ -14,6 +14,8 @@ import { countLine } from "./transcript.ts";
 
 /** How often a run looks for what its hooks noted, ms. The system's notifications get lost now and then. */
 const lookMs = 1_000;
+/** The same while it waits for an event after the agent's end, ms. */
+const lateLookMs = 20;
 /** How long after its end a session gets the last lines of its transcript, ms. */
 const endingMs = 2_000;
 /** Longest line of a transcript that is looked at, bytes: results of tools are long. */
@@ -82,10 +84,16 @@ export class RunTracker {
    * Ends the run: reads all that is left, ends its sessions and removes the spool.
    *
    * @param ended how the agent ended, for sessions of which it has not said so
+   * @param waitMs how long an event may still come if there has been none, ms
    * @throws `disk` and `vault_locked`; the next run then does it
    */
-  async end(ended: AgentEnd): Promise<void> {
+  async end(ended: AgentEnd, waitMs = 0): Promise<void> {
     clearInterval(this.#timer);
+    const start = performance.now();
+    for (let isFirst = true; this.#sessions.size === 0 && performance.now() - start < waitMs; isFirst = false) {
+      if (!isFirst) await Bun.sleep(lateLookMs);
+      await this.#next(false);
+    }
     await this.#next(true, ended);
     await removeFile(noticeOf(this.#home, this.name));
     await removeFile(spoolOf(this.#home, this.name));
@@ -125,7 +133,9 @@ export class RunTracker {
   #meet({ session, event, transcript }: SpooledEvent): void {
     const known = this.#sessions.get(session) ?? { transcripts: new Set(), isDue: false, endsAt: undefined };
     this.#sessions.set(session, known);
-    if (transcript !== undefined && known.transcripts.size < mostTranscripts) known.transcripts.add(transcript);
+    const isKnownForm = this.#run.facts.agent === "claude";
+    if (isKnownForm && transcript !== undefined && known.transcripts.size < mostTranscripts)
+      known.transcripts.add(transcript);
     if (ofTranscript.has(event)) known.isDue = true;
     if (event === "SessionEnd") known.endsAt = performance.now();
     if (event === "SessionStart") known.endsAt = undefined;

@@ -9,6 +9,9 @@ export const sessionsFolder = (home: string): string => join(home, "sessions");
 /** Tells a hook which run it belongs to. */
 export const runVariable = "CODEMIE_RUN";
 
+/** The same for Gemini CLI, which keeps all but its own variables from hooks in jobs of GitHub, and where its settings say so. */
+export const geminiRunVariable = "GEMINI_CLI_CODEMIE_RUN";
+
 /** The form of a run's name. */
 export const runName = /^run-[A-Za-z0-9.-]{1,200}$/;
 

@@ -30,12 +30,17 @@ const commands: Record<string, string[]> = {
   "one line": [baseline],
   "codemie --version": [codemie, "--version"],
   "codemie hook": [codemie, "hook", folder],
+  "codemie status-line": [codemie, "status-line", join(folder, "status-line.json")],
   "codemie --help": [codemie, "--help"],
   "codemie profile list": [codemie, "profile", "list"],
 };
 const run = "run-0-bench-0";
 mkdirSync(join(folder, "sessions"));
 await Bun.write(join(folder, "sessions", `${run}.spool`), "");
+await Bun.write(
+  join(folder, "status-line.json"),
+  JSON.stringify({ profile: "default", model: "claude-sonnet-4-6", end: Date.now() + 3_600_000 }),
+);
 /** An event of Claude Code, with a prompt of some length. */
 const event = JSON.stringify({
   session_id: "051ae1ae-8afc-4390-bf67-494d592178bf",

@@ -146,3 +146,22 @@ test("every flag of the bridge and of the agents has a description", async () =>
     expect(lines.filter((line) => !/^--[a-z-]+\t./.test(line))).toEqual([]);
   }
 });
+
+test("commands that only agents call are offered to nobody, and have their own help", async () => {
+  const complete = async (...words: string[]) => (await person.run(["__complete", ...words])).out;
+  const words = (await complete("")).split("\n").map((line) => line.split("\t")[0]);
+  expect(words).toContain("sessions");
+  const help = (await person.run(["--help"])).out;
+  for (const [name, near] of [
+    ["hook", "hok"],
+    ["status-line", "status-lin"],
+  ] as const) {
+    expect(words).not.toContain(name);
+    expect(help).not.toContain(`  ${name} `);
+    expect(await complete(name, "")).toBe("");
+    expect(await complete(name, "-")).toBe("");
+    const { code, err } = await person.run([near, "x"]);
+    expect([code, err.includes(name)]).toEqual([2, false]);
+    expect((await person.run([name, "--help"])).out).toContain(`codemie ${name} `);
+  }
+});

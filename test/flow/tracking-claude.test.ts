@@ -1,11 +1,11 @@
 import { expect } from "bun:test";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { codemieClaude, type Person, withClaude } from "../support/codemie.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { ciTest } from "../support/tiers.ts";
-import { metricsOf, modelUses } from "../support/tracked-agent.ts";
+import { metricsOf, modelUses, noted, types } from "../support/tracked-agent.ts";
 
 /** What the real Claude Code's hooks tell of subagents, of a compaction and of a session at a terminal. */
 
@@ -22,23 +22,6 @@ function answered(person: Person): Person {
   const settings = { hasCompletedOnboarding: true, theme: "dark", projects: { [person.cwd]: trusted } };
   writeFileSync(join(person.home, ".claude.json"), JSON.stringify(settings));
   return person;
-}
-
-/** Waits until the hooks have noted an event so often. */
-async function noted(person: Person, event: string, count: number): Promise<void> {
-  const folder = join(person.codemieHome, "sessions");
-  const text = () => {
-    const spools = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".spool")) : [];
-    return spools.map((name) => readFileSync(join(folder, name), "utf8")).join("");
-  };
-  while (text().split(`"event":"${event}"`).length <= count) await Bun.sleep(50);
-}
-
-/** Types a line once the screen shows that it was understood. */
-async function types(pty: Pty, line: string, shown: RegExp): Promise<void> {
-  pty.type(line);
-  await pty.shows(shown);
-  pty.type("\r");
 }
 
 ciTest("a subagent's tools are counted, and a prompt that the program makes is no person's", async () => {

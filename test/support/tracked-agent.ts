@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Person } from "./codemie.ts";
+import type { Pty } from "./pty.ts";
 import type { Seen } from "./sandbox/http.ts";
 import { answerModelCall } from "./sandbox/model-api.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
@@ -133,4 +134,41 @@ export function chatModelUses(
     }
     response.end("data: [DONE]\n\n");
   };
+}
+
+/** The same by Google's generateContent, in the session that begins with `prompt`. */
+export function geminiModelUses(
+  sandbox: Sandbox,
+  prompt: string,
+  steps: readonly { readonly name: string; readonly input: object }[],
+): void {
+  sandbox.settings.answer = (request: Seen, response: ServerResponse) => {
+    const path = new URL(request.target, "http://sandbox").pathname.replace(/^.*(?=\/v1beta\/)/, "");
+    const { contents = [], tools } = request.body ? JSON.parse(request.body) : {};
+    const done = JSON.stringify(contents).match(/"functionResponse":/g)?.length ?? 0;
+    const step = steps[done];
+    const isOurs = tools && JSON.stringify(contents).includes(prompt);
+    if (!isOurs || !step) return answerModelCall(path, request, response);
+    const parts = [{ functionCall: { name: step.name, args: step.input } }];
+    const answer = { candidates: [{ index: 0, content: { role: "model", parts }, finishReason: "STOP" }] };
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.end(`data: ${JSON.stringify(answer)}\n\n`);
+  };
+}
+
+/** Waits until the hooks have noted an event so often. */
+export async function noted(person: Person, event: string, count: number): Promise<void> {
+  const folder = join(person.codemieHome, "sessions");
+  const text = () => {
+    const spools = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".spool")) : [];
+    return spools.map((name) => readFileSync(join(folder, name), "utf8")).join("");
+  };
+  while (text().split(`"event":"${event}"`).length <= count) await Bun.sleep(50);
+}
+
+/** Types a line once the screen shows that it was understood. */
+export async function types(pty: Pty, line: string, shown: RegExp): Promise<void> {
+  pty.type(line);
+  await pty.shows(shown);
+  pty.type("\r");
 }

@@ -6,6 +6,7 @@ export const statusLine = (_cli: Cli) =>
     meta: {
       name: "status-line",
       description: "Print the line about a run that Claude Code shows; it calls this itself",
+      hidden: true,
     },
     args: { file: { type: "positional", required: true, description: "what the run wrote down for it" } },
     run: () => 0,

@@ -1,4 +1,4 @@
-import type { ArgsDef, CommandDef } from "citty";
+import type { ArgsDef, CommandDef, CommandMeta } from "citty";
 import type { Context } from "../../access/context.ts";
 import type { Output } from "./output.ts";
 
@@ -24,6 +24,16 @@ export type Command = CommandDef<any> & {
 
 /** Loads a command on demand, so that no command pays for another's imports. */
 export type Loader = () => Promise<(cli: Cli) => Command>;
+
+/** @returns the names and descriptions of the subcommands that people type; those with `hidden` in their `meta` are left out */
+export async function shownCommands(cli: Cli, { subCommands = {} }: Command): Promise<[name: string, about: string][]> {
+  const found: [string, string][] = [];
+  for (const [name, load] of Object.entries(subCommands)) {
+    const { description = "", hidden } = (await load())(cli).meta as CommandMeta;
+    if (!hidden) found.push([name, description]);
+  }
+  return found;
+}
 
 /** Defines a command whose `run` sees the types of its flags. @returns the definition, unchanged */
 export function command<A extends ArgsDef>(

@@ -1,4 +1,4 @@
-import type { ArgDef, ArgsDef } from "citty";
+import type { ArgDef, ArgsDef, CommandMeta } from "citty";
 import { recalledModels } from "../../access/models.ts";
 import { stores } from "../../access/stores.ts";
 import { auditEvents } from "../../audit/events.ts";
@@ -10,7 +10,7 @@ import { settings } from "../../profiles/settings.ts";
 import { bridgeFlagsWithHelp } from "../bridge/help.ts";
 import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
 import { shells } from "../commands/completion.ts";
-import { type Cli, type Command, commonArgs, type Loader } from "./command.ts";
+import { type Cli, type Command, commonArgs, type Loader, shownCommands } from "./command.ts";
 import { shortcuts, tree } from "./tree.ts";
 
 /** A word that may come next, and its description. */
@@ -86,6 +86,7 @@ async function candidates(cli: Cli, asTyped: readonly string[], typed: string): 
       continue;
     }
     command = (await load())(cli);
+    if ((command.meta as CommandMeta).hidden) return [];
     path = `${path} ${word}`.trim();
     words = 0;
   }
@@ -106,11 +107,7 @@ function flagOf([name, def]: [string, ArgDef]): Candidate[] {
 }
 
 async function subCommands(cli: Cli, command: Command, path: string): Promise<Candidate[]> {
-  const found: Candidate[] = [];
-  for (const [name, load] of Object.entries(command.subCommands ?? {})) {
-    const { description } = (await load())(cli).meta as { description?: string };
-    found.push([name, description ?? ""]);
-  }
+  const found = await shownCommands(cli, command);
   if (path !== "") return found;
   const forms = Object.entries(shortcuts).map(([name, words]): Candidate => [name, `codemie ${words.join(" ")}`]);
   return [...found, ...Object.entries(programSummaries), ...forms];

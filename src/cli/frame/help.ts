@@ -5,7 +5,7 @@ import { versionLine } from "../../core/version.ts";
 import type { Config } from "../../profiles/config.ts";
 import type { Resolved } from "../../profiles/resolve.ts";
 import { programSummaries } from "../commands/agent/agents.ts";
-import { type Cli, type Command, commonArgs } from "./command.ts";
+import { type Cli, type Command, commonArgs, shownCommands } from "./command.ts";
 import { shortcuts } from "./tree.ts";
 
 /**
@@ -29,11 +29,7 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
 
   if (command.subCommands) {
     lines.push(heading("Usage"), `  ${path} <command> [flags]`, "", heading("Commands"));
-    const pairs: [string, string][] = [];
-    for (const [name, load] of Object.entries(command.subCommands)) {
-      const child = (await load())(cli).meta as { description?: string } | undefined;
-      pairs.push([name, child?.description ?? ""]);
-    }
+    const pairs = await shownCommands(cli, command);
     if (path === "codemie") pairs.push(...Object.entries(programSummaries));
     lines.push(...entries(pairs), "");
     if (path === "codemie") {

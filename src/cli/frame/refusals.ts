@@ -2,10 +2,12 @@ import type { ArgsDef } from "citty";
 import type { CodemieError } from "../../core/errors.ts";
 import { nearest } from "../../core/text.ts";
 import { bridgeFlags } from "../bridge/flags.ts";
+import { programSummaries } from "../commands/agent/agents.ts";
 import { cliFailure } from "../failures.ts";
-import type { Command } from "./command.ts";
+import { type Cli, type Command, shownCommands } from "./command.ts";
 import { frameFailure } from "./failures.ts";
 import { flagFor, hintFor } from "./other-words.ts";
+import { shortcuts } from "./tree.ts";
 
 // A file of its own: only a command line that is refused pays for it.
 
@@ -25,13 +27,26 @@ export function unknownFlag(flag: string, known: ArgsDef, path: string, command:
   return cliFailure.noFlag(path, flag, flagFor(flag, names) ?? nearest(flag, names));
 }
 
+/** @returns the words that a group of commands takes, which people type */
+async function wordsOf(cli: Cli, path: string, group: Command): Promise<string[]> {
+  const commands = (await shownCommands(cli, group)).map(([name]) => name);
+  return path === "codemie" ? [...commands, ...Object.keys(programSummaries), ...Object.keys(shortcuts)] : commands;
+}
+
+/** @returns the failure for a word that names no command of a group, with the one that was probably meant */
+export async function unknownCommand(cli: Cli, path: string, name: string, group: Command): Promise<CodemieError> {
+  const close = nearest(name, await wordsOf(cli, path, group));
+  return frameFailure.noCommand(path, name, close, hintFor(`${path} ${name}`));
+}
+
 /**
- * @param args what follows the group's name, a flag first
- * @param commands the names of its commands
+ * @param flag as typed
+ * @param args what follows the group's name
  * @returns the failure for a group of commands that is given a flag: the flag's place is behind a command
  */
-export function flagOfGroup(flag: string, args: readonly string[], commands: readonly string[], path: string) {
-  const meant = args.slice(args.indexOf(flag) + 1).find((arg) => commands.includes(arg));
+export async function flagOfGroup(cli: Cli, flag: string, args: readonly string[], path: string, group: Command) {
+  const words = await wordsOf(cli, path, group);
+  const meant = args.slice(args.indexOf(flag) + 1).find((arg) => words.includes(arg));
   const [name = flag] = flag.split("=");
   return meant === undefined
     ? cliFailure.noFlag(path, name, undefined)

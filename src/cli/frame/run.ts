@@ -1,9 +1,8 @@
 import { type ArgsDef, runCommand } from "citty";
 import type { Env } from "../../core/env.ts";
-import { nearest } from "../../core/text.ts";
 import { signingKey, version, versionLine } from "../../core/version.ts";
 import { realRuntime } from "../../platform/runtime.ts";
-import { agentLoaders, programSummaries } from "../commands/agent/agents.ts";
+import { agentLoaders } from "../commands/agent/agents.ts";
 import { cliFailure } from "../failures.ts";
 import { type Cli, type Command, commonArgs } from "./command.ts";
 import { frameFailure } from "./failures.ts";
@@ -97,19 +96,15 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
       }
       if (unknown) {
         const { flagOfGroup } = await import("./refusals.ts");
-        throw flagOfGroup(unknown, rest, Object.keys({ ...current.subCommands, ...moreAt(path) }), path);
+        throw await flagOfGroup(cli, unknown, rest, path, current);
       }
       const { helpFor, firstSteps } = await import("./help.ts");
       const greeting = args.length === 0 ? await firstSteps(cli) : undefined;
       cli.output.text(greeting ?? (await helpFor(cli, path, current)));
       return 0;
     }
-    const known: Record<string, unknown> = { ...current.subCommands, ...moreAt(path) };
     const load = Object.hasOwn(current.subCommands, name) ? current.subCommands[name] : undefined;
-    if (!load) {
-      const { hintFor } = await import("./other-words.ts");
-      throw frameFailure.noCommand(path, name, nearest(name, Object.keys(known)), hintFor(`${path} ${name}`));
-    }
+    if (!load) throw await (await import("./refusals.ts")).unknownCommand(cli, path, name, current);
     if (word !== undefined) rest = rest.toSpliced(rest.indexOf(word), 1);
     path = `${path} ${name}`;
     current = (await load())(cli);
@@ -134,9 +129,6 @@ async function runTree(cli: Cli, args: readonly string[]): Promise<number> {
     throw error;
   }
 }
-
-/** What a group of commands takes beside them. */
-const moreAt = (path: string) => (path === "codemie" ? { ...programSummaries, ...shortcuts } : {});
 
 const wantsHelp = (args: readonly string[]) => args.includes("--help") || args.includes("-h");
 const isYes = (arg: string) => arg === "--yes" || arg === "-y";

@@ -187,7 +187,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
     ended.abort(failure.interrupted());
     await gateway.close();
     await run?.remove();
-    await tracking?.end(exit);
+    await tracking?.end(exit, gateway.counts.forwarded);
   }
 }
 

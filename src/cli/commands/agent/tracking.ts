@@ -17,6 +17,8 @@ import type { Cli } from "../../frame/command.ts";
 
 /** How long the end of a run waits for metrics to arrive, ms: the next run sends the others. */
 const lastSendingMs = 2_000;
+/** How long the end of a run waits for the event of an agent that does not wait for it, ms. */
+const lastEventMs = 5_000;
 
 /** One run of an agent. */
 export interface RunToTrack {
@@ -39,15 +41,20 @@ export interface Tracking {
   readonly run: string;
   /** the hook tells the person at the next prompt that the login is over; undefined: it is not */
   loginTold(ended: string | undefined): void;
-  /** Ends it, in a few seconds. Never throws. @param code the agent's exit code */
-  end(code: number): Promise<void>;
+  /**
+   * Ends it, in a few seconds. Never throws.
+   *
+   * @param code the agent's exit code
+   * @param requests how many model calls there were
+   */
+  end(code: number, requests: number): Promise<void>;
 }
 
 /**
  * Begins to track the sessions of a run, and has what earlier runs left sent. It tells the person once.
  *
- * @returns undefined where sessions are not tracked: off, a model provider, an agent without a plugin, or
- *   that it would hold up, a home that cannot be written
+ * @returns undefined where sessions are not tracked: off, a model provider, an agent that cannot tell us, or whose run that
+ *   would hold up or change, a home that cannot be written
  */
 export async function trackRun(cli: Cli, to: RunToTrack): Promise<Tracking | undefined> {
   const { runtime, output } = cli;
@@ -81,15 +88,16 @@ export async function trackRun(cli: Cli, to: RunToTrack): Promise<Tracking | und
   tracker.follow((session) => sender.look(session), failed);
   const earlier = endKilledRuns(home, now)
     .then(() => sender.takeOver())
-    .then(() => agent.sessions?.removeOld(home))
+    .then(() => agent.sessions?.removeOld?.(home))
     .catch(failed);
   return {
     plugin,
     run: tracker.name,
     loginTold: noticeOn(noticeOf(home, tracker.name), failed),
-    async end(code) {
+    async end(code, requests) {
+      const isLate = agent.sessions?.endsBeforeHook && code === 0 && requests > 0;
       try {
-        await tracker.end(endedWith(code));
+        await tracker.end(endedWith(code), isLate ? lastEventMs : 0);
       } catch (error) {
         failed(error);
       }
