@@ -177,11 +177,20 @@ export const mcpFailure = {
       "report it to the server's administrator",
       { forLog: "the authorization server has no metadata at its well-known addresses" },
     ),
+  noEnterprise: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} does not take a company's word for a person (MCP's enterprise-managed authorization)`,
+      "ask its administrator, or log in through the browser: leave out --grant",
+      { forLog: "the authorization server does not list the enterprise grant" },
+    ),
   clientNeeded: (grant: string) =>
     new CodemieError(
       "usage",
       `--grant ${grant} needs a client that the authorization server knows`,
-      "name it with --client-id, and its secret with --client-secret-env or its key with --client-key",
+      grant === "enterprise"
+        ? "name it with --client-id, and its secret with --client-secret-env or its key with --client-key; or with --client-metadata-url"
+        : "name it with --client-id, and its secret with --client-secret-env or its key with --client-key",
     ),
   /** @param expected where the server should have sent the browser; undefined when it registered that itself */
   timedOut: (issuer: string, seconds: number, expected: ExpectedRedirect | undefined) =>

@@ -242,7 +242,9 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
       kind: "renewed",
       // A provider without refresh token rotation sends no new one: keep the old one.
       login: { ...next, ...(idToken ? { idToken } : {}), refreshToken: answer.refresh_token ?? login.refreshToken },
-      ...(idToken ? { idToken: { token: new Secret(idToken), tokenEndpoint: new URL(metadata.token_endpoint) } } : {}),
+      ...(idToken
+        ? { idToken: { token: new Secret(idToken), server: metadata, client: withProofKey(ours, undefined) } }
+        : {}),
     };
   } catch (error) {
     if (error instanceof CodemieError) return { kind: "unknown", error };
