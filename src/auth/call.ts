@@ -5,6 +5,7 @@ import { hostAt } from "../core/host.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type Credentials, type Lease, renewals } from "./credentials.ts";
 import { authFailure } from "./failures.ts";
+import { provingFetch } from "./proofs.ts";
 
 /**
  * Runs a call of the REST API with the current credential. When the host refuses it, tries again with a newer one, up
@@ -25,7 +26,8 @@ export async function callWith<T>(
     const { origin, authorize } = lease;
     const received = (setCookies: string[]) => credentials.capture(lease, setCookies);
     try {
-      return await call(new Api({ host: hostAt(origin), authorize, received, fetch, version }));
+      const proving = provingFetch(fetch, authorize.proofs);
+      return await call(new Api({ host: hostAt(origin), authorize, received, fetch: proving, version }));
     } catch (error) {
       if (!(error instanceof CodemieError) || error.code !== "auth_expired" || left === 0) throw error;
       const newer = await credentials.renew(lease);

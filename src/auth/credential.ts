@@ -1,9 +1,16 @@
 import * as z from "zod/mini";
 import { Secret } from "../core/secret.ts";
 import { providerName } from "../profiles/providers.ts";
-import { type Authorize, authorizeWithBearer, authorizeWithCookies, authorizeWithKey } from "./authorize.ts";
+import {
+  type Authorize,
+  authorizeWithBearer,
+  authorizeWithCookies,
+  authorizeWithKey,
+  authorizeWithProofs,
+} from "./authorize.ts";
 import { claimedEnd } from "./bearer-token.ts";
 import { cookieSet, sessionIssuedAt } from "./cookies.ts";
+import { Proofs } from "./proofs.ts";
 
 /** A login's person, as `GET /v1/user` names them (CodeMie fact 3.1); `id` is empty for an unproved token. */
 export const identity = z.object({ id: z.string(), name: z.string(), email: z.string() });
@@ -40,6 +47,12 @@ const oidcLogin = z.object({
   clientSecret: z.optional(z.string()),
   clientKey: z.optional(z.string()),
   accessToken: z.string(),
+  /** the key that the refresh token is bound to (RFC 9449), a private JWK */
+  proofKey: z.optional(z.string()),
+  /** true: the access token is bound to it too */
+  bound: z.optional(z.boolean()),
+  /** true: the host takes a bound access token as a bearer token, without a proof (RFC 9449 section 7.2) */
+  unproved: z.optional(z.boolean()),
   refreshToken: z.optional(z.string()),
   /** the latest that came, for grants that need one: some providers send one at the login alone */
   idToken: z.optional(z.string()),
@@ -79,12 +92,22 @@ export function authorizeWith(login: StoredLogin): Authorize {
     case "sso":
       return authorizeWithCookies(login.cookies);
     case "oidc":
-      return authorizeWithBearer(new Secret(login.accessToken));
+      return authorizeWithTokens(login);
     case "jwt":
       return authorizeWithBearer(new Secret(login.token));
     case "api-key":
       return authorizeWithKey(login.provider, new Secret(login.key));
   }
+}
+
+/** @returns the function that puts a provider's access token on a request: with proofs where it is bound and the host takes them */
+export function authorizeWithTokens(
+  login: Pick<OidcLogin, "accessToken" | "proofKey" | "bound" | "unproved">,
+): Authorize {
+  const { accessToken, proofKey, bound, unproved } = login;
+  const token = new Secret(accessToken);
+  if (proofKey === undefined || !bound || unproved) return authorizeWithBearer(token);
+  return authorizeWithProofs(token, new Proofs(proofKey, accessToken));
 }
 
 /** @returns a text that is equal for two logins with the same credential; treat it as a secret */

@@ -264,6 +264,18 @@ export const authFailure = {
       `the identity provider ${printable(issuer, 120)} gave no refresh token, so the login ends with its access token`,
       "log in again when it ends; a refresh token needs offline_access in --scope, and often --prompt consent",
     ),
+  noBoundTokens: (issuer: string) =>
+    new CodemieError(
+      "server_error",
+      `the identity provider ${printable(issuer, 120)} does not bind tokens to a key of ours (DPoP with ES256, RFC 9449)`,
+      "log in without --dpop, naming the provider again with --issuer and --client-id",
+    ),
+  takesUnproved: (origin: string) =>
+    new CodemieError(
+      "failed",
+      `${origin} knows no proofs (RFC 9449): it takes the access token from anybody who has it`,
+      "the refresh token is of no use without this login's key",
+    ),
   idToken: (issuer: string, why: string) =>
     new CodemieError(
       "auth_refused",

@@ -1,13 +1,15 @@
 import { apiFailure } from "../api/failures.ts";
 import type { Secret } from "../core/secret.ts";
+import type { Client } from "../oauth/client.ts";
+import type { ServerMetadata } from "../oauth/metadata.ts";
 import type { Broker } from "./broker.ts";
 import { authFailure } from "./failures.ts";
 
-/** An ID token of a stored login, and the provider that issued it. */
+/** An ID token of a stored login, the provider that issued it, and our client there. */
 export interface ProvidersIdToken {
   readonly idToken: Secret;
-  readonly tokenEndpoint: URL;
-  readonly clientId: string;
+  readonly server: ServerMetadata;
+  readonly client: Client;
 }
 
 /**
@@ -16,7 +18,7 @@ export interface ProvidersIdToken {
  *
  * @param broker the broker of the profile's login
  * @param profile the profile's name, for the error
- * @returns the ID token, with token endpoint and client ID of its provider
+ * @returns the ID token, with its provider and our client there
  * @throws `auth_needed` when the profile has no such login; `auth_expired` when the provider no longer renews it;
  *   `auth_needed` when the provider sends no ID token, and none is valid; what the renewal met (`unreachable`, `tls`, `server_error`,
  *   `auth_refused`), and what the vault throws
@@ -28,6 +30,6 @@ export async function freshIdToken(broker: Broker, profile: string): Promise<Pro
   if (renewal.kind !== "renewed" && "error" in renewal && renewal.error) throw renewal.error;
   if (renewal.kind !== "renewed") throw apiFailure.sessionEnded(stored.origin, profile);
   if (!renewal.idToken) throw authFailure.noIdToken(stored.issuer, profile, stored.idToken !== undefined);
-  const { token, tokenEndpoint } = renewal.idToken;
-  return { idToken: token, tokenEndpoint, clientId: stored.clientId };
+  const { token, server, client } = renewal.idToken;
+  return { idToken: token, server, client };
 }

@@ -4,6 +4,7 @@ import type { Fetch } from "../platform/network.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type Authorize, authorizeWithCookies } from "./authorize.ts";
 import { applySetCookies, type CookieSet } from "./cookies.ts";
+import { provingFetch } from "./proofs.ts";
 
 /** The answer of oauth2-proxy ("the front") about a session. */
 export type Probe =
@@ -73,7 +74,7 @@ async function ask(url: string, authorize: Authorize, fetch: Fetch): Promise<Res
   const headers = new Headers();
   authorize(headers);
   try {
-    const answer = await fetch(url, { headers, signal: AbortSignal.timeout(probeMs) });
+    const answer = await provingFetch(fetch, authorize.proofs)(url, { headers, signal: AbortSignal.timeout(probeMs) });
     await answer.body?.cancel();
     return answer;
   } catch {

@@ -1,5 +1,7 @@
 import type { CodemieError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
+import type { Client } from "../oauth/client.ts";
+import type { ServerMetadata } from "../oauth/metadata.ts";
 
 /** How a renewal without a person ended, for a stored login of type L. */
 export type Renewal<L> =
@@ -15,10 +17,11 @@ export type Renewal<L> =
    */
   | { readonly kind: "unknown"; readonly error?: CodemieError; readonly login?: L };
 
-/** An ID token that was just issued, and the provider's token endpoint. We store none: they expire within minutes. */
+/** An ID token that was just issued, its provider, and our client there. We store none: they expire within minutes. */
 export interface FreshIdToken {
   readonly token: Secret;
-  readonly tokenEndpoint: URL;
+  readonly server: ServerMetadata;
+  readonly client: Client;
 }
 
 /** A stored login that expires: how to lock, read, renew and store it. */

@@ -1,7 +1,7 @@
 import { Api } from "../api/client.ts";
 import { CodemieError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
-import { Secret } from "../core/secret.ts";
+import type { Secret } from "../core/secret.ts";
 import { printable } from "../core/text.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Method } from "../profiles/resolve.ts";
@@ -9,6 +9,7 @@ import type { Vault } from "../vault/vault.ts";
 import { authorizeWithBearer, authorizeWithCookies } from "./authorize.ts";
 import { applySetCookies, type CookieSet } from "./cookies.ts";
 import {
+  authorizeWithTokens,
   type Identity,
   type JwtLogin,
   loginRecord,
@@ -19,6 +20,7 @@ import {
 } from "./credential.ts";
 import { authFailure } from "./failures.ts";
 import type { OidcTokens } from "./login/oidc.ts";
+import { provingFetch } from "./proofs.ts";
 
 /** @returns true unless both ids are known and differ. A token that we never proved at its host has no id */
 export function samePerson(a: Identity, b: Identity): boolean {
@@ -58,7 +60,8 @@ export async function proveSession(
 }
 
 /**
- * Proves tokens of an OpenID provider: asks the host whom they belong to.
+ * Proves tokens of an OpenID provider: asks the host whom they belong to. A host that does not know bound tokens may take them
+ * as bearer tokens (RFC 9449 section 7.2); one that knows them must not, so asking in that way too weakens nothing.
  *
  * @returns the login
  * @throws as {@link proveSession}
@@ -69,9 +72,17 @@ export async function proveTokens(
   runtime: Runtime,
   version: string,
 ): Promise<OidcLogin> {
-  const authorize = authorizeWithBearer(new Secret(tokens.accessToken));
   const refused = () => authFailure.providersTokenRefused(host.origin, tokens.issuer);
-  const whose = await whoIs(new Api({ host, authorize, fetch: runtime.fetch, version }), refused);
+  const whoseAre = async (manner: { readonly unproved?: true }) => {
+    const authorize = authorizeWithTokens({ ...tokens, ...manner });
+    const fetch = provingFetch(runtime.fetch, authorize.proofs);
+    return { ...manner, ...(await whoIs(new Api({ host, authorize, fetch, version }), refused)) };
+  };
+  const whose = await whoseAre({}).catch((error: unknown) => {
+    const isRefusal = error instanceof CodemieError && error.code === "auth_refused";
+    if (tokens.bound && isRefusal) return whoseAre({ unproved: true });
+    throw error;
+  });
   return { method: "oidc", origin: host.origin, ...tokens, ...whose, ...atOnce(runtime) };
 }
 

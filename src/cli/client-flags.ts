@@ -4,8 +4,9 @@ import type { Runtime } from "../platform/runtime.ts";
 import { variableName } from "../profiles/config.ts";
 import { cliFailure } from "./failures.ts";
 
-/** Flags for a client that an OpenID provider gave a secret or knows the key of. */
+/** Flags for how our client proves itself at an OpenID provider, and the tokens at the host. */
 export const clientArgs = {
+  dpop: { type: "boolean", description: "have the tokens bound to a key of this login, useless without it (DPoP)" },
   "client-secret-env": { type: "string", valueHint: "NAME", description: "variable with the client's secret" },
   "client-key": { type: "string", valueHint: "FILE", description: "its private key instead, PKCS#8 PEM or JWK" },
   "keep-client-secret": {

@@ -23,13 +23,16 @@ export interface ForwardOptions {
   readonly timeoutMs: number;
 }
 
+/** The head of the host's answer, with what the agent must not see. */
+type Head = Pick<IncomingAnswer, "status" | "headers" | "setCookies">;
+
 /** The outcome of one request to the host. */
 export type UpstreamOutcome =
-  /** the answer for the agent; `setCookies` are the upstream's, which it must not see */
-  | { readonly kind: "answer"; readonly response: Response; readonly setCookies: readonly string[] }
+  /** the answer for the agent */
+  | ({ readonly kind: "answer"; readonly response: Response } & Head)
   /** a page that the front sends to those without a session, and a firewall to anybody */
-  | { readonly kind: "doubtful"; readonly response: Response; readonly setCookies: readonly string[] }
-  | { readonly kind: "logged-out"; readonly setCookies: readonly string[] }
+  | ({ readonly kind: "doubtful"; readonly response: Response } & Head)
+  | ({ readonly kind: "logged-out" } & Head)
   | { readonly kind: "failed"; readonly error: GatewayError };
 
 /** The only place that forms addresses of the host: a path can only extend the configured base. */
@@ -59,13 +62,14 @@ async function attempt(request: OutgoingRequest, { host, upstream }: ForwardOpti
   let answer: IncomingAnswer | undefined;
   try {
     answer = await upstream.send(request);
-    const { status, setCookies } = answer;
+    const { status, headers, setCookies } = answer;
+    const head = { status, headers, setCookies };
     const verdict = host.kind === "codemie" ? judged(answer) : "pass";
     const isWhole = verdict === "pass" || verdict === "doubtful";
     const passed = isWhole ? answer.body : await bodyUnlessLoggedOut(answer, verdict);
-    if (passed === "logged-out") return { kind: "logged-out", setCookies };
-    const response = new Response(passed, { status, headers: downstreamHeaders(answer.headers) });
-    return { kind: verdict === "doubtful" ? "doubtful" : "answer", response, setCookies };
+    if (passed === "logged-out") return { kind: "logged-out", ...head };
+    const response = new Response(passed, { status, headers: downstreamHeaders(headers) });
+    return { kind: verdict === "doubtful" ? "doubtful" : "answer", response, ...head };
   } catch (error) {
     discard(answer?.body);
     const failed = networkFailure(host.origin, error);

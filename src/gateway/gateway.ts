@@ -132,8 +132,11 @@ export function startGateway(options: GatewayOptions): Gateway {
         const fixed = fixedFor(lease.authorize);
         const headers = upstreamHeaders(incoming, fixed);
         if (isCodemie) headers["x-codemie-request-id"] = id;
+        const { proofs } = lease.authorize;
+        if (proofs) headers.dpop = await proofs.proof(method, url);
         outcome = await forward({ method, url, headers, fixed, body, length, signal }, options);
         if (outcome.kind === "failed") throw outcome.error;
+        const wantsNonce = await proofs?.heard(url, outcome.status, outcome.headers);
         // Store the cookies before the agent gets the first byte: the old session may no longer work.
         if (outcome.setCookies.length > 0) await credentials.capture(lease, outcome.setCookies);
         if (outcome.kind === "answer") {
@@ -146,6 +149,7 @@ export function startGateway(options: GatewayOptions): Gateway {
           if (await credentials.confirm?.(lease)) return outcome.response;
           discard(outcome.response.body);
         }
+        if (wantsNonce && left > 0 && !(body instanceof ReadableStream)) continue;
         const newer = left === 0 ? undefined : await credentials.renew(lease);
         if (!newer || body instanceof ReadableStream) throw loggedOut(host, lease);
         lease = newer;

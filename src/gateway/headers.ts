@@ -25,6 +25,7 @@ const notUpstream = staysBehind({
   names: [
     ...hopByHop,
     ...keyHeaders, // they hold the gateway's own key, and the host refuses one next to session cookies
+    "dpop", // a proof is for one token, and the session's is another one
     "host", // the request gets the host's own name
     "content-length", // the HTTP client sets it when it sends the body
     "expect", // our own server has answered it already
@@ -96,6 +97,7 @@ const notUpstream = staysBehind({
 const notBack = staysBehind({
   names: [
     ...hopByHop,
+    "dpop-nonce", // for the proofs of the session's token
     "refresh", // the host's login route answers with the session in an address
     "alt-svc", // would lead the agent past the gateway
     "clear-site-data",

@@ -183,11 +183,20 @@ export const mcpFailure = {
       `${origin} needs a login, and nobody can log in here: a job in CI has no browser`,
       "give the bridge a token (--header-env 'Authorization: VARIABLE'), or a client that needs no person (--grant client-credentials)",
     ),
+  noEnterprise: (issuer: string) =>
+    new CodemieError(
+      "auth_refused",
+      `the authorization server ${printable(issuer, 120)} does not take a company's word for a person (MCP's enterprise-managed authorization)`,
+      "ask its administrator, or log in through the browser: leave out --grant",
+      { forLog: "the authorization server does not list the enterprise grant" },
+    ),
   clientNeeded: (grant: string) =>
     new CodemieError(
       "usage",
       `--grant ${grant} needs a client that the authorization server knows`,
-      "name it with --client-id, and its secret with --client-secret-env or its key with --client-key",
+      grant === "enterprise"
+        ? "name it with --client-id, and its secret with --client-secret-env or its key with --client-key; or with --client-metadata-url"
+        : "name it with --client-id, and its secret with --client-secret-env or its key with --client-key",
     ),
   /** @param expected where the server should have sent the browser; undefined when it registered that itself */
   timedOut: (issuer: string, seconds: number, expected: ExpectedRedirect | undefined) =>

@@ -37,6 +37,7 @@ export const serverMetadata = documentOf({
   authorization_response_iss_parameter_supported: z.optional(z.boolean()),
   client_id_metadata_document_supported: z.optional(z.boolean()),
   dpop_signing_alg_values_supported: z.optional(strings),
+  authorization_grant_profiles_supported: z.optional(strings),
 });
 export type ServerMetadata = z.infer<typeof serverMetadata>;
 

@@ -32,6 +32,8 @@ export const profile = z.looseObject({
       prompt: z.optional(z.string()),
       /** true: logs in with a device code, as it did before */
       device: z.optional(z.boolean()),
+      /** true: its tokens are bound to a key (DPoP, RFC 9449) */
+      dpop: z.optional(z.boolean()),
       /** where our client's secret is: the variable's name, never the secret itself */
       clientSecretEnv: z.optional(z.string()),
       /** absolute path of our client's private key */

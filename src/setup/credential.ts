@@ -98,7 +98,11 @@ async function storedFor(
   const login = await context.vault.read(loginRecord(name), storedLogin).catch(() => undefined);
   if (!login || login.method !== method || login.origin !== host.origin) return undefined;
   if (login.method === "api-key" && login.provider !== provider) return undefined;
-  const sameClient = login.method !== "oidc" || (login.issuer === client?.issuer && login.clientId === client.clientId);
+  const sameClient =
+    login.method !== "oidc" ||
+    (login.issuer === client?.issuer &&
+      login.clientId === client.clientId &&
+      (login.proofKey !== undefined) === (client.dpop === true));
   return sameClient ? { name, login } : undefined;
 }
 

@@ -204,6 +204,7 @@ export const client: SetupStep = async (draft, { flags, prompts, typed }) => {
   // A secret goes to the provider and client that it was given for, and to no other.
   const { oidc } = draft.before;
   const proof = oidc?.issuer === issuer && oidc.clientId === clientId ? known : flags.client;
-  const choices = { ...promptIn(known), ...callbackIn(known), ...proofIn(proof) };
+  const bound = proof.dpop ? { dpop: true } : {};
+  const choices = { ...promptIn(known), ...callbackIn(known), ...bound, ...proofIn(proof) };
   return { ...draft, client: { issuer, clientId, scope, ...choices } };
 };

@@ -122,6 +122,87 @@ test("the enterprise grant: an ID token is exchanged at the company's provider, 
   await provider.close();
 });
 
+/** A company's provider that vouches for everybody, and every request to it. */
+async function vouching() {
+  const provider = await listen();
+  const asked: { form: URLSearchParams; authorization: string | undefined }[] = [];
+  provider.handle(async (request, response) => {
+    const { body, headers } = await readRequest(request);
+    asked.push({ form: new URLSearchParams(body), authorization: headers.authorization as string | undefined });
+    const issued = "urn:ietf:params:oauth:token-type:id-jag";
+    sendJson(response, 200, { access_token: "the-assertion", issued_token_type: issued, token_type: "N_A" });
+  });
+  const flags = ["--idp-token-endpoint", `${provider.origin}/token`, "--idp-client-id", "us", "--id-token-env", "ID"];
+  return { provider, asked, flags };
+}
+const enterprise = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
+
+test("the enterprise grant proves our client at the company's provider too, and names the extension among its abilities", async () => {
+  const { provider, asked, flags } = await vouching();
+  const server = await startProtected();
+  const variables = { S: "s", ID: "the-id-token", IDP: "secret of us" };
+  const bridge = new AuthorizedBridge(
+    server.url,
+    [...enterprise, ...flags, "--idp-client-secret-env", "IDP"],
+    variables,
+  );
+  expect((await bridge.initialize()).result).toBeDefined();
+  const [exchange] = asked;
+  const basic = Buffer.from(String(exchange?.authorization).slice(6), "base64").toString();
+  expect(basic).toBe("us:secret+of+us");
+  expect(exchange?.form.has("client_id")).toBe(false);
+  const sent = server.record.filter(({ body }) => body.includes('"initialize"')).map(({ body }) => JSON.parse(body));
+  expect(sent.map(({ params }) => params.capabilities.extensions)).toEqual(
+    sent.map(() => ({ "io.modelcontextprotocol/enterprise-managed-authorization": {} })),
+  );
+  expect(bridge.err + bridge.log()).not.toContain("secret of us");
+  await bridge.finish();
+  await server.close();
+  await provider.close();
+});
+
+for (const [what, profiles, isTaken] of cases(
+  [
+    ["without it", ["urn:example:another"], false],
+    ["with it", ["urn:example:another", "urn:ietf:params:oauth:grant-profile:id-jag"], true],
+  ] as const,
+  1,
+)) {
+  test(`the enterprise grant at an authorization server that lists its grant profiles ${what}`, async () => {
+    const { provider, asked, flags } = await vouching();
+    const server = await startProtected({ server: { authorization_grant_profiles_supported: profiles } });
+    const bridge = new AuthorizedBridge(server.url, [...enterprise, ...flags], { S: "s", ID: "the-id-token" });
+    const { result, error } = await bridge.initialize();
+    if (isTaken) expect(result).toBeDefined();
+    else expect(error.message).toContain("does not take a company's word for a person");
+    expect(asked.length).toBe(isTaken ? 1 : 0);
+    await bridge.finish();
+    await server.close();
+    await provider.close();
+  });
+}
+
+ciTest(
+  "the enterprise grant with a client ID metadata document, where the authorization server takes those",
+  async () => {
+    const { provider, flags } = await vouching();
+    const document = "https://codemie.example.com/client.json";
+    const own = ["--grant", "enterprise", "--client-metadata-url", document, ...flags];
+    for (const isTaken of [true, false]) {
+      const server = await startProtected({ server: { client_id_metadata_document_supported: isTaken } });
+      const bridge = new AuthorizedBridge(server.url, own, { ID: "the-id-token" });
+      const { result, error } = await bridge.initialize();
+      if (isTaken) expect(result).toBeDefined();
+      else expect(error.message).toContain("needs a client that the authorization server knows");
+      const ids = server.calls("/token").map(({ body }) => new URLSearchParams(body).get("client_id"));
+      expect(ids).toEqual(isTaken ? [document] : []);
+      await bridge.finish();
+      await server.close();
+    }
+    await provider.close();
+  },
+);
+
 test("the enterprise grant hands on no ID token that has ended", async () => {
   const server = await startProtected();
   const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
@@ -136,7 +217,7 @@ test("the enterprise grant hands on no ID token that has ended", async () => {
 });
 
 /** A person with a login at a provider, and what that was asked. */
-async function atProvider(sendsIdTokens: boolean, login: { idToken?: string } = {}) {
+async function atProvider(sendsIdTokens: boolean, login: { idToken?: string; clientSecret?: string } = {}) {
   const issuer = await listen();
   const forms: URLSearchParams[] = [];
   const endpoints = ["authorization_endpoint", "token_endpoint", "jwks_uri"];
@@ -144,7 +225,8 @@ async function atProvider(sendsIdTokens: boolean, login: { idToken?: string } = 
     const seen = await readRequest(request);
     if (seen.path === "/.well-known/openid-configuration") {
       const metadata = Object.fromEntries(endpoints.map((name) => [name, `${issuer.origin}/${name}`]));
-      return sendJson(response, 200, { issuer: issuer.origin, ...metadata });
+      const methods = { token_endpoint_auth_methods_supported: ["client_secret_post"] };
+      return sendJson(response, 200, { issuer: issuer.origin, ...metadata, ...methods });
     }
     const form = new URLSearchParams(seen.body);
     forms.push(form);
@@ -206,7 +288,7 @@ ciTest(
 );
 
 test("the enterprise grant with an OIDC profile: a fresh ID token each time, and the renewed login is stored", async () => {
-  const { issuer, forms, person } = await atProvider(true);
+  const { issuer, forms, person } = await atProvider(true, { clientSecret: "sealed" });
   const server = await startProtected();
   const flags = ["--grant", "enterprise", "--client-id", "mine", "--client-secret-env", "S"];
   const bridge = new AuthorizedBridge(server.url, flags, { S: "s" }, person);
@@ -219,6 +301,7 @@ test("the enterprise grant with an OIDC profile: a fresh ID token each time, and
     "refresh-1",
     "id-3",
   ]);
+  expect(forms.map((form) => form.get("client_secret"))).toEqual(Array(4).fill("sealed"));
   const assertions = server.calls("/token").map(({ body }) => new URLSearchParams(body).get("assertion"));
   expect(assertions.filter(Boolean)).toEqual(["assertion-2", "assertion-4"]);
   expect((await storedLoginOf(person, "work"))?.method === "oidc").toBe(true);

@@ -45,8 +45,27 @@ test("the SDK's client authorizes and works; every address that it is told leads
   expect(authorized).toMatchObject({
     host: host.origin,
     outcome: "ok",
-    detail: { grant: "authorization_code", through: "the relay" },
+    detail: { grant: "authorization_code", through: "the relay", mcp: "before 2026-07-28" },
   });
+});
+
+test("the audit trail says which revision of MCP a client speaks, where it names one", async () => {
+  const host = await protectedHost();
+  const entry = relay.entry(host.url);
+  const headers = { "mcp-protocol-version": "2026-07-28" };
+  await fetch(entry, { method: "POST", body: "{}", headers });
+  await strictly(entry);
+  expect((await relay.audited("mcp-authorized")).at(-1)?.detail.mcp).toBe("2026-07-28");
+  const refused: unknown[] = [];
+  for (const [name, value] of [
+    ["mcp-protocol-version", "2026-07-28"],
+    ["mcp-protocol-version", "a secret"],
+    ["x-other", "1"],
+  ] as const) {
+    await fetch(relay.entry("http://10.0.0.1/mcp"), { method: "POST", body: "{}", headers: { [name]: value } });
+    refused.push((await relay.audited("relay-refused")).at(-1)?.detail.mcp);
+  }
+  expect(refused).toEqual(["2026-07-28", undefined, undefined]);
 });
 
 type Metadata = Record<string, string>;

@@ -37,7 +37,6 @@ export const byName: Readonly<Record<string, unknown>> = {
   flag: "--client-id",
   folder: `${home}/audit`,
   given: "seven",
-  grant: "enterprise",
   issuer,
   least: 12,
   levels: 512,
@@ -89,6 +88,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     [120, ["--timeout"], { redirect, clientId: "codemie", isFixed: true }],
     [120, ["--timeout"], { redirect, clientId: "codemie", isFixed: false }],
   ],
+  "mcp/clientNeeded": [["enterprise"], ["client-credentials"]],
   "mcp/deviceRefused": [
     [issuer, "access_denied", ""],
     [issuer, "unauthorized_client", serverWords.description],

@@ -330,15 +330,15 @@ test("a refused token whose provider is down is not looked for at the browser; n
 });
 
 test("an ID token comes with a renewal, which is stored and written into the trail", async () => {
-  const tokenEndpoint = new URL("https://id.example.com/token");
-  const idToken = { token: new Secret("id"), tokenEndpoint };
+  const server = { issuer: "https://id.example.com", token_endpoint: "https://id.example.com/token" };
+  const idToken = { token: new Secret("id"), server, client: { id: "cli", method: "none" as const } };
   const { it, vault, seen } = broker(oidc("a", 60 * minute), {
     kind: "renewed",
     login: oidc("b", 90 * minute),
     idToken,
   });
   const found = await freshIdToken(it, "default");
-  expect([found.idToken.reveal(), found.clientId, found.tokenEndpoint]).toEqual(["id", "cli", tokenEndpoint]);
+  expect([found.idToken.reveal(), found.client.id, found.server]).toEqual(["id", "cli", server]);
   expect(vault.record).toMatchObject({ accessToken: "b" });
   expect(seen.audited).toBe(1);
 });

@@ -12,7 +12,9 @@ import type { OidcClient } from "./oidc.ts";
 export interface ProfileLoginRequest extends Omit<LoginRequest, "client" | "anew"> {
   /** the profile's OpenID provider, and where it sends the browser back to; undefined: the host's own single sign-on */
   readonly oidc:
-    | (CallbackChoice & ClientProof & Pick<OidcClient, "issuer" | "clientId"> & { readonly scope?: string | undefined })
+    | (CallbackChoice &
+        ClientProof &
+        Pick<OidcClient, "issuer" | "clientId" | "dpop"> & { readonly scope?: string | undefined })
     | undefined;
 }
 
@@ -32,7 +34,10 @@ export async function loginAgain(
 ): Promise<SsoLogin | OidcLogin> {
   const before = await currentLogin(vault, profile, request.host);
   if (before.method === "jwt" || before.method === "api-key") throw authFailure.loginNeeded(before.origin);
-  const client = before.method === "oidc" ? { ...before, ...callbackIn(request.oidc ?? {}) } : undefined;
+  const client =
+    before.method === "oidc"
+      ? { ...before, ...callbackIn(request.oidc ?? {}), dpop: before.proofKey !== undefined }
+      : undefined;
   return await loginAfter(before, vault, profile, { ...request, client, anew: true });
 }
 

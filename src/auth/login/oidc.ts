@@ -12,17 +12,19 @@ import {
   newSecrets,
   promptFor,
 } from "../../oauth/authorization.ts";
+import { type Client, withProofKey } from "../../oauth/client.ts";
 import { pollForToken, requestDeviceCode } from "../../oauth/device.ts";
 import { faultOfIdToken, isEncrypted } from "../../oauth/id-token.ts";
 import { type DiscoveredProvider, discoverProvider, type ProviderMetadata } from "../../oauth/provider.ts";
 import { pushedWhereDemanded } from "../../oauth/pushed.ts";
-import { requestToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
+import { boundTo, requestToken, type TokenAnswer } from "../../oauth/token-endpoint.ts";
 import { browserUser } from "../../platform/peer.ts";
 import type { Runtime } from "../../platform/runtime.ts";
 import { endedAt } from "../bearer-token.ts";
 import { type ClientProof, clientAt, proofIn, proofPlace } from "../client-proof.ts";
 import type { OidcLogin, SsoLogin } from "../credential.ts";
 import { authFailure } from "../failures.ts";
+import { proofKeyOf } from "../proofs.ts";
 import type { Renewal } from "../renewal.ts";
 import { browserLogin, type LoginOptions, loginDeadline, type Use } from "./browser.ts";
 import { startCallbackServer } from "./callback-server.ts";
@@ -36,6 +38,8 @@ export interface OidcClient extends CallbackChoice, ClientProof {
   readonly prompt?: string | undefined;
   /** true: with a device code, without a browser on this machine */
   readonly device?: boolean | undefined;
+  /** true: the tokens are bound to a key of the login (DPoP, RFC 9449) */
+  readonly dpop?: boolean | undefined;
 }
 
 /** @returns the member `prompt` of a client's settings, if they have it */
@@ -44,8 +48,13 @@ export const promptIn = ({ prompt }: Pick<OidcClient, "prompt">): { prompt?: str
 
 /** @returns a client's settings as a profile remembers them: without a secret */
 export function rememberedClient(client: OidcClient) {
-  const { issuer, clientId, scope, device } = client;
-  const choices = { ...promptIn(client), ...(device ? { device } : {}), ...callbackIn(client) };
+  const { issuer, clientId, scope, device, dpop } = client;
+  const choices = {
+    ...promptIn(client),
+    ...(device ? { device } : {}),
+    ...(dpop ? { dpop } : {}),
+    ...callbackIn(client),
+  };
   return { issuer, clientId, scope, ...choices, ...proofPlace(client) };
 }
 
@@ -60,6 +69,8 @@ export type OidcTokens = Pick<
   | "scope"
   | "prompt"
   | "accessToken"
+  | "proofKey"
+  | "bound"
   | "refreshToken"
   | "idToken"
   | "expiresAt"
@@ -81,6 +92,19 @@ async function providerAt(issuer: string, { fetch }: Runtime): Promise<Discovere
 }
 
 /**
+ * @returns our client there, with a new key where its tokens are to be bound to one
+ * @throws `server_error` when the provider cannot do that; as {@link clientAt}
+ */
+async function ourClient(metadata: ProviderMetadata, client: OidcClient, runtime: Runtime): Promise<Client> {
+  const ours = await clientAt(metadata, client, runtime);
+  if (!client.dpop) return ours;
+  const { ProofKey, takesOurProofs } = await import("../../oauth/proof-key.ts");
+  const algorithms = metadata.dpop_signing_alg_values_supported;
+  if (!algorithms || !takesOurProofs(algorithms)) throw authFailure.noBoundTokens(client.issuer);
+  return withProofKey(ours, ProofKey.generate());
+}
+
+/**
  * Logs in by authorization code with PKCE (RFC 6749 section 4.1, RFC 7636) and a loopback redirect (RFC 8252). It
  * checks `state` before it reads anything else in the callback, and `iss` (RFC 9207) if the provider sends or promises
  * it.
@@ -95,7 +119,7 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
   const { issuer, clientId, scope, callbackHost = "127.0.0.1", callbackPort } = client;
   const provider = await providerAt(issuer, runtime);
   const { metadata, http } = provider;
-  const ours = await clientAt(metadata, client, runtime);
+  const ours = await ourClient(metadata, client, runtime);
   const secrets = newSecrets();
   const server = startCallbackServer({
     path: "/callback",
@@ -109,6 +133,7 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
   const asked = authorizationUrl(endpoint, secrets, {
     ...{ clientId, redirectUri, scope, openId: true },
     prompt: promptFor(needsConsent(metadata) ? scope : undefined, client.prompt),
+    proofKey: ours.proofKey,
   });
   let url: URL;
   try {
@@ -125,7 +150,7 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
       code_verifier: secrets.verifier,
     };
     const result = await requestToken(metadata, ours, form, http);
-    return await use(await tokensOf(issued(result, client), provider, options, secrets.nonce));
+    return await use(await tokensOf(issued(result, client), provider, options, ours, secrets.nonce));
   };
   return await browserLogin(options, server, url.href, exchange, {
     faultOfPaste: (callback) => faultOf(callback, secrets.state),
@@ -150,7 +175,7 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
   const { client, runtime, dialogue } = options;
   const provider = await providerAt(client.issuer, runtime);
   const { metadata, http } = provider;
-  const ours = await clientAt(metadata, client, runtime);
+  const ours = await ourClient(metadata, client, runtime);
   const answer = await requestDeviceCode(metadata, ours, { scope: client.scope }, http);
   if (answer.kind === "refused" && !answer.passing)
     throw authFailure.deviceRefused(client.issuer, answer.code, answer.description);
@@ -167,7 +192,7 @@ export async function loginByDevice(options: OidcOptions): Promise<OidcTokens> {
     const troubled = (result: Refusal | Unusable) => dialogue.note(stillAsking(client.issuer, result));
     const result = await pollForToken(metadata, ours, device, http, { signal, troubled });
     if (result === "expired") throw authFailure.codeEnded(client.issuer);
-    return await tokensOf(issued(result, client), provider, options, undefined);
+    return await tokensOf(issued(result, client), provider, options, ours, undefined);
   };
   // There is nothing to paste: this reads the keys that end the wait.
   const left = dialogue.readPaste?.(() => true, over.signal).then(() => Promise.reject(failure.interrupted()));
@@ -194,7 +219,9 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
   try {
     const { metadata, http } = await providerAt(login.issuer, runtime);
     const form = { grant_type: "refresh_token", refresh_token: login.refreshToken };
-    const result = await requestToken(metadata, await clientAt(metadata, login, runtime), form, http);
+    const key = login.proofKey === undefined ? undefined : await proofKeyOf(login.proofKey);
+    const ours = withProofKey(await clientAt(metadata, login, runtime), key);
+    const result = await requestToken(metadata, ours, form, http);
     if (result.kind !== "issued") {
       const error = notIssued(result, login);
       if (result.kind === "refused") {
@@ -207,15 +234,17 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
       return { kind: "unknown", error, ...(refreshToken ? { login: { ...login, refreshToken } } : {}) };
     }
     const answer = result.document;
-    const { expiresAt: _, ...before } = login; // the end of the token before
+    const { expiresAt: _, bound: __, ...before } = login; // of the token before
     const kept = login.idToken !== undefined && endedAt(login.idToken, runtime.now()) === undefined;
     const idToken = answer.id_token ?? (kept ? login.idToken : undefined);
-    const next = { ...before, ...timed(answer, login, runtime.now()) };
+    const next = { ...before, ...timed(answer, login, ours, runtime.now()) };
     return {
       kind: "renewed",
       // A provider without refresh token rotation sends no new one: keep the old one.
       login: { ...next, ...(idToken ? { idToken } : {}), refreshToken: answer.refresh_token ?? login.refreshToken },
-      ...(idToken ? { idToken: { token: new Secret(idToken), tokenEndpoint: new URL(metadata.token_endpoint) } } : {}),
+      ...(idToken
+        ? { idToken: { token: new Secret(idToken), server: metadata, client: withProofKey(ours, undefined) } }
+        : {}),
     };
   } catch (error) {
     if (error instanceof CodemieError) return { kind: "unknown", error };
@@ -223,10 +252,12 @@ export async function refreshOidc(login: OidcLogin, runtime: Runtime): Promise<R
   }
 }
 
-/** @returns what to tell the person of a new login that asked for a refresh token and got none; undefined for others */
+/** @returns what to tell the person of a new login that got less than it asked for: no refresh token, or a host that takes no proofs */
 export function lackOf(login: SsoLogin | OidcLogin): string | undefined {
-  const lacks = login.method === "oidc" && !login.refreshToken && asksForRefresh(login.scope);
-  return lacks ? authFailure.noRefreshToken(login.issuer).message : undefined;
+  if (login.method !== "oidc") return undefined;
+  if (!login.refreshToken && asksForRefresh(login.scope)) return authFailure.noRefreshToken(login.issuer).message;
+  const { message, hint } = authFailure.takesUnproved(login.origin);
+  return login.unproved ? `${message}; ${hint}` : undefined;
 }
 
 /** @throws `auth_refused` when the provider refused; `server_error` when its answer is unusable */
@@ -259,6 +290,7 @@ async function tokensOf(
   answer: TokenAnswer,
   { metadata, http }: DiscoveredProvider,
   { client, runtime }: OidcOptions,
+  ours: Client,
   nonce: string | undefined,
 ): Promise<OidcTokens> {
   if (!answer.id_token) throw authFailure.idToken(client.issuer, "the provider sent none");
@@ -269,10 +301,10 @@ async function tokensOf(
   const fault = await faultOfIdToken(answer.id_token, expected, http.fetch);
   if (fault !== undefined) throw authFailure.idToken(metadata.issuer, fault);
   const { refresh_token: refreshToken, id_token: idToken } = answer;
-  return { ...timed(answer, client, runtime.now()), ...(refreshToken ? { refreshToken } : {}), idToken };
+  return { ...timed(answer, client, ours, runtime.now()), ...(refreshToken ? { refreshToken } : {}), idToken };
 }
 
-function timed(answer: TokenAnswer, client: OidcClient, nowMs: number): OidcTokens {
+function timed(answer: TokenAnswer, client: OidcClient, ours: Client, nowMs: number): OidcTokens {
   const expiry = answer.expires_in ? { expiresAt: nowMs + answer.expires_in * 1000 } : {};
   const { issuer, clientId, scope } = client;
   return {
@@ -282,6 +314,8 @@ function timed(answer: TokenAnswer, client: OidcClient, nowMs: number): OidcToke
     ...promptIn(client),
     ...proofIn(client),
     accessToken: answer.access_token,
+    ...(ours.proofKey ? { proofKey: ours.proofKey.stored().reveal() } : {}),
+    ...(boundTo(answer, ours) ? { bound: true } : {}),
     ...expiry,
   };
 }

@@ -46,7 +46,14 @@ export interface McpArgs {
   readonly clientKey: Secret | { readonly file: string } | undefined;
   readonly clientMetadataUrl: string | undefined;
   /** the company's identity provider; undefined: an OIDC profile's */
-  readonly provider: { readonly tokenEndpoint: URL; readonly clientId: string; readonly idToken: Secret } | undefined;
+  readonly provider:
+    | {
+        readonly tokenEndpoint: URL;
+        readonly clientId: string;
+        readonly clientSecret: Secret | undefined;
+        readonly idToken: Secret;
+      }
+    | undefined;
   /** where the identity token of this job is, and whom it is for if not the authorization server */
   readonly workload: { readonly source: string; readonly audience: string | undefined } | undefined;
   readonly profile: string | undefined;
@@ -127,12 +134,17 @@ function readClient(text: (name: Flag) => string | undefined, lookup: Lookup) {
   const clientKey = keyText ?? (keyFile === undefined ? undefined : { file: keyFile });
   const clientId = text("client-id");
   if ([clientSecret, keyText, keyFile].filter(Boolean).length > 1) throw bridgeFailure.secretAndKey();
-  if (clientId === undefined && (clientSecret || clientKey)) throw bridgeFailure.clientIdMissing();
+  const clientMetadataUrl = text("client-metadata-url");
+  // The document holds the public half of a key, and no secret.
+  const hasKeyOnly = clientMetadataUrl !== undefined && !clientSecret;
+  if (clientId === undefined && (clientSecret || clientKey) && !hasKeyOnly) throw bridgeFailure.clientIdMissing();
   const proof = clientSecret ?? clientKey;
   const workload = readWorkload(grant, text, lookup);
   const isProved = proof !== undefined || workload !== undefined;
-  if (grant !== "authorization-code" && (clientId === undefined || !isProved)) throw mcpFailure.clientNeeded(grant);
-  const clientMetadataUrl = text("client-metadata-url");
+  // MCP's enterprise-managed authorization, section 5: such a client need not prove itself.
+  const isDocumented = grant === "enterprise" && clientMetadataUrl !== undefined;
+  const isNamed = isDocumented || (clientId !== undefined && isProved);
+  if (grant !== "authorization-code" && !isNamed) throw mcpFailure.clientNeeded(grant);
   const document = URL.parse(clientMetadataUrl ?? "");
   if (clientMetadataUrl !== undefined && (document?.protocol !== "https:" || document.pathname === "/")) {
     throw bridgeFailure.badMetadataUrl();
@@ -158,12 +170,13 @@ function readProvider(text: (name: Flag) => string | undefined, lookup: Lookup):
   const tokenEndpoint = text("idp-token-endpoint");
   const clientId = text("idp-client-id");
   const idToken = secretOf("id-token-env", text("id-token-env"), lookup);
-  if (!tokenEndpoint && !clientId && !idToken) return undefined;
+  const clientSecret = secretOf("idp-client-secret-env", text("idp-client-secret-env"), lookup);
+  if (!tokenEndpoint && !clientId && !idToken && !clientSecret) return undefined;
   if (!tokenEndpoint || !clientId || !idToken) {
     throw bridgeFailure.providerIncomplete();
   }
   const url = URL.parse(httpsOf("--idp-token-endpoint", tokenEndpoint) ?? "");
-  return url ? { tokenEndpoint: url, clientId, idToken } : undefined;
+  return url ? { tokenEndpoint: url, clientId, clientSecret, idToken } : undefined;
 }
 
 function oneOf<T extends string>(what: string, value: string, known: readonly T[]): T {

@@ -74,7 +74,11 @@ export const bridgeFailure = {
   clientIdMissing: () => new CodemieError("usage", "a client's secret or key needs --client-id", see),
   badMetadataUrl: () => new CodemieError("usage", "--client-metadata-url must be an https: address with a path", see),
   providerIncomplete: () =>
-    new CodemieError("usage", "--idp-token-endpoint, --idp-client-id and --id-token-env belong together", see),
+    new CodemieError(
+      "usage",
+      "--idp-token-endpoint, --idp-client-id and --id-token-env belong together, and --idp-client-secret-env to them",
+      see,
+    ),
   workloadIncomplete: () =>
     new CodemieError("usage", "--grant jwt-bearer and --id-token belong together, and --audience to them", see),
   badIdToken: () => new CodemieError("usage", "--id-token is not of the form github, env:NAME or file:PATH", see),

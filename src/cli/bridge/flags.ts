@@ -26,6 +26,7 @@ const flags = {
   "client-metadata-url": "value",
   "idp-token-endpoint": "value",
   "idp-client-id": "value",
+  "idp-client-secret-env": "value",
   "id-token-env": "value",
   "id-token": "value",
   audience: "value",

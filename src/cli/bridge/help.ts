@@ -44,6 +44,7 @@ const ofLogin: readonly (readonly [flags: string, about: string])[] = [
     "--idp-token-endpoint URL --idp-client-id ID --id-token-env NAME",
     "enterprise: another identity provider, and an ID token of it",
   ],
+  ["--idp-client-secret-env NAME", "enterprise: variable with the secret of our client there"],
   ["--id-token SOURCE", "jwt-bearer: this job's identity token: github, env:NAME or file:PATH"],
   ["--audience AUD", "jwt-bearer: whom that token is for (default: the authorization server)"],
 ];

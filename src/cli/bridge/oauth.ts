@@ -12,6 +12,7 @@ import type { EnterpriseProvider } from "../../mcp/oauth/machine.ts";
 import { OAuthSession } from "../../mcp/oauth/session.ts";
 import { GrantStore } from "../../mcp/oauth/store.ts";
 import { addressesNamedBy } from "../../oauth/addresses.ts";
+import { authMethodFor } from "../../oauth/client.ts";
 import { oauthFailure } from "../../oauth/failures.ts";
 import { OAuthHttp, withHeadersFor } from "../../oauth/http.ts";
 import type { Trace } from "../../oauth/trace.ts";
@@ -76,7 +77,7 @@ export async function oauthSession(cli: Cli, asked: McpArgs, context: OAuthConte
     issuer: asked.issuer,
     client,
     person,
-    enterprise: grant === "enterprise" ? () => providerOf(cli, asked, vault) : undefined,
+    enterprise: grant === "enterprise" ? () => providerOf(cli, asked, vault, log) : undefined,
     workload: asked.workload && identityOf(runtime, asked.workload),
     store: asked.persist ? new GrantStore(vault, runtime.home) : undefined,
     http: new OAuthHttp({
@@ -138,10 +139,22 @@ function identityOf(runtime: Runtime, { source, audience }: NonNullable<McpArgs[
   };
 }
 
-async function providerOf(cli: Cli, asked: McpArgs, vault: Vault): Promise<EnterpriseProvider> {
-  if (asked.provider) return asked.provider;
+/** The company's identity provider and a person's ID token: as the flags name them, else those of a profile's login. */
+async function providerOf(cli: Cli, asked: McpArgs, vault: Vault, log: Log): Promise<EnterpriseProvider> {
   const { runtime } = cli;
-  const { profiles } = stores(runtime);
-  const resolved = resolveProfile(await profiles.read(), { profile: asked.profile }, runtime.env, {});
+  const found = asked.provider ? namedProvider(asked.provider) : await providerOfProfile(cli, asked, vault);
+  const rule = addressesNamedBy(new URL(found.server.token_endpoint), false);
+  return { ...found, http: new OAuthHttp({ fetch: runtime.fetch, rule, debug: (text) => log.debug(text) }) };
+}
+
+function namedProvider({ tokenEndpoint, clientId, clientSecret, idToken }: NonNullable<McpArgs["provider"]>) {
+  const server = { issuer: tokenEndpoint.origin, token_endpoint: tokenEndpoint.href };
+  const method = authMethodFor(server, clientSecret, undefined, clientId);
+  return { server, client: { id: clientId, method, ...(clientSecret ? { secret: clientSecret } : {}) }, idToken };
+}
+
+async function providerOfProfile(cli: Cli, asked: McpArgs, vault: Vault) {
+  const { profiles } = stores(cli.runtime);
+  const resolved = resolveProfile(await profiles.read(), { profile: asked.profile }, cli.runtime.env, {});
   return await freshIdToken(brokerFor(cli, vault, resolved), resolved.name);
 }

@@ -96,6 +96,13 @@ async function ignored(patterns: readonly string[]) {
   return new IgnoredTools(patterns);
 }
 
+/** @returns what {@link withExtensionOf} does; its code is loaded where a grant has an extension */
+async function extensionOf(grant: McpArgs["grant"]) {
+  if (grant === "authorization-code") return undefined;
+  const { withExtensionOf } = await import("../../mcp/extensions.ts");
+  return withExtensionOf(grant);
+}
+
 async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number; why: string }> {
   const { runtime } = cli;
   const stdio = realStdio();
@@ -125,9 +132,12 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
   };
   const transport = await chooseTransport(asked.transport, asked.protocol, server, log, asked.silenceMs);
   const ignoredTools = await ignored(asked.ignoredTools);
+  const declared = await extensionOf(asked.grant);
   const bridge = new Bridge({ origin: url.origin, transport, masked: server.masked, write, log, ignoredTools });
   const reading = (async () => {
-    for await (const line of readLines(stdio.input)) bridge.fromClient(line);
+    for await (const line of readLines(stdio.input)) {
+      bridge.fromClient(declared && "text" in line ? { text: declared(line.text) } : line);
+    }
     ended.resolve({ code: 0, why: "end of input", graceMs });
   })();
   reading.catch(() => ended.resolve({ code: 0, why: "standard input failed", graceMs: 0 }));

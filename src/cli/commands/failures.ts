@@ -57,6 +57,12 @@ export const commandFailure = {
       "a browser session has no raw form: it is a set of cookies",
       "use --format header, or start the agent through codemie-claude",
     ),
+  boundToken: () =>
+    new CodemieError(
+      "usage",
+      "this login's token is bound to a key (DPoP): no other program can use it",
+      "start a gateway for the program with codemie proxy start, or log in without --dpop",
+    ),
   profileExists: (name: string) =>
     new CodemieError("usage", `there is already a profile ${name}`, "choose another name"),
   /** @param whether the action, as words behind "whether to" */

@@ -76,6 +76,7 @@ export const setup = (cli: Cli) =>
           ...(args.issuer === undefined ? {} : { issuer: args.issuer }),
           ...(args["client-id"] === undefined ? {} : { clientId: args["client-id"] }),
           ...(args.scope === undefined ? {} : { scope: args.scope }),
+          ...(args.dpop ? { dpop: true } : {}),
           ...readCallback(args["callback-host"], args["callback-port"]),
           ...(await readClientProof(args, runtime)),
         },

@@ -38,6 +38,7 @@ export const token = (outer: Cli) =>
       const lease = await cli.output.awaiting(resolved.host.value.origin, () => credentials.current());
       const { login } = lease;
       if (lease.isOver) throw apiFailure.sessionEnded(lease.origin, resolved.name);
+      if (lease.authorize.proofs) throw commandFailure.boundToken();
       const headers = new Headers();
       lease.authorize(headers);
       const [[header, value] = ["", ""]] = headers;

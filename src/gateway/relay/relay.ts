@@ -8,8 +8,9 @@ import type { IncomingRequest } from "../paths.ts";
 import { type Asked, askedFor, isRelayPath } from "./asked.ts";
 import { Callbacks, callbackPath, type RegisteredClients } from "./callback.ts";
 import type { Capabilities, Role } from "./capability.ts";
+import { type RelayEvent, Revisions, revisionIn } from "./events.ts";
 import { headersBack, headersFor, type Recipient } from "./headers.ts";
-import { type RefusalReason, RelayRefusal, refusalResponse } from "./refusal.ts";
+import { RelayRefusal, refusalResponse } from "./refusal.ts";
 import { mappedBody, mappedForm, refuseKeys } from "./request-body.ts";
 import { type Document, Rewriter } from "./rewrite.ts";
 import { type TargetOptions, Targets } from "./target.ts";
@@ -19,12 +20,6 @@ import { Upstreams } from "./upstreams.ts";
 const [longestDocument, documentMs] = [1024 * 1024, 30_000];
 /** Longest `WWW-Authenticate`, characters. */
 const longestChallenge = 16_384;
-
-/** An event that the relay reports to the audit trail. */
-export type RelayEvent =
-  /** an authorization server issued a token */
-  | { readonly kind: "authorized"; readonly server: string; readonly issuer: string; readonly grant: string }
-  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly host: string };
 
 export interface RelayOptions extends TargetOptions {
   readonly capabilities: Capabilities;
@@ -69,6 +64,7 @@ export function relayOf(options: RelayOptions): Relay {
   const callbacks = new Callbacks(capabilities, options.clients);
   const targets = new Targets(options);
   const upstreams = new Upstreams(options.tls, options.proxied);
+  const revisions = new Revisions();
 
   async function answer(incoming: IncomingRequest, gatewayKey: string, hasGatewayKey: boolean): Promise<Response> {
     try {
@@ -81,7 +77,7 @@ export function relayOf(options: RelayOptions): Relay {
       return await (asked.role === "authorize" ? authorize(going) : passed(going));
     } catch (error) {
       if (!(error instanceof RelayRefusal)) throw error;
-      tell({ kind: "refused", reason: error.reason, host: error.host });
+      tell({ kind: "refused", reason: error.reason, host: error.host, revision: revisionIn(incoming.headers) });
       return refusalResponse(error, incoming.id);
     }
   }
@@ -145,6 +141,7 @@ export function relayOf(options: RelayOptions): Relay {
     const { incoming, asked, rewriter } = going;
     const { role } = asked;
     const url = targets.allowed(asked.target);
+    if (role === "mcp") revisions.note(asked.flow.original, incoming.headers);
     if (role === "resource" || role === "document") return await readDocument(going, url, role);
     if (role === "mcp" || role === "elsewhere") {
       const length = incoming.headers["content-length"];
@@ -178,7 +175,14 @@ export function relayOf(options: RelayOptions): Relay {
     }
     if (isRedirect(got.status)) return moved(going, got, url, role);
     const isGiven = role === "token" && got.status === 200 && grant !== undefined && grant !== "refresh_token";
-    if (isGiven) tell({ kind: "authorized", server: hostOf(asked.flow.original), issuer: asked.target, grant });
+    if (isGiven)
+      tell({
+        kind: "authorized",
+        server: hostOf(flow.original),
+        issuer: asked.target,
+        grant,
+        revision: revisions.of(flow.original),
+      });
     if (role !== "register" || got.status >= 300) return back(going, got, url);
     const text = await wholeText(got, url);
     const registration = text === undefined ? undefined : documentIn(text, url);

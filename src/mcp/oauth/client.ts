@@ -59,7 +59,8 @@ export function givenClient(server: ServerMetadata, options: ClientOptions): Cli
     return withProofKey({ id: clientId, ...secret, ...key, method }, proofKey);
   }
   if (metadataUrl !== undefined && server.client_id_metadata_document_supported) {
-    return withProofKey({ id: metadataUrl, method: "none" }, proofKey);
+    const proof = clientKey ? ({ key: clientKey, method: "private_key_jwt" } as const) : ({ method: "none" } as const);
+    return withProofKey({ id: metadataUrl, ...proof }, proofKey);
   }
   return undefined;
 }

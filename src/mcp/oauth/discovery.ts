@@ -38,6 +38,8 @@ export interface DiscoveryOptions {
   readonly resource: string | undefined;
   /** the only authorization server that the user accepts; undefined: any */
   readonly issuer: string | undefined;
+  /** what was discovered before; it stays unless the resource's metadata names another authorization server */
+  readonly known?: Deployment | undefined;
   readonly http: OAuthHttp;
   readonly trace: Trace;
 }
@@ -56,7 +58,7 @@ const serverDocument = "authorization server metadata";
  * @throws `auth_refused` when the metadata must not be followed; `server_error`, `unreachable`, `tls`
  */
 export async function discover(options: DiscoveryOptions): Promise<Deployment> {
-  const { url, http, trace } = options;
+  const { url, known, http, trace } = options;
   const { found: resource, trouble } = await findResource(options);
   const wanted = options.resource === "none" ? undefined : (options.resource ?? resource?.resource);
   const [first] = resource?.authorization_servers ?? [];
@@ -67,6 +69,7 @@ export async function discover(options: DiscoveryOptions): Promise<Deployment> {
     proofAlgorithms: resource?.dpop_signing_alg_values_supported,
   };
   if (first === undefined) {
+    if (known) return known;
     if (options.issuer !== undefined && !sameOrigin(options.issuer, url.origin)) {
       throw mcpFailure.otherIssuer(options.issuer, url.origin);
     }
@@ -79,6 +82,7 @@ export async function discover(options: DiscoveryOptions): Promise<Deployment> {
   }
   const named = resource?.authorization_servers?.find((one) => sameIssuer(one, options.issuer ?? first));
   if (named === undefined) throw mcpFailure.otherIssuer(options.issuer ?? "", first);
+  if (known && sameIssuer(known.server.issuer, named)) return { ...known, ...common };
   const server = await findServer(named, http, trace);
   if (!server) throw mcpFailure.noMetadata(named);
   if (!sameIssuer(server.issuer, named)) {

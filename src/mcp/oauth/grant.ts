@@ -96,20 +96,20 @@ const mostLeftovers = 20;
 
 /** Tokens and registrations that were replaced but that the server still accepts. */
 export class Leftovers {
-  #all: { readonly client: Client; readonly grant: Grant | undefined }[] = [];
+  #all: { readonly server: ServerMetadata; readonly client: Client; readonly grant?: Grant | undefined }[] = [];
 
   /** Adds tokens that a new authorization replaced; their registration is still in use. */
-  tokens({ registered: _, ...client }: Client, grant: Grant): void {
-    this.#add(client, grant);
+  tokens(server: ServerMetadata, { registered: _, ...client }: Client, grant: Grant): void {
+    this.registration(server, client, grant);
   }
 
-  /** Adds a registration that we will not use again. */
-  registration(client: Client): void {
-    this.#add(client, undefined);
-  }
-
-  #add(client: Client, grant: Grant | undefined): void {
-    this.#all = [...this.#all, { client, grant }].slice(-mostLeftovers);
+  /**
+   * Adds a registration that we will not use again, and its tokens.
+   *
+   * @param server where it was made: no other server gets to see it
+   */
+  registration(server: ServerMetadata, client: Client, grant?: Grant): void {
+    this.#all = [...this.#all, { server, client, grant }].slice(-mostLeftovers);
   }
 
   /**
@@ -118,9 +118,11 @@ export class Leftovers {
    * @param patienceMs the time for this and what follows, ms
    * @returns how much of it is left, ms
    */
-  async giveUp(server: ServerMetadata, http: OAuthHttp, patienceMs: number): Promise<number> {
+  async giveUp(http: OAuthHttp, patienceMs: number): Promise<number> {
     const begun = performance.now();
-    await Promise.all(this.#all.map(({ client, grant }) => giveUp(server, client, grant, http, patienceMs / 2)));
+    await Promise.all(
+      this.#all.map(({ server, client, grant }) => giveUp(server, client, grant, http, patienceMs / 2)),
+    );
     this.#all = [];
     return patienceMs - (performance.now() - begun);
   }

@@ -9,9 +9,9 @@ import { mcpFailure } from "../failures.ts";
 import { loggable } from "../log.ts";
 import { askForToken } from "./ask.ts";
 import { proofKeyFor } from "./bound.ts";
-import { givenClient, judgeHostsOfProof } from "./client.ts";
+import { givenClient } from "./client.ts";
+import { CurrentDeployment } from "./deployment.ts";
 import type { Deployment } from "./discovery.ts";
-import { discover } from "./discovery.ts";
 import { type Grant, giveUp, grantOf, type HeldGrant, isOfUse, Leftovers, sameSecret } from "./grant.ts";
 import type { HowToRenew, SessionOptions } from "./options.ts";
 import { Rest, restMs } from "./rest.ts";
@@ -32,8 +32,7 @@ const lockExtraMs = 15_000;
  */
 export class OAuthSession implements Authorization {
   readonly #options: SessionOptions;
-  #deployment: Deployment | undefined;
-  #named: string | undefined;
+  readonly #deployment: CurrentDeployment;
   #client: Client | undefined;
   #grant: Grant | undefined;
   #grantedAt = 0;
@@ -49,6 +48,7 @@ export class OAuthSession implements Authorization {
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#deployment = new CurrentDeployment(options);
     this.#rest = new Rest(() => this.#now(), options.store);
   }
 
@@ -91,10 +91,9 @@ export class OAuthSession implements Authorization {
 
   async close(patienceMs: number): Promise<void> {
     const { store, http } = this.#options;
-    if (!this.#deployment) return;
-    const { server } = this.#deployment;
-    const left = await this.#leftovers.giveUp(server, http, patienceMs);
-    if (!store && this.#client) await giveUp(server, this.#client, this.#grant, http, left);
+    const left = await this.#leftovers.giveUp(http, patienceMs);
+    const server = this.#deployment.known?.server;
+    if (!store && server && this.#client) await giveUp(server, this.#client, this.#grant, http, left);
   }
 
   #fly(work: () => Promise<void>, attended: boolean): void {
@@ -128,7 +127,10 @@ export class OAuthSession implements Authorization {
   }
 
   async #obtain(challenge: Challenge, attended: boolean, renewable: boolean): Promise<void> {
-    const deployment = await this.#discovered(challenge);
+    const before = this.#deployment.known;
+    const deployment = await this.#deployment.for(challenge);
+    const { issuer } = deployment.server;
+    if (before && before.server.issuer !== issuer) this.#leave(before, issuer);
     const key = this.#keyOf(deployment);
     const refused = this.#grant;
     const mayRenew = challenge.status === 401 && renewable;
@@ -149,18 +151,15 @@ export class OAuthSession implements Authorization {
     });
   }
 
-  async #discovered({ resourceMetadata: named }: Challenge): Promise<Deployment> {
-    if (this.#deployment && (named === undefined || named === this.#named)) return this.#deployment;
-    const { url, resource, issuer, http, trace } = this.#options;
-    const found = await discover({ url, named, resource, issuer, http, trace });
-    // The user's secret and the tokens belong to the authorization server that we first used them with.
-    const before = this.#deployment?.server.issuer;
-    if (before !== undefined && before !== found.server.issuer)
-      throw mcpFailure.otherIssuer(before, found.server.issuer);
-    judgeHostsOfProof(found.server, this.#options.client, url, issuer, this.#options.workload !== undefined);
-    this.#named = named;
-    this.#deployment = found;
-    return found;
+  /**
+   * Leaves an authorization server that the MCP server names no more: its client and tokens are for nobody else. With a store,
+   * they stay there, in case it is named again.
+   */
+  #leave({ server }: Deployment, issuer: string): void {
+    const { store, log } = this.#options;
+    log.info(`the server now names the authorization server ${new URL(issuer).origin}`);
+    if (!store && this.#client) this.#leftovers.registration(server, this.#client, this.#grant);
+    this.#client = this.#grant = this.#unproved = this.#asked = undefined;
   }
 
   #keyOf({ server, resource }: Deployment): StoreKey {
@@ -176,7 +175,7 @@ export class OAuthSession implements Authorization {
   }
 
   async #renewAhead(): Promise<void> {
-    const deployment = this.#deployment;
+    const deployment = this.#deployment.known;
     if (!deployment) return;
     const key = this.#keyOf(deployment);
     try {
@@ -216,7 +215,8 @@ export class OAuthSession implements Authorization {
   async #stored(key: StoreKey, refused: Grant | undefined): Promise<HeldGrant | undefined> {
     const stored = await this.#options.store?.read(key);
     if (stored) {
-      const given = this.#deployment && givenClient(this.#deployment.server, this.#options.client);
+      const server = this.#deployment.known?.server;
+      const given = server && givenClient(server, this.#options.client);
       this.#client = given ? withProofKey(given, stored.client.proofKey) : stored.client;
       if (!sameSecret(stored.grant.accessToken, refused?.accessToken)) {
         this.#take(stored.grant);
@@ -255,12 +255,13 @@ export class OAuthSession implements Authorization {
 
   async #authorize(deployment: Deployment, key: StoreKey, challenge: Challenge): Promise<void> {
     const { log, trace, authorized, grant: kind } = this.#options;
+    const { server } = deployment;
     const [before, clientBefore] = [this.#grant, this.#client];
     const wanted = wantedScope(this.#options.scope, challenge, deployment, kind === "authorization-code");
     const scope = challenge.status === 403 ? joinScopes(before?.scope, wanted) : wanted;
     const proofKey = await proofKeyFor(deployment, challenge, clientBefore?.proofKey, trace);
     const options = { ...this.#options, client: { ...this.#options.client, proofKey } };
-    log.info(`authorizing at ${new URL(deployment.server.issuer).origin}`);
+    log.info(`authorizing at ${new URL(server.issuer).origin}`);
     let opened = kind !== "authorization-code";
     if (!opened) this.#rest.countTab(this.#options.url.origin);
     try {
@@ -271,23 +272,24 @@ export class OAuthSession implements Authorization {
       const grant = grantOf(answer, client, scope, this.#now());
       this.#unproved = { token: grant, renewed: false };
       this.#asked = { scope, until: this.#now() + restMs };
-      if (clientBefore?.registered && clientBefore.id !== client.id) this.#leftovers.registration(clientBefore);
+      if (clientBefore?.registered && clientBefore.id !== client.id) this.#leftovers.registration(server, clientBefore);
       // Do not revoke tokens that other processes share: revoking them may end their replacement too.
-      if (before && clientBefore && !this.#options.store) this.#leftovers.tokens(clientBefore, before);
+      if (before && clientBefore && !this.#options.store) this.#leftovers.tokens(server, clientBefore, before);
       await this.#keep(grant, client, key);
     } catch (error) {
       if (!opened) throw error;
       const failed = asCodemieError(error);
       // When the bridge was stopped, nobody declined the authorization.
       if (failed.code === "terminated" || failed.code === "interrupted") throw this.#pause(failed);
-      if (this.#client?.registered && this.#client.id !== clientBefore?.id) this.#leftovers.registration(this.#client);
+      if (this.#client?.registered && this.#client.id !== clientBefore?.id)
+        this.#leftovers.registration(server, this.#client);
       this.#client = clientBefore;
       await this.#endRegistration(key);
       if (kind === "authorization-code") await this.#rest.share(failed, key);
       throw failed;
     }
     log.info("authorized");
-    await authorized(deployment.server.issuer);
+    await authorized(server.issuer);
   }
 
   /**

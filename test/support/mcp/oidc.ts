@@ -1,7 +1,7 @@
-import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from "jose";
 import Provider from "oidc-provider";
 // Quiets the provider's warnings of its quick-start pages.
 import "../sandbox/identity.ts";
+import { ProofReader } from "../proofs.ts";
 import { listen, readRequest, sendJson } from "../sandbox/http.ts";
 import type { Rpc } from "./bridge.ts";
 import { initializeResult } from "./scripted.ts";
@@ -46,10 +46,10 @@ export async function startBehindOidc(seconds: () => number, bound = false): Pro
     ttl: { AccessToken: seconds, Session: 3600, Grant: 86_400, Interaction: 600, RefreshToken: 86_400 },
   });
   const requests: string[] = [];
-  const [answers, proofs]: [BehindOidc["answers"], BehindOidc["proofs"]] = [[], []];
+  const answers: BehindOidc["answers"] = [];
+  const reader = new ProofReader();
   // biome-ignore lint/suspicious/noExplicitAny: the library's own context, which has no types
   provider.on("grant.success", (context: any) => answers.push(context.body));
-  let nonces = 0;
   const answer = provider.callback();
   authorization.handle((request, response) => {
     response.on("finish", () =>
@@ -71,26 +71,9 @@ export async function startBehindOidc(seconds: () => number, bound = false): Pro
       return void response.writeHead(401, { "www-authenticate": `${bound ? "DPoP" : "Bearer"} ${where}` }).end();
     }
     if (found.jkt !== undefined) {
-      const fault = await faultOfProof(String(seen.headers.dpop), `nonce-${nonces}`, found.jkt);
-      const headers = { "dpop-nonce": `nonce-${++nonces}` };
-      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+      const fault = await reader.faultOf(seen, url, token, found.jkt);
+      response.setHeader("dpop-nonce", reader.nextNonce());
       if (fault) return void response.writeHead(401, { "www-authenticate": `DPoP error="${fault}"` }).end();
-    }
-
-    /** Checks a proof as RFC 9449 section 4.3 says. */
-    async function faultOfProof(proof: string, nonce: string, jkt: string): Promise<string | undefined> {
-      try {
-        const { payload, protectedHeader } = await jwtVerify(proof, EmbeddedJWK, { typ: "dpop+jwt", maxTokenAge: 60 });
-        const ath = new Bun.CryptoHasher("sha256").update(token).digest("base64url");
-        const isRight = payload.htm === seen.method && payload.htu === url && payload.ath === ath;
-        const isKey = (await calculateJwkThumbprint(protectedHeader.jwk ?? {})) === jkt;
-        if (!isRight || !isKey || proofs.some(({ jti }) => jti === payload.jti)) return "invalid_dpop_proof";
-        if (payload.nonce !== nonce) return "use_dpop_nonce";
-        proofs.push(payload);
-        return undefined;
-      } catch {
-        return "invalid_dpop_proof";
-      }
     }
     if (seen.method !== "POST") return void response.writeHead(seen.method === "DELETE" ? 200 : 405).end();
     const message: Rpc = JSON.parse(seen.body);
@@ -103,7 +86,7 @@ export async function startBehindOidc(seconds: () => number, bound = false): Pro
     issuer: authorization.origin,
     requests,
     answers,
-    proofs,
+    proofs: reader.accepted,
     close: async () => {
       await server.close();
       await authorization.close();

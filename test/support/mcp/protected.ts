@@ -27,6 +27,8 @@ export interface Settings {
   stream: ((response: ServerResponse) => void) | undefined;
   /** the MCP server takes no token at all */
   takesNone: boolean;
+  /** another one, whose authorization server's tokens the MCP server takes, and names, in place of its own */
+  trusts: Protected | undefined;
   expiresIn: number;
 }
 
@@ -60,6 +62,7 @@ export async function startProtected(changes: Partial<Settings> = {}): Promise<P
     guard: undefined,
     stream: undefined,
     takesNone: false,
+    trusts: undefined,
     expiresIn: 3600,
     ...changes,
   };
@@ -80,12 +83,15 @@ export async function startProtected(changes: Partial<Settings> = {}): Promise<P
     record.push(seen);
     if (seen.path === "/.well-known/oauth-protected-resource/mcp") {
       if (settings.resource === undefined) return send(response, 404, "none");
-      const standard = { resource: `${server.origin}/mcp`, authorization_servers: [authorization.origin] };
+      const issuer = settings.trusts?.issuer ?? authorization.origin;
+      const standard = { resource: `${server.origin}/mcp`, authorization_servers: [issuer] };
       return sendJson(response, 200, { ...standard, ...settings.resource });
     }
     if (seen.path !== "/mcp") return send(response, 404, "none");
     if (seen.method === "GET" && settings.stream) return settings.stream(response);
-    const scope = live.get(String(seen.headers.authorization ?? "").replace(/^(?:Bearer|DPoP) /, ""));
+    const scope = (settings.trusts?.live ?? live).get(
+      String(seen.headers.authorization ?? "").replace(/^(?:Bearer|DPoP) /, ""),
+    );
     if (scope === undefined || settings.takesNone) {
       const where = `resource_metadata="${server.origin}/.well-known/oauth-protected-resource/mcp"`;
       return send(response, 401, "", { "www-authenticate": `Bearer ${settings.challenge}${where}` });

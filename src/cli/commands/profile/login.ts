@@ -212,7 +212,7 @@ const promptForm = /^[A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*$/;
 function clientOf(
   args: {
     [name in "issuer" | "client-id" | "scope" | "prompt" | "callback-host" | "callback-port"]: string | undefined;
-  } & { device: boolean | undefined },
+  } & { [name in "device" | "dpop"]: boolean | undefined },
   profile: Profile,
   proof: ClientProof,
   before: StoredLogin | undefined | "damaged",
@@ -222,7 +222,7 @@ function clientOf(
   const hasProof = Object.keys(proof).length > 0;
   const issuer = args.issuer ?? profile.oidc?.issuer;
   const clientId = args["client-id"] ?? profile.oidc?.clientId;
-  const isAsked = args.scope || args.prompt !== undefined || args.device || hasCallback || hasProof;
+  const isAsked = args.scope || args.prompt !== undefined || args.device || args.dpop || hasCallback || hasProof;
   if (!issuer && !clientId && !isAsked) return undefined;
   if (!issuer) throw commandFailure.issuerMissing();
   if (!clientId) throw commandFailure.clientIdMissing();
@@ -236,7 +236,8 @@ function clientOf(
   const sealed = typeof before === "object" && before.method === "oidc" && isOf(before) ? proofIn(before) : {};
   // A provider that is named anew is a choice anew.
   const device = args.device || (args.issuer === undefined && profile.oidc?.device === true);
-  const choices = { ...promptIn({ prompt }), device, ...callbackIn({ ...profile.oidc, ...callback }) };
+  const dpop = args.dpop || (args.issuer === undefined && profile.oidc?.dpop === true);
+  const choices = { ...promptIn({ prompt }), device, dpop, ...callbackIn({ ...profile.oidc, ...callback }) };
   return { issuer, clientId, scope, ...choices, ...remembered, ...sealed, ...proof };
 }
 

@@ -76,6 +76,8 @@ interface Status {
   readonly problem: CodemieError | undefined;
   /** the token or key in use, in words, where it is no login of a person */
   readonly with?: string | undefined;
+  /** how the login's tokens are bound to its key, in words; undefined for bearer tokens */
+  readonly bound?: string | undefined;
   /** false: the host was not asked */
   readonly checked?: boolean;
 }
@@ -154,12 +156,20 @@ async function statusOf(
       models: answer.models,
       reachable: online ? problem?.exitCode !== 5 : null,
     };
-    const more = { with: withWhat(given, here.method), checked: answer.checked };
+    const more = { with: withWhat(given, here.method), bound: login && boundWords(login), checked: answer.checked };
     return problem ? withProblem(data, problem, more) : { data, problem, ...more };
   } catch (error) {
     const problem = asCodemieError(error);
     return withProblem(here, problem, { with: given && withWhat(given, here.method) });
   }
+}
+
+/** How the tokens of a login are bound to its key (DPoP, RFC 9449). */
+function boundWords(login: StoredLogin): string | undefined {
+  if (login.method !== "oidc" || login.proofKey === undefined) return undefined;
+  return login.bound && !login.unproved
+    ? "the tokens, to a key in the vault (DPoP)"
+    : "the refresh token, to a key in the vault (DPoP); the access token is a bearer token";
 }
 
 /** The status members that a stored login gives. */
@@ -242,6 +252,7 @@ function linesOf(cli: Cli, status: Status, isOneOfMany: boolean): string[] {
   ];
   if (stand) lines.push(row("with", stand));
   if (data.user) lines.push(row("user", describe({ id: "", ...data.user })));
+  if (status.bound) lines.push(row("bound", status.bound));
   if (data.loggedInAt) lines.push(row("since", when(Date.parse(data.loggedInAt), now)));
   if (data.user && data.authenticated) {
     lines.push(row("until", data.expiresAt ? when(Date.parse(data.expiresAt), now) : "unknown"));
