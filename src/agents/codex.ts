@@ -48,7 +48,7 @@ export const codex: Agent = {
     unclear: { flag: "-s", value: /^(read-only|workspace-write|danger-full-access)$/, instead: "--sandbox" },
   },
   chooseModels: (available, wished) => chooseFitting("Codex", available, wished, speaksTo),
-  sessions: { layOut: codexNotify, endsBeforeHook: true },
+  sessions: { layOut: codexNotify, showsWords: true, endsBeforeHook: true },
   start,
   onGateway: ({ url, key, model }) => ({
     env: { [keyVariable]: key },

@@ -340,6 +340,8 @@ test("Gemini CLI: the person's own hooks stay, beside ours; with counting off, a
   person.remove();
 });
 
+/** Codex is counted only where somebody has said so. */
+const counting = { CODEMIE_TELEMETRY: "on" };
 const codexTask = ["--task", "something secretive", ...trusting.codex];
 
 ciTest(
@@ -347,7 +349,7 @@ ciTest(
   async () => {
     threeMakers(sandbox);
     const person = loggedIn.copy();
-    const env = { ...withAgents(person), CODEMIE_PROJECT: "team-alpha" };
+    const env = { ...withAgents(person), ...counting, CODEMIE_PROJECT: "team-alpha" };
     expect((await person.run(codexTask, { program: codemieFor("codex"), env })).code).toBe(0);
     const id = arrived("codex", "gpt-5.2", {});
     expect(await sessionsOf(person)).toMatchObject([
@@ -382,7 +384,7 @@ test("Codex ends without waiting for the hook: its event still counts", async ()
   const person = loggedIn.copy();
   threeMakers(sandbox);
   notifyingCodex(person);
-  const { code, out } = await person.run(["exec", "x"], { program: codemieFor("codex") });
+  const { code, out } = await person.run(["exec", "x"], { program: codemieFor("codex"), env: counting });
   expect([code, out]).toEqual([0, expect.stringMatching(/^notify=\["\/.*","hook","\/.*"\]\n$/)]);
   expect(await sessionsOf(person)).toMatchObject([
     { id: "019a-1", status: "completed", prompts: 1, events: { UserPromptSubmit: 1, Stop: 1 } },
@@ -391,13 +393,15 @@ test("Codex ends without waiting for the hook: its event still counts", async ()
   person.remove();
 });
 
-test("Codex: a program that the person has it tell stays the one; with counting off there is none", async () => {
+test("Codex: a program that the person has it tell stays the one; ours is there only where counting is set to on", async () => {
   const person = loggedIn.copy();
   threeMakers(sandbox);
   notifyingCodex(person);
   const told = async (args: readonly string[] = [], env: Record<string, string> = {}) =>
-    (await person.run(["exec", ...args, "x"], { program: codemieFor("codex"), env })).out.trim();
-  expect(await told([], { CODEMIE_TELEMETRY: "off" })).toBe("none");
+    (
+      await person.run(["exec", ...args, "x"], { program: codemieFor("codex"), env: { ...counting, ...env } })
+    ).out.trim();
+  for (const said of ["", "off"]) expect(await told([], { CODEMIE_TELEMETRY: said })).toBe("none");
   expect(await told(["-c", 'notify=["mine"]'])).toBe('notify=["mine"]');
   const [usual, moved] = [join(person.home, ".codex"), join(person.root, "codex-home")];
   for (const folder of [usual, moved]) mkdirSync(folder);
@@ -415,5 +419,7 @@ test("Codex: a program that the person has it tell stays the one; with counting 
   }
   writeFileSync(join(usual, "config.toml"), '# notify = ["no"]\n[tui]\nnotifications = true\n');
   expect(await told()).toStartWith("notify=");
+  expect((await person.run(["config", "set", "telemetry", "on"])).code).toBe(0);
+  expect(await told([], { CODEMIE_TELEMETRY: "" })).toStartWith("notify=");
   person.remove();
 });

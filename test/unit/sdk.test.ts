@@ -28,8 +28,9 @@ for (const [what, ours, known, others] of [
     serverMetadata,
     members(OAuthMetadataSchema, OpenIdProviderMetadataSchema),
     // RFC 8628 section 4, RFC 9207 section 3, RFC 9126 section 5, RFC 9449 section 5.1 and OpenID Connect Prompt Create 1.0, which
-    // the SDK does not use
+    // the SDK does not use; and MCP's extension for enterprise-managed authorization
     [
+      "authorization_grant_profiles_supported",
       "device_authorization_endpoint",
       "dpop_signing_alg_values_supported",
       "authorization_response_iss_parameter_supported",

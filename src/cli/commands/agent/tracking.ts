@@ -60,7 +60,7 @@ export async function trackRun(cli: Cli, to: RunToTrack): Promise<Tracking | und
   const { runtime, output } = cli;
   const { agent, resolved } = to;
   const host = resolved.host.value;
-  if (!agent.sessions || host.kind !== "codemie" || !isOn(cli, resolved)) return undefined;
+  if (!agent.sessions || host.kind !== "codemie" || !isOn(cli, to)) return undefined;
   const { home, now } = runtime;
   let tracker: RunTracker;
   let plugin: string | undefined;
@@ -109,9 +109,10 @@ export async function trackRun(cli: Cli, to: RunToTrack): Promise<Tracking | und
 }
 
 /** The environment wins over the profile. Whatever else it says than that it is on means that somebody wants it off. */
-function isOn({ runtime }: Cli, { profile }: Resolved): boolean {
+function isOn({ runtime }: Cli, { agent, resolved }: RunToTrack): boolean {
   const said = runtime.env.CODEMIE_TELEMETRY?.trim().toLowerCase();
-  return said ? ["on", "1", "true", "yes"].includes(said) : profile.telemetry !== "off";
+  const isSaid = said ? ["on", "1", "true", "yes"].includes(said) : resolved.profile.telemetry === "on";
+  return isSaid || (!said && resolved.profile.telemetry === undefined && !agent.sessions?.showsWords);
 }
 
 function factsOf({ agent, client, resolved, model, repository }: RunToTrack): RunFacts {
