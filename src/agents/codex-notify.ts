@@ -4,8 +4,9 @@ import { foreignNames, readUntrusted } from "../platform/foreign-files.ts";
 import { systemHome } from "../platform/places.ts";
 import { onWindows, ownProgram } from "../platform/self.ts";
 
-/** A setting of that name, in a table or at the top, in any spelling of TOML. Too many are found rather than too few. */
-const setsNotify = /^[^#\n]*\bnotify\b["']?\s*=/m;
+/** @returns true for a setting of that name, in a table or at the top. Too many are found rather than too few */
+const setsNotify = (toml: string) =>
+  toml.split("\n").some((line) => !line.trimStart().startsWith("#") && /\bnotify\b["']?\s*=/.test(line));
 
 /** Where Codex finds settings of the machine and of the person. It takes none of this name from a folder's own. */
 const foldersOf = (env: Env): string[] => [
@@ -22,7 +23,7 @@ export async function codexNotify(home: string, _cwd: string, env: Env): Promise
   for (const folder of foldersOf(env)) {
     const files = foreignNames(folder).filter((name) => name.endsWith(".toml"));
     const texts = files.map((name) => readUntrusted(join(folder, name)));
-    if (texts.some((text) => text === undefined || setsNotify.test(text))) return undefined;
+    if (texts.some((text) => text === undefined || setsNotify(text))) return undefined;
   }
   return `notify=${JSON.stringify([ownProgram(), "hook", home])}`;
 }

@@ -27,10 +27,12 @@ for (const [what, ours, known, others] of [
     "a server's metadata",
     serverMetadata,
     members(OAuthMetadataSchema, OpenIdProviderMetadataSchema),
-    // RFC 8628 section 4, RFC 9207 section 3, RFC 9126 section 5 and OpenID Connect Prompt Create 1.0, which the SDK does not use
+    // RFC 8628 section 4, RFC 9207 section 3, RFC 9126 section 5, RFC 9449 section 5.1 and OpenID Connect Prompt Create 1.0, which the
+    // SDK does not use
     [
       "device_authorization_endpoint",
       "authorization_response_iss_parameter_supported",
+      "dpop_signing_alg_values_supported",
       "prompt_values_supported",
       "pushed_authorization_request_endpoint",
       "require_pushed_authorization_requests",
