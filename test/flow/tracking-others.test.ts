@@ -7,7 +7,7 @@ import { codemie, type Person } from "../support/codemie.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { cases, ciTest } from "../support/tiers.ts";
-import { chatModelUses, filesOf, geminiModelUses, metricsOf, noted, toolsOf, types } from "../support/tracked-agent.ts";
+import { chatModelUses, filesOf, geminiModelUses, metricsOf, noted, toolsOf } from "../support/tracked-agent.ts";
 
 /** Sessions of OpenCode, Gemini CLI and Codex are counted by what they tell: names and attributes by CodeMie fact 6.1. */
 
@@ -259,42 +259,42 @@ for (const [where, more] of cases(
     300_000,
   );
 
-ciTest(
-  "the real Gemini CLI at a terminal: a permission, a compaction, a session anew, and a login that ends",
-  async () => {
-    threeMakers(sandbox);
-    const person = loggedIn.copy();
-    geminiModelUses(sandbox, "hello", [
-      { name: "run_shell_command", input: { command: "touch made", description: "x" } },
-    ]);
-    const pty = new Pty(person, ["--trust-folder", "-i", "hello"], withAgents(person), codemieFor("gemini"));
-    await noted(person, "PermissionRequest", 1);
-    await pty.shows(/Allow/);
-    pty.type("\r");
-    await noted(person, "Stop", 1);
-    sandbox.settings.answer = undefined;
-    await types(pty, "/compress", /compress/);
-    await noted(person, "PreCompact", 1);
-    await types(pty, "/clear", /clear/);
-    await noted(person, "SessionStart", 2);
-    sandbox.front.revokeAll();
-    await types(pty, "again", /again/);
-    await pty.shows(/401/);
-    await types(pty, "once more", /once more/);
-    await pty.shows(/codemie profile login/);
-    pty.type("/quit\r");
-    await pty.ended();
-    const [second, first] = await sessionsOf(person);
-    expect(first).toMatchObject({
-      reason: "clear",
-      prompts: 1,
-      tools: { run_shell_command: { succeeded: 1, failed: 0 } },
-      events: { SessionStart: 1, Stop: 1, PermissionRequest: 1, PreCompact: 1, SessionEnd: 1 },
-    });
-    expect(second).toMatchObject({ status: "completed", prompts: 2, toolCalls: 0 });
-    person.remove();
-  },
-);
+/** Types a line, and Enter until it is done: Gemini CLI takes none while it works. On an empty line, Enter does nothing. */
+async function enters(pty: Pty, line: string, done: Promise<unknown>): Promise<void> {
+  pty.type(line);
+  const timer = setInterval(() => pty.type("\r"), 500);
+  await done.finally(() => clearInterval(timer));
+}
+
+ciTest("the real Gemini CLI at a terminal: a permission, a compaction, a login that ends, a session anew", async () => {
+  threeMakers(sandbox);
+  const person = loggedIn.copy();
+  const step = { name: "run_shell_command", input: { command: "touch made", description: "x" } };
+  geminiModelUses(sandbox, "hello", [step]);
+  const pty = new Pty(person, ["--trust-folder", "-i", "hello"], withAgents(person), codemieFor("gemini"));
+  await noted(person, "PermissionRequest", 1);
+  await enters(pty, "", noted(person, "Stop", 1));
+  sandbox.settings.answer = undefined;
+  await enters(pty, "/compress", noted(person, "PreCompact", 1));
+  sandbox.front.revokeAll();
+  await enters(pty, "again", noted(person, "Stop", 2));
+  await enters(pty, "once more", noted(person, "Stop", 3));
+  // It names the hook behind what a hook says.
+  await pty.shows(/\[codemie\]/);
+  await enters(pty, "/clear", noted(person, "SessionStart", 2));
+  // What is typed while the screen is cleared gets lost.
+  const timer = setInterval(() => pty.type("\u0015/quit"), 1_000);
+  await enters(pty, "", pty.ended()).finally(() => clearInterval(timer));
+  const [second, first] = await sessionsOf(person);
+  expect(first).toMatchObject({
+    reason: "clear",
+    prompts: 3,
+    tools: { run_shell_command: { succeeded: 1, failed: 0 } },
+    events: { SessionStart: 1, Stop: 3, PermissionRequest: 1, PreCompact: 1, SessionEnd: 1 },
+  });
+  expect(second).toMatchObject({ status: "completed", reason: "exit", prompts: 0 });
+  person.remove();
+});
 
 test("Gemini CLI: the person's own hooks stay, beside ours; with counting off, and without bash, ours is not there", async () => {
   const person = loggedIn.copy();
