@@ -111,6 +111,20 @@ for (const [clientEra, serverEra] of cases(directions)) {
       expect(await logged).toMatchObject({ params: { level: "warning", data: "words" } });
     });
 
+    ciTest("--timeout ends a call that is silent, and no stream of changes, which may be silent for ever", async () => {
+      // Long enough for everything else on a busy machine.
+      const own = await start(undefined, "--timeout", "5");
+      await own.follow();
+      const streams = () => server.posts.filter(({ method }) => method === "subscriptions/listen").length;
+      const before = streams();
+      const words = await own.call("wait").catch((error: Error) => error.message);
+      expect(words).toContain("sent nothing for 5 s");
+      const updated = own.next("notifications/resources/updated");
+      server.resourceChanged();
+      await updated;
+      expect(streams()).toBe(before);
+    });
+
     test("changes of the tools and of a resource", async () => {
       const own = await start();
       await own.follow();

@@ -1,12 +1,14 @@
 import { afterAll, expect, test } from "bun:test";
+import { randomUUID } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { dirname, join } from "node:path";
 import { claudeFolder, codemieClaude, codemieMcpProxy, Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import type { Rpc } from "../support/mcp/bridge.ts";
-import { startNewServer, startOldServer } from "../support/mcp/eras.ts";
+import { connectNewClient, connectOldClient, startNewServer, startOldServer } from "../support/mcp/eras.ts";
 import { startEverything } from "../support/mcp/everything.ts";
 import { scriptedBrowser, startProtected } from "../support/mcp/protected.ts";
+import { listen } from "../support/sandbox/http.ts";
 import { sharedSandbox } from "../support/shared.ts";
 import { ciTest } from "../support/tiers.ts";
 
@@ -103,6 +105,7 @@ async function echoThroughClaude(person: Person, own: Record<string, string> = {
 const probing = { MCP_SDK_GENERATION: "v2", MCP_PROTOCOL_NEGOTIATION: "auto" };
 for (const [what, start, own] of [
   ["that opens a session, and a server of MCP 2026-07-28", startNewServer, {}],
+  ["that opens a session, and a server of MCP 2025-11-25", startOldServer, {}],
   ["that asks what the server speaks, and a server of MCP 2026-07-28", startNewServer, probing],
   ["that asks what the server speaks, and a server of MCP 2025-11-25", startOldServer, probing],
 ] as const) {
@@ -113,6 +116,58 @@ for (const [what, start, own] of [
     await person.run(["mcp", "add", "everything", mcpServer.url], { env: withClaude(person) });
     expect(await echoThroughClaude(person, own)).toContain("from the model");
     await mcpServer.close();
+    person.remove();
+  });
+}
+
+/** The real Claude Code as a server, which speaks on standard input and output, behind an address; one process a session. */
+async function startClaudeServer(person: Person): Promise<{ url: string; close(): Promise<void> }> {
+  const { StdioClientTransport } = await import("@modelcontextprotocol/sdk/client/stdio.js");
+  const { StreamableHTTPServerTransport } = await import("@modelcontextprotocol/sdk/server/streamableHttp.js");
+  const host = await listen();
+  const command = { command: join(claudeFolder, "claude"), args: ["mcp", "serve"], cwd: person.cwd };
+  const env = { ...person.env, ...withClaude(person) };
+  const open = async () => {
+    const claude = new StdioClientTransport({ ...command, env, stderr: "ignore" });
+    const front = new StreamableHTTPServerTransport({
+      sessionIdGenerator: randomUUID,
+      onsessioninitialized: (id) => void sessions.set(id, { claude, front }),
+    });
+    front.onmessage = (message) => void claude.send(message);
+    claude.onmessage = (message) => void front.send(message);
+    await claude.start();
+    return { claude, front };
+  };
+  const sessions = new Map<string, Awaited<ReturnType<typeof open>>>();
+  host.handle(async (request, response) => {
+    const known = sessions.get(String(request.headers["mcp-session-id"]));
+    if (known || request.headers["mcp-protocol-version"] !== "2026-07-28")
+      return await (known ?? (await open())).front.handleRequest(request, response);
+    response.writeHead(400, { "content-type": "text/plain" }).end("Bad Request: Unsupported protocol version");
+  });
+  return {
+    url: `${host.origin}/mcp`,
+    async close() {
+      for (const { claude } of sessions.values()) await claude.close();
+      await host.close();
+    },
+  };
+}
+
+for (const [what, connect] of [
+  ["opens a session", connectOldClient],
+  ["does not", connectNewClient],
+] as const) {
+  ciTest(`the real Claude Code as the server of a client that ${what}: its tools, and a call of one`, async () => {
+    const person = new Person();
+    await Bun.write(join(person.cwd, "notes.txt"), "what the notes say");
+    const claude = await startClaudeServer(person);
+    const client = await connect(person, [claude.url]);
+    const { tools } = await client.client.listTools();
+    expect(tools.map(({ name }: Rpc) => name)).toContain("Read");
+    expect(await client.call("Read", { file_path: join(person.cwd, "notes.txt") })).toContain("what the notes say");
+    await client.close();
+    await claude.close();
     person.remove();
   });
 }
