@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Person, withClaude } from "../support/codemie.ts";
@@ -99,3 +99,29 @@ ciTest(
     await server.stop(true);
   },
 );
+
+test("a relay whose gateway has ended is not asked: anybody may listen at its port, and the address holds a key", async () => {
+  const asked: string[] = [];
+  const other = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: ({ url }) => {
+      asked.push(url);
+      return new Response("");
+    },
+  });
+  onTestFinished(() => other.stop(true));
+  const url = `http://127.0.0.1:${other.port}/~KEYKEYKEYKEY/mcp_auth?original=https%3A%2F%2Fmcp.example.com%2Fmcp`;
+  writeFileSync(join(person.home, ".claude.json"), JSON.stringify({ mcpServers: { tracker: { type: "http", url } } }));
+  const { code, out } = await person.run(["mcp", "list", "--json"]);
+  expect(code).toBe(5);
+  expect(JSON.parse(out)).toMatchObject([
+    {
+      name: "tracker",
+      via: "relay",
+      answers: false,
+      detail: `your gateway does not run there: codemie proxy start --port ${other.port} starts it`,
+    },
+  ]);
+  expect(asked).toEqual([]);
+});

@@ -2,6 +2,7 @@ import { basename, join } from "node:path";
 import * as z from "zod/mini";
 import { parseJson } from "../../../core/json.ts";
 import { printable } from "../../../core/text.ts";
+import { ProxyStates } from "../../../daemon/state.ts";
 import { readPlain, readUntrusted } from "../../../platform/foreign-files.ts";
 import { networkFailure } from "../../../platform/network.ts";
 import { homeFolder, requireAbsolute } from "../../../platform/places.ts";
@@ -46,7 +47,8 @@ export const mcpList = (cli: Cli) =>
     async run() {
       const { runtime, output } = cli;
       const found = registeredIn(runtime);
-      const asks = found.map((one) => () => answerOf(one, runtime));
+      const relays = found.some(({ relay }) => relay !== undefined) ? await relaysOf(runtime) : [];
+      const asks = found.map((one) => () => answerOf(one, relays, runtime));
       const ask = () => Promise.all(asks.map((one) => one()));
       const answers = found.length === 0 ? [] : await output.during("asking the servers", ask);
       const data = found.map(({ name, scope, folder, url, relay }, i) => ({
@@ -113,12 +115,21 @@ function relayIn({ url = "" }: z.infer<typeof entry>): { url: URL; relay: string
   return original === undefined ? undefined : { url: serverUrl(decodeURIComponent(original), true), relay: url };
 }
 
+/** @returns how the addresses of the running gateways' relays begin */
+const relaysOf = async ({ home }: Runtime): Promise<string[]> =>
+  (await new ProxyStates(home).all()).flatMap((one) => one.relay ?? []);
+
 /**
  * Asks a server for anything, without a credential: any HTTP answer will do. A server that the current folder names is not
- * asked, since nothing there may make this program send a request.
+ * asked, since nothing there may make this program send a request. Nor is a relay whose gateway has ended: its address holds a
+ * key, and anybody may listen there now.
  */
-async function answerOf({ url, scope, relay }: Registered, { fetch }: Runtime) {
+async function answerOf({ url, scope, relay }: Registered, relays: readonly string[], { fetch }: Runtime) {
   if (scope === "project") return { answers: null, detail: "not asked: this folder's .mcp.json names it" };
+  if (relay !== undefined && !relays.some((one) => relay.startsWith(one))) {
+    const { port } = new URL(relay);
+    return { answers: false, detail: `your gateway does not run there: codemie proxy start --port ${port} starts it` };
+  }
   try {
     const headers = { accept: "application/json, text/event-stream" };
     const answer = await fetch(relay ?? url.href, { headers, signal: AbortSignal.timeout(answerMs) });
