@@ -21,7 +21,8 @@ const events: Readonly<Record<string, number>> = {
  * @returns the line that calls our hook; undefined where it would fail, be slow, or could be changed
  */
 export async function geminiHook(home: string, _cwd: string, env: Env): Promise<string | undefined> {
-  const line = ownCommand("hook", home);
+  // It stops the agent when a hook fails, as ours does where the program has been removed in mid-run.
+  const line = `${ownCommand("hook", home)} || true`;
   return onWindows || line.includes("$") || !findProgram("bash", env) ? undefined : line;
 }
 
