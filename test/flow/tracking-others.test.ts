@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, onTestFinished, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../../package.json";
@@ -277,6 +277,7 @@ ciTest("the real Gemini CLI at a terminal: a permission, a compaction, a login t
   sandbox.settings.answer = undefined;
   await enters(pty, "/compress", noted(person, "PreCompact", 1));
   sandbox.front.revokeAll();
+  onTestFinished(() => sandbox.front.acceptAll());
   await enters(pty, "again", noted(person, "Stop", 2));
   await enters(pty, "once more", noted(person, "Stop", 3));
   // It names the hook behind what a hook says.

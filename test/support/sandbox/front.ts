@@ -94,6 +94,11 @@ export class Front {
     for (const session of this.#sessions.values()) session.revoked = true;
   }
 
+  /** Takes {@link revokeAll} back. */
+  acceptAll(): void {
+    for (const session of this.#sessions.values()) session.revoked = false;
+  }
+
   /** Lets the token inside every session run out, while the cookies stay good. */
   expireInner(): void {
     for (const session of this.#sessions.values()) session.innerExpiresAt = 0;
