@@ -27,8 +27,11 @@ for (const [what, ours, known, others] of [
     "a server's metadata",
     serverMetadata,
     members(OAuthMetadataSchema, OpenIdProviderMetadataSchema),
-    // RFC 8628 section 4, RFC 9207 section 3, RFC 9126 section 5 and OpenID Connect Prompt Create 1.0, which the SDK does not use
+    // RFC 8628 section 4, RFC 9207 section 3, RFC 9126 section 5, RFC 9449 section 5.1, OpenID Connect Prompt Create 1.0 and
+    // draft-ietf-oauth-identity-assertion-authz-grant section 7.2, which the SDK does not use
     [
+      "authorization_grant_profiles_supported",
+      "dpop_signing_alg_values_supported",
       "device_authorization_endpoint",
       "authorization_response_iss_parameter_supported",
       "prompt_values_supported",
