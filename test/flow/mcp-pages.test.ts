@@ -89,6 +89,18 @@ test("-32042 becomes input that a client without a session knows; its next call 
   expect(calls.map(({ params }) => params)).toEqual(Array(2).fill({ name: "files", arguments: { n: 1 } }));
 });
 
+for (const action of cases(["decline", "cancel"], 1)) {
+  test(`a page that the person does not open (${action}) is not asked for again: the call ends with an error`, async () => {
+    const { script, calls } = opening();
+    const { bridge } = await scriptedBridge(script);
+    const call = { name: "files", _meta: meta(pages) };
+    expect((await bridge.call("tools/call", call)).result.resultType).toBe("input_required");
+    const { error } = await bridge.call("tools/call", { ...call, inputResponses: { "page-1": { action } } });
+    expect(error.message).toContain("the server wants a page opened first, and it was not");
+    expect(calls.length).toBe(1);
+  });
+}
+
 test("a client without a session that opens no pages gets an error in its place, with the server's words", async () => {
   const { script } = opening();
   const { bridge } = await scriptedBridge(script);

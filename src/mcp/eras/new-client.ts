@@ -2,11 +2,11 @@ import { within } from "../../core/time.ts";
 import { Bridge } from "../bridge.ts";
 import { edited, membersOf, objectText } from "../json-text.ts";
 import type { Log } from "../log.ts";
-import { errorAnswer, type Key, memberAt, otherSpelling, textAt, withId } from "../message.ts";
+import { errorAnswer, type Key, memberAt, otherSpelling, rpcCodes, textAt, withId } from "../message.ts";
 import type { PendingMessage } from "../pending-message.ts";
 import type { SendOutcome, Transport, TransportEvents } from "../transport.ts";
 import { Calls } from "./calls.ts";
-import { openingText, removed, serverRequests, withoutMeta } from "./revision-2025-11-25.ts";
+import { leavesPageUnopened, openingText, removed, serverRequests, withoutMeta } from "./revision-2025-11-25.ts";
 import { asAnswer, codes, faultOf, metaNames, type ReadRequest, readRequest, revision } from "./revision-2026-07-28.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
@@ -157,6 +157,9 @@ export class NewClient {
         const words = "codemie-mcp-proxy: the call that asked for this input is over; call again without requestState";
         await this.#options.up(errorAnswer(key, codes.params, words));
       }
+    } else if (leavesPageUnopened(request.params.get("inputResponses"))) {
+      const words = "codemie-mcp-proxy: the server wants a page opened first, and it was not";
+      await this.#options.up(errorAnswer(key, rpcCodes.failed, words));
     } else {
       const own = String(++this.#count);
       const refused = this.#calls.begin(own, pending, request).then((): typeof turned => turned);

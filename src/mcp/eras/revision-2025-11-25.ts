@@ -1,5 +1,5 @@
-import { changed, edited, objectText } from "../json-text.ts";
-import { type Key, memberAt } from "../message.ts";
+import { changed, edited, membersOf, objectText } from "../json-text.ts";
+import { type Key, memberAt, textAt } from "../message.ts";
 
 /**
  * The rules of MCP 2025-11-25 and of the revisions before it: a client opens a session with `initialize`, and a server may
@@ -131,4 +131,13 @@ export function pagesToOpen(answer: string): Map<string, string> | undefined {
       return [`page-${i + 1}`, JSON.stringify({ method: "elicitation/create", params })];
     }),
   );
+}
+
+/**
+ * @param responses `inputResponses` of a client, JSON text
+ * @returns true when the person did not open a page that {@link pagesToOpen} asked for: the server would ask for it again
+ */
+export function leavesPageUnopened(responses: string | undefined): boolean {
+  const given = [...(membersOf(responses) ?? [])];
+  return given.some(([name, response]) => /^page-\d+$/.test(name) && textAt(response, "action") !== "accept");
 }
