@@ -80,9 +80,7 @@ for (const agent of cases(otherAgents, 1)) {
     // Gemini CLI's launcher lets no signal through to itself; a person types this, or closes the window.
     if (agent === "gemini") {
       await pty.shows(/Type your message/);
-      pty.type("/quit");
-      await pty.shows(/Exit the cli/i);
-      pty.type("\r");
+      await pty.enters("/quit", pty.ended());
     } else pty.kill("SIGTERM");
     await pty.ended();
     expect(readdirSync(join(person.codemieHome, "run")).filter((name) => name.startsWith("agent-"))).toEqual([]);
@@ -219,10 +217,11 @@ test("Gemini CLI: the user's own settings, logins and history stay as they are",
   writeFileSync(join(own, "oauth_creds.json"), "secret");
   writeFileSync(join(own, "GEMINI.md"), "be kind");
   const seen = recordingAgent(person, "gemini");
-  const run = () => person.run(["--silent"], { program: codemieFor("gemini") });
+  const env = { CODEMIE_TELEMETRY: "off" };
+  const run = () => person.run(["--silent"], { program: codemieFor("gemini"), env });
   expect((await run()).code).toBe(0);
-  const { env } = await seen();
-  const home = join(env.GEMINI_CLI_HOME ?? "", ".gemini");
+  const { env: theirs } = await seen();
+  const home = join(theirs.GEMINI_CLI_HOME ?? "", ".gemini");
   expect(home).toBe(join(person.codemieHome, "agents/gemini/.gemini"));
   expect(readdirSync(home).sort()).toEqual(["GEMINI.md", "settings.json", "tmp"]);
   expect(await Bun.file(join(home, "settings.json")).json()).toEqual({

@@ -259,13 +259,6 @@ for (const [where, more] of cases(
     300_000,
   );
 
-/** Types a line, and Enter until it is done: Gemini CLI takes none while it works. On an empty line, Enter does nothing. */
-async function enters(pty: Pty, line: string, done: Promise<unknown>): Promise<void> {
-  pty.type(line);
-  const timer = setInterval(() => pty.type("\r"), 500);
-  await done.finally(() => clearInterval(timer));
-}
-
 ciTest("the real Gemini CLI at a terminal: a permission, a compaction, a login that ends, a session anew", async () => {
   threeMakers(sandbox);
   const person = loggedIn.copy();
@@ -273,19 +266,19 @@ ciTest("the real Gemini CLI at a terminal: a permission, a compaction, a login t
   geminiModelUses(sandbox, "hello", [step]);
   const pty = new Pty(person, ["--trust-folder", "-i", "hello"], withAgents(person), codemieFor("gemini"));
   await noted(person, "PermissionRequest", 1);
-  await enters(pty, "", noted(person, "Stop", 1));
+  await pty.enters("", noted(person, "Stop", 1));
   sandbox.settings.answer = undefined;
-  await enters(pty, "/compress", noted(person, "PreCompact", 1));
+  await pty.enters("/compress", noted(person, "PreCompact", 1));
   sandbox.front.revokeAll();
   onTestFinished(() => sandbox.front.acceptAll());
-  await enters(pty, "again", noted(person, "Stop", 2));
-  await enters(pty, "once more", noted(person, "Stop", 3));
+  await pty.enters("again", noted(person, "Stop", 2));
+  await pty.enters("once more", noted(person, "Stop", 3));
   // It names the hook behind what a hook says.
   await pty.shows(/\[codemie\]/);
-  await enters(pty, "/clear", noted(person, "SessionStart", 2));
+  await pty.enters("/clear", noted(person, "SessionStart", 2));
   // What is typed while the screen is cleared gets lost.
   const timer = setInterval(() => pty.type("\u0015/quit"), 1_000);
-  await enters(pty, "", pty.ended()).finally(() => clearInterval(timer));
+  await pty.enters("", pty.ended()).finally(() => clearInterval(timer));
   const [second, first] = await sessionsOf(person);
   expect(first).toMatchObject({
     reason: "clear",

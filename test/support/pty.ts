@@ -39,6 +39,13 @@ export class Pty {
     this.#child.terminal?.write(keys);
   }
 
+  /** Types a line, and Enter until it is done, for a program that takes none while it works, and none on an empty line. */
+  async enters(line: string, done: Promise<unknown>): Promise<void> {
+    this.type(line);
+    const timer = setInterval(() => this.type("\r"), 500);
+    await done.finally(() => clearInterval(timer));
+  }
+
   /** Waits until the screen matches. */
   async shows(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
