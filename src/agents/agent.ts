@@ -33,6 +33,8 @@ export interface AgentRun {
   readonly args: readonly string[];
   /** the agent's program */
   readonly program: Program;
+  /** what a person types to start it again with the same profile and host, for a shell */
+  readonly again: string;
   /** base folder of all our files */
   readonly home: string;
   /** a private folder that lasts as long as the run */
@@ -143,14 +145,13 @@ export interface GatewayStart {
 /**
  * The last line of most agents names their own command, which would go on with the session without the gateway.
  *
- * @param name as in `codemie-<name>`
  * @param isInteractive true: a person was there to work with it
  * @returns as {@link AgentStart.lastNote}: the command of ours, at a terminal, unless the agent failed
  */
-export function naming(name: string, { isWatched }: AgentRun, isInteractive: boolean) {
+export function naming({ again, isWatched }: AgentRun, isInteractive: boolean) {
   const isSeen = isInteractive && isWatched && isTerminal("stderr");
   return (code: number): string | undefined =>
-    isSeen && code === 0 ? `to go on with the session later: codemie-${name} --resume [ID]` : undefined;
+    isSeen && code === 0 ? `to go on with the session later: ${again} --resume` : undefined;
 }
 
 /** @returns the command that installs an agent */

@@ -158,7 +158,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
     ANTHROPIC_AUTH_TOKEN: run.gatewayKey.reveal(),
     CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST: "1",
     // Claude Code ends with the command that continues the session; `claude` alone would not go through the gateway.
-    CLAUDE_CODE_RESUME_HINT_COMMAND: "codemie-claude",
+    CLAUDE_CODE_RESUME_HINT_COMMAND: run.again,
     // Always set: a repository's settings must not name another run.
     [runVariable]: run.tracking?.run ?? "",
   };

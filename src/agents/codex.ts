@@ -104,7 +104,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
     ],
     env,
     note: refuses ? outsideRepository : undefined,
-    lastNote: naming("codex", run, isInteractive),
+    lastNote: naming(run, isInteractive),
   };
 }
 

@@ -87,7 +87,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
   const isAsked = partsOf(run.args, gemini.own).some(
     ({ kind, text }) => kind === "flag" && /^(-p|--prompt)(=|$)/.test(text),
   );
-  const later = naming("gemini", run, run.task === undefined && !isAsked);
+  const later = naming(run, run.task === undefined && !isAsked);
   return {
     args: [
       "--model",

@@ -10,6 +10,9 @@ const makers = {
 } as const;
 export type Maker = keyof typeof makers;
 
+/** Claude Code's own names for the models that an account has: no other agent knows them. */
+const claudeTiers = /^(?:haiku|sonnet|opus|best|opusplan|default)(?:\[1m\])?$/i;
+
 /** @returns whose model it is, as far as its name tells */
 export const makerOf = (id: string): Maker | undefined =>
   (Object.keys(makers) as Maker[]).find((maker) => makers[maker].test(id));
@@ -30,7 +33,8 @@ export function chooseFitting(
 ): AgentModels {
   const fitting = available.filter(({ id }) => fits(id));
   if (wished !== undefined) {
-    if (!fits(wished)) throw agentFailure.modelUnfit(title, wished, idsOf(fitting));
+    const isTier = claudeTiers.test(wished) && !available.some(({ id }) => id === wished);
+    if (isTier || !fits(wished)) throw agentFailure.modelUnfit(title, wished, idsOf(fitting));
     return { main: wished, id: wished, tiers: {} };
   }
   const chosen = (fitting.find((model) => model.default) ?? fitting[0])?.id;

@@ -115,7 +115,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
     }),
     ...("cwd" in place ? { cwd: place.cwd } : {}),
     note: left.length > 0 ? leftOut("OpenCode", left) : undefined,
-    lastNote: naming("opencode", run, word === undefined),
+    lastNote: naming(run, word === undefined),
   };
 }
 

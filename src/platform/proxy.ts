@@ -80,6 +80,7 @@ function isExempt({ hostname, port }: URL, env: Env): boolean {
 const connecting: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
   ENOTFOUND: "its name does not resolve",
+  EAI_AGAIN: "no name can be looked up now",
   ETIMEDOUT: "the connection timed out",
   ENETUNREACH: "there is no way to it",
   EHOSTUNREACH: "there is no way to it",

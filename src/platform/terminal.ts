@@ -80,6 +80,9 @@ export interface ReadLine {
   readonly escaped?: unknown;
 }
 
+/** Empties the line that the cursor is in (ECMA-48 section 8.3.41). */
+export const clearLine = "\r\u001b[K";
+
 const escapeChar = "\u001b";
 /** The whole sequence that a terminal sends for a key that is no character (ECMA-48 section 5.4). */
 const keySequence = new RegExp(`^${escapeChar}(?:\\[[0-?]*[ -/]*[@-~]|O.|[^\\[O])$`, "u");
@@ -95,6 +98,8 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
   const plain = noColor || Boolean(env.NO_COLOR) || env.TERM === "dumb";
   const charset = env.LC_ALL || env.LC_CTYPE || env.LANG;
   let asked = 0;
+  /** true: the last line on standard error has no end */
+  let isOpen = false;
   const forced = Boolean(env.FORCE_COLOR) && env.FORCE_COLOR !== "0";
   const log = ciLogOf(env);
   const safe = log === "github" ? withoutCommands : (text: string) => text;
@@ -115,7 +120,10 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
       return isTerminal(name) ? process[name].columns || 80 : Number.POSITIVE_INFINITY;
     },
     out: (text) => writeOut(safe(text)),
-    err: (text) => writeError(safe(text)),
+    err(text) {
+      isOpen = !text.endsWith("\n");
+      writeError(safe(text));
+    },
     get ci() {
       return log !== undefined && isErrorPiped() ? log : undefined;
     },
@@ -143,6 +151,8 @@ export function realTerminal(env: Env, noColor: boolean): Terminal {
     },
     async readLine(options) {
       asked++;
+      // A spinner stands there.
+      if (isOpen && options.prompt && this.animated) writeError(clearLine);
       try {
         return await readLine(options);
       } finally {

@@ -6,6 +6,7 @@ import { CodemieError } from "../core/errors.ts";
 import { isPlainName, nearest, printable } from "../core/text.ts";
 import { back, type Choice } from "../platform/prompts.ts";
 import { profileName } from "../profiles/config.ts";
+import { profileFailure } from "../profiles/failures.ts";
 import { freeName, hostName, pickName, usableHostOf } from "../profiles/resolve.ts";
 import type { Draft, SetupContext, SetupStep } from "./draft.ts";
 import { setupFailure } from "./failures.ts";
@@ -124,9 +125,11 @@ export const name: SetupStep = async (draft, context) => {
   const wanted = usualName(draft, context);
   // A kept login stays with its profile: of two copies, one would be renewed and the other would die.
   const open = prompts && flags.profile === undefined && !edits && !keeps;
-  const answer = open
-    ? await prompts.text("Name of the profile", { initial: wanted, check: (value) => wrong(value)?.message })
-    : wanted;
+  const check = (value: string) => {
+    const fault = wrong(value);
+    return value !== edits && !profileName.test(value) ? profileFailure.badName(value).hint : fault?.message;
+  };
+  const answer = open ? await prompts.text("Name of the profile", { initial: wanted, check }) : wanted;
   if (answer === back) return back;
   const refusal = wrong(answer);
   if (refusal) throw refusal;

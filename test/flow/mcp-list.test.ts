@@ -100,6 +100,32 @@ ciTest(
   },
 );
 
+test("what answers like no MCP server does not count as an answer", async () => {
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: ({ url }) => {
+      const status = Number(new URL(url).pathname.slice(1));
+      return new Response("<html>", { status, headers: status === 200 ? { "content-type": "text/html" } : {} });
+    },
+  });
+  onTestFinished(() => server.stop(true));
+  const at = `http://127.0.0.1:${server.port}`;
+  const entry = (status: number) => [`s${status}`, { command: "codemie-mcp-proxy", args: [`${at}/${status}`] }];
+  const mcpServers = Object.fromEntries([200, 401, 403, 404, 405, 503].map(entry));
+  writeFileSync(join(person.home, ".claude.json"), JSON.stringify({ mcpServers }));
+  const { code, out } = await person.run(["mcp", "list", "--json"]);
+  expect(code).toBe(5);
+  expect(JSON.parse(out).map((one: Record<string, unknown>) => [one.name, one.answers, one.detail])).toEqual([
+    ["s200", false, "answers with a page, as no MCP server does"],
+    ["s401", true, "answers, and demands a login"],
+    ["s403", false, "answers with an error (403)"],
+    ["s404", false, "answers with an error (404)"],
+    ["s405", true, "answers"],
+    ["s503", false, "answers with an error (503)"],
+  ]);
+});
+
 test("a relay whose gateway has ended is not asked: anybody may listen at its port, and the address holds a key", async () => {
   const asked: string[] = [];
   const other = Bun.serve({

@@ -50,6 +50,18 @@ test("--via-proxy needs a running gateway, and no flags of the bridge", async ()
   const url = "https://mcp.example.com/mcp";
   const printed = await person.run(["mcp", "add", "x", url, "--via-proxy", "--print"]);
   expect(JSON.parse(printed.out)).toEqual({ mcpServers: { x: { type: "http", url: relay.entry(url) } } });
+  const mcpServers = { x: { type: "http", url: relay.entry("http://10.1.2.3/mcp") } };
+  await Bun.write(join(person.home, ".claude.json"), JSON.stringify({ mcpServers }));
+  const listed = await person.run(["mcp", "list", "--json"]);
+  expect([listed.code, JSON.parse(listed.out)]).toMatchObject([
+    5,
+    [
+      {
+        answers: false,
+        detail: expect.stringContaining("plain http: is for hosts in the profile's relayPrivateHosts"),
+      },
+    ],
+  ]);
   expect((await person.run(["mcp", "add", "x", url, "--via-proxy", "--", "--persist"])).code).toBe(2);
   expect((await person.run(["mcp", "add", "x", url, "--profile", "default"])).code).toBe(2);
   const status = await person.run(["proxy", "status", "--json"]);

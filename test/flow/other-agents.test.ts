@@ -342,12 +342,44 @@ for (const [agent, args, says] of cases([
     person.install(agent, "#!/bin/sh\necho the agent says how to go on without codemie\n");
     const pty = new Pty(person, args, {}, codemieFor(agent));
     expect(await pty.ended()).toBe(0);
-    const ours = `to go on with the session later: codemie-${agent} --resume [ID]\r\n`;
+    const ours = `to go on with the session later: codemie-${agent} --resume\r\n`;
     const last = pty.screen.slice(pty.screen.indexOf("without codemie") + "without codemie".length);
     expect(last.includes(ours)).toBe(says);
     person.remove();
   });
 }
+
+test("the last line goes on with the profile and the host of the run: what was said is for no other", async () => {
+  const person = loggedIn.copy();
+  person.install("codex", "#!/bin/sh\necho ends\n");
+  expect((await person.run(["profile", "rename", "default", "work"])).code).toBe(0);
+  const pty = new Pty(person, ["--profile", "work"], {}, codemieFor("codex"));
+  expect(await pty.ended()).toBe(0);
+  expect(pty.screen).toContain("to go on with the session later: codemie-codex --profile work --resume\r\n");
+  person.install(
+    "claude",
+    `#!/bin/sh\n[ "$1" = --version ] && echo "2.1.331 (Claude Code)" && exit\necho "hint=$CLAUDE_CODE_RESUME_HINT_COMMAND="\n`,
+  );
+  const run = async (...args: string[]) =>
+    (await person.run([...args, "-p", "x"], { program: codemieFor("claude") })).out;
+  expect(await run("--profile", "work")).toContain("hint=codemie-claude --profile work=");
+  expect(await run("--base-url", sandbox.origin)).toContain(`hint=codemie-claude --base-url ${sandbox.origin}=`);
+  expect(await run()).toContain("hint=codemie-claude=");
+  person.remove();
+});
+
+test("Claude Code's own names of models are no model of another agent's: it uses the account's", async () => {
+  const person = loggedIn.copy();
+  expect((await person.run(["config", "set", "model", "sonnet"])).code).toBe(0);
+  for (const agent of ["opencode", "codex"] as const) {
+    person.install(agent, "#!/bin/sh\necho ends\n");
+    const ran = await person.run([agent, "--task", "x"]);
+    expect(ran.err).toMatch(/cannot speak to sonnet, the profile's model: this run uses \S+; --model names another/);
+    const named = await person.run([agent, "--model", "opus", "--task", "x"]);
+    expect([named.code, named.err]).toEqual([2, expect.stringContaining("cannot speak to opus")]);
+  }
+  person.remove();
+});
 
 test("a run that failed, and one whose output nobody sees, say nothing of a later one", async () => {
   const person = loggedIn.copy();

@@ -2,7 +2,7 @@ import { type ConsolaInstance, createConsola } from "consola/core";
 import { asCodemieError, type CodemieError } from "../../core/errors.ts";
 import { isPlainAscii, unprintable, unseen, wrap } from "../../core/text.ts";
 import { logSection, workflowCommand } from "../../core/workflow-commands.ts";
-import type { Terminal } from "../../platform/terminal.ts";
+import { clearLine, type Terminal } from "../../platform/terminal.ts";
 import { frameFailure } from "./failures.ts";
 
 /** SGR codes of the terminal output: one accent, and a few shades. */
@@ -28,9 +28,6 @@ function json(data: unknown): string | undefined {
   const text = JSON.stringify(data)?.replaceAll("##[", "##\\u005b");
   return text === undefined || isPlainAscii(text) ? text : text.replace(everyUnseen, escaped);
 }
-
-/** Takes what stands in the terminal's current line away. */
-const clearLine = "\r\u001b[K";
 
 /** Room that a column of text needs to be read, columns: most of its words fit. */
 const longestUsual = 20;
@@ -110,7 +107,7 @@ export class Output {
 
   /** Prints one line of a result that comes in parts; with `--json` nothing, since the result at the end has it all. */
   progress(text: string): void {
-    if (!this.json) this.#terminal.out(`${text}\n`);
+    if (!this.json) this.#terminal.out(`${this.#fitOut(text)}\n`);
   }
 
   /**

@@ -24,6 +24,7 @@ import { readRepositoryProfile } from "../../../profiles/store.ts";
 import { withIdentity } from "../../credential-flags.ts";
 import type { Cli } from "../../frame/command.ts";
 import { commandFailure } from "../failures.ts";
+import { quoted } from "../proxy/lines.ts";
 import { type AgentArgs, readAgentArgs } from "./args.ts";
 import { betasOfRun } from "./betas.ts";
 import { loginInMidRun, withLogin } from "./login.ts";
@@ -147,6 +148,7 @@ async function runAsked(outer: Cli, agent: Agent, program: string, asked: AgentA
       isWatched: isTerminal("stdout"),
       args: asked.rest,
       program: binary,
+      again: [program, ...againFlags(asked)].join(" "),
       home: runtime.home,
       folder: run.folder,
       env: withoutTokens(runtime.env, config),
@@ -234,6 +236,12 @@ function effortFor({ output }: Cli, agent: Agent, { reasoningEffort, silent }: A
   }
   return level;
 }
+
+/** Without them, a session would go on with another profile, and all that was said in it to another host. */
+const againFlags = ({ profile, baseUrl }: AgentArgs): string[] => [
+  ...(profile === undefined ? [] : ["--profile", quoted(profile)]),
+  ...(baseUrl === undefined ? [] : ["--base-url", quoted(baseUrl)]),
+];
 
 const lastWords = ({ message, hint }: CodemieError) => `error: ${message}\nhint: ${hint}`;
 

@@ -3,6 +3,7 @@ import * as z from "zod/mini";
 import { parseJson } from "../../../core/json.ts";
 import { printable } from "../../../core/text.ts";
 import { ProxyStates } from "../../../daemon/state.ts";
+import { textUpTo } from "../../../platform/body.ts";
 import { readPlain, readUntrusted } from "../../../platform/foreign-files.ts";
 import { networkFailure } from "../../../platform/network.ts";
 import { homeFolder, requireAbsolute } from "../../../platform/places.ts";
@@ -12,6 +13,8 @@ import { type Cli, command } from "../../frame/command.ts";
 
 /** Longest settings of Claude Code, bytes: it keeps the history of every folder there. */
 const longestSettings = 64 * 1024 * 1024;
+/** Longest refusal of the relay, bytes. */
+const longestRefusal = 10_000;
 /** How long a server may take to answer, ms. */
 const answerMs = 5_000;
 
@@ -133,15 +136,26 @@ async function answerOf({ url, scope, relay }: Registered, relays: readonly stri
   try {
     const headers = { accept: "application/json, text/event-stream" };
     const answer = await fetch(relay ?? url.href, { headers, signal: AbortSignal.timeout(answerMs) });
-    await answer.body?.cancel();
     const { status } = answer;
-    if (status === 401 || status === 403) return { answers: true, detail: "answers, and demands a login" };
-    const isOdd = status === 404 || status >= 500;
-    return { answers: true, detail: isOdd ? `answers with an error (${status})` : "answers" };
+    if (status === 403 && relay !== undefined) return { answers: false, detail: await refusalIn(answer) };
+    await answer.body?.cancel();
+    if (status === 401) return { answers: true, detail: "answers, and demands a login" };
+    if (/^text\/html\b/i.test(answer.headers.get("content-type") ?? "") && status < 400)
+      return { answers: false, detail: "answers with a page, as no MCP server does" };
+    const isOdd = status === 403 || status === 404 || status >= 500;
+    return { answers: !isOdd, detail: isOdd ? `answers with an error (${status})` : "answers" };
   } catch (error) {
     const { message } = networkFailure(relay === undefined ? url.origin : new URL(relay).origin, error);
     return { answers: false, detail: message };
   }
+}
+
+const refusal = z.object({ error: z.object({ message: z.string() }) });
+
+/** @returns what the relay, or the server behind it, says of a refusal */
+async function refusalIn(answer: Response): Promise<string> {
+  const text = await textUpTo(answer, longestRefusal, () => new Error("this is no refusal of ours")).catch(() => "");
+  return printable(parseJson(text, refusal)?.error.message ?? "answers with an error (403)", 300);
 }
 
 /** @returns the address without what may be a key: user, password and query */

@@ -26,6 +26,8 @@ export const vaultExport = (cli: Cli) =>
     async run({ args }) {
       const { runtime, output } = cli;
       if (!args.file) throw commandFailure.exportFileMissing();
+      const file = resolve(runtime.cwd, args.file);
+      await requireNewFile(file);
       const { vault, profiles } = await storesToChange(runtime);
       if (!(await vault.exists())) throw vaultFailure.none();
       const found = await vault.records();
@@ -43,8 +45,6 @@ export const vaultExport = (cli: Cli) =>
         const settings = Object.hasOwn(config.profiles, profile) ? config.profiles[profile] : undefined;
         if (settings) content.profiles[profile] = settings;
       }
-      const file = resolve(runtime.cwd, args.file);
-      await requireNewFile(file);
       const passphrase = await passphraseOf(runtime, args, "passphrase for the export", true);
       const sealed = await sealExport(new TextEncoder().encode(JSON.stringify(content)), passphrase);
       await writeNewFile(file, sealed);
