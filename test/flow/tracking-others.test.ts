@@ -259,36 +259,6 @@ for (const [where, more] of cases(
     300_000,
   );
 
-ciTest("the real Gemini CLI at a terminal: a permission, a compaction, a login that ends, a session anew", async () => {
-  threeMakers(sandbox);
-  const person = loggedIn.copy();
-  const step = { name: "run_shell_command", input: { command: "touch made", description: "x" } };
-  geminiModelUses(sandbox, "hello", [step]);
-  const pty = new Pty(person, ["--trust-folder", "-i", "hello"], withAgents(person), codemieFor("gemini"));
-  await noted(person, "PermissionRequest", 1);
-  await pty.enters("", noted(person, "Stop", 1));
-  sandbox.settings.answer = undefined;
-  await pty.enters("/compress", noted(person, "PreCompact", 1));
-  sandbox.front.revokeAll();
-  await pty.enters("again", noted(person, "Stop", 2));
-  await pty.enters("once more", noted(person, "Stop", 3));
-  // It names the hook behind what a hook says.
-  await pty.shows(/\[codemie\]/);
-  await pty.enters("/clear", noted(person, "SessionStart", 2));
-  // What is typed while the screen is cleared gets lost.
-  const timer = setInterval(() => pty.type("\u0015/quit"), 1_000);
-  await pty.enters("", pty.ended()).finally(() => clearInterval(timer));
-  const [second, first] = await sessionsOf(person);
-  expect(first).toMatchObject({
-    reason: "clear",
-    prompts: 3,
-    tools: { run_shell_command: { succeeded: 1, failed: 0 } },
-    events: { SessionStart: 1, Stop: 3, PermissionRequest: 1, PreCompact: 1, SessionEnd: 1 },
-  });
-  expect(second).toMatchObject({ status: "completed", reason: "exit", prompts: 0 });
-  person.remove();
-});
-
 test("Gemini CLI: the person's own hooks stay, beside ours; with counting off, and without bash, ours is not there", async () => {
   const person = loggedIn.copy();
   threeMakers(sandbox);
@@ -408,5 +378,36 @@ test("Codex: a program that the person has it tell stays the one; with counting 
   }
   writeFileSync(join(usual, "config.toml"), '# notify = ["no"]\n[tui]\nnotifications = true\n');
   expect(await told()).toStartWith("notify=");
+  person.remove();
+});
+
+// The last one: it ends the login that all of them share.
+ciTest("the real Gemini CLI at a terminal: a permission, a compaction, a login that ends, a session anew", async () => {
+  threeMakers(sandbox);
+  const person = loggedIn.copy();
+  const step = { name: "run_shell_command", input: { command: "touch made", description: "x" } };
+  geminiModelUses(sandbox, "hello", [step]);
+  const pty = new Pty(person, ["--trust-folder", "-i", "hello"], withAgents(person), codemieFor("gemini"));
+  await noted(person, "PermissionRequest", 1);
+  await pty.enters("", noted(person, "Stop", 1));
+  sandbox.settings.answer = undefined;
+  await pty.enters("/compress", noted(person, "PreCompact", 1));
+  sandbox.front.revokeAll();
+  await pty.enters("again", noted(person, "Stop", 2));
+  await pty.enters("once more", noted(person, "Stop", 3));
+  // It names the hook behind what a hook says.
+  await pty.shows(/\[codemie\]/);
+  await pty.enters("/clear", noted(person, "SessionStart", 2));
+  // What is typed while the screen is cleared gets lost.
+  const timer = setInterval(() => pty.type("\u0015/quit"), 1_000);
+  await pty.enters("", pty.ended()).finally(() => clearInterval(timer));
+  const [second, first] = await sessionsOf(person);
+  expect(first).toMatchObject({
+    reason: "clear",
+    prompts: 3,
+    tools: { run_shell_command: { succeeded: 1, failed: 0 } },
+    events: { SessionStart: 1, Stop: 3, PermissionRequest: 1, PreCompact: 1, SessionEnd: 1 },
+  });
+  expect(second).toMatchObject({ status: "completed", reason: "exit", prompts: 0 });
   person.remove();
 });
