@@ -110,13 +110,15 @@ ciTest("the last line of an interactive run is a command that continues the sess
   const trusted = { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true };
   const settings = { hasCompletedOnboarding: true, theme: "dark", projects: { [person.cwd]: trusted } };
   writeFileSync(join(person.home, ".claude.json"), JSON.stringify(settings));
-  const pty = new Pty(person, ["claude", "say hello"], withClaude(person));
+  const pty = new Pty(person, ["claude", "--profile", "default", "say hello"], withClaude(person));
   await pty.shows(/sandbox[^\n]*heard:/);
   pty.type("/exit");
   await pty.shows(/Exit[^\n]*the CLI/);
   pty.type("\r");
   await pty.ended();
-  expect(pty.screen).toMatch(/Resume this session with:[^\n]*\r\n[^\n]*codemie-claude --resume [0-9a-f-]{36}/);
+  expect(pty.screen).toMatch(
+    /Resume this session with:[^\n]*\r\n[^\n]*codemie-claude --profile default --resume [0-9a-f-]{36}/,
+  );
   person.remove();
 });
 

@@ -128,6 +128,21 @@ test("the user's own status line stays: given, theirs, the folder's, and of a fo
   person.remove();
 });
 
+ciTest("the real Claude Code shows it at a terminal", async () => {
+  const person = loggedIn.copy();
+  const trusted = { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true };
+  const state = { hasCompletedOnboarding: true, theme: "dark", projects: { [person.cwd]: trusted } };
+  writeFileSync(join(person.home, ".claude.json"), JSON.stringify(state));
+  const pty = new Pty(person, [], withClaude(person), codemieClaude, 160);
+  await pty.shows(/profile.{1,12}default.{1,12}\|.{1,12}claude-sonnet-4-6.*6.{1,12}days/s);
+  pty.type("/exit");
+  await pty.shows(/Exit[^\n]*the CLI/);
+  pty.type("\r");
+  expect(await pty.ended()).toBe(0);
+  person.remove();
+});
+
+// The last one: it ends the login that all of them share.
 test("a login that the host refuses is shown as ended; the file is the person's alone", async () => {
   const person = loggedIn.copy();
   showingAgent(
@@ -151,19 +166,5 @@ test("a login that the host refuses is shown as ended; the file is the person's 
   writeFileSync(join(person.home, "go"), "");
   const { out } = await running.finished();
   expect(out).toMatch(/^600 .* about 6 days\n401 codemie: profile default \| claude-sonnet-4-6 \| login has ended\n$/);
-  person.remove();
-});
-
-ciTest("the real Claude Code shows it at a terminal", async () => {
-  const person = loggedIn.copy();
-  const trusted = { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true };
-  const state = { hasCompletedOnboarding: true, theme: "dark", projects: { [person.cwd]: trusted } };
-  writeFileSync(join(person.home, ".claude.json"), JSON.stringify(state));
-  const pty = new Pty(person, [], withClaude(person), codemieClaude, 160);
-  await pty.shows(/profile.{1,12}default.{1,12}\|.{1,12}claude-sonnet-4-6.*6.{1,12}days/s);
-  pty.type("/exit");
-  await pty.shows(/Exit[^\n]*the CLI/);
-  pty.type("\r");
-  expect(await pty.ended()).toBe(0);
   person.remove();
 });

@@ -137,6 +137,38 @@ test("events that are none, or lack what they need, are passed over; a prompt of
   person.remove();
 });
 
+test("an event that comes as an argument: of one that is whole, its name and its session are kept, and nothing of the others", async () => {
+  const person = loggedIn.copy();
+  const spool = join(person.codemieHome, "sessions/run-1-a-b.spool");
+  mkdirSync(join(person.codemieHome, "sessions"), { recursive: true });
+  writeFileSync(spool, "");
+  const env = { CODEMIE_RUN: "run-1-a-b" };
+  const turn = { type: "agent-turn-complete", "turn-id": "1", cwd: "/secretive", "input-messages": ["secretive"] };
+  const told = async (event: unknown) => {
+    const text = typeof event === "string" ? event : JSON.stringify(event);
+    expect(await person.run(["hook", person.codemieHome, text], { env })).toEqual({ code: 0, out: "", err: "" });
+  };
+  for (const bad of [
+    "",
+    "null",
+    "[]",
+    "{",
+    "secretive",
+    turn,
+    { ...turn, "thread-id": "../../x" },
+    { "thread-id": "a" },
+  ])
+    await told(bad);
+  await told({ ...turn, "thread-id": "a", type: "secretive" });
+  expect(readFileSync(spool, "utf8")).toBe("");
+  await told({ ...turn, "thread-id": "019a-1", "last-assistant-message": "secretive ".repeat(10_000) });
+  const noted = readFileSync(spool, "utf8").split("\n").filter(Boolean);
+  expect(noted.map((line) => JSON.parse(line))).toEqual(
+    ["UserPromptSubmit", "Stop"].map((event) => ({ at: expect.any(Number), event, session: "019a-1" })),
+  );
+  person.remove();
+});
+
 test("outside of a run the hook writes nothing, and its failures break nothing", async () => {
   const person = loggedIn.copy();
   const stdin = JSON.stringify({ hook_event_name: "Stop", session_id: "a" });
