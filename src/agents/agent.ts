@@ -66,7 +66,7 @@ export interface AgentStart {
   /** something that the person should know */
   readonly note?: string | undefined;
   /** @returns what the person should know once the agent has ended with this exit code; undefined for nothing */
-  readonly lastNote?: (code: number) => string | undefined;
+  readonly lastNote?: ((code: number) => string | undefined) | undefined;
 }
 
 /**

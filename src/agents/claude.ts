@@ -7,7 +7,7 @@ import { readNamedText } from "../platform/foreign-files.ts";
 import { withoutLoopbackProxy } from "../platform/network.ts";
 import { systemHome } from "../platform/places.ts";
 import { runVariable } from "../tracking/spool.ts";
-import { type Agent, type AgentModels, type AgentRun, type AgentStart, partsOf, type Tiers } from "./agent.ts";
+import { type Agent, type AgentModels, type AgentRun, type AgentStart, naming, partsOf, type Tiers } from "./agent.ts";
 import { claudeArguments } from "./claude-arguments.ts";
 import { claudeInventory } from "./claude-inventory.ts";
 import { bringsPlugin, layOutPlugin, removeOldPlugins } from "./claude-plugin.ts";
@@ -157,8 +157,9 @@ async function start(run: AgentRun): Promise<AgentStart> {
     ANTHROPIC_BASE_URL: run.gatewayUrl,
     ANTHROPIC_AUTH_TOKEN: run.gatewayKey.reveal(),
     CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST: "1",
-    // Claude Code ends with the command that continues the session; `claude` alone would not go through the gateway.
-    CLAUDE_CODE_RESUME_HINT_COMMAND: run.again,
+    // Claude Code ends with the command that continues the session; `claude` alone would not go through the gateway. It takes no
+    // more than a program's name here, so the flags that belong to it stand in a line of ours.
+    CLAUDE_CODE_RESUME_HINT_COMMAND: program,
     // Always set: a repository's settings must not name another run.
     [runVariable]: run.tracking?.run ?? "",
   };
@@ -199,9 +200,14 @@ async function start(run: AgentRun): Promise<AgentStart> {
       ...(run.task === undefined ? args : ["--print", ...args, "--", run.task]),
     ],
     env: agentEnvironment(run.env, competing, { ...usual, ...ours }),
+    lastNote: run.again === program ? undefined : naming(run, run.task === undefined && !isPrinting(args)),
     note: left && left.names.length > 0 ? leftOut("Claude Code", left.names) : undefined,
   };
 }
+
+const program = "codemie-claude";
+
+const isPrinting = (args: readonly string[]): boolean => args.some((arg) => arg === "-p" || arg === "--print");
 
 /** Flags that start a session in the background. */
 const inBackground = /^--(?:bg|background|routine)(?:=|$)/;

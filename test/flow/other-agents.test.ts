@@ -356,15 +356,6 @@ test("the last line goes on with the profile and the host of the run: what was s
   const pty = new Pty(person, ["--profile", "work"], {}, codemieFor("codex"));
   expect(await pty.ended()).toBe(0);
   expect(pty.screen).toContain("to go on with the session later: codemie-codex --profile work --resume\r\n");
-  person.install(
-    "claude",
-    `#!/bin/sh\n[ "$1" = --version ] && echo "2.1.331 (Claude Code)" && exit\necho "hint=$CLAUDE_CODE_RESUME_HINT_COMMAND="\n`,
-  );
-  const run = async (...args: string[]) =>
-    (await person.run([...args, "-p", "x"], { program: codemieFor("claude") })).out;
-  expect(await run("--profile", "work")).toContain("hint=codemie-claude --profile work=");
-  expect(await run("--base-url", sandbox.origin)).toContain(`hint=codemie-claude --base-url ${sandbox.origin}=`);
-  expect(await run()).toContain("hint=codemie-claude=");
   person.remove();
 });
 
