@@ -116,7 +116,6 @@ ciTest("the last line of an interactive run is a command that continues the sess
   await pty.shows(/Exit[^\n]*the CLI/);
   pty.type("\r");
   await pty.ended();
-  expect(pty.screen).toMatch(
   expect(pty.screen).toMatch(/Resume this session with:[^\n]*\r\n[^\n]*codemie-claude --resume [0-9a-f-]{36}/);
   expect(pty.screen).toContain("to go on with the session later: codemie-claude --profile default --resume\r\n");
   person.remove();
