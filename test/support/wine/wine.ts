@@ -1,13 +1,4 @@
-import {
-  copyFileSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compile, editionOf } from "../../../release/compile.ts";
@@ -54,17 +45,53 @@ endLocal & goto #_undefined_# 2>NUL || title %COMSPEC% & "%_prog%"  "%dp0%\TARGE
     .replaceAll("\n", "\r\n")
     .replace("TARGET", () => target);
 
-/** Takes an agent's place: it writes down what it was started with, asks the gateway for its models, and ends. */
+/** Takes an agent's place: it writes down what it was started with, asks the gateway for its models, and ends when the test says so. */
 const agentScript = `
 const { BUN_BE_BUN, ...env } = process.env;
 const seen = { args: process.argv.slice(2), env, cwd: process.cwd() };
 if (env.ANTHROPIC_BASE_URL) {
-  const answer = await fetch(env.ANTHROPIC_BASE_URL + "/v1/models", { headers: { authorization: "Bearer " + env.ANTHROPIC_AUTH_TOKEN } });
+  const headers = { authorization: "Bearer " + env.ANTHROPIC_AUTH_TOKEN };
+  const answer = await fetch(env.ANTHROPIC_BASE_URL + "/v1/models", { headers });
   seen.models = { status: answer.status, body: await answer.json() };
 }
+process.on("SIGINT", () => {
+  console.log("interrupted");
+  process.exit(7);
+});
 await Bun.write(env.SEEN, JSON.stringify(seen));
+if (env.AGENT_WAITS) await new Promise((data) => {
+  Bun.connect({ hostname: "127.0.0.1", port: Number(env.AGENT_WAITS), socket: { data } });
+});
 console.log("done");
+process.exit(0); // the connection would keep it
 `;
+
+/** What a program that waits for the test is connected to. */
+export interface Wait {
+  /** for the variable AGENT_WAITS */
+  readonly port: string;
+  /** resolves once the program waits */
+  readonly began: Promise<void>;
+  /** lets it go on */
+  readonly proceed: () => Promise<void>;
+  /** resolves once the program that waited is gone */
+  readonly gone: Promise<void>;
+}
+
+/** @returns a place where a program waits */
+export function wait(): Wait {
+  const began = Promise.withResolvers<Bun.Socket>();
+  const gone = Promise.withResolvers<void>();
+  const socket = { data: () => undefined, open: began.resolve, close: () => gone.resolve() };
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket });
+  void gone.promise.then(() => server.stop());
+  return {
+    port: String(server.port),
+    began: began.promise.then(() => undefined),
+    proceed: async () => void (await began.promise).write("x"),
+    gone: gone.promise,
+  };
+}
 
 /** What the agent wrote down. */
 export interface Seen {
@@ -78,6 +105,7 @@ export interface Seen {
 export class Windows {
   readonly folder = mkdtempSync(join(tmpdir(), "codemie-windows-"));
   readonly program = join(this.folder, "app/codemie.exe");
+  readonly holder = join(this.folder, "app/holder.exe");
   readonly #launcher = join(this.folder, "app/launcher.exe");
   readonly #env: Record<string, string>;
   #idle: Bun.Subprocess | undefined;
@@ -91,6 +119,8 @@ export class Windows {
       WINEDLLOVERRIDES: "winemenubuilder.exe,mscoree,mshtml=",
       PATH: process.env.PATH ?? "/usr/bin:/bin",
       CODEMIE_BROWSER: "none",
+      // By its letters wine reads the arguments that it is given here.
+      LANG: "C.UTF-8",
     };
   }
 
@@ -101,12 +131,19 @@ export class Windows {
     build(["-shared", "-o", join(this.folder, "app/bcryptprimitives.dll"), source("bcryptprimitives.c"), "-ladvapi32"]);
     const runtime = `-DRUNTIME=L"${windowsPath(this.program).replaceAll("\\", "\\\\")}"`;
     build(["-municode", runtime, "-o", this.#launcher, source("launcher.c")]);
+    build(["-municode", "-o", this.holder, source("holder.c")]);
     // Not to pipes: what it starts in the background would keep them open.
     const quiet = { env: this.#env, stdout: "ignore", stderr: "ignore" } as const;
     if (Bun.spawnSync([wine ?? "", "wineboot.exe", "--init"], quiet).exitCode !== 0)
       throw new Error("wine does not start");
     // While this one waits for its input, each other program finds Windows running.
     this.#idle = Bun.spawn([wine ?? "", "cmd.exe"], { ...quiet, stdin: "pipe" });
+  }
+
+  /** the profile folder of its user */
+  get usersFolder(): string {
+    const users = join(this.folder, "prefix/drive_c/users");
+    return join(users, readdirSync(users).find((name) => name !== "Public") ?? "");
   }
 
   /** Ends all that runs in it, and removes it. */
@@ -174,18 +211,55 @@ export class WindowsPerson {
     return { code, out: out.replaceAll("\r\n", "\n"), err: err.replaceAll("\r\n", "\n") };
   }
 
-  /** Puts an agent on PATH: `exe`, as its own installer does, or `cmd`, which is what npm makes for a script. */
-  install(name: string, kind: "exe" | "cmd" = "exe"): void {
+  /**
+   * Puts an agent on PATH: `exe`, as its own installer does; `npm`, a batch file of npm's for a script with its package.
+   *
+   * @param version of the package; without one it says nothing of itself: Bun under wine complains of a package.json beside a script
+   */
+  install(name: string, kind: "exe" | "npm" = "exe", packageName = name, version?: string): void {
     if (kind === "exe") {
       linkSync(this.#launcher, join(this.bin, `${name}.exe`));
       writeFileSync(join(this.bin, `${name}.js`), agentScript);
       return;
     }
-    const folder = join(this.bin, "node_modules", name);
+    const folder = join(this.bin, "node_modules", packageName);
     mkdirSync(folder, { recursive: true });
+    if (version !== undefined)
+      writeFileSync(join(folder, "package.json"), JSON.stringify({ name: packageName, version }));
     writeFileSync(join(folder, "cli.js"), `#!/usr/bin/env node\n${agentScript}`);
-    writeFileSync(join(this.bin, `${name}.cmd`), npmShim(`node_modules\\${name}\\cli.js`));
-    if (!existsSync(join(this.bin, "node.exe"))) copyFileSync(this.#launcher, join(this.bin, "node.exe"));
+    this.batchFile(name, npmShim(`node_modules\\${packageName.replace("/", "\\")}\\cli.js`));
+    linkSync(this.#launcher, join(this.bin, "node.exe"));
+  }
+
+  /** Puts a batch file on PATH. */
+  batchFile(name: string, text: string): void {
+    writeFileSync(join(this.bin, `${name}.cmd`), text);
+  }
+
+  /**
+   * Starts a program that keeps a file open.
+   *
+   * @returns a function that ends it
+   */
+  async hold(file: string): Promise<() => Promise<void>> {
+    const { child, said } = this.#startQuietly([this.#windows.holder, windowsPath(file)]);
+    await said;
+    return async () => {
+      await child.stdin.end();
+      await child.exited;
+    };
+  }
+
+  /** @returns a program with an open input, and its first words */
+  #startQuietly(command: readonly string[]) {
+    const child = Bun.spawn([this.#wine, ...command], {
+      cwd: this.cwd,
+      env: this.env,
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "ignore",
+    });
+    return { child, said: child.stdout.getReader().read() };
   }
 
   /** the folders of agents' runs */
