@@ -1,10 +1,12 @@
 import { afterAll, expect } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { waitForChange } from "../../src/platform/files.ts";
+import { threeMakers } from "../support/agents.ts";
+import { handOff } from "../support/login.ts";
 import { sharedSandbox } from "../support/shared.ts";
 import { ciTest } from "../support/tiers.ts";
-import { lacksWine, Windows, type WindowsPerson, wait, windowsPath } from "../support/wine/wine.ts";
+import { lacksWine, unixPath, Windows, type WindowsPerson, wait, windowsPath } from "../support/wine/wine.ts";
 
 /** The program for Windows, under wine. */
 
@@ -180,3 +182,102 @@ onWindows(
     expect(seen.env).toMatchObject({ MINE: "stays" });
   },
 );
+
+onWindows("an agent does not outlive the gateway", async () => {
+  const person = windows.person();
+  person.install("claude");
+  const agent = wait();
+  const env = { CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci"), AGENT_WAITS: agent.port };
+  const run = person.start(["claude", "--task", "hello", "--base-url", sandbox.origin], { env });
+  await agent.began;
+  run.kill("SIGKILL");
+  await agent.gone;
+  expect(await runTask(person, "hello")).toEqual(well);
+  expect(person.runFolders()).toEqual([]);
+});
+
+onWindows("several at once take turns: no change is lost", async () => {
+  const person = windows.person();
+  await setUp(person);
+  const settings = { model: "claude-haiku-4-5", timeout: "30", betas: "off", opusModel: "claude-sonnet-4-6" };
+  const changes = Object.entries(settings).map(([name, value]) => person.run(["config", "set", name, value]));
+  for (const { code, err } of await Promise.all(changes)) expect({ code, err }).toEqual({ code: 0, err: "" });
+  const { profiles } = JSON.parse(readFileSync(join(person.codemieHome, "codemie-cli.config.json"), "utf8"));
+  expect(profiles.default).toMatchObject({ model: "claude-haiku-4-5", timeout: 30, opusModel: "claude-sonnet-4-6" });
+});
+
+onWindows("a gateway in the background starts, is shown, and ends", async () => {
+  const person = windows.person();
+  await setUp(person);
+  const started = await person.run(["proxy", "start", "--detach", "--json"]);
+  expect({ code: started.code, err: started.err }).toEqual({ code: 0, err: "" });
+  const status = await person.run(["proxy", "status", "--show-key", "--json"]);
+  const [{ url, key, answers }] = JSON.parse(status.out);
+  expect(answers).toBe(true);
+  const models = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
+  expect(models.status).toBe(200);
+  expect(await person.run(["proxy", "stop"])).toMatchObject({ code: 0, out: expect.stringContaining("has ended") });
+  expect((await person.run(["proxy", "status", "--json"])).out).toBe("[]\n");
+});
+
+onWindows("a login opens the address with Windows' own rundll32, and the browser's part ends it", async () => {
+  const person = windows.person();
+  const address = await person.browserOpens(["profile", "login", "--url", sandbox.origin]);
+  const first = await fetch(address.opened, { redirect: "manual" });
+  const login = first.headers.get("location") ?? "";
+  await (await fetch(await handOff(login, sandbox.front.issue("ada").cookie))).text();
+  const { code, out } = await address.finished;
+  expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining("Ada <ada@example.com>") });
+});
+
+onWindows("the other names are files beside the program, and start what they are called", async () => {
+  const person = windows.person();
+  const program = windows.copyTo(person.bin);
+  const linked = await person.run(["self", "link"], { program });
+  expect(linked).toMatchObject({ code: 0, err: "" });
+  const named = await person.run(["--help"], { program: join(person.bin, "codemie-mcp-proxy.exe") });
+  expect({ code: named.code, out: named.out }).toEqual({ code: 0, out: expect.stringContaining("codemie-mcp-proxy") });
+});
+
+onWindows("Gemini CLI gets a copy of the user's own files, and the newer one counts", async () => {
+  threeMakers(sandbox);
+  const person = windows.person();
+  person.install("gemini");
+  const own = join(person.root, "own/.gemini");
+  mkdirSync(own, { recursive: true });
+  writeFileSync(join(own, "GEMINI.md"), "first");
+  const env = { CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci"), GEMINI_CLI_HOME: windowsPath(dirname(own)) };
+  const words = ["gemini", "--task", "hello", "--base-url", sandbox.origin];
+  const copy = async () => {
+    const { code, out } = await person.run(words, { env });
+    expect({ code, out }).toEqual({ code: 0, out: "done\n" });
+    const home = (await person.seen()).env.GEMINI_CLI_HOME ?? "";
+    return join(unixPath(home), ".gemini/GEMINI.md");
+  };
+  expect(readFileSync(await copy(), "utf8")).toBe("first");
+  writeFileSync(join(own, "GEMINI.md"), "second");
+  const later = new Date(Date.now() + 60_000);
+  utimesSync(join(own, "GEMINI.md"), later, later);
+  expect(readFileSync(await copy(), "utf8")).toBe("second");
+});
+
+onWindows("Ctrl-C at a console is the agent's, whose exit code is ours; nothing of the run remains", async () => {
+  const person = windows.person();
+  person.install("claude");
+  const agent = wait();
+  const env = { CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci"), AGENT_WAITS: agent.port };
+  const terminal = person.terminal(["claude", "--base-url", sandbox.origin, "hello"], env);
+  await agent.began;
+  terminal.type("\u0003");
+  await terminal.shows(/interrupted/);
+  expect(await terminal.ended()).toBe(7);
+  expect(person.runFolders()).toEqual([]);
+});
+
+onWindows("completions are printed", async () => {
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const { code, out, err } = await windows.person().run(["completion", shell]);
+    expect({ shell, code, err }).toEqual({ shell, code: 0, err: "" });
+    expect(out.length).toBeGreaterThan(200);
+  }
+});

@@ -2,7 +2,9 @@ import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compile, editionOf } from "../../../release/compile.ts";
+import { waitForChange } from "../../../src/platform/files.ts";
 import type { Finished } from "../codemie.ts";
+import { Pty } from "../pty.ts";
 
 /** Debian's package puts it outside of PATH. */
 const wine = Bun.which("wine64") ?? ["/usr/lib/wine/wine64"].find((file) => existsSync(file));
@@ -18,6 +20,9 @@ export const lacksWine: string | undefined =
 
 /** @returns a path of this machine as Windows programs see it */
 export const windowsPath = (path: string): string => `Z:${path.replaceAll("/", "\\")}`;
+
+/** @returns the path here of one of {@link windowsPath} */
+export const unixPath = (path: string): string => path.replace(/^Z:/, "").replaceAll("\\", "/");
 
 /**
  * @param target a script with `#!/usr/bin/env node`, by its path from the batch file's folder
@@ -146,6 +151,13 @@ export class Windows {
     return join(users, readdirSync(users).find((name) => name !== "Public") ?? "");
   }
 
+  /** Puts the program into a folder, with what it needs here. @returns its path */
+  copyTo(folder: string): string {
+    for (const name of ["codemie.exe", "bcryptprimitives.dll"])
+      linkSync(join(this.folder, "app", name), join(folder, name));
+    return join(folder, "codemie.exe");
+  }
+
   /** Ends all that runs in it, and removes it. */
   stop(): void {
     this.#idle?.kill();
@@ -160,6 +172,13 @@ export class Windows {
   }
 }
 
+interface WindowsOptions {
+  readonly env?: Record<string, string>;
+  readonly program?: string;
+  readonly stdin?: string;
+}
+
+/** A person's machine: empty folders for our files and to work in, an environment without surprises. */
 export class WindowsPerson {
   readonly root: string;
   /** the base folder of everything codemie writes */
@@ -190,25 +209,24 @@ export class WindowsPerson {
     };
   }
 
-  /**
-   * Starts the program.
-   *
-   * @param stdin comes through a pipe: a file that wine did not open itself has no name there, and `fstat` fails
-   */
-  start(args: readonly string[], options: { env?: Record<string, string>; program?: string; stdin?: string } = {}) {
+  /** Starts the program. */
+  start(args: readonly string[], options: WindowsOptions = {}, stderr: "ignore" | Bun.BunFile = "ignore") {
     const command = [this.#wine, options.program ?? this.#windows.program, ...args];
     const env = { ...this.env, ...options.env };
-    const child = Bun.spawn(command, { cwd: this.cwd, env, stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+    const child = Bun.spawn(command, { cwd: this.cwd, env, stdin: "pipe", stdout: "pipe", stderr });
+    // Through a pipe: a file that wine did not open itself has no name there, and `fstat` fails.
     if (options.stdin !== undefined) child.stdin.write(options.stdin);
     child.stdin.end();
     return child;
   }
 
   /** Runs the program to its end. */
-  async run(...call: Parameters<WindowsPerson["start"]>): Promise<Finished> {
-    const child = this.start(...call);
-    const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-    return { code, out: out.replaceAll("\r\n", "\n"), err: err.replaceAll("\r\n", "\n") };
+  async run(args: readonly string[], options: WindowsOptions = {}): Promise<Finished> {
+    // No pipe: wine gives each program that this one starts its standard error too, also one that outlives it.
+    const said = Bun.file(join(mkdtempSync(join(this.root, "run-")), "stderr"));
+    const child = this.start(args, options, said);
+    const [out, code] = await Promise.all([child.stdout.text(), child.exited]);
+    return { code, out: out.replaceAll("\r\n", "\n"), err: (await said.text()).replaceAll("\r\n", "\n") };
   }
 
   /**
@@ -234,6 +252,27 @@ export class WindowsPerson {
   /** Puts a batch file on PATH. */
   batchFile(name: string, text: string): void {
     writeFileSync(join(this.bin, `${name}.cmd`), text);
+  }
+
+  /** Starts the program at a terminal, which wine makes a console of. */
+  terminal(args: readonly string[], env: Record<string, string>): Pty {
+    return new Pty(this, [this.#windows.program, ...args], env, this.#wine);
+  }
+
+  /**
+   * Starts a login that opens the system's browser; wine hands the address to this machine's own opener.
+   *
+   * @returns the address that was opened, and how the login ends
+   */
+  async browserOpens(args: readonly string[]): Promise<{ opened: string; finished: Promise<Finished> }> {
+    const [opener, file] = [join(this.root, "opener"), join(this.root, "opened")];
+    mkdirSync(opener);
+    const script = `#!/bin/sh\nprintf %s "$1" > '${file}.part' && mv '${file}.part' '${file}'\n`;
+    writeFileSync(join(opener, "xdg-open"), script, { mode: 0o755 });
+    const finished = this.run(args, { env: { CODEMIE_BROWSER: "", PATH: `${opener}:${this.env.PATH}` } });
+    if (!(await waitForChange(this.root, 60_000, async () => existsSync(file))))
+      throw new Error(`no browser opened: ${(await finished).err}`);
+    return { opened: await Bun.file(file).text(), finished };
   }
 
   /**
