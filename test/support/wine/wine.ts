@@ -160,9 +160,11 @@ export class Windows {
 
   /** Ends all that runs in it, and removes it. */
   stop(): void {
-    this.#idle?.kill();
-    for (const how of ["--kill", "--wait"])
-      Bun.spawnSync([server(), how], { env: this.#env, stdout: "ignore", stderr: "ignore" });
+    if (this.#idle) {
+      this.#idle.kill();
+      for (const how of ["--kill", "--wait"])
+        Bun.spawnSync([server(), how], { env: this.#env, stdout: "ignore", stderr: "ignore" });
+    }
     rmSync(this.folder, { recursive: true, force: true });
   }
 
