@@ -2,6 +2,7 @@ import { dirname, join } from "node:path";
 import { asCodemieError } from "../core/errors.ts";
 import { namesIn } from "../platform/files.ts";
 import { freeBytes, stateOf } from "../platform/path-state.ts";
+import { isUnprotected } from "../platform/places.ts";
 import { isOwnFile } from "../platform/private.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { findSecrets } from "../profiles/secrets.ts";
@@ -74,6 +75,12 @@ export function fileChecks(runtime: Runtime, profiles: ProfileStore): Check[] {
           if ((state.mode & 0o077) !== 0) loose.push(path);
         }
         if (!(await stateOf(home))) return skipped(`${home} does not exist yet`);
+        if (isUnprotected(home)) {
+          return warning(
+            `${home} is not in your own folder, so its permissions decide who else may read it`,
+            `see them with icacls "${home}", or leave out CODEMIE_HOME`,
+          );
+        }
         if (loose.length === 0) return ok(`${home} is closed to others`);
         return warning(`others may read ${loose.join(", ")}`, `chmod -R go-rwx ${home}`);
       },

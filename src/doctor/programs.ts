@@ -36,7 +36,7 @@ export function programChecks(
           agents.map(async (agent) => {
             const path = findProgram(agent.binary, env);
             if (path === undefined) return [];
-            const version = (await packageVersion(agent, path)) ?? (await versionOf(path, agentEnv));
+            const version = (await packageVersion(agent, path, env)) ?? (await versionOf(path, agentEnv));
             if (version === undefined) silent.push(agent.binary);
             return `${agent.title} ${version ?? "(it did not tell its version)"}`;
           }),

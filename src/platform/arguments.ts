@@ -1,5 +1,5 @@
 import { dlopen, ptr } from "bun:ffi";
-import type { Env } from "../core/env.ts";
+import { type Env, inAnySpelling } from "../core/env.ts";
 import { type MaskedArguments, maskSecrets } from "../core/secret-arguments.ts";
 import { libraryName, withCoreFiles } from "./crash.ts";
 
@@ -21,6 +21,7 @@ export interface Start {
  * @returns the start as the user meant it; does not return where it replaces the process
  */
 export function withoutShownSecrets({ args, env }: Start): Start {
+  if (process.platform === "win32") return { args, env: inAnySpelling(env) };
   const { [variable]: carried, ...rest } = env;
   delete process.env[variable];
   const secrets = carried === undefined ? undefined : secretsIn(carried);
@@ -35,7 +36,7 @@ export function withoutShownSecrets({ args, env }: Start): Start {
 
 function replaceProcess({ shown, secrets }: MaskedArguments, env: Env): void {
   const isCompiled = Bun.main.startsWith("/$bunfs/");
-  if (!isCompiled || process.platform === "win32") return;
+  if (!isCompiled) return;
   const args = [process.argv0, ...shown];
   const next: Env = { ...env, [variable]: JSON.stringify({ pid: process.pid, secrets }) };
   const named = descriptorsIn([...args, ...Object.values(env)]);

@@ -55,7 +55,7 @@ function systemBrowser(url: string, env: Env): Opener | undefined {
     return { call: ["/usr/bin/osascript" as Program, "-"], input: script };
   }
   if (process.platform === "win32") {
-    const program = findProgram(`${env.SystemRoot || "C:\\Windows"}\\System32\\rundll32.exe`, env);
+    const program = findProgram(`${env.SYSTEMROOT || "C:\\Windows"}\\System32\\rundll32.exe`, env);
     return program && { call: [program, "url.dll,FileProtocolHandler", url] };
   }
   const opener = (env.WSL_DISTRO_NAME && findProgram("wslview", env)) || findProgram("xdg-open", env);

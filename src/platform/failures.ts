@@ -133,6 +133,12 @@ export const platformFailure = {
       "see who owns the folder and whether there is room; docs/install.md tells how to install into a folder of your own",
       { cause: error },
     ),
+  batchFile: (program: string) =>
+    new CodemieError(
+      "failed",
+      `${printable(program, 200)} is a batch file, and Windows would read parts of its arguments as commands`,
+      'name the program itself, an .exe, or leave out line ends and " % ! ^ & | < >',
+    ),
   output: (error: unknown) =>
     new CodemieError("failed", `cannot write the output: ${inWords(error)}`, undefined, { cause: error }),
   /** @param why a main clause, for example `there is no certificate in it` */

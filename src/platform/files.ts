@@ -5,6 +5,7 @@ import { CodemieError, systemCode } from "../core/errors.ts";
 import { platformFailure } from "./failures.ts";
 import { isTemporary, temporaryFile } from "./fresh-copy.ts";
 import { checkFolder, fileMode, folderMode, longest, openToWrite, silently } from "./private.ts";
+import { takePlace } from "./rename.ts";
 
 /**
  * Makes a folder in our base folder (and those above it) that only the owner may enter, or checks an existing one.
@@ -41,7 +42,7 @@ export async function replaceFile(file: string, data: string, isLasting = true):
     } finally {
       await handle.close();
     }
-    await rename(temporary, file);
+    await takePlace(temporary, file);
     if (isLasting) await syncFolder(dirname(file));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
@@ -192,7 +193,7 @@ const cannotWatch = (folder: string, error: unknown) =>
 export async function keepAside(file: string, nowMs: number): Promise<string> {
   const kept = `${file}.damaged-${nowMs}`;
   try {
-    await rename(file, kept);
+    await takePlace(file, kept);
     return kept;
   } catch (error) {
     throw platformFailure.disk(kept, error);
@@ -208,7 +209,7 @@ export async function keepAside(file: string, nowMs: number): Promise<string> {
  */
 export async function moveIfPresent(file: string, to: string): Promise<boolean> {
   try {
-    await rename(file, to);
+    await takePlace(file, to);
     await syncFolder(dirname(to));
     return true;
   } catch (error) {

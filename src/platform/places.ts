@@ -1,5 +1,5 @@
 import { homedir, userInfo } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { isAbsolute, join, relative } from "node:path";
 import type { Env } from "../core/env.ts";
 import { platformFailure } from "./failures.ts";
 
@@ -54,3 +54,15 @@ export function systemHome(): string {
  * @returns true for a path to a file that this process has open, such as bash's `<(…)`; it can be read only once
  */
 export const isDescriptor = (path: string): boolean => /^\/(dev\/(fd\/|stdin$)|proc\/)/.test(path);
+
+/**
+ * Windows has no modes. What lies in a user's own folder inherits its permissions, which keep out all but administrators.
+ *
+ * @param path absolute
+ * @returns true in Windows, for a path elsewhere
+ */
+export function isUnprotected(path: string): boolean {
+  if (process.platform !== "win32") return false;
+  const inside = relative(homedir(), path);
+  return inside.startsWith("..") || isAbsolute(inside);
+}

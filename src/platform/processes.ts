@@ -2,9 +2,11 @@ import { delimiter, isAbsolute } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Env, ForeignEnv } from "../core/env.ts";
 import { systemCode } from "../core/errors.ts";
+import { behindBatchFile, isBatchFile, isMisread } from "./batch-file.ts";
 import { guardChild, type LastWords } from "./child-guard.ts";
 import { stopWithChild } from "./child-stop.ts";
 import { withCoreFiles } from "./crash.ts";
+import { platformFailure } from "./failures.ts";
 import { isTerminal } from "./is-terminal.ts";
 import { exitCodeOf, onSignals } from "./signals.ts";
 
@@ -16,9 +18,6 @@ export type Program = string & { readonly [found]: true };
 /** A program and its arguments; no shell. */
 export type ProgramCall = readonly [Program, ...string[]];
 
-/** Windows writes `Path`, and takes any spelling. */
-const isPath = (name: string) => (process.platform === "win32" ? name.toUpperCase() === "PATH" : name === "PATH");
-
 /** @returns the entries of PATH that are absolute: the others mean the current directory, and so a cloned repository */
 const absoluteFolders = (path: string): string => path.split(delimiter).filter(isAbsolute).join(delimiter);
 
@@ -26,12 +25,18 @@ const absoluteFolders = (path: string): string => path.split(delimiter).filter(i
  * The environment of a program that we start. Of PATH it has the absolute entries only, because the program may look for others,
  * as `#!/usr/bin/env` does.
  */
-function environmentFor(env: Env): Record<string, string | undefined> {
-  const entries = Object.entries(env).map(([name, value]) => [
-    name,
-    isPath(name) && value ? absoluteFolders(value) : value,
-  ]);
-  return Object.fromEntries(entries);
+function environmentFor(env: Env): Env {
+  const all = { ...env, ...(env.PATH && { PATH: absoluteFolders(env.PATH) }) };
+  return process.platform === "win32" ? spelledOnce(all) : all;
+}
+
+/** A variable that stands in two spellings, as proxies' do, is one in Windows: an empty value must not hide the other. */
+function spelledOnce(env: Env): Env {
+  const entries = Object.entries(env).filter(([, value]) => value !== undefined);
+  const best = Map.groupBy(entries, ([name]) => name.toUpperCase());
+  return Object.fromEntries(
+    [...best.values()].flatMap((same) => [same.find(([, value]) => value !== "") ?? same[0] ?? []]),
+  );
 }
 
 /**
@@ -43,8 +48,27 @@ function environmentFor(env: Env): Record<string, string | undefined> {
 export function findProgram(name: string, env: Env): Program | undefined {
   if (isAbsolute(name)) return name as Program;
   if (/[/\\]/.test(name)) return undefined;
-  const path = Object.entries(env).find(([variable]) => isPath(variable))?.[1] ?? "";
-  return (Bun.which(name, { PATH: absoluteFolders(path), cwd: "/" }) ?? undefined) as Program | undefined;
+  return (Bun.which(name, { PATH: absoluteFolders(env.PATH ?? ""), cwd: "/" }) ?? undefined) as Program | undefined;
+}
+
+/**
+ * @returns the file that a program on PATH stands for: what a package manager's batch file runs (Windows), otherwise itself
+ */
+export const fileBehind = (program: Program, env: Env): string =>
+  behindBatchFile(program, (name) => findProgram(name, env))?.at(-1) ?? program;
+
+/**
+ * What npm puts on PATH in Windows is a batch file, and its interpreter would read a task's `&` or `%PATH%` as its own. So we start
+ * the program that the file stands for. What another batch file names is not looked for in the current folder.
+ *
+ * @returns what `Bun.spawn` gets
+ * @throws `failed` for another batch file, whose arguments the interpreter would misread
+ */
+function startable([program = "", ...args]: readonly string[], env: Env): { cmd: string[]; env: Env } {
+  const behind = behindBatchFile(program, (name) => findProgram(name, env));
+  if (behind || !isBatchFile(program)) return { cmd: [...(behind ?? [program]), ...args], env: environmentFor(env) };
+  if (args.some(isMisread)) throw platformFailure.batchFile(program);
+  return { cmd: [program, ...args], env: { ...environmentFor(env), NODEFAULTCURRENTDIRECTORYINEXEPATH: "1" } };
 }
 
 /**
@@ -55,8 +79,8 @@ export function findProgram(name: string, env: Env): Program | undefined {
  */
 export function startProgram(command: ProgramCall, env: ForeignEnv, input?: string): boolean {
   try {
-    Bun.spawn([...command], {
-      env: environmentFor(env),
+    Bun.spawn({
+      ...startable(command, env),
       cwd: "/",
       stdio: [input === undefined ? "ignore" : new Blob([input]), "ignore", "ignore"],
       detached: true,
@@ -113,11 +137,7 @@ export async function ask(
   const stderr = isQuiet ? "ignore" : "inherit";
   let child: Bun.Subprocess<typeof stdin, "pipe", typeof stderr>;
   try {
-    child = Bun.spawn([...command], {
-      env: environmentFor(env),
-      cwd: "/",
-      stdio: [stdin, "pipe", stderr],
-    });
+    child = Bun.spawn({ ...startable(command, env), cwd: "/", stdio: [stdin, "pipe", stderr] });
   } catch {
     return { ended: "not-started" };
   }
@@ -162,7 +182,7 @@ export async function ask(
  * @param env its whole environment
  * @param input for its standard input: what no list of processes may show
  * @returns its exit code (1 when a signal ended it), and everything it printed
- * @throws the system's error when it cannot be started
+ * @throws the system's error when it cannot be started; `failed` for a batch file that would misread the arguments
  */
 export async function runCaptured(
   command: ProgramCall,
@@ -170,7 +190,7 @@ export async function runCaptured(
   input?: string,
 ): Promise<{ code: number; said: string }> {
   const stdin = input === undefined ? ("ignore" as const) : new Blob([input]);
-  const child = Bun.spawn([...command], { env: environmentFor(env), stdin, stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn({ ...startable(command, env), stdin, stdout: "pipe", stderr: "pipe" });
   const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   return { code: child.exitCode ?? 1, said: `${out}${err}`.trim() };
 }
@@ -187,7 +207,7 @@ export async function runCaptured(
  * @param cwd the folder it starts in; default: ours
  * @param lastWords printed on standard error if we die before the program does
  * @returns its exit code; 128 + the signal's number when a signal ended it
- * @throws the system's error when it cannot be started
+ * @throws the system's error when it cannot be started; `failed` for a batch file that would misread the arguments
  */
 export async function runForeground(
   command: readonly string[],
@@ -203,12 +223,14 @@ export async function runForeground(
   const onTerminal = isTerminal("stdin") || isTerminal("stdout") || isTerminal("stderr");
   const leave = onSignals(["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"], (signal) => {
     if (onTerminal && (signal === "SIGINT" || signal === "SIGQUIT")) return;
+    // Windows tells every program of a window that it is being closed, and lets none pass that on.
+    if (signal === "SIGHUP" && process.platform === "win32") return;
     if (child) child.kill(signal);
     else early.push(signal);
   });
   try {
     child = withCoreFiles(() =>
-      Bun.spawn([...command], { env: environmentFor(env), cwd, stdio: ["inherit", "inherit", "inherit"] }),
+      Bun.spawn({ ...startable(command, env), cwd, stdio: ["inherit", "inherit", "inherit"] }),
     );
     endGuard = guardChild(child.pid, lastWords);
     if (onTerminal) endStops = stopWithChild(child.pid);

@@ -1,4 +1,4 @@
-import { type Env, type ForeignEnv, withoutOwnSecrets } from "../core/env.ts";
+import { type Env, type ForeignEnv, withoutNamed, withoutOwnSecrets } from "../core/env.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import type { Config } from "./config.ts";
 import type { ProfileStore } from "./store.ts";
@@ -9,10 +9,11 @@ const tokenStart = "eyJ";
 /** @returns the environment without the variables in which profiles find bearer tokens and clients' secrets: to start an
  *   agent with */
 export function withoutTokens(env: Env, config: Config): Env {
-  const names = new Set(
-    Object.values(config.profiles).flatMap(({ jwtConfig, oidc }) => [jwtConfig?.tokenEnvVar, oidc?.clientSecretEnv]),
+  const profiles = Object.values(config.profiles);
+  return withoutNamed(
+    env,
+    profiles.flatMap(({ jwtConfig, oidc }) => [jwtConfig?.tokenEnvVar, oidc?.clientSecretEnv]),
   );
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
 }
 
 /**
@@ -23,9 +24,7 @@ export function withoutTokens(env: Env, config: Config): Env {
  */
 export function environmentForOthers(runtime: Runtime, profiles: ProfileStore): ForeignEnv {
   const { names, areAll } = profiles.tokenVariables();
-  const hidden = new Set([...names, ...(runtime.secretVariables ?? [])]);
-  const kept = Object.entries(runtime.env).filter(
-    ([name, value]) => !hidden.has(name) && (areAll || !value?.includes(tokenStart)),
-  );
+  const others = withoutNamed(runtime.env, [...names, ...(runtime.secretVariables ?? [])]);
+  const kept = Object.entries(others).filter(([, value]) => areAll || !value?.includes(tokenStart));
   return withoutOwnSecrets(Object.fromEntries(kept));
 }

@@ -421,6 +421,7 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
   "update/notDownloaded": [["https://releases.example.com/latest/VERSION", 404]],
   "update/older": [["1.2.2", "1.2.3"]],
   "update/otherRelease": [["1.2.3"]],
+  "platform/batchFile": [[String.raw`C:\Users\ada\bin\claude.cmd`]],
   "platform/programFile": [
     ["/opt/codemie/codemie", systemError("EACCES")],
     ["/opt/codemie/codemie", systemError("ENOSPC")],

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { chromiumPath } from "./chromium.ts";
 import { codemie } from "./codemie.ts";
 import { hasRsyslog } from "./rsyslog.ts";
+import { lacksWine } from "./wine/wine.ts";
 
 /** Runs before the tests: installs the real counterparts npm and Debian have, or stops with one clear line. */
 
@@ -41,9 +42,11 @@ if (!process.env.CHROMIUM && !Bun.which("chromium-headless-shell")) wished.push(
 if (!hasRsyslog && (Bun.which("rsyslogd") || !existsSync("/run/systemd/system")))
   wished.push("rsyslog", "rsyslog-openssl");
 if (!Bun.which("busybox")) wished.push("busybox");
-// A machine of another kind, to run the program for it: large, so only where everything runs.
-if (process.env.CI && process.arch === "x64" && !Bun.which("qemu-aarch64-static"))
-  wished.push("qemu-user-static", "libc6-arm64-cross");
+// Machines of other kinds, to run the programs for them: large, so only where everything runs.
+if (process.env.CI && process.arch === "x64") {
+  if (!Bun.which("qemu-aarch64-static")) wished.push("qemu-user-static", "libc6-arm64-cross");
+  if (lacksWine !== undefined) wished.push("wine64", "gcc-mingw-w64-x86-64-win32");
+}
 if (maySetUp && wished.length > 0) {
   const quiet = { env: debian, stdout: "ignore", stderr: "ignore" } as const;
   Bun.spawnSync(["apt-get", "update", "-q"], quiet);

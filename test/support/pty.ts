@@ -10,7 +10,13 @@ export class Pty {
    * @param program what runs instead of the binary
    * @param cols width of the terminal
    */
-  constructor(person: Person, args: readonly string[], env: Record<string, string> = {}, program = codemie, cols = 80) {
+  constructor(
+    person: Pick<Person, "cwd" | "env">,
+    args: readonly string[],
+    env: Record<string, string> = {},
+    program = codemie,
+    cols = 80,
+  ) {
     const decoder = new TextDecoder();
     this.#child = Bun.spawn([program, ...args], {
       cwd: person.cwd,

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { inspect } from "node:util";
+import { inAnySpelling, withoutNamed, withoutOwnSecrets } from "../../src/core/env.ts";
 import { asCodemieError } from "../../src/core/errors.ts";
 import { parseHost } from "../../src/core/host.ts";
 import { Secret } from "../../src/core/secret.ts";
@@ -72,4 +73,24 @@ test("text is broken between words, its indent kept, what is longer than the lin
   expect(wrap("  --flag  about it", 12, "    ")).toBe("  --flag  \n    about it".replace("  \n", " \n"));
   expect(wrap("a https://example.com/long b", 10, "  ")).toBe("a\n  https://example.com/long\n  b");
   expect(wrap("any length", Number.POSITIVE_INFINITY, "  ")).toBe("any length");
+});
+
+test("in Windows a variable is found by any spelling, and a secret hidden by any", () => {
+  const env = inAnySpelling({
+    Path: "C:\\bin",
+    Codemie_Api_Key: "sk",
+    http_proxy: "http://p",
+    npm_config_cache: "C:\\c",
+    Mine: "1",
+  });
+  expect([env.PATH, env.Path, env.HTTP_PROXY, env.http_proxy, env.mine, env.other]).toEqual([
+    ...["C:\\bin", "C:\\bin", "http://p", "http://p", "1"],
+    undefined,
+  ]);
+  expect(Object.keys(env)).toEqual(["PATH", "CODEMIE_API_KEY", "http_proxy", "npm_config_cache", "MINE"]);
+  expect(Object.keys(withoutOwnSecrets(withoutNamed(env, ["mInE", undefined])))).not.toContain("MINE");
+  expect(Object.keys(withoutOwnSecrets(env))).not.toContain("CODEMIE_API_KEY");
+  expect(withoutOwnSecrets({ TOKEN: "eyJ", CODEMIE_ID_TOKEN: "env:Token", OTHER: "1" })).toEqual({
+    OTHER: "1",
+  } as never);
 });
