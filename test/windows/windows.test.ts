@@ -152,10 +152,13 @@ onWindows("a file that another program reads is replaced once that one is done",
   const person = windows.person();
   await setUp(person);
   const file = join(person.codemieHome, "codemie-cli.config.json");
+  writeFileSync(join(person.root, "other"), "");
   const release = await person.hold(file);
   const changed = person.run(["config", "set", "model", "claude-haiku-4-5"]);
-  const isReplacing = async () => readdirSync(person.codemieHome).some((name) => name.endsWith(".tmp"));
+  const isReplacing = async () => readdirSync(person.codemieHome).some((name) => /^\.codemie-cli.*\.tmp$/.test(name));
   expect(await waitForChange(person.codemieHome, 60_000, isReplacing)).toBe(true);
+  // Until another program has started and ended, it tries in vain.
+  await (await person.hold(join(person.root, "other")))();
   await release();
   expect(await changed).toMatchObject({ code: 0, err: "" });
   expect(readFileSync(file, "utf8")).toContain("claude-haiku-4-5");
