@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import * as z from "zod/mini";
-import { parseJson } from "../core/json.ts";
+import { parseJson, withMaps } from "../core/json.ts";
 import { ensureFolder, namesIn, removeFile, replaceFile } from "../platform/files.ts";
 import { readOwn } from "../platform/private.ts";
 import { noTotals, totals } from "./counts.ts";
@@ -98,9 +98,9 @@ export const newRecord = (session: string, facts: RunFacts, at: number): Session
   transcripts: {},
   since: 0,
   state: {
-    open: {},
+    open: new Map(),
     files: [],
-    running: {},
+    running: new Map(),
     requests: 0,
     tokens: { input: 0, output: 0, cacheRead: 0, cacheWritten: 0 },
   },
@@ -132,7 +132,7 @@ export async function writeRecord(home: string, record: SessionRecord): Promise<
   const gone = new Set(sent.slice(0, Math.max(0, sent.length - mostSent)));
   if (gone.size > 0) record.deltas = record.deltas.filter((one) => !gone.has(one));
   await ensureFolder(sessionsFolder(home));
-  await replaceFile(fileOf(home, record.session), JSON.stringify(record), false);
+  await replaceFile(fileOf(home, record.session), JSON.stringify(record, withMaps), false);
 }
 
 /** Removes the record of a session. @throws `disk` */
