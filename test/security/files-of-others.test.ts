@@ -18,15 +18,17 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { appendToFile, replaceFile } from "../../src/platform/files.ts";
 import { putFreshCopy } from "../../src/platform/fresh-copy.ts";
 import { readOwn, readPrivate, silently } from "../../src/platform/private.ts";
 import { loginFile } from "../support/age.ts";
-import { codemie, codemieMcpProxy, type Person } from "../support/codemie.ts";
+import { codemie, codemieClaude, codemieMcpProxy, type Person } from "../support/codemie.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { cases } from "../support/tiers.ts";
 import { adasToken } from "../support/token.ts";
+import { metricsOf, trackedAgent } from "../support/tracked-agent.ts";
 
 /**
  * Threat: our base folder stood open once, and somebody else left files, links, pipes and folders in it: a configuration
@@ -165,6 +167,63 @@ for (const [how, swap] of cases(Object.entries(swaps), 3)) {
     expect(contents(at("audit/audit-000001.jsonl"))).toEqual(before);
   });
 
+  test.skipIf(needsRoot(how))(
+    `a killed run's spool that is ${how}: put aside, and what others left is sent`,
+    async () => {
+      sandbox.reset();
+      const [theirs, ours] = [spoolOf("a", "forged"), spoolOf("b", "killed")];
+      swap(theirs);
+      const before = contents(theirs);
+      await agentRuns("");
+      expect(sessionsOf()).toEqual(["killed"]);
+      expect([theirs, ours].filter((path) => existsSync(path))).toEqual([]);
+      const aside = readdirSync(at("sessions")).filter((name) => name.includes(".damaged-"));
+      expect(aside.map((name) => at(`sessions/${name}`).startsWith(theirs))).toEqual([true]);
+      expect(contents(at(`sessions/${aside[0]}`))).toEqual(before);
+    },
+  );
+
+  test.skipIf(needsRoot(how))(
+    `a session's record that is ${how}: put aside, and the others are sent and shown`,
+    async () => {
+      sandbox.reset();
+      sandbox.settings.metrics = (_seen, response) => void response.writeHead(503).end();
+      spoolOf("a", "first");
+      spoolOf("b", "second");
+      await agentRuns("");
+      sandbox.reset();
+      const record = at("sessions/first.json");
+      swap(record);
+      const before = contents(record);
+      const shown = await person.run(["sessions", "--json"]);
+      expect({ code: shown.code, ids: JSON.parse(shown.out).map(({ id }: { id: string }) => id) }).toEqual({
+        code: 0,
+        ids: ["second"],
+      });
+      spoolOf("c", "first");
+      await agentRuns("");
+      expect(sessionsOf()).toEqual(["first", "second"]);
+      const aside = readdirSync(at("sessions")).filter((name) => name.startsWith("first.json.damaged-"));
+      expect(aside.map((name) => contents(at(`sessions/${name}`)))).toEqual([before]);
+      expect(statSync(record)).toMatchObject({ mode: 0o100600, uid: process.getuid?.() });
+    },
+  );
+
+  for (const end of ["notice", "spool"]) {
+    test.skipIf(needsRoot(how))(`a run's ${end} that is ${how}: the hook neither reads nor writes it`, async () => {
+      mkdirSync(at("sessions"), { recursive: true, mode: 0o700 });
+      const [spool, file] = [at("sessions/run-1-a-b.spool"), at(`sessions/run-1-a-b.${end}`)];
+      writeFileSync(spool, "", { mode: 0o600 });
+      writeFileSync(file, "ask them", { mode: 0o600 });
+      swap(file);
+      const before = contents(file);
+      const stdin = JSON.stringify({ hook_event_name: "UserPromptSubmit", session_id: "a", prompt: "x" });
+      const env = { CODEMIE_RUN: "run-1-a-b" };
+      expect(await person.run(["hook", person.codemieHome], { stdin, env })).toEqual({ code: 0, out: "", err: "" });
+      expect(contents(file)).toEqual(before);
+    });
+  }
+
   for (const place of ["logs", "logs/mcp-proxy.log"]) {
     test.skipIf(cannotBe(place, how))(
       `${place} that is ${how}: the bridge runs, and writes nothing there`,
@@ -207,6 +266,30 @@ for (const [how, swap] of cases(Object.entries(swaps), 3)) {
     }
   });
 }
+
+/** A run that nobody ended, with one session in its spool. @returns the spool */
+function spoolOf(mark: string, session: string): string {
+  const nobody = 2 ** 22 + 1; // above the largest process number of Linux
+  const api = `${sandbox.origin}/code-assistant-api`;
+  const run = { agent: "claude", client: "codemie-claude", cli: "1", api, profile: "default", model: "m" };
+  const events = ["SessionStart", "UserPromptSubmit", "SessionEnd"];
+  const lines = [
+    { at: Date.now(), run, inventory: {} },
+    ...events.map((event) => ({ at: Date.now(), event, session })),
+  ];
+  const file = at(`sessions/run-${nobody}-${hostname().replace(/[^A-Za-z0-9.]/g, "")}-${mark}.spool`);
+  mkdirSync(at("sessions"), { recursive: true, mode: 0o700 });
+  writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""), { mode: 0o600 });
+  return file;
+}
+
+/** Runs an agent that does what the script says. */
+async function agentRuns(script: string) {
+  trackedAgent(person, script);
+  return await person.run(["--task", "x"], { program: codemieClaude });
+}
+
+const sessionsOf = () => [...new Set(metricsOf(sandbox).map(({ attributes }) => attributes.session_id))].sort();
 
 /** All that lies at the paths, and where links lead: names and texts. */
 function contents(...paths: string[]): unknown {
