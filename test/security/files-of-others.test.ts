@@ -367,39 +367,35 @@ testWithOthers("a plugin of another user's that we cannot remove: a fresh one ta
   }
 });
 
-for (const [how, swap] of cases(Object.entries(swaps), 3)) {
-  test.skipIf(needsRoot(how))(
-    `a plugin for OpenCode that is ${how}: written anew, and what was there is untouched`,
-    async () => {
-      const settings = join(person.home, ".config/opencode");
-      mkdirSync(join(settings, "node_modules"), { recursive: true });
-      const root = { dependencies: { "@opencode-ai/plugin": "1" } };
-      writeFileSync(join(settings, "package-lock.json"), JSON.stringify({ packages: { "": root } }));
-      const layOut = () =>
-        layOutOpencodePlugin(person.codemieHome, person.cwd, { XDG_CONFIG_HOME: join(settings, "..") });
-      const file = (await layOut()) ?? "";
-      const text = readFileSync(file, "utf8");
-      swap(file);
-      const theirs = contents();
-      expect(await layOut()).toBe(file);
-      expect(lstatSync(file)).toMatchObject({ mode: 0o100600, uid: process.getuid?.(), nlink: 1 });
-      expect([readFileSync(file, "utf8"), contents()]).toEqual([text, theirs]);
-    },
-  );
-}
-
-test("a plugin for OpenCode that is a folder: written anew", async () => {
+/** Lays out the plugin for OpenCode, which has fetched its own package already. @returns its file */
+async function layOutForOpencode(): Promise<string> {
   const settings = join(person.home, ".config/opencode");
   mkdirSync(join(settings, "node_modules"), { recursive: true });
   const root = { dependencies: { "@opencode-ai/plugin": "1" } };
   writeFileSync(join(settings, "package-lock.json"), JSON.stringify({ packages: { "": root } }));
-  const layOut = () => layOutOpencodePlugin(person.codemieHome, person.cwd, { XDG_CONFIG_HOME: join(settings, "..") });
-  const file = (await layOut()) ?? "";
-  rmSync(file);
-  mkdirSync(join(file, "x"), { recursive: true });
-  expect(await layOut()).toBe(file);
-  expect(statSync(file).isFile()).toBe(true);
-});
+  const env = { XDG_CONFIG_HOME: join(settings, "..") };
+  return (await layOutOpencodePlugin(person.codemieHome, person.cwd, env)) ?? "";
+}
+
+const swapsOfPlugin = {
+  ...swaps,
+  "a folder": (path: string) => {
+    rmSync(path);
+    mkdirSync(join(path, "x"), { recursive: true });
+  },
+};
+for (const [how, swap] of cases(Object.entries(swapsOfPlugin), 3)) {
+  test.skipIf(needsRoot(how))(`a plugin for OpenCode that is ${how}: written anew; a link's target stays`, async () => {
+    const file = await layOutForOpencode();
+    const text = readFileSync(file, "utf8");
+    swap(file);
+    const theirs = contents();
+    expect(await layOutForOpencode()).toBe(file);
+    expect(lstatSync(file)).toMatchObject({ mode: 0o100600, uid: process.getuid?.(), nlink: 1 });
+    expect([readFileSync(file, "utf8"), contents()]).toEqual([text, theirs]);
+    expect(readdirSync(join(file, ".."))).toHaveLength(1);
+  });
+}
 
 /** What somebody may have left in Gemini CLI's home while it stood open, by path. */
 const strangers: Readonly<Record<string, (home: string) => void>> = {
