@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import * as z from "zod/mini";
-import { randomBytes } from "../core/crypto.ts";
 import { parseJson } from "../core/json.ts";
 import { version } from "../core/version.ts";
 import { ensureFolder, makeFolder, namesIn, removeAll, renameFile, replaceFile } from "../platform/files.ts";
 import { readUntrusted } from "../platform/foreign-files.ts";
+import { clearAway, holdsOnly } from "../platform/own-content.ts";
 import { ownCommand } from "./own-command.ts";
 
 /** The plugin's name, which Claude Code shows. */
@@ -42,11 +42,9 @@ function filesFor(home: string): Readonly<Record<string, string>> {
   };
 }
 
-const isThere = (folder: string, files: Readonly<Record<string, string>>) =>
-  Object.entries(files).every(([name, text]) => readUntrusted(join(folder, name)) === text);
-
 /**
- * Lays out the plugin for Claude Code under the base folder, whole or not at all, unless it is there.
+ * Lays out the plugin for Claude Code under the base folder, whole or not at all, unless it is there, with nothing else in it and
+ * nothing of others.
  *
  * @returns its folder
  * @throws `disk` or the system's error when it cannot be written; `vault_unreadable` when the folder is not ours
@@ -56,7 +54,7 @@ export async function layOutPlugin(home: string): Promise<string> {
   const folder = join(parent, version);
   const files = filesFor(home);
   await ensureFolder(parent);
-  if (isThere(folder, files)) return folder;
+  if (await holdsOnly(folder, files)) return folder;
   const made = await makeFolder(join(parent, ".new-"));
   try {
     for (const [name, text] of Object.entries(files)) {
@@ -64,14 +62,12 @@ export async function layOutPlugin(home: string): Promise<string> {
       await replaceFile(join(made, name), text, false);
     }
     // A folder cannot take the place of another one in one step, so what is there moves away first.
-    const old = join(parent, `.old-${randomBytes(6).toString("hex")}`);
-    await renameFile(folder, old).catch(() => undefined);
+    await clearAway(folder);
     try {
       await renameFile(made, folder);
     } catch (error) {
-      if (!isThere(folder, files)) throw error; // another run has laid it out at the same moment
+      if (!(await holdsOnly(folder, files))) throw error; // another run has laid it out at the same moment
     }
-    await removeAll(old);
     return folder;
   } finally {
     await removeAll(made);
@@ -86,7 +82,7 @@ export async function layOutPlugin(home: string): Promise<string> {
 export async function removeOldPlugins(home: string): Promise<void> {
   const parent = join(home, "claude-plugin");
   for (const name of await namesIn(parent))
-    if (/^\d+\.\d+\.\d+$/.test(name) && name !== version) await removeAll(join(parent, name));
+    if (/^\d+\.\d+\.\d+$/.test(name) && name !== version) await clearAway(join(parent, name));
 }
 
 const manifest = z.object({ name: z.string() });

@@ -1,11 +1,14 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import * as z from "zod/mini";
+import { randomBytes } from "../core/crypto.ts";
 import type { Env } from "../core/env.ts";
 import { parseJson } from "../core/json.ts";
-import { ensureFolder, removeFile, replaceFile, tryToWrite } from "../platform/files.ts";
+import { ensureFolder, removeFile, renameFile, replaceFile, tryToWrite } from "../platform/files.ts";
 import { readNamedText } from "../platform/foreign-files.ts";
 import { linkEntries } from "../platform/linked-folder.ts";
+import { isAllOwn } from "../platform/own-content.ts";
 import { systemHome } from "../platform/places.ts";
+import { checkBaseFolder, silently } from "../platform/private.ts";
 import { geminiRunVariable, runVariable } from "../tracking/spool.ts";
 import { type Agent, type AgentRun, type AgentStart, flags, naming, partsOf } from "./agent.ts";
 import { agentEnvironment } from "./environment.ts";
@@ -69,7 +72,7 @@ const proxies = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] as co
  */
 async function start(run: AgentRun): Promise<AgentStart> {
   const own = join(run.env.GEMINI_CLI_HOME || systemHome(), ".gemini");
-  const home = await homeFor(run);
+  const { home, aside } = await homeFor(run);
   const folder = join(home, ".gemini");
   await ensureFolder(folder);
   // Gemini CLI puts a file of its own in this link's place when it notes a folder. A "no" that the user says later must count.
@@ -107,6 +110,7 @@ async function start(run: AgentRun): Promise<AgentStart> {
       GOOGLE_GEMINI_BASE_URL: run.gatewayUrl,
       GEMINI_API_KEY: run.gatewayKey.reveal(),
     }),
+    note: aside && `${join(run.home, kept)} had files of another user: all of it is in ${aside} now, your sessions too`,
     lastNote: (code) => (code === untrusted && !run.trustsFolder ? untrustedNote : later(code)),
   };
 }
@@ -116,15 +120,26 @@ const untrusted = 55;
 const untrustedNote =
   "Gemini CLI runs no task in a folder that nobody has said is trusted; if you trust it, --trust-folder lets it";
 
-/** @returns a folder that stays, so that sessions can be continued; the run's own where ours cannot be written */
-async function homeFor({ home, folder }: AgentRun): Promise<string> {
-  const kept = join(home, "agents/gemini");
+/** Its home under our base folder. */
+const kept = "agents/gemini";
+
+/**
+ * Gemini CLI runs what extensions and settings in its home say, so a home with anything of another user's in it is moved aside.
+ *
+ * @returns a folder that stays, so that sessions can be continued; the run's own where ours cannot be written; and where the one
+ *   before is
+ */
+async function homeFor(run: AgentRun): Promise<{ home: string; aside?: string }> {
+  const home = join(run.home, kept);
   try {
-    await ensureFolder(kept);
-    await tryToWrite(kept);
-    return kept;
+    checkBaseFolder(dirname(home), silently);
+    const aside = isAllOwn(home) ? undefined : `${home}-of-others-${randomBytes(6).toString("hex")}`;
+    if (aside !== undefined) await renameFile(home, aside);
+    await ensureFolder(home);
+    await tryToWrite(home);
+    return { home, ...(aside === undefined ? {} : { aside }) };
   } catch {
-    return folder;
+    return { home: run.folder };
   }
 }
 

@@ -5,6 +5,7 @@ import { parseJson } from "../core/json.ts";
 import { version } from "../core/version.ts";
 import { ensureFolder, namesIn, removeFile, replaceFile } from "../platform/files.ts";
 import { readUntrusted } from "../platform/foreign-files.ts";
+import { clearAway, isOwnText } from "../platform/own-content.ts";
 import { stateOf } from "../platform/path-state.ts";
 import { systemHome } from "../platform/places.ts";
 import { ownProgram } from "../platform/self.ts";
@@ -120,7 +121,12 @@ export async function layOutOpencodePlugin(home: string, cwd: string, env: Env):
   const file = join(folderOf(home), fileName);
   const source = sourceFor(home);
   await ensureFolder(folderOf(home));
-  if (readUntrusted(file) !== source) await replaceFile(file, source, false);
+  if (!isOwnText(file, source)) {
+    await replaceFile(file, source, false).catch(async () => {
+      await clearAway(file); // a folder, which no file can replace
+      await replaceFile(file, source, false);
+    });
+  }
   return file;
 }
 

@@ -5,21 +5,24 @@ import { printable } from "../core/text.ts";
 const ownPages = "the provider wants to show its pages: log in with --prompt login";
 
 /** Hints about refusals, by their codes (OpenID Connect Core 1.0 section 3.1.2.6, RFC 6749 sections 4.1.2.1 and 5.2). */
-const refusalHints: Readonly<Record<string, string>> = {
-  access_denied: "the login was declined; run the command again to allow it",
-  account_selection_required: "log in with --prompt select_account",
-  consent_required: "log in with --prompt consent, or have the provider's administrator give the consent for everyone",
-  interaction_required: ownPages,
-  invalid_client: "check --client-id: the provider does not know this client, or wants a secret of it",
-  invalid_grant: "log in anew with codemie profile login",
-  invalid_scope: "name only scopes that the provider offers to this client, with --scope",
-  login_required: ownPages,
-  server_error: providersTrouble,
-  temporarily_unavailable: providersTrouble,
-  slow_down: providersTrouble,
-  unauthorized_client:
-    "have the provider's administrator allow this client what it asks for, or name another one with --client-id",
-};
+const refusalHints: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    access_denied: "the login was declined; run the command again to allow it",
+    account_selection_required: "log in with --prompt select_account",
+    consent_required:
+      "log in with --prompt consent, or have the provider's administrator give the consent for everyone",
+    interaction_required: ownPages,
+    invalid_client: "check --client-id: the provider does not know this client, or wants a secret of it",
+    invalid_grant: "log in anew with codemie profile login",
+    invalid_scope: "name only scopes that the provider offers to this client, with --scope",
+    login_required: ownPages,
+    server_error: providersTrouble,
+    temporarily_unavailable: providersTrouble,
+    slow_down: providersTrouble,
+    unauthorized_client:
+      "have the provider's administrator allow this client what it asks for, or name another one with --client-id",
+  }),
+);
 
 /** A flag of the commands that log in through a browser. */
 export type LoginFlag = "--timeout" | "--no-browser";
@@ -242,14 +245,14 @@ export const authFailure = {
     new CodemieError(
       "auth_refused",
       `the identity provider ${printable(issuer, 120)} refused: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
-      refusalHints[code] ?? "check --client-id and --scope",
+      refusalHints.get(code) ?? "check --client-id and --scope",
     ),
   deviceRefused: (issuer: string, code: string, description: string) =>
     new CodemieError(
       "auth_refused",
       `the identity provider ${printable(issuer, 120)} refused a login by device code: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
       code === "invalid_client"
-        ? refusalHints.invalid_client
+        ? refusalHints.get("invalid_client")
         : "if its rules forbid device codes, log in without --device: where the browser is on another machine, paste the address it ends at",
     ),
   codeEnded: (issuer: string) =>

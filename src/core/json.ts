@@ -35,6 +35,31 @@ export function missingIn(text: string, schema: Schema<unknown>): string {
   return name === undefined ? "with JSON of another form" : `without a usable ${String(name).slice(0, 60)}`;
 }
 
+/**
+ * Makes the schema of an object whose names come from elsewhere. It yields a Map: in an object, `__proto__` and `constructor` are
+ * there already. {@link withMaps} writes it.
+ *
+ * @param value what each value must be
+ */
+export function mapOf<T>(value: Schema<T>) {
+  return z.pipe(
+    z.custom<object>((all) => typeof all === "object" && all !== null && !Array.isArray(all)),
+    z.transform((all, { issues }): Map<string, T> => {
+      const read = new Map<string, T>();
+      for (const [name, one] of Object.entries(all)) {
+        const result = z.safeParse(value, one);
+        if (result.success) read.set(name, result.data);
+        else issues.push({ code: "custom", input: all, message: "a value has another form" });
+      }
+      return read;
+    }),
+  );
+}
+
+/** Has `JSON.stringify` write Maps as objects: its second argument. */
+export const withMaps = (_name: string, value: unknown): unknown =>
+  value instanceof Map ? Object.fromEntries(value) : value;
+
 /** Most entries of a list from elsewhere that we look at. */
 const mostEntries = 2_000;
 

@@ -13,17 +13,19 @@ const statusHints: Readonly<Record<number, string>> = {
 const forgotten =
   "where the bridge registered itself, the next try registers anew, and codemie mcp logout with the server's address forgets the login";
 
-const refusalHints: Readonly<Record<string, string>> = {
-  access_denied: "the authorization was declined; try again in a minute to be asked once more",
-  consent_required: "have the administrator of the authorization server give this client the consent",
-  server_error: providersTrouble,
-  temporarily_unavailable: providersTrouble,
-  invalid_client: `check --client-id and its secret or key; ${forgotten}`,
-  unauthorized_client: `this client may not use this grant; check --client-id and --grant; ${forgotten}`,
-  invalid_grant: `try again in a minute; ${forgotten}`,
-  invalid_scope: "check --scope",
-  invalid_target: "check --resource, or leave it out with --no-resource",
-};
+const refusalHints: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    access_denied: "the authorization was declined; try again in a minute to be asked once more",
+    consent_required: "have the administrator of the authorization server give this client the consent",
+    server_error: providersTrouble,
+    temporarily_unavailable: providersTrouble,
+    invalid_client: `check --client-id and its secret or key; ${forgotten}`,
+    unauthorized_client: `this client may not use this grant; check --client-id and --grant; ${forgotten}`,
+    invalid_grant: `try again in a minute; ${forgotten}`,
+    invalid_scope: "check --scope",
+    invalid_target: "check --resource, or leave it out with --no-resource",
+  }),
+);
 
 /** Failures of the bridge to MCP servers, as users see them. */
 export const mcpFailure = {
@@ -284,7 +286,7 @@ export const mcpFailure = {
       "auth_refused",
       `${printable(issuer, 120)} refused the login by device code: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
       code === "invalid_client"
-        ? refusalHints.invalid_client
+        ? refusalHints.get("invalid_client")
         : "if its rules forbid device codes, leave out --device-code; where no browser opens, give --callback-port N and forward that port from the machine that has one (ssh -L N:localhost:N)",
       { forLog: `${printable(issuer, 120)} refused the device code` },
     ),
@@ -292,7 +294,7 @@ export const mcpFailure = {
     new CodemieError(
       "auth_refused",
       `${printable(issuer, 120)} refused: ${printable(code, 60)}${description ? ` (${printable(description, 200)})` : ""}`,
-      refusalHints[code] ?? "run codemie mcp-proxy --explain with the server's address to see each step",
+      refusalHints.get(code) ?? "run codemie mcp-proxy --explain with the server's address to see each step",
       { forLog: `${printable(issuer, 120)} refused` },
     ),
 } satisfies Record<string, (...args: never[]) => CodemieError>;

@@ -9,6 +9,7 @@ import { isDescriptor } from "./places.ts";
 
 /** Windows has no such flag. */
 const withoutWaiting = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+const withoutLink = constants.O_NOFOLLOW ?? 0;
 /** Longest file of a repository that we look at, bytes. */
 const longestUntrusted = 256 * 1024;
 /** How long a pipe that a person named may take to give everything, ms: somebody may have to unlock a key first. */
@@ -20,13 +21,15 @@ const pipeLookMs = 10;
  * Reads a plain file, or what a link to one leads to.
  *
  * @param limit most bytes to read
- * @throws the system's error; one of code `ENXIO` when it is no plain file, `EFBIG` when it is longer
+ * @param isOurs true: no link may lead to it, and it must be ours or root's
+ * @throws the system's error; one of code `ENXIO` when it is no plain file, `EFBIG` when it is longer, `EPERM` when it is not ours
  */
-export function readPlain(file: string, limit: number): string {
-  const handle = openSync(file, withoutWaiting);
+export function readPlain(file: string, limit: number, isOurs = false): string {
+  const handle = openSync(file, withoutWaiting | (isOurs ? withoutLink : 0));
   try {
     const found = fstatSync(handle);
     if (!found.isFile()) throw coded(found.isDirectory() ? "EISDIR" : "ENXIO");
+    if (isOurs) requireOurs(found.uid);
     if (found.size > limit) throw coded("EFBIG");
     // Not as long as it says: the files of /proc have no size.
     const buffer = Buffer.alloc(limit + 1);
@@ -42,17 +45,18 @@ export function readPlain(file: string, limit: number): string {
 }
 
 /**
- * Adds a text to the end of a plain file that is there and that no link leads to.
+ * Adds a text to the end of a plain file that is there, that no link leads to, and that is ours or root's.
  *
  * @param limit bytes that the file may have then
- * @throws the system's error; one of code `ENXIO` when it is no plain file, `EFBIG` when it would be longer
+ * @throws the system's error; one of code `ENXIO` when it is no plain file, `EFBIG` when it would be longer, `EPERM` when it is not ours
  */
 export function appendPlain(file: string, text: string, limit: number): void {
-  const { O_WRONLY, O_APPEND, O_NONBLOCK = 0, O_NOFOLLOW = 0 } = constants;
-  const handle = openSync(file, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOFOLLOW);
+  const { O_WRONLY, O_APPEND, O_NONBLOCK = 0 } = constants;
+  const handle = openSync(file, O_WRONLY | O_APPEND | O_NONBLOCK | withoutLink);
   try {
     const found = fstatSync(handle);
     if (!found.isFile()) throw coded("ENXIO");
+    requireOurs(found.uid);
     const bytes = Buffer.from(text);
     if (found.size + bytes.length > limit) throw coded("EFBIG");
     writeSync(handle, bytes);
@@ -172,6 +176,11 @@ async function readNow(handle: FileHandle, most: number): Promise<Uint8Array | "
     if (systemCode(error) === "EAGAIN") return "later";
     throw error;
   }
+}
+
+/** Windows has no user numbers. */
+function requireOurs(uid: number): void {
+  if (process.getuid && uid !== 0 && uid !== process.getuid()) throw coded("EPERM");
 }
 
 const coded = (code: string) => Object.assign(new Error(code), { code });

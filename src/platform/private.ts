@@ -278,7 +278,7 @@ function readWhole(handle: number, size: number, most: number): Buffer | undefin
 }
 
 /** Windows has no user numbers: there, every file counts as ours. */
-const isOurs = ({ uid }: Stats): boolean => process.getuid === undefined || uid === process.getuid();
+export const isOurs = ({ uid }: Stats): boolean => process.getuid === undefined || uid === process.getuid();
 
 /** Root may own it too: root can read and write everything anyway. */
 function requireOwner(path: string, found: Stats): void {

@@ -113,7 +113,7 @@ const firstMembersOf = (text: string) => (name: string) => {
 
 function noticeIn(home: string, run: string): string {
   try {
-    return readPlain(noticeOf(home, run), longestNotice).trim();
+    return readPlain(noticeOf(home, run), longestNotice, true).trim();
   } catch {
     return "";
   }

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import * as z from "zod/mini";
-import { parseJson } from "../core/json.ts";
-import { ensureFolder, namesIn, removeFile, replaceFile } from "../platform/files.ts";
-import { readOwn } from "../platform/private.ts";
+import { CodemieError } from "../core/errors.ts";
+import { parseJson, withMaps } from "../core/json.ts";
+import { ensureFolder, keepAside, namesIn, removeFile, replaceFile } from "../platform/files.ts";
+import { checkFolder, readPrivate, silently } from "../platform/private.ts";
 import { noTotals, totals } from "./counts.ts";
 import { sessionName, sessionsFolder } from "./spool.ts";
 import { transcriptState } from "./transcript.ts";
@@ -98,9 +99,9 @@ export const newRecord = (session: string, facts: RunFacts, at: number): Session
   transcripts: {},
   since: 0,
   state: {
-    open: {},
+    open: new Map(),
     files: [],
-    running: {},
+    running: new Map(),
     requests: 0,
     tokens: { input: 0, output: 0, cacheRead: 0, cacheWritten: 0 },
   },
@@ -111,12 +112,34 @@ export const newRecord = (session: string, facts: RunFacts, at: number): Session
 const fileOf = (home: string, session: string) => join(sessionsFolder(home), `${session}.json`);
 
 /**
- * @returns the record of a session; undefined when there is none, or none that can be understood
- * @throws `vault_unreadable` when the file is not ours
+ * @returns the record of a session; undefined when there is none, or none that is ours and can be understood: it must not keep
+ *   the others from being used
+ * @throws `vault_unreadable` when the folder is not ours; `disk`
  */
 export function readRecord(home: string, session: string): SessionRecord | undefined {
-  const text = readOwn(fileOf(home, session));
-  return text === undefined ? undefined : parseJson(text, sessionRecord);
+  checkFolder(sessionsFolder(home), silently);
+  try {
+    return parseJson(readPrivate(fileOf(home, session), silently) ?? "", sessionRecord);
+  } catch (error) {
+    if (error instanceof CodemieError && error.code === "vault_unreadable") return undefined;
+    throw error;
+  }
+}
+
+/**
+ * As {@link readRecord}, for whoever then writes the record: one that cannot be used is kept under another name.
+ *
+ * @param nowMs ms since the epoch
+ */
+export async function readRecordToWrite(
+  home: string,
+  session: string,
+  nowMs: number,
+): Promise<SessionRecord | undefined> {
+  const record = readRecord(home, session);
+  // Nothing is there most times.
+  if (!record) await keepAside(fileOf(home, session), nowMs).catch(() => undefined);
+  return record;
 }
 
 /** Most metrics that arrived and are still kept, for a person who wants to see them. */
@@ -132,7 +155,7 @@ export async function writeRecord(home: string, record: SessionRecord): Promise<
   const gone = new Set(sent.slice(0, Math.max(0, sent.length - mostSent)));
   if (gone.size > 0) record.deltas = record.deltas.filter((one) => !gone.has(one));
   await ensureFolder(sessionsFolder(home));
-  await replaceFile(fileOf(home, record.session), JSON.stringify(record), false);
+  await replaceFile(fileOf(home, record.session), JSON.stringify(record, withMaps), false);
 }
 
 /** Removes the record of a session. @throws `disk` */

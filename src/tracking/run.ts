@@ -1,12 +1,13 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { hashOf, randomBytes } from "../core/crypto.ts";
-import { ensureFolder, namesIn, removeFile, replaceFile, stampOf } from "../platform/files.ts";
+import { asCodemieError, type ErrorCode } from "../core/errors.ts";
+import { ensureFolder, keepAside, namesIn, removeFile, replaceFile, stampOf } from "../platform/files.ts";
 import { withLock } from "../platform/lock.ts";
 import { isAlive } from "../platform/processes.ts";
 import { processId } from "../platform/self.ts";
 import { type ReadUpTo, readLinesOn } from "../platform/tail.ts";
-import { type RunFacts, readRecord, type SessionRecord, writeRecord } from "./record.ts";
+import { type RunFacts, readRecordToWrite, type SessionRecord, writeRecord } from "./record.ts";
 import { applyEvent, endSession, report, type TrackedRun } from "./session.ts";
 import { noticeOf, type SpooledEvent, sessionsFolder, spoolOf } from "./spool.ts";
 import { readSpool, spoolHead } from "./spooled.ts";
@@ -114,15 +115,22 @@ export class RunTracker {
     const events = found?.events ?? [];
     for (const { event } of events) this.#meet(event);
     const bySession = Map.groupBy(events, ({ event }) => event.session);
+    const failures: unknown[] = [];
     for (const [session, known] of this.#sessions) {
       const fresh = bySession.get(session) ?? [];
       const isOver = isLast || this.#isOver(known.endsAt);
       if (fresh.length === 0 && !known.isDue && !isOver) continue;
-      await this.#step(session, fresh, isOver ? (ended ?? { status: "completed", reason: "other" }) : undefined);
+      try {
+        await this.#step(session, fresh, isOver ? (ended ?? { status: "completed", reason: "other" }) : undefined);
+      } catch (error) {
+        failures.push(error); // the other sessions go on
+        continue;
+      }
       known.isDue = false;
       this.#changed(session);
       if (isOver) known.endsAt = undefined;
     }
+    if (failures.length > 0) throw failures[0];
     if (found) this.#read = found.upTo;
     this.#stamp = stamp;
   }
@@ -153,7 +161,7 @@ export class RunTracker {
     let isFirst = true;
     do {
       await withRecords(this.#home, async () => {
-        let record = readRecord(this.#home, session);
+        let record = await readRecordToWrite(this.#home, session, this.#now());
         if (isFirst) for (const { event, end } of events) record = applyEvent(record, this.#run, event, end);
         isFirst = false;
         if (!record) return void left.splice(0);
@@ -228,26 +236,39 @@ export function isRunning(run: string, lastAt: number, now: number): boolean {
 }
 
 /**
- * Ends the work of runs that were killed.
+ * Ends the work of runs that were killed. A spool that cannot be used is kept under another name.
  *
- * @throws `disk`, `vault_locked`, `vault_unreadable`
+ * @param failed called for each run that could not be ended; the others are
+ * @throws `vault_unreadable` when the folder is not ours
  */
-export async function endKilledRuns(home: string, now: () => number): Promise<void> {
+export async function endKilledRuns(home: string, now: () => number, failed: (error: unknown) => void): Promise<void> {
   for (const file of await namesIn(sessionsFolder(home))) {
     const name = /^(run-.*)\.spool$/.exec(file)?.[1];
     if (name === undefined) continue;
-    const found = await readSpool(spoolOf(home, name), undefined);
-    const lastAt = found?.events.at(-1)?.event.at ?? found?.head?.at ?? 0;
-    if (isRunning(name, lastAt, now())) continue;
-    const { head } = found ?? {};
-    if (head) {
-      const run = { name, facts: head.run, inventory: head.inventory };
-      // The moment of its last event: nobody knows how long it went on after that.
-      const tracker = new RunTracker(home, run, () => lastAt);
-      await tracker.end({ status: "interrupted", reason: "other" });
-    } else {
-      await removeFile(noticeOf(home, name));
-      await removeFile(spoolOf(home, name));
+    try {
+      await endKilledRun(home, name, now);
+    } catch (error) {
+      failed(error);
+      // A full disk, or a lock that somebody holds: the next run tries again.
+      if (!passing.has(asCodemieError(error).code)) await keepAside(spoolOf(home, name), now()).catch(failed);
     }
+  }
+}
+
+const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["disk", "vault_locked"]);
+
+async function endKilledRun(home: string, name: string, now: () => number): Promise<void> {
+  const found = await readSpool(spoolOf(home, name), undefined);
+  const lastAt = found?.events.at(-1)?.event.at ?? found?.head?.at ?? 0;
+  if (isRunning(name, lastAt, now())) return;
+  const { head } = found ?? {};
+  if (head) {
+    const run = { name, facts: head.run, inventory: head.inventory };
+    // The moment of its last event: nobody knows how long it went on after that.
+    const tracker = new RunTracker(home, run, () => lastAt);
+    await tracker.end({ status: "interrupted", reason: "other" });
+  } else {
+    await removeFile(noticeOf(home, name));
+    await removeFile(spoolOf(home, name));
   }
 }

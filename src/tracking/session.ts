@@ -89,16 +89,16 @@ function rest(record: SessionRecord, at: number): void {
 /** Makes metrics of what was gathered: all of it, or only once there is enough. */
 export function report(record: SessionRecord, at: number, isAll: boolean): void {
   const { state } = record;
-  const calls = Object.values(state.open).reduce((sum, one) => sum + one.calls.length, 0);
+  const calls = [...state.open.values()].reduce((sum, one) => sum + one.calls.length, 0);
   const waited = Math.abs(at - record.reportedAt);
   if (!isAll && waited < gatheringMs && calls < mostCalls) return;
   record.reportedAt = at;
-  for (const [branch, counted] of Object.entries(state.open)) {
+  for (const [branch, counted] of state.open) {
     if (isNothing(counted)) continue;
     record.deltas.push(usageMetricOf(record, at, branch, counted));
     addCounts(record.totals, counted);
   }
-  state.open = {};
+  state.open.clear();
   state.files = [];
 }
 

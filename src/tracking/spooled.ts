@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { parseJson } from "../core/json.ts";
+import { isOwnFile } from "../platform/private.ts";
 import { type ReadUpTo, readLinesOn } from "../platform/tail.ts";
 import { type RunFacts, runFacts } from "./record.ts";
 import { hookEvents, longestSpoolLine, plainWord, type SpooledEvent, sessionName } from "./spool.ts";
@@ -39,8 +40,10 @@ const longestHead = 256 * 1024;
  *
  * @param from how far it was read before
  * @returns undefined when there is no such file
+ * @throws `vault_unreadable` when it is a link, no file, or another user's
  */
 export async function readSpool(file: string, from: ReadUpTo | undefined): Promise<Spooled | undefined> {
+  if (!isOwnFile(file)) return undefined;
   const events: { event: SpooledEvent; end: number }[] = [];
   let head: Spooled["head"];
   const read = await readLinesOn(file, from, {

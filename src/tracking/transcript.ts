@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { hashOf } from "../core/crypto.ts";
-import { parseJson } from "../core/json.ts";
+import { mapOf, parseJson } from "../core/json.ts";
 import { headerSafe } from "../core/text.ts";
 import { type Counts, counts, noCounts } from "./counts.ts";
 import { plainWord } from "./spool.ts";
@@ -11,11 +11,11 @@ import { plainWord } from "./spool.ts";
 /** What the lines of a session's transcripts add up to. */
 export const transcriptState = z.object({
   /** counted and not yet reported, by git branch; an empty name for none */
-  open: z.record(z.string(), counts),
+  open: mapOf(counts),
   /** files that were counted in `open`, as hashes: each counts once per report */
   files: z.array(z.string()),
   /** tools that were called and have not ended, by the id of the call */
-  running: z.record(z.string(), z.string()),
+  running: mapOf(z.string()),
   /** the branch of the last line */
   branch: z.optional(z.string()),
   /** the model of the last answer */
@@ -115,8 +115,8 @@ function countAnswer(state: TranscriptState, transcript: Transcript, { id, model
   }
   for (const part of content) {
     const { success, data } = z.safeParse(use, part);
-    if (!success || Object.keys(state.running).length >= mostRunning) continue;
-    state.running[data.id] = plainWord.test(data.name) ? data.name : "other";
+    if (!success || state.running.size >= mostRunning) continue;
+    state.running.set(data.id, plainWord.test(data.name) ? data.name : "other");
   }
 }
 
@@ -124,9 +124,9 @@ function countResults(state: TranscriptState, content: readonly unknown[], chang
   for (const part of content) {
     const { success, data } = z.safeParse(result, part);
     const id = data?.tool_use_id ?? "";
-    const name = success && Object.hasOwn(state.running, id) ? state.running[id] : undefined;
+    const name = state.running.get(id);
     if (!success || name === undefined) continue;
-    delete state.running[id];
+    state.running.delete(id);
     const open = openCounts(state);
     open.calls.push({ name, failed: data.is_error === true });
     if (!data.is_error && changed) countChange(state, open, changed);
@@ -156,7 +156,7 @@ const linesIn = (text: string) => (text === "" ? 0 : text.replace(/\n$/, "").spl
 /** @returns the open counts of the branch that is checked out */
 export function openCounts(state: TranscriptState): Counts {
   const name = state.branch ?? "";
-  const found = state.open[name] ?? noCounts();
-  state.open[name] = found;
+  const found = state.open.get(name) ?? noCounts();
+  state.open.set(name, found);
   return found;
 }

@@ -98,6 +98,12 @@ for (const [what, make, says] of cases([
   });
 }
 
+test("a refusal that no table knows, by a name that every object has", async () => {
+  polls(refusing("constructor"));
+  const { code, err } = await provider.logIn(person).finished();
+  expect([code, err]).toEqual([4, expect.stringContaining("hint: check --client-id and --scope\n")]);
+});
+
 for (const [error, hint] of cases([
   ["expired_token", "hint: run the command again, and enter the new code sooner"],
   ["access_denied", "hint: the login was declined; run the command again to allow it"],

@@ -3,6 +3,7 @@ import {
   copyFileSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -249,6 +250,25 @@ test("uninstall without a terminal: asks for --yes; then logins stay, unless --a
   expect(readdirSync(person.codemieHome)).toEqual(["notes.txt"]);
   expect(lstatSync(elsewhere).isDirectory() && readdirSync(elsewhere)).toEqual([]);
   expect(sandbox.record.some(({ path }) => path === "/oauth2/sign_out")).toBe(true);
+});
+
+test("uninstall --all: nothing that codemie makes in the base folder stays, and what others put there does", async () => {
+  await logIn(person, sandbox);
+  expect((await person.run(["config", "reset", "--yes"])).code).toBe(0);
+  const at = (name: string) => join(person.codemieHome, name);
+  const backup = readdirSync(person.codemieHome).find((name) => name.includes(".backup-")) ?? "";
+  const left = [".codemie-cli.config.json.123.0123456789ab.tmp", ".vault.key.123.0123456789ab.tmp"];
+  const folders = ["agents", "audit", "claude-plugin", "logs", "opencode-plugin", "run", "sessions", "vault"];
+  for (const name of folders) mkdirSync(at(name), { recursive: true });
+  for (const name of [...left, "vault.key", "codemie-cli.config.json"]) writeFileSync(at(name), "{}", { mode: 0o600 });
+  const others = ["codemie-cli.config.json.mine", "opencode-plugin.txt", ".notes.tmp"];
+  for (const name of others) writeFileSync(at(name), "mine");
+  const { code, out } = await self("uninstall", "--yes", "--all", "--json");
+  const { removed, kept } = JSON.parse(out);
+  expect({ code, kept }).toEqual({ code: 0, kept: null });
+  const all = [...folders, ...left, backup, "vault.key", "codemie-cli.config.json"].map(at);
+  expect(removed.slice(1).toSorted()).toEqual(all.toSorted());
+  expect(readdirSync(person.codemieHome).sort()).toEqual(others.toSorted());
 });
 
 test("uninstall waits for nobody's gateway: it names the one that runs, and changes nothing", async () => {

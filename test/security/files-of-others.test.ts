@@ -6,6 +6,7 @@ import {
   existsSync,
   lchownSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -18,15 +19,20 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { hostname } from "node:os";
 import { basename, join } from "node:path";
+import { layOutOpencodePlugin } from "../../src/agents/opencode-plugin.ts";
 import { appendToFile, replaceFile } from "../../src/platform/files.ts";
 import { putFreshCopy } from "../../src/platform/fresh-copy.ts";
 import { readOwn, readPrivate, silently } from "../../src/platform/private.ts";
 import { loginFile } from "../support/age.ts";
-import { codemie, codemieMcpProxy, type Person } from "../support/codemie.ts";
+import { codemieFor } from "../support/agents.ts";
+import { codemie, codemieClaude, codemieMcpProxy, type Person } from "../support/codemie.ts";
+import { commandOf, someoneElse, testWithOthers } from "../support/other-user.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { cases } from "../support/tiers.ts";
 import { adasToken } from "../support/token.ts";
+import { metricsOf, trackedAgent } from "../support/tracked-agent.ts";
 
 /**
  * Threat: our base folder stood open once, and somebody else left files, links, pipes and folders in it: a configuration
@@ -165,6 +171,63 @@ for (const [how, swap] of cases(Object.entries(swaps), 3)) {
     expect(contents(at("audit/audit-000001.jsonl"))).toEqual(before);
   });
 
+  test.skipIf(needsRoot(how))(
+    `a killed run's spool that is ${how}: put aside, and what others left is sent`,
+    async () => {
+      sandbox.reset();
+      const [theirs, ours] = [spoolOf("a", "forged"), spoolOf("b", "killed")];
+      swap(theirs);
+      const before = contents(theirs);
+      await agentRuns("");
+      expect(sessionsOf()).toEqual(["killed"]);
+      expect([theirs, ours].filter((path) => existsSync(path))).toEqual([]);
+      const aside = readdirSync(at("sessions")).filter((name) => name.includes(".damaged-"));
+      expect(aside.map((name) => at(`sessions/${name}`).startsWith(theirs))).toEqual([true]);
+      expect(contents(at(`sessions/${aside[0]}`))).toEqual(before);
+    },
+  );
+
+  test.skipIf(needsRoot(how))(
+    `a session's record that is ${how}: put aside, and the others are sent and shown`,
+    async () => {
+      sandbox.reset();
+      sandbox.settings.metrics = (_seen, response) => void response.writeHead(503).end();
+      spoolOf("a", "first");
+      spoolOf("b", "second");
+      await agentRuns("");
+      sandbox.reset();
+      const record = at("sessions/first.json");
+      swap(record);
+      const before = contents(record);
+      const shown = await person.run(["sessions", "--json"]);
+      expect({ code: shown.code, ids: JSON.parse(shown.out).map(({ id }: { id: string }) => id) }).toEqual({
+        code: 0,
+        ids: ["second"],
+      });
+      spoolOf("c", "first");
+      await agentRuns("");
+      expect(sessionsOf()).toEqual(["first", "second"]);
+      const aside = readdirSync(at("sessions")).filter((name) => name.startsWith("first.json.damaged-"));
+      expect(aside.map((name) => contents(at(`sessions/${name}`)))).toEqual([before]);
+      expect(statSync(record)).toMatchObject({ mode: 0o100600, uid: process.getuid?.() });
+    },
+  );
+
+  for (const end of ["notice", "spool"]) {
+    test.skipIf(needsRoot(how))(`a run's ${end} that is ${how}: the hook neither reads nor writes it`, async () => {
+      mkdirSync(at("sessions"), { recursive: true, mode: 0o700 });
+      const [spool, file] = [at("sessions/run-1-a-b.spool"), at(`sessions/run-1-a-b.${end}`)];
+      writeFileSync(spool, "", { mode: 0o600 });
+      writeFileSync(file, "ask them", { mode: 0o600 });
+      swap(file);
+      const before = contents(file);
+      const stdin = JSON.stringify({ hook_event_name: "UserPromptSubmit", session_id: "a", prompt: "x" });
+      const env = { CODEMIE_RUN: "run-1-a-b" };
+      expect(await person.run(["hook", person.codemieHome], { stdin, env })).toEqual({ code: 0, out: "", err: "" });
+      expect(contents(file)).toEqual(before);
+    });
+  }
+
   for (const place of ["logs", "logs/mcp-proxy.log"]) {
     test.skipIf(cannotBe(place, how))(
       `${place} that is ${how}: the bridge runs, and writes nothing there`,
@@ -208,6 +271,30 @@ for (const [how, swap] of cases(Object.entries(swaps), 3)) {
   });
 }
 
+/** A run that nobody ended, with one session in its spool. @returns the spool */
+function spoolOf(mark: string, session: string): string {
+  const nobody = 2 ** 22 + 1; // above the largest process number of Linux
+  const api = `${sandbox.origin}/code-assistant-api`;
+  const run = { agent: "claude", client: "codemie-claude", cli: "1", api, profile: "default", model: "m" };
+  const events = ["SessionStart", "UserPromptSubmit", "SessionEnd"];
+  const lines = [
+    { at: Date.now(), run, inventory: {} },
+    ...events.map((event) => ({ at: Date.now(), event, session })),
+  ];
+  const file = at(`sessions/run-${nobody}-${hostname().replace(/[^A-Za-z0-9.]/g, "")}-${mark}.spool`);
+  mkdirSync(at("sessions"), { recursive: true, mode: 0o700 });
+  writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""), { mode: 0o600 });
+  return file;
+}
+
+/** Runs an agent that does what the script says. */
+async function agentRuns(script: string) {
+  trackedAgent(person, script);
+  return await person.run(["--task", "x"], { program: codemieClaude });
+}
+
+const sessionsOf = () => [...new Set(metricsOf(sandbox).map(({ attributes }) => attributes.session_id))].sort();
+
 /** All that lies at the paths, and where links lead: names and texts. */
 function contents(...paths: string[]): unknown {
   return [elsewhere, ...paths].map((path) => {
@@ -217,6 +304,152 @@ function contents(...paths: string[]): unknown {
     const names = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     return names.map((one) => [one.name, readFileSync(join(one.parentPath, one.name), "utf8")]).sort();
   });
+}
+
+/** What somebody may have left of the plugin for Claude Code while its folders stood open. */
+const plugins: Readonly<Record<string, (folder: string) => void>> = {
+  "a folder of another user's, with the same files and a server more": (folder) => {
+    writeFileSync(join(folder, ".mcp.json"), "{}");
+    giveAll(folder, stranger);
+  },
+  "a link to a folder with the same files": (folder) => {
+    renameSync(folder, elsewhere);
+    symlinkSync(elsewhere, folder);
+  },
+  "one with a file more": (folder) => writeFileSync(join(folder, ".mcp.json"), "{}"),
+  "one with a folder more": (folder) => mkdirSync(join(folder, "commands")),
+  "one with a folder of another user's": (folder) => giveAll(join(folder, "hooks"), stranger),
+  "one with a file of another user's": (folder) => chownSync(join(folder, "hooks/hooks.json"), stranger, stranger),
+  "one with a link to a file of the same text": (folder) => {
+    renameSync(join(folder, "hooks/hooks.json"), elsewhere);
+    symlinkSync(elsewhere, join(folder, "hooks/hooks.json"));
+  },
+};
+const giveAll = (path: string, user: number) => Bun.spawnSync(["chown", "-R", "-h", `${user}:${user}`, path]);
+/** What lies below a path, each with its owner's number; of a file that others may write, the mode too. */
+const owners = (path: string) =>
+  readdirSync(path, { recursive: true })
+    .map((name) => [`${name}`, lstatSync(join(path, `${name}`))] as const)
+    .map(([name, found]) => `${name} ${found.uid}${found.isSymbolicLink() ? " link" : ""}`)
+    .sort();
+
+for (const [what, leave] of cases(Object.entries(plugins), 3)) {
+  test.skipIf(needsRoot(what))(`a plugin for Claude Code that is ${what}: laid out anew`, async () => {
+    await agentRuns("");
+    const [version = ""] = readdirSync(at("claude-plugin"));
+    const folder = at(`claude-plugin/${version}`);
+    const usual = owners(folder);
+    expect(usual.length).toBe(4);
+    for (const path of [person.codemieHome, at("claude-plugin")]) chmodSync(path, 0o777);
+    leave(folder);
+    const { code, out } = await agentRuns(`console.log(process.argv[at + 1]);`);
+    expect({ code, out }).toEqual({ code: 0, out: `${folder}\n` });
+    expect(lstatSync(folder)).toMatchObject({ mode: 0o40700, uid: process.getuid?.() });
+    expect(owners(folder)).toEqual(usual);
+    expect(readdirSync(at("claude-plugin"))).toEqual([version]);
+  });
+}
+
+testWithOthers("a plugin of another user's that we cannot remove: a fresh one takes its place", async () => {
+  await agentRuns("");
+  const [version = ""] = readdirSync(at("claude-plugin"));
+  const folder = at(`claude-plugin/${version}`);
+  const usual = owners(folder);
+  giveAll(person.root, someoneElse);
+  giveAll(folder, stranger);
+  chmodSync(person.root, 0o755);
+  trackedAgent(person, `console.log(process.argv[at + 1]);`);
+  for (let i = 0; i < 2; i++) {
+    const [program = "", ...args] = commandOf(someoneElse, codemieClaude, "--task", "x");
+    const { code, out } = await person.run(args, { program });
+    expect({ code, out }).toEqual({ code: 0, out: `${folder}\n` });
+    expect(owners(folder)).toEqual(usual.map((line) => line.replace(/ \d+$/, ` ${someoneElse}`)));
+  }
+});
+
+/** Lays out the plugin for OpenCode, which has fetched its own package already. @returns its file */
+async function layOutForOpencode(): Promise<string> {
+  const settings = join(person.home, ".config/opencode");
+  mkdirSync(join(settings, "node_modules"), { recursive: true });
+  const root = { dependencies: { "@opencode-ai/plugin": "1" } };
+  writeFileSync(join(settings, "package-lock.json"), JSON.stringify({ packages: { "": root } }));
+  const env = { XDG_CONFIG_HOME: join(settings, "..") };
+  return (await layOutOpencodePlugin(person.codemieHome, person.cwd, env)) ?? "";
+}
+
+const swapsOfPlugin = {
+  ...swaps,
+  "a folder": (path: string) => {
+    rmSync(path);
+    mkdirSync(join(path, "x"), { recursive: true });
+  },
+};
+for (const [how, swap] of cases(Object.entries(swapsOfPlugin), 3)) {
+  test.skipIf(needsRoot(how))(`a plugin for OpenCode that is ${how}: written anew; a link's target stays`, async () => {
+    const file = await layOutForOpencode();
+    const text = readFileSync(file, "utf8");
+    swap(file);
+    const theirs = contents();
+    expect(await layOutForOpencode()).toBe(file);
+    expect(lstatSync(file)).toMatchObject({ mode: 0o100600, uid: process.getuid?.(), nlink: 1 });
+    expect([readFileSync(file, "utf8"), contents()]).toEqual([text, theirs]);
+    expect(readdirSync(join(file, ".."))).toHaveLength(1);
+  });
+}
+
+/** What somebody may have left in Gemini CLI's home while it stood open, by path. */
+const strangers: Readonly<Record<string, (home: string) => void>> = {
+  "an extension": (home) => {
+    mkdirSync(join(home, ".gemini/extensions/evil"), { recursive: true });
+    writeFileSync(join(home, ".gemini/extensions/evil/gemini-extension.json"), "{}");
+    giveAll(join(home, ".gemini/extensions"), stranger);
+  },
+  "a file deep in a folder of ours": (home) => {
+    mkdirSync(join(home, ".gemini/extensions/mine"), { recursive: true });
+    writeFileSync(join(home, ".gemini/extensions/mine/gemini-extension.json"), "{}");
+    giveAll(join(home, ".gemini/extensions/mine/gemini-extension.json"), stranger);
+  },
+  "variables beside the settings": (home) => {
+    writeFileSync(join(home, ".env"), "A=1");
+    giveAll(join(home, ".env"), stranger);
+  },
+  "a link": (home) => {
+    symlinkSync("/tmp", join(home, ".gemini/commands"));
+    giveAll(join(home, ".gemini/commands"), stranger);
+  },
+  "the home itself": (home) => giveAll(home, stranger),
+  "the folder of its settings": (home) => giveAll(join(home, ".gemini"), stranger),
+};
+
+for (const [what, leave] of cases(Object.entries(strangers), 2)) {
+  test.skipIf(!isRoot)(
+    `Gemini CLI's home with ${what} of another user's: it gets another one, and is told where that is`,
+    async () => {
+      person.install(
+        "gemini",
+        `#!/bin/sh\n[ "$1" = --version ] && { echo 0.39.1; exit 0; }\necho "$GEMINI_CLI_HOME"\n`,
+      );
+      const run = () => person.run(["--model", "gemini-2.5-pro", "--task", "x"], { program: codemieFor("gemini") });
+      const home = at("agents/gemini");
+      expect((await run()).out).toBe(`${home}\n`);
+      writeFileSync(join(home, ".gemini/session.json"), "mine");
+      mkdirSync(join(home, ".gemini/open"));
+      chmodSync(join(home, ".gemini/open"), 0o777);
+      expect((await run()).out).toBe(`${home}\n`);
+      expect(statSync(join(home, ".gemini/open")).mode & 0o777).toBe(0o755);
+      expect(existsSync(join(home, ".gemini/session.json"))).toBe(true);
+      for (const path of [person.codemieHome, at("agents"), home, join(home, ".gemini")]) chmodSync(path, 0o777);
+      leave(home);
+      const { code, out, err } = await run();
+      expect({ code, out }).toEqual({ code: 0, out: `${home}\n` });
+      const [aside = "", ...more] = readdirSync(at("agents")).filter((name) => name !== "gemini");
+      expect(more).toEqual([]);
+      expect(err).toContain(at(`agents/${aside}`));
+      expect(owners(home).filter((line) => !line.includes(` ${process.getuid?.()}`))).toEqual([]);
+      expect(existsSync(at(`agents/${aside}/.gemini/session.json`))).toBe(true);
+      expect((await run()).err).not.toContain(aside);
+    },
+  );
 }
 
 test("a configuration that others may write in is closed, with a note, once; one that they may read stays as it is", async () => {

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { authFailure } from "../../src/auth/failures.ts";
 import { isPlainName, printable } from "../../src/core/text.ts";
+import { mcpFailure } from "../../src/mcp/failures.ts";
 import { Person } from "../support/codemie.ts";
 import { logIn } from "../support/login.ts";
 import { sharedSandbox } from "../support/shared.ts";
@@ -71,6 +73,12 @@ test("models and profile names out of a file, in lists, errors and completion", 
     const { out, err } = await person.run(args);
     expect({ args, obeyed: obeyed.test(out + err) }).toEqual({ args, obeyed: false });
   }
+});
+
+test("a refusal whose code every object has as a member gets the usual hint, as any code that we do not know", () => {
+  for (const refused of [authFailure.providerRefused, mcpFailure.refused])
+    for (const code of ["constructor", "toString", "__proto__"])
+      expect(refused("https://i.example", code, "").hint).toBe(refused("https://i.example", "unheard_of", "").hint);
 });
 
 test("a setting that would talk to the terminal is refused", async () => {

@@ -109,6 +109,46 @@ for (const [what, script, tools] of cases(transcripts, 5)) {
   });
 }
 
+/** Names that every object has, as those of a branch and of the calls of tools: nothing else may hear of them. */
+const inherited = ["__proto__", "constructor", "toString", "hasOwnProperty"];
+/** Waits in the agent, 20 s at most, until the session's record has a text. */
+const recorded = (text: string) =>
+  `for (let i = 0; i < 400; i++) { const file = env.HOME + "/.codemie/sessions/" + session + ".json"; if (existsSync(file) && readFileSync(file, "utf8").includes(${JSON.stringify(text)})) break; await Bun.sleep(50); }`;
+const asks = `{ const headers = { authorization: "Bearer " + gateway.key, "content-type": "application/json", "anthropic-version": "2023-06-01" };
+  const body = JSON.stringify({ model: "claude-sonnet-4-6", max_tokens: 5, messages: [{ role: "user", content: "x" }] });
+  console.log((await fetch(gateway.url + "/v1/messages", { method: "POST", headers, body })).status); }`;
+const checkOut = (person: Person, branch: string) => {
+  mkdirSync(join(person.cwd, ".git"), { recursive: true });
+  writeFileSync(join(person.cwd, ".git/HEAD"), `ref: refs/heads/${branch}\n`);
+};
+
+for (const name of cases(inherited)) {
+  test(`a branch and calls of tools named ${name}: all is counted, and login and audit trail are untouched`, async () => {
+    const person = loggedIn.copy();
+    checkOut(person, name);
+    trackedAgent(
+      person,
+      `${begin} write(call("${name}") + result("${name}")); hook("Stop"); ${recorded('"prompts":1')} ${asks}
+      write(call("t2", "Read").replace('"HEAD"', '"${name}"') + result("t2").replace('"HEAD"', '"${name}"'));
+      write(call("t3", "Edit").replace('"HEAD"', '"main"') + result("t3").replace('"HEAD"', '"main"'));
+      hook("StopFailure", { error: "rate_limit" }); ${end}`,
+    );
+    const { code, out, err } = await run(person);
+    expect({ code, out, err }).toEqual({ code: 0, out: "200\n", err: expect.not.stringContaining("damaged") });
+    const usages = metricsOf(sandbox).filter(({ attributes }) => attributes.tool_names);
+    expect(toolsOf(usages).toSorted()).toEqual(["Bash", "Edit", "Read"]);
+    const here = usages.filter(({ attributes }) => attributes.branch === name);
+    expect(toolsOf(here)).toEqual(["Read"]);
+    expect(here.reduce((sum, { attributes }) => sum + attributes.total_user_prompts, 0)).toBe(1);
+    expect([...filesOf(person).keys()].filter((one) => one.endsWith(".spool"))).toEqual([]);
+    expect((await person.run(["models"])).code).toBe(0);
+    expect((await person.run(["audit", "verify"])).code).toBe(0);
+    const events = JSON.parse((await person.run(["audit", "list", "--json"])).out);
+    expect(JSON.stringify(events)).toContain('"agent-run"');
+    person.remove();
+  });
+}
+
 test("events that are none, or lack what they need, are passed over; a prompt of 3 MB counts", async () => {
   const person = loggedIn.copy();
   trackedAgent(

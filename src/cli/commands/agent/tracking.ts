@@ -86,7 +86,7 @@ export async function trackRun(cli: Cli, to: RunToTrack): Promise<Tracking | und
     log.write(`${new Date(now()).toISOString()} sessions: ${asCodemieError(error).message}`);
   const sender = new MetricSender(home, tracker.name, host.api, (delta, facts) => send(cli, to, delta, facts), now);
   tracker.follow((session) => sender.look(session), failed);
-  const earlier = endKilledRuns(home, now)
+  const earlier = endKilledRuns(home, now, failed)
     .then(() => sender.takeOver())
     .then(() => agent.sessions?.removeOld?.(home))
     .catch(failed);

@@ -5,6 +5,7 @@ import { stores } from "../../../access/stores.ts";
 import { asCodemieError } from "../../../core/errors.ts";
 import { ProxyStates } from "../../../daemon/state.ts";
 import { removeAll, removeEmptyFolder } from "../../../platform/files.ts";
+import { foreignNames } from "../../../platform/foreign-files.ts";
 import { stateOf } from "../../../platform/path-state.ts";
 import { findProgram } from "../../../platform/processes.ts";
 import { isLinkTo, programBefore, removeProgram, stateOfBefore, stateOfName } from "../../../platform/program-file.ts";
@@ -27,7 +28,11 @@ const ours = [
   "sessions",
   "agents",
   "claude-plugin",
+  "opencode-plugin",
 ];
+/** What `codemie config reset` keeps of the configuration, and what a killed process left while it replaced a file. */
+const leftovers =
+  /^(?:codemie-cli\.config\.json\.backup-\d+|\.(?:codemie-cli\.config\.json|vault\.key)\.\d+\.[0-9a-f]+\.tmp)$/;
 
 /** `codemie self uninstall`: removes the program and its names, and the logins only where somebody says so. */
 export const selfUninstall = (cli: Cli) =>
@@ -43,7 +48,7 @@ export const selfUninstall = (cli: Cli) =>
       const program = await installedProgram("uninstall");
       const others = await otherFiles(cli, program);
       const stored: string[] = [];
-      for (const name of ours) {
+      for (const name of [...ours, ...foreignNames(runtime.home).filter((one) => leftovers.test(one))]) {
         const path = join(runtime.home, name);
         if (await stateOf(path, false).catch(() => undefined)) stored.push(path);
       }
