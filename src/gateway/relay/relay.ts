@@ -16,10 +16,8 @@ import { type Document, Rewriter } from "./rewrite.ts";
 import { type TargetOptions, Targets } from "./target.ts";
 import { Upstreams } from "./upstreams.ts";
 
-/** Longest document of a server, bytes, compressed or not; how long all of it may take, ms. */
-const [longestDocument, documentMs] = [1024 * 1024, 30_000];
-/** Longest `WWW-Authenticate`, characters. */
-const longestChallenge = 16_384;
+/** Longest document, bytes, compressed or not; how long all of it may take, ms; longest `WWW-Authenticate`, characters. */
+const [longestDocument, documentMs, longestChallenge] = [1024 * 1024, 30_000, 16_384];
 
 export interface RelayOptions extends TargetOptions {
   readonly capabilities: Capabilities;
@@ -50,7 +48,7 @@ export interface Relay {
   close(): void;
 }
 
-/** A request, with everything that is known about it. */
+/** A request, and all that is known of it. */
 interface Going {
   readonly incoming: IncomingRequest;
   readonly asked: Asked;
@@ -187,7 +185,8 @@ export function relayOf(options: RelayOptions): Relay {
     const text = await wholeText(got, url);
     const registration = text === undefined ? undefined : documentIn(text, url);
     if (!registration) throw new RelayRefusal(502, "unreadable", `${url.host} did not answer with JSON`, url.host);
-    const own = issuer === undefined ? registration : await callbacks.registered(registration, flow, issuer);
+    const isOurs = issuer !== undefined && withOurs !== undefined;
+    const own = isOurs ? await callbacks.registered(registration, withOurs, flow, issuer) : registration;
     return json(got.status, rewriter.registration(own, issuer));
   }
 
