@@ -283,7 +283,7 @@ export class Bridge {
     if (pending?.internal) pending.answer = text;
     // A batch may ask for a list too.
     const isList = pending?.method === "tools/list" || pending?.envelope.isArray;
-    const shown = (isList && this.#options.ignoredTools?.withoutIgnored(text)) || text;
+    const shown = (isList && this.#options.ignoredTools?.withoutIgnored(text, answers)) || text;
     const written = pending?.internal ? undefined : this.#options.write(oneLine(shown), during);
     if (answers === undefined) return written;
     this.#pending.delete(answers);

@@ -1,3 +1,8 @@
+import { errorAnswer, type Key, memberAt, rpcCodes } from "./message.ts";
+
+/** The longest list of tools that is looked through, characters. */
+const longestList = 4 * 1_048_576;
+
 /** A part of a JSON-RPC message, as far as tools are concerned. */
 interface Call {
   readonly method?: unknown;
@@ -36,9 +41,15 @@ export class IgnoredTools {
 
   /**
    * @param text the server's answer to a request for a list of tools
-   * @returns the answer without those that are ignored
+   * @param answers id of that request
+   * @returns the answer without those that are ignored; an error in place of one that is too long to be looked through
    */
-  withoutIgnored(text: string): string {
+  withoutIgnored(text: string, answers: Key = "null"): string {
+    if (memberAt(text, "result", "tools") === undefined) return text;
+    if (text.length > longestList) {
+      const why = `the list of tools is longer than ${longestList} characters, too long for --ignore-tool`;
+      return errorAnswer(answers, rpcCodes.failed, `codemie-mcp-proxy: ${why}`);
+    }
     const message: Call = JSON.parse(text);
     const tools = message.result?.tools;
     if (!Array.isArray(tools)) return text;

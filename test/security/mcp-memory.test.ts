@@ -3,10 +3,10 @@ import { mkdirSync, readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { constants, deflateRawSync } from "node:zlib";
 import { codemieMcpProxy, Person } from "../support/codemie.ts";
-import { initializeParams, type RawBridge } from "../support/mcp/bridge.ts";
+import { initializeParams, type RawBridge, type Rpc } from "../support/mcp/bridge.ts";
 import { openStream, type Script, startScripted } from "../support/mcp/scripted.ts";
 import { scriptedBridge } from "../support/mcp/scripted-bridge.ts";
-import { ciTest } from "../support/tiers.ts";
+import { cases, ciTest } from "../support/tiers.ts";
 
 /** Threat: a server makes the bridge fill the machine's memory. */
 
@@ -181,4 +181,182 @@ test("a client that does not read holds up the server, not the memory", async ()
   expect(await child.exited).toBe(143);
   person.remove();
   await server.close();
+});
+
+const own = "io.modelcontextprotocol/";
+const modernMeta = {
+  [`${own}protocolVersion`]: "2026-07-28",
+  [`${own}clientInfo`]: { name: "test", version: "1.0.0" },
+  [`${own}clientCapabilities`]: { elicitation: { form: {}, url: {} } },
+};
+const callOf = (id: number, params: Rpc = {}) => ({
+  jsonrpc: "2.0",
+  id,
+  method: "tools/call",
+  params: { name: "t", arguments: {}, ...params, _meta: modernMeta },
+});
+const times = (part: string, bytes: number) => `${part},`.repeat(bytes / (part.length + 1)) + part;
+
+/** A server of MCP 2025-11-25, as a client of 2026-07-28 meets it; `call` answers its calls. */
+const earlier =
+  (call: (message: Rpc, response: ServerResponse) => void | Promise<void>): Script =>
+  async (seen, message, response) => {
+    if (message?.method === "tools/call") return await call(message, response);
+    if (message?.method !== "initialize" && seen.method === "POST" && !seen.headers["mcp-session-id"]) {
+      response.writeHead(400, json).end('{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no session"}}');
+    }
+  };
+
+/** A server of MCP 2026-07-28, as a client that opens a session meets it; `list` is the result of what else it is asked. */
+const later =
+  (list: string, versions = '["2026-07-28"]'): Script =>
+  (_seen, message, response) => {
+    if (message?.method === undefined || message.id === undefined) return;
+    response.writeHead(message.method === "initialize" ? 400 : 200, json);
+    const id = JSON.stringify(message.id);
+    if (message.method === "initialize") {
+      const data = { supported: ["2026-07-28"] };
+      const error = JSON.stringify({ code: -32022, message: "Unsupported protocol version", data });
+      response.end(`{"jsonrpc":"2.0","id":${id},"error":${error}}`);
+    } else if (message.method === "server/discover") {
+      const result = `{"resultType":"complete","supportedVersions":${versions},"capabilities":{"tools":{}}}`;
+      response.end(`{"jsonrpc":"2.0","id":${id},"result":${result}}`);
+    } else response.end(`{"jsonrpc":"2.0","id":${id},"result":{"resultType":"complete",${list}}}`);
+  };
+
+/** Sends a request, and waits for the line of its answer without parsing it. */
+async function lineOf(bridge: RawBridge, message: Rpc): Promise<string> {
+  bridge.send(message);
+  return await bridge.until(() =>
+    bridge.lines.find((one) => new RegExp(`"id":${message.id}\\b`).test(headAndTail(one))),
+  );
+}
+const headAndTail = (line: string) => line.slice(0, 100) + line.slice(-100);
+
+/** @returns so many members, each with a name of its own */
+function members(count: number): string {
+  const blocks: string[] = [];
+  for (let i = 0; i < count; i += 1_000) {
+    blocks.push(Array.from({ length: 1_000 }, (_, j) => `"m${(i + j).toString(36)}":0`).join(","));
+  }
+  return blocks.join(",");
+}
+
+const pages = (id: unknown, bytes: number) =>
+  `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"error":{"code":-32042,"message":"","data":{"elicitations":[${times("{}", bytes)}]}}}`;
+
+test("millions of pages to open first: the call ends with an error, and none of them becomes a question", async () => {
+  const { bridge } = await scriptedBridge(
+    earlier((message, response) => void response.writeHead(200, json).end(pages(message.id, 8 * megabyte))),
+  );
+  const line = await lineOf(bridge, callOf(700));
+  expect(line).toContain('"error"');
+  expect(line).not.toContain("input_required");
+  expect(peak(bridge.child.pid)).toBeLessThan(most);
+});
+
+const question = (id: string, message: string) =>
+  `data: ${JSON.stringify({ jsonrpc: "2.0", id, method: "elicitation/create", params: { message, requestedSchema: { type: "object", properties: {} } } })}\n\n`;
+
+test("questions of 20 MB each are refused, and the call goes on", async () => {
+  const big = question("big", "x".repeat(20 * megabyte));
+  const refused: string[] = [];
+  const { bridge } = await scriptedBridge((seen, message, response) => {
+    if (message?.error) refused.push(message.error.message);
+    return earlier(async ({ id }) => {
+      openStream(response);
+      for (let i = 0; i < 3; i++) await pour(response, big, 1);
+      response.end(`data: ${JSON.stringify({ jsonrpc: "2.0", id, result: { content: [] } })}\n\n`);
+    })(seen, message, response);
+  });
+  expect(await lineOf(bridge, callOf(700))).toContain('"content":[]');
+  await bridge.end();
+  expect(refused).toEqual(Array(3).fill(expect.stringContaining("its question is longer than")));
+});
+
+test("what waits for the client has one limit, however many calls it belongs to", async () => {
+  const big = "x".repeat(3 * megabyte);
+  const refused = Promise.withResolvers<Rpc>();
+  const { bridge } = await scriptedBridge((seen, message, response) => {
+    if (message?.error) refused.resolve(message);
+    return earlier(({ params }) => {
+      openStream(response);
+      response.write(question(params.arguments.question, big));
+    })(seen, message, response);
+  });
+  for (let i = 0; i < 10; i++) {
+    const line = await lineOf(bridge, callOf(700 + i, { arguments: { question: `q-${i}` } }));
+    expect(headAndTail(line)).toContain("input_required");
+  }
+  bridge.send(callOf(799, { arguments: { question: "one-more" } }));
+  const { id, error } = await refused.promise;
+  expect([id, error.message]).toEqual(["one-more", expect.stringContaining("too much waits for the client already")]);
+});
+
+ciTest("an answer that comes while the client gathers what was asked is kept up to the same limit", async () => {
+  const { bridge } = await scriptedBridge(
+    earlier(({ id, params }, response) => {
+      openStream(response);
+      response.write(question(`q-${id}`, "Who?"));
+      const big = "x".repeat(params.arguments.length);
+      response.end(`data: {"jsonrpc":"2.0","id":${id},"result":{"content":["${big}"]}}\n\n`);
+    }),
+  );
+  const answers: string[] = [];
+  let id = 700;
+  for (const length of [megabyte, 40 * megabyte]) {
+    let line = await lineOf(bridge, callOf(id++, { arguments: { length } }));
+    // Until its answer is there, the call asks again.
+    while (line.includes("input_required")) {
+      const { requestState } = JSON.parse(line).result;
+      line = await lineOf(bridge, callOf(id++, { requestState, inputResponses: {} }));
+    }
+    answers.push(line);
+  }
+  expect(answers[0]?.length).toBeGreaterThan(megabyte);
+  expect(answers[1]).toContain("too much waits for the client already");
+});
+
+for (const [what, list] of cases(
+  [
+    ["members of a result", () => members(2_000_000)],
+    ["tools with the word x-mcp-header", () => `"x":"x-mcp-header","tools":[${times("{}", 40 * megabyte)}]`],
+    ["members of a result that is to lose them", () => times('"ttlMs":0,"m":0', 40 * megabyte)],
+    ["tools with the word outputSchema", () => `"tools":[{"outputSchema":{}},${times("{}", 40 * megabyte)}]`],
+    ["inputs", () => `"resultType":"input_required","inputRequests":{${members(2_000_000)}}`],
+  ] as [string, () => string][],
+  2,
+)) {
+  test(`millions of ${what} reach a client of the revision before, or an error does`, async () => {
+    const text = list();
+    const { bridge } = await scriptedBridge(later(text));
+    await bridge.initialize();
+    const line = await lineOf(bridge, { jsonrpc: "2.0", id: 700, method: "tools/list", params: {} });
+    if (what === "inputs") expect(line).toContain("inputs at a time");
+    else expect(line.length).toBeGreaterThan(text.length / 3);
+    expect(line).not.toContain('"resultType"');
+    expect(peak(bridge.child.pid)).toBeLessThan(most);
+  });
+}
+
+test("millions of versions are not taken for versions, and no error names them all", async () => {
+  const { bridge } = await scriptedBridge(later("", `[${times('"1"', 20 * megabyte)}]`));
+  const { error } = await bridge.call("initialize", initializeParams);
+  expect(error.message.length).toBeLessThan(2_000);
+  expect(peak(bridge.child.pid)).toBeLessThan(most);
+});
+
+test("a list of tools that is too long to be looked through does not pass where tools are left out", async () => {
+  const { bridge } = await scriptedBridge(
+    (_seen, message, response) => {
+      if (message?.method !== "tools/list") return;
+      const result = `{"tools":[${times("{}", 40 * megabyte)}]}`;
+      response.writeHead(200, json).end(`{"jsonrpc":"2.0","id":${message.id},"result":${result}}`);
+    },
+    ["--ignore-tool", "secret*"],
+  );
+  await bridge.initialize();
+  const { error } = await bridge.call("tools/list");
+  expect(error.message).toContain("--ignore-tool");
+  expect(peak(bridge.child.pid)).toBeLessThan(most);
 });

@@ -198,6 +198,75 @@ test("challenges are rewritten in every form of their parameters", async () => {
   }
 });
 
+test("no other part of a challenge holds an address that a client's pattern takes for a parameter", async () => {
+  const at = "https://around.example/";
+  for (const header of [
+    `Bearer error_description="resource_metadata=${at} "`,
+    `Bearer realm="x", scope="a, Resource_Metadata = \\"${at}\\" b"`,
+    `Bearer xresource_metadata="${at}", resource_metadata="${mcp.origin}/r"`,
+    `Bearer realm=as_uri=${at}`,
+    `Bearer realm="authorization\\_uri=${at}"`,
+  ]) {
+    answers.mcp = (_request, response) => send(response, 401, "", { "www-authenticate": header });
+    const shown = (await fetch(entry, { method: "POST", body: "{}" })).headers.get("www-authenticate") ?? "";
+    expect([header, shown]).toEqual([header, expect.not.stringContaining("around.example")]);
+    expect(shown).toStartWith("Bearer ");
+  }
+});
+
+test("of twenty thousand addresses in a document a few are rewritten, the known ones among them", async () => {
+  const resources = Array.from({ length: 5_000 }, (_, i) => `${mcp.origin}/${i}`);
+  const others = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`x${i}_endpoint`, login.origin]));
+  answers.login = (_request, response) =>
+    sendJson(response, 200, {
+      issuer: login.origin,
+      ...others,
+      token_endpoint: `${login.origin}/token`,
+      protected_resources: resources,
+    });
+  const document = await endpoints();
+  expect(document.token_endpoint).toContain("/mcp_relay/");
+  expect(Object.keys(document).length).toBeLessThan(100);
+  expect(document.protected_resources?.length).toBeLessThan(300);
+  expect(JSON.stringify(document)).not.toContain(`"${login.origin}`);
+});
+
+test("an authorization server learns neither the MCP server's address nor the client's redirect from the state", async () => {
+  answers.login = async (request, response) => {
+    const asked = seen.login.at(-1);
+    if (request.method !== "POST")
+      return sendJson(response, 200, {
+        issuer: login.origin,
+        authorization_endpoint: `${login.origin}/authorize`,
+        registration_endpoint: `${login.origin}/register`,
+        authorization_response_iss_parameter_supported: true,
+      });
+    // It names one redirect more than it was asked for.
+    const { redirect_uris: uris } = JSON.parse(asked?.body ?? "{}");
+    sendJson(response, 201, { client_id: "c", redirect_uris: [...uris, "http://localhost:7/not-asked"] });
+  };
+  const { authorization_endpoint: authorize = "", registration_endpoint: register = "" } = await endpoints();
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ redirect_uris: ["http://localhost:8/callback"] });
+  expect((await fetch(register, { method: "POST", headers, body })).status).toBe(201);
+  const leaving = async (redirect: string) => {
+    const form = new URLSearchParams({ client_id: "c", redirect_uri: redirect, state: "s" });
+    const led = await fetch(`${authorize}?${form}`, { redirect: "manual" });
+    return new URL(led.headers.get("location") ?? "").searchParams;
+  };
+  const known = await leaving("http://localhost:8/callback");
+  expect(known.get("redirect_uri")).toEndWith("/mcp_callback");
+  const state = known.get("state") ?? "";
+  const read = state.split(".").map((part) => Buffer.from(part, "base64url").toString("latin1"));
+  const root = Buffer.from(`p${encodeURIComponent(url)}`).toString("base64url");
+  for (const part of [...read, state]) {
+    expect(part).not.toContain("localhost:8");
+    expect(part).not.toContain(root);
+  }
+  // Only what the client asked for is remembered.
+  expect((await leaving("http://localhost:7/not-asked")).get("redirect_uri")).toBe("http://localhost:7/not-asked");
+});
+
 test("two headers with a challenge each", async () => {
   const at = `${mcp.origin}/.well-known/oauth-protected-resource/mcp`;
   answers.mcp = (_request, response) =>

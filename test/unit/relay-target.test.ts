@@ -13,9 +13,10 @@ const targets = (changes: Partial<TargetOptions> = {}) =>
 
 test("behind a company's proxy, which looks names up itself, only what the profile names is reached", async () => {
   const proxied = targets({ isProxied: () => true, privateHosts: ["mcp.example.com"] });
-  const other = proxied.allowed("https://other.example.com/mcp");
-  expect(proxied.wayTo(other)).rejects.toMatchObject({ status: 403, reason: "proxy" });
-  expect(await proxied.wayTo(proxied.allowed("https://mcp.example.com/mcp"))).toEqual({ proxied: true });
+  const other = proxied.allowed("https://other.example.com/mcp", "https://mcp.example.com/mcp");
+  expect(proxied.wayTo(other, "https://mcp.example.com/mcp")).rejects.toMatchObject({ status: 403, reason: "proxy" });
+  const own = "https://mcp.example.com/mcp";
+  expect(await proxied.wayTo(proxied.allowed(own, own), own)).toEqual({ proxied: true });
 });
 
 test("a profile's entry allows exactly that host, and exactly that port where it names one", () => {
@@ -28,7 +29,7 @@ test("a profile's entry allows exactly that host, and exactly that port where it
     "https://0xa000001/",
     "https://[0:0::1]:8443/",
   ])
-    expect(named.allowed(good).href).toBeString();
+    expect(named.allowed(good, good).href).toBeString();
   for (const bad of [
     "https://mcp.internal.example.local/",
     "https://a.mcp.internal/",
@@ -41,7 +42,19 @@ test("a profile's entry allows exactly that host, and exactly that port where it
     "ftp://mcp.internal/",
     "https://user@mcp.internal/",
   ])
-    expect(() => named.allowed(bad)).toThrow();
+    expect(() => named.allowed(bad, "https://mcp.internal/")).toThrow();
+});
+
+test("what the profile names is reached for an MCP server that it names, and for no other", async () => {
+  const named = targets({ privateHosts: ["mcp.internal", "10.0.0.1"], addressesOf: async () => ["10.0.0.2"] });
+  for (const url of ["http://10.0.0.1/admin", "http://mcp.internal/x", "https://10.0.0.1/"]) {
+    expect(named.allowed(url, "https://mcp.internal/mcp").href).toBe(url);
+    for (const server of ["https://evil.example.com/mcp", "https://mcp.internal.evil.example.com/", "nonsense", ""])
+      expect(() => named.allowed(url, server)).toThrow();
+  }
+  const url = new URL("https://mcp.internal/x");
+  expect(await named.wayTo(url, url.href)).toEqual({ addresses: ["10.0.0.2"] });
+  expect(named.wayTo(url, "https://evil.example.com/")).rejects.toMatchObject({ reason: "private-network" });
 });
 
 test("a name is looked up once a minute, and one that could not be reached again", async () => {
@@ -53,23 +66,23 @@ test("a name is looked up once a minute, and one that could not be reached again
       return ["93.184.215.14"];
     },
   });
-  const url = counted.allowed("https://mcp.example.com/mcp");
+  const url = counted.allowed("https://mcp.example.com/mcp", "https://mcp.example.com/mcp");
   for (const at of [0, 59_000, 61_000]) {
     now = at;
-    await counted.wayTo(url);
+    await counted.wayTo(url, url.href);
   }
   expect(asked).toBe(2);
   counted.forget(url);
-  await counted.wayTo(url);
+  await counted.wayTo(url, url.href);
   expect(asked).toBe(3);
 });
 
 test("IPv4 comes first, and no address at all is a refusal", async () => {
   const both = targets({ addressesOf: async () => ["2606:4700::1111", "93.184.215.14"] });
-  const url = both.allowed("https://mcp.example.com/");
-  expect(await both.wayTo(url)).toEqual({ addresses: ["93.184.215.14", "2606:4700::1111"] });
+  const url = both.allowed("https://mcp.example.com/", "https://mcp.example.com/");
+  expect(await both.wayTo(url, url.href)).toEqual({ addresses: ["93.184.215.14", "2606:4700::1111"] });
   const none = targets({ addressesOf: async () => [] });
-  expect(none.wayTo(url)).rejects.toMatchObject({ status: 403, reason: "unresolved" });
+  expect(none.wayTo(url, url.href)).rejects.toMatchObject({ status: 403, reason: "unresolved" });
 });
 
 test("public addresses at the borders of those that are not", () => {

@@ -7,6 +7,9 @@ import { type Document, Rewriter } from "./rewrite.ts";
 /** Where the browser returns to, in place of the client's own callback. */
 export const callbackPath = "/mcp_callback";
 
+/** How many redirects of one client are remembered: those of all clients share a room. */
+const mostRedirects = 32;
+
 /** The clients that registered this callback beside their own. */
 export interface RegisteredClients {
   has(mark: string): boolean;
@@ -35,13 +38,18 @@ export class Callbacks {
     return own && JSON.stringify({ ...document, redirect_uris: [...own, addressAt(base)] });
   }
 
-  /** @returns the answer without our callback; remembers that the server took it */
-  async registered(document: Document, { base }: Flow, issuer: string): Promise<Document> {
+  /**
+   * @param asked the client's registration
+   * @returns the answer without our callback; remembers that the server took it, for the redirects that the client asked for
+   */
+  async registered(document: Document, asked: string, { base }: Flow, issuer: string): Promise<Document> {
     const [all, ours] = [redirectsOf(document), addressAt(base)];
     if (!all?.includes(ours) || typeof document.client_id !== "string") return document;
     const own = all.filter((one) => one !== ours);
     const client = document.client_id;
-    await this.#clients.add(own.map((redirect) => markOf(issuer, client, redirect, ours)));
+    const named = redirectsOf(jsonValue(asked) as Document) ?? [];
+    const marked = own.filter((one) => named.includes(one)).slice(0, mostRedirects);
+    await this.#clients.add(marked.map((redirect) => markOf(issuer, client, redirect, ours)));
     return { ...document, redirect_uris: own };
   }
 

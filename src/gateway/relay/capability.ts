@@ -1,5 +1,5 @@
-import { timingSafeEqual } from "node:crypto";
-import { keyedHashOf } from "../../core/crypto.ts";
+import { createCipheriv, createDecipheriv, timingSafeEqual } from "node:crypto";
+import { keyedHashOf, randomBytes } from "../../core/crypto.ts";
 import type { Secret } from "../../core/secret.ts";
 
 /** The uses of an address that the relay handed out. */
@@ -48,6 +48,9 @@ export interface Handed {
   /** the issuer of the target, where its answers in the browser name it (RFC 9207) */
   readonly issuer: string | undefined;
 }
+
+/** Lengths of a nonce and of a tag of AES-GCM (NIST SP 800-38D), bytes. */
+const [nonceLength, tagLength] = [12, 16];
 
 const roleOf = new Map(Object.entries(roles).map(([role, letter]) => [letter as string, role as Role]));
 
@@ -115,18 +118,32 @@ export class Capabilities {
 
   /**
    * @param purpose of the text: one sealed for another purpose does not open
-   * @returns the text, in letters that fit into an address, and its proof
+   * @returns the text, which nobody else can read or change (AES-256-GCM), in letters that fit into an address
    */
   seal(purpose: string, text: string): string {
-    const sealed = Buffer.from(text).toString("base64url");
-    return `${sealed}.${this.proofOf(purpose, sealed)}`;
+    const nonce = randomBytes(nonceLength);
+    const cipher = createCipheriv("aes-256-gcm", this.#sealKey(purpose), nonce);
+    const sealed = [cipher.update(text, "utf8"), cipher.final()];
+    return Buffer.concat([nonce, cipher.getAuthTag(), ...sealed]).toString("base64url");
   }
 
   /** @returns the text that {@link seal} sealed for this purpose, or undefined for any other */
   unseal(purpose: string, candidate: string): string | undefined {
-    const [sealed = "", proof = "", ...more] = candidate.split(".");
-    if (!isSame(proof, this.proofOf(purpose, sealed)) || more.length > 0) return undefined;
-    return Buffer.from(sealed, "base64url").toString();
+    const bytes = Buffer.from(candidate, "base64url");
+    const begin = nonceLength + tagLength;
+    if (bytes.length < begin || bytes.toString("base64url") !== candidate) return undefined;
+    const key = this.#sealKey(purpose);
+    const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, nonceLength), { authTagLength: tagLength });
+    decipher.setAuthTag(bytes.subarray(nonceLength, begin));
+    try {
+      return Buffer.concat([decipher.update(bytes.subarray(begin)), decipher.final()]).toString();
+    } catch {
+      return undefined;
+    }
+  }
+
+  #sealKey(purpose: string): Buffer {
+    return keyedHashOf(this.#secret, `relay seal\n${purpose}`);
   }
 
   /** @returns the proof that the gateway saw a text for a purpose, base64url */

@@ -16,10 +16,8 @@ import { type Document, Rewriter } from "./rewrite.ts";
 import { type TargetOptions, Targets } from "./target.ts";
 import { Upstreams } from "./upstreams.ts";
 
-/** Longest document of a server, bytes, compressed or not; how long all of it may take, ms. */
-const [longestDocument, documentMs] = [1024 * 1024, 30_000];
-/** Longest `WWW-Authenticate`, characters. */
-const longestChallenge = 16_384;
+/** Longest document, bytes, compressed or not; how long all of it may take, ms; longest `WWW-Authenticate`, characters. */
+const [longestDocument, documentMs, longestChallenge] = [1024 * 1024, 30_000, 16_384];
 
 export interface RelayOptions extends TargetOptions {
   readonly capabilities: Capabilities;
@@ -50,7 +48,7 @@ export interface Relay {
   close(): void;
 }
 
-/** A request, with everything that is known about it. */
+/** A request, and all that is known of it. */
 interface Going {
   readonly incoming: IncomingRequest;
   readonly asked: Asked;
@@ -86,7 +84,7 @@ export function relayOf(options: RelayOptions): Relay {
   async function authorize({ incoming, asked, rewriter, holdsKey }: Going): Promise<Response> {
     const { method, query } = incoming.call;
     if (method !== "GET" && method !== "HEAD") throw new RelayRefusal(405, "form", "a browser opens this address");
-    const url = targets.allowed(asked.target);
+    const url = targets.allowed(asked.target, asked.flow.original);
     const named = mappedForm(query.slice(1), rewriter);
     const mapped = asked.issuer === undefined ? named : callbacks.leaving(named, asked.flow, asked.issuer);
     refuseKeys([...new URLSearchParams(mapped).values()], holdsKey);
@@ -96,13 +94,14 @@ export function relayOf(options: RelayOptions): Relay {
   /** A well-known document; the relay looks for it where the client would, since only the relay knows those places. */
   async function document(going: Going, { type, place }: NonNullable<Asked["document"]>): Promise<Response> {
     const { asked, rewriter } = going;
-    const about = targets.allowed(asked.target);
+    const about = targets.allowed(asked.target, asked.flow.original);
     const path = about.pathname.replace(/\/$/, "");
     const at = (name: string) =>
       targets.allowed(
         place === "before"
           ? `${about.origin}/.well-known/${name}${path}${about.search}`
           : `${about.origin}${path}/.well-known/${name}`,
+        asked.flow.original,
       );
     const isOwn = about.origin === URL.parse(asked.flow.original)?.origin;
     if (type === "oauth-protected-resource") {
@@ -139,8 +138,8 @@ export function relayOf(options: RelayOptions): Relay {
   /** Every other request: its answer streams as it comes. */
   async function passed(going: Going): Promise<Response> {
     const { incoming, asked, rewriter } = going;
-    const { role } = asked;
-    const url = targets.allowed(asked.target);
+    const { role, flow, issuer } = asked;
+    const url = targets.allowed(asked.target, flow.original);
     if (role === "mcp") revisions.note(asked.flow.original, incoming.headers);
     if (role === "resource" || role === "document") return await readDocument(going, url, role);
     if (role === "mcp" || role === "elsewhere") {
@@ -150,9 +149,8 @@ export function relayOf(options: RelayOptions): Relay {
       return isRedirect(got.status) ? moved(going, got, url, role) : back(going, got, url);
     }
     const { method, query } = incoming.call;
-    const mapped =
-      query === "" ? url : targets.allowed(`${url.origin}${url.pathname}?${mappedForm(query.slice(1), rewriter)}`);
-    const { flow, issuer } = asked;
+    const form = `?${mappedForm(query.slice(1), rewriter)}`;
+    const mapped = query === "" ? url : targets.allowed(`${url.origin}${url.pathname}${form}`, flow.original);
     const ofForm = (form: string) => {
       if (role === "token") return callbacks.redeeming(form, flow);
       return role === "push" && issuer !== undefined ? callbacks.leaving(form, flow, issuer) : form;
@@ -187,13 +185,14 @@ export function relayOf(options: RelayOptions): Relay {
     const text = await wholeText(got, url);
     const registration = text === undefined ? undefined : documentIn(text, url);
     if (!registration) throw new RelayRefusal(502, "unreadable", `${url.host} did not answer with JSON`, url.host);
-    const own = issuer === undefined ? registration : await callbacks.registered(registration, flow, issuer);
+    const isOurs = issuer !== undefined && withOurs !== undefined;
+    const own = isOurs ? await callbacks.registered(registration, withOurs, flow, issuer) : registration;
     return json(got.status, rewriter.registration(own, issuer));
   }
 
   /** Sends a request to the address that was checked. @throws RelayRefusal */
   async function send(
-    { incoming, holdsKey }: Going,
+    { incoming, asked, holdsKey }: Going,
     url: URL,
     receiver: Recipient,
     body: ArrayBuffer | ReadableStream<Uint8Array> | null,
@@ -201,7 +200,7 @@ export function relayOf(options: RelayOptions): Relay {
   ): Promise<IncomingAnswer> {
     if (holdsKey(url.href))
       throw new RelayRefusal(400, "secret", "the address of a server must not hold a key of the gateway");
-    const way = await targets.wayTo(url);
+    const way = await targets.wayTo(url, asked.flow.original);
     const signal = limit ? AbortSignal.any([incoming.raw.signal, limit]) : incoming.raw.signal;
     const announced = incoming.headers["content-length"];
     try {
@@ -247,11 +246,11 @@ export function relayOf(options: RelayOptions): Relay {
    * A redirect, which the client may follow through the relay. One that leads to another server must not take a token or a
    * request with it: the client sees only one server, so it would send both.
    */
-  function moved({ incoming, rewriter }: Going, got: IncomingAnswer, url: URL, role: Role): Response {
+  function moved({ incoming, asked, rewriter }: Going, got: IncomingAnswer, url: URL, role: Role): Response {
     discard(got.body);
     const target = URL.parse(got.headers.location ?? "", url.href);
     if (!target) throw new RelayRefusal(502, "redirect", `${url.host} redirects to no address`, url.host);
-    targets.allowed(target.href);
+    targets.allowed(target.href, asked.flow.original);
     const isSame = target.origin === url.origin;
     const { method } = incoming.call;
     const isRead = method === "GET" || method === "HEAD";

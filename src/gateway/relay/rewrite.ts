@@ -11,6 +11,9 @@ const blocked = "urn:codemie:blocked:address";
 /** How many authorization servers of a resource a client is told of. */
 const mostServers = 16;
 
+/** How many resources of an authorization server, and how many addresses that no specification names. */
+const [mostResources, mostOthers] = [256, 64];
+
 /**
  * Members that cannot be true behind a relay. A signed document would lead around it. Aliases for clients with a certificate
  * need a connection of the client's own. A DPoP proof names the address that the client sees (RFC 9449 section 4.2).
@@ -123,7 +126,11 @@ export class Rewriter {
       ...this.#members(document, isNamed ? (isSelf ? about.real : issuer) : undefined),
       ...(issuer === undefined ? {} : { issuer: shown }),
       ...(Array.isArray(resources)
-        ? { protected_resources: resources.map((one) => (typeof one === "string" ? this.resource(one) : one)) }
+        ? {
+            protected_resources: resources
+              .slice(0, mostResources)
+              .map((one) => (typeof one === "string" ? this.resource(one) : one)),
+          }
         : {}),
     };
   }
@@ -146,11 +153,15 @@ export class Rewriter {
   }
 
   #members(document: Document, issuer?: string): Document {
+    let others = 0;
     const shown = Object.entries(document).flatMap(([name, value]): [string, unknown][] => {
       if (dropped.has(name)) return [];
       const isAddress = name.endsWith("_endpoint") || name === "jwks_uri" || name === "registration_client_uri";
       if (typeof value !== "string" || !isAddress || forBrowsers.has(name)) return [[name, value]];
-      return [[name, this.address(roleOfMember[name] ?? "endpoint", value, undefined, issuer)]];
+      const isKnown = Object.hasOwn(roleOfMember, name);
+      // Each one costs a keyed hash: a document of 1 MB can hold tens of thousands.
+      if (!isKnown && ++others > mostOthers) return [];
+      return [[name, this.address((isKnown && roleOfMember[name]) || "endpoint", value, undefined, issuer)]];
     });
     return Object.fromEntries(shown);
   }
@@ -158,13 +169,15 @@ export class Rewriter {
   /**
    * Rewrites the addresses in challenges (RFC 9110 section 11.6.1, RFC 9728 section 5.1): any scheme, several in one header, with
    * and without quotes, and in the extended form of RFC 8187. Ends before what is no challenge: nobody knows what a client would
-   * read there.
+   * read there. No other parameter keeps what looks like one with an address: clients look for those with a pattern, in texts too.
    */
   challenge(header: string, at: URL): string {
     let shown = "";
     for (const [whole, before = "", name = "", quoted, bare] of header.matchAll(element)) {
       const value = quoted === undefined ? bare : quoted.replace(/\\(.)/g, "$1");
-      shown += (value === undefined ? undefined : this.#parameter(before, name, value, at)) ?? whole;
+      const own = value === undefined ? undefined : this.#parameter(before, name, value, at);
+      shown +=
+        own ?? (leads(whole) || leads(value ?? "") ? `${before}${leads(`${name}=`) ? "blocked" : name}=""` : whole);
     }
     return shown;
   }
@@ -186,6 +199,8 @@ export class Rewriter {
     }
   }
 }
+
+const leads = (text: string) => /(?:resource_metadata|authorization_uri|as_uri|resource)\*?\s*=/i.test(text);
 
 /**
  * The next scheme, token or parameter of a header with challenges. A text within quotes is taken in one piece, so what stands in it

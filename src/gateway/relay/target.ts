@@ -44,10 +44,11 @@ export class Targets {
   /**
    * Judges the form of an address: what the URL parser makes of it counts, never the text.
    *
+   * @param server the MCP server that the request belongs to: only one that the profile names leads to others that it names
    * @returns the parsed address, without its fragment
    * @throws RelayRefusal
    */
-  allowed(address: string): URL {
+  allowed(address: string, server: string): URL {
     const url = URL.parse(address);
     if (!url || address.length > longestTarget) throw new RelayRefusal(400, "address", "that is not a web address");
     url.hash = "";
@@ -56,7 +57,7 @@ export class Targets {
       throw new RelayRefusal(403, "address", `only https: addresses are allowed, not ${printable(url.protocol, 20)}`);
     if (url.username || url.password)
       throw new RelayRefusal(403, "address", "a user name or password in an address is not allowed", host);
-    if (this.#isNamed(url)) return url;
+    if (this.#isNamed(url, server)) return url;
     if (url.protocol === "http:")
       throw new RelayRefusal(
         403,
@@ -72,10 +73,11 @@ export class Targets {
   /**
    * Finds the way to a target, after {@link allowed}.
    *
+   * @param server as there
    * @throws RelayRefusal when its name has no address, or any that is not public and the profile does not name it
    */
-  async wayTo(url: URL): Promise<Way> {
-    const isNamed = this.#isNamed(url);
+  async wayTo(url: URL, server: string): Promise<Way> {
+    const isNamed = this.#isNamed(url, server);
     if (this.#options.isProxied(url)) {
       if (isNamed) return { proxied: true };
       const host = printable(url.host, 200);
@@ -122,7 +124,12 @@ export class Targets {
     return { addresses: found.toSorted((a, b) => Number(a.includes(":")) - Number(b.includes(":"))) };
   }
 
-  #isNamed({ hostname, port, protocol }: URL): boolean {
+  #isNamed(url: URL, server: string): boolean {
+    const own = URL.parse(server);
+    return own !== null && this.#isEntry(own) && this.#isEntry(url);
+  }
+
+  #isEntry({ hostname, port, protocol }: URL): boolean {
     const at = port || (protocol === "https:" ? "443" : "80");
     return this.#named.some((one) => one.hostname === hostname && (one.port === "" || Number(one.port) === Number(at)));
   }

@@ -1,4 +1,4 @@
-import { edited, membersOf } from "../json-text.ts";
+import { alone, edited, membersOf } from "../json-text.ts";
 import { errorAnswer, type Key, memberAt, otherSpelling, withId } from "../message.ts";
 import type { PendingMessage } from "../pending-message.ts";
 import { pagesToOpen } from "./revision-2025-11-25.ts";
@@ -10,6 +10,9 @@ const waitMs = 600_000;
 const mostWaiting = 100;
 /** How often the server may ask during one call. */
 const mostQuestions = 100;
+/** The longest question, with images for a model, and all that waits for the client at the same time, characters. */
+const [longestQuestion, mostKept] = [4 * 1_048_576, 32 * 1_048_576];
+const tooMuch = "too much waits for the client already";
 
 /** A request of the server in the middle of a call. */
 interface Question {
@@ -133,12 +136,25 @@ export class Calls {
     const has = membersOf(call.meta.get(metaNames.capabilities))?.get(capability);
     const isPage = memberAt(params, "mode") === '"url"';
     if (has === undefined || (isPage && memberAt(has, "url") === undefined)) return `the client has no ${capability}`;
+    const length = params?.length ?? 0;
+    if (length > longestQuestion) return `its question is longer than ${longestQuestion} characters`;
+    if (this.#kept + length > mostKept) return tooMuch;
     if (++call.asked > mostQuestions) return `it asked ${mostQuestions} times in one call`;
-    const known = edited(params ?? "{}", { elicitationId: undefined, task: undefined });
+    const known = alone(edited(params ?? "{}", { elicitationId: undefined, task: undefined }));
     const request = `{"method":${JSON.stringify(method)},"params":${known}}`;
     call.questions.set(`request-${call.asked}`, { id, request });
     if (call.client) await this.#ask(call);
     return undefined;
+  }
+
+  /** How much waits for the client: questions, and answers, characters. */
+  get #kept(): number {
+    let all = 0;
+    for (const { questions, answer } of this.#byOwn.values()) {
+      all += answer?.length ?? 0;
+      for (const { request } of questions.values()) all += request.length;
+    }
+    return all;
   }
 
   /** Answers the client's request with the questions that are open. */
@@ -167,10 +183,9 @@ export class Calls {
   /**
    * Takes the server's answer to a call.
    *
-   * @param members of the answer, JSON text by name
    * @param server its name and version, JSON text
    */
-  async answered(own: Key, line: string, members: ReadonlyMap<string, string>, server: string | undefined) {
+  async answered(own: Key, line: string, server: string | undefined) {
     const call = this.#byOwn.get(own) ?? this.#byOwn.get(otherSpelling(own) ?? "");
     if (!call) return;
     if (call.client && faultOf(line) !== undefined) {
@@ -187,8 +202,10 @@ export class Calls {
       );
       return;
     }
-    call.answer = asAnswer(members, key, call.method, server);
-    if (call.client) await this.#end(call, call.answer);
+    const answer = asAnswer(line, key, call.method, server);
+    if (call.client) return await this.#end(call, answer);
+    const isKept = this.#kept + answer.length <= mostKept;
+    call.answer = isKept ? answer : errorAnswer(key, -32_603, `codemie-mcp-proxy: ${tooMuch}`);
   }
 
   async #end(call: Call, answer: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { backoffMs, pause, within } from "../../core/time.ts";
-import { edited, objectText } from "../json-text.ts";
+import { edited, objectText, valueIn } from "../json-text.ts";
 import { type Log, loggable } from "../log.ts";
 import { memberAt, textAt } from "../message.ts";
 import type { Asks } from "./ask.ts";
@@ -139,7 +139,7 @@ export class Changes {
 
 /** @returns the addresses that the server sends changes of */
 function addressesIn(confirmation: string): string[] {
-  const list: unknown = JSON.parse(memberAt(confirmation, "params", "notifications", "resourceSubscriptions") ?? "[]");
+  const list = valueIn(memberAt(confirmation, "params", "notifications", "resourceSubscriptions"));
   return Array.isArray(list) ? list.map(String) : [];
 }
 

@@ -1,6 +1,6 @@
 import { within } from "../../core/time.ts";
 import { Bridge } from "../bridge.ts";
-import { edited, membersOf, objectText } from "../json-text.ts";
+import { alone, edited, membersOf, objectText } from "../json-text.ts";
 import type { Log } from "../log.ts";
 import { errorAnswer, type Key, memberAt, otherSpelling, rpcCodes, textAt, withId } from "../message.ts";
 import type { PendingMessage } from "../pending-message.ts";
@@ -37,6 +37,8 @@ export const turned = "turned";
 const levels: readonly string[] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 const ownNames: ReadonlySet<string> = new Set(Object.values(metaNames));
+
+const namesOfMessage: ReadonlySet<string> = new Set(["id", "method"]);
 
 /**
  * Lets a client of MCP 2026-07-28 use a server of 2025-11-25 or before: the session is opened and kept here, and what the server
@@ -230,10 +232,7 @@ export class NewClient {
     ]);
     const instructions = memberAt(opened, "result", "instructions");
     if (instructions !== undefined) result.set("instructions", instructions);
-    const answer = new Map([
-      ["jsonrpc", '"2.0"'],
-      ["result", objectText(result)],
-    ]);
+    const answer = `{"jsonrpc":"2.0","id":${key},"result":${objectText(result)}}`;
     return asAnswer(answer, key, "server/discover", this.#server);
   }
 
@@ -247,11 +246,11 @@ export class NewClient {
 
   /** Takes a line of the server. */
   async #fromServer(line: string, during: PendingMessage | undefined): Promise<void> {
-    const members = membersOf(line);
+    const members = membersOf(line, namesOfMessage);
     const id = members?.get("id");
-    if (!members?.has("method")) return members && (await this.#answered(line, members, id ?? "null"));
+    if (!members?.has("method")) return members && (await this.#answered(line, alone(id ?? "null")));
     const method = textAt(line, "method") ?? "";
-    if (id !== undefined) return await this.#asked(line, method, id, during?.envelope.requests[0]);
+    if (id !== undefined) return await this.#asked(line, method, alone(id), during?.envelope.requests[0]);
     if (method === "notifications/progress") return await this.#calls.progress(line);
     if (method === "notifications/message") {
       const least = this.#calls.levelOf(during?.envelope.requests[0]);
@@ -264,11 +263,11 @@ export class NewClient {
     }
   }
 
-  async #answered(line: string, members: ReadonlyMap<string, string>, key: Key): Promise<void> {
+  async #answered(line: string, key: Key): Promise<void> {
     const own = this.#answers.get(key) ?? this.#answers.get(otherSpelling(key) ?? "");
     this.#answers.delete(key);
     if (own) own(line);
-    else await this.#calls.answered(key, line, members, this.#server);
+    else await this.#calls.answered(key, line, this.#server);
   }
 
   /** Takes a request of the server. */

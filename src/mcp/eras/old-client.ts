@@ -155,8 +155,9 @@ export class OldClient {
    * @returns the client's results by name; the reason why there are none
    */
   async #inputsFor(wanted: string, pending: PendingMessage): Promise<Map<string, string> | string> {
-    const requests = [...(membersOf(wanted) ?? [])];
-    if (requests.length > mostInputs) return `it asks for ${requests.length} inputs at a time`;
+    const members = membersOf(wanted);
+    if (!members || members.size > mostInputs) return `it asks for more than ${mostInputs} inputs at a time`;
+    const requests = [...members];
     const lacking = requests.map(([, request]) => this.#lacks(request)).find((one) => one !== undefined);
     if (lacking !== undefined) return `it asks for ${lacking}, which the client does not have`;
     const results = new Map<string, string>();

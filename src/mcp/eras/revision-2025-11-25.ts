@@ -1,4 +1,4 @@
-import { changed, edited, membersOf, objectText } from "../json-text.ts";
+import { changed, edited, elementsOf, membersOf, objectText, valueIn } from "../json-text.ts";
 import { type Key, memberAt, textAt } from "../message.ts";
 
 /**
@@ -112,19 +112,27 @@ export function asEarlierAnswer(text: string, method: string | undefined): strin
 /** @returns a list of tools without the schemas of results that are no object: a client may refuse the whole list for one */
 function withObjectSchemas(list: string): string {
   if (!list.includes('"outputSchema"')) return list;
-  const tools: unknown = JSON.parse(list);
-  const isOdd = (tool: { outputSchema?: { type?: unknown } | null } | null) =>
-    tool?.outputSchema !== undefined && tool.outputSchema?.type !== "object";
-  if (!Array.isArray(tools) || !tools.some(isOdd)) return list;
-  return JSON.stringify(tools.map((tool) => (isOdd(tool) ? { ...tool, outputSchema: undefined } : tool)));
+  const shown = elementsOf(list)?.map((tool) => {
+    const schema = memberAt(tool, "outputSchema");
+    return schema === undefined || textAt(schema, "type") === "object"
+      ? tool
+      : edited(tool, { outputSchema: undefined });
+  });
+  return shown ? `[${shown.join(",")}]` : list;
 }
 
-/** @returns requests for input, by name, in place of an error that demands that the person opens pages first; else undefined */
+/** How many pages a person may have to open for one call. */
+const mostPages = 100;
+
+/**
+ * @returns requests for input, by name, in place of an error that demands that the person opens pages first; undefined for every
+ *   other answer, and for more pages than anybody opens
+ */
 export function pagesToOpen(answer: string): Map<string, string> | undefined {
   if (!answer.includes(String(urlElicitationRequired))) return undefined;
   if (Number(memberAt(answer, "error", "code")) !== urlElicitationRequired) return undefined;
-  const pages: unknown = JSON.parse(memberAt(answer, "error", "data", "elicitations") ?? "null");
-  if (!Array.isArray(pages) || pages.length === 0) return undefined;
+  const pages = valueIn(memberAt(answer, "error", "data", "elicitations"));
+  if (!Array.isArray(pages) || pages.length === 0 || pages.length > mostPages) return undefined;
   return new Map(
     pages.map((page, i) => {
       const params = { ...page, mode: "url", elicitationId: undefined };

@@ -1,6 +1,6 @@
 import { printable } from "../../core/text.ts";
 import type { Carriage } from "../carriage.ts";
-import { changed, edited, membersOf, objectText } from "../json-text.ts";
+import { edited, membersOf, objectText, valueIn } from "../json-text.ts";
 import { type Key, memberAt, textAt } from "../message.ts";
 import { encodedHeader } from "./header-value.ts";
 import type { ToolHeaders } from "./tool-headers.ts";
@@ -93,13 +93,17 @@ export function faultOf(text: string | undefined): number | undefined {
   return code === codes.headerMismatch || code === codes.capability || code === codes.version ? code : undefined;
 }
 
+/** How many versions of a server we look at. */
+const mostVersions = 100;
+
 /** @returns the versions that a server says it knows, in its answer to `server/discover` or in its refusal of a version */
 export function versionsIn(answer: string | undefined): readonly string[] | undefined {
   const list =
     memberAt(answer, "result", "supportedVersions") ??
     (faultOf(answer) === codes.version ? memberAt(answer, "error", "data", "supported") : undefined);
-  const versions: unknown = JSON.parse(list ?? "null");
-  return Array.isArray(versions) ? versions.map((one) => printable(String(one), 40)) : undefined;
+  const versions = valueIn(list);
+  if (!Array.isArray(versions)) return undefined;
+  return versions.slice(0, mostVersions).map((one) => printable(String(one), 40));
 }
 
 /** How messages of this revision are carried: headers repeat the body, and nothing ties one request to another. */
@@ -153,19 +157,14 @@ export function withMeta(text: string, meta: ReadonlyMap<string, string>): strin
 }
 
 /**
- * @param answer members of an answer of an earlier revision, JSON text by name
+ * @param answer of an earlier revision
  * @param key id that it is to have
  * @param method of the request that it answers
  * @param server the server's name and version, JSON text
  * @returns it as an answer of this revision
  */
-export function asAnswer(
-  answer: ReadonlyMap<string, string>,
-  key: Key,
-  method: string,
-  server: string | undefined,
-): string {
-  return changed(answer, {
+export function asAnswer(answer: string, key: Key, method: string, server: string | undefined): string {
+  return edited(answer, {
     id: key,
     result: (result) => {
       if (result === undefined) return undefined;
@@ -185,11 +184,13 @@ export function asAnswer(
   });
 }
 
+const inputMembers: ReadonlySet<string> = new Set(["resultType", "inputRequests", "requestState"]);
+
 /** @returns the members of an answer that asks for input before the request goes on; undefined for every other answer */
 export function inputAskedIn(answer: string): Map<string, string> | undefined {
   // The word stands in every such answer, and in few others.
   if (!answer.includes("input_required")) return undefined;
-  const result = membersOf(memberAt(answer, "result"));
+  const result = membersOf(memberAt(answer, "result"), inputMembers);
   return result?.get("resultType") === '"input_required"' ? result : undefined;
 }
 

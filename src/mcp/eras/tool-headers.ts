@@ -1,4 +1,5 @@
-import { memberAt } from "../message.ts";
+import { edited, elementsOf, longestValue, valueIn } from "../json-text.ts";
+import { memberAt, textAt } from "../message.ts";
 import { encodedHeader } from "./header-value.ts";
 
 /** An argument of a tool that is repeated in a header. */
@@ -16,6 +17,8 @@ export interface LeftOut {
 }
 
 const annotation = "x-mcp-header";
+/** How many tools with headers are remembered, and how many headers one may have. */
+const [mostTools, mostHeaders] = [20_000, 100];
 
 /** Members of a schema that hold values, not schemas. */
 const values: ReadonlySet<string> = new Set(["const", "default", "enum", "example", "examples"]);
@@ -38,31 +41,37 @@ export class ToolHeaders {
    */
   learn(answer: string): { readonly text: string; readonly leftOut: readonly LeftOut[] } {
     if (this.#byTool.size === 0 && !answer.includes(annotation)) return { text: answer, leftOut: [] };
-    const message = JSON.parse(answer);
-    const tools: unknown = message.result?.tools;
-    if (!Array.isArray(tools)) return { text: answer, leftOut: [] };
+    const tools = elementsOf(memberAt(answer, "result", "tools"));
+    if (!tools) return { text: answer, leftOut: [] };
     const leftOut: LeftOut[] = [];
     const kept = tools.filter((tool) => {
-      const name = tool?.name;
-      if (typeof name !== "string") return true;
-      const found = mirroredIn(tool.inputSchema);
+      const name = textAt(tool, "name");
+      if (name === undefined) return true;
+      const found = headersIn(memberAt(tool, "inputSchema") ?? "{}");
+      this.#byTool.delete(name);
       if (typeof found === "string") leftOut.push({ name, why: found });
-      else if (found.length > 0) this.#byTool.set(name, found);
-      if (typeof found === "string" || found.length === 0) this.#byTool.delete(name);
+      else if (found.length > 0) this.#learnOne(name, found);
       return typeof found !== "string";
     });
     if (leftOut.length === 0) return { text: answer, leftOut };
-    return { text: JSON.stringify({ ...message, result: { ...message.result, tools: kept } }), leftOut };
+    const withKept = (result: string | undefined) => result && edited(result, { tools: `[${kept.join(",")}]` });
+    return { text: edited(answer, { result: withKept }), leftOut };
+  }
+
+  #learnOne(name: string, found: readonly Mirrored[]): void {
+    const [oldest] = this.#byTool.keys();
+    if (this.#byTool.size >= mostTools && oldest !== undefined) this.#byTool.delete(oldest);
+    this.#byTool.set(name, found);
   }
 
   /** @returns the headers for a call, as {@link ToolHeaders} knows its tool */
   headersOf(tool: string, call: string): Record<string, string> {
     const mirrored = this.#byTool.get(tool);
     if (!mirrored) return {};
-    const given: unknown = JSON.parse(memberAt(call, "params", "arguments") ?? "null");
+    const given = memberAt(call, "params", "arguments");
     return Object.fromEntries(
       mirrored.flatMap(({ path, header }) => {
-        const value = path.reduce<unknown>((at, name) => ownMember(at, name), given);
+        const value = valueIn(memberAt(given, ...path));
         const isPlain = ["string", "number", "boolean"].includes(typeof value);
         return isPlain ? [[header, encodedHeader(String(value))]] : [];
       }),
@@ -72,6 +81,14 @@ export class ToolHeaders {
 
 const ownMember = (value: unknown, name: string): unknown =>
   typeof value === "object" && value !== null && Object.hasOwn(value, name) ? Object(value)[name] : undefined;
+
+/** @returns as {@link mirroredIn}, of a schema that is JSON text */
+function headersIn(schema: string): readonly Mirrored[] | string {
+  // A name in JSON may be written with escapes.
+  if (!schema.includes(annotation) && !schema.includes("\\")) return [];
+  if (schema.length > longestValue) return `its schema is longer than ${longestValue} characters`;
+  return mirroredIn(JSON.parse(schema));
+}
 
 /** @returns the arguments that a schema wants in headers; the reason when an annotation of it is not allowed */
 function mirroredIn(schema: unknown): readonly Mirrored[] | string {
@@ -90,6 +107,7 @@ function mirroredIn(schema: unknown): readonly Mirrored[] | string {
         return `${annotation} stands on an argument that is no text, integer or boolean`;
       }
       if (names.has(name.toLowerCase())) return `two arguments have the same ${annotation}`;
+      if (names.size === mostHeaders) return `more than ${mostHeaders} arguments have ${annotation}`;
       names.add(name.toLowerCase());
       found.push({ path, header: `mcp-param-${name.toLowerCase()}` });
     }
