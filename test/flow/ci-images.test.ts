@@ -100,24 +100,28 @@ const arm64 = "/usr/aarch64-linux-gnu";
 const canArm = process.arch === "arm64" || (qemu !== null && existsSync(arm64));
 if (!canArm) console.log("skipped: no arm64 here (Debian: qemu-user-static, libc6-arm64-cross)");
 
-(canArm ? ciTest : test.skip)("the program for arm64 runs", async () => {
-  const program = join(made, "arm64/codemie");
-  await compile(await editionOf(undefined), program, "linux-arm64");
-  const command = process.arch === "arm64" ? [program] : [qemu ?? "", "-L", arm64, program];
-  const run = (...words: string[]) => Bun.spawnSync([...command, ...words], { env: { HOME: made, CI: "true" } });
-  const { version } = JSON.parse(readFileSync(join(import.meta.dir, "../../package.json"), "utf8"));
-  expect(run("--version").stdout.toString()).toStartWith(`codemie ${version} (`);
-  expect(JSON.parse(run("doctor", "--json").stdout.toString()).checks.length).toBeGreaterThan(10);
-  const person = new Person();
-  const seen = recordingAgent(person, "claude");
-  const words = [...command, "claude", "--task", "hello", "--base-url", sandbox.origin];
-  const env = { ...person.env, CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci") };
-  // Not synchronous: the host is in this process.
-  const task = Bun.spawn(words, { env, cwd: person.cwd, stderr: "pipe" });
-  expect({ err: await task.stderr.text(), code: await task.exited }).toEqual({ err: "", code: 0 });
-  expect((await seen()).args).toContain("hello");
-  person.remove();
-});
+for (const [target, canRun, emulator] of [
+  ["linux-arm64", canArm, process.arch === "arm64" ? [] : [qemu ?? "", "-L", arm64]],
+  ["linux-x64-baseline", process.platform === "linux" && process.arch === "x64", []],
+] as const)
+  (canRun ? ciTest : test.skip)(`the program for ${target} runs`, async () => {
+    const program = join(made, target, "codemie");
+    await compile(await editionOf(undefined), program, target);
+    const command = [...emulator, program];
+    const run = (...words: string[]) => Bun.spawnSync([...command, ...words], { env: { HOME: made, CI: "true" } });
+    const { version } = JSON.parse(readFileSync(join(import.meta.dir, "../../package.json"), "utf8"));
+    expect(run("--version").stdout.toString()).toStartWith(`codemie ${version} (`);
+    expect(JSON.parse(run("doctor", "--json").stdout.toString()).checks.length).toBeGreaterThan(10);
+    const person = new Person();
+    const seen = recordingAgent(person, "claude");
+    const words = [...command, "claude", "--task", "hello", "--base-url", sandbox.origin];
+    const env = { ...person.env, CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci") };
+    // Not synchronous: the host is in this process.
+    const task = Bun.spawn(words, { env, cwd: person.cwd, stderr: "pipe" });
+    expect({ err: await task.stderr.text(), code: await task.exited }).toEqual({ err: "", code: 0 });
+    expect((await seen()).args).toContain("hello");
+    person.remove();
+  });
 
 test("the lines for images in the documents name the files that a release has", async () => {
   const text = await Bun.file(join(import.meta.dir, "../../docs/ci/README.md")).text();

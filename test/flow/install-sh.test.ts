@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { linkNames } from "../../src/cli/commands/agent/agents.ts";
 import { recordingAgent } from "../support/agents.ts";
 import { codemie, Person } from "../support/codemie.ts";
+import { handOff, loginUrl } from "../support/login.ts";
 import { barePath, everything, type How, newKey, ownTarget, Releases, runInstaller } from "../support/release.ts";
 import { sharedSandbox } from "../support/shared.ts";
 import { cases, ciTest } from "../support/tiers.ts";
@@ -54,30 +55,41 @@ for (const [what, shell, tools, ofBusybox, skipped] of cases(
   ] as const,
   1,
 )) {
-  test.skipIf(skipped)(`${what}: the program is installed, says its version and runs a task without Node`, async () => {
-    const PATH = barePath(person, tools, ofBusybox);
-    const installed = await run([], { shell, env: { PATH }, piped: shell[0] === "dash" });
-    expect(installed).toMatchObject({ code: 0, err: "" });
-    expect(installed.out).toBe(
-      `codemie ${version} is in ${bin}, with its other names: ${linkNames.join(" ")}
+  test.skipIf(skipped)(
+    `${what}: the program is installed, says its version, logs in and runs a task without Node`,
+    async () => {
+      const PATH = barePath(person, tools, ofBusybox);
+      const installed = await run([], { shell, env: { PATH }, piped: shell[0] === "dash" });
+      expect(installed).toMatchObject({ code: 0, err: "" });
+      expect(installed.out).toBe(
+        `codemie ${version} is in ${bin}, with its other names: ${linkNames.join(" ")}
 ${bin} is not on PATH: add it in the file your shell reads at its start, as in: export PATH="${bin}:$PATH"\n`,
-    );
-    expect(linkNames.map((name) => readlinkSync(join(bin, name)))).toEqual(linkNames.map(() => "codemie"));
-    expect(Object.keys(everything(person)).filter((path) => path.startsWith(join(person.root, "tmp")))).toEqual([]);
-    const seen = recordingAgent(person, "claude");
-    const path = `${bin}:${join(person.root, "bin")}:${PATH}`;
-    const { code, err } = await person.run(["--task", "hello", "--base-url", sandbox.origin], {
-      program: join(bin, "codemie-claude"),
-      env: { PATH: path, CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci") },
-    });
-    expect({ code, err }).toEqual({ code: 0, err: "" });
-    expect((await seen()).args).toContain("hello");
-    const removed = await run(["--uninstall"], { shell, env: { PATH } });
-    expect(removed.out).toBe(
-      `removed from ${bin}: codemie ${linkNames.join(" ")}\nyour logins and settings stay in ~/.codemie\n`,
-    );
-    expect(Object.keys(everything(person)).filter((one) => one.startsWith(bin))).toEqual([bin]);
-  });
+      );
+      expect(linkNames.map((name) => readlinkSync(join(bin, name)))).toEqual(linkNames.map(() => "codemie"));
+      expect(Object.keys(everything(person)).filter((path) => path.startsWith(join(person.root, "tmp")))).toEqual([]);
+      const seen = recordingAgent(person, "claude");
+      const path = `${bin}:${join(person.root, "bin")}:${PATH}`;
+      const { code, err } = await person.run(["--task", "hello", "--base-url", sandbox.origin], {
+        program: join(bin, "codemie-claude"),
+        env: { PATH: path, CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci") },
+      });
+      expect({ code, err }).toEqual({ code: 0, err: "" });
+      expect((await seen()).args).toContain("hello");
+      const login = person.start(["profile", "login", "--url", sandbox.origin], {
+        program: join(bin, "codemie"),
+        env: { PATH: path },
+      });
+      const [page] = await login.says(loginUrl);
+      await fetch(await handOff(page, sandbox.front.issue("ada").cookie));
+      expect((await login.finished()).code).toBe(0);
+      expect((await person.run(["models"], { program: join(bin, "codemie"), env: { PATH: path } })).code).toBe(0);
+      const removed = await run(["--uninstall"], { shell, env: { PATH } });
+      expect(removed.out).toBe(
+        `removed from ${bin}: codemie ${linkNames.join(" ")}\nyour logins and settings stay in ~/.codemie\n`,
+      );
+      expect(Object.keys(everything(person)).filter((one) => one.startsWith(bin))).toEqual([bin]);
+    },
+  );
 }
 
 for (const shell of [["bash"], ["bash", "--posix"], ["dash"], ["busybox", "ash"]]) {

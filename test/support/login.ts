@@ -5,7 +5,8 @@ import { codemie, type Person, type Running } from "./codemie.ts";
 import type { Session } from "./sandbox/front.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 
-const loginUrl = /https?:\/\/\S+\/code-assistant-api\/v1\/auth\/login\/(\d+)/;
+/** The address of a login's page, and the port of its callback, in what a login prints. */
+export const loginUrl = /https?:\/\/\S+\/code-assistant-api\/v1\/auth\/login\/(\d+)/;
 
 /** Starts a login and waits until it can be answered. */
 export async function beginLogin(
