@@ -136,7 +136,8 @@ ciTest(
         "claude-sonet-4-6",
         "not one of this account's models; the nearest are claude-sonnet-4-6, claude-haiku-4-5",
       ],
-      ["haikuModel", "haiku-9", "not one of this account's models (see codemie models)\n"],
+      ["haikuModel", "haiku-9", "not one of this account's models; the nearest are claude-haiku-4-5"],
+      ["opusModel", "zzzzz", "not one of this account's models (see codemie models)\n"],
       ["project", "team-alfa", "not one of your projects; the nearest are team-alpha, team-beta"],
     ] as const) {
       const { code, err } = await person.run(["config", "set", key, value]);

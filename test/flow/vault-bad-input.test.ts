@@ -144,3 +144,11 @@ testWithMounts("a read-only disk: reading works, also where a mode cannot be put
     person.remove();
   }
 });
+
+test("an export into a file that is there is refused before anybody is asked for the vault's passphrase", async () => {
+  const person = sealed.copy();
+  delete person.env.CODEMIE_VAULT_PASSPHRASE;
+  const { code, err } = await person.run(["vault", "export", person.configFile]);
+  expect([code, err]).toEqual([1, expect.stringContaining("exists, and is not overwritten")]);
+  person.remove();
+});

@@ -335,7 +335,8 @@ for (const [what, list] of cases(
     if (what === "inputs") expect(line).toContain("inputs at a time");
     else expect(line.length).toBeGreaterThan(text.length / 3);
     expect(line).not.toContain('"resultType"');
-    expect(peak(bridge.child.pid)).toBeLessThan(most);
+    // A changed message stands beside the one that came until the next collection of garbage.
+    expect(peak(bridge.child.pid)).toBeLessThan(most + 2 * 60);
   });
 }
 

@@ -26,10 +26,11 @@ export const vaultExport = (cli: Cli) =>
     async run({ args }) {
       const { runtime, output } = cli;
       if (!args.file) throw commandFailure.exportFileMissing();
-      const file = resolve(runtime.cwd, args.file);
-      await requireNewFile(file);
       const { vault, profiles } = await storesToChange(runtime);
       if (!(await vault.exists())) throw vaultFailure.none();
+      // Before the vault asks for its passphrase.
+      const file = resolve(runtime.cwd, args.file);
+      await requireNewFile(file);
       const found = await vault.records();
       const config = await profiles.read();
       const content: Portable = { records: [], profiles: {} };
