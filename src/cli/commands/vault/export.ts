@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { record } from "../../../access/audit.ts";
 import { passphraseOf } from "../../../access/passphrase.ts";
 import { type Portable, profileOfRecord } from "../../../access/portable.ts";
-import { storesToChange } from "../../../access/stores.ts";
+import { stores, storesToChange } from "../../../access/stores.ts";
 import { requireNewFile } from "../../../platform/path-state.ts";
 import { writeNewFile } from "../../../platform/private.ts";
 import { vaultFailure } from "../../../vault/failures.ts";
@@ -26,11 +26,11 @@ export const vaultExport = (cli: Cli) =>
     async run({ args }) {
       const { runtime, output } = cli;
       if (!args.file) throw commandFailure.exportFileMissing();
+      const file = resolve(runtime.cwd, args.file);
+      // Before the vault asks for its passphrase.
+      if (await stores(runtime).vault.sealing()) await requireNewFile(file);
       const { vault, profiles } = await storesToChange(runtime);
       if (!(await vault.exists())) throw vaultFailure.none();
-      // Before the vault asks for its passphrase.
-      const file = resolve(runtime.cwd, args.file);
-      await requireNewFile(file);
       const found = await vault.records();
       const config = await profiles.read();
       const content: Portable = { records: [], profiles: {} };
