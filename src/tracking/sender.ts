@@ -28,6 +28,8 @@ export class MetricSender {
   readonly #now: () => number;
   /** sessions with something to send */
   readonly #waiting = new Set<string>();
+  /** what the host said to metrics whose record could not be written: they do not go out again */
+  readonly #answered = new Map<string, "taken" | { readonly never: number }>();
   #failures = 0;
   #notBefore = 0;
   #timer: Timer | undefined;
@@ -116,10 +118,12 @@ export class MetricSender {
       for (let found = this.#openOf(session); found; found = this.#openOf(session)) {
         for (const delta of found.open) {
           if (this.#isStopped) return;
-          const answer = await this.#send(delta, found.facts);
+          const answer = this.#answered.get(delta.id) ?? (await this.#send(delta, found.facts));
           if (answer === "soon" || answer === "later") return this.#postpone(answer);
-          this.#failures = 0;
+          this.#answered.set(delta.id, answer);
           await this.#mark(session, delta.id, answer);
+          this.#answered.delete(delta.id);
+          this.#failures = 0;
         }
       }
       this.#waiting.delete(session);

@@ -33,3 +33,30 @@ test("a metric that is made while the one before it is sent goes too", async () 
   expect(readRecord(home, "s1")?.deltas.map((one) => one.sent)).toEqual([0, 0]);
   rmSync(home, { recursive: true });
 });
+
+test("a metric that arrived, which could not be written down, is not sent again in this run", async () => {
+  const home = mkdtempSync(join(tmpdir(), "codemie-test-"));
+  const api = "https://codemie.example.com/api";
+  const record = newRecord("s1", { agent: "claude", client: "c", cli: "1.0.0", api, profile: "default" }, 0);
+  record.deltas.push({ id: "only", at: 0, name: "n", attributes: {} });
+  await writeRecord(home, record);
+  const sent: string[] = [];
+  const send = async ({ id }: Delta): Promise<Answer> => {
+    sent.push(id);
+    return "taken";
+  };
+  const again = Promise.withResolvers<void>();
+  let tries = 0;
+  const now = () => {
+    if (++tries === 1) throw new Error("no space left on device");
+    again.resolve();
+    return 7;
+  };
+  const sender = new MetricSender(home, "run-1", api, send, now);
+  sender.look("s1");
+  await again.promise;
+  await sender.finish(60_000);
+  expect(sent).toEqual(["only"]);
+  expect(readRecord(home, "s1")?.deltas.map((one) => one.sent)).toEqual([7]);
+  rmSync(home, { recursive: true });
+});
