@@ -120,7 +120,7 @@ export interface AgentSessions {
   removeOld?(home: string): Promise<void>;
   /** @returns what the agent is set up with, as attributes of the metric of a session's start; absent where we do not look */
   inventory?(cwd: string, env: Env): Promise<Readonly<Record<string, unknown>>>;
-  /** true: other users of the machine could see what is said while the agent tells of it, so it is tracked only where that is `on` */
+  /** true: other users of the machine can read the conversation in what the agent tells us, so it is tracked only where that is `on` */
   readonly showsWords?: boolean;
   /** true: the agent does not wait for our hook, so that the last one may come after its end */
   readonly endsBeforeHook?: boolean;

@@ -7,7 +7,7 @@ import { readInput } from "../platform/stdio.ts";
 // The line that Claude Code shows below its prompt. A process of its own prints it, again and again, so this file loads
 // nothing heavy. Its signs are ASCII everywhere: that process does not know Claude Code's terminal.
 
-/** What a run writes down for the line. */
+/** The facts of a run that the line shows; the run writes them down. */
 export interface ShownRun {
   readonly profile: string;
   readonly model?: string | undefined;

@@ -1,6 +1,6 @@
 import { bodyToJudge, decoded } from "./attempt.ts";
 
-/** What hosts say of a beta that they do not name: Bedrock's words, and the header's name. */
+/** Words of hosts about a beta that they do not name: Bedrock's, and the header's name. */
 const unnamed = /beta flag|anthropic[-_]beta/i;
 
 /**

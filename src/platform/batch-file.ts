@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { readUntrusted } from "./foreign-files.ts";
 
-/** What a batch file of a package manager runs, and how. */
+/** The program that a batch file of a package manager runs, and how. */
 export interface Shim {
   /** the script or the program, by its absolute path or its path from the batch file's folder */
   readonly target: string;

@@ -58,8 +58,8 @@ export const fileBehind = (program: Program, env: Env): string =>
   behindBatchFile(program, (name) => findProgram(name, env))?.at(-1) ?? program;
 
 /**
- * What npm puts on PATH in Windows is a batch file, and its interpreter would read a task's `&` or `%PATH%` as its own. So we start
- * the program that the file stands for. What another batch file names is not looked for in the current folder.
+ * In Windows npm puts a batch file on PATH, and its interpreter would read a task's `&` or `%PATH%` as its own. So we start
+ * the program that the file stands for. The interpreter of another batch file looks for no program in the current folder.
  *
  * @returns what `Bun.spawn` gets
  * @throws `failed` for another batch file, whose arguments the interpreter would misread

@@ -1,6 +1,6 @@
 import Provider from "oidc-provider";
 import { ProofReader } from "./proofs.ts";
-import { answerApi, type BackendSettings } from "./sandbox/backend.ts";
+import { answerApi, usualBackend } from "./sandbox/backend.ts";
 import { listen, readRequest, type Seen } from "./sandbox/http.ts";
 // This also quiets the provider's warnings of its quick-start pages.
 import { cliClientId, loopbackRedirects } from "./sandbox/identity.ts";
@@ -21,20 +21,6 @@ export interface BoundHost {
   readonly proofs: Record<string, unknown>[];
   close(): Promise<void>;
 }
-
-const backend: BackendSettings = {
-  handoff: "keycloak",
-  answer: undefined,
-  userFailure: undefined,
-  userWaits: undefined,
-  list: undefined,
-  admin: false,
-  clockOffMs: 0,
-  applications: ["team-alpha"],
-  integrations: [],
-  countsPages: true,
-  metrics: undefined,
-};
 
 /** @param binds false: the provider has no DPoP */
 export async function startBoundHost(binds = true): Promise<BoundHost> {
@@ -89,7 +75,7 @@ export async function startBoundHost(binds = true): Promise<BoundHost> {
     const claims = { sub, email: `${sub}@example.com`, name: sub };
     const innerExpiresAt = Date.now() + 60_000;
     const session = { id: sub, claims, refreshToken: "", generation: 0, innerExpiresAt, revoked: false };
-    await answerApi(seen, response, session, backend, []);
+    await answerApi(seen, response, session, usualBackend, []);
   });
   const it: BoundHost = {
     origin: host.origin,

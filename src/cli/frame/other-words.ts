@@ -39,7 +39,7 @@ const ours: Readonly<Record<string, string>> = {
 const removeServer =
   "claude mcp remove NAME takes it out of Claude Code; codemie mcp logout NAME ends its login before";
 
-/** What to do instead of what other tools have a command or a word for. */
+/** Commands and words of other tools that we have no command for, and the hint for each. */
 const others: Readonly<Record<string, string>> = {
   "codemie mcp remove": removeServer,
   "codemie mcp rm": removeServer,

@@ -253,7 +253,7 @@ export class Eras implements Transport {
     const between = this.#new;
     const isModern = this.#speaks === "modern";
     const outcome = isModern ? await this.#pass(pending) : await this.#throughSession(pending);
-    // What was taken for a server with sessions opened none: the next request finds out again.
+    // We took it for a server with sessions, and it opened none: the next request finds out again.
     if (isAuto && !isModern && this.#new?.hasSession === false) this.#speaks = "unknown";
     const isWrong = outcome === "turned" || (isModern && isRefused(outcome));
     if (outcome !== "turned" && !(isWrong && isAuto && !isAgain && pending.wanted)) return outcome;

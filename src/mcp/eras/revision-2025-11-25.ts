@@ -23,7 +23,7 @@ export const removed: ReadonlySet<string> = new Set([
   "resources/unsubscribe",
 ]);
 
-/** What a server asks a client, and the capability that it needs. */
+/** Requests of a server to a client, and the capability that each needs. */
 export const serverRequests: Readonly<Record<string, string>> = {
   "elicitation/create": "elicitation",
   "sampling/createMessage": "sampling",

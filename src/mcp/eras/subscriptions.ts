@@ -9,7 +9,7 @@ interface Subscription {
   readonly addresses: readonly string[];
 }
 
-/** What the client may ask for, and the notification and the capability of the server that belong to it. */
+/** Wishes that a client may have, and the notification and the capability of the server that belong to each. */
 const lists = [
   ["toolsListChanged", "notifications/tools/list_changed", "tools"],
   ["promptsListChanged", "notifications/prompts/list_changed", "prompts"],

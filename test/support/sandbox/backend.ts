@@ -38,6 +38,21 @@ export interface BackendSettings {
   metrics: ModelAnswer | undefined;
 }
 
+/** A CodeMie host as it usually is. */
+export const usualBackend: BackendSettings = {
+  handoff: "keycloak",
+  answer: undefined,
+  userFailure: undefined,
+  userWaits: undefined,
+  list: undefined,
+  admin: false,
+  clockOffMs: 0,
+  applications: ["team-alpha"],
+  integrations: [],
+  countsPages: true,
+  metrics: undefined,
+};
+
 const api = "/code-assistant-api";
 const minimalVersion = [0, 0, 47];
 

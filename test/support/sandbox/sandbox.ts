@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { answerApi, type BackendSettings } from "./backend.ts";
+import { answerApi, type BackendSettings, usualBackend } from "./backend.ts";
 import { Front, type FrontSettings } from "./front.ts";
 import { listen, readRequest, type Seen, send } from "./http.ts";
 import { type Identity, type ProviderClient, startIdentity } from "./identity.ts";
@@ -43,17 +43,7 @@ export async function startSandbox(
     answersCheck: true,
     hangsCheck: false,
     mode: "ingress",
-    handoff: "keycloak",
-    answer: undefined,
-    userFailure: undefined,
-    userWaits: undefined,
-    list: undefined,
-    admin: false,
-    clockOffMs: 0,
-    applications: ["team-alpha"],
-    integrations: [],
-    countsPages: true,
-    metrics: undefined,
+    ...usualBackend,
     ...changes,
   };
   const first = { ...settings };

@@ -16,7 +16,7 @@ export interface KnownProgram {
   hints?(gateway: Pick<RunningGateway, "url" | "model">): string[];
 }
 
-/** What programs read that take any server of one of the two APIs. */
+/** Variables for programs that take any server of one of the two APIs. */
 const usualEnv = ({ url, key }: RunningGateway) => ({
   CODEMIE_GATEWAY_URL: url,
   CODEMIE_GATEWAY_KEY: key,

@@ -30,7 +30,7 @@ const ours = [
   "claude-plugin",
   "opencode-plugin",
 ];
-/** What `codemie config reset` keeps of the configuration, and what a killed process left while it replaced a file. */
+/** Files that `codemie config reset` keeps of the configuration, and that a killed process left while it replaced one. */
 const leftovers =
   /^(?:codemie-cli\.config\.json\.backup-\d+|\.(?:codemie-cli\.config\.json|vault\.key)\.\d+\.[0-9a-f]+\.tmp)$/;
 
