@@ -16,6 +16,8 @@ const refusedMs = 600_000;
 const longestMs = 1_800_000;
 /** How long another process may take to send what it has, ms. */
 const turnMs = 60_000;
+/** How long the end of a run waits for the records, to write down what has arrived, ms. */
+const markMs = 5_000;
 /** How long records are kept, ms. */
 export const keptMs = 30 * 86_400_000;
 
@@ -103,13 +105,19 @@ export class MetricSender {
       });
   }
 
-  /** Sends what is left, for at most this long, ms. What does not arrive is left to the next run. Never throws. */
+  /**
+   * Sends what is left. What does not arrive is left to the next run. Never throws.
+   *
+   * @param ms how long it sends, ms; what has been answered by then may take {@link markMs} more to be written down
+   */
   async finish(ms: number): Promise<void> {
     const end = performance.now() + ms;
     this.wake();
     while (this.#work && performance.now() < end) await within(end - performance.now(), this.#work);
     this.#isStopped = true;
     clearTimeout(this.#timer);
+    // Others may have the records: what arrived and is not marked would go out again with the next run.
+    if (this.#work && this.#answered.size > 0) await within(markMs, this.#work);
   }
 
   async #round(): Promise<void> {

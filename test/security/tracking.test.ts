@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Delta } from "../../src/tracking/record.ts";
+import { isOpen } from "../../src/tracking/sender.ts";
 import { codemie, codemieClaude, type Person, withClaude } from "../support/codemie.ts";
 import { inNamespace, runOnFullDisk, runReadOnly, testWithMounts } from "../support/namespace.ts";
 import { goesOn } from "../support/processes.ts";
@@ -19,6 +21,21 @@ rmSync(join(loggedIn.codemieHome, "sessions"), { recursive: true });
 const start = (person: Person, env: Record<string, string> = {}) =>
   person.start(["--task", "x"], { program: codemieClaude, env });
 const run = (person: Person, env: Record<string, string> = {}) => start(person, env).finished();
+
+/** Runs an agent that does nothing until all is sent: each run sends for two seconds. */
+async function sendRest(person: Person): Promise<void> {
+  trackedAgent(person, `console.log("quiet")`);
+  const records = join(person.codemieHome, "sessions");
+  const isLeft = () =>
+    readdirSync(records).some(
+      (file) =>
+        /^run-.*\.spool$/.test(file) ||
+        (file.endsWith(".json") &&
+          JSON.parse(readFileSync(join(records, file), "utf8")).deltas.some((one: Delta) => isOpen(one))),
+    );
+  do await run(person);
+  while (isLeft());
+}
 
 const begin = `hook("SessionStart", { source: "startup" }); hook("UserPromptSubmit", { prompt: "x" });`;
 const end = `hook("Stop"); hook("SessionEnd", { reason: "other" });`;
@@ -296,9 +313,7 @@ test("what a killed run leaves arrives once with the next run", async () => {
   trackedAgent(person, `${begin} write(call("t1") + result("t1")); hook("Stop"); ${waits}`);
   await killRun(person);
   expect(toolsOf(metricsOf(sandbox))).toEqual([]);
-  trackedAgent(person, `console.log("quiet")`);
-  await run(person);
-  await run(person);
+  await sendRest(person);
   const metrics = metricsOf(sandbox);
   expect(metrics.map(({ attributes }) => attributes.status ?? attributes.tool_names)).toEqual([
     "started",
@@ -321,9 +336,7 @@ ciTest(
     );
     for (let i = 0; i < killed; i += 5)
       await Promise.all(Array.from({ length: 5 }, () => killRun(person, Math.random() * 3_000)));
-    trackedAgent(person, `console.log("quiet")`);
-    await run(person);
-    await run(person);
+    await sendRest(person);
     const noted = readFileSync(join(person.home, "noted"), "utf8").trim().split("\n");
     const metrics = onceById(metricsOf(sandbox));
     const arrived = toolsOf(metrics);
@@ -396,9 +409,8 @@ test("many sessions of one base folder at once: each arrives once", async () => 
   const done = await Promise.all(Array.from({ length: count }, () => run(person)));
   expect(done.map(({ code }) => code)).toEqual(done.map(() => 0));
   expect(done.filter(({ err }) => err.includes("codemie sessions")).length).toBe(1);
-  trackedAgent(person, `console.log("quiet")`);
-  await run(person);
-  const metrics = metricsOf(sandbox);
+  await sendRest(person);
+  const metrics = onceById(metricsOf(sandbox));
   expect(toolsOf(metrics).length).toBe(count);
   expect(new Set(metrics.map(({ attributes }) => attributes.delta_id)).size).toBe(count * 3);
   expect(metrics.length).toBe(count * 3);

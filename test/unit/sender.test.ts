@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Delta, newRecord, readRecord, writeRecord } from "../../src/tracking/record.ts";
+import { withRecords } from "../../src/tracking/run.ts";
 import { type Answer, MetricSender } from "../../src/tracking/sender.ts";
 
 /** The sending of metrics. */
@@ -58,5 +59,38 @@ test("a metric that arrived, which could not be written down, is not sent again 
   await sender.finish(60_000);
   expect(sent).toEqual(["only"]);
   expect(readRecord(home, "s1")?.deltas.map((one) => one.sent)).toEqual([7]);
+  rmSync(home, { recursive: true });
+});
+
+test("a metric that arrived at the end of the time is written down, though another process has the records", async () => {
+  const home = mkdtempSync(join(tmpdir(), "codemie-test-"));
+  const api = "https://codemie.example.com/api";
+  const record = newRecord("s1", { agent: "claude", client: "c", cli: "1.0.0", api, profile: "default" }, 0);
+  for (const id of ["one", "two"]) record.deltas.push({ id, at: 0, name: "n", attributes: {} });
+  await writeRecord(home, record);
+  const held = Promise.withResolvers<void>();
+  const isHeld = Promise.withResolvers<void>();
+  const holder = withRecords(home, () => {
+    isHeld.resolve();
+    return held.promise;
+  });
+  await isHeld.promise;
+  const sent: string[] = [];
+  const arrived = Promise.withResolvers<void>();
+  const send = async ({ id }: Delta): Promise<Answer> => {
+    sent.push(id);
+    arrived.resolve();
+    return "taken";
+  };
+  const sender = new MetricSender(home, "run-1", api, send, () => 7);
+  sender.look("s1");
+  await arrived.promise;
+  await new Promise(setImmediate);
+  const finished = sender.finish(0);
+  held.resolve();
+  await finished;
+  expect(sent).toEqual(["one"]);
+  expect(readRecord(home, "s1")?.deltas.map((one) => one.sent)).toEqual([7, undefined]);
+  await holder;
   rmSync(home, { recursive: true });
 });
