@@ -55,6 +55,8 @@ export async function flood(
     end: async () => {
       child.stdin.end();
       await child.exited;
+      // Each closed connection keeps its descriptor until the process looks at it.
+      while (readdirSync(`/proc/${pid}/fd`).length > fewDescriptors / 2) await new Promise(setImmediate);
     },
   };
 }

@@ -1,13 +1,13 @@
-import { jsonValue } from "../../core/json-value.ts";
 import { printable } from "../../core/text.ts";
 import type { HttpClient, IncomingAnswer } from "../../http1/message.ts";
-import { readBody } from "../../platform/body.ts";
 import { networkFailure, type TlsSettings } from "../../platform/network.ts";
-import { decoded, discard, replayableBody } from "../attempt.ts";
+import { discard, replayableBody } from "../attempt.ts";
 import type { IncomingRequest } from "../paths.ts";
+import { documentIn, wholeText } from "./answer-text.ts";
 import { type Asked, askedFor, isRelayPath } from "./asked.ts";
 import { Callbacks, callbackPath, type RegisteredClients } from "./callback.ts";
 import type { Capabilities, Role } from "./capability.ts";
+import { withoutEndpoint } from "./event-stream.ts";
 import { type RelayEvent, Revisions, revisionIn } from "./events.ts";
 import { headersBack, headersFor, type Recipient } from "./headers.ts";
 import { RelayRefusal, refusalResponse } from "./refusal.ts";
@@ -16,8 +16,8 @@ import { type Document, Rewriter } from "./rewrite.ts";
 import { type TargetOptions, Targets } from "./target.ts";
 import { Upstreams } from "./upstreams.ts";
 
-/** Longest document, bytes, compressed or not; how long all of it may take, ms; longest `WWW-Authenticate`, characters. */
-const [longestDocument, documentMs, longestChallenge] = [1024 * 1024, 30_000, 16_384];
+/** How long all of a document may take, ms; longest `WWW-Authenticate`, characters. */
+const [documentMs, longestChallenge] = [30_000, 16_384];
 
 export interface RelayOptions extends TargetOptions {
   readonly capabilities: Capabilities;
@@ -64,6 +64,9 @@ export function relayOf(options: RelayOptions): Relay {
   const upstreams = new Upstreams(options.tls, options.proxied);
   const revisions = new Revisions();
 
+  const tellRefusal = ({ headers }: IncomingRequest, { reason, host }: RelayRefusal) =>
+    tell({ kind: "refused", reason, host, revision: revisionIn(headers) });
+
   async function answer(incoming: IncomingRequest, gatewayKey: string, hasGatewayKey: boolean): Promise<Response> {
     try {
       if (incoming.call.path === callbackPath) return leadTo(callbacks.returning(incoming.call.query));
@@ -75,7 +78,7 @@ export function relayOf(options: RelayOptions): Relay {
       return await (asked.role === "authorize" ? authorize(going) : passed(going));
     } catch (error) {
       if (!(error instanceof RelayRefusal)) throw error;
-      tell({ kind: "refused", reason: error.reason, host: error.host, revision: revisionIn(incoming.headers) });
+      tellRefusal(incoming, error);
       return refusalResponse(error, incoming.id);
     }
   }
@@ -229,7 +232,7 @@ export function relayOf(options: RelayOptions): Relay {
   }
 
   /** @returns the answer with its challenge rewritten; the body streams */
-  function back({ rewriter }: Going, got: IncomingAnswer, url: URL): Response {
+  function back({ incoming, rewriter }: Going, got: IncomingAnswer, url: URL): Response {
     const headers = headersBack(got.headers);
     const challenge = headers["www-authenticate"];
     if (challenge !== undefined) {
@@ -239,7 +242,8 @@ export function relayOf(options: RelayOptions): Relay {
       }
       headers["www-authenticate"] = rewriter.challenge(challenge, url);
     }
-    return new Response(got.body, { status: got.status, headers });
+    const body = withoutEndpoint(incoming.call.method, got, url.host, (error) => tellRefusal(incoming, error));
+    return new Response(body, { status: got.status, headers });
   }
 
   /**
@@ -293,37 +297,4 @@ function withoutBody({
   ...headers
 }: Record<string, string>) {
   return headers;
-}
-
-/** @returns the text of an answer; undefined when its coding is unknown or broken. @throws RelayRefusal when it is too long */
-async function wholeText({ headers, body }: IncomingAnswer, url: URL): Promise<string | undefined> {
-  const tooLong = () => new RelayRefusal(502, "too-large", `${url.host} sent more than 1 MiB`, url.host);
-  const { bytes, end } =
-    body instanceof ReadableStream
-      ? await readBody(body, longestDocument)
-      : { bytes: body ?? new Uint8Array(), end: "whole" as const };
-  if (end === "cut") throw tooLong();
-  if (end === "broken") throw new RelayRefusal(502, "unreachable", `the answer of ${url.host} broke off`, url.host);
-  const coding = headers["content-encoding"];
-  const text = await decoded(bytes, coding, longestDocument);
-  if (text === undefined)
-    throw new RelayRefusal(
-      502,
-      "too-large",
-      `${url.host} sent what unpacks to more than 1 MiB, or not at all`,
-      url.host,
-    );
-  return text;
-}
-
-/** @returns the document; undefined when the text is none. @throws RelayRefusal when it is nested too deeply */
-function documentIn(text: string, url: URL): Document | undefined {
-  try {
-    const value = jsonValue(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Document) : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError && error.message === "nested too deeply")
-      throw new RelayRefusal(502, "unreadable", `${url.host} sent JSON that is nested too deeply`, url.host);
-    return undefined;
-  }
 }
