@@ -6,6 +6,7 @@ import { claudeFolder, codemieClaude, Person, withClaude } from "../support/code
 import { startGateway } from "../support/gateway.ts";
 import { logIn } from "../support/login.ts";
 import { Probe } from "../support/probe.ts";
+import { isStopped } from "../support/processes.ts";
 import { Pty } from "../support/pty.ts";
 import { sharedLogin, sharedSandbox } from "../support/shared.ts";
 import { cases, ciTest } from "../support/tiers.ts";
@@ -135,13 +136,15 @@ test("without a terminal there is no banner, whatever flag makes it a run of one
 
 test("Ctrl-Z that stops the agent and us, and fg", async () => {
   const person = loggedIn.copy();
-  person.install("claude", "#!/bin/sh\necho agent ready\nread -r line\necho agent heard $line\nexit 6\n");
+  person.install("claude", "#!/bin/sh\necho agent $$ ready\nread -r line\necho agent heard $line\nexit 6\n");
   const pty = new Pty(person, ["--norc", "--noprofile", "-i"], { PS1: "shell> " }, "/bin/bash");
   await pty.shows(/shell> /);
   pty.type(`${codemieClaude}\r`);
-  await pty.shows(/agent ready/);
+  const [, agent] = await pty.shows(/agent (\d+) ready/);
   pty.type("\x1a");
   await pty.shows(/Stopped[\s\S]*shell> /);
+  // The shell waits for us alone: an agent that has not stopped yet would read of what is typed for the shell.
+  while (!isStopped(Number(agent))) await Bun.sleep(10);
   pty.type("fg; echo its code: $?\r");
   await pty.shows(/fg;[\s\S]*codemie-claude/);
   pty.type("you\r");

@@ -1,5 +1,5 @@
 import { test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
 const isRoot = process.getuid?.() === 0;
@@ -45,7 +45,7 @@ export async function flood(
   const lines = child.stdout.getReader();
   const line = async () => new TextDecoder().decode((await lines.read()).value).trim();
   if ((await line()) !== "connected") throw new Error("the flooder did not connect");
-  while (readdirSync(`/proc/${pid}/fd`).length < fewDescriptors) await new Promise(setImmediate);
+  while (descriptorsOf(pid) < fewDescriptors) await new Promise(setImmediate);
   return {
     ask: () => {
       child.stdin.write("ask\n");
@@ -55,10 +55,16 @@ export async function flood(
     end: async () => {
       child.stdin.end();
       await child.exited;
-      // Each closed connection keeps its descriptor until the process looks at it.
-      while (readdirSync(`/proc/${pid}/fd`).length > fewDescriptors / 2) await new Promise(setImmediate);
+      // Each closed connection keeps its descriptor until the process looks at it, or ends.
+      while (descriptorsOf(pid) > fewDescriptors / 2) await new Promise(setImmediate);
     },
   };
+}
+
+/** @returns how many descriptors a process has; none once it has ended */
+function descriptorsOf(pid: number): number {
+  const folder = `/proc/${pid}/fd`;
+  return existsSync(folder) ? readdirSync(folder).length : 0;
 }
 
 /**

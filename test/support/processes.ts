@@ -21,6 +21,9 @@ export function goesOn(pid: number): boolean {
   return stat !== "" && !stat.includes(") Z ");
 }
 
+/** @returns true while a signal keeps a process stopped, as Ctrl-Z does */
+export const isStopped = (pid: number): boolean => read(`/proc/${pid}/stat`).includes(") T ");
+
 function read(file: string): string {
   try {
     return readFileSync(file, "latin1");
