@@ -51,10 +51,13 @@ async function hasShownStatus(): Promise<boolean> {
   return true;
 }
 
-if ((await hasToldVersion()) || (await hasHooked()) || (await hasShownStatus())) process.exitCode = 0;
-else {
+if (!(await hasToldVersion())) {
   const { containCrashes } = await import("./platform/crash.ts");
   containCrashes();
+  if (!(await hasHooked()) && !(await hasShownStatus())) await runCommand();
+}
+
+async function runCommand(): Promise<void> {
   if (!program.startsWith("codemie-") && typed[0] === "hold-callback") {
     const { holdCallback } = await import("./auth/login/late-callback.ts");
     const { inputEnded, writeOut } = await import("./platform/stdio.ts");

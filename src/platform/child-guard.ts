@@ -1,15 +1,17 @@
 /**
- * Waits for the end of its input, which comes when this program dies, also by SIGKILL. Then it ends the child and all
- * that the child started, since a program on PATH may be a wrapper: first gently, after 5 s with force. It looks at the
- * list of processes again and again, because a wrapper may start another one meanwhile, and because the number of a
- * process that has ended may come again. Slim images have no `ps`, macOS has no `/proc`, and busybox takes one column
- * a flag. `$1`: the child's process number, `$2`: the text when all have ended, `$3`: the text when some go on. `first` goes
- * before the first of these.
+ * Gets the child's process number as its first line, then waits for the end of its input, which comes when this program dies, also
+ * by SIGKILL. Then it ends the child and all that the child started, since a program on PATH may be a wrapper: first gently, after 5 s
+ * with force. It stops them all before that, because one that ends just as it starts another leaves an orphan that nobody finds, and
+ * looks at the list of processes again and again, because the number of a process that has ended may come again. Slim images have
+ * no `ps`, macOS has no `/proc`, and busybox takes one column a flag. `$1`: the text when all have ended, `$2`: the text when some go
+ * on. `first` goes before the first of these.
  */
 const script = `trap '' HUP INT QUIT TERM PIPE
+read -r child
 while read -r _; do :; done
+[ -n "$child" ] || exit 0
 
-processes() { # number:parent of each; what has ended and waits for its parent to ask does not count
+processes() { # number:parent:state of each; what has ended and waits for its parent to ask does not count
   if [ -r /proc/self/stat ]; then
     for folder in /proc/[0-9]*; do
       { read -r line <"$folder/stat"; } 2>/dev/null || continue
@@ -19,30 +21,46 @@ processes() { # number:parent of each; what has ended and waits for its parent t
   else
     ps -A -o pid= -o ppid= -o stat=
   fi | while read -r pid parent state; do
-    case $state in Z*) ;; *) echo "$pid:$parent" ;; esac
+    case $state in Z*) ;; *) echo "$pid:$parent:$state" ;; esac
   done
 }
 
-family() { # those of the given processes and their descendants that go on
-  all=$(processes) kin=" $* " before=
+family() { # those of the given processes and their descendants whose state matches $1
+  state=$1 before=
+  shift
+  all=$(processes) kin=" $* "
   until [ "$before" = "$kin" ]; do
     before=$kin
     for one in $all; do
+      parent=\${one#*:}
       case $kin in
-        *" \${one%:*} "*) ;;
-        *" \${one#*:} "*) kin="$kin\${one%:*} " ;;
+        *" \${one%%:*} "*) ;;
+        *" \${parent%:*} "*) kin="$kin\${one%%:*} " ;;
       esac
     done
   done
   for one in $all; do
-    case $kin in *" \${one%:*} "*) echo "\${one%:*}" ;; esac
+    case $kin in *" \${one%%:*} "*)
+      case \${one##*:} in $state) echo "\${one%%:*}" ;; esac
+    esac
   done
+}
+
+freeze() { # until nobody of them moves, twice: the first time, one that has just started may not have been listed
+  calm=0 tries=0
+  while [ $calm -lt 2 ] && [ $tries -lt 50 ]; do
+    tries=$((tries + 1)) moving=$(family '[!Tt]*' $them)
+    if [ -n "$moving" ]; then calm=0; kill -STOP $moving 2>/dev/null; else calm=$((calm + 1)); fi
+  done
+  them=$(family '*' $them)
 }
 
 end() { # with signal $1, in $2 half seconds at most
   left=$2
+  freeze
   kill -"$1" $them 2>/dev/null
-  while them=$(family $them) && [ -n "$them" ] && [ $left -gt 0 ]; do
+  kill -CONT $them 2>/dev/null
+  while them=$(family '*' $them) && [ -n "$them" ] && [ $left -gt 0 ]; do
     left=$((left - 1))
     [ "$1" = TERM ] || kill -"$1" $them 2>/dev/null
     sleep 0.5
@@ -54,9 +72,9 @@ ended() {
   [ -z "$first" ] || printf '%s' "$first" >&2
 }
 
-them=$(family "$1")
+them=$(family '*' "$child")
 [ -n "$them" ] || { ended; exit 0; }
-if end TERM 10 || end KILL 4; then ended; printf '%s\\n' "$2" >&2; else printf '%s\\n' "$3" >&2; fi`;
+if end TERM 10 || end KILL 4; then ended; printf '%s\\n' "$1" >&2; else printf '%s\\n' "$2" >&2; fi`;
 
 /** Texts for standard error after a crash: the child was stopped, or could not be. */
 export interface LastWords {
@@ -66,26 +84,40 @@ export interface LastWords {
   readonly first?: string;
 }
 
+/** What ends a child when this program dies. */
+export interface Guard {
+  /** @param pid process number of the child; call it as soon as there is one */
+  watch(pid: number): void;
+  /** Ends the guard; call it when the child has ended, or was not started. */
+  end(): void;
+}
+
 /**
- * Ends a child, and all that it started, when this program crashes: they would keep asking a gateway that is gone. On
- * Windows the runtime does that.
+ * Starts what ends a child, and all that it started, when this program crashes: they would keep asking a gateway that is gone. It
+ * runs before the child does, so that no moment is without it. On Windows the runtime does that.
  *
- * @param pid process number of the child
  * @param texts what the guard then says on standard error
- * @returns a function that ends the guard; call it when the child has ended
  */
-export function guardChild(pid: number, texts: LastWords): () => void {
-  if (process.platform === "win32") return () => undefined;
+export function startGuard(texts: LastWords): Guard {
+  if (process.platform === "win32") return noGuard;
   try {
-    const guard = Bun.spawn(["/bin/sh", "-c", script, "codemie", String(pid), texts.stopped, texts.goesOn], {
+    const guard = Bun.spawn(["/bin/sh", "-c", script, "codemie", texts.stopped, texts.goesOn], {
       env: { PATH: "/usr/bin:/bin", first: texts.first ?? "" },
       cwd: "/",
       stdio: ["pipe", "ignore", "inherit"],
       detached: true, // Ctrl-C at the terminal is not for the guard
     });
     guard.unref();
-    return () => guard.kill("SIGKILL");
+    return {
+      watch: (pid) => {
+        guard.stdin.write(`${pid}\n`);
+        guard.stdin.flush();
+      },
+      end: () => guard.kill("SIGKILL"),
+    };
   } catch {
-    return () => undefined; // no shell, no guard
+    return noGuard; // no shell
   }
 }
+
+const noGuard: Guard = { watch: () => undefined, end: () => undefined };

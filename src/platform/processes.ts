@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Env, ForeignEnv } from "../core/env.ts";
 import { systemCode } from "../core/errors.ts";
 import { behindBatchFile, isBatchFile, isMisread } from "./batch-file.ts";
-import { guardChild, type LastWords } from "./child-guard.ts";
+import { type LastWords, startGuard } from "./child-guard.ts";
 import { stopWithChild } from "./child-stop.ts";
 import { withCoreFiles } from "./crash.ts";
 import { platformFailure } from "./failures.ts";
@@ -217,7 +217,6 @@ export async function runForeground(
 ): Promise<number> {
   // The handlers stand before the program does: a signal that comes in between must not end us and leave it behind.
   let child: Bun.Subprocess | undefined;
-  let endGuard: (() => void) | undefined;
   let endStops: (() => void) | undefined;
   const early: NodeJS.Signals[] = [];
   const onTerminal = isTerminal("stdin") || isTerminal("stdout") || isTerminal("stderr");
@@ -228,18 +227,19 @@ export async function runForeground(
     if (child) child.kill(signal);
     else early.push(signal);
   });
+  const guard = startGuard(lastWords);
   try {
     child = withCoreFiles(() =>
       Bun.spawn({ ...startable(command, env), cwd, stdio: ["inherit", "inherit", "inherit"] }),
     );
-    endGuard = guardChild(child.pid, lastWords);
+    guard.watch(child.pid);
     if (onTerminal) endStops = stopWithChild(child.pid);
     for (const signal of early) child.kill(signal);
     await child.exited;
     const ended = child.signalCode;
     return ended ? (typeof ended === "number" ? 128 + ended : exitCodeOf(ended)) : (child.exitCode ?? 1);
   } finally {
-    endGuard?.();
+    guard.end();
     endStops?.();
     leave();
   }

@@ -89,8 +89,10 @@ test("an agent that repeats what a stranger wrote commands nothing: not in its r
     person.install("claude", `#!/bin/sh\n${says}\n${script}\n`);
     return person.start(["--task", "x"], { program: codemieClaude, env });
   };
-  const killed = run("echo there >&2; sleep 600");
-  await killed.says(/there/);
+  const killed = run('echo "there $ANTHROPIC_BASE_URL" >&2; sleep 600');
+  const [, gateway = ""] = await killed.says(/there (\S+)/);
+  // It answers once the run's start is over.
+  await fetch(gateway);
   killed.kill("SIGKILL");
   const errors = [(await killed.finished()).err];
   for (const code of [0, 7]) errors.push((await run(`exit ${code}`).finished()).err);

@@ -23,8 +23,9 @@ beforeEach(() => {
 });
 afterEach(() => person.remove());
 
-/** The process that this one started. */
-const childOf = (pid: number) => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ")[0]);
+/** The process that this one started last: the agent comes after its guard. */
+const childOf = (pid: number) =>
+  Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").at(-1));
 /** The runtime's own handlers stand: SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV. */
 function catchesCrashes(pid: number): boolean {
   const caught = BigInt(`0x${/^SigCgt:\s*(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]}`);
@@ -72,11 +73,29 @@ ciTest("an agent behind wrappers is ended too, even one that does not want to, w
   expect(err).toContain("error: codemie crashed, so Claude Code was stopped");
 });
 
+test("an agent that starts others without end is ended with all of them", async () => {
+  person.install("claude", "#!/bin/sh\necho agent ready\nwhile :; do /bin/sleep 600 & /bin/sleep 0.01; done\n");
+  const env = { CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci") };
+  const running = person.start(["--base-url", sandbox.origin], { program: codemieClaude, env });
+  await running.says(/agent ready/);
+  running.kill("SIGKILL");
+  // Each of them holds the output.
+  expect((await running.finished()).err).toContain("error: codemie crashed, so Claude Code was stopped");
+});
+
+test("the guard is there before the agent is", async () => {
+  person.install("claude", '#!/bin/sh\necho "$$ among $(cat /proc/$PPID/task/$PPID/children)"\n');
+  const env = { CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci") };
+  const { out } = await person.run(["--base-url", sandbox.origin], { program: codemieClaude, env });
+  const [, agent, guard, last] = /(\d+) among (\d+) (\d+)/.exec(out) ?? [];
+  expect([last, guard === agent]).toEqual([agent, false]);
+});
+
 testWithOthers("the guard says that an agent was stopped only when it was", async () => {
   const child = Bun.spawn(["sleep", "60"]);
   const guard = join(import.meta.dir, "../../src/platform/child-guard.ts");
   // Root's process, and a guard that may not end it.
-  const code = `(await import(${JSON.stringify(guard)})).guardChild(${child.pid}, { stopped: "stopped", goesOn: "goes on" });
+  const code = `(await import(${JSON.stringify(guard)})).startGuard({ stopped: "stopped", goesOn: "goes on" }).watch(${child.pid});
     process.kill(process.pid, "SIGKILL")`;
   const script = join(person.root, "guard.ts");
   writeFileSync(script, code);
@@ -134,6 +153,23 @@ test("no core file, though the shell allows them; an agent keeps the shell's lim
   probe.running.kill("SIGSEGV");
   await probe.running.finished();
   expect(readdirSync(person.cwd)).toEqual([]);
+});
+
+test("what an agent starts at each event contains its crashes too", async () => {
+  const ours = (limit: string) => Bun.spawnSync(["prlimit", "--pid", String(process.pid), `--core=${limit}:`]);
+  for (const args of [
+    ["hook", person.codemieHome],
+    ["status-line", join(person.root, "none")],
+  ]) {
+    ours("unlimited");
+    // It waits for its input.
+    const child = Bun.spawn([codemie, ...args], { cwd: person.cwd, env: person.env, stdin: "pipe" });
+    ours("0");
+    while (coreLimit(child.pid) !== "0") await Bun.sleep(10);
+    expect(catchesCrashes(child.pid)).toBe(false);
+    child.stdin.end();
+    expect(await child.exited).toBe(0);
+  }
 });
 
 for (const [flags, shown] of cases([
