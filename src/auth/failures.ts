@@ -38,15 +38,15 @@ export const authFailure = {
    * @param atProvider the login is one at an OpenID provider, which may give codes for a browser elsewhere
    * @param isCi nobody comes by later either
    */
-  nobodyToLogIn: (origin: string, atProvider: boolean, isCi: boolean) =>
+  nobodyToLogIn: (origin: string, profile: string | undefined, atProvider: boolean, isCi: boolean) =>
     new CodemieError(
       "auth_needed",
       `${origin} needs a login, and nobody can log in here: there is no terminal, and no browser opens`,
       isCi
         ? "a job in CI needs none of its own: give its command a bearer token (CODEMIE_JWT_TOKEN) or its identity (--id-token)"
         : atProvider
-          ? `run ${loginCommand(origin)} --device: it prints a code for a browser on any other device`
-          : `run ${loginCommand(origin)} in a terminal; --no-browser prints the address and waits`,
+          ? `run ${loginCommand(origin, profile)} --device: it prints a code for a browser on any other device`
+          : `run ${loginCommand(origin, profile)} in a terminal; --no-browser prints the address and waits`,
     ),
   loginNeeded: (origin: string, profile?: string) =>
     new CodemieError("auth_needed", `not logged in to ${origin}`, `run ${loginCommand(origin, profile)}`),

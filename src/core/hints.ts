@@ -7,14 +7,14 @@ import { printable } from "./text.ts";
 export const login = (url?: string) => `run codemie profile login${url ? ` --url ${url}` : ""}`;
 
 /**
- * One host may have several profiles, so the command names every profile but `default`.
+ * One host may have several profiles, and a command that names the host alone takes the active one.
  *
  * @param origin the profile's host
- * @param profile the profile's name, when there is one
+ * @param profile the profile's name, when it is in the configuration
  * @returns the command that logs the profile in
  */
 export const loginCommand = (origin: string, profile?: string) =>
-  profile === undefined || profile === "default"
+  profile === undefined
     ? `codemie profile login --url ${origin}`
     : `codemie profile login --profile ${printable(profile, 64)}`;
 

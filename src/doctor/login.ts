@@ -1,13 +1,15 @@
-import type { Api } from "../api/client.ts";
+import { Api } from "../api/client.ts";
 import type { Model } from "../api/schemas.ts";
 import { endsSoon } from "../auth/bearer-token.ts";
 import { type Expiry, expiryOf } from "../auth/credential.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { authFailure } from "../auth/failures.ts";
 import { asCodemieError } from "../core/errors.ts";
+import { hostAt } from "../core/host.ts";
 import { nearest, printable } from "../core/text.ts";
+import { version } from "../core/version.ts";
 import { discoverProvider } from "../oauth/provider.ts";
-import { networkFailure, stoppableFetch } from "../platform/network.ts";
+import { stoppableFetch } from "../platform/network.ts";
 import type { Runtime } from "../platform/runtime.ts";
 import { type Check, type Finding, failed, failedWith, ok, skipped, warning } from "./check.ts";
 import { checkSignature } from "./signature.ts";
@@ -94,8 +96,8 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
         if (!credentials) return none;
         if (!api) return skipped("not for a model provider: see models");
         const me = await api((client) => client.user()).catch(async (error: unknown) => {
-          // Without a login no request was made: whether the host answers matters more.
-          if (origin && asCodemieError(error).code === "auth_needed") await reach(origin, runtime, signal);
+          // Without a login no request was made: whether this is a host that answers matters more.
+          if (origin && asCodemieError(error).code === "auth_needed") await lookWithoutLogin(origin, runtime, signal);
           throw error;
         });
         const name = me.name || me.username;
@@ -133,12 +135,13 @@ export function loginChecks({ runtime, credentials, issuer, origin, api, models,
   ];
 }
 
-/** @throws `unreachable`, `tls` when the host does not answer */
-async function reach(origin: string, { fetch }: Runtime, signal: AbortSignal): Promise<void> {
+/** @throws `unreachable`, `tls`, `server_error`; `wrong_base_url` when a host answers that is not CodeMie's */
+async function lookWithoutLogin(origin: string, { fetch }: Runtime, signal: AbortSignal): Promise<void> {
+  const inTime = stoppableFetch(fetch, signal);
   try {
-    await fetch(`${origin}/`, { method: "HEAD", signal });
+    await new Api({ host: hostAt(origin), authorize: () => undefined, fetch: inTime, version }).user();
   } catch (error) {
-    throw networkFailure(origin, error);
+    if (asCodemieError(error).exitCode !== 4) throw error; // it asks for a login, as it should
   }
 }
 

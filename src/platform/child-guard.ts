@@ -48,7 +48,8 @@ family() { # those of the given processes and their descendants whose state matc
 
 freeze() { # until nobody of them moves, twice: the first time, one that has just started may not have been listed
   calm=0 tries=0
-  while [ $calm -lt 2 ] && [ $tries -lt 50 ]; do
+  kill -STOP $them 2>/dev/null # before the first look, which takes the longer the more they are
+  while [ $calm -lt 2 ] && [ $tries -lt 20 ]; do
     tries=$((tries + 1)) moving=$(family '[!Tt]*' $them)
     if [ -n "$moving" ]; then calm=0; kill -STOP $moving 2>/dev/null; else calm=$((calm + 1)); fi
   done
@@ -72,7 +73,8 @@ ended() {
   [ -z "$first" ] || printf '%s' "$first" >&2
 }
 
-them=$(family '*' "$child")
+them=$child
+freeze
 [ -n "$them" ] || { ended; exit 0; }
 if end TERM 10 || end KILL 4; then ended; printf '%s\\n' "$1" >&2; else printf '%s\\n' "$2" >&2; fi`;
 
@@ -85,7 +87,7 @@ export interface LastWords {
 }
 
 /** What ends a child when this program dies. */
-export interface Guard {
+export interface ChildGuard {
   /** @param pid process number of the child; call it as soon as there is one */
   watch(pid: number): void;
   /** Ends the guard; call it when the child has ended, or was not started. */
@@ -98,7 +100,7 @@ export interface Guard {
  *
  * @param texts what the guard then says on standard error
  */
-export function startGuard(texts: LastWords): Guard {
+export function startGuard(texts: LastWords): ChildGuard {
   if (process.platform === "win32") return noGuard;
   try {
     const guard = Bun.spawn(["/bin/sh", "-c", script, "codemie", texts.stopped, texts.goesOn], {
@@ -120,4 +122,4 @@ export function startGuard(texts: LastWords): Guard {
   }
 }
 
-const noGuard: Guard = { watch: () => undefined, end: () => undefined };
+const noGuard: ChildGuard = { watch: () => undefined, end: () => undefined };

@@ -248,7 +248,7 @@ test("without a login nothing starts: exit 4 and the command", async () => {
   session.revoked = true;
   const ended = await person.run(["--task", "x"], { program: codemieClaude, env });
   expect(ended.code).toBe(4);
-  expect(ended.err).toContain(`hint: run codemie profile login --url ${sandbox.origin}`);
+  expect(ended.err).toContain(`hint: run codemie profile login --profile default`);
   await person.run(["profile", "logout"]);
   const never = await person.run(["--task", "x"], { program: codemieClaude, env });
   expect(never.code).toBe(4);
@@ -262,7 +262,7 @@ ciTest("a session that ends in mid-run: Claude Code shows the command that helps
   const env = { ...withClaude(person), CLAUDE_CODE_MAX_RETRIES: "0" };
   const { code, out, err } = await person.run(["--task", "x"], { program: codemieClaude, env });
   expect(code).not.toBe(0);
-  expect(out + err).toContain(`codemie profile login --url ${sandbox.origin}`);
+  expect(out + err).toContain(`codemie profile login --profile default`);
   person.remove();
 });
 

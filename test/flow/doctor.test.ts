@@ -81,11 +81,7 @@ ciTest("a session that is over fails, and stands first", async () => {
   await logIn(person, sandbox);
   sandbox.front.revokeAll();
   const { code, of } = await examined();
-  expect([code, of.api?.status, of.api?.hint]).toEqual([
-    1,
-    "failed",
-    `run codemie profile login --url ${sandbox.origin}`,
-  ]);
+  expect([code, of.api?.status, of.api?.hint]).toEqual([1, "failed", `run codemie profile login --profile default`]);
   const { out } = await person.run(["doctor"]);
   expect(out.split("\n")[2]).toStartWith("✗ ");
 });

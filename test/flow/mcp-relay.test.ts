@@ -53,9 +53,11 @@ test("the audit trail says which revision of MCP a client speaks, where it names
   const host = await protectedHost();
   const entry = relay.entry(host.url);
   const headers = { "mcp-protocol-version": "2026-07-28" };
+  const before = (await relay.audited("mcp-authorized", 0)).length;
   await fetch(entry, { method: "POST", body: "{}", headers });
   await strictly(entry);
-  expect((await relay.audited("mcp-authorized")).at(-1)?.detail.mcp).toBe("2026-07-28");
+  expect((await relay.audited("mcp-authorized", before + 1)).at(-1)?.detail.mcp).toBe("2026-07-28");
+  const earlier = (await relay.audited("relay-refused", 0)).length;
   const refused: unknown[] = [];
   for (const [name, value] of [
     ["mcp-protocol-version", "2026-07-28"],
@@ -63,7 +65,7 @@ test("the audit trail says which revision of MCP a client speaks, where it names
     ["x-other", "1"],
   ] as const) {
     await fetch(relay.entry("http://10.0.0.1/mcp"), { method: "POST", body: "{}", headers: { [name]: value } });
-    refused.push((await relay.audited("relay-refused")).at(-1)?.detail.mcp);
+    refused.push((await relay.audited("relay-refused", earlier + refused.length + 1)).at(-1)?.detail.mcp);
   }
   expect(refused).toEqual(["2026-07-28", undefined, undefined]);
 });

@@ -128,7 +128,7 @@ test("a device code: no browser on this machine", async () => {
   delete person.env.CODEMIE_BROWSER;
   const refresh = await person.run(["profile", "refresh", "--force"]);
   expect(refresh.code).toBe(4);
-  expect(refresh.err).toContain(`hint: run codemie profile login --url ${sandbox.origin} --device: it prints a code`);
+  expect(refresh.err).toContain(`hint: run codemie profile login --profile default --device: it prints a code`);
 
   // An agent that needs a login first asks for it in the same way.
   await person.run(["profile", "logout"]);

@@ -92,7 +92,7 @@ ciTest("without a terminal and without a browser nobody could log in: it fails a
     const { code, err } = await person.run(["profile", "refresh"], { env });
     expect(code).toBe(4);
     expect(err).toContain("nobody can log in here: there is no terminal, and no browser opens");
-    expect(err).toContain(`run codemie profile login --url ${sandbox.origin} in a terminal`);
+    expect(err).toContain(`run codemie profile login --profile default in a terminal`);
   }
   const printed = person.start(["profile", "refresh", "--no-browser"]);
   await follow(printed);

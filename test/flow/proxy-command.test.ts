@@ -211,7 +211,7 @@ ciTest("a session that ends is a 401 with the command; a new login is taken up w
   session.revoked = true;
   const refused = await post(started);
   expect(refused.status).toBe(401);
-  expect(JSON.stringify(await refused.json())).toContain(`codemie profile login --url ${sandbox.origin}`);
+  expect(JSON.stringify(await refused.json())).toContain(`codemie profile login --profile default`);
   expect((await logIn(person, sandbox)).code).toBe(0);
   expect((await post(started)).status).toBe(200);
   // logged out altogether, and in again

@@ -71,9 +71,9 @@ export const byMessage: Readonly<Record<string, readonly (readonly unknown[])[]>
     [issuer, "invalid_client", ""],
   ],
   "auth/nobodyToLogIn": [
-    [host, false, false],
-    [host, true, false],
-    [host, false, true],
+    [host, undefined, false, false],
+    [host, "work", true, false],
+    [host, undefined, false, true],
   ],
   "auth/noIdToken": [
     [issuer, "work", true],

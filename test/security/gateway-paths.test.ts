@@ -64,7 +64,7 @@ for (const [name, status, headers] of cases(answers)) {
       expect([...answer.headers.keys()]).not.toContain("set-cookie");
       const body = await answer.json();
       expect(body).toMatchObject(shape);
-      expect(JSON.stringify(body)).toContain(`codemie profile login --url ${sandbox.origin}`);
+      expect(JSON.stringify(body)).toContain(`codemie profile login --profile default`);
       expect(JSON.stringify(body)).not.toContain("SESSION");
     }
   });

@@ -93,8 +93,9 @@ test("another type that clients take for a stream of events", async () => {
 
 test("the audit trail says why the stream ended", async () => {
   answer = { pieces: [`event: endpoint\ndata: ${target}\n\n`] };
+  const before = (await relay.audited("relay-refused", 0)).length;
   await read("GET");
-  expect((await relay.audited("relay-refused")).at(-1)?.detail.reason).toBe("address");
+  expect((await relay.audited("relay-refused", before + 1)).at(-1)?.detail.reason).toBe("address");
 });
 
 test("all else passes: other events, the word in a message, the answer to a POST", async () => {

@@ -18,6 +18,13 @@ export interface StartedRelay extends StartedProxy {
   readonly relay: string;
 }
 
+interface AuditLine {
+  readonly event: string;
+  readonly host: string;
+  readonly outcome: string;
+  readonly detail: Record<string, unknown>;
+}
+
 /** A gateway on its own, of a person whose profile names hosts that the relay may reach. */
 export class RelayHost implements AsyncDisposable {
   readonly sandbox: Sandbox;
@@ -40,11 +47,21 @@ export class RelayHost implements AsyncDisposable {
     return /~([^/]+)/.exec(this.started.relay)?.[1] ?? "";
   }
 
-  /** @returns the audit trail's lines of an event */
-  async audited(event: string): Promise<{ host: string; outcome: string; detail: Record<string, unknown> }[]> {
-    const { out } = await this.person.run(["audit", "export"]);
-    const lines = out.trim().split("\n").filter(Boolean);
-    return lines.map((line) => JSON.parse(line)).filter((one) => one.event === event);
+  /**
+   * @param least waits until there are as many: the gateway answers before it writes
+   * @returns the audit trail's lines of an event
+   */
+  async audited(event: string, least = 1): Promise<AuditLine[]> {
+    for (;;) {
+      const { out } = await this.person.run(["audit", "export"]);
+      const lines: AuditLine[] = out
+        .trim()
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
+      const found = lines.filter((one) => one.event === event);
+      if (found.length >= least) return found;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

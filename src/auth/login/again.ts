@@ -9,7 +9,7 @@ import { type LoginRequest, logIn } from "./index.ts";
 import type { OidcClient } from "./oidc.ts";
 
 /** A login for a profile that exists. */
-export interface ProfileLoginRequest extends Omit<LoginRequest, "client" | "anew"> {
+export interface ProfileLoginRequest extends Omit<LoginRequest, "client" | "anew" | "profile"> {
   /** the profile's OpenID provider, and where it sends the browser back to; undefined: the host's own single sign-on */
   readonly oidc:
     | (CallbackChoice &
@@ -32,8 +32,9 @@ export async function loginAgain(
   profile: string,
   request: ProfileLoginRequest,
 ): Promise<SsoLogin | OidcLogin> {
-  const before = await currentLogin(vault, profile, request.host);
-  if (before.method === "jwt" || before.method === "api-key") throw authFailure.loginNeeded(before.origin);
+  const missing = () => authFailure.loginNeeded(request.host.origin, profile);
+  const before = await currentLogin(vault, profile, request.host, missing);
+  if (before.method === "jwt" || before.method === "api-key") throw missing();
   const client =
     before.method === "oidc"
       ? { ...before, ...callbackIn(request.oidc ?? {}), dpop: before.proofKey !== undefined }
@@ -68,7 +69,7 @@ async function loginAfter(
   profile: string,
   request: LoginRequest,
 ): Promise<SsoLogin | OidcLogin> {
-  return await logIn({ ...request, stored: before }, async (login) => {
+  return await logIn({ ...request, profile, stored: before }, async (login) => {
     const who = describe(login.identity);
     if (before && !samePerson(login.identity, before.identity))
       throw authFailure.otherPerson(who, describe(before.identity), profile);

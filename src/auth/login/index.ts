@@ -12,6 +12,8 @@ import { loginBySso } from "./sso.ts";
 
 export interface LoginRequest extends LoginOptions {
   readonly host: Host;
+  /** the profile, when it is in the configuration */
+  readonly profile?: string | undefined;
   /** our version, `MAJOR.MINOR.PATCH` */
   readonly version: string;
   /** set: log in at this OpenID provider instead of the host's own single sign-on */
@@ -45,12 +47,12 @@ export async function logIn<T>(request: LoginRequest, use: Use<SsoLogin | OidcLo
 }
 
 /** @throws `auth_needed` where no browser opens and nobody reads the address; `--no-browser` says that somebody does */
-function requireSomebody({ runtime, host, client, device, mayOpenBrowser }: LoginRequest): void {
+function requireSomebody({ runtime, host, profile, client, device, mayOpenBrowser }: LoginRequest): void {
   const { env, terminal } = runtime;
   const browser = browserFor(env);
   const isAlone = browser.kind === "none" && !browser.isWish && !terminal.interactive;
   if (isAlone && mayOpenBrowser && !device) {
-    throw authFailure.nobodyToLogIn(host.origin, client !== undefined, isCi(env));
+    throw authFailure.nobodyToLogIn(host.origin, profile, client !== undefined, isCi(env));
   }
 }
 

@@ -5,7 +5,7 @@ import { versionLine } from "../../core/version.ts";
 import type { Config } from "../../profiles/config.ts";
 import type { Resolved } from "../../profiles/resolve.ts";
 import { programSummaries } from "../commands/agent/agents.ts";
-import { type Cli, type Command, commonArgs, shownCommands } from "./command.ts";
+import { type Cli, type Command, commonArgs, type Loader, shownCommands } from "./command.ts";
 import { shortcuts } from "./tree.ts";
 
 /**
@@ -28,7 +28,12 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
   };
 
   if (command.subCommands) {
-    lines.push(heading("Usage"), `  ${path} <command> [flags]`, "", heading("Commands"));
+    const name = String(command.default);
+    const load: Loader | undefined = command.subCommands[name];
+    const standard = load && (await load())(cli);
+    const usage: [string, string][] = [[`${path} <command> [flags]`, ""]];
+    if (standard) usage.push([`${path} [flags]`, `the same as ${path} ${name}`]);
+    lines.push(heading("Usage"), ...entries(usage), "", heading("Commands"));
     const pairs = await shownCommands(cli, command);
     if (path === "codemie") pairs.push(...Object.entries(programSummaries));
     lines.push(...entries(pairs), "");
@@ -43,7 +48,8 @@ export async function helpFor(cli: Cli, path: string, command: Command): Promise
       ["    --version", "show the version"],
       ["    --licenses", "show the licences of all that is inside"],
     ];
-    lines.push(heading("Flags"), ...entries([...flags(commonArgs), ...(path === "codemie" ? alone : [])]));
+    const own = flags({ ...(standard?.args as ArgsDef | undefined), ...commonArgs });
+    lines.push(heading("Flags"), ...entries([...own, ...(path === "codemie" ? alone : [])]));
   } else {
     const args = Object.entries((command.args as ArgsDef | undefined) ?? {});
     const words = args.filter(([, def]) => def.type === "positional");

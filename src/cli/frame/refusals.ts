@@ -4,7 +4,7 @@ import { nearest } from "../../core/text.ts";
 import { bridgeFlags } from "../bridge/flags.ts";
 import { programSummaries } from "../commands/agent/agents.ts";
 import { cliFailure } from "../failures.ts";
-import { type Cli, type Command, shownCommands } from "./command.ts";
+import { type Cli, type Command, commonArgs, shownCommands } from "./command.ts";
 import { frameFailure } from "./failures.ts";
 import { flagFor, hintFor } from "./other-words.ts";
 import { shortcuts } from "./tree.ts";
@@ -48,8 +48,9 @@ export async function flagOfGroup(cli: Cli, flag: string, args: readonly string[
   const words = await wordsOf(cli, path, group);
   const meant = args.slice(args.indexOf(flag) + 1).find((arg) => words.includes(arg));
   const [name = flag] = flag.split("=");
+  const own = [...Object.keys(commonArgs).map((one) => (one === "color" ? "--no-color" : `--${one}`)), "--version"];
   return meant === undefined
-    ? cliFailure.noFlag(path, name, undefined)
+    ? cliFailure.noFlag(path, name, nearest(name, path === "codemie" ? [...own, "--licenses"] : own))
     : frameFailure.flagBeforeCommand(name, `${path} ${meant} ${name}`);
 }
 

@@ -144,6 +144,7 @@ export const profileLogin = (given: Cli) =>
           const { login, asks } = await logIn<{ login: Login; asks: PersonalLogin | undefined }>(
             {
               host,
+              profile: resolved.exists ? resolved.name : undefined,
               version,
               client,
               device: client?.device,

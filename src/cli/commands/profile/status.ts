@@ -78,6 +78,8 @@ interface Status {
   readonly with?: string | undefined;
   /** how the login's tokens are bound to its key, in words; undefined for bearer tokens */
   readonly bound?: string | undefined;
+  /** true: the login has a refresh token, so its end is that of one access token */
+  readonly renews?: boolean | undefined;
   /** false: the host was not asked */
   readonly checked?: boolean;
 }
@@ -156,7 +158,12 @@ async function statusOf(
       models: answer.models,
       reachable: online ? problem?.exitCode !== 5 : null,
     };
-    const more = { with: withWhat(given, here.method), bound: login && boundWords(login), checked: answer.checked };
+    const more = {
+      with: withWhat(given, here.method),
+      bound: login && boundWords(login),
+      renews: isRenewable,
+      checked: answer.checked,
+    };
     return problem ? withProblem(data, problem, more) : { data, problem, ...more };
   } catch (error) {
     const problem = asCodemieError(error);
@@ -261,9 +268,11 @@ function linesOf(cli: Cli, status: Status, isOneOfMany: boolean): string[] {
       token: undefined,
     };
     const note =
-      data.expiresFrom === null
-        ? "(it does not say when it ends; the host decides)"
-        : why[data.expiresFrom as keyof typeof why];
+      status.renews && data.expiresAt !== null
+        ? "(it renews itself)"
+        : data.expiresFrom === null
+          ? "(it does not say when it ends; the host decides)"
+          : why[data.expiresFrom as keyof typeof why];
     if (note) lines.push(output.paint("dim", `           ${note}`));
   }
   if (data.models) lines.push(row("models", `${data.models.length} (see codemie models)`));

@@ -18,9 +18,10 @@ export const sessionsList = (cli: Cli) =>
           ? ["no sessions are counted"]
           : output.table(
               [
-                ["ID", "STARTED", "TIME", "STATUS", "MODEL", "REPOSITORY", "PROMPTS", "TOOLS", "WAITING"],
+                ["ID", "AGENT", "STARTED", "TIME", "STATUS", "MODEL", "REPOSITORY", "PROMPTS", "TOOLS", "WAITING"],
                 ...data.map((one) => [
                   shortId.exec(one.id)?.[0] ?? one.id,
+                  one.agent,
                   one.startedAt.slice(0, 16).replace("T", " "),
                   duration(one.durationMs),
                   one.status,
