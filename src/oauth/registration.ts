@@ -75,7 +75,8 @@ export async function register(
   trace({ name: "registration", ok: made !== undefined, detail: `${status} ${addressOnly(url)}`, reference });
   const { code, description } = readFault(text, sent);
   if (!made) throw oauthFailure.registrationRefused(server.issuer, status, description ?? code);
-  const { client_secret, client_secret_expires_at, registration_client_uri, registration_access_token } = made;
+  const { client_secret, client_secret_expires_at } = made;
+  const management = managementOf(made, url, server.issuer);
   const secret = client_secret ? new Secret(client_secret) : undefined;
   const named = authMethods.find((method) => method === made.token_endpoint_auth_method);
   const publicOnly = server.token_endpoint_auth_methods_supported?.every((method) => method === "none");
@@ -94,9 +95,23 @@ export async function register(
     registered: {
       redirectUri,
       ...(client_secret_expires_at ? { expiresAt: client_secret_expires_at * 1000 } : {}),
-      ...(registration_client_uri && registration_access_token
-        ? { management: { uri: registration_client_uri, token: new Secret(registration_access_token) } }
-        : {}),
+      ...(management ? { management } : {}),
     },
   };
+}
+
+/**
+ * @param endpoint where the client was registered
+ * @returns where the registration can be removed, and by which token (RFC 7592 section 3); undefined for an address of anybody
+ *   else, where we would delete what the server likes with a token of its choice, and for a token that fits no header
+ */
+function managementOf(
+  { registration_client_uri: uri, registration_access_token: token }: z.infer<typeof registered>,
+  endpoint: URL,
+  issuer: string,
+): { uri: string; token: Secret } | undefined {
+  if (!uri || !token || !/^[\x21-\x7e]+$/.test(token)) return undefined;
+  const origin = URL.parse(uri)?.origin;
+  const isOwn = origin === endpoint.origin || origin === URL.parse(issuer)?.origin;
+  return isOwn ? { uri, token: new Secret(token) } : undefined;
 }
