@@ -4,6 +4,7 @@ import { parseJson } from "../core/json.ts";
 import { version } from "../core/version.ts";
 import { ensureFolder, makeFolder, namesIn, removeAll, renameFile, replaceFile } from "../platform/files.ts";
 import { readUntrusted } from "../platform/foreign-files.ts";
+import { withLock } from "../platform/lock.ts";
 import { clearAway, holdsOnly } from "../platform/own-content.ts";
 import { ownCommand } from "./own-command.ts";
 
@@ -55,20 +56,23 @@ export async function layOutPlugin(home: string): Promise<string> {
   const files = filesFor(home);
   await ensureFolder(parent);
   if (await holdsOnly(folder, files)) return folder;
-  const made = await makeFolder(join(parent, ".new-"));
+  // Runs that start together would move away what another one has laid out, and its agent reads.
+  await withLock(join(home, "run", "plugin.lock"), "the plugin for Claude Code", async () => {
+    if (!(await holdsOnly(folder, files))) await replaceFolder(folder, files);
+  });
+  return folder;
+}
+
+/** A folder cannot take the place of another one in one step, so what is there moves away first. */
+async function replaceFolder(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+  const made = await makeFolder(join(folder, "../.new-"));
   try {
     for (const [name, text] of Object.entries(files)) {
       await ensureFolder(join(made, name, ".."));
       await replaceFile(join(made, name), text, false);
     }
-    // A folder cannot take the place of another one in one step, so what is there moves away first.
     await clearAway(folder);
-    try {
-      await renameFile(made, folder);
-    } catch (error) {
-      if (!(await holdsOnly(folder, files))) throw error; // another run has laid it out at the same moment
-    }
-    return folder;
+    await renameFile(made, folder);
   } finally {
     await removeAll(made);
   }
