@@ -261,8 +261,9 @@ const question = (id: string, message: string) =>
 test("questions of 20 MB each are refused, and the call goes on", async () => {
   const big = question("big", "x".repeat(20 * megabyte));
   const refused: string[] = [];
+  const all = Promise.withResolvers<void>();
   const { bridge } = await scriptedBridge((seen, message, response) => {
-    if (message?.error) refused.push(message.error.message);
+    if (message?.error && refused.push(message.error.message) === 3) all.resolve();
     return earlier(async ({ id }) => {
       openStream(response);
       for (let i = 0; i < 3; i++) await pour(response, big, 1);
@@ -270,6 +271,7 @@ test("questions of 20 MB each are refused, and the call goes on", async () => {
     })(seen, message, response);
   });
   expect(await lineOf(bridge, callOf(700))).toContain('"content":[]');
+  await all.promise; // they are on their way beside the answer
   await bridge.end();
   expect(refused).toEqual(Array(3).fill(expect.stringContaining("its question is longer than")));
 });
