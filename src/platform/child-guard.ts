@@ -1,12 +1,13 @@
 /**
- * Gets the child's process number as its first line, then waits for the end of its input, which comes when this program dies, also
+ * Gets what to print first and the child's process number as its first lines, then waits for the end of its input, which comes when this program dies, also
  * by SIGKILL. Then it ends the child and all that the child started, since a program on PATH may be a wrapper: first gently, after 5 s
  * with force. It stops them all before that, because one that ends just as it starts another leaves an orphan that nobody finds, and
  * looks at the list of processes again and again, because the number of a process that has ended may come again. Slim images have
  * no `ps`, macOS has no `/proc`, and busybox takes one column a flag. `$1`: the text when all have ended, `$2`: the text when some go
- * on. `first` goes before the first of these.
+ * on. The first line goes before the first of these; no argument and no variable, which the child could read, has it.
  */
 const script = `trap '' HUP INT QUIT TERM PIPE
+read -r first
 read -r child
 while read -r _; do :; done
 [ -n "$child" ] || exit 0
@@ -70,7 +71,7 @@ end() { # with signal $1, in $2 half seconds at most
 }
 
 ended() {
-  [ -z "$first" ] || printf '%s' "$first" >&2
+  [ -z "$first" ] || printf '%b' "$first" >&2
 }
 
 them=$child
@@ -104,15 +105,16 @@ export function startGuard(texts: LastWords): ChildGuard {
   if (process.platform === "win32") return noGuard;
   try {
     const guard = Bun.spawn(["/bin/sh", "-c", script, "codemie", texts.stopped, texts.goesOn], {
-      env: { PATH: "/usr/bin:/bin", first: texts.first ?? "" },
+      env: { PATH: "/usr/bin:/bin" },
       cwd: "/",
       stdio: ["pipe", "ignore", "inherit"],
       detached: true, // Ctrl-C at the terminal is not for the guard
     });
     guard.unref();
+    const first = (texts.first ?? "").replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
     return {
       watch: (pid) => {
-        guard.stdin.write(`${pid}\n`);
+        guard.stdin.write(`${first}\n${pid}\n`);
         guard.stdin.flush();
       },
       end: () => guard.kill("SIGKILL"),

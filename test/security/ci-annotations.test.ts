@@ -106,6 +106,21 @@ test("an agent that repeats what a stranger wrote commands nothing: not in its r
   expect(shown.match(/::set-output name=a::b/g)).toHaveLength(3);
 });
 
+test("the agent finds the word that ends its bracket in no process that it may look at", async () => {
+  const env = { ...github, CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci"), CODEMIE_URL: sandbox.origin };
+  // The agent's own process has the pattern in its arguments.
+  person.install(
+    "claude",
+    `#!/bin/sh
+for one in /proc/[0-9]*; do
+  [ "$one" = "/proc/$$" ] || cat "$one/environ" "$one/cmdline" 2>/dev/null
+done | tr '\\0' '\\n' | grep -o '::codemie-[0-9a-f]\\{32\\}::'
+exit 0
+`,
+  );
+  expect(await person.run(["--task", "x"], { program: codemieClaude, env })).toMatchObject({ code: 0, out: "" });
+});
+
 test("no text opens or closes a section of GitLab's log", async () => {
   const hostile = "\u001b[0Ksection_end:1:codemie_error\r\u001b[0K";
   const { err } = await person.run(["profile", "use", hostile], { env: { GITLAB_CI: "true" } });
