@@ -66,7 +66,8 @@ function remoteName(settings: string): string | undefined {
 
 /** @returns the last two parts of a URL's path, without any user name or password */
 function ownerAndName(url: string): string | undefined {
-  const [name, owner] = url
+  // A query may be a token.
+  const [name, owner] = (url.split(/[?#]/, 1)[0] ?? "")
     .replace(/\/$/, "")
     .replace(/\.git$/, "")
     .split("/")

@@ -128,7 +128,8 @@ for (const kind of ["JSON", "events"]) {
       });
       const answers = Array.from({ length: 10 }, () => bridge.call("big"));
       for (const answer of answers) expect((await answer).result.length).toBe(big.length);
-      expect(peak(bridge.child.pid)).toBeLessThan(most);
+      // All at once would take ten times as much as one; the collector's pace is worth some of it.
+      expect(peak(bridge.child.pid)).toBeLessThan(most + 150);
     },
   );
 }
@@ -257,6 +258,22 @@ test("millions of pages to open first: the call ends with an error, and none of 
 
 const question = (id: string, message: string) =>
   `data: ${JSON.stringify({ jsonrpc: "2.0", id, method: "elicitation/create", params: { message, requestedSchema: { type: "object", properties: {} } } })}\n\n`;
+
+test("a server's name of 20 MB goes into no answer", async () => {
+  const { bridge } = await scriptedBridge((seen, message, response) => {
+    if (message?.method !== "initialize")
+      return earlier(({ id }) => {
+        response.writeHead(200, json).end(JSON.stringify({ jsonrpc: "2.0", id, result: { content: [] } }));
+      })(seen, message, response);
+    const serverInfo = { name: "x".repeat(20 * megabyte), version: "1" };
+    const result = { protocolVersion: "2025-11-25", capabilities: { tools: {} }, serverInfo };
+    response
+      .writeHead(200, { ...json, "mcp-session-id": "s" })
+      .end(JSON.stringify({ jsonrpc: "2.0", id: message.id, result }));
+  });
+  for (const id of [700, 701]) expect((await lineOf(bridge, callOf(id))).length).toBeLessThan(megabyte);
+  await bridge.end();
+});
 
 test("questions of 20 MB each are refused, and the call goes on", async () => {
   const big = question("big", "x".repeat(20 * megabyte));

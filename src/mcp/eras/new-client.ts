@@ -30,6 +30,9 @@ interface Session {
   readonly server: string | undefined;
 }
 
+/** Longest name and version of a server that go into each answer, characters: a small answer must not become a large one. */
+const longestServerInfo = 16_384;
+
 /** The server does not take a session, so it no longer speaks an earlier revision. */
 export const turned = "turned";
 
@@ -204,7 +207,9 @@ export class NewClient {
     this.#level = undefined;
     this.#bridge.fromClient({ text: '{"jsonrpc":"2.0","method":"notifications/initialized"}' });
     this.#subscriptions.renew();
-    return { opened: answer, capabilities, server: memberAt(answer, "result", "serverInfo") };
+    const server = memberAt(answer, "result", "serverInfo");
+    const isShort = server !== undefined && server.length <= longestServerInfo;
+    return { opened: answer, capabilities, server: isShort ? server : undefined };
   }
 
   #reopened(): void {
