@@ -10,6 +10,7 @@ import { loginFile } from "../support/age.ts";
 import { claudeFolder, codemie, Person } from "../support/codemie.ts";
 import { listening } from "../support/corporate.ts";
 import { logIn, secretsOf } from "../support/login.ts";
+import { listen } from "../support/sandbox/http.ts";
 import { ownProvider, sharedSandbox } from "../support/shared.ts";
 import { ciTest } from "../support/tiers.ts";
 
@@ -120,6 +121,23 @@ test("a host that cannot be reached, a name that does not resolve, a port that i
   expect(of.port?.status).toBe("failed");
   const taken = await examined({ CODEMIE_PROXY_PORT: new URL(sandbox.origin).port });
   expect(taken.of.port?.status).toBe("warning");
+});
+
+test("a wrong address, and a host in trouble, are said without a login too; a good one misses the login alone", async () => {
+  const plain = await listen();
+  const says: readonly (readonly [status: number, type: string, says: RegExp])[] = [
+    [200, "text/html", /web page/],
+    [503, "text/plain", /503/],
+  ];
+  for (const [status, type, message] of says) {
+    plain.handle((_request, response) => void response.writeHead(status, { "content-type": type }).end("<p>x</p>"));
+    const { of } = await examined({ CODEMIE_URL: plain.origin });
+    expect(of.api).toMatchObject({ status: "failed", message: expect.stringMatching(message) });
+    expect(of.credential?.message).toContain("not logged in");
+  }
+  await plain.close();
+  const { of } = await examined({ CODEMIE_URL: sandbox.origin });
+  expect([of.credential?.status, of.api?.status]).toEqual(["failed", "skipped"]);
 });
 
 test("no check takes the system's word for a defect of ours: no such name, a port that is refused, one that speaks no TLS", async () => {

@@ -63,3 +63,24 @@ for (const [typed, said] of cases(
     person.remove();
   });
 }
+
+test("flags that are almost ours, before any command", async () => {
+  const person = new Person();
+  for (const [typed, meant] of [
+    ["--versoin", "--version"],
+    ["--licences", "--licenses"],
+    ["--hlep", "--help"],
+  ] as const) {
+    const { code, err } = await person.run([typed]);
+    expect([code, err]).toEqual([2, `error: codemie has no flag ${typed}\nhint: did you mean ${meant}\n`]);
+  }
+  person.remove();
+});
+
+test("the help of a group has the flags of the command that it is alone", async () => {
+  const person = new Person();
+  const { out } = await person.run(["models", "--help"]);
+  expect(out).toContain("the same as codemie models list");
+  expect(out).toContain("--profile NAME");
+  person.remove();
+});

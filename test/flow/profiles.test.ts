@@ -307,3 +307,14 @@ test("two commands at once both have their effect", async () => {
   );
   expect(Object.keys(config().profiles).sort()).toEqual(["default", ...names].sort());
 });
+
+test("of two profiles at one host the hint names the one that is meant, which need not be the active one", async () => {
+  await logIn(person, sandbox, "ada");
+  await logIn(person, sandbox, "grace", ["--profile", "second"]);
+  await person.run(["profile", "logout", "--profile", "default"]);
+  for (const command of [["status"], ["refresh"], ["refresh", "--force"]]) {
+    const { code, err } = await person.run(["profile", ...command, "--profile", "default"]);
+    expect([code, err]).toEqual([4, expect.stringContaining("hint: run codemie profile login --profile default\n")]);
+  }
+  expect(await active()).toBe("second");
+});
