@@ -84,6 +84,7 @@ test(`20 processes at once with an ended token: one refresh in all, 20 successes
     expect(refreshRequests() - before).toBe(1);
   }
   expect((await person.run(["models"])).code).toBe(0);
+  expect((await person.run(["profile", "status"])).out).toContain("(it renews itself)");
 });
 
 test("a refresh token that was used elsewhere: exit 4, and what is stored stays", async () => {

@@ -141,6 +141,8 @@ test("the name of a repository is read as git writes it, without a password", as
     ["https://host.example/group/owner/name", "owner/name"],
     ["https://user:password@host.example/owner/name.git/", "owner/name"],
     ["https://user:password@host.example/name.git", "host.example/name"],
+    ["https://host.example/owner/name?private_token=secret", "owner/name"],
+    ["https://host.example/owner/name.git#secret", "owner/name"],
     ["ssh://git@host.example:22/owner/name.git", "owner/name"],
     ["https://user:password@host.example", undefined],
     ["git@host.example:name.git", undefined],
