@@ -127,11 +127,13 @@ test("a profile's name from the configuration file leads nowhere else", async ()
   const env = { CODEMIE_JWT_TOKEN: token };
   const { code } = await person.run(["proxy", "start", "--detach", "--profile", name], { env });
   expect(code).toBe(0);
-  expect([...new Bun.Glob("**/*escaped*").scanSync({ cwd: person.root, dot: true })].sort()).toEqual([
+  const found = [...new Bun.Glob("**/*escaped*").scanSync({ cwd: person.root, dot: true })].sort();
+  // The place of the one who holds the lock has a file of its own while it does.
+  const place = /^home\/\.codemie\/run\/proxy-x%2F\.\.%2F\.\.%2F\.\.%2Fescaped\.lock\.\d+\.\d+\.[0-9a-f]+$/;
+  expect(found.filter((name) => !place.test(name))).toEqual([
     "home/.codemie/logs/proxy-x%2F..%2F..%2F..%2Fescaped.log",
     "home/.codemie/run/proxy-x%2F..%2F..%2F..%2Fescaped.json",
     "home/.codemie/run/proxy-x%2F..%2F..%2F..%2Fescaped.lock",
-    expect.stringMatching(/^home\/\.codemie\/run\/proxy-x%2F\.\.%2F\.\.%2F\.\.%2Fescaped\.lock\.\d+\.\d+\.[0-9a-f]+$/),
   ]);
   const [shown] = JSON.parse((await person.run(["proxy", "status", "--json"])).out);
   expect(shown.profile).toBe(name);
