@@ -74,10 +74,15 @@ ciTest("an agent behind wrappers is ended too, even one that does not want to, w
 });
 
 test("an agent that starts others without end is ended with all of them", async () => {
-  person.install("claude", "#!/bin/sh\necho agent ready\nwhile :; do /bin/sleep 600 & /bin/sleep 0.01; done\n");
+  person.install(
+    "claude",
+    "#!/bin/sh\necho agent ready $ANTHROPIC_BASE_URL\ni=0\nwhile [ $((i += 1)) -lt 2000 ]; do /bin/sleep 600 & /bin/sleep 0.01; done\nexec /bin/sleep 600\n",
+  );
   const env = { CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci") };
   const running = person.start(["--base-url", sandbox.origin], { program: codemieClaude, env });
-  await running.says(/agent ready/);
+  const [, gateway = ""] = await running.says(/agent ready (\S+)/);
+  // It answers once the run's start is over, and the guard knows the agent.
+  await fetch(gateway);
   running.kill("SIGKILL");
   // Each of them holds the output.
   expect((await running.finished()).err).toContain("error: codemie crashed, so Claude Code was stopped");
