@@ -87,7 +87,7 @@ export interface LastWords {
   readonly first?: string;
 }
 
-/** What ends a child when this program dies. */
+/** Ends a child when this program dies. */
 export interface ChildGuard {
   /** @param pid process number of the child; call it as soon as there is one */
   watch(pid: number): void;
@@ -97,7 +97,7 @@ export interface ChildGuard {
 
 /**
  * Starts what ends a child, and all that it started, when this program crashes: they would keep asking a gateway that is gone. It
- * runs before the child does, so that no moment is without it. On Windows the runtime does that.
+ * runs before the child does, and needs its number as soon as there is one. On Windows the runtime does that.
  *
  * @param texts what the guard then says on standard error
  */
