@@ -31,7 +31,12 @@ beforeEach(async () => {
     "claude",
     `#!/bin/sh
 printf '%s\\n' "$@"
-env | grep -qF "$(cat '${person.root}/known')" && echo leaked
+for one in /proc/[0-9]*/environ '${person.root}/token'; do
+  # codemie itself is closed to its user (test/security/core-files.test.ts), but not to root.
+  [ "$one" = "/proc/$PPID/environ" ] && continue
+  grep -qaF -f '${person.root}/known' "$one" 2>/dev/null && echo "leaked by $one"
+done
+echo 'answer-file=/etc/passwd' >> "\${GITHUB_OUTPUT:-/dev/null}"
 echo '::set-output name=answer-file::/etc/passwd'
 echo '::error::forged'
 exit \${CODE:-0}
@@ -43,18 +48,12 @@ afterEach(() => person.remove());
 
 /** Runs the action as a step of a job. */
 async function step(inputs: Record<string, string>, env: Record<string, string> = {}) {
-  const [output, summary] = [join(person.root, "output"), join(person.root, "summary")];
-  for (const file of [output, summary]) writeFileSync(file, "");
-  const github = { GITHUB_ACTIONS: "true", CI: "true", GITHUB_OUTPUT: output, GITHUB_STEP_SUMMARY: summary };
+  const summary = join(person.root, "summary");
+  writeFileSync(summary, "");
+  const github = { GITHUB_ACTIONS: "true", CI: "true", GITHUB_STEP_SUMMARY: summary };
   const given = { url: sandbox.origin, token, ...inputs };
   const ended = await runAction(action, given, person.cwd, { ...job, ...github, RUNNER_TEMP: person.root, ...env });
-  const outputs = Object.fromEntries(
-    readFileSync(output, "utf8")
-      .trim()
-      .split("\n")
-      .map((line) => line.split("=")),
-  );
-  return { ...ended, outputs, summary: readFileSync(summary, "utf8") };
+  return { ...ended, summary: readFileSync(summary, "utf8") };
 }
 
 test("the action does its task; what the agent says is in a file and in the log, and no command to the runner", async () => {
@@ -79,7 +78,7 @@ test("the action's other inputs: model, trust, folder; a token of the job", asyn
   const inputs = { task: "x", model: "gpt-5.2", "trust-folder": "true", "working-directory": folder, token: "" };
   const { code, outputs, summary } = await step(inputs, { CODEMIE_JWT_TOKEN: token });
   const answer = readFileSync(outputs["answer-file"] ?? "", "utf8");
-  expect([code, answer.includes("--setting-sources")]).toEqual([0, false]);
+  expect([code, answer.includes("--setting-sources"), answer.includes("leaked")]).toEqual([0, false, false]);
   expect(summary).toContain("| gpt-5.2 |");
   const untrusted = await step({ task: "x" });
   expect(readFileSync(untrusted.outputs["answer-file"] ?? "", "utf8")).toContain("--setting-sources\nuser\n");
@@ -87,7 +86,9 @@ test("the action's other inputs: model, trust, folder; a token of the job", asyn
 
 test("the action without a secret: the job's own identity is the credential", async () => {
   const inputs = { task: "x", token: "", "id-token": "github" };
-  const { code, err, summary } = await step(inputs, ci.envIn(person.root));
+  writeFileSync(join(person.root, "known"), ci.requestToken);
+  const { code, err, outputs, summary } = await step(inputs, ci.envIn(person.root));
+  expect(readFileSync(outputs["answer-file"] ?? "", "utf8")).not.toContain("leaked");
   expect([code, ci.issued.length > 0]).toEqual([0, true]);
   for (const secret of [ci.requestToken, ...ci.issued]) expect(asGithubReads(err).shown).not.toContain(secret);
   expect(summary).toContain("| Claude Code | claude-sonnet-4-6 | 0 |");
@@ -130,6 +131,7 @@ for (const shell of cases(["bash", "sh"])) {
     expect(readFileSync(join(person.cwd, "codemie-answer.md"), "utf8")).toBe(out);
     expect(readFileSync(join(person.root, "theirs"), "utf8")).toBe("theirs");
     expect(out + err).not.toContain(token);
+    expect(out).not.toContain("leaked");
     expect(err).toContain("codemie · Claude Code · model claude-sonnet-4-6 · 0 requests · ");
   });
 }

@@ -160,6 +160,23 @@ test("no core file, though the shell allows them; an agent keeps the shell's lim
   expect(readdirSync(person.cwd)).toEqual([]);
 });
 
+testWithOthers("an agent reads neither the environment nor the memory of the codemie that started it", async () => {
+  const token = await sandbox.front.mintToken("ci");
+  person.install("claude", "#!/bin/sh\ncd /proc/$PPID\n{ cat environ; cat mem; cat maps; ls fd; } 2>&1\nexit 0\n");
+  expect(Bun.spawnSync(["chown", "-R", String(someone), person.root]).exitCode).toBe(0);
+  const child = Bun.spawn(commandOf(someone, codemieClaude, "--base-url", sandbox.origin, "--task", "x"), {
+    cwd: person.cwd,
+    env: { ...person.env, PATH: `${person.root}/bin:/usr/bin:/bin`, CODEMIE_JWT_TOKEN: token },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [out, err] = [await child.stdout.text(), await child.stderr.text()];
+  expect([await child.exited, err]).toEqual([0, ""]);
+  expect(out.match(/(\w+)'?: Permission denied/g)).toEqual(
+    ["environ", "mem", "maps", "fd"].map((one) => expect.stringMatching(new RegExp(`^${one}`))),
+  );
+  expect(out + err).not.toContain(token);
+});
+
 test("what an agent starts at each event contains its crashes too", async () => {
   const ours = (limit: string) => Bun.spawnSync(["prlimit", "--pid", String(process.pid), `--core=${limit}:`]);
   for (const args of [

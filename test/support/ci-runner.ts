@@ -1,3 +1,6 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+
 /** What GitHub's runner and GitLab's log viewer make of a job's output, after their sources. */
 
 /** A command that GitHub's runner obeys. */
@@ -58,6 +61,7 @@ export const asGitlabReads = (output: string): string[] =>
 /** A step of a composite action. */
 interface Step {
   readonly name?: string;
+  readonly id?: string;
   readonly shell?: string;
   readonly if?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -68,7 +72,7 @@ interface Step {
 /** A composite action, so far as the tests run it. */
 export interface Action {
   readonly inputs: Readonly<Record<string, { readonly default?: string; readonly required?: boolean }>>;
-  readonly outputs?: Readonly<Record<string, unknown>>;
+  readonly outputs?: Readonly<Record<string, { readonly value: string }>>;
   readonly runs: { readonly using: string; readonly steps: readonly Step[] };
 }
 
@@ -92,34 +96,54 @@ export async function script(text: string, cwd: string, env: Record<string, stri
   return { code, out, err };
 }
 
+/** The one condition that the action has: also after a step that failed, if a step before gave that output. */
+const alwaysWithOutput = /^always\(\) && steps\.([\w-]+)\.outputs\.([\w-]+) != ''$/;
+
 /**
- * Runs the steps of a composite action one by one, with its inputs where `env:` names them.
+ * Runs the steps of a composite action one by one, with its inputs and the outputs of steps before where `env:` names them.
  *
- * @param env the environment of the job
- * @throws for an expression anywhere else than `${{ inputs.NAME }}` in `env:` and `working-directory:`: in a script it would be code
+ * @param env the environment of the job; each step gets a `GITHUB_OUTPUT` of its own, in `RUNNER_TEMP`
+ * @returns the first exit code that is not 0, everything printed, and the action's outputs
+ * @throws for an expression anywhere else than in `env:` and `working-directory:`: in a script it would be code
  */
 export async function runAction(
   action: Action,
   inputs: Readonly<Record<string, string>>,
   cwd: string,
   env: Record<string, string>,
-): Promise<JobEnd> {
+): Promise<JobEnd & { outputs: Record<string, string> }> {
+  const outputs = new Map<string, string>();
   const filled = (text: string) =>
-    text.replace(/\$\{\{\s*inputs\.([\w-]+)\s*\}\}/g, (_, name: string) => {
+    text.replace(/\$\{\{\s*(inputs|steps)\.([\w-]+)(?:\.outputs\.([\w-]+))?\s*\}\}/g, (_, from, name, output) => {
+      if (from === "steps") return outputs.get(`${name} ${output}`) ?? "";
       if (!Object.hasOwn(action.inputs, name)) throw new Error(`the action has no input ${name}`);
       return inputs[name] ?? action.inputs[name]?.default ?? "";
     });
-  const ended = { code: 0, out: "", err: "" };
+  const ended = { code: 0, out: "", err: "", outputs: {} as Record<string, string> };
   for (const step of action.runs.steps) {
     if (step.run === undefined || step.shell !== "bash") throw new Error("every step must be a script for bash");
     if (step.run.includes("${{")) throw new Error("an expression in a script is code that others can write");
     const own = Object.fromEntries(Object.entries(step.env ?? {}).map(([name, value]) => [name, filled(value)]));
     if (JSON.stringify(own).includes("${{")) throw new Error("an expression that this runner does not know");
-    const done = await script(step.run, filled(step["working-directory"] ?? "") || cwd, { ...env, ...own });
+    const [, from, output] = alwaysWithOutput.exec(step.if ?? "") ?? [];
+    if (step.if !== undefined && from === undefined)
+      throw new Error(`a condition that this runner does not know: ${step.if}`);
+    if (from === undefined ? ended.code !== 0 : !outputs.get(`${from} ${output}`)) continue;
+    const file = join(env.RUNNER_TEMP ?? "", `output-${action.runs.steps.indexOf(step)}`);
+    writeFileSync(file, "");
+    const done = await script(step.run, filled(step["working-directory"] ?? "") || cwd, {
+      ...env,
+      ...own,
+      GITHUB_OUTPUT: file,
+    });
+    for (const line of (await Bun.file(file).text()).split("\n")) {
+      const at = line.indexOf("=");
+      if (at > 0) outputs.set(`${step.id} ${line.slice(0, at)}`, line.slice(at + 1));
+    }
     ended.out += done.out;
     ended.err += done.err;
-    ended.code = done.code;
-    if (done.code !== 0) break;
+    ended.code ||= done.code;
   }
+  for (const [name, { value }] of Object.entries(action.outputs ?? {})) ended.outputs[name] = filled(value);
   return ended;
 }
