@@ -66,6 +66,7 @@ export class Bridge {
   readonly #running = new Set<Promise<void>>();
   readonly #untaken = new Set<PendingMessage>();
   #order: Promise<void> = Promise.resolve();
+  #waiting = 0;
   /** the client's `initialize` under way: nothing else is sent before its answer */
   #handshake: Promise<void> | undefined;
   #renewal: { readonly done: Promise<void>; readonly attended: boolean } | undefined;
@@ -84,6 +85,11 @@ export class Bridge {
       message: (text, during) => this.#fromServer(text, during),
       lost: () => void this.#revive(),
     });
+  }
+
+  /** How many messages wait for those before them. */
+  get waiting(): number {
+    return this.#waiting;
   }
 
   /** Takes a line from the client. It returns immediately; messages are sent in their order. */
@@ -118,7 +124,11 @@ export class Bridge {
     // The client cancelled that request, so it gets no error in place of the answer.
     const { cancels } = envelope;
     if (cancels !== undefined) this.#pending.get(cancels)?.cancel(cancels);
-    this.#order = this.#order.then(() => this.#start(pending));
+    this.#waiting++;
+    this.#order = this.#order.then(async () => {
+      await this.#start(pending);
+      this.#waiting--;
+    });
   }
 
   /**

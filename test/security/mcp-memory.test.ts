@@ -293,6 +293,22 @@ test("questions of 20 MB each are refused, and the call goes on", async () => {
   expect(refused).toEqual(Array(3).fill(expect.stringContaining("its question is longer than")));
 });
 
+for (const method of cases(["ping", "roots/list"])) {
+  test(`a flood of ${method} from a server that takes no answers does not pile up as answers`, async () => {
+    const { bridge } = await scriptedBridge((seen, message, response) => {
+      if (message && !message.method) return void openStream(response); // never ends
+      return earlier(async ({ id }) => {
+        openStream(response);
+        const asked = `data: {"jsonrpc":"2.0","id":"${"x".repeat(1_000)}","method":"${method}"}\n\n`.repeat(1_000);
+        await pour(response, asked, 130 * asked.length);
+        response.end(`data: ${JSON.stringify({ jsonrpc: "2.0", id, result: { content: [] } })}\n\n`);
+      })(seen, message, response);
+    });
+    expect(await lineOf(bridge, callOf(700))).toContain('"content":[]');
+    expect(peak(bridge.child.pid)).toBeLessThan(most);
+  });
+}
+
 test("what waits for the client has one limit, however many calls it belongs to", async () => {
   const big = "x".repeat(3 * megabyte);
   const refused = Promise.withResolvers<Rpc>();

@@ -33,6 +33,9 @@ interface Session {
 /** Longest name and version of a server that go into each answer, characters: a small answer must not become a large one. */
 const longestServerInfo = 16_384;
 
+/** While so many messages wait to be sent, a server gets no answers that are not the client's: it asks without end, and takes none. */
+const mostWaiting = 100;
+
 /** The server does not take a session, so it no longer speaks an earlier revision. */
 export const turned = "turned";
 
@@ -277,7 +280,9 @@ export class NewClient {
 
   /** Takes a request of the server. */
   async #asked(line: string, method: string, id: Key, call: Key | undefined): Promise<void> {
-    const send = (text: string) => this.#bridge.fromClient({ text });
+    const send = (text: string) => {
+      if (this.#bridge.waiting < mostWaiting) this.#bridge.fromClient({ text });
+    };
     if (method === "ping") return send(`{"jsonrpc":"2.0","id":${id},"result":{}}`);
     const needed = serverRequests[method];
     const refusal =
