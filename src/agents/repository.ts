@@ -1,4 +1,4 @@
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join, parse, resolve } from "node:path";
 import { headerSafe } from "../core/text.ts";
 import { readUntrusted } from "../platform/foreign-files.ts";
 import { stateOf } from "../platform/path-state.ts";
@@ -26,9 +26,9 @@ export async function readRepository(cwd: string): Promise<Repository> {
   const fallback = `${basename(dirname(folder))}/${basename(folder)}`;
   if (!top) return { name: headerSafe(fallback), branch: undefined };
   const gitFolder = gitFolderOf(top);
-  const head = readUntrusted(join(gitFolder, "HEAD"));
-  const common = readUntrusted(join(gitFolder, "commondir"))?.trim();
-  const settings = readUntrusted(join(common ? resolve(gitFolder, common) : gitFolder, "config"));
+  const head = readWithin(top, join(gitFolder, "HEAD"));
+  const common = readWithin(top, join(gitFolder, "commondir"))?.trim();
+  const settings = readWithin(top, join(common ? resolve(gitFolder, common) : gitFolder, "config"));
   return {
     name: headerSafe(remoteName(settings ?? "") ?? fallback),
     branch: headerSafe(/^ref: refs\/heads\/(.{1,250})$/m.exec(head ?? "")?.[1]),
@@ -41,6 +41,22 @@ export async function findTop(cwd: string): Promise<string | undefined> {
     if (await stateOf(join(folder, ".git")).catch(() => undefined)) return folder;
     if (dirname(folder) === folder) return undefined;
   }
+}
+
+/** @returns the text of a file of the repository; undefined when it is not there, or {@link leadsToMachine} */
+const readWithin = (top: string, file: string): string | undefined =>
+  leadsToMachine(file, top) ? undefined : readUntrusted(file);
+
+/**
+ * In Windows a path may name another machine, or a device, and whoever opens it sends that machine the person's proof of identity. A
+ * repository that was unpacked may say so in `gitdir:` and `commondir`.
+ *
+ * @param parts `path.parse` of the system
+ * @returns true for a path on another machine than the repository's own
+ */
+export function leadsToMachine(path: string, top: string, parts: typeof parse = parse): boolean {
+  const root = (of: string) => parts(of).root.toLowerCase().replaceAll("/", "\\");
+  return root(path).startsWith("\\\\") && root(path) !== root(top);
 }
 
 /** In a linked work tree or a submodule `.git` is a file that names the folder. */

@@ -62,12 +62,8 @@ export function asksForRefresh(scope: string | undefined): boolean {
   return scope?.split(" ").includes("offline_access") === true;
 }
 
-/**
- * @param endpoint the authorization endpoint; its own query stays (RFC 6749 section 3.1)
- * @returns the address to open: authorization code with PKCE S256 (RFC 6749 section 4.1.1, RFC 7636 section 4.3)
- */
-export function authorizationUrl(endpoint: URL, secrets: AuthorizationSecrets, request: AuthorizationRequest): URL {
-  const url = new URL(endpoint);
+/** @returns the parameters of a request for a code with PKCE S256 (RFC 6749 section 4.1.1, RFC 7636 section 4.3) */
+export function authorizationParameters(secrets: AuthorizationSecrets, request: AuthorizationRequest): URLSearchParams {
   const parameters = {
     ...request.parameters,
     response_type: "code",
@@ -82,8 +78,9 @@ export function authorizationUrl(endpoint: URL, secrets: AuthorizationSecrets, r
     prompt: request.prompt,
     dpop_jkt: request.proofKey?.thumbprint(),
   };
-  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value);
-  return url;
+  const set = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) set.set(name, value);
+  return set;
 }
 
 /** The outcome that the browser brought back to the loopback redirect. */

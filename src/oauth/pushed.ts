@@ -12,9 +12,9 @@ const pushedAnswer = documentOf({ request_uri: z.string() });
 /**
  * Hands an authorization request to a server that demands to have it so (RFC 9126), and takes a reference in its place.
  *
- * @param endpoint the authorization endpoint
- * @param url the endpoint with the request's parameters
- * @returns the address for the browser: `url` itself where the server does not demand it; a refusal; `unusable`
+ * @param endpoint the authorization endpoint; its own query stays (RFC 6749 section 3.1)
+ * @param parameters the request's
+ * @returns the address for the browser, with the parameters where the server does not demand it; a refusal; `unusable`
  * @throws `auth_refused` when the rule forbids the endpoint's address; `unreachable`, `tls`; `server_error` for an answer
  *   that is too long; usage error when the client's key cannot sign
  */
@@ -22,19 +22,21 @@ export async function pushedWhereDemanded(
   server: ServerMetadata,
   client: Client,
   endpoint: URL,
-  url: URL,
+  parameters: URLSearchParams,
   http: OAuthHttp,
 ): Promise<EndpointResult<URL>> {
-  if (server.require_pushed_authorization_requests !== true) return { kind: "issued", document: url };
+  const url = new URL(endpoint);
+  if (server.require_pushed_authorization_requests !== true) {
+    for (const [name, value] of parameters) url.searchParams.set(name, value);
+    return { kind: "issued", document: url };
+  }
   const pushing = "pushed_authorization_request_endpoint";
   if (server[pushing] === undefined)
     return { kind: "unusable", why: `it demands pushed requests and names no endpoint`, passing: false };
-  const form = Object.fromEntries([...url.searchParams].filter(([name]) => !endpoint.searchParams.has(name)));
-  const answer = await sendAsClient(server, client, pushing, form, http);
+  const answer = await sendAsClient(server, client, pushing, Object.fromEntries(parameters), http);
   const result = judgeAnswer(answer, endpointName(pushing), pushedAnswer);
   if (result.kind !== "issued") return result;
-  const short = new URL(endpoint);
-  short.searchParams.set("client_id", client.id);
-  short.searchParams.set("request_uri", result.document.request_uri);
-  return { kind: "issued", document: short };
+  url.searchParams.set("client_id", client.id);
+  url.searchParams.set("request_uri", result.document.request_uri);
+  return { kind: "issued", document: url };
 }

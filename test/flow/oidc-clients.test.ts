@@ -184,6 +184,8 @@ test("a provider that demands pushed requests: the address for the browser holds
   provider.metadata = {
     require_pushed_authorization_requests: true,
     pushed_authorization_request_endpoint: `${provider.origin}/par`,
+    // A query of the endpoint's own stays, and takes nothing out of the request.
+    authorization_endpoint: `${provider.origin}/auth?tenant=t&state=theirs&code_challenge=theirs`,
   };
   const pushed = Promise.withResolvers<URLSearchParams>();
   provider.answer = (path, form) => {
@@ -194,8 +196,14 @@ test("a provider that demands pushed requests: the address for the browser holds
   const at = ["--url", provider.origin, "--issuer", provider.origin, "--client-id", "cli"];
   const login = person.start(["profile", "login", ...at, "--client-secret-env", "TEAM_SECRET"], { env });
   const [address] = await login.says(/http:\S+\/auth\?\S+/);
-  expect(Object.fromEntries(new URL(address).searchParams)).toEqual({ client_id: "cli", request_uri: "urn:example:1" });
+  expect(Object.fromEntries(new URL(address).searchParams)).toEqual({
+    ...{ tenant: "t", state: "theirs", code_challenge: "theirs" },
+    ...{ client_id: "cli", request_uri: "urn:example:1" },
+  });
   const form = await pushed.promise;
+  expect([form.get("tenant"), form.get("state"), form.get("code_challenge")]).toEqual([
+    ...[null, expect.stringMatching(/^[\w-]{20,}$/), expect.stringMatching(/^[\w-]{43}$/)],
+  ]);
   expect(form.get("code_challenge_method")).toBe("S256");
   expect(form.get("redirect_uri")).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/callback$/);
   login.kill("SIGINT");

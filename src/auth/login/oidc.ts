@@ -6,7 +6,7 @@ import { printable } from "../../core/text.ts";
 import type { EndpointResult, Refusal, Unusable } from "../../oauth/answer.ts";
 import {
   asksForRefresh,
-  authorizationUrl,
+  authorizationParameters,
   judgeCallback,
   needsConsent,
   newSecrets,
@@ -130,7 +130,7 @@ export async function loginByOidc<T>(options: OidcOptions, use: Use<OidcTokens, 
   });
   const redirectUri = server.redirect.href;
   const endpoint = new URL(metadata.authorization_endpoint);
-  const asked = authorizationUrl(endpoint, secrets, {
+  const asked = authorizationParameters(secrets, {
     ...{ clientId, redirectUri, scope, openId: true },
     prompt: promptFor(needsConsent(metadata) ? scope : undefined, client.prompt),
     proofKey: ours.proofKey,

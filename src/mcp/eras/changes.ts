@@ -72,8 +72,9 @@ export class Changes {
       addresses = found;
     });
     await within(confirmMs, Promise.race([confirmed, gone]));
-    if (!addresses.includes(uri)) this.addresses.delete(uri);
-    return addresses.includes(uri);
+    const isConfirmed = addresses.includes(uri);
+    if (!isConfirmed) this.remove(uri);
+    return isConfirmed;
   }
 
   /** Ends the subscription to a resource. */
@@ -81,14 +82,14 @@ export class Changes {
     if (this.addresses.delete(uri)) this.#follow();
   }
 
-  /** Opens a stream for what the client wants to know of; the one before ends when the server has confirmed the new one. */
+  /** Opens a stream for what the client wants to know of; the one before ends when the server has confirmed the new one, or does not. */
   #follow(): void {
     if (!this.#isListening || this.#ended.signal.aborted) return;
     const before = this.#stream;
     const filter = this.#filter();
     this.#stream = filter === undefined ? undefined : this.#open(filter);
     const over = () => before?.end();
-    if (this.#stream) this.#stream.confirmed.then(over, over);
+    if (this.#stream) void within(confirmMs, this.#stream.confirmed).then(over);
     else over();
   }
 

@@ -17,8 +17,10 @@ export interface LeftOut {
 }
 
 const annotation = "x-mcp-header";
-/** How many tools with headers are remembered, and how many headers one may have. */
-const [mostTools, mostHeaders] = [20_000, 100];
+/** How many headers a tool may have. */
+const mostHeaders = 100;
+/** How much of the tools with headers is remembered: names of tools, headers and arguments, characters. */
+const mostKept = 4 * 1_048_576;
 
 /** Members of a schema that hold values, not schemas. */
 const values: ReadonlySet<string> = new Set(["const", "default", "enum", "example", "examples"]);
@@ -33,6 +35,7 @@ const primitive: readonly unknown[] = ["integer", "string", "boolean"];
  */
 export class ToolHeaders {
   readonly #byTool = new Map<string, readonly Mirrored[]>();
+  #kept = 0;
 
   /**
    * Learns from an answer to `tools/list`.
@@ -48,7 +51,7 @@ export class ToolHeaders {
       const name = textAt(tool, "name");
       if (name === undefined) return true;
       const found = headersIn(memberAt(tool, "inputSchema") ?? "{}");
-      this.#byTool.delete(name);
+      this.#forget(name);
       if (typeof found === "string") leftOut.push({ name, why: found });
       else if (found.length > 0) this.#learnOne(name, found);
       return typeof found !== "string";
@@ -59,9 +62,17 @@ export class ToolHeaders {
   }
 
   #learnOne(name: string, found: readonly Mirrored[]): void {
-    const [oldest] = this.#byTool.keys();
-    if (this.#byTool.size >= mostTools && oldest !== undefined) this.#byTool.delete(oldest);
     this.#byTool.set(name, found);
+    this.#kept += lengthOf(name, found);
+    for (const oldest of this.#byTool.keys()) {
+      if (this.#kept <= mostKept) return;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(name: string): void {
+    const found = this.#byTool.get(name);
+    if (found && this.#byTool.delete(name)) this.#kept -= lengthOf(name, found);
   }
 
   /** @returns the headers for a call, as {@link ToolHeaders} knows its tool */
@@ -77,6 +88,12 @@ export class ToolHeaders {
       }),
     );
   }
+}
+
+/** @returns how much a tool's headers need, characters; an entry has a length of its own beside its names */
+function lengthOf(name: string, found: readonly Mirrored[]): number {
+  const lengths = found.map(({ path, header }) => path.reduce((sum, one) => sum + one.length + 16, header.length + 64));
+  return lengths.reduce((sum, one) => sum + one, name.length + 64);
 }
 
 const ownMember = (value: unknown, name: string): unknown =>

@@ -9,7 +9,13 @@ import type { CallbackChoice } from "../../core/host.ts";
 import { parseJson } from "../../core/json.ts";
 import { masked, secretsInForm } from "../../core/redaction.ts";
 import type { EndpointResult } from "../../oauth/answer.ts";
-import { authorizationUrl, judgeCallback, needsConsent, newSecrets, promptFor } from "../../oauth/authorization.ts";
+import {
+  authorizationParameters,
+  judgeCallback,
+  needsConsent,
+  newSecrets,
+  promptFor,
+} from "../../oauth/authorization.ts";
 import type { Client } from "../../oauth/client.ts";
 import { plainCode } from "../../oauth/fault.ts";
 import type { OAuthHttp } from "../../oauth/http.ts";
@@ -93,7 +99,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
     throw refused && deployment.guessed ? mcpFailure.noLogin(server.issuer) : error;
   }
   const isOpenId = asksForIdToken(scope);
-  const asked = authorizationUrl(endpoint, secrets, {
+  const asked = authorizationParameters(secrets, {
     ...{ clientId: client.id, redirectUri, scope, resource, openId: isOpenId, parameters: person.parameters },
     prompt: promptFor(needsConsent(server) ? scope : undefined, person.prompt),
     proofKey: client.proofKey,
@@ -108,7 +114,7 @@ export async function authorizeByCode(flow: CodeFlow, chosen: (client: Client) =
   trace({ name: "browser", ok: true, detail: `waiting for ${endpoint.origin}`, reference: "RFC 6749 section 4.1.1" });
   try {
     return await browserLogin(person, listening, url.href, async (callback) => {
-      const code = codeOf(callback, server, secretsInForm(asked.searchParams), trace);
+      const code = codeOf(callback, server, secretsInForm(asked), trace);
       const form = {
         grant_type: "authorization_code",
         code,
