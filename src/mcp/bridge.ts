@@ -49,6 +49,8 @@ const orderMs = 5_000;
 const overtakeMs = 50;
 /** At the end: how long the errors for open requests may take to be written, ms. */
 const lastAnswersMs = 150;
+/** While so many messages wait to be sent, no more of the client's are read. */
+const mostWaiting = 100;
 /** How often we send a request again because the server had forgotten the session. */
 const mostSessions = 2;
 
@@ -67,6 +69,8 @@ export class Bridge {
   readonly #untaken = new Set<PendingMessage>();
   #order: Promise<void> = Promise.resolve();
   #waiting = 0;
+  /** resolves when one message less waits; there only while somebody waits for that */
+  #progress: PromiseWithResolvers<void> | undefined;
   /** the client's `initialize` under way: nothing else is sent before its answer */
   #handshake: Promise<void> | undefined;
   #renewal: { readonly done: Promise<void>; readonly attended: boolean } | undefined;
@@ -87,9 +91,20 @@ export class Bridge {
     });
   }
 
-  /** How many messages wait for those before them. */
-  get waiting(): number {
-    return this.#waiting;
+  /** True while many messages wait for those before them. */
+  get isFull(): boolean {
+    return this.#waiting >= mostWaiting;
+  }
+
+  /**
+   * Waits while the bridge {@link isFull}: a server that asks without end and takes no answers must not have them pile up here. A client
+   * whose lines are not read stops reading the server's.
+   */
+  async room(): Promise<void> {
+    while (this.isFull) {
+      this.#progress ??= Promise.withResolvers<void>();
+      await this.#progress.promise;
+    }
   }
 
   /** Takes a line from the client. It returns immediately; messages are sent in their order. */
@@ -128,6 +143,8 @@ export class Bridge {
     this.#order = this.#order.then(async () => {
       await this.#start(pending);
       this.#waiting--;
+      this.#progress?.resolve();
+      this.#progress = undefined;
     });
   }
 

@@ -6,7 +6,7 @@
  * no `ps`, macOS has no `/proc`, and busybox takes one column a flag. `$1`: the text when all have ended, `$2`: the text when some go
  * on. The first line goes before the first of these; no argument and no variable, which the child could read, has it.
  */
-const script = `trap '' HUP INT QUIT TERM PIPE
+export const guardScript = `trap '' HUP INT QUIT TERM PIPE
 read -r first
 read -r child
 while read -r _; do :; done
@@ -15,14 +15,18 @@ while read -r _; do :; done
 processes() { # number:parent:state of each; what has ended and waits for its parent to ask does not count
   if [ -r /proc/self/stat ]; then
     for folder in /proc/[0-9]*; do
-      { read -r line <"$folder/stat"; } 2>/dev/null || continue
-      set -- \${line##*) }
-      echo "\${folder#/proc/} $2 $1"
+      stat=
+      { while read -r line; do stat="$stat $line"; done <"$folder/stat"; } 2>/dev/null
+      set -f # a name is its program's to choose, also one of several lines, and with a star
+      set -- \${stat##*) }
+      set +f
+      printf '%s %s %s\\n' "\${folder#/proc/}" "$2" "$1"
     done
   else
     ps -A -o pid= -o ppid= -o stat=
   fi | while read -r pid parent state; do
-    case $state in Z*) ;; *) echo "$pid:$parent:$state" ;; esac
+    case $pid:$parent in *[!0-9:]*|:*|*:) continue ;; esac
+    case $state in Z*) ;; [A-Za-z]*) echo "$pid:$parent:$state" ;; esac
   done
 }
 
@@ -104,7 +108,7 @@ export interface ChildGuard {
 export function startGuard(texts: LastWords): ChildGuard {
   if (process.platform === "win32") return noGuard;
   try {
-    const guard = Bun.spawn(["/bin/sh", "-c", script, "codemie", texts.stopped, texts.goesOn], {
+    const guard = Bun.spawn(["/bin/sh", "-c", guardScript, "codemie", texts.stopped, texts.goesOn], {
       env: { PATH: "/usr/bin:/bin" },
       cwd: "/",
       stdio: ["pipe", "ignore", "inherit"],

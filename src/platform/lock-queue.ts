@@ -40,21 +40,22 @@ export class Place {
   #ticket: Ticket;
 
   /**
-   * Takes the last place.
+   * Takes the last place, or the holder's.
    *
    * @param lockFile the lock's file, in an existing folder
+   * @param holds true: we hold the lock already. The others know us as its holder from the first moment, also when we are stopped in it
    * @returns undefined when it cannot queue: the disk is full or does not support sockets, or the process may open no
    *   more files
    */
-  static take(lockFile: string): Place | undefined {
+  static take(lockFile: string, holds = false): Place | undefined {
     try {
-      return new Place(lockFile);
+      return new Place(lockFile, holds);
     } catch {
       return undefined;
     }
   }
 
-  private constructor(lockFile: string) {
+  private constructor(lockFile: string, holds: boolean) {
     this.#folder = dirname(lockFile);
     this.#prefix = `${basename(lockFile)}.`;
     const listener = Bun.listen({ unix: this.#address(this.#id), socket: { data: () => undefined } });
@@ -64,7 +65,7 @@ export class Place {
       if (!windows) chmodSync(this.#address(this.#id), 0o600);
       const names = readdirSync(this.#folder);
       this.#removeStrays(names);
-      this.#ticket = this.#layTicket(ticketsOf(names, this.#prefix));
+      this.#ticket = this.#layTicket(holds ? holderNumber : numberAfter(ticketsOf(names, this.#prefix), this.#prefix));
     } catch (error) {
       this.#stopListening();
       throw error;
@@ -80,7 +81,7 @@ export class Place {
   before(): Ticket[] {
     const tickets = ticketsIn(this.#folder, this.#prefix);
     if (!tickets.includes(this.#ticket)) {
-      this.#ticket = this.#layTicket(tickets);
+      this.#ticket = this.#layTicket(numberAfter(tickets, this.#prefix));
       return tickets;
     }
     return tickets.filter((one) => one < this.#ticket);
@@ -137,9 +138,7 @@ export class Place {
     return number === holderNumber ? Number(process) : undefined;
   }
 
-  #layTicket(others: readonly Ticket[]): Ticket {
-    const last = others.at(-1)?.slice(this.#prefix.length, this.#prefix.length + numberLength);
-    const number = String(Number(last ?? holderNumber) + 1).padStart(numberLength, "0");
+  #layTicket(number: string): Ticket {
     const ticket = `${this.#prefix}${number}.${this.#id}`;
     try {
       closeSync(openSync(join(this.#folder, ticket), "wx", 0o600));
@@ -210,6 +209,12 @@ function ticketsIn(folder: string, prefix: string): Ticket[] {
   } catch (error) {
     throw platformFailure.disk(folder, error);
   }
+}
+
+/** @returns the number of the last place in a queue */
+function numberAfter(others: readonly Ticket[], prefix: string): string {
+  const last = others.at(-1)?.slice(prefix.length, prefix.length + numberLength);
+  return String(Number(last ?? holderNumber) + 1).padStart(numberLength, "0");
 }
 
 function ticketsOf(names: readonly string[], prefix: string): Ticket[] {

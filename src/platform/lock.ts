@@ -56,8 +56,7 @@ export async function withLock<T>(
     lock.beginTurn();
     if (isFree) {
       later = setTimeout(() => {
-        place = Place.take(file);
-        place?.hold();
+        place = Place.take(file, true);
       }, briefMs);
     } else place?.hold();
     return await work();

@@ -9,10 +9,12 @@ import {
   rmSync,
   symlinkSync,
   utimesSync,
+  watch,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { nextRound } from "../../src/core/time.ts";
 import { waitForChange } from "../../src/platform/files.ts";
 import { isLocked, withLock } from "../../src/platform/lock.ts";
 import { inNamespace, testWithMounts } from "../support/namespace.ts";
@@ -167,6 +169,16 @@ test("a holder that is stopped: who waits is told which process it is, and it lo
   holder.kill("SIGCONT");
   holder.end();
   await holder.says("released");
+});
+
+test("a holder that met nobody is in the queue as its holder from the first moment", async () => {
+  const names: string[] = [];
+  const watcher = watch(run, (_event, name) => void names.push(String(name)));
+  const seen = () => [...new Set(names.filter((name) => name.startsWith("thing.lock.")))];
+  await withLock(lock, "it", () => queued(1));
+  while (seen().length === 0) await nextRound();
+  watcher.close();
+  expect(seen()).toEqual([expect.stringMatching(/^thing\.lock\.0{10}\./)]);
 });
 
 ciTest(

@@ -66,6 +66,11 @@ const streams: readonly (readonly [what: string, ...pieces: (string | Uint8Array
   ["between blanks", `event : \t${" ".repeat(100_000)}`, `${" ".repeat(100_000)}endpoint \ndata: ${target}\n\n`],
   ["behind two byte order marks", `\ufeff\ufeffevent: endpoint\ndata: ${target}\n\n`],
   ["behind what only some programs take for the end of a line", `data: 1\u2028event: endpoint\x0bdata: ${target}\n\n`],
+  ["behind an end of a line that only some programs know", `event:\vendpoint\ndata: ${target}\n\n`],
+  ["behind a lone CR", `event:\rendpoint\ndata: ${target}\n\n`],
+  ["between the blanks of other scripts", `\u00a0event:\u2003endpoint\u3000\ndata: ${target}\n\n`],
+  ["behind control characters", `\x01event:\0endpoint\x7f\ndata: ${target}\n\n`],
+  ["in UTF-16", new Uint8Array(Buffer.from(`event: endpoint\ndata: ${target}\n\n`, "utf16le"))],
   ["in capitals", `Event: Endpoint\ndata: ${target}\n\n`],
 ];
 
@@ -83,12 +88,18 @@ test("a stream that is packed is a 502", async () => {
   answer = { pieces: [gzipSync(`event: endpoint\ndata: ${target}\n\n`)], headers: { "content-encoding": "gzip" } };
   const { status, text } = await read("GET");
   expect(status).toBe(502);
-  expect(text).toContain("packs its events");
+  expect(text).toContain("packs its answer");
   await left.promise;
 });
 
 test("another type that clients take for a stream of events", async () => {
-  for (const type of cases(["Text/Event-Stream ;charset=utf-8", "text/plain", "application/jsonl", ""])) {
+  for (const type of cases([
+    "application/json",
+    "Text/Event-Stream ;charset=utf-8",
+    "text/plain",
+    "application/jsonl",
+    "",
+  ])) {
     answer = { pieces: [`event: endpoint\ndata: ${target}\n\n`], headers: { "content-type": type } };
     expect((await read("GET")).text).not.toContain("endpoint\n");
   }

@@ -3,20 +3,11 @@ import { discard } from "../attempt.ts";
 import { RelayRefusal } from "./refusal.ts";
 
 /**
- * Bytes at which some client ends a line: those of the specification (LF, CR), and those at which programming languages do (VT, FF,
- * FS, GS, RS; the last byte of NEL, U+2028 and U+2029 in UTF-8).
- */
-const lineEnds: ReadonlySet<number> = new Set([10, 13, 11, 12, 28, 29, 30, 0x85, 0xa8, 0xa9]);
-/** Longest beginning of a line that is kept, without its blanks; longer ones name no endpoint. */
-const longestName = 32;
-
-/**
  * @param method of the request
  * @param host whose answer it is, for messages
  * @param ended called when a stream ends for that reason
- * @returns the body of an answer. What answers a `GET` and is no JSON ends before a client of HTTP+SSE learns where to post its
- *   messages: through the relay that address could only be another target of the relay (MCP 2024-11-05, HTTP with SSE). Some
- *   clients look at no type
+ * @returns the body of an answer. What answers a `GET` ends before a client of HTTP+SSE learns where to post its messages: through the
+ *   relay that address could only be another target of the relay (MCP 2024-11-05, HTTP with SSE). Some clients look at no type
  * @throws RelayRefusal when such an answer is packed, so that nobody can look into it
  */
 export function withoutEndpoint(
@@ -25,11 +16,11 @@ export function withoutEndpoint(
   host: string,
   ended: (why: RelayRefusal) => void,
 ): IncomingAnswer["body"] {
-  if (method !== "GET" || /^\s*application\/json\s*(?:;|$)/i.test(headers["content-type"] ?? "")) return body;
+  if (method !== "GET") return body;
   const coding = headers["content-encoding"]?.trim().toLowerCase() ?? "identity";
   if (coding !== "identity") {
     discard(body);
-    throw new RelayRefusal(502, "unreadable", `${host} packs its events, though it was asked not to`, host);
+    throw new RelayRefusal(502, "unreadable", `${host} packs its answer, though it was asked not to`, host);
   }
   const refusal = () =>
     new RelayRefusal(502, "address", `${host} speaks the older HTTP+SSE, which the relay does not carry`, host);
@@ -53,33 +44,34 @@ export function withoutEndpoint(
   });
 }
 
+/** Blanks, control characters and what is no ASCII: some client takes any of them off a name. */
+const dropped = /[^!-~]+/g;
+/**
+ * Those of them at which some client ends a line: LF and CR by the specification, and those at which programming languages do (VT,
+ * FF, FS, GS, RS; the last byte of NEL, U+2028 and U+2029 in UTF-8).
+ */
+const lineEnds = "\n\r\v\f\u001c\u001d\u001e\u0085\u00a8\u00a9";
+/** Longer than the line that is looked for. */
+const keptLength = 32;
+
 /** Looks for a line that names the event `endpoint`, in the spelling of any client. */
 class EndpointFinder {
-  #line = "";
+  /** the end of what came, without what some client drops, each end of a line as LF */
+  #end = "\n";
 
   /** @returns true when such a line ends in this part of the stream */
   sees(part: Uint8Array): boolean {
-    let isFound = false;
-    for (let start = 0, at = 0; at <= part.length; at++) {
-      if (at < part.length && !lineEnds.has(part[at] ?? 0)) continue;
-      if (this.#line.length < longestName) this.#line += bare(part.subarray(start, at)).slice(0, longestName);
-      if (at === part.length) break;
-      isFound ||= this.ends();
-      this.#line = "";
-      start = at + 1;
-    }
-    return isFound;
+    const text = Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString("latin1");
+    const bare = text
+      .replace(dropped, (run) => ([...run].some((one) => lineEnds.includes(one)) ? "\n" : ""))
+      .toLowerCase();
+    const both = this.#end.endsWith("\n") && bare.startsWith("\n") ? this.#end + bare.slice(1) : this.#end + bare;
+    this.#end = both.slice(-keptLength);
+    return /\nevent\n?:\n?endpoint\n/.test(both);
   }
 
   /** @returns true when the stream ends now, and its last line is one */
   ends(): boolean {
-    return this.#line.replaceAll(byteOrderMark, "").toLowerCase() === "event:endpoint";
+    return this.sees(new Uint8Array([10]));
   }
 }
-
-/** UTF-8's, byte by byte. */
-const byteOrderMark = "\xef\xbb\xbf";
-
-/** @returns the bytes as characters, without blanks */
-const bare = (bytes: Uint8Array) =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1").replace(/\s+/g, "");

@@ -67,14 +67,22 @@ export class Changes {
   async add(uri: string, gone: Promise<void>): Promise<boolean> {
     this.addresses.add(uri);
     this.listen();
-    let addresses: readonly string[] = [];
-    const confirmed = this.#stream?.confirmed.then((found) => {
-      addresses = found;
+    let isConfirmed = false;
+    const confirmed = this.#confirmed(uri).then((is) => {
+      isConfirmed = is;
     });
     await within(confirmMs, Promise.race([confirmed, gone]));
-    const isConfirmed = addresses.includes(uri);
     if (!isConfirmed) this.remove(uri);
     return isConfirmed;
+  }
+
+  /** @returns whether the server confirms an address; one stream may take the place of another meanwhile */
+  async #confirmed(uri: string): Promise<boolean> {
+    for (;;) {
+      const stream = this.#stream;
+      const addresses = await stream?.confirmed.catch(() => undefined);
+      if (addresses || stream === this.#stream) return addresses?.includes(uri) === true;
+    }
   }
 
   /** Ends the subscription to a resource. */

@@ -33,9 +33,6 @@ interface Session {
 /** Longest name and version of a server that go into each answer, characters: a small answer must not become a large one. */
 const longestServerInfo = 16_384;
 
-/** While so many messages wait to be sent, a server gets no answers that are not the client's: it asks without end, and takes none. */
-const mostWaiting = 100;
-
 /** The server does not take a session, so it no longer speaks an earlier revision. */
 export const turned = "turned";
 
@@ -281,7 +278,8 @@ export class NewClient {
   /** Takes a request of the server. */
   async #asked(line: string, method: string, id: Key, call: Key | undefined): Promise<void> {
     const send = (text: string) => {
-      if (this.#bridge.waiting < mostWaiting) this.#bridge.fromClient({ text });
+      // A server that asks without end and takes no answers: it has a hundred of them to take.
+      if (!this.#bridge.isFull) this.#bridge.fromClient({ text });
     };
     if (method === "ping") return send(`{"jsonrpc":"2.0","id":${id},"result":{}}`);
     const needed = serverRequests[method];

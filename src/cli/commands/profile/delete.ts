@@ -43,5 +43,9 @@ export const profileDelete = (cli: Cli) =>
       output.result({ profile: name, active: active ?? null }, () => [
         `${output.paint("good", "✓")} profile ${name} is deleted${active ? `; ${active} is the active one` : ""}`,
       ]);
+      const { ProxyStates } = await import("../../../daemon/state.ts");
+      const gateway = await new ProxyStates(runtime.home).running(name).catch(() => undefined);
+      if (!gateway) return;
+      output.say.warn(`its gateway (process ${gateway.pid}) still runs: codemie proxy stop --profile ${name} ends it`);
     },
   });
