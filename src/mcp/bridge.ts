@@ -17,6 +17,7 @@ import {
   textAt,
   withId,
 } from "./message.ts";
+import { MessageQueue } from "./message-queue.ts";
 import { PendingMessage } from "./pending-message.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
@@ -49,8 +50,6 @@ const orderMs = 5_000;
 const overtakeMs = 50;
 /** At the end: how long the errors for open requests may take to be written, ms. */
 const lastAnswersMs = 150;
-/** While so many messages wait to be sent, no more of the client's are read. */
-const mostWaiting = 100;
 /** How often we send a request again because the server had forgotten the session. */
 const mostSessions = 2;
 
@@ -60,6 +59,7 @@ const mostSessions = 2;
  * failure ends the bridge.
  */
 export class Bridge {
+  readonly queue = new MessageQueue();
   readonly #options: BridgeOptions;
   readonly #transport: Transport;
   readonly #closing = new AbortController();
@@ -67,10 +67,6 @@ export class Bridge {
   readonly #pending = new Map<Key, PendingMessage>();
   readonly #running = new Set<Promise<void>>();
   readonly #untaken = new Set<PendingMessage>();
-  #order: Promise<void> = Promise.resolve();
-  #waiting = 0;
-  /** resolves when one message less waits; there only while somebody waits for that */
-  #progress: PromiseWithResolvers<void> | undefined;
   /** the client's `initialize` under way: nothing else is sent before its answer */
   #handshake: Promise<void> | undefined;
   #renewal: { readonly done: Promise<void>; readonly attended: boolean } | undefined;
@@ -89,22 +85,6 @@ export class Bridge {
       message: (text, during) => this.#fromServer(text, during),
       lost: () => void this.#revive(),
     });
-  }
-
-  /** True while many messages wait for those before them. */
-  get isFull(): boolean {
-    return this.#waiting >= mostWaiting;
-  }
-
-  /**
-   * Waits while the bridge {@link isFull}: a server that asks without end and takes no answers must not have them pile up here. A client
-   * whose lines are not read stops reading the server's.
-   */
-  async room(): Promise<void> {
-    while (this.isFull) {
-      this.#progress ??= Promise.withResolvers<void>();
-      await this.#progress.promise;
-    }
   }
 
   /** Takes a line from the client. It returns immediately; messages are sent in their order. */
@@ -139,13 +119,7 @@ export class Bridge {
     // The client cancelled that request, so it gets no error in place of the answer.
     const { cancels } = envelope;
     if (cancels !== undefined) this.#pending.get(cancels)?.cancel(cancels);
-    this.#waiting++;
-    this.#order = this.#order.then(async () => {
-      await this.#start(pending);
-      this.#waiting--;
-      this.#progress?.resolve();
-      this.#progress = undefined;
-    });
+    this.queue.add(() => this.#start(pending));
   }
 
   /**
@@ -162,7 +136,7 @@ export class Bridge {
   }
 
   async #allAnswered(): Promise<void> {
-    await this.#order;
+    await this.queue.empty();
     await Promise.all(this.#running);
   }
 
