@@ -118,7 +118,7 @@ const table = [
   row("a waiter's share of a processor", `${share.toFixed(2)} %`, "0 %", ""),
 ];
 console.log(table.join("\n"));
-await replaceSection("docs/performance.md", "bench-lock", table.join("\n"));
+for (const file of ["docs/performance.md", "README.md"]) await replaceSection(file, "bench-lock", table.join("\n"));
 const numbers = { warmMs: warm, firstMs: first, flockMs: flock, trueMs: plain, crowds, waiterShare: shares };
 await Bun.write(join(import.meta.dir, "../../dist/bench-lock.json"), JSON.stringify(numbers, null, 2));
 rmSync(folder, { recursive: true });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { asGithubReads, asGitlabReads, script } from "../support/ci-runner.ts";
 import { codemie, Person } from "../support/codemie.ts";
@@ -101,15 +101,15 @@ for (const [language, mark, host] of cases([
 ] as const)) {
   test(`the README's lines for ${host}`, async () => {
     const block = readme.blocks.find((one) => one.language === language && one.text.includes(mark))?.text ?? "";
-    const line = /(?:- run: |- (?=codemie)|sh ')(.*?)'?$/m.exec(block)?.[1] ?? "";
-    expect(line).toContain("codemie-claude --task");
+    const line = /(?:- run: |- (?=\(cat)|sh ')(.*?)'?$/m.exec(block)?.[1] ?? "";
+    expect(line).toContain('--task "review the last commit"');
     const file = join(person.root, "token");
     writeFileSync(file, token, { mode: 0o600 });
     const { CODEMIE_JWT_TOKEN: _, CODEMIE_URL: __, ...bare } = job;
     const given = {
       "GitHub Actions": { CODEMIE_JWT_TOKEN: token, CODEMIE_URL: sandbox.origin },
-      "GitLab CI": { CODEMIE_JWT_TOKEN_FILE: file, CODEMIE_URL: sandbox.origin },
-      Jenkins: { CODEMIE_JWT_TOKEN_FILE: file },
+      "GitLab CI": { CODEMIE_TOKEN: file, CODEMIE_URL: sandbox.origin },
+      Jenkins: { TOKEN: file },
     }[host];
     for (const name of Object.keys(given)) expect(block).toContain(name);
     const { code, out, err } = await run(line.replace("https://codemie.example.com", sandbox.origin), {
@@ -117,6 +117,7 @@ for (const [language, mark, host] of cases([
       ...given,
     });
     expect([code, out, err]).toEqual([0, "did: review the last commit\n", ""]);
+    expect(existsSync(file)).toBe(host === "GitHub Actions");
   });
 }
 
