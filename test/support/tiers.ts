@@ -1,12 +1,12 @@
 import { test } from "bun:test";
 
 /**
- * What `bun run check` leaves to CI, where everything runs (`CI` is set): further cases of what a test of the same file shows
- * already, and single tests that take a large part of a minute of the processor.
+ * What `bun run check` leaves to CI, where everything runs (`CI` is set), and to `bun run soak`: further cases of what a test of the
+ * same file shows already, and single tests that take a large part of a minute of the processor.
  */
-const inCi = Boolean(process.env.CI);
+const inCi = Boolean(process.env.CI || process.env.CODEMIE_SOAK);
 
-/** A test that only CI runs; it is reported as skipped elsewhere. */
+/** A test that only CI and `bun run soak` run; it is reported as skipped elsewhere. */
 export const ciTest = inCi ? test : test.skip;
 
 /**
