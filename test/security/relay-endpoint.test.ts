@@ -53,6 +53,8 @@ const streams: readonly (readonly [what: string, ...pieces: (string | Uint8Array
   ["without the blank", `event:endpoint\ndata: ${target}\n\n`],
   ["with lines that end in CR", `event: endpoint\rdata: ${target}\r\r`],
   ["with lines that end in CR LF", `event: endpoint\r\ndata: ${target}\r\n\r\n`],
+  ["whose end comes later", `data: ${target}\nevent: endpoint`, "\n\n"],
+  ["whose end comes much later", `data: ${target}\nevent: end`, "point", " ", "\t", "\n\n"],
   ["in pieces", "eve", "nt: end", "point", `\ndata: ${target}\n\n`],
   ["behind a byte order mark", `\ufeffevent: endpoint\ndata: ${target}\n\n`],
   [
@@ -79,7 +81,8 @@ for (const [what, ...pieces] of cases(streams, 3)) {
     answer = { pieces };
     const { text, isOver } = await read("GET");
     expect(isOver).toBe(true);
-    expect(text).not.toMatch(/endpoint\s/i);
+    // Behind the end of the stream too a client may take the rest for an event.
+    expect(text).not.toMatch(/event[^!-~]*:[^!-~]*endpoint(?![!-~])/i);
     await left.promise;
   });
 }

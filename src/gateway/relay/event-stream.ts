@@ -2,6 +2,9 @@ import type { IncomingAnswer } from "../../http1/message.ts";
 import { discard } from "../attempt.ts";
 import { RelayRefusal } from "./refusal.ts";
 
+/** How many parts of a stream are held back at most; a line with more blanks at its end names no other event. */
+const mostHeld = 100;
+
 /**
  * @param method of the request
  * @param host whose answer it is, for messages
@@ -26,19 +29,27 @@ export function withoutEndpoint(
     new RelayRefusal(502, "address", `${host} speaks the older HTTP+SSE, which the relay does not carry`, host);
   const finder = new EndpointFinder();
   if (!(body instanceof ReadableStream)) {
-    if (body && (finder.sees(body) || finder.ends())) throw refusal();
+    if (body && (finder.sees(body) || finder.couldEnd)) throw refusal();
     return body;
   }
   const reader = body.getReader();
+  /** what the stream could end with, behind such a line: a client may take what it has at the end for a whole event */
+  const held: Uint8Array[] = [];
   return new ReadableStream<Uint8Array>({
     async pull(out) {
-      const { done, value } = await reader.read();
-      if (!done && !finder.sees(value)) return out.enqueue(value);
-      if (done && !finder.ends()) return out.close();
-      ended(refusal());
-      if (done) return out.error(refusal()); // a client could take what it has for a whole event
-      await reader.cancel().catch(() => undefined);
-      out.close();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done ? held.length > 0 : finder.sees(value) || held.length > mostHeld) {
+          ended(refusal());
+          await reader.cancel().catch(() => undefined);
+          return out.close();
+        }
+        if (done) return out.close();
+        held.push(value);
+        if (finder.couldEnd) continue;
+        for (const part of held.splice(0)) out.enqueue(part);
+        return;
+      }
     },
     cancel: () => reader.cancel().catch(() => undefined),
   });
@@ -70,8 +81,8 @@ class EndpointFinder {
     return /\nevent\n?:\n?endpoint\n/.test(both);
   }
 
-  /** @returns true when the stream ends now, and its last line is one */
-  ends(): boolean {
-    return this.sees(new Uint8Array([10]));
+  /** True when an end of the line, or of the stream, would make the last line one. */
+  get couldEnd(): boolean {
+    return /\nevent\n?:\n?endpoint$/.test(this.#end);
   }
 }
