@@ -75,7 +75,7 @@ export class Bridge {
   #initialized: string | undefined;
   /** true: the log has noted that the server changes the type of ids */
   #isMisspelled = false;
-  /** how much of the server's was dropped, and at which number the log notes it next */
+  /** how many messages were dropped, and at which number the log notes it next */
   #dropped = 0;
   #nextNoted = 1;
 
@@ -113,6 +113,9 @@ export class Bridge {
     }
     // A client answers a server's questions by itself: they must not open a browser, or the server opens one at will.
     const isAttended = envelope.requests.length > 0;
+    // Not to read on would be worse: clients answer by themselves, and keep in memory what is not read.
+    const isAnswer = !isAttended && envelope.method === undefined;
+    if (isAnswer && this.queue.isFull) return void this.#drop("too many answers wait");
     const pending = new PendingMessage(line.text, envelope, false, isAttended);
     this.#options.log.debug(`client → ${envelope.method ?? "answer"} ${envelope.requests} (${line.text.length})`);
     for (const key of envelope.requests) this.#pending.set(key, pending);
@@ -303,11 +306,11 @@ export class Bridge {
     }
   }
 
-  /** Notes that something of the server's was dropped. Of a flood, the log shows the 1st, the 10th, the 100th and so on. */
+  /** Notes that a message was dropped. Of a flood, the log shows the 1st, the 10th, the 100th and so on. */
   #drop(what: string): void {
     if (++this.#dropped < this.#nextNoted) return;
     this.#nextNoted *= 10;
-    this.#options.log.info(`dropped what the server sent, ${this.#dropped} so far: ${what}`);
+    this.#options.log.info(`dropped a message, ${this.#dropped} so far: ${what}`);
   }
 
   #fail(key: Key, error: CodemieError): void {

@@ -1,14 +1,12 @@
-/** While so many messages wait to be sent, no more of the client's are read. */
-const mostWaiting = 100;
+/** So many answers wait only at a server that asks without end and takes none. */
+const mostWaiting = 1_000;
 
 /** Messages of the client that wait to be sent, in their order. */
 export class MessageQueue {
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
-  /** resolves when one message less waits; there only while somebody waits for that */
-  #progress: PromiseWithResolvers<void> | undefined;
 
-  /** True while many messages wait for those before them. */
+  /** True while so many messages wait that no answer to the server's questions is to join them: it would fill the memory. */
   get isFull(): boolean {
     return this.#waiting >= mostWaiting;
   }
@@ -19,20 +17,7 @@ export class MessageQueue {
     this.#last = this.#last.then(async () => {
       await send();
       this.#waiting--;
-      this.#progress?.resolve();
-      this.#progress = undefined;
     });
-  }
-
-  /**
-   * Waits while the queue {@link isFull}. A server that asks without end and takes no answers must not have them pile up here: a client
-   * whose lines are not read stops reading the server's.
-   */
-  async room(): Promise<void> {
-    while (this.isFull) {
-      this.#progress ??= Promise.withResolvers<void>();
-      await this.#progress.promise;
-    }
   }
 
   /** Waits until all messages that are in the queue now are on their way. */

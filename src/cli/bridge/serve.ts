@@ -137,7 +137,6 @@ async function serve(cli: Cli, asked: McpArgs, log: Log): Promise<{ code: number
   const reading = (async () => {
     for await (const line of readLines(stdio.input)) {
       bridge.fromClient(declared && "text" in line ? { text: declared(line.text) } : line);
-      await bridge.queue.room();
     }
     ended.resolve({ code: 0, why: "end of input", graceMs });
   })();

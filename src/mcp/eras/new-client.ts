@@ -278,7 +278,6 @@ export class NewClient {
   /** Takes a request of the server. */
   async #asked(line: string, method: string, id: Key, call: Key | undefined): Promise<void> {
     const send = (text: string) => {
-      // A server that asks without end and takes no answers: it has a hundred of them to take.
       if (!this.#bridge.queue.isFull) this.#bridge.fromClient({ text });
     };
     if (method === "ping") return send(`{"jsonrpc":"2.0","id":${id},"result":{}}`);
