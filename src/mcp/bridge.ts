@@ -114,8 +114,8 @@ export class Bridge {
     // A client answers a server's questions by itself: they must not open a browser, or the server opens one at will.
     const isAttended = envelope.requests.length > 0;
     // Not to read on would be worse: clients answer by themselves, and keep in memory what is not read.
-    const isAnswer = !isAttended && envelope.method === undefined;
-    if (isAnswer && this.queue.isFull) return void this.#drop("too many answers wait");
+    const answersOnly = envelope.answers.length === envelope.messages.length;
+    if (answersOnly && this.queue.isFull) return void this.#drop("too many answers wait");
     const pending = new PendingMessage(line.text, envelope, false, isAttended);
     this.#options.log.debug(`client → ${envelope.method ?? "answer"} ${envelope.requests} (${line.text.length})`);
     for (const key of envelope.requests) this.#pending.set(key, pending);

@@ -70,9 +70,9 @@ export function behindBatchFile(
 
 /**
  * Windows' command interpreter takes these for its own, in quotes too, and expands variables in between (CVE-2024-1874, "BatBadBut");
- * the runtime refuses most of them.
+ * the runtime refuses most of them. A bracket ends a block of the file where nothing, or the file itself, puts quotes around it.
  */
-const interpreted = /["%!^&|<>\r\n]/;
+const interpreted = /["%!^&|<>()\r\n]/;
 
 /** @returns true for an argument that Windows' command interpreter reads as more than that */
 export const isMisread = (arg: string): boolean => interpreted.test(arg);

@@ -137,7 +137,7 @@ export const platformFailure = {
     new CodemieError(
       "failed",
       `${printable(program, 200)} is a batch file, and Windows would read parts of its arguments as commands`,
-      'name the program itself, an .exe, or leave out line ends and " % ! ^ & | < >',
+      'name the program itself, an .exe, or leave out line ends and " % ! ^ & | < > ( )',
     ),
   output: (error: unknown) =>
     new CodemieError("failed", `cannot write the output: ${inWords(error)}`, undefined, { cause: error }),

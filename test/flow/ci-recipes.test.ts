@@ -135,3 +135,10 @@ for (const shell of cases(["bash", "sh"])) {
     expect(err).toContain("codemie · Claude Code · model claude-sonnet-4-6 · 0 requests · ");
   });
 }
+
+test("the template gives no token that it could not remove", async () => {
+  person.install("rm", '#!/bin/sh\ncase $1 in -rf) exec /bin/rm "$@" ;; *) exit 1 ;; esac\n');
+  const { code, out, err } = await gitlab({ CODEMIE_TASK: "x" });
+  expect([code, out]).toEqual([4, ""]);
+  expect(err).toContain("error: ");
+});

@@ -101,7 +101,7 @@ for (const [language, mark, host] of cases([
 ] as const)) {
   test(`the README's lines for ${host}`, async () => {
     const block = readme.blocks.find((one) => one.language === language && one.text.includes(mark))?.text ?? "";
-    const line = /(?:- run: |- (?=\(cat)|sh ')(.*?)'?$/m.exec(block)?.[1] ?? "";
+    const line = /(?:- run: |- (?=\(rm)|sh ')(.*?)'?$/m.exec(block)?.[1] ?? "";
     expect(line).toContain('--task "review the last commit"');
     const file = join(person.root, "token");
     writeFileSync(file, token, { mode: 0o600 });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { shimIn } from "../../src/platform/batch-file.ts";
+import { isMisread, shimIn } from "../../src/platform/batch-file.ts";
 import { npmShim } from "../support/wine/wine.ts";
 
 /** What the batch files of package managers run. The runs themselves are in test/windows. */
@@ -66,4 +66,10 @@ test("a batch file that does anything else is none of them", () => {
   };
   for (const [what, text] of Object.entries(others))
     expect({ what, found: shimIn(text) }).toEqual({ what, found: undefined });
+});
+
+test("what the interpreter of batch files takes for its own is misread, in quotes or not", () => {
+  for (const one of ['"', "%", "!", "^", "&", "|", "<", ">", "(", ")", "\r", "\n"])
+    expect([one, isMisread(`a${one}b`), isMisread(`a ${one} b`)]).toEqual([one, true, true]);
+  for (const one of ["", "say hello", "--flag=a,b;c", "it's", "C:\\a b\\c", "ü 中"]) expect(isMisread(one)).toBe(false);
 });

@@ -120,7 +120,7 @@ onWindows("another batch file gets what it cannot misread, and nothing else", as
   person.batchFile("claude", "@echo off\r\necho ran %*\r\n");
   const good = await runTask(person, "say hello");
   expect({ code: good.code, out: good.out }).toEqual({ code: 0, out: expect.stringMatching(/^ran .*say hello/) });
-  for (const task of ["a & echo b", "a | b", "%PATH%", "a ^ b", 'a " b', "!PATH!", "a\nb", "a > b"]) {
+  for (const task of ["a & echo b", "a | b", "%PATH%", "a ^ b", 'a " b', "!PATH!", "a\nb", "a > b", "a)else(b)"]) {
     const { code, out, err } = await runTask(person, task);
     expect({ task, code, out, err }).toMatchObject({
       task,
