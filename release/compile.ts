@@ -2,6 +2,7 @@ import { chmod, mkdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { version } from "../package.json";
 import { type Bundled, bundledPackages, bundling, licencesOf } from "./bundled.ts";
+import { blankLanguages } from "./icu.ts";
 import { signMachO } from "./macho.ts";
 import type { ReleaseKey } from "./signature.ts";
 import { ownTarget, type TargetName, targets } from "./targets.ts";
@@ -72,6 +73,11 @@ export async function compile(edition: Edition, outfile: string, name?: TargetNa
   for (const output of result.outputs) {
     if (output.kind === "sourcemap") await rename(output.path, join(folder, "maps", basename(output.path)));
   }
-  if (name?.startsWith("darwin-")) await Bun.write(outfile, signMachO(await Bun.file(outfile).bytes(), "codemie"));
+  const file = target?.startsWith("bun-windows-") ? `${outfile}.exe` : outfile;
+  const program = Buffer.from(await Bun.file(file).arrayBuffer());
+  const machine = name ?? ownTarget();
+  if (name?.startsWith("darwin-")) await Bun.write(file, signMachO(program, "codemie"));
+  // On macOS Bun uses the system's ICU.
+  if (!machine.startsWith("darwin-") && blankLanguages(program) > 0) await Bun.write(file, program);
   if (!target?.startsWith("bun-windows-")) await chmod(outfile, 0o755);
 }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { pack } from "../../release/archive.ts";
 import { ownTarget } from "../../release/targets.ts";
 
-/** The contract for what our own code adds to Bun, as a ratio of `.tar.zst` archives. */
+/** The contract, as a ratio of `.tar.zst` archives. */
 const goal = 1.08;
 const dist = join(import.meta.dir, "../../dist");
 const folder = mkdtempSync(join(tmpdir(), "codemie-bench-"));
