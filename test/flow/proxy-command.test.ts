@@ -111,12 +111,18 @@ test("many agents use it at once, more than the runtime's 256 requests", async (
 });
 
 test("deleting a profile says that its gateway still runs, and how to end it", async () => {
-  const { pid } = await detached();
-  const { code, err } = await person.run(["profile", "delete", "default", "--yes"]);
-  const said = `its gateway (process ${pid}) still runs: codemie proxy stop --profile default ends it`;
+  person.editConfig(({ profiles }) => {
+    profiles.other = { codeMieUrl: sandbox.origin };
+  });
+  const { pid } = await detached(["--profile", "other"], { CODEMIE_JWT_TOKEN: await sandbox.front.mintToken("ci") });
+  const { code, err } = await person.run(["profile", "delete", "other", "--yes"]);
+  const said = `its gateway (process ${pid}) still runs: codemie proxy stop --profile other ends it`;
   expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining(said) });
-  expect((await person.run(["proxy", "stop", "--profile", "default"])).code).toBe(0);
-  expect((await person.run(["profile", "delete", "default", "--yes"])).err).not.toContain("gateway");
+  expect((await person.run(["proxy", "stop", "--profile", "other"])).code).toBe(0);
+  person.editConfig(({ profiles }) => {
+    profiles.other = { codeMieUrl: sandbox.origin };
+  });
+  expect((await person.run(["profile", "delete", "other", "--yes"])).err).not.toContain("gateway");
 });
 
 test("one per profile; profiles beside each other", async () => {

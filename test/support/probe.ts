@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { codemieClaude, type Finished, type Person, type Running } from "./codemie.ts";
 
@@ -61,7 +61,10 @@ exit "$(cat '${this.#folder}/stop')"
   }
 
   async #stop(code: number): Promise<Finished> {
-    writeFileSync(join(this.#folder, "stop"), String(code));
+    // The agent looks all the time, and must not find a file that is still empty.
+    const stop = join(this.#folder, "stop");
+    writeFileSync(`${stop}.new`, String(code));
+    renameSync(`${stop}.new`, stop);
     const finished = await this.running.finished();
     this.#person.remove();
     return finished;

@@ -55,6 +55,14 @@ export function withoutEndpoint(
   });
 }
 
+/**
+ * @param type the `Content-Type` of an answer to a `GET`
+ * @returns it without its parameters. By a `charset` some clients read a stream in a code in which nobody sees its events; the
+ *   specification knows UTF-8 alone. Undefined when it is no type
+ */
+export const typeAlone = (type: string | undefined): string | undefined =>
+  /^\s*([\w.+-]+\/[\w.+-]+)\s*(?:;|$)/.exec(type ?? "")?.[1];
+
 /** Blanks, control characters and what is no ASCII: some client takes any of them off a name. */
 const dropped = /[^!-~]+/g;
 /**

@@ -7,7 +7,7 @@ import { documentIn, wholeText } from "./answer-text.ts";
 import { type Asked, askedFor, isRelayPath } from "./asked.ts";
 import { Callbacks, callbackPath, type RegisteredClients } from "./callback.ts";
 import type { Capabilities, Role } from "./capability.ts";
-import { withoutEndpoint } from "./event-stream.ts";
+import { typeAlone, withoutEndpoint } from "./event-stream.ts";
 import { type RelayEvent, Revisions, revisionIn } from "./events.ts";
 import { headersBack, headersFor, type Recipient } from "./headers.ts";
 import { RelayRefusal, refusalResponse } from "./refusal.ts";
@@ -242,7 +242,13 @@ export function relayOf(options: RelayOptions): Relay {
       }
       headers["www-authenticate"] = rewriter.challenge(challenge, url);
     }
-    const body = withoutEndpoint(incoming.call.method, got, url.host, (error) => tellRefusal(incoming, error));
+    const { method } = incoming.call;
+    if (method === "GET") {
+      const type = typeAlone(headers["content-type"]);
+      if (type === undefined) delete headers["content-type"];
+      else headers["content-type"] = type;
+    }
+    const body = withoutEndpoint(method, got, url.host, (error) => tellRefusal(incoming, error));
     return new Response(body, { status: got.status, headers });
   }
 
