@@ -21,7 +21,7 @@ const isUnused = (name: string): boolean => /\/(?!en[_.])[a-z]{2,3}(?:_[A-Z0-9]\
  *
  * @param program a program of Bun's for Linux or Windows; it is changed
  * @returns how many bytes are blank now
- * @throws Error when the program has no such data, or several packages of it
+ * @throws Error when the program has no such data, or several packages of it, or its items stand in another order than their names
  */
 export function blankLanguages(program: Buffer): number {
   const table = tableIn(program);
@@ -36,6 +36,7 @@ export function blankLanguages(program: Buffer): number {
   const kept = entries.filter(({ name, itemAt }, i) => {
     const end = entries[i + 1]?.itemAt;
     // Where the last item ends, nothing says.
+    if (end !== undefined && end < itemAt) throw new Error(`ICU's data: ${name} stands behind the item after it`);
     if (!isUnused(name) || end === undefined) return true;
     program.fill(0, table + itemAt, table + end);
     blank += end - itemAt;

@@ -7,6 +7,7 @@ import type { IgnoredTools } from "./ignored-tools.ts";
 import { deepest } from "./json-text.ts";
 import { type Log, loggable } from "./log.ts";
 import {
+  type Envelope,
   errorAnswer,
   type Key,
   type Message,
@@ -17,9 +18,9 @@ import {
   textAt,
   withId,
 } from "./message.ts";
-import { MessageQueue } from "./message-queue.ts";
 import { PendingMessage } from "./pending-message.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
+import { UntakenAnswers } from "./untaken-answers.ts";
 
 export interface BridgeOptions {
   /** origin of the server, for messages */
@@ -59,7 +60,6 @@ const mostSessions = 2;
  * failure ends the bridge.
  */
 export class Bridge {
-  readonly queue = new MessageQueue();
   readonly #options: BridgeOptions;
   readonly #transport: Transport;
   readonly #closing = new AbortController();
@@ -67,6 +67,8 @@ export class Bridge {
   readonly #pending = new Map<Key, PendingMessage>();
   readonly #running = new Set<Promise<void>>();
   readonly #untaken = new Set<PendingMessage>();
+  readonly #answers = new UntakenAnswers();
+  #order: Promise<void> = Promise.resolve();
   /** the client's `initialize` under way: nothing else is sent before its answer */
   #handshake: Promise<void> | undefined;
   #renewal: { readonly done: Promise<void>; readonly attended: boolean } | undefined;
@@ -111,18 +113,16 @@ export class Bridge {
       for (const key of envelope.requests) this.#refuse(key, rpcCodes.failed, why, { code: "usage" });
       return;
     }
-    // A client answers a server's questions by itself: they must not open a browser, or the server opens one at will.
-    const isAttended = envelope.requests.length > 0;
     // Not to read on would be worse: clients answer by themselves, and keep in memory what is not read.
-    const answersOnly = envelope.answers.length === envelope.messages.length;
-    if (answersOnly && this.queue.isFull) return void this.#drop("too many answers wait");
-    const pending = new PendingMessage(line.text, envelope, false, isAttended);
+    if (isAnswer(envelope) && !this.#answers.add(line.text.length)) return void this.#drop("too many answers wait");
+    // A client answers a server's questions by itself: they must not open a browser, or the server opens one at will.
+    const pending = new PendingMessage(line.text, envelope, false, envelope.requests.length > 0);
     this.#options.log.debug(`client → ${envelope.method ?? "answer"} ${envelope.requests} (${line.text.length})`);
     for (const key of envelope.requests) this.#pending.set(key, pending);
     // The client cancelled that request, so it gets no error in place of the answer.
     const { cancels } = envelope;
     if (cancels !== undefined) this.#pending.get(cancels)?.cancel(cancels);
-    this.queue.add(() => this.#start(pending));
+    this.#order = this.#order.then(() => this.#start(pending));
   }
 
   /**
@@ -139,7 +139,7 @@ export class Bridge {
   }
 
   async #allAnswered(): Promise<void> {
-    await this.queue.empty();
+    await this.#order;
     await Promise.all(this.#running);
   }
 
@@ -154,7 +154,10 @@ export class Bridge {
     void pending.taken.then(() => this.#untaken.delete(pending));
     const sent = this.#carry(pending);
     this.#running.add(sent);
-    void sent.then(() => this.#running.delete(sent));
+    void sent.then(() => {
+      this.#running.delete(sent);
+      if (isAnswer(pending.envelope)) this.#answers.remove(pending.text.length);
+    });
     if (pending.method === "initialize") this.#handshake = sent;
     else if (!pending.asks) await within(orderMs, sent);
   }
@@ -322,3 +325,6 @@ export class Bridge {
     void this.#options.write(errorAnswer(key, code, `codemie-mcp-proxy: ${text}`, data));
   }
 }
+
+/** @returns true for a message that is an answer to the server, or several, and nothing else */
+const isAnswer = ({ answers, messages }: Envelope): boolean => answers.length === messages.length;

@@ -142,3 +142,9 @@ test("the template gives no token that it could not remove", async () => {
   expect([code, out]).toEqual([4, ""]);
   expect(err).toContain("error: ");
 });
+
+test("the template prints no token that is in a variable of another type", async () => {
+  const { code, out, err } = await gitlab({ CODEMIE_TASK: "x", CODEMIE_TOKEN: token });
+  expect({ code, out, err }).toEqual({ code: 2, out: "", err: expect.stringContaining("variable of type file") });
+  expect(err).not.toContain(token);
+});

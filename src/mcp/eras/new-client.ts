@@ -277,9 +277,7 @@ export class NewClient {
 
   /** Takes a request of the server. */
   async #asked(line: string, method: string, id: Key, call: Key | undefined): Promise<void> {
-    const send = (text: string) => {
-      if (!this.#bridge.queue.isFull) this.#bridge.fromClient({ text });
-    };
+    const send = (text: string) => this.#bridge.fromClient({ text });
     if (method === "ping") return send(`{"jsonrpc":"2.0","id":${id},"result":{}}`);
     const needed = serverRequests[method];
     const refusal =
