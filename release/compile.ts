@@ -73,7 +73,7 @@ export async function compile(edition: Edition, outfile: string, name?: TargetNa
   for (const output of result.outputs) {
     if (output.kind === "sourcemap") await rename(output.path, join(folder, "maps", basename(output.path)));
   }
-  const file = target?.startsWith("bun-windows-") ? `${outfile}.exe` : outfile;
+  const file = target?.startsWith("bun-windows-") && !outfile.endsWith(".exe") ? `${outfile}.exe` : outfile;
   const program = Buffer.from(await Bun.file(file).arrayBuffer());
   const machine = name ?? ownTarget();
   if (name?.startsWith("darwin-")) await Bun.write(file, signMachO(program, "codemie"));
