@@ -36,7 +36,8 @@ export function blankLanguages(program: Buffer): number {
   const kept = entries.filter(({ name, itemAt }, i) => {
     const end = entries[i + 1]?.itemAt;
     // Where the last item ends, nothing says.
-    if (end !== undefined && end < itemAt) throw new Error(`ICU's data: ${name} stands behind the item after it`);
+    if (end !== undefined && end <= itemAt)
+      throw new Error(`ICU's data: ${name} does not stand before the item after it`);
     if (!isUnused(name) || end === undefined) return true;
     program.fill(0, table + itemAt, table + end);
     blank += end - itemAt;

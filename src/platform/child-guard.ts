@@ -1,10 +1,11 @@
 /**
- * Gets what to print first and the child's process number as its first lines, then waits for the end of its input, which comes when this program dies, also
- * by SIGKILL. Then it ends the child and all that the child started, since a program on PATH may be a wrapper: first gently, after 5 s
- * with force. It stops them all before that, because one that ends just as it starts another leaves an orphan that nobody finds, and
- * looks at the list of processes again and again, because the number of a process that has ended may come again. Slim images have
- * no `ps`, macOS has no `/proc`, and busybox takes one column a flag. `$1`: the text when all have ended, `$2`: the text when some go
- * on. The first line goes before the first of these; no argument and no variable, which the child could read, has it.
+ * Gets what to print first and the child's process number as its first lines, then waits for the end of its input, which comes when
+ * this program dies, also by SIGKILL. Then it ends the child and all that the child started, since a program on PATH may be a wrapper:
+ * first gently, after 5 s with force. It stops them all before that, because one that ends just as it starts another leaves an orphan
+ * that nobody finds, and looks at the list of processes again and again, because the number of a process that has ended may come
+ * again. Slim images have no `ps`, macOS has no `/proc`, and busybox takes one column a flag. `$1`: the text when all have ended, `$2`:
+ * the text when some go on. The first line goes before the first of these; no argument and no variable, which the child could read,
+ * has it.
  */
 export const guardScript = `trap '' HUP INT QUIT TERM PIPE
 read -r first

@@ -117,7 +117,7 @@ test("no client reads a stream in another code than UTF-8", async () => {
   ])) {
     answer = { pieces: ["data: over\n\n"], headers: { "content-type": `text/event-stream; ${parameter}` } };
     const response = await fetch(relay.entry(`${mcp.origin}/sse`), { headers: { accept: "text/event-stream" } });
-    expect([parameter, response.headers.get("content-type")]).toEqual([parameter, "text/event-stream"]);
+    expect([parameter, response.headers.get("content-type")]).toEqual([parameter, "text/event-stream; charset=utf-8"]);
     await response.body?.cancel();
   }
 });

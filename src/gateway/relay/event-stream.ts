@@ -57,11 +57,14 @@ export function withoutEndpoint(
 
 /**
  * @param type the `Content-Type` of an answer to a `GET`
- * @returns it without its parameters. By a `charset` some clients read a stream in a code in which nobody sees its events; the
- *   specification knows UTF-8 alone. Undefined when it is no type
+ * @returns it without its parameters, since by a `charset` some clients read a stream in a code in which nobody sees its events. A
+ *   stream of events says UTF-8, which is the only one that the specification knows, and which some clients do not take by
+ *   themselves. Undefined when it is no type
  */
-export const typeAlone = (type: string | undefined): string | undefined =>
-  /^\s*([\w.+-]+\/[\w.+-]+)\s*(?:;|$)/.exec(type ?? "")?.[1];
+export function inUtf8(type: string | undefined): string | undefined {
+  const alone = /^\s*([\w.+-]+\/[\w.+-]+)\s*(?:;|$)/.exec(type ?? "")?.[1];
+  return alone?.toLowerCase() === "text/event-stream" ? `${alone}; charset=utf-8` : alone;
+}
 
 /** Blanks, control characters and what is no ASCII: some client takes any of them off a name. */
 const dropped = /[^!-~]+/g;

@@ -7,7 +7,7 @@ import { documentIn, wholeText } from "./answer-text.ts";
 import { type Asked, askedFor, isRelayPath } from "./asked.ts";
 import { Callbacks, callbackPath, type RegisteredClients } from "./callback.ts";
 import type { Capabilities, Role } from "./capability.ts";
-import { typeAlone, withoutEndpoint } from "./event-stream.ts";
+import { inUtf8, withoutEndpoint } from "./event-stream.ts";
 import { type RelayEvent, Revisions, revisionIn } from "./events.ts";
 import { headersBack, headersFor, type Recipient } from "./headers.ts";
 import { RelayRefusal, refusalResponse } from "./refusal.ts";
@@ -244,7 +244,7 @@ export function relayOf(options: RelayOptions): Relay {
     }
     const { method } = incoming.call;
     if (method === "GET") {
-      const type = typeAlone(headers["content-type"]);
+      const type = inUtf8(headers["content-type"]);
       if (type === undefined) delete headers["content-type"];
       else headers["content-type"] = type;
     }
